@@ -1,0 +1,50 @@
+"""aia-store: complete the certificate chains that servers forget to complete, without widening trust.
+
+`enable()` does it for this process, `complete(context)` for one context; `aia-store hook install` for every program
+of an interpreter. Nothing is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["complete", "create_default_context", "disable", "enable"]
+
+
+def enable() -> None:
+    """Complete the chains of all client connections of this process from now on, whoever makes them."""
+    import ssl
+
+    from . import startup
+
+    startup.attach()
+    startup.attach_to(ssl)
+
+
+def disable() -> None:
+    """Undo `enable` for this process, and the hook too. Contexts given to `complete` stay as they are."""
+    from .handshake import attachment
+
+    attachment.enabled = False
+
+
+def complete(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Complete the chains of all client connections of this context, which is returned."""
+    import ssl
+
+    from .handshake import attachment, doors
+
+    doors.install(ssl)
+    attachment.attachment_of(context).is_explicit = True
+    return context
+
+
+def create_default_context(*arguments: Any, **named: Any) -> ssl.SSLContext:
+    """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
+    import ssl
+
+    return complete(ssl.create_default_context(*arguments, **named))

@@ -1,0 +1,106 @@
+"""The settings: environment variables, and before them the keys of the site's and the user's config.toml."""
+
+from __future__ import annotations
+
+import os
+
+from . import folders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE = "config.toml"
+_PREFIX = "AIA_STORE_"
+_YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message is one line that names it and the remedy."""
+
+
+class Settings:
+    """What the user has set; each attribute is a key of config.toml and, in capitals, an AIA_STORE_ variable."""
+
+    def __init__(self) -> None:
+        self.dir: str | None = None  # the store's folder
+        self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
+        self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
+        self.offline = False  # fetch nothing
+        self.disable = False  # the hook does nothing
+        self.log = ""  # "debug": the hook says on standard error what it does
+
+    def set(self, key: str, value: object, source: str) -> None:
+        """Take one value, as TOML has it or as the text of a variable. Raises ConfigError."""
+        current = getattr(self, key)
+        if isinstance(current, bool):
+            setattr(self, key, _boolean(value, source))
+        elif isinstance(current, list):
+            setattr(self, key, _networks(value, source))
+        elif isinstance(value, str):
+            setattr(self, key, value or None if current is None else value)
+        else:
+            raise ConfigError(f"{source} must be a text, not {value!r}; put it in quotes")
+
+
+KEYS = tuple(vars(Settings()))
+
+
+def files() -> list[str]:
+    """The configuration files that could be read, the weakest first."""
+    return [os.path.join(folder, FILE) for folder in (folders.site_config(), folders.user_config()) if folder]
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings as they stand now. Raises ConfigError."""
+    settings = Settings()
+    for path in files():
+        _read_file(settings, path)
+    for key in KEYS:
+        variable = _PREFIX + key.upper()
+        if variable in environ:
+            settings.set(key, environ[variable], variable)
+    return settings
+
+
+def _read_file(settings: Settings, path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its permissions or remove it") from error
+    import tomllib
+
+    try:
+        table = tomllib.loads(text.decode("utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    for key, value in table.items():
+        if key not in KEYS:
+            raise ConfigError(f"{path} has an unknown key {key!r}; known are {', '.join(KEYS)}")
+        settings.set(key, value, f"{key} in {path}")
+
+
+def _boolean(value: object, source: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _YES + _NO:
+        return value.lower() in _YES
+    raise ConfigError(f"{source} must be true or false, not {value!r}")
+
+
+def _networks(value: object, source: str) -> list[str]:
+    import ipaddress
+
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ConfigError(f"{source} must be a list of networks such as 10.0.0.0/8, not {value!r}")
+    networks = [part.strip() for part in parts if part.strip()]
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(f"{source} has no network in {network!r}: {error}") from error
+    return networks

@@ -1,0 +1,335 @@
+"""Read a certificate straight from its DER, with the standard library only.
+
+This runs inside every program, so it reads the few fields that finding an issuer needs and judges nothing: whether
+a certificate is any good is OpenSSL's to say. Everything here may come from a hostile server; what cannot be read
+raises `DERError`.
+"""
+
+from __future__ import annotations
+
+import binascii
+from functools import cached_property
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, OID = 0x30, 0x31, 0x02, 0x03, 0x04, 0x06
+UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
+
+# Object identifiers, as the bytes of their DER contents.
+SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
+KEY_USAGE = b"\x55\x1d\x0f"
+BASIC_CONSTRAINTS = b"\x55\x1d\x13"
+NAME_CONSTRAINTS = b"\x55\x1d\x1e"
+CERTIFICATE_POLICIES = b"\x55\x1d\x20"
+POLICY_MAPPINGS = b"\x55\x1d\x21"
+AUTHORITY_KEY_IDENTIFIER = b"\x55\x1d\x23"
+POLICY_CONSTRAINTS = b"\x55\x1d\x24"
+EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
+INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
+AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
+CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
+
+_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_PEM_END = b"-----END CERTIFICATE-----"
+
+# How the string types that OpenSSL folds in names (ASN1_MASK_CANON in its x_name.c) are encoded.
+_FOLDED_STRINGS = {
+    0x0C: "utf-8",  # UTF8String
+    0x13: "latin-1",  # PrintableString
+    0x14: "latin-1",  # T61String, which OpenSSL reads as Latin-1
+    0x16: "latin-1",  # IA5String
+    0x1A: "latin-1",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+
+
+class DERError(ValueError):
+    """These bytes are not the DER that they should be."""
+
+
+def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
+    """The element at `at`: its tag, and where its contents start and stop. Definite lengths only."""
+    if at + 2 > end:
+        raise DERError("an element is cut short")
+    tag = data[at]
+    length = data[at + 1]
+    start = at + 2
+    if length >= 0x80:
+        octets = length & 0x7F
+        if not 0 < octets <= 4 or start + octets > end:
+            raise DERError("a length that cannot be read")
+        length = int.from_bytes(data[start : start + octets], "big")
+        start += octets
+    stop = start + length
+    if stop > end:
+        raise DERError("an element is longer than what holds it")
+    return tag, start, stop
+
+
+def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
+    """Where the contents of the element at `at` start and stop; it must have this tag."""
+    found, start, stop = read(data, at, end)
+    if found != tag:
+        raise DERError(f"tag {found:#04x} where {tag:#04x} belongs")
+    return start, stop
+
+
+def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Every element between the two offsets: tag, where it begins, where its contents start and stop."""
+    at = start
+    while at < end:
+        tag, inner, stop = read(data, at, end)
+        yield tag, at, inner, stop
+        at = stop
+
+
+def encode(tag: int, contents: bytes) -> bytes:
+    """One element, in DER."""
+    length = len(contents)
+    if length < 0x80:
+        return bytes((tag, length)) + contents
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets + contents
+
+
+def canonical_name(name: bytes) -> bytes:
+    """A Name as OpenSSL compares it: case and white space folded, every string as UTF-8 (RFC 5280, 7.1).
+
+    Takes the DER of a Name; returns its RDNs, canonical, without the outer SEQUENCE. The first four bytes of the
+    SHA-1 of the result are what `openssl x509 -subject_hash` prints and what names the files of a hashed directory.
+    """
+    start, end = expect(name, 0, len(name), SEQUENCE)
+    rdns = []
+    for tag, _, inner, stop in elements(name, start, end):
+        if tag != SET:
+            raise DERError("an RDN that is no SET")
+        attributes = sorted(_canonical_attribute(name, *at[2:]) for at in elements(name, inner, stop))
+        rdns.append(encode(SET, b"".join(attributes)))
+    return b"".join(rdns)
+
+
+def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
+    type_start, type_stop = expect(name, start, end, OID)
+    tag, value_start, value_stop = read(name, type_stop, end)
+    value = name[value_start:value_stop]
+    encoding = _FOLDED_STRINGS.get(tag)
+    if encoding is not None:
+        try:
+            text = value.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise DERError("a name that is not in its own encoding") from error
+        # bytes.split() and bytes.lower() know ASCII only, as OpenSSL's ossl_isspace and ossl_tolower do.
+        tag, value = 0x0C, b" ".join(text.encode("utf-8", "surrogatepass").split()).lower()
+    return encode(SEQUENCE, encode(OID, name[type_start:type_stop]) + encode(tag, value))
+
+
+def pem_certificates(text: bytes) -> Iterator[bytes]:
+    """The DER of each CERTIFICATE block of a PEM text, whatever stands around them; broken blocks are left out."""
+    at = text.find(_PEM_BEGIN)
+    while at >= 0:
+        start = at + len(_PEM_BEGIN)
+        stop = text.find(_PEM_END, start)
+        if stop < 0:
+            return
+        try:
+            yield binascii.a2b_base64(text[start:stop])
+        except binascii.Error:
+            pass
+        at = text.find(_PEM_BEGIN, stop)
+
+
+def to_pem(der: bytes) -> str:
+    """One certificate as a PEM block, ending in a newline."""
+    lines = (binascii.b2a_base64(der[at : at + 48]).decode("ascii") for at in range(0, len(der), 48))
+    return f"{_PEM_BEGIN.decode()}\n{''.join(lines)}{_PEM_END.decode()}\n"
+
+
+def _seconds(tag: int, text: bytes) -> int:
+    """A UTCTime or GeneralizedTime as RFC 5280, 4.1.2.5 allows it, in seconds since 1970."""
+    digits = text[:-1]
+    if tag == UTC_TIME and len(digits) == 12:
+        digits = (b"20" if digits < b"50" else b"19") + digits
+    elif tag != GENERALIZED_TIME:
+        raise DERError("no time")
+    if len(digits) != 14 or not digits.isdigit() or text[-1:] != b"Z":
+        raise DERError("a time that cannot be read")
+    year, month, day, hour, minute, second = (
+        int(digits[a:b]) for a, b in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
+    )
+    # Days since 1970, counted in years that begin in March, so that the leap day comes last.
+    if month <= 2:
+        year, month = year - 1, month + 12
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day - 719469
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
+
+
+class AuthorityKeyIdentifier:
+    """RFC 5280, 4.2.1.1: each part is None where it is absent."""
+
+    __slots__ = ("issuers", "key_id", "serial")
+
+    def __init__(self, value: bytes) -> None:
+        start, end = expect(value, 0, len(value), SEQUENCE)
+        parts = {tag: value[inner:stop] for tag, _, inner, stop in elements(value, start, end)}
+        self.key_id = parts.get(0x80)
+        self.issuers = parts.get(0xA1)
+        self.serial = parts.get(0x82)
+
+
+class Certificate:
+    """One certificate, read from DER (bytes). Raises `DERError` where its frame cannot be read.
+
+    Names, the public key and extension values are the DER bytes as they stand in the certificate; times are seconds
+    since 1970. Fields are read when first asked for, and can raise `DERError` then. Two certificates are equal when
+    their bytes are.
+    """
+
+    def __init__(self, der: bytes) -> None:
+        self.der = der
+        start, end = expect(der, 0, len(der), SEQUENCE)
+        if end != len(der):
+            raise DERError("bytes after the certificate")
+        at, self._end = expect(der, start, end, SEQUENCE)
+        tag, _, stop = read(der, at, self._end)
+        if tag == 0xA0:  # version
+            at = stop
+        inner, stop = expect(der, at, self._end, INTEGER)
+        self.serial = der[inner:stop]
+        _, at = expect(der, stop, self._end, SEQUENCE)  # the signature algorithm
+        _, stop = expect(der, at, self._end, SEQUENCE)
+        self.issuer = der[at:stop]
+        self._validity, at = expect(der, stop, self._end, SEQUENCE)
+        _, stop = expect(der, at, self._end, SEQUENCE)
+        self.subject = der[at:stop]
+        _, self._after_key = expect(der, stop, self._end, SEQUENCE)
+        self.public_key = der[stop : self._after_key]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate, 64 hexadecimal digits."""
+        import hashlib
+
+        return hashlib.sha256(self.der).hexdigest()
+
+    @property
+    def pem(self) -> str:
+        """The certificate as a PEM block, ending in a newline."""
+        return to_pem(self.der)
+
+    @cached_property
+    def subject_key(self) -> bytes:
+        """The subject's canonical name: what an issuer is found by."""
+        return canonical_name(self.subject)
+
+    @cached_property
+    def issuer_key(self) -> bytes:
+        """The issuer's canonical name."""
+        return self.subject_key if self.issuer == self.subject else canonical_name(self.issuer)
+
+    @cached_property
+    def validity(self) -> tuple[int, int]:
+        """notBefore and notAfter."""
+        tag, start, stop = read(self.der, self._validity, self._end)
+        not_before = _seconds(tag, self.der[start:stop])
+        tag, start, stop = read(self.der, stop, self._end)
+        return not_before, _seconds(tag, self.der[start:stop])
+
+    @cached_property
+    def extensions(self) -> dict[bytes, bytes]:
+        """Extension values (the contents of their OCTET STRING) by object identifier; of a repeated one, the first."""
+        values: dict[bytes, bytes] = {}
+        for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
+            if field != 0xA3:
+                continue
+            start, stop = expect(self.der, tagged, tagged_end, SEQUENCE)
+            for _, _, inner, end in elements(self.der, start, stop):
+                type_start, at = expect(self.der, inner, end, OID)
+                tag, value, after = read(self.der, at, end)
+                if tag != OCTET_STRING:  # "critical" stands between
+                    value, after = expect(self.der, after, end, OCTET_STRING)
+                values.setdefault(self.der[type_start:at], self.der[value:after])
+        return values
+
+    @cached_property
+    def subject_key_id(self) -> bytes | None:
+        value = self.extensions.get(SUBJECT_KEY_IDENTIFIER)
+        if value is None:
+            return None
+        start, stop = expect(value, 0, len(value), OCTET_STRING)
+        return value[start:stop]
+
+    @cached_property
+    def authority_key_id(self) -> AuthorityKeyIdentifier | None:
+        value = self.extensions.get(AUTHORITY_KEY_IDENTIFIER)
+        return None if value is None else AuthorityKeyIdentifier(value)
+
+    @cached_property
+    def basic_constraints(self) -> tuple[bool, int | None]:
+        """Whether this is a CA, and its path length constraint. Without the extension: no CA."""
+        value = self.extensions.get(BASIC_CONSTRAINTS)
+        if value is None:
+            return False, None
+        is_ca, path_length = False, None
+        start, end = expect(value, 0, len(value), SEQUENCE)
+        for tag, _, inner, stop in elements(value, start, end):
+            if tag == 0x01:
+                is_ca = value[inner:stop] != b"\x00"
+            elif tag == INTEGER:
+                path_length = int.from_bytes(value[inner:stop], "big", signed=True)
+        return is_ca, path_length
+
+    @cached_property
+    def ca_issuers(self) -> list[str]:
+        """The URLs of the caIssuers entries of AIA, in their order (RFC 5280, 4.2.2.1); other name forms left out."""
+        value = self.extensions.get(AUTHORITY_INFORMATION_ACCESS)
+        if value is None:
+            return []
+        urls = []
+        start, end = expect(value, 0, len(value), SEQUENCE)
+        for _, _, inner, stop in elements(value, start, end):
+            method, at = expect(value, inner, stop, OID)
+            tag, location, location_end = read(value, at, stop)
+            if value[method:at] == CA_ISSUERS and tag == 0x86:
+                urls.append(value[location:location_end].decode("latin-1"))
+        return urls
+
+    @cached_property
+    def is_self_issued(self) -> bool:
+        """Whether subject and issuer are one name."""
+        return self.subject == self.issuer or self.subject_key == self.issuer_key
+
+    @cached_property
+    def is_self_signed(self) -> bool:
+        """Whether OpenSSL takes this for self-signed: self-issued, and its own issuer by AKID (EXFLAG_SS).
+
+        No signature is looked at, by OpenSSL neither: such a certificate in a context is a trust anchor.
+        """
+        return self.is_self_issued and self.names_as_issuer(self)
+
+    def names_as_issuer(self, issuer: Certificate) -> bool:
+        """Whether nothing in this certificate's AKID speaks against that issuer (OpenSSL's X509_check_akid)."""
+        akid = self.authority_key_id
+        if akid is None:
+            return True
+        if akid.key_id is not None and issuer.subject_key_id not in (None, akid.key_id):
+            return False
+        if akid.serial is not None and akid.serial != issuer.serial:
+            return False
+        return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
+
+
+def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
+    """OpenSSL looks at the first directoryName only, and passes where there is none."""
+    for tag, _, start, stop in elements(general_names, 0, len(general_names)):
+        if tag == 0xA4:
+            return canonical_name(general_names[start:stop]) == certificate.issuer_key
+    return True

@@ -1,0 +1,77 @@
+"""Which fetches failed, and until when they are not tried again: one minute, doubling to a day.
+
+Kept on disk, so that a dead host is not asked at every handshake of every process, and in memory where there is no
+disk. Only digests are written: no file says which host was visited. Notes live in a fixed number of slots, so a
+hostile server that names a fresh URL every time can push others out, but never fill a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .store import read_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .store import Folder
+
+FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
+_FOLDER = "failures"
+
+
+class Failures:
+    """The memory of failed fetches. A key is any text: a URL, a host."""
+
+    def __init__(self, folder: Folder | None) -> None:
+        self._folder = folder
+        self._memory: dict[str, tuple[int, float]] = {}
+
+    def paused(self, key: str) -> bool:
+        """Whether this failed so lately that it is not to be tried now."""
+        remaining = self._recall(_digest(key))[1] - time.time()
+        return 0 < remaining <= LONGEST_PAUSE  # a longer one was written under another clock
+
+    def failed(self, key: str) -> None:
+        """Note one more failure, and pause twice as long as after the last."""
+        digest = _digest(key)
+        count = self._recall(digest)[0] + 1
+        pause = min(FIRST_PAUSE << min(count - 1, 11), LONGEST_PAUSE)
+        self._note(digest, count, time.time() + pause)
+
+    def succeeded(self, key: str) -> None:
+        """Forget the failures of this key."""
+        digest = _digest(key)
+        if self._recall(digest)[0]:
+            self._note(digest, 0, 0)
+
+    def _recall(self, digest: str) -> tuple[int, float]:
+        """How often this failed in a row, and when the pause ends (seconds since 1970)."""
+        noted = self._memory.get(digest)
+        if noted is not None or self._folder is None:
+            return noted or (0, 0)
+        try:
+            text = read_regular_file(self._slot(self._folder, digest), 256).decode("ascii")
+            whose, count, until = text.split()
+            return (int(count), float(until)) if whose == digest else (0, 0)
+        except (OSError, ValueError):
+            return 0, 0
+
+    def _note(self, digest: str, count: int, until: float) -> None:
+        if self._folder is not None:
+            try:
+                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), _FOLDER, digest[:3])
+                return
+            except OSError:
+                pass
+        self._memory[digest] = (count, until)
+
+    @staticmethod
+    def _slot(folder: Folder, digest: str) -> str:
+        return os.path.join(folder.path, _FOLDER, digest[:3])
+
+
+def _digest(key: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

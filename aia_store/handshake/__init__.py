@@ -1,0 +1,47 @@
+"""The half of aia-store that runs inside every program. Standard library only.
+
+General theory of operation
+===========================
+
+A server should send its certificate (the leaf) and the intermediates up to, but not including, a root that clients
+know. Many forget the intermediates. The leaf names, in its Authority Information Access extension, a URL where its
+issuer can be had (RFC 5280, 4.2.2.1); browsers fetch that, OpenSSL does not. So a Python program fails with "unable to
+get local issuer certificate". What follows mends that, within the very handshake that would have failed.
+
+**The moment.** OpenSSL can report every TLS message to a callback, decrypted, before it acts on it, and CPython hands
+that on as `SSLContext._msg_callback`. For the server's Certificate message this is the moment between learning what
+was sent and verifying it. A certificate that the callback adds to the context's X509_STORE is there when OpenSSL goes
+on to verify. There is no second connection, and verification is never off; proxies, STARTTLS and event loops make no
+difference, because nothing but the handshake itself is looked at.
+
+**The doors** (`doors`). Whatever library a program uses, its SSL object is made by `_wrap_socket` or `_wrap_bio` of
+`_ssl._SSLContext`. We put ours in front of those two, on the Python class above, and set the callback of the context
+(`attachment`). Server-side objects and contexts that verify nothing are left alone.
+
+**Is anything missing?** (`message`, `trusted`, `chain`) The chain is walked by names and key identifiers, from the
+leaf through what was sent to an anchor of the context. If it arrives beyond doubt, nothing is done, and the answer is
+remembered for that message: a server that is right costs a few comparisons, no import beyond these, and no disk.
+
+**The search** (`path`, `completion`, `aia`, `fetch`, `reply`). Otherwise paths are built, depth first with a budget,
+from small sources of issuers: what the context trusts, what the server sent (in any order, rubbish in between), the
+store on disk, and last the network, under the policy in `fetch`.
+
+**The judge** (`rehearsal`). Finding is ours, judging is OpenSSL's. Before a path is used, OpenSSL verifies it in
+memory, with the program's own flags, the intermediates untrusted and the path's anchor alone trusted. Only a path
+that it accepts is added to the context and kept on disk. The real handshake then verifies once more, with everything
+that the rehearsal left out: the host name, and revocation lists.
+
+**Why this cannot widen trust.** What is added is a non-anchor, and OpenSSL treats a non-anchor in its store as it
+treats a certificate that the server sent: useless, unless it leads to an anchor. Two things could turn it into one.
+
+- Self-signed certificates in the store are anchors, always. We never add one.
+- Under X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on, every certificate in the store is one. OpenSSL
+  copies a context's flags when it makes an SSL object; so the flag is cleared for that moment, and put back. That
+  changes nothing where all of the program's own anchors are self-signed. Where one is not, the program needs the
+  flag; it stays, and an intermediate is added only if it repeats every constraint of the certificates above it
+  (`aia_store.constraints`), so that nothing would be accepted that its whole path would have refused.
+
+**Why this cannot break a program.** One guard (`Attachment.see_certificates`) stands around all of it: whatever goes
+wrong, the handshake goes on as it would have without us. Waiting is bounded (`waiting`), fetches that failed are
+remembered, and what a signal handler raises meanwhile comes out of `do_handshake` as itself.
+"""

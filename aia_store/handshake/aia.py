@@ -1,0 +1,152 @@
+"""Issuers by AIA: the last source asked, and the only one that reaches the network.
+
+One fetch per URL per machine: whoever holds the URL's lock asks, and keeps the lock until its search is over, so that
+those who wait find on disk what it kept, or the note that it failed.
+"""
+
+from __future__ import annotations
+
+import _thread
+import time
+
+from ..der import DERError
+from ..locks import LockError, acquire
+from ..log import debug
+from .path import likeliest_first
+from .waiting import in_a_thread, interruptible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..config import Settings
+    from ..der import Certificate
+    from ..failures import Failures
+    from ..locks import Lock
+    from ..store import Store
+
+MOST_FETCHES = 3  # in one handshake
+MOST_URLS_TRIED = 5  # of one certificate
+TOO_MANY_URLS = 10  # a certificate with so many gets none fetched
+HANDSHAKE_SECONDS = 10.0
+
+_without_a_disk = _thread.allocate_lock()  # where no folder can be written, one fetch at a time in this process
+
+
+class AIA:
+    """What the caIssuers URLs of certificates lead to, within the bounds of one handshake."""
+
+    def __init__(self, settings: Settings, store: Store, failures: Failures, seconds: float) -> None:
+        self._settings = settings
+        self._store = store
+        self._failures = failures
+        self._deadline = time.monotonic() + seconds
+        self._fetches_left = MOST_FETCHES
+        self._replies: dict[str, list[Certificate]] = {}
+        self._asked: dict[str, str] = {}  # what to note where a reply proves useless, and its URL
+        self._locks: list[Lock] = []
+        self._holds_process_lock = False
+        self.sources: dict[Certificate, str] = {}  # where what was found came from, to be shown
+        self.failed: dict[str, str] = {}  # what could not be fetched, and why
+
+    def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
+        """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for."""
+        for url in _urls(subject):
+            yield from self._behind(url, subject)
+
+    def close(self, proved: set[Certificate]) -> None:
+        """End the search: note the replies that led to no accepted path, and let those go on who wait for us."""
+        for note, url in self._asked.items():
+            if self._replies[url] and proved.isdisjoint(self._replies[url]):
+                self._failures.failed(note)
+        for lock in self._locks:
+            lock.release()
+        if self._holds_process_lock:
+            _without_a_disk.release()
+
+    def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
+        # Noted for this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA.
+        useless = f"{url} for {subject.fingerprint}"
+        if url not in self._replies:
+            if not self._may_fetch(url, useless):
+                return
+            # Another process may have kept the issuer while we waited for the lock.
+            yield from likeliest_first(subject, self._store.find(subject.issuer_key))
+            if self._fetches_left <= 0 or self._is_paused(url, useless):
+                return
+            self._fetches_left -= 1
+            self._replies[url] = self._fetched(url)
+        self._asked[useless] = url
+        for candidate in self._replies[url]:
+            try:
+                if candidate.subject_key == subject.issuer_key:
+                    self.sources.setdefault(candidate, url)
+                    yield candidate
+            except DERError:
+                continue
+
+    def _may_fetch(self, url: str, useless: str) -> bool:
+        """Whether there is a point in fetching this URL, once its lock is ours."""
+        if self._fetches_left <= 0 or self._is_paused(url, useless):
+            return False
+        home = self._store.home
+        if home is None:
+            if not self._holds_process_lock:
+                wait = max(0, self._deadline - time.monotonic())
+                self._holds_process_lock = interruptible(lambda: _without_a_disk.acquire(timeout=wait))
+            return self._holds_process_lock
+        import hashlib
+
+        name = hashlib.sha256(url.encode()).hexdigest()
+        try:
+            lock = acquire(home, name, self._deadline, lambda wait: interruptible(lambda: time.sleep(wait)))
+        except LockError:
+            return True  # a full disk: better to fetch twice than not at all
+        if lock is not None:
+            self._locks.append(lock)
+        return lock is not None
+
+    def _is_paused(self, url: str, useless: str) -> bool:
+        return any(map(self._failures.paused, (url, useless, _host(url))))
+
+    def _fetched(self, url: str) -> list[Certificate]:
+        """The certificates behind a URL, fetched by a thread, so that nothing can hold us past the deadline."""
+        from . import fetch, reply
+
+        debug(f"fetching {url}")
+        deadline = min(self._deadline, time.monotonic() + fetch.SECONDS)
+        host_is_dead = True
+        try:
+            body = in_a_thread(lambda: fetch.fetch(url, self._settings.allowed_networks, deadline), deadline)
+            found = reply.certificates(body)
+            if found:
+                self._failures.succeeded(url)
+                self._failures.succeeded(_host(url))
+                return found
+            reason, host_is_dead = "a reply that holds no certificate", False
+        except fetch.FetchError as error:
+            reason, host_is_dead = str(error), error.host_is_dead
+        except TimeoutError as error:
+            reason = str(error)
+        debug(f"{url}: {reason}")
+        self.failed[url] = reason
+        self._failures.failed(url)
+        if host_is_dead:
+            self._failures.failed(_host(url))
+        return []
+
+
+def _urls(subject: Certificate) -> list[str]:
+    """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
+    try:
+        urls = subject.ca_issuers
+    except DERError:
+        return []
+    if len(urls) >= TOO_MANY_URLS:
+        return []
+    return [url for url in dict.fromkeys(urls) if url[:7].lower() == "http://"][:MOST_URLS_TRIED]
+
+
+def _host(url: str) -> str:
+    """The scheme, host and port of a URL: what is paused when the host is dead."""
+    return "/".join(url.split("/", 3)[:3]).lower()

@@ -1,0 +1,126 @@
+"""What is known of one context, and what happens when one of its connections meets a Certificate message."""
+
+from __future__ import annotations
+
+import _ssl
+import time
+from _weakref import ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    import ssl
+    from typing import Any
+
+MOST_SETTLED = 256
+SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a chain that was seen is looked at again
+_ATTRIBUTE = "_aia_store"
+
+_context: Any = _ssl._SSLContext
+enabled = False
+
+
+class Interrupted(BaseException):
+    """Something of the program's own, a signal handler's exception, was raised inside the callback."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(raised)
+        self.raised = raised
+
+
+class Attachment:
+    """The state of one context; it lives on the context itself and holds it by a weak reference."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = ref(context)
+        self.is_explicit = False  # by aia_store.complete(context), whether or not the hook is enabled
+        self.added: dict[bytes, bool] = {}  # intermediates (DER), and whether each is safe as an anchor of its own
+        self.capaths: list[str | bytes | os.PathLike[str]] = []
+        self.has_default_directory = False
+        self._settled: dict[int, float] = {}  # what was looked at, and until when that holds
+        self._whole_chains: tuple[int, bool] = (-1, False)
+
+    @property
+    def is_active(self) -> bool:
+        return enabled or self.is_explicit
+
+    def see_certificates(self, data: bytes, version: int) -> None:
+        """The server's Certificate message, before OpenSSL acts on it: the one guard around all that follows."""
+        try:
+            context = self._context()
+            if context is not None and self.is_active:
+                self._complete(context, data, version)
+        except Exception as error:
+            log_failure(error)
+        except Interrupted:
+            raise
+        except BaseException as error:
+            raise Interrupted(error) from None
+
+    def needs_whole_chains(self) -> bool:
+        """Whether X509_V_FLAG_PARTIAL_CHAIN is to be kept from an SSL object of this context.
+
+        The flag means nothing where all of the program's anchors are self-signed, and then it must not make anchors
+        of what we add. Where the program pinned an anchor that is not, the flag stays, unless what was added before
+        would then widen what the program trusts.
+        """
+        context = self._context()
+        if context is None or not all(self.added.values()):
+            return True
+        count = _context.cert_store_stats(context)["x509"]
+        if self._whole_chains[0] != count:
+            from .trusted import only_self_signed
+
+            self._whole_chains = count, only_self_signed(context, self._directories(), self.added)
+        return self._whole_chains[1]
+
+    def _complete(self, context: ssl.SSLContext, data: bytes, version: int) -> None:
+        now = time.time()
+        key = hash((data, _context.cert_store_stats(context)["x509"]))
+        if self._settled.get(key, 0.0) > now:
+            return
+        from . import chain, message, trusted
+
+        holds_for = SETTLED_FOR
+        seen = chain.Chain(
+            message.certificates(data, version), trusted.Trusted(context, self._directories(), self.added)
+        )
+        if not (seen.is_hopeless() or seen.stands()):
+            from . import completion
+
+            answer = completion.missing(seen)
+            if answer is None:
+                holds_for = FAILED_FOR
+            elif answer[0]:
+                # As PEM, because PyPy raises from DER, though it has added the certificate.
+                self.added.update((certificate.der, answer[1]) for certificate in answer[0])
+                _context.load_verify_locations(context, cadata="".join(c.pem for c in answer[0]))
+                key = hash((data, _context.cert_store_stats(context)["x509"]))
+                holds_for = min(holds_for, *(certificate.validity[1] - now for certificate in answer[0]))
+        if len(self._settled) >= MOST_SETTLED:
+            self._settled.clear()
+        self._settled[key] = now + holds_for
+
+    def _directories(self) -> list[str]:
+        if not self.capaths and not self.has_default_directory:
+            return []
+        from .trusted import default_directories, directories_in
+
+        defaults = default_directories() if self.has_default_directory else []
+        return [*(part for path in self.capaths for part in directories_in(path)), *defaults]
+
+
+def attachment_of(context: ssl.SSLContext) -> Attachment:
+    """The attachment of a context, made if there is none."""
+    state = context.__dict__
+    found: Attachment | None = state.get(_ATTRIBUTE)
+    if found is None:
+        found = state[_ATTRIBUTE] = Attachment(context)
+    return found
+
+
+def log_failure(error: Exception) -> None:
+    """Say, if asked to, that something unexpected was met."""
+    from ..log import debug
+
+    debug(f"left the connection as it was: {type(error).__name__}: {error}")

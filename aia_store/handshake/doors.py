@@ -1,0 +1,131 @@
+"""The doors through which every client connection of every library gets its SSL object.
+
+`_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`: beneath contexts made before
+the hook, names imported from ssl, urllib3, asyncio, gevent, truststore and pip. What stands here runs in every
+program, so it does little: it attaches a callback to the context, and sets two flags while OpenSSL copies them.
+"""
+
+from __future__ import annotations
+
+import _ssl
+from _thread import allocate_lock
+
+from .attachment import Attachment, Interrupted, attachment_of, log_failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from typing import Any
+
+VERIFY_NONE = 0
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+# RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
+NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
+HANDSHAKE, CERTIFICATES = 22, (11, 25)  # a record's content type, and two types of handshake message
+
+_context: Any = _ssl._SSLContext
+_flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
+_changing = allocate_lock()  # a context's flags, for the moment in which OpenSSL copies them
+
+
+def install(ssl_module: Any) -> None:
+    """Put the doors in place in this `ssl` module; once is enough."""
+    owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
+    if "_wrap_bio" in vars(owner):
+        return
+    for name in ("_wrap_socket", "_wrap_bio", "load_verify_locations", "set_default_verify_paths"):
+        setattr(owner, name, vars(_Doors)[name])
+    for connection in (ssl_module.SSLSocket, ssl_module.SSLObject):
+        connection.do_handshake = _interruptible(connection.do_handshake)
+
+
+class _Doors:
+    """What takes the place of the methods of the same names."""
+
+    def _wrap_socket(self: Any, sock: Any, server_side: bool, *rest: Any, **named: Any) -> Any:
+        return _through(self, server_side, lambda: _context._wrap_socket(self, sock, server_side, *rest, **named))
+
+    def _wrap_bio(self: Any, incoming: Any, outgoing: Any, server_side: bool, *rest: Any, **named: Any) -> Any:
+        return _through(
+            self, server_side, lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named)
+        )
+
+    # Where hashed directories come from; OpenSSL does not tell afterwards.
+    def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        _context.load_verify_locations(self, cafile, capath, cadata)
+        if capath is not None:
+            attachment_of(self).capaths.append(capath)
+
+    def set_default_verify_paths(self: Any) -> None:
+        _context.set_default_verify_paths(self)
+        attachment_of(self).has_default_directory = True
+
+
+def _through(context: ssl.SSLContext, server_side: bool, make: Callable[[], Any]) -> Any:
+    """Make an SSL object, attached and with the flags it must have; left alone where anything is unexpected."""
+    try:
+        attachment = attachment_of(context)
+        if attachment.is_active and not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
+            _attach(context, attachment)
+        elif not attachment.added:
+            return make()
+        flags, options = _flags.__get__(context), _options.__get__(context)
+        new_flags = flags & ~PARTIAL_CHAIN if flags & PARTIAL_CHAIN and attachment.needs_whole_chains() else flags
+        new_options = options | NO_COMPRESSED_CERTIFICATES
+    except Exception as error:
+        log_failure(error)
+        return make()
+    if (new_flags, new_options) == (flags, options):
+        return make()
+    with _changing:
+        _flags.__set__(context, new_flags)
+        _options.__set__(context, new_options)
+        try:
+            return make()
+        finally:
+            _flags.__set__(context, flags)
+            _options.__set__(context, options)
+
+
+def _attach(context: ssl.SSLContext, attachment: Attachment) -> None:
+    """Set the message callback, in front of the program's own if it has one."""
+    previous = _msg_callback.__get__(context)
+    if getattr(previous, "attachment", None) is attachment:
+        return
+    see_certificates = attachment.see_certificates
+
+    # OpenSSL calls this for every record: twice per 16 KB of a download.
+    def callback(
+        connection: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes
+    ) -> None:
+        if content_type == HANDSHAKE and message_type in CERTIFICATES and direction == "read":
+            see_certificates(data, version)
+        if previous is not None:
+            previous(connection, direction, version, content_type, message_type, data)
+
+    callback.attachment = attachment  # type: ignore[attr-defined]
+    # What SSLContext._msg_callback shows to whoever asks: the program's own.
+    callback.user_function = getattr(previous, "user_function", None)  # type: ignore[attr-defined]
+    _msg_callback.__set__(context, callback)
+
+
+def _interruptible(do_handshake: Callable[..., None]) -> Callable[..., None]:
+    """A do_handshake that raises what a signal handler raised within the callback.
+
+    CPython keeps an exception of the callback until the handshake ends, and then shows it only as the context of the
+    handshake's own error, so that Ctrl-C would look like a failed verification.
+    """
+
+    def with_interrupts(self: Any, *arguments: Any, **named: Any) -> None:
+        try:
+            do_handshake(self, *arguments, **named)
+        except BaseException as error:
+            interrupt = error if isinstance(error, Interrupted) else error.__context__
+            if isinstance(interrupt, Interrupted):
+                raise interrupt.raised from None
+            raise
+
+    with_interrupts.__name__ = do_handshake.__name__
+    with_interrupts.__doc__ = do_handshake.__doc__
+    return with_interrupts

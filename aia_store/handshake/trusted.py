@@ -1,0 +1,153 @@
+"""What a context trusts: the certificates in its X509_STORE and in its hashed directories.
+
+`get_ca_certs` shows the first at once. Of a hashed directory (`capath`) OpenSSL reads a certificate when a chain
+names it, so it is looked up here the same way, by the hash of its name.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import os
+
+from ..der import AUTHORITY_KEY_IDENTIFIER, OID, Certificate, DERError, encode, pem_certificates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Collection, Iterable, Iterator
+    from typing import Any
+
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN: any trusted certificate ends a chain
+_context: Any = _ssl._SSLContext
+_AKID = encode(OID, AUTHORITY_KEY_IDENTIFIER)
+_HASHED_NAME = 8  # hexadecimal digits, then a point and a number
+
+_self_signed: dict[bytes, bool] = {}  # what is known of anchors, for all contexts of the process
+_directories: dict[tuple[str, int], bool] = {}  # whether a directory, as it was then, holds self-signed ones only
+
+
+class Trusted:
+    """The trusted certificates of one context.
+
+    `directories` are the hashed directories it is known to have; `ours` are the certificates (DER) that completion
+    added, which are no anchors. `flags` are X509_V_FLAG_ bits, `security_level` is OpenSSL's.
+    """
+
+    def __init__(self, context: ssl.SSLContext, directories: list[str], ours: Collection[bytes]) -> None:
+        self._ders: list[bytes] = _context.get_ca_certs(context, True)
+        self._ours = ours
+        self._by_key: dict[bytes, list[Certificate]] | None = None
+        self.flags: int = _context.verify_flags.__get__(context)
+        self.security_level: int = _context.security_level.__get__(context)
+        self.partial_chains = bool(self.flags & PARTIAL_CHAIN) and not only_self_signed(context, directories, ours)
+        # A context made before the hook does not tell its directories. Where an intermediate is never an anchor, to
+        # assume the default one is harmless: the real handshake looks again.
+        assumed = [] if self.partial_chains else default_directories()
+        self._directories = list(dict.fromkeys([*directories, *assumed]))
+
+    def is_anchor(self, certificate: Certificate) -> bool:
+        """Whether a chain may end here: the program put it there, and it is self-signed or need not be."""
+        if certificate.der in self._ours or not (self.partial_chains or certificate.is_self_signed):
+            return False
+        return certificate.der in self._ders or certificate in self._in_directories(certificate.subject_key)
+
+    def issuers_of(self, subject: Certificate) -> list[Certificate]:
+        """The trusted certificates that bear the name of the subject's issuer."""
+        # Names are nearly always equal to the byte, and a search in bytes is a hundred times faster than parsing.
+        likely = _parsed(der for der in self._ders if subject.issuer in der)
+        found = [certificate for certificate in likely if certificate.subject == subject.issuer]
+        if not found:
+            found = self._all_by_key().get(subject.issuer_key, [])
+        return list(dict.fromkeys([*found, *self._in_directories(subject.issuer_key)]))
+
+    def _all_by_key(self) -> dict[bytes, list[Certificate]]:
+        if self._by_key is None:
+            self._by_key = {}
+            for certificate in _parsed(self._ders):
+                self._by_key.setdefault(certificate.subject_key, []).append(certificate)
+        return self._by_key
+
+    def _in_directories(self, subject_key: bytes) -> list[Certificate]:
+        if not self._directories:
+            return []
+        import hashlib
+
+        digest = hashlib.sha1(subject_key, usedforsecurity=False).digest()
+        name = f"{int.from_bytes(digest[:4], 'little'):08x}"
+        return [
+            certificate
+            for directory in self._directories
+            for certificate in _hashed(os.path.join(directory, name))
+            if certificate.subject_key == subject_key
+        ]
+
+
+def default_directories() -> list[str]:
+    """The hashed directory that set_default_verify_paths and load_default_certs give a context."""
+    _, _, variable, directory = _ssl.get_default_verify_paths()
+    return directories_in(os.environ.get(variable, directory))
+
+
+def directories_in(capath: str | bytes | os.PathLike[str]) -> list[str]:
+    """The directories that a capath names; OpenSSL takes several, as in PATH."""
+    return [part for part in os.fsdecode(capath).split(os.pathsep) if os.path.isdir(part)]
+
+
+def only_self_signed(context: ssl.SSLContext, directories: Iterable[str], ours: Collection[bytes]) -> bool:
+    """Whether all that the program trusts is self-signed, so that X509_V_FLAG_PARTIAL_CHAIN changes nothing for it."""
+    ders: list[bytes] = _context.get_ca_certs(context, True)
+    if _context.cert_store_stats(context)["x509"] > len(ders):
+        return False  # it pinned something that is no CA, which get_ca_certs does not show
+    return all(map(_is_self_signed, (der for der in ders if der not in ours))) and all(
+        map(_directory_is_self_signed, directories)
+    )
+
+
+def _is_self_signed(der: bytes) -> bool:
+    known = _self_signed.get(der)
+    if known is None:
+        known = any(
+            certificate.subject == certificate.issuer and (_AKID not in der or certificate.is_self_signed)
+            for certificate in _parsed([der])
+        )
+        _self_signed[der] = known
+    return known
+
+
+def _directory_is_self_signed(path: str) -> bool:
+    try:
+        identity = (path, os.stat(path).st_mtime_ns)
+        if identity not in _directories:
+            names = [name for name in os.listdir(path) if name[_HASHED_NAME:].startswith(".")]
+            _directories[identity] = all(
+                _is_self_signed(der) for name in names for der in _ders_of(os.path.join(path, name))
+            )
+        return _directories[identity]
+    except OSError:
+        return True  # OpenSSL finds nothing there either
+
+
+def _hashed(stem: str) -> Iterator[Certificate]:
+    """The certificates of a hashed directory with this hash of a name: stem.0, stem.1 and so on, to the first gap."""
+    number = 0
+    while ders := _ders_of(f"{stem}.{number}"):
+        yield from _parsed(ders)
+        number += 1
+
+
+def _ders_of(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return list(pem_certificates(file.read()))
+    except OSError:
+        return []
+
+
+def _parsed(ders: Iterable[bytes]) -> Iterator[Certificate]:
+    for der in ders:
+        try:
+            certificate = Certificate(der)
+            if certificate.subject_key is not None and certificate.extensions is not None:
+                yield certificate
+        except DERError:
+            continue

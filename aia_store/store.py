@@ -1,0 +1,231 @@
+"""Intermediates on disk: a hint, never an authority.
+
+One file a certificate, in PEM, named by the SHA-256 of its DER, in a folder named by the SHA-256 of its subject's
+canonical name; so finding the issuers of a name is one listing of one small folder, however many others there are:
+
+    certificates/3f/3f0c…/9a51….pem
+
+Files appear by rename and are never changed, so any number of processes may read and write at once, and one killed
+midway leaves at most a file in `tmp`. Nothing read here is believed: what is malformed, misnamed, no regular file or
+in a folder that others may write to is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from . import folders
+from .der import Certificate, DERError, pem_certificates, to_pem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .config import Settings
+
+LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
+MOST_OF_ONE_NAME = 64
+USE_IS_NOTED_EVERY = 86_400  # seconds
+_READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a FIFO must not hold us up
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class Folder:
+    """One store folder: the user's or the site's. Its methods raise nothing but OSError."""
+
+    def __init__(self, path: str, *, shared: bool = False) -> None:
+        self.path = path
+        self._mode = 0o755 if shared else 0o700
+        self._certificates = os.path.join(path, "certificates")
+
+    def fault(self) -> str | None:
+        """Why nothing here is used: what is wrong with the folder, in words; None where it is sound or absent."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"{self.path} cannot be used ({error.strerror})"
+        if not stat.S_ISDIR(status.st_mode):
+            return f"{self.path} is no folder"
+        if os.name == "posix" and status.st_uid not in (0, os.geteuid()):
+            return f"{self.path} belongs to another user"
+        if os.name == "posix" and status.st_mode & stat.S_IWOTH:
+            return f"{self.path} can be written by everyone"
+        return None
+
+    def make(self, *parts: str) -> str:
+        """The path of a folder inside, made if it is missing."""
+        path = os.path.join(self.path, *parts)
+        os.makedirs(path, mode=self._mode, exist_ok=True)
+        return path
+
+    def write(self, contents: bytes, *parts: str) -> str:
+        """Put a file in place as a whole; returns its path."""
+        path = os.path.join(self.make(*parts[:-1]), parts[-1])
+        name = f"{os.getpid()}-{time.time_ns()}-{id(contents)}"
+        temporary = os.path.join(self.make("tmp"), name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, self._mode & 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(contents)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        return path
+
+    def find(self, subject_key: bytes) -> Iterator[Certificate]:
+        """Every readable certificate with this canonical subject name, up to a bound."""
+        bucket = self._bucket(subject_key)
+        try:
+            names = os.listdir(bucket)
+        except OSError:
+            return
+        for name in names[:MOST_OF_ONE_NAME]:
+            certificate = read_certificate(os.path.join(bucket, name))
+            if certificate is not None and certificate.subject_key == subject_key:
+                yield certificate
+
+    def paths(self) -> Iterator[str]:
+        """The path of everything that stands where certificates belong, sorted, foreign things included."""
+        for top in _listing(self._certificates):
+            for bucket in _listing(top):
+                yield from _listing(bucket)
+
+    def keep(self, certificate: Certificate) -> str:
+        """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor."""
+        bucket = os.path.relpath(self._bucket(certificate.subject_key), self.path)
+        path = self.write(to_pem(certificate.der).encode("ascii"), bucket, f"{certificate.fingerprint}.pem")
+        self.write(b"", "changed")
+        return path
+
+    def remove(self, path: str) -> None:
+        """Remove what `paths` or `keep` named, and its folder if that is empty now."""
+        os.unlink(path)
+        self.write(b"", "changed")
+        try:
+            os.removedirs(os.path.dirname(path))
+        except OSError:
+            pass
+
+    def note_use(self, certificate: Certificate) -> None:
+        """Set the file's time to now, at most once a day: what nobody uses can be told apart."""
+        path = os.path.join(self._bucket(certificate.subject_key), f"{certificate.fingerprint}.pem")
+        try:
+            if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
+                os.utime(path)
+        except OSError:
+            pass
+
+    def _bucket(self, subject_key: bytes) -> str:
+        import hashlib
+
+        name = hashlib.sha256(subject_key).hexdigest()
+        return os.path.join(self._certificates, name[:2], name)
+
+
+def read_certificate(path: str) -> Certificate | None:
+    """The certificate in a file of the store, or None if it is not exactly what its name says."""
+    name, extension = os.path.splitext(os.path.basename(path))
+    if extension != ".pem":
+        return None
+    try:
+        text = read_regular_file(path, LARGEST_FILE)
+        certificate = Certificate(next(pem_certificates(text)))
+        return certificate if certificate.fingerprint == name and certificate.subject_key else None
+    except (OSError, StopIteration, DERError):
+        return None
+
+
+def read_regular_file(path: str, most: int) -> bytes:
+    """The contents of a regular file of at most so many bytes, no link followed. Raises OSError."""
+    descriptor = os.open(path, _READ_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            raise OSError(f"{path} is no regular file of at most {most} bytes")
+        return os.read(descriptor, most + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _listing(path: str) -> list[str]:
+    try:
+        return [os.path.join(path, name) for name in sorted(os.listdir(path))]
+    except OSError:
+        return []
+
+
+class Store:
+    """The folders of this user: all are read, the first is written; where it cannot be, memory serves."""
+
+    def __init__(self, folders: list[Folder]) -> None:
+        self.folders = [folder for folder in folders if folder.fault() is None]
+        self._memory: dict[bytes, list[Certificate]] = {}
+
+    @property
+    def home(self) -> Folder | None:
+        """The folder that is written, made if it is missing; None where none can be."""
+        for folder in self.folders:
+            try:
+                folder.make()
+            except OSError:
+                continue
+            if os.access(folder.path, os.W_OK | os.X_OK):
+                return folder
+        return None
+
+    def find(self, subject_key: bytes) -> list[Certificate]:
+        """The intermediates with this canonical subject name, each once."""
+        found = dict.fromkeys(self._memory.get(subject_key, ()))
+        for folder in self.folders:
+            found.update(dict.fromkeys(folder.find(subject_key)))
+        return list(found)
+
+    def keep(self, certificate: Certificate) -> None:
+        """Keep an intermediate that was proved to lead to an anchor."""
+        if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
+            return
+        home = self.home
+        if home is not None:
+            try:
+                home.keep(certificate)
+                return
+            except OSError:
+                pass
+        kept = self._memory.setdefault(certificate.subject_key, [])
+        if certificate not in kept:
+            kept.append(certificate)
+
+    def note_use(self, certificate: Certificate) -> None:
+        """Say that a handshake needed this certificate."""
+        for folder in self.folders:
+            folder.note_use(certificate)
+
+
+def folders_of(settings: Settings) -> list[Folder]:
+    """The folders that the settings mean, the one to write first.
+
+    The one that was set, alone; else the user's and then the site's, or for root the site's alone.
+    """
+    if settings.dir is not None:
+        return [Folder(os.path.abspath(settings.dir))]
+    site = folders.site_cache()
+    shared = [Folder(site, shared=True)] if site else []
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return shared
+    user = folders.user_cache()
+    return ([Folder(user)] if user else []) + shared
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings mean."""
+    return Store(folders_of(settings))
