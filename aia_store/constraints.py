@@ -3,6 +3,7 @@
 Where a program takes an intermediate for a trust anchor (OpenSSL under X509_V_FLAG_PARTIAL_CHAIN, which Python sets
 from 3.13 on; curl, Go, GnuTLS and others with any CA file), what stands above it is not looked at. So there it may
 only be offered if nothing would change: each constraint from above stands in it too, at least as narrow.
+Time is a constraint as well, but only for one who will not look again before it is over: see `is_outlived_by`.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ def carries_all(certificate: Certificate, above: list[Certificate]) -> bool:
     return all(_carries(certificate, issuer, depth) for depth, issuer in enumerate(above))
 
 
+def is_outlived_by(certificate: Certificate, above: list[Certificate]) -> bool:
+    """Whether nothing above the certificate expires before it does."""
+    return all(certificate.validity[1] <= issuer.validity[1] for issuer in above)
+
+
 def _carries(certificate: Certificate, issuer: Certificate, between: int) -> bool:
     return (
-        certificate.validity[1] <= issuer.validity[1]
-        and _path_length_is_carried(certificate, issuer, between)
+        _path_length_is_carried(certificate, issuer, between)
         and _names_are_carried(certificate, issuer)
         and _key_usages_are_carried(certificate, issuer)
         and not any(name in issuer.extensions for name in (POLICY_CONSTRAINTS, POLICY_MAPPINGS, INHIBIT_ANY_POLICY))

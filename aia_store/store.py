@@ -17,7 +17,7 @@ import stat
 import time
 
 from . import folders
-from .der import Certificate, DERError, pem_certificates, to_pem
+from .der import Certificate, DERError, pem_certificates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,16 +66,21 @@ class Folder:
         os.makedirs(path, mode=self._mode, exist_ok=True)
         return path
 
-    def write(self, contents: bytes, *parts: str) -> str:
-        """Put a file in place as a whole; returns its path."""
+    def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
+        """Put a file in place as a whole; returns its path. `durable`: it survives a power failure."""
         path = os.path.join(self.make(*parts[:-1]), parts[-1])
         name = f"{os.getpid()}-{time.time_ns()}-{id(contents)}"
         temporary = os.path.join(self.make("tmp"), name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(temporary, flags, self._mode & 0o666)
+        descriptor = os.open(temporary, flags, 0o600)
         try:
             with open(descriptor, "wb") as file:
                 file.write(contents)
+                if hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), self._mode & 0o666 if mode is None else mode)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
@@ -100,10 +105,14 @@ class Folder:
             for bucket in _listing(top):
                 yield from _listing(bucket)
 
+    def temporary_files(self) -> list[str]:
+        """What is being written, or was when its process was killed."""
+        return _listing(os.path.join(self.path, "tmp"))
+
     def keep(self, certificate: Certificate) -> str:
         """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor."""
-        bucket = os.path.relpath(self._bucket(certificate.subject_key), self.path)
-        path = self.write(to_pem(certificate.der).encode("ascii"), bucket, f"{certificate.fingerprint}.pem")
+        place = os.path.relpath(self.path_of(certificate), self.path)
+        path = self.write(certificate.pem.encode("ascii"), *os.path.split(place))
         self.write(b"", "changed")
         return path
 
@@ -116,14 +125,25 @@ class Folder:
         except OSError:
             pass
 
+    def changed(self) -> int:
+        """When a certificate was last added or removed here (nanoseconds since 1970), 0 for never."""
+        try:
+            return os.stat(os.path.join(self.path, "changed")).st_mtime_ns
+        except OSError:
+            return 0
+
     def note_use(self, certificate: Certificate) -> None:
         """Set the file's time to now, at most once a day: what nobody uses can be told apart."""
-        path = os.path.join(self._bucket(certificate.subject_key), f"{certificate.fingerprint}.pem")
+        path = self.path_of(certificate)
         try:
             if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
                 os.utime(path)
         except OSError:
             pass
+
+    def path_of(self, certificate: Certificate) -> str:
+        """Where a certificate lies, or would."""
+        return os.path.join(self._bucket(certificate.subject_key), f"{certificate.fingerprint}.pem")
 
     def _bucket(self, subject_key: bytes) -> str:
         import hashlib
@@ -204,6 +224,20 @@ class Store:
         kept = self._memory.setdefault(certificate.subject_key, [])
         if certificate not in kept:
             kept.append(certificate)
+
+    def entries(self) -> Iterator[tuple[str, Certificate]]:
+        """The path and the certificate of every sound file, each certificate once."""
+        seen: set[Certificate] = set()
+        for folder in self.folders:
+            for path in folder.paths():
+                certificate = read_certificate(path)
+                if certificate is not None and certificate not in seen and path == folder.path_of(certificate):
+                    seen.add(certificate)
+                    yield path, certificate
+
+    def certificates(self) -> list[Certificate]:
+        """Every intermediate, once."""
+        return [certificate for _, certificate in self.entries()]
 
     def note_use(self, certificate: Certificate) -> None:
         """Say that a handshake needed this certificate."""

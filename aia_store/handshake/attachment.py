@@ -71,7 +71,7 @@ class Attachment:
         if self._whole_chains[0] != count:
             from .trusted import only_self_signed
 
-            self._whole_chains = count, only_self_signed(context, self._directories(), self.added)
+            self._whole_chains = count, only_self_signed(context, self._directories() or [], self.added)
         return self._whole_chains[1]
 
     def _complete(self, context: ssl.SSLContext, data: bytes, version: int) -> None:
@@ -101,9 +101,10 @@ class Attachment:
             self._settled.clear()
         self._settled[key] = now + holds_for
 
-    def _directories(self) -> list[str]:
+    def _directories(self) -> list[str] | None:
+        """The hashed directories that the context was seen to be given; None: none was seen."""
         if not self.capaths and not self.has_default_directory:
-            return []
+            return None
         from .trusted import default_directories, directories_in
 
         defaults = default_directories() if self.has_default_directory else []

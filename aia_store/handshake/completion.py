@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import config
-from ..constraints import carries_all
+from ..constraints import carries_all, is_outlived_by
 from ..failures import Failures
 from ..log import debug
 from ..store import open_store
@@ -57,7 +57,8 @@ def missing(chain: Chain) -> tuple[list[Certificate], bool] | None:
         return None
     needed = needs(chain, path)
     safe = not chain.trusted.flags & (CRL_CHECKS | POLICY_CHECKS) and all(
-        carries_all(certificate, path.above(certificate)) for certificate in needed
+        carries_all(certificate, path.above(certificate)) and is_outlived_by(certificate, path.above(certificate))
+        for certificate in needed
     )
     if chain.trusted.partial_chains and not safe:
         debug("an intermediate that would be a trust anchor of its own here is not added")

@@ -6,6 +6,8 @@ BER. Whatever else comes is no certificate. Never more than a bounded number is 
 
 from __future__ import annotations
 
+from itertools import islice
+
 from ..der import OID, SEQUENCE, Certificate, DERError, expect, pem_certificates, read
 
 TYPE_CHECKING = False
@@ -19,11 +21,11 @@ _PEM_PKCS7 = (b"-----BEGIN PKCS7-----", b"-----END PKCS7-----")
 _SIGNED_DATA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 
 
-def certificates(body: bytes) -> list[Certificate]:
-    """The certificates in a reply, at most ten, in their order; of PEM the first block only. Never raises."""
-    found = []
+def certificates(body: bytes, most: int = MOST_CERTIFICATES) -> list[Certificate]:
+    """The certificates in a reply, at most so many, in their order; of PEM the first block only. Never raises."""
+    found: list[Certificate] = []
     try:
-        for der in _certificates(body):
+        for der in islice(_certificates(body), most):
             found.append(Certificate(der))
     except DERError:
         pass  # what came before the broken one is as good as ever
@@ -61,9 +63,7 @@ def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
     start, end = _element(body, start, end, 2, SEQUENCE)
     for tag, _, inner, stop, _ in _elements(body, start, end, 3):
         if tag == 0xA0:
-            for number, (_, first, _, _, after) in enumerate(_elements(body, inner, stop, 4)):
-                if number == MOST_CERTIFICATES:
-                    return
+            for _, first, _, _, after in _elements(body, inner, stop, 4):
                 yield body[first:after]
 
 

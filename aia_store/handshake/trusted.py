@@ -13,7 +13,6 @@ from ..der import AUTHORITY_KEY_IDENTIFIER, OID, Certificate, DERError, encode, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
@@ -29,21 +28,23 @@ _directories: dict[tuple[str, int], bool] = {}  # whether a directory, as it was
 class Trusted:
     """The trusted certificates of one context.
 
-    `directories` are the hashed directories it is known to have; `ours` are the certificates (DER) that completion
-    added, which are no anchors. `flags` are X509_V_FLAG_ bits, `security_level` is OpenSSL's.
+    `directories` are its hashed directories, None where they are not known; `ours` are the certificates (DER) that
+    completion added, which are no anchors. `flags` are X509_V_FLAG_ bits, `security_level` is OpenSSL's.
     """
 
-    def __init__(self, context: ssl.SSLContext, directories: list[str], ours: Collection[bytes]) -> None:
+    def __init__(self, context: _ssl._SSLContext, directories: list[str] | None, ours: Collection[bytes]) -> None:
         self._ders: list[bytes] = _context.get_ca_certs(context, True)
         self._ours = ours
         self._by_key: dict[bytes, list[Certificate]] | None = None
         self.flags: int = _context.verify_flags.__get__(context)
         self.security_level: int = _context.security_level.__get__(context)
-        self.partial_chains = bool(self.flags & PARTIAL_CHAIN) and not only_self_signed(context, directories, ours)
+        self.partial_chains = bool(self.flags & PARTIAL_CHAIN) and not only_self_signed(
+            context, directories or [], ours
+        )
         # A context made before the hook does not tell its directories. Where an intermediate is never an anchor, to
         # assume the default one is harmless: the real handshake looks again.
-        assumed = [] if self.partial_chains else default_directories()
-        self._directories = list(dict.fromkeys([*directories, *assumed]))
+        assumed = default_directories() if directories is None and not self.partial_chains else []
+        self._directories = directories or assumed
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether a chain may end here: the program put it there, and it is self-signed or need not be."""
@@ -93,7 +94,7 @@ def directories_in(capath: str | bytes | os.PathLike[str]) -> list[str]:
     return [part for part in os.fsdecode(capath).split(os.pathsep) if os.path.isdir(part)]
 
 
-def only_self_signed(context: ssl.SSLContext, directories: Iterable[str], ours: Collection[bytes]) -> bool:
+def only_self_signed(context: _ssl._SSLContext, directories: Iterable[str], ours: Collection[bytes]) -> bool:
     """Whether all that the program trusts is self-signed, so that X509_V_FLAG_PARTIAL_CHAIN changes nothing for it."""
     ders: list[bytes] = _context.get_ca_certs(context, True)
     if _context.cert_store_stats(context)["x509"] > len(ders):

@@ -1,0 +1,218 @@
+"""The merged CA bundle: the machine's trust anchors and the intermediates that were needed here.
+
+To most programs an intermediate in a CA file is a trust anchor, and an expired one breaks servers that are right; so
+what goes in is chosen by rules (`exportable`), and what is published was loaded and counted by OpenSSL before. A
+reader sees the old file or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from . import locks
+from .der import EXTENDED_KEY_USAGE, KEY_USAGE, Certificate, DERError, to_pem
+from .store import folders_of, open_store, read_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .config import Settings
+    from .store import Folder, Store
+
+FILE, STATE_FILE = "bundle.pem", "bundle.json"
+REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
+LONGEST_WAIT = 30.0  # seconds for another process that is building it
+_SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
+_KEY_CERT_SIGN = 0x04  # in the first octet of the key usage bits
+
+
+class BundleError(Exception):
+    """No bundle can be built or published; the message is one line that says why and what to do."""
+
+
+def path(settings: Settings) -> str:
+    """The path of the bundle, built first if it is missing or stale. Raises BundleError, RootsError.
+
+    Where it is fresh nothing but this is imported: a shell's start-up file can afford it.
+    """
+    home = _home(settings)
+    bundle = os.path.join(home.path, FILE)
+    return bundle if is_fresh(settings, home) else build(settings)
+
+
+def is_fresh(settings: Settings, home: Folder) -> bool:
+    """Whether the bundle is there and made of what the trust anchors and the store are now."""
+    state = _read_state(home)
+    if not state or not 0 <= time.time() - state["built"] < REBUILT_EVERY or time.time() >= state["until"]:
+        return False
+    try:
+        bundle = os.stat(os.path.join(home.path, FILE))
+    except OSError:
+        return False
+    return bool(
+        [bundle.st_size, bundle.st_mtime_ns] == state["bundle"]
+        and settings.roots == state["roots_set"]
+        and file_identity(state["roots"][0]) == state["roots"]
+        and _changes(settings) == state["changes"]
+    )
+
+
+def build(settings: Settings) -> str:
+    """Build and publish the bundle; returns its path. Raises BundleError, RootsError."""
+    home = _home(settings)
+    try:
+        lock = locks.acquire(home, "bundle", time.monotonic() + LONGEST_WAIT)
+    except locks.LockError as error:
+        raise BundleError(f"{error}; set AIA_STORE_DIR to a folder of yours") from error
+    if lock is None:
+        raise BundleError(f"another process has been building the bundle in {home.path} for too long; try again")
+    try:
+        return _publish(settings, home)
+    except OSError as error:
+        raise BundleError(f"{home.path} cannot be written ({error.strerror})") from error
+    finally:
+        lock.release()
+
+
+def _publish(settings: Settings, home: Folder) -> str:
+    from .pki import roots
+
+    changes = _changes(settings)
+    source = roots.source(settings)
+    identity = file_identity(source.path)
+    anchors = roots.load(source)
+    store = open_store(settings)
+    intermediates = exportable(anchors, store)
+    anchors = _loaded(anchors)
+    text = roots.BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
+    text += "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
+    if len(_loaded([*anchors, *intermediates], text)) != len(anchors) + len(intermediates):
+        raise BundleError("OpenSSL does not load the new bundle whole; the old one stays")
+    published = home.write(text, FILE, mode=0o644, durable=True)
+    status = os.stat(published)
+    state = {
+        "built": time.time(),
+        "until": min((certificate.validity[1] for certificate in intermediates), default=2**40),
+        "bundle": [status.st_size, status.st_mtime_ns],
+        "roots_set": settings.roots,
+        "roots": identity,
+        "changes": changes,
+        "counts": [len(anchors), len(intermediates)],
+    }
+    home.write(json.dumps(state).encode(), STATE_FILE, mode=0o644)
+    return published
+
+
+def exportable(anchors: list[Certificate], store: Store) -> list[Certificate]:
+    """The intermediates of the store that may stand in a CA file beside these anchors, sorted by fingerprint.
+
+    Each leads to one of the anchors, verified without partial chains, over links that are exported too; is a CA for
+    TLS servers with a sound key and signature; is valid until after the next rebuild; and carries every constraint of
+    the certificates above it.
+    """
+    from .pki.verify import Verifier, VerifyError
+
+    verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
+    candidates = {certificate for certificate in store.certificates() if _serves_tls(certificate)}
+    paths: dict[Certificate, list[Certificate]] = {}
+    for certificate in candidates:
+        try:
+            paths[certificate] = verifier.path(certificate)
+        except VerifyError:
+            continue
+    found: list[Certificate] = []
+    for certificate, links in sorted(paths.items(), key=lambda item: (len(item[1]), item[0].fingerprint)):
+        if all(link in found for link in links[1:-1]) and _outlasts_the_bundle(links[-1]) and _may_stand_alone(links):
+            found.append(certificate)
+    return sorted(found, key=lambda certificate: certificate.fingerprint)
+
+
+def _may_stand_alone(path: list[Certificate]) -> bool:
+    from .constraints import carries_all
+
+    try:
+        return carries_all(path[0], path[1:])
+    except DERError:
+        return False
+
+
+def _serves_tls(certificate: Certificate) -> bool:
+    """CA, keyCertSign, for TLS servers, and valid for longer than until the next rebuild."""
+    from .constraints import ANY_EXTENDED_KEY_USAGE, extended_key_usages
+
+    try:
+        usage = certificate.extensions.get(KEY_USAGE, b"\x03\x02\x01\xff")
+        purposes = extended_key_usages(certificate) if EXTENDED_KEY_USAGE in certificate.extensions else None
+        return bool(
+            certificate.basic_constraints[0]
+            and not certificate.is_self_signed
+            and usage[3] & _KEY_CERT_SIGN
+            and (purposes is None or purposes & {_SERVER_AUTH, ANY_EXTENDED_KEY_USAGE})
+            and _outlasts_the_bundle(certificate)
+        )
+    except (DERError, IndexError):
+        return False
+
+
+def _outlasts_the_bundle(certificate: Certificate) -> bool:
+    """Whether it is valid now, and still will be when the bundle is rebuilt."""
+    not_before, not_after = certificate.validity
+    return not_before <= time.time() < not_after - 2 * REBUILT_EVERY
+
+
+def _loaded(certificates: list[Certificate], text: bytes | None = None) -> list[Certificate]:
+    """Those of the certificates that OpenSSL really loads, from this text or one by one."""
+    import _ssl
+
+    context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    if text is not None:
+        context.load_verify_locations(cadata=text.decode("ascii"))
+        return certificates if context.cert_store_stats()["x509"] == len(certificates) else []
+    found = []
+    for certificate in certificates:
+        try:
+            context.load_verify_locations(cadata=certificate.pem)
+            found.append(certificate)
+        except _ssl.SSLError:
+            continue
+    return found
+
+
+def counts(settings: Settings) -> tuple[int, int] | None:
+    """How many trust anchors and intermediates the published bundle holds; None where there is none."""
+    state = _read_state(_home(settings))
+    return (state["counts"][0], state["counts"][1]) if state else None
+
+
+def _home(settings: Settings) -> Folder:
+    """The store folder that bundles are published in. Raises BundleError where none can be written."""
+    home = open_store(settings).home
+    if home is None:
+        tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))
+        raise BundleError(f"the bundle has no place: {tried}; set AIA_STORE_DIR to a folder of yours")
+    return home
+
+
+def _read_state(home: Folder) -> dict[str, Any]:
+    try:
+        state = json.loads(read_regular_file(os.path.join(home.path, STATE_FILE), 65_536))
+        return state if isinstance(state, dict) and "counts" in state else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def file_identity(path: str) -> list[object] | None:
+    """What changes when a file does, as JSON holds it; None where there is no file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return [path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+
+
+def _changes(settings: Settings) -> list[list[object]]:
+    """When each folder of the store last gained or lost a certificate."""
+    return [[folder.path, folder.changed()] for folder in folders_of(settings)]

@@ -1,0 +1,154 @@
+"""The command that says what is wrong with a server's chain, and what its owner should do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+from rich.tree import Tree
+
+from .. import config, probe
+from ..pki import roots
+from ..store import open_store
+from . import output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..der import Certificate
+
+
+class FullchainError(Exception):
+    """The full chain cannot be written; the message is one line that says why."""
+
+
+@click.command("check")
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST[:PORT]...")
+@click.option("--fullchain", type=click.Path(dir_okay=False), help="Write what the owner should install (PEM) here.")
+@output.json_option
+def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) -> None:
+    """Say what a server sends, what is missing, where it was found, and what its owner should do.
+
+    Status 0: every chain is complete; 1: one is not, or a host cannot be asked.
+    """
+    if fullchain is not None and len(hosts) != 1:
+        raise click.UsageError("--fullchain is for one host at a time")
+    settings = config.load()
+    source = roots.source(settings)
+    anchors = roots.load(source)
+    known = set(open_store(settings).certificates())
+    findings = []
+    with output.console(stderr=True).status(Text("asking…")):
+        for host in hosts:
+            findings.append(probe.probe(*probe.parse_target(host), settings, anchors))
+    for finding in findings:
+        if as_json:
+            continue
+        output.console().print(_tree(finding, known, source.path))
+        for line in _verdict(finding):
+            click.echo(line)
+    if as_json:
+        output.print_json([_as_json(finding, known) for finding in findings])
+    if fullchain is not None:
+        _write_fullchain(findings[0], fullchain)
+    if any(finding.refusal is not None for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def _source(certificate: Certificate, finding: probe.Finding, known: set[Certificate]) -> str:
+    """Where a certificate of the path came from, in words."""
+    if certificate == finding.chain.leaf or certificate in finding.chain.sent:
+        return "sent"
+    if finding.path is not None and certificate in finding.path.sources:
+        return f"fetched from {output.harmless(finding.path.sources[certificate])}"
+    return "from the store" if certificate in known else "trusted here"
+
+
+def _tree(finding: probe.Finding, known: set[Certificate], roots_path: str) -> Tree:
+    tree = Tree(Text(f"{finding.host}:{finding.port}", style="bold"))
+    branch = tree
+    path = finding.path.certificates if finding.path is not None else [finding.chain.leaf]
+    for certificate in path:
+        is_anchor = finding.path is not None and certificate is path[-1]
+        if is_anchor:
+            mark, note = ("◆ ", "cyan"), f"trust anchor, in {roots_path}"
+        elif certificate in finding.missing and certificate not in finding.chain.sent:
+            mark, note = ("✗ ", "bold red"), f"NOT SENT; {_source(certificate, finding, known)}"
+        else:
+            mark, note = ("✓ ", "green"), "sent"
+        expiry = f"until {output.day(certificate.validity[1])}"
+        branch = branch.add(Text.assemble(mark, output.subject(certificate), (f"  {note}, {expiry}", "dim")))
+    if finding.path is None:
+        branch.add(Text.assemble(("✗ ", "bold red"), f"{output.issuer(path[-1])}", ("  not found", "dim")))
+    for certificate in finding.chain.sent:
+        if certificate not in path:
+            note = f"  sent, but no part of the path: {_fault(certificate, finding)}"
+            tree.add(Text.assemble(("? ", "yellow"), output.subject(certificate), (note, "dim")))
+    for url, reason in finding.failed.items():
+        tree.add(Text.assemble(("! ", "yellow"), output.harmless(url), (f"  {output.harmless(reason)}", "dim")))
+    return tree
+
+
+def _fault(certificate: Certificate, finding: probe.Finding) -> str:
+    if not certificate.validity[0] <= finding.chain.now <= certificate.validity[1]:
+        return "out of its time"
+    if certificate.is_self_signed:
+        return "a root, which clients do not need"
+    return "not needed"
+
+
+def _verdict(finding: probe.Finding) -> Iterator[str]:
+    """What it comes to, in words, and what to do."""
+    if finding.refusal is None:
+        yield "Complete: every client that trusts the root can connect."
+        return
+    if finding.path is None:
+        yield f"Broken: {finding.refusal}. No path to a trust anchor was found."
+        if not finding.chain.leaf.ca_issuers:
+            yield "The certificate names no URL of its issuer (AIA), so nobody can look it up."
+        return
+    count = len(finding.missing)
+    if not count or finding.completed_refusal is not None:
+        yield f"Broken: {finding.completed_refusal or finding.refusal}. The chain is not what is wrong."
+        return
+    yield f"Incomplete: {count} intermediate{'s' * (count > 1)} must be looked up ({finding.refusal})."
+    yield "Browsers do that, and Python under the hook; curl, git, Node and plain Python refuse this server."
+    yield f"Its owner should install the full chain: aia-store check {finding.host}:{finding.port} --fullchain FILE"
+
+
+def _as_json(finding: probe.Finding, known: set[Certificate]) -> dict[str, object]:
+    path = finding.path.certificates if finding.path is not None else []
+    return {
+        "host": finding.host,
+        "port": finding.port,
+        "complete": finding.refusal is None,
+        "refusal": finding.refusal,
+        "refusal_when_completed": finding.completed_refusal,
+        "verdict": " ".join(_verdict(finding)),
+        "path": [_certificate(certificate) | {"source": _source(certificate, finding, known)} for certificate in path],
+        "missing": [certificate.fingerprint for certificate in finding.missing],
+        "sent": [_certificate(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
+        "failed": finding.failed,
+    }
+
+
+def _certificate(certificate: Certificate) -> dict[str, object]:
+    return {
+        "sha256": certificate.fingerprint,
+        "subject": output.long_name(certificate.subject),
+        "issuer": output.long_name(certificate.issuer),
+        "not_before": output.timestamp(certificate.validity[0]),
+        "not_after": output.timestamp(certificate.validity[1]),
+    }
+
+
+def _write_fullchain(finding: probe.Finding, path: str) -> None:
+    if finding.path is None:
+        raise FullchainError(f"{path} was not written: no path to a trust anchor was found")
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(finding.fullchain)
+    except OSError as error:
+        raise FullchainError(f"{path} cannot be written ({error.strerror})") from error
+    click.echo(f"wrote {path}: the leaf and {len(finding.path.intermediates)} intermediates", err=True)

@@ -1,0 +1,76 @@
+"""The commands by name; each module is imported when its command is used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from .. import __version__
+from .errors import report
+
+COMMANDS = {
+    "add": "contents",
+    "bundle": "machine",
+    "check": "check",
+    "clear": "contents",
+    "env": "machine",
+    "hook": "machine",
+    "list": "contents",
+    "refresh": "contents",
+    "remove": "contents",
+    "selftest": "machine",
+    "show": "contents",
+    "status": "machine",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands live in modules that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="aia-store")
+def cli() -> None:
+    """Complete the certificate chains that servers forget to complete: safely, for every program on this machine.
+
+    Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
+    `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
+
+    Exit status: 0 fine; 1 the answer is no; 2 wrong use.
+    """
+
+
+def run() -> None:
+    """Run the command line; ends the process."""
+    try:
+        cli(prog_name="aia-store", standalone_mode=False)
+    except click.UsageError as error:
+        hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx is not None else ""
+        sys.stderr.write(f"aia-store: {error.format_message()}{hint}\n")
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        sys.stderr.write(f"aia-store: {error.format_message()}\n")
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("aia-store: stopped\n")
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+        sys.exit(1)
+    except Exception as error:
+        sys.exit(report(error))

@@ -1,0 +1,201 @@
+"""The commands about what is in the store: add, list, show, remove, clear, refresh."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from .. import bundle, config, learn
+from .. import refresh as refreshing
+from ..pki import roots
+from ..pki.verify import Verifier, VerifyError
+from ..store import Store, open_store
+from . import output
+
+if TYPE_CHECKING:
+    from ..der import Certificate
+
+SHOWN_DIGITS = 16  # of a fingerprint, in tables
+FEWEST_DIGITS = 6  # of a fingerprint, to name a certificate by
+
+
+class NotInStoreError(Exception):
+    """No certificate in the store, or more than one, has that fingerprint."""
+
+
+def _entry(certificate: Certificate, path: str) -> dict[str, object]:
+    return {
+        "sha256": certificate.fingerprint,
+        "subject": output.long_name(certificate.subject),
+        "issuer": output.long_name(certificate.issuer),
+        "not_before": output.timestamp(certificate.validity[0]),
+        "not_after": output.timestamp(certificate.validity[1]),
+        "last_used": output.timestamp(os.stat(path).st_mtime),
+        "path": path,
+    }
+
+
+def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
+    digits = fingerprint.lower().replace(":", "")
+    if len(digits) < FEWEST_DIGITS:
+        raise click.UsageError(f"{fingerprint!r} is too short; give at least {FEWEST_DIGITS} digits of the fingerprint")
+    found = [(path, entry) for path, entry in store.entries() if entry.fingerprint.startswith(digits)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotInStoreError(f"{fingerprint} means {len(found)} certificates; give more digits")
+    raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
+
+
+@click.command("list")
+@output.json_option
+def list_command(as_json: bool) -> None:
+    """List the intermediates in the store."""
+    entries = sorted(open_store(config.load()).entries(), key=lambda entry: output.subject(entry[1]).lower())
+    if as_json:
+        output.print_json([_entry(certificate, path) for path, certificate in entries])
+        return
+    rows: list[list[str | Text]] = [
+        [
+            certificate.fingerprint[:SHOWN_DIGITS],
+            output.subject(certificate),
+            output.issuer(certificate),
+            output.day(certificate.validity[1]),
+            output.day(os.stat(path).st_mtime),
+        ]
+        for path, certificate in entries
+    ]
+    if not rows:
+        click.echo("The store is empty. It fills by itself; `aia-store add HOST` fills it now.")
+        return
+    output.print_table(["SHA-256", "Intermediate", "Issuer", "Expires", "Last used"], rows)
+
+
+@click.command("show")
+@click.argument("fingerprint")
+@output.json_option
+def show_command(fingerprint: str, as_json: bool) -> None:
+    """Show one intermediate, and whether it still leads to a trust anchor; FINGERPRINT is its SHA-256 or the start."""
+    settings = config.load()
+    store = open_store(settings)
+    path, certificate = _named(store, fingerprint)
+    entry = _entry(certificate, path) | {"ca_issuers": [output.harmless(url) for url in certificate.ca_issuers]}
+    anchors = roots.load(roots.source(settings))
+    try:
+        links = Verifier(anchors, lambda subject: store.find(subject.issuer_key)).path(certificate)
+        entry["leads_to"] = output.long_name(links[-1].subject)
+        entry["in_bundle"] = certificate in bundle.exportable(anchors, store)
+    except VerifyError as error:
+        entry["leads_to"], entry["why_not"], entry["in_bundle"] = None, str(error), False
+    if as_json:
+        output.print_json(entry)
+        return
+    rows: list[list[str | Text]] = [
+        [label, str(value if value is not None else f"nowhere: {entry['why_not']}")]
+        for label, value in (
+            ("Subject", entry["subject"]),
+            ("Issuer", entry["issuer"]),
+            ("Valid", f"{output.day(certificate.validity[0])} to {output.day(certificate.validity[1])}"),
+            ("SHA-256", certificate.fingerprint),
+            ("Its issuer is at", ", ".join(map(output.harmless, certificate.ca_issuers)) or "(no AIA)"),
+            ("Leads to", entry["leads_to"]),
+            ("In the bundle", "yes" if entry["in_bundle"] else "no"),
+            ("File", path),
+        )
+    ]
+    output.print_table(["", ""], rows)
+
+
+@click.command("add")
+@click.argument("sources", nargs=-1, required=True, metavar="HOST|URL|FILE...")
+@output.json_option
+def add_command(sources: tuple[str, ...], as_json: bool) -> None:
+    """Learn the intermediates of a host, an AIA URL, a PEM, DER or PKCS#7 file, or a CCADB report.
+
+    What does not lead to a trust anchor of this machine is not kept, and said to be so; then the status is 1.
+    """
+    settings = config.load()
+    outcomes: list[learn.Learned] = []
+    for source in sources:
+        with output.progress(f"Verifying {source}") as progress:
+            outcomes += learn.learn(source, settings, progress)
+    refused = [outcome for outcome in outcomes if outcome.reason is not None]
+    if as_json:
+        output.print_json(
+            [
+                {
+                    "sha256": outcome.certificate.fingerprint,
+                    "subject": output.long_name(outcome.certificate.subject),
+                    "kept": outcome.reason is None,
+                    "new": outcome.is_new,
+                    "reason": outcome.reason,
+                }
+                for outcome in outcomes
+            ]
+        )
+    else:
+        for outcome in outcomes if len(outcomes) <= 20 else refused[:20]:
+            state = f"not kept: {outcome.reason}" if outcome.reason else "kept" if outcome.is_new else "known already"
+            click.echo(
+                f"{outcome.certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(outcome.certificate)}: {state}"
+            )
+        new = sum(outcome.is_new for outcome in outcomes)
+        click.echo(f"{new} new, {len(outcomes) - len(refused) - new} known already, {len(refused)} not kept.")
+    if refused:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("remove")
+@click.argument("fingerprints", nargs=-1, required=True, metavar="FINGERPRINT...")
+def remove_command(fingerprints: tuple[str, ...]) -> None:
+    """Remove intermediates from the store, named by their SHA-256 or the start of it."""
+    store = open_store(config.load())
+    for path, certificate in [_named(store, fingerprint) for fingerprint in fingerprints]:
+        folder = next(folder for folder in store.folders if path.startswith(folder.path + os.sep))
+        try:
+            folder.remove(path)
+        except OSError as error:
+            raise NotInStoreError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
+        click.echo(f"removed {certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(certificate)}")
+
+
+@click.command("clear")
+@click.confirmation_option("--yes", prompt="Remove every intermediate from the store?", help="Do not ask.")
+def clear_command() -> None:
+    """Empty the store. Programs learn again what they need."""
+    click.echo(f"removed {refreshing.clear(config.load())} intermediates")
+
+
+@click.command("refresh")
+@output.json_option
+def refresh_command(as_json: bool) -> None:
+    """Verify everything again, drop what no longer holds, and rebuild the bundle: for cron."""
+    with output.progress("Verifying") as progress:
+        report = refreshing.refresh(config.load(), progress)
+    if as_json:
+        output.print_json(
+            {
+                "kept": report.kept,
+                "dropped": [_dropped(item) for item in report.dropped],
+                "left": [_dropped(item) for item in report.left],
+                "bundle": report.bundle,
+            }
+        )
+        return
+    for item in report.dropped:
+        name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
+        click.echo(f"dropped {name}: {item.reason}")
+    for item in report.left:
+        click.echo(f"left alone {item.path}: {item.reason}", err=True)
+    click.echo(f"{report.kept} intermediates hold, {len(report.dropped)} dropped; the bundle is {report.bundle}")
+
+
+def _dropped(item: refreshing.Dropped) -> dict[str, str | None]:
+    return {
+        "path": item.path,
+        "sha256": item.certificate.fingerprint if item.certificate is not None else None,
+        "reason": item.reason,
+    }

@@ -1,0 +1,120 @@
+"""The commands about this machine: bundle, env, hook, status, selftest."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .. import bundle, config, hook, shells
+from .quick import print_bundle
+
+NEEDS_A_LOOK, FINE = "!", "ok"
+
+
+@click.command("bundle")
+@click.option("--rebuild", is_flag=True, help="Build it even if it is fresh.")
+def bundle_command(rebuild: bool) -> None:
+    """Print the path of the merged CA bundle, building it first if it is missing or stale.
+
+    For a shell's start-up file: export SSL_CERT_FILE=$(aia-store bundle)
+    """
+    raise click.exceptions.Exit(print_bundle(rebuild=rebuild))
+
+
+@click.command("env")
+@click.option("--shell", type=click.Choice(shells.SHELLS), help="Whose lines to print; by default those of $SHELL.")
+def env_command(shell: str | None) -> None:
+    """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)"."""
+    click.echo(shells.lines(bundle.path(config.load()), shell or shells.current_shell()), nl=False)
+
+
+@click.group("hook")
+def hook_command() -> None:
+    """Put completion into the Python programs of this interpreter."""
+
+
+@hook_command.command("install")
+def install_command() -> None:
+    """Put the hook into the interpreter (or virtual environment) that runs this command."""
+    for path in hook.install():
+        click.echo(f"wrote {path}")
+    click.echo(f"programs of {sys.executable} complete chains from their next start on")
+
+
+@hook_command.command("remove")
+def remove_command() -> None:
+    """Take the hook out again."""
+    paths = hook.remove()
+    for path in paths:
+        click.echo(f"removed {path}")
+    if not paths:
+        click.echo("there was no hook to remove")
+
+
+@hook_command.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def status_of_hook_command(as_json: bool) -> None:
+    """Say whether the hook is in place and works; status 1 if not."""
+    from . import output
+
+    found = hook.status()
+    if as_json:
+        output.print_json(found._asdict() | {"remedy": found.remedy})
+    else:
+        state = "active" if found.remedy is None else f"not active: {found.remedy}"
+        output.print_table(["Interpreter", "Version", "Hook"], [[found.python, found.version, state]])
+    if found.remedy is not None:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def status_command(as_json: bool) -> None:
+    """Say whether everything is in place on this machine, and if not, what to do; then the status is 1."""
+    from rich.text import Text
+
+    from ..status import survey
+    from . import output
+
+    aspects = survey(config.load())
+    if as_json:
+        output.print_json([aspect._asdict() for aspect in aspects])
+    else:
+        rows: list[list[str | Text]] = [
+            [
+                Text(NEEDS_A_LOOK if aspect.remedy else FINE, style="bold yellow" if aspect.remedy else "green"),
+                aspect.name,
+                aspect.state,
+                aspect.remedy or "",
+            ]
+            for aspect in aspects
+        ]
+        output.print_table(["", "", "State", "What to do"], rows)
+    if any(aspect.remedy for aspect in aspects):
+        raise click.exceptions.Exit(1)
+
+
+@click.command("selftest")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def selftest_command(as_json: bool) -> None:
+    """Show on this machine, without the internet, that it works: a broken server before and after."""
+    from rich.text import Text
+
+    from .. import selftest
+    from . import output
+
+    steps = []
+    for step in selftest.run():
+        steps.append(step)
+        if not as_json:
+            mark, style = {True: ("ok", "green"), False: ("failed", "bold red"), None: ("skipped", "dim")}[step.passed]
+            output.console().print(Text.assemble((f"{mark:8}", style), step.title))
+            output.console().print(Text(f"{'':8}{output.harmless(step.detail)}", style="dim"))
+    if as_json:
+        output.print_json([step._asdict() for step in steps])
+    passed = all(step.passed is not False for step in steps)
+    if not as_json:
+        click.echo("It works here." if passed else "Something is wrong here; the lines above say what.")
+    if not passed:
+        raise click.exceptions.Exit(1)

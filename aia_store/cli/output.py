@@ -1,0 +1,114 @@
+"""How things are shown: names made harmless, times in words, tables, progress, JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..der import Certificate
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that shows text as it is, whatever brackets are in it; wide where it is no terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 200
+    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, for programs."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
+    """Print rows under headings."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    console().print(table)
+
+
+def subject(certificate: Certificate) -> str:
+    """The subject in short: its common name, else its last attribute."""
+    return short_name(certificate.subject)
+
+
+def issuer(certificate: Certificate) -> str:
+    """The issuer in short."""
+    return short_name(certificate.issuer)
+
+
+def short_name(name: bytes) -> str:
+    """A Name (DER) in short: its common name, else its last attribute, else its bytes."""
+    from cryptography.x509.oid import NameOID
+
+    parsed = _parsed(name)
+    if parsed is None:
+        return name.hex()
+    common = parsed.get_attributes_for_oid(NameOID.COMMON_NAME) or list(parsed)
+    return harmless(str(common[-1].value)) if common else "(no name)"
+
+
+def long_name(name: bytes) -> str:
+    """A Name (DER) as RFC 4514 writes it."""
+    parsed = _parsed(name)
+    return name.hex() if parsed is None else harmless(parsed.rfc4514_string())
+
+
+def harmless(text: str) -> str:
+    """Text that came from a certificate or a server, without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def day(seconds: float) -> str:
+    """A time as a date (UTC)."""
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "beyond the calendar"
+
+
+def timestamp(seconds: float) -> str:
+    """A time as RFC 3339 has it (UTC), for JSON."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on the terminal's standard error; nothing where there is no terminal."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _parsed(name: bytes) -> Any:
+    """The Name as `cryptography` reads it: in a certificate request, as it parses no name alone."""
+    from cryptography import x509
+
+    from ..der import BIT_STRING, INTEGER, OID, SEQUENCE, encode
+
+    algorithm = encode(SEQUENCE, encode(OID, b"\x2b\x65\x70"))
+    key = encode(SEQUENCE, algorithm + encode(BIT_STRING, bytes(33)))
+    body = encode(SEQUENCE, encode(INTEGER, b"\x00") + name + key + encode(0xA0, b""))
+    try:
+        request = encode(SEQUENCE, body + algorithm + encode(BIT_STRING, bytes(65)))
+        return x509.load_der_x509_csr(request).subject
+    except ValueError:
+        return None

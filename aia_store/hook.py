@@ -1,0 +1,118 @@
+"""Put completion into every program of one interpreter, take it out again, and say whether it is there.
+
+A `.pth` file is run by `site` at every start; Python 3.15 reads `.start` files instead. Both only wait for the
+program to import ssl (`aia_store.startup`), and neither can stop an interpreter from starting.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import subprocess
+import sys
+import sysconfig
+from typing import NamedTuple
+
+from .startup import OLDEST
+
+PTH_FILE, START_FILE = "aia_store.pth", "aia_store.start"
+# A line that begins with "import" is executed; a broken installation of ours must neither raise nor print.
+PTH = 'import sys; exec("try:\\n from aia_store.startup import attach\\n attach()\\nexcept Exception: pass")\n'
+START = "aia_store.startup:attach\n"
+_PROBE = "import ssl; print(hasattr(ssl.SSLContext._wrap_bio, '__code__'))"
+
+
+class HookError(Exception):
+    """The hook cannot be put in place or taken away; the message is one line that says why and what to do."""
+
+
+class Status(NamedTuple):
+    """How it stands with the hook of the running interpreter."""
+
+    python: str
+    version: str
+    files: list[str]  # ours that are in place
+    broken: list[str]  # ours that do not hold what they should
+    is_active: bool  # whether a fresh interpreter really attaches
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do, in words; None where all is well."""
+        if self.is_active and not self.broken:
+            return None
+        if self.files:
+            return "a file of the hook is there but does nothing; run `aia-store hook install` again"
+        return "run `aia-store hook install`"
+
+
+def folders() -> list[str]:
+    """Where the hook's files may lie: the site-packages of this interpreter, or its user's, the preferred one first."""
+    found = [sysconfig.get_path("purelib")]
+    if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE:
+        found.append(site.getusersitepackages())
+    return found
+
+
+def install() -> list[str]:
+    """Write the files of the hook; returns their paths. Raises HookError."""
+    if sys.version_info < OLDEST:
+        raise HookError(f"Python {sys.version.split()[0]} is too old for the hook; it needs 3.11")
+    problems = []
+    for folder in folders():
+        try:
+            os.makedirs(folder, exist_ok=True)
+            return [_write(folder, PTH_FILE, PTH), _write(folder, START_FILE, START)]
+        except OSError as error:
+            problems.append(f"{folder} ({error.strerror})")
+    raise HookError(
+        f"nowhere to put the hook: {', '.join(problems)}; run this as the owner, or in a virtual environment"
+    )
+
+
+def remove() -> list[str]:
+    """Remove the files of the hook wherever they lie; returns their paths. Raises HookError."""
+    paths = _present()
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError as error:
+            raise HookError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
+    return paths
+
+
+def status() -> Status:
+    """Look for the files, and ask a fresh interpreter whether it attaches."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
+    answer = subprocess.run(
+        [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, check=False
+    )
+    files = _present()
+    return Status(
+        sys.executable,
+        sys.version.split()[0],
+        files,
+        [path for path in files if _read(path) != (PTH if path.endswith(".pth") else START)],
+        answer.stdout.strip() == "True",
+    )
+
+
+def _present() -> list[str]:
+    candidates = [os.path.join(folder, name) for folder in folders() for name in (PTH_FILE, START_FILE)]
+    return [path for path in candidates if os.path.lexists(path)]
+
+
+def _write(folder: str, name: str, text: str) -> str:
+    path = os.path.join(folder, name)
+    temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
+    with open(temporary, "w", encoding="ascii") as file:
+        file.write(text)
+    os.replace(temporary, path)
+    return path
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,138 @@
+"""Learn intermediates ahead of any handshake: from a host, an AIA URL or a file."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from .der import Certificate, DERError, pem_certificates
+from .handshake import fetch, reply
+from .pki import roots
+from .pki.verify import Verifier, VerifyError
+from .probe import FETCH_SECONDS, parse_target, probe
+from .store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .config import Settings
+
+LARGEST_FILE = 256 << 20
+
+
+class LearnError(Exception):
+    """Nothing could be learned from this; the message is one line that names it and says what to do."""
+
+
+class Learned(NamedTuple):
+    """One certificate that was offered: `reason` is why it was not kept, None if it was."""
+
+    certificate: Certificate
+    reason: str | None
+    is_new: bool
+
+
+def learn(
+    source: str, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Learned]:
+    """Keep those intermediates of a source that lead to a trust anchor of this machine.
+
+    The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
+    """
+    anchors = roots.load(roots.source(settings))
+    if os.path.exists(source):
+        offered = _of_file(source)
+    elif source.startswith("http://"):
+        offered = _of_url(source, settings)
+    elif os.sep in source.partition("://")[0] or source.endswith((".pem", ".crt", ".cer", ".der", ".p7c", ".csv")):
+        raise LearnError(f"{source} does not exist")
+    else:
+        return _of_host(source, settings, anchors)
+    return _keep(offered, settings, anchors, progress)
+
+
+def _keep(
+    offered: list[Certificate],
+    settings: Settings,
+    anchors: list[Certificate],
+    progress: Callable[[int, int], None],
+) -> list[Learned]:
+    store = open_store(settings)
+    beside: dict[bytes, list[Certificate]] = {}
+    for certificate in offered:
+        beside.setdefault(certificate.subject_key, []).append(certificate)
+    verifier = Verifier(anchors, lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)])
+    outcome = []
+    for done, certificate in enumerate(offered):
+        progress(done, len(offered))
+        try:
+            path = verifier.path(certificate)
+        except (VerifyError, DERError) as error:
+            outcome.append(Learned(certificate, str(error), False))
+            continue
+        is_new = certificate not in store.find(certificate.subject_key)
+        for link in path[:-1]:
+            store.keep(link)
+        outcome.append(Learned(certificate, None, is_new))
+    progress(len(offered), len(offered))
+    return outcome
+
+
+def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
+    host, port = parse_target(source)
+    store = open_store(settings)
+    finding = probe(host, port, settings, anchors)
+    if finding.path is None:
+        reason = finding.refusal or "no path to a trust anchor was found"
+        raise LearnError(
+            f"{host}:{port}: nothing could be learned ({reason}); `aia-store check {host}:{port}` shows more"
+        )
+    outcome = []
+    for certificate in finding.path.intermediates:
+        is_new = certificate not in store.certificates()
+        store.keep(certificate)
+        outcome.append(Learned(certificate, None, is_new or certificate in finding.missing))
+    return outcome
+
+
+def _of_url(url: str, settings: Settings) -> list[Certificate]:
+    if settings.offline:
+        raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
+    try:
+        body = fetch.fetch(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+    except fetch.FetchError as error:
+        raise LearnError(f"{url} cannot be fetched: {error}") from error
+    return _parsed(body, url)
+
+
+def _of_file(path: str) -> list[Certificate]:
+    try:
+        if os.path.isdir(path):
+            raise LearnError(f"{path} is a folder; name the files in it")
+        if os.path.getsize(path) > LARGEST_FILE:
+            raise LearnError(f"{path} is too large to hold certificates")
+        with open(path, "rb") as file:
+            return _parsed(file.read(), path)
+    except OSError as error:
+        raise LearnError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _parsed(content: bytes, source: str) -> list[Certificate]:
+    """Every certificate of PEM (also inside a CCADB report), DER or PKCS#7, each once."""
+    found = dict.fromkeys(_readable(pem_certificates(content))) or dict.fromkeys(
+        reply.certificates(content, most=10_000)
+    )
+    if not found:
+        raise LearnError(f"{source} holds no certificate; PEM, DER, PKCS#7 and the CCADB's reports can be read")
+    return list(found)
+
+
+def _readable(ders: Iterable[bytes]) -> Iterable[Certificate]:
+    for der in ders:
+        try:
+            certificate = Certificate(der)
+            if certificate.subject_key and certificate.issuer_key and certificate.validity:
+                yield certificate
+        except DERError:
+            continue

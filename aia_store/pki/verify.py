@@ -1,0 +1,142 @@
+"""Does an intermediate lead to a trust anchor of this machine? The manager's question, where there is no leaf.
+
+OpenSSL judges here too, but it judges leaves. So the path is rehearsed under a leaf made for the purpose, which names
+the intermediate as its issuer and bears a garbage signature. OpenSSL looks at signatures last, from the anchor
+downwards: if the leaf's signature is what it complains of, it had no complaint about anything else but perhaps a
+signature further up. Those, `cryptography` checks, one by one.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import time
+import warnings
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from ..der import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode, to_pem
+from ..handshake.path import Search, likeliest_first
+from ..handshake.rehearsal import Rehearsal
+from ..handshake.trusted import Trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SECURITY_LEVEL = 2  # 112 bits: no SHA-1, no RSA key under 2048 bits
+MOST_PATHS = 16  # of one intermediate
+
+_EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
+_RSA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
+# The key algorithm of the issuer, and a signature algorithm that suits it: OpenSSL compares the two.
+_SIGNATURES = {
+    _RSA: b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b",  # sha256WithRSAEncryption
+    b"\x2a\x86\x48\xce\x3d\x02\x01": b"\x2a\x86\x48\xce\x3d\x04\x03\x02",  # ecdsa-with-SHA256
+    b"\x2b\x65\x70": b"\x2b\x65\x70",  # Ed25519
+    b"\x2b\x65\x71": b"\x2b\x65\x71",  # Ed448
+}
+# The generator of P-256: a public key that is valid and nobody's.
+_PUBLIC_KEY = bytes.fromhex(
+    "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
+    "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+)
+
+
+class Verifier:
+    """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between."""
+
+    def __init__(self, roots: list[Certificate], issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> None:
+        self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+        self._context.verify_flags &= ~0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+        self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
+        self._trusted = Trusted(self._context, [], ())
+        self._issuers_of = issuers_of
+        self._rehearsals: dict[bytes, Rehearsal] = {}
+
+    def path(self, certificate: Certificate) -> list[Certificate]:
+        """The path from an intermediate to its anchor, both included, as OpenSSL accepts it now.
+
+        Raises VerifyError, which says in words why there is none.
+        """
+        if certificate.is_self_signed:
+            raise VerifyError("it is self-signed: a trust anchor or nothing, never an intermediate")
+        if not certificate.basic_constraints[0]:
+            raise VerifyError("it is no CA")
+        not_before, not_after = certificate.validity
+        if not not_before <= time.time() <= not_after:
+            raise VerifyError("it has expired" if not_after < time.time() else "it is not yet valid")
+        reason = "it leads to no trust anchor of this machine"
+        leaf = Certificate(_leaf_under(certificate))
+        for _, (_, *path) in zip(range(MOST_PATHS), self._paths(leaf, certificate), strict=False):
+            refusal = self._refusal(leaf, path)
+            if refusal is None:
+                return path
+            reason = f"OpenSSL says: {refusal}"
+        raise VerifyError(reason)
+
+    def _paths(self, leaf: Certificate, certificate: Certificate) -> Iterable[list[Certificate]]:
+        def issuers_of(subject: Certificate) -> Iterable[Certificate]:
+            if subject is leaf:
+                return [certificate]
+            offered = likeliest_first(subject, self._issuers_of(subject))
+            return [*self._trusted.issuers_of(subject), *offered]
+
+        return Search(issuers_of, self._trusted.is_anchor, 0, time.time()).paths(leaf)
+
+    def _refusal(self, leaf: Certificate, path: list[Certificate]) -> str | None:
+        for subject, issuer in pairwise(path):
+            if not _is_signed_by(subject.der, issuer.der):
+                return "a signature does not hold"
+        anchor = path[-1].der
+        if anchor not in self._rehearsals:
+            self._rehearsals[anchor] = Rehearsal(anchor, 0, SECURITY_LEVEL)
+        refusal = self._rehearsals[anchor].refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
+        return None if refusal == _EXPECTED else refusal or "no verdict"
+
+
+class VerifyError(Exception):
+    """An intermediate does not lead to a trust anchor; the message is the reason, in words."""
+
+
+@lru_cache(maxsize=8192)
+def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
+    """Whether the issuer's key made the signature of the subject (both DER)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
+            x509.load_der_x509_certificate(subject).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _leaf_under(issuer: Certificate) -> bytes:
+    """The DER of a certificate that names this issuer, made for the rehearsal; nobody signed it."""
+    algorithm = next(
+        (signature for key, signature in _SIGNATURES.items() if encode(OID, key) in issuer.public_key[:32]), None
+    )
+    if algorithm is None:
+        raise VerifyError("its key is of a kind that is not known here")
+    parameters = b"\x05\x00" if encode(OID, _RSA) in issuer.public_key[:32] else b""
+    signed_with = encode(SEQUENCE, encode(OID, algorithm) + parameters)
+    name = encode(SEQUENCE, encode(OID, b"\x55\x04\x03") + encode(0x0C, b"rehearsal"))
+    now = time.time()
+    validity = b"".join(
+        encode(UTC_TIME, time.strftime("%y%m%d%H%M%SZ", time.gmtime(now + offset)).encode())
+        for offset in (-86_400, 86_400)
+    )
+    fields = (
+        encode(0xA0, encode(INTEGER, b"\x02"))
+        + encode(INTEGER, b"\x01")
+        + signed_with
+        + issuer.subject
+        + encode(SEQUENCE, validity)
+        + encode(SEQUENCE, encode(SET, name))
+        + _PUBLIC_KEY
+        + encode(0xA3, encode(SEQUENCE, b""))
+    )
+    return encode(SEQUENCE, encode(SEQUENCE, fields) + signed_with + encode(BIT_STRING, b"\x00" + bytes(64)))

@@ -1,0 +1,124 @@
+"""What does a server send, and what would complete it? The command line's view of one host."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .der import Certificate, to_pem
+from .failures import Failures
+from .handshake import message
+from .handshake.aia import AIA
+from .handshake.chain import Chain
+from .handshake.completion import Path, accepted_path, needs
+from .handshake.trusted import PARTIAL_CHAIN, Trusted
+from .store import open_store
+
+if TYPE_CHECKING:
+    from .config import Settings
+
+CONNECT_SECONDS = 10.0
+FETCH_SECONDS = 30.0  # the manager may wait longer than a program
+HTTPS = 443
+
+
+class ProbeError(Exception):
+    """The host cannot be asked at all; the message is one line that names it and says what to do."""
+
+
+class Finding(NamedTuple):
+    """What was seen of one host."""
+
+    host: str
+    port: int
+    chain: Chain
+    refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None: it accepts
+    path: Path | None  # the path to a trust anchor, where one was found
+    missing: list[Certificate]  # what of the path the server should send and does not
+    completed_refusal: str | None  # what OpenSSL still says when the missing ones are there; None: it accepts
+    failed: dict[str, str]  # URLs that could not be fetched, and why
+
+    @property
+    def fullchain(self) -> str:
+        """What the server's owner should install: the leaf and all intermediates, as PEM."""
+        certificates = self.path.certificates[:-1] if self.path else [self.chain.leaf]
+        return "".join(to_pem(certificate.der) for certificate in certificates)
+
+
+def parse_target(target: str) -> tuple[str, int]:
+    """Host and port of HOST, HOST:PORT, [IPV6]:PORT or an https URL. Raises ProbeError."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(target if "://" in target else f"https://{target}")
+        host, port = parts.hostname, parts.port or HTTPS
+    except ValueError:
+        host, port = None, 0
+    if not host or (parts.scheme != "https"):
+        raise ProbeError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
+    return host, port
+
+
+def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) -> Finding:
+    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError."""
+    sent, refusal = _handshake(host, port, anchors, [])
+    trusted = Trusted(_context(anchors, []), [], ())
+    chain = Chain(sent, trusted)
+    store = open_store(settings)
+    aia = None if settings.offline else AIA(settings, store, Failures(store.home), FETCH_SECONDS)
+    proved: list[Certificate] = []
+    try:
+        path = None if chain.is_hopeless() else accepted_path(chain, store, aia)
+        missing = needs(chain, path) if path is not None else []
+        if path is not None and missing:
+            proved = path.intermediates
+            for certificate in proved:
+                store.keep(certificate)
+    finally:
+        if aia is not None:
+            aia.close(set(proved))
+    completed = _handshake(host, port, anchors, missing)[1] if missing else refusal
+    return Finding(host, port, chain, refusal, path, missing, completed, aia.failed if aia is not None else {})
+
+
+def _handshake(
+    host: str, port: int, anchors: list[Certificate], added: list[Certificate]
+) -> tuple[list[bytes], str | None]:
+    """One verified handshake: what the server sent (DER, the leaf first), and why OpenSSL refused it, if it did."""
+    context = _context(anchors, added)
+    sent: list[bytes] = []
+
+    def see(_: object, direction: str, version: int, __: object, kind: int, data: bytes) -> None:
+        if direction == "read" and kind in (message.CERTIFICATE, message.COMPRESSED_CERTIFICATE) and not sent:
+            sent.extend(message.certificates(data, version))
+
+    context._msg_callback = see  # type: ignore[attr-defined]
+    refusal = None
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as connection:
+            context.wrap_socket(connection, server_hostname=host).close()
+    except ssl.SSLCertVerificationError as error:
+        refusal = error.verify_message
+    except ssl.SSLError as error:
+        if not sent:
+            reason = (error.reason or str(error)).lower().replace("_", " ")
+            raise ProbeError(
+                f"{host}:{port} does not speak TLS that we understand ({reason}); is the port right?"
+            ) from error
+    except socket.gaierror as error:
+        raise ProbeError(f"{host} is not known ({error.strerror}); check its spelling") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ProbeError(f"{host}:{port} cannot be reached ({reason}); is the port right?") from error
+    if not sent:
+        raise ProbeError(f"{host}:{port} sent no certificate; is the port right?")
+    return sent, refusal
+
+
+def _context(anchors: list[Certificate], added: list[Certificate]) -> ssl.SSLContext:
+    """A context as Python's default one, but with these anchors alone, and whole chains asked for."""
+    context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags &= ~PARTIAL_CHAIN
+    context.load_verify_locations(cadata="".join(to_pem(certificate.der) for certificate in [*anchors, *added]))
+    return context  # type: ignore[no-any-return]

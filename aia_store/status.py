@@ -1,0 +1,72 @@
+"""Is everything in place on this machine, and if not, what is to be done?"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import bundle, hook
+from .pki import roots
+from .store import folders_of, open_store
+
+if TYPE_CHECKING:
+    from .config import Settings
+
+
+class Aspect(NamedTuple):
+    """One thing that must be right: its name, how it stands, and what to do if it is not (else None)."""
+
+    name: str
+    state: str
+    remedy: str | None
+
+
+def survey(settings: Settings) -> list[Aspect]:
+    """Look at everything; never raises for what it finds."""
+    return [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
+
+
+def _hook(settings: Settings) -> Aspect:
+    if settings.disable:
+        return Aspect("hook", "disabled by a setting", "unset AIA_STORE_DISABLE, or remove `disable` from config.toml")
+    found = hook.status()
+    return Aspect("hook", f"{'active' if found.is_active else 'not active'} in {found.python}", found.remedy)
+
+
+def _store(settings: Settings) -> Aspect:
+    folders = folders_of(settings)
+    faults = [fault for fault in (folder.fault() for folder in folders) if fault]
+    if faults:
+        return Aspect("store", "; ".join(faults), "mend the folder's owner and permissions, or set AIA_STORE_DIR")
+    store = open_store(settings)
+    if store.home is None:
+        return Aspect("store", "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
+    state = f"{len(store.certificates())} intermediates in {', '.join(folder.path for folder in store.folders)}"
+    return Aspect("store", state, None)
+
+
+def _roots(settings: Settings) -> Aspect:
+    try:
+        source = roots.source(settings)
+        return Aspect("roots", f"{len(roots.load(source))} in {source.path}: {source.reason}", None)
+    except roots.RootsError as error:
+        return Aspect("roots", "none", str(error))
+
+
+def _bundle(settings: Settings) -> Aspect:
+    home = open_store(settings).home
+    if home is None:
+        return Aspect("bundle", "no place for it", "set AIA_STORE_DIR to a folder of yours")
+    counts = bundle.counts(settings)
+    if counts is None:
+        return Aspect("bundle", "not built", "run `aia-store bundle`")
+    state = f"{counts[0]} roots and {counts[1]} intermediates in {os.path.join(home.path, bundle.FILE)}"
+    return Aspect("bundle", state, None if bundle.is_fresh(settings, home) else "it is stale; run `aia-store bundle`")
+
+
+def _environment(settings: Settings) -> Aspect:
+    home = open_store(settings).home
+    if home is not None and os.environ.get("SSL_CERT_FILE") == os.path.join(home.path, bundle.FILE):
+        return Aspect("environment", "SSL_CERT_FILE is the bundle", None)
+    state = "curl, git, Node and others do not use the bundle in this shell"
+    return Aspect("environment", state, 'run `eval "$(aia-store env)"`, best in your shell\'s start-up file')
