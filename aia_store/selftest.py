@@ -24,6 +24,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # where these are set, it does not look at SSL_CERT_FILE
 SECONDS = 60  # for each child process
 _CLIENT = """
 import sys
@@ -74,7 +75,7 @@ def _steps(folder: str, root: _Certified, aia: Any, url: str) -> Iterator[Step]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("AIA_STORE_") and not name.lower().endswith("_proxy") and name != "CURL_CA_BUNDLE"
+        if not name.startswith("AIA_STORE_") and not name.lower().endswith("_proxy") and name not in _CURL_PREFERS
     }
     environment |= {
         "AIA_STORE_DIR": os.path.join(folder, "store"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import bundle, hook
+from . import bundle, hook, shells
 from .pki import roots
 from .store import folders_of, open_store
 
@@ -66,7 +66,11 @@ def _bundle(settings: Settings) -> Aspect:
 
 def _environment(settings: Settings) -> Aspect:
     home = open_store(settings).home
-    if home is not None and os.environ.get("SSL_CERT_FILE") == os.path.join(home.path, bundle.FILE):
+    path = os.path.join(home.path, bundle.FILE) if home is not None else ""
+    elsewhere = [name for name in shells.VARIABLES if os.environ.get(name, path) != path]
+    if os.environ.get("SSL_CERT_FILE") == path and not elsewhere:
         return Aspect("environment", "SSL_CERT_FILE is the bundle", None)
     state = "curl, git, Node and others do not use the bundle in this shell"
+    if elsewhere:
+        state += f": {', '.join(elsewhere)} point elsewhere"
     return Aspect("environment", state, 'run `eval "$(aia-store env)"`, best in your shell\'s start-up file')

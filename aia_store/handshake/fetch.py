@@ -95,17 +95,16 @@ def _get(parts: SplitResult, allowed_networks: list[str], deadline: float) -> by
         connection.sock = wire  # http.client asks only for sendall, makefile and close
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", target, headers=_HEADERS)
-        response = connection.getresponse()
-        if response.status in _REDIRECTS:
-            return _Redirect(response.headers.get("Location", ""))
-        if response.status != 200:
-            raise FetchError(f"status {response.status}")
-        return _body(response)
+        with connection.getresponse() as response:
+            if response.status in _REDIRECTS:
+                return _Redirect(response.headers.get("Location", ""))
+            if response.status != 200:
+                raise FetchError(f"status {response.status}")
+            return _body(response)
     except (OSError, http.client.HTTPException) as error:
         raise FetchError(f"{type(error).__name__}: {error}", host_is_dead=isinstance(error, OSError)) from error
     finally:
-        connection.close()
-        wire.close()
+        wire.hang_up()
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
@@ -129,8 +128,8 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     return body
 
 
-class _Wire(io.RawIOBase):
-    """A connected socket with a deadline and a bound on what is read, as much of one as http.client uses.
+class _Wire:
+    """As much of a socket as http.client uses, with a deadline and a bound on what is read.
 
     Made of `_socket`, beneath what gevent and eventlet replace: within OpenSSL's callback nothing may switch away.
     """
@@ -138,14 +137,26 @@ class _Wire(io.RawIOBase):
     def __init__(self, connected: _socket.socket, deadline: float) -> None:
         self._socket = connected
         self._deadline = deadline
-        self._left = MOST_BYTES + MOST_HEADER_BYTES
 
     def sendall(self, data: bytes) -> None:
         self._socket.settimeout(_remaining(self._deadline))
         self._socket.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
+        return io.BufferedReader(_Reader(self._socket, self._deadline))
+
+    def close(self) -> None:
+        """Nothing yet: http.client closes its socket before it reads the reply."""
+
+    def hang_up(self) -> None:
+        self._socket.close()
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, connected: _socket.socket, deadline: float) -> None:
+        self._socket = connected
+        self._deadline = deadline
+        self._left = MOST_BYTES + MOST_HEADER_BYTES
 
     def readable(self) -> bool:
         return True
@@ -157,10 +168,6 @@ class _Wire(io.RawIOBase):
         if self._left < 0:
             raise FetchError("a reply that is too large")
         return count
-
-    def close(self) -> None:
-        self._socket.close()
-        super().close()
 
 
 def _connected(host: str, port: int, allowed_networks: list[str], deadline: float) -> _Wire:
