@@ -4,8 +4,6 @@
 of an interpreter. Nothing is imported before it is needed.
 """
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
@@ -27,12 +25,12 @@ def enable() -> None:
 
 def disable() -> None:
     """Undo `enable` for this process, and the hook too. Contexts given to `complete` stay as they are."""
-    from .handshake import attachment
+    from . import handshake
 
-    attachment.enabled = False
+    handshake.enabled = False
 
 
-def complete(context: ssl.SSLContext) -> ssl.SSLContext:
+def complete(context: "ssl.SSLContext") -> "ssl.SSLContext":
     """Complete the chains of all client connections of this context, which is returned."""
     import ssl
 
@@ -43,7 +41,7 @@ def complete(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def create_default_context(*arguments: Any, **named: Any) -> ssl.SSLContext:
+def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext":
     """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
     import ssl
 

@@ -1,12 +1,14 @@
 """Put completion into every program of one interpreter, take it out again, and say whether it is there.
 
 A `.pth` file is run by `site` at every start; Python 3.15 reads `.start` files instead. Both only wait for the
-program to import ssl (`aia_store.startup`), and neither can stop an interpreter from starting.
+program to import ssl, and neither can stop an interpreter from starting, nor prints, whatever is broken.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import py_compile
 import site
 import subprocess
 import sys
@@ -15,9 +17,7 @@ from typing import NamedTuple
 
 from .startup import OLDEST
 
-PTH_FILE, START_FILE = "aia_store.pth", "aia_store.start"
-# A line that begins with "import" is executed; a broken installation of ours must neither raise nor print.
-PTH = 'import sys; exec("try:\\n from aia_store.startup import attach\\n attach()\\nexcept Exception: pass")\n'
+PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
 START = "aia_store.startup:attach\n"
 _PROBE = "import ssl; print(hasattr(ssl.SSLContext._wrap_bio, '__code__'))"
 
@@ -61,7 +61,7 @@ def install() -> list[str]:
     for folder in folders():
         try:
             os.makedirs(folder, exist_ok=True)
-            return [_write(folder, PTH_FILE, PTH), _write(folder, START_FILE, START)]
+            return [_write(folder, name, text) for name, text in _contents(folder).items()]
         except OSError as error:
             problems.append(f"{folder} ({error.strerror})")
     raise HookError(
@@ -75,6 +75,8 @@ def remove() -> list[str]:
     for path in paths:
         try:
             os.unlink(path)
+            if os.path.exists(compiled := importlib.util.cache_from_source(path)):
+                os.unlink(compiled)
         except OSError as error:
             raise HookError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
     return paths
@@ -91,28 +93,42 @@ def status() -> Status:
         sys.executable,
         sys.version.split()[0],
         files,
-        [path for path in files if _read(path) != (PTH if path.endswith(".pth") else START)],
+        [path for path in files if _read(path) != _contents(os.path.dirname(path))[os.path.basename(path)]],
         answer.stdout.strip() == "True",
     )
 
 
+def _contents(folder: str) -> dict[str, str]:
+    """The files of the hook in a folder, the one that is run last, so that it never finds the others missing."""
+    watcher = os.path.join(folder, WATCHER_FILE)
+    # A line that begins with "import" is executed; site prints what it raises.
+    line = f"import os; os.access({watcher!r}, os.R_OK) and __import__({WATCHER_FILE.removesuffix('.py')!r})\n"
+    return {
+        WATCHER_FILE: _read(os.path.join(os.path.dirname(__file__), "watcher.py")),
+        START_FILE: START,
+        PTH_FILE: line,
+    }
+
+
 def _present() -> list[str]:
-    candidates = [os.path.join(folder, name) for folder in folders() for name in (PTH_FILE, START_FILE)]
+    candidates = [os.path.join(folder, name) for folder in folders() for name in (PTH_FILE, START_FILE, WATCHER_FILE)]
     return [path for path in candidates if os.path.lexists(path)]
 
 
 def _write(folder: str, name: str, text: str) -> str:
     path = os.path.join(folder, name)
     temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
-    with open(temporary, "w", encoding="ascii") as file:
+    with open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(temporary, path)
+    if name.endswith(".py"):
+        py_compile.compile(path)  # or a start pays for it that may not write
     return path
 
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""

@@ -121,7 +121,7 @@ def _curl_step(url: str, environment: dict[str, str]) -> Step:
     before = _run(command, environment | {"SSL_CERT_FILE": environment["AIA_STORE_ROOTS"]})
     after = _run(command, environment | {"SSL_CERT_FILE": built.stdout.strip()})
     passed = before.returncode != 0 and after.stdout == "ok"
-    return Step(title, passed, after.stderr.strip() or f"without the bundle: {before.stderr.strip()}")
+    return Step(title, passed, after.stderr.strip() or f"without the bundle: {before.stderr.partition(chr(10))[0]}")
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -45,3 +45,14 @@ treats a certificate that the server sent: useless, unless it leads to an anchor
 wrong, the handshake goes on as it would have without us. Waiting is bounded (`waiting`), fetches that failed are
 remembered, and what a signal handler raises meanwhile comes out of `do_handshake` as itself.
 """
+
+# Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`.
+enabled = False
+
+
+class Interrupted(BaseException):
+    """Something of the program's own, such as a signal handler's exception, was raised inside the callback."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(raised)
+        self.raised = raised

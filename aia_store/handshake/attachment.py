@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import _ssl
+import sys
 import time
 from _weakref import ref
+
+from .. import handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,15 +20,6 @@ SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a chain that was seen is
 _ATTRIBUTE = "_aia_store"
 
 _context: Any = _ssl._SSLContext
-enabled = False
-
-
-class Interrupted(BaseException):
-    """Something of the program's own, a signal handler's exception, was raised inside the callback."""
-
-    def __init__(self, raised: BaseException) -> None:
-        super().__init__(raised)
-        self.raised = raised
 
 
 class Attachment:
@@ -42,7 +36,7 @@ class Attachment:
 
     @property
     def is_active(self) -> bool:
-        return enabled or self.is_explicit
+        return callbacks_are_safe and (handshake.enabled or self.is_explicit)
 
     def see_certificates(self, data: bytes, version: int) -> None:
         """The server's Certificate message, before OpenSSL acts on it: the one guard around all that follows."""
@@ -51,11 +45,13 @@ class Attachment:
             if context is not None and self.is_active:
                 self._complete(context, data, version)
         except Exception as error:
-            log_failure(error)
-        except Interrupted:
+            from ..log import debug
+
+            debug(f"left the handshake as it was: {type(error).__name__}: {error}")
+        except handshake.Interrupted:
             raise
         except BaseException as error:
-            raise Interrupted(error) from None
+            raise handshake.Interrupted(error) from None
 
     def needs_whole_chains(self) -> bool:
         """Whether X509_V_FLAG_PARTIAL_CHAIN is to be kept from an SSL object of this context.
@@ -120,8 +116,15 @@ def attachment_of(context: ssl.SSLContext) -> Attachment:
     return found
 
 
-def log_failure(error: Exception) -> None:
-    """Say, if asked to, that something unexpected was met."""
-    from ..log import debug
+def _callbacks_are_safe() -> bool:
+    """Up to Python 3.11, OpenSSL's callbacks run in the main interpreter, whichever one set them."""
+    if sys.version_info >= (3, 12):
+        return True
+    try:
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+    except ImportError:
+        return True
+    return bool(interpreters.get_current() == interpreters.get_main())
 
-    debug(f"left the connection as it was: {type(error).__name__}: {error}")
+
+callbacks_are_safe = _callbacks_are_safe()

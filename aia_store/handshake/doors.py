@@ -5,12 +5,10 @@ the hook, names imported from ssl, urllib3, asyncio, gevent, truststore and pip.
 program, so it does little: it attaches a callback to the context, and sets two flags while OpenSSL copies them.
 """
 
-from __future__ import annotations
-
 import _ssl
-from _thread import allocate_lock
+from _thread import RLock
 
-from .attachment import Attachment, Interrupted, attachment_of, log_failure
+from . import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,18 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .attachment import Attachment
+
 VERIFY_NONE = 0
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 # RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
 NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
 HANDSHAKE, CERTIFICATES = 22, (11, 25)  # a record's content type, and two types of handshake message
 
-_context: Any = _ssl._SSLContext
+_context: "Any" = _ssl._SSLContext
 _flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
-_changing = allocate_lock()  # a context's flags, for the moment in which OpenSSL copies them
+_changing = RLock()  # a context's flags, for the moment in which OpenSSL copies them
 
 
-def install(ssl_module: Any) -> None:
+def install(ssl_module: "Any") -> None:
     """Put the doors in place in this `ssl` module; once is enough."""
     owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
     if "_wrap_bio" in vars(owner):
@@ -43,44 +43,39 @@ def install(ssl_module: Any) -> None:
 class _Doors:
     """What takes the place of the methods of the same names."""
 
-    def _wrap_socket(self: Any, sock: Any, server_side: bool, *rest: Any, **named: Any) -> Any:
+    def _wrap_socket(self: "Any", sock: "Any", server_side: bool, *rest: "Any", **named: "Any") -> "Any":
         return _through(self, server_side, lambda: _context._wrap_socket(self, sock, server_side, *rest, **named))
 
-    def _wrap_bio(self: Any, incoming: Any, outgoing: Any, server_side: bool, *rest: Any, **named: Any) -> Any:
+    def _wrap_bio(
+        self: "Any", incoming: "Any", outgoing: "Any", server_side: bool, *rest: "Any", **named: "Any"
+    ) -> "Any":
         return _through(
             self, server_side, lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named)
         )
 
     # Where hashed directories come from; OpenSSL does not tell afterwards.
-    def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+    def load_verify_locations(self: "Any", cafile: "Any" = None, capath: "Any" = None, cadata: "Any" = None) -> None:
         _context.load_verify_locations(self, cafile, capath, cadata)
         if capath is not None:
-            attachment_of(self).capaths.append(capath)
+            _guarded(lambda: _attachment_of(self).capaths.append(capath))
 
-    def set_default_verify_paths(self: Any) -> None:
+    def set_default_verify_paths(self: "Any") -> None:
         _context.set_default_verify_paths(self)
-        attachment_of(self).has_default_directory = True
+        _guarded(lambda: setattr(_attachment_of(self), "has_default_directory", True))
 
 
-def _through(context: ssl.SSLContext, server_side: bool, make: Callable[[], Any]) -> Any:
+def _through(context: "ssl.SSLContext", server_side: bool, make: "Callable[[], Any]") -> "Any":
     """Make an SSL object, attached and with the flags it must have; left alone where anything is unexpected."""
-    try:
-        attachment = attachment_of(context)
-        if attachment.is_active and not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
-            _attach(context, attachment)
-        elif not attachment.added:
-            return make()
-        flags, options = _flags.__get__(context), _options.__get__(context)
-        new_flags = flags & ~PARTIAL_CHAIN if flags & PARTIAL_CHAIN and attachment.needs_whole_chains() else flags
-        new_options = options | NO_COMPRESSED_CERTIFICATES
-    except Exception as error:
-        log_failure(error)
+    attachment = _guarded(lambda: _attached(context, server_side))
+    if attachment is None:
         return make()
-    if (new_flags, new_options) == (flags, options):
-        return make()
+    # Under the lock, or another thread would make its SSL object between our two changes of the flags.
     with _changing:
-        _flags.__set__(context, new_flags)
-        _options.__set__(context, new_options)
+        flags, options = _flags.__get__(context), _options.__get__(context)
+        if flags & PARTIAL_CHAIN and _guarded(attachment.needs_whole_chains) is not False:
+            _flags.__set__(context, flags & ~PARTIAL_CHAIN)
+        if NO_COMPRESSED_CERTIFICATES & ~options:
+            _options.__set__(context, options | NO_COMPRESSED_CERTIFICATES)
         try:
             return make()
         finally:
@@ -88,7 +83,33 @@ def _through(context: ssl.SSLContext, server_side: bool, make: Callable[[], Any]
             _options.__set__(context, options)
 
 
-def _attach(context: ssl.SSLContext, attachment: Attachment) -> None:
+def _attached(context: "ssl.SSLContext", server_side: bool) -> "Attachment | None":
+    """The attachment of a context whose SSL objects need care: because we complete them, or have done so before."""
+    attachment = _attachment_of(context)
+    if attachment.is_active and not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
+        _attach(context, attachment)
+        return attachment
+    return attachment if attachment.added else None
+
+
+def _attachment_of(context: "ssl.SSLContext") -> "Attachment":
+    from .attachment import attachment_of
+
+    return attachment_of(context)
+
+
+def _guarded(action: "Callable[[], Any]") -> "Any":
+    """What the action returns; None where it fails, as the program must not."""
+    try:
+        return action()
+    except Exception as error:
+        from ..log import debug
+
+        debug(f"left the connection as it was: {type(error).__name__}: {error}")
+        return None
+
+
+def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
     """Set the message callback, in front of the program's own if it has one."""
     previous = _msg_callback.__get__(context)
     if getattr(previous, "attachment", None) is attachment:
@@ -97,7 +118,7 @@ def _attach(context: ssl.SSLContext, attachment: Attachment) -> None:
 
     # OpenSSL calls this for every record: twice per 16 KB of a download.
     def callback(
-        connection: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes
+        connection: "Any", direction: str, version: int, content_type: int, message_type: int, data: bytes
     ) -> None:
         if content_type == HANDSHAKE and message_type in CERTIFICATES and direction == "read":
             see_certificates(data, version)
@@ -110,20 +131,20 @@ def _attach(context: ssl.SSLContext, attachment: Attachment) -> None:
     _msg_callback.__set__(context, callback)
 
 
-def _interruptible(do_handshake: Callable[..., None]) -> Callable[..., None]:
+def _interruptible(do_handshake: "Callable[..., None]") -> "Callable[..., None]":
     """A do_handshake that raises what a signal handler raised within the callback.
 
     CPython keeps an exception of the callback until the handshake ends, and then shows it only as the context of the
     handshake's own error, so that Ctrl-C would look like a failed verification.
     """
 
-    def with_interrupts(self: Any, *arguments: Any, **named: Any) -> None:
+    def with_interrupts(self: "Any", *arguments: "Any", **named: "Any") -> None:
         try:
             do_handshake(self, *arguments, **named)
         except BaseException as error:
-            interrupt = error if isinstance(error, Interrupted) else error.__context__
-            if isinstance(interrupt, Interrupted):
-                raise interrupt.raised from None
+            for interrupt in (error, error.__context__):
+                if isinstance(interrupt, Interrupted):
+                    raise interrupt.raised from None
             raise
 
     with_interrupts.__name__ = do_handshake.__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import time
 
-from .attachment import Interrupted
+from . import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
