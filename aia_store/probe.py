@@ -12,6 +12,7 @@ from .handshake import message
 from .handshake.aia import AIA
 from .handshake.chain import Chain
 from .handshake.completion import Path, accepted_path, needs
+from .handshake.sources import Sources
 from .handshake.trusted import PARTIAL_CHAIN, Trusted
 from .store import open_store
 
@@ -63,10 +64,10 @@ def parse_target(target: str) -> tuple[str, int]:
 def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) -> Finding:
     """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError."""
     sent, refusal = _handshake(host, port, anchors, [])
-    trusted = Trusted(_context(anchors, []), [], ())
+    trusted = Trusted(_context(anchors, []), Sources(complete=True), ())
     chain = Chain(sent, trusted)
     store = open_store(settings)
-    aia = None if settings.offline else AIA(settings, store, Failures(store.home), FETCH_SECONDS)
+    aia = None if settings.offline else AIA(settings, store, Failures(store.home), trusted.digest, FETCH_SECONDS)
     proved: list[Certificate] = []
     try:
         path = None if chain.is_hopeless() else accepted_path(chain, store, aia)

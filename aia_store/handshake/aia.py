@@ -17,7 +17,7 @@ from .waiting import in_a_thread, interruptible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..config import Settings
     from ..der import Certificate
@@ -36,10 +36,14 @@ _without_a_disk = _thread.allocate_lock()  # where no folder can be written, one
 class AIA:
     """What the caIssuers URLs of certificates lead to, within the bounds of one handshake."""
 
-    def __init__(self, settings: Settings, store: Store, failures: Failures, seconds: float) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, failures: Failures, anchors: Callable[[], str], seconds: float
+    ) -> None:
+        """`anchors` gives a text that is another for other trust anchors; `seconds` is the time for all fetches."""
         self._settings = settings
         self._store = store
         self._failures = failures
+        self._anchors = anchors
         self._deadline = time.monotonic() + seconds
         self._fetches_left = MOST_FETCHES
         self._replies: dict[str, list[Certificate]] = {}
@@ -65,8 +69,9 @@ class AIA:
             _without_a_disk.release()
 
     def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
-        # Noted for this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA.
-        useless = f"{url} for {subject.fingerprint}"
+        # Noted for this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA. And for
+        # these anchors only: what leads nowhere in one program may be all that another needs.
+        useless = f"{url} for {subject.fingerprint} under {self._anchors()}"
         if url not in self._replies:
             if not self._may_fetch(url, useless):
                 return

@@ -8,13 +8,14 @@ import time
 from _weakref import ref
 
 from .. import handshake
+from .sources import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     import ssl
     from typing import Any
 
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 MOST_SETTLED = 256
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a chain that was seen is looked at again
 _ATTRIBUTE = "_aia_store"
@@ -29,8 +30,8 @@ class Attachment:
         self._context = ref(context)
         self.is_explicit = False  # by aia_store.complete(context), whether or not the hook is enabled
         self.added: dict[bytes, bool] = {}  # intermediates (DER), and whether each is safe as an anchor of its own
-        self.capaths: list[str | bytes | os.PathLike[str]] = []
-        self.has_default_directory = False
+        self.sources = Sources()
+        self.has_bare_connections = False  # made by a door while we were disabled
         self._settled: dict[int, float] = {}  # what was looked at, and until when that holds
         self._whole_chains: tuple[int, bool] = (-1, False)
 
@@ -67,8 +68,14 @@ class Attachment:
         if self._whole_chains[0] != count:
             from .trusted import only_self_signed
 
-            self._whole_chains = count, only_self_signed(context, self._directories() or [], self.added)
+            self._whole_chains = count, only_self_signed(context, self.sources, self.added)
         return self._whole_chains[1]
+
+    def _may_be_bare(self, context: ssl.SSLContext) -> bool:
+        """Whether a connection may still be under way for which what we add would be an anchor: one begun before us,
+        with X509_V_FLAG_PARTIAL_CHAIN in its own copy of the flags."""
+        began = self.has_bare_connections or not (self.is_explicit or self.sources.are_certain)
+        return began and bool(_context.verify_flags.__get__(context) & PARTIAL_CHAIN)
 
     def _complete(self, context: ssl.SSLContext, data: bytes, version: int) -> None:
         now = time.time()
@@ -78,13 +85,11 @@ class Attachment:
         from . import chain, message, trusted
 
         holds_for = SETTLED_FOR
-        seen = chain.Chain(
-            message.certificates(data, version), trusted.Trusted(context, self._directories(), self.added)
-        )
+        seen = chain.Chain(message.certificates(data, version), trusted.Trusted(context, self.sources, self.added))
         if not (seen.is_hopeless() or seen.stands()):
             from . import completion
 
-            answer = completion.missing(seen)
+            answer = completion.missing(seen, must_be_safe=self._may_be_bare(context))
             if answer is None:
                 holds_for = FAILED_FOR
             elif answer[0]:
@@ -96,15 +101,6 @@ class Attachment:
         if len(self._settled) >= MOST_SETTLED:
             self._settled.clear()
         self._settled[key] = now + holds_for
-
-    def _directories(self) -> list[str] | None:
-        """The hashed directories that the context was seen to be given; None: none was seen."""
-        if not self.capaths and not self.has_default_directory:
-            return None
-        from .trusted import default_directories, directories_in
-
-        defaults = default_directories() if self.has_default_directory else []
-        return [*(part for path in self.capaths for part in directories_in(path)), *defaults]
 
 
 def attachment_of(context: ssl.SSLContext) -> Attachment:

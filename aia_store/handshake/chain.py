@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from ..der import Certificate, DERError
-from .path import NO_CHECK_TIME, is_valid, surely_issued
+from .path import NO_CHECK_TIME, is_valid, may_have_issued
+from .rehearsal import accepts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
 
     from .trusted import Trusted
 
+MOST_ANCHORS = 4  # tried for what was sent, where several bear one name
+
 
 class Chain:
     """What a server sent, before the anchors of one context. Raises DERError where the leaf cannot be read."""
 
     def __init__(self, sent: list[bytes], trusted: Trusted) -> None:
+        self._ders = sent
         self.leaf = Certificate(sent[0])
         self.sent = list(_readable(dict.fromkeys(sent[1:])))
         self.trusted = trusted
@@ -28,23 +32,30 @@ class Chain:
         return self.leaf.is_self_signed or not self._is_valid(self.leaf)
 
     def stands(self) -> bool:
-        """Whether nothing is missing, as far as names, key identifiers and times tell beyond doubt.
+        """Whether nothing is missing: OpenSSL accepts what was sent, just as it was sent."""
+        if self.trusted.pins(self.leaf):
+            return True
+        anchors, links = self._reach()
+        chain = (*self._ders, *(link.der for link in links))
+        return any(
+            accepts(chain, anchor.der, self.trusted.flags, self.trusted.security_level)
+            for anchor in anchors[:MOST_ANCHORS]
+        )
 
-        Beyond doubt: each issuer is named by key and is the only one of its name. In doubt OpenSSL is asked.
-        """
-        certificate = self.leaf
-        for _ in range(len(self.sent) + 2):
-            issuers = self.trusted.issuers_of(certificate)
-            if any(self._surely_issued(issuer, certificate) for issuer in issuers if self.trusted.is_anchor(issuer)):
-                return True
-            issuers += [sent for sent in self.sent if sent.subject == certificate.issuer and sent not in issuers]
-            if len(issuers) != 1 or issuers[0].is_self_signed or not self._surely_issued(issuers[0], certificate):
-                return False
-            certificate = issuers[0]
-        return False
-
-    def _surely_issued(self, issuer: Certificate, subject: Certificate) -> bool:
-        return surely_issued(issuer, subject) and self._is_valid(issuer)
+    def _reach(self) -> tuple[list[Certificate], list[Certificate]]:
+        """The anchors that the names of what was sent lead to, and the trusted non-anchors in between."""
+        anchors: list[Certificate] = []
+        links: list[Certificate] = []
+        reached = [self.leaf]
+        for certificate in reached:  # which grows meanwhile
+            for issuer in self.trusted.issuers_of(certificate):
+                if self.trusted.is_anchor(issuer):
+                    anchors.append(issuer)
+                elif issuer not in reached:
+                    links.append(issuer)
+                    reached.append(issuer)
+            reached += [sent for sent in self.sent if may_have_issued(sent, certificate) and sent not in reached]
+        return list(dict.fromkeys(anchors)), links
 
     def _is_valid(self, certificate: Certificate) -> bool:
         return bool(self.trusted.flags & NO_CHECK_TIME) or is_valid(certificate, self.now)

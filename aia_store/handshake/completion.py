@@ -13,7 +13,7 @@ from .rehearsal import CRL_CHECKS, Rehearsal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..config import Settings
     from ..der import Certificate
@@ -42,11 +42,12 @@ class Path:
         return self.certificates[self.certificates.index(certificate) + 1 :]
 
 
-def missing(chain: Chain) -> tuple[list[Certificate], bool] | None:
+def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], bool] | None:
     """What to add to the context, so that OpenSSL completes this chain by itself; None where nothing helps.
 
     Returns the intermediates, none if nothing is missing after all, and whether each is safe even as a trust anchor
-    of its own. What was found is kept in the store.
+    of its own, which it must be in a context with partial chains, or where the caller says so. What was found is kept
+    in the store.
     """
     settings = config.load()
     if settings.disable:
@@ -60,7 +61,7 @@ def missing(chain: Chain) -> tuple[list[Certificate], bool] | None:
         carries_all(certificate, path.above(certificate)) and is_outlived_by(certificate, path.above(certificate))
         for certificate in needed
     )
-    if chain.trusted.partial_chains and not safe:
+    if (must_be_safe or chain.trusted.partial_chains) and not safe:
         debug("an intermediate that would be a trust anchor of its own here is not added")
         return None
     debug(f"completing the chain with {len(needed)} of {len(path.intermediates)} intermediates")
@@ -68,20 +69,39 @@ def missing(chain: Chain) -> tuple[list[Certificate], bool] | None:
 
 
 def accepted_path(chain: Chain, store: Store, aia: AIA | None) -> Path | None:
-    """The first path that OpenSSL accepts: of what was sent and what is on disk, then with what AIA gives."""
+    """The first path that OpenSSL accepts: of what was sent and what is on disk, then with what AIA gives.
+
+    AIA is asked first where no issuer is at hand; then, if OpenSSL refused what is at hand, for the leaf's, as a wrong
+    intermediate is mostly that one; then for any.
+    """
 
     def local(subject: Certificate) -> Iterator[Certificate]:
         yield from chain.trusted.issuers_of(subject)
         yield from likeliest_first(subject, chain.sent)
         yield from likeliest_first(subject, store.find(subject.issuer_key))
 
-    def everywhere(subject: Certificate) -> Iterator[Certificate]:
-        yield from local(subject)
-        if aia is not None:
-            yield from aia.issuers_of(subject)
+    def with_aia(asks_for: Callable[[Certificate], bool]) -> Callable[[Certificate], Iterator[Certificate]]:
+        def issuers_of(subject: Certificate) -> Iterator[Certificate]:
+            yield from local(subject)
+            if aia is not None and asks_for(subject):
+                yield from aia.issuers_of(subject)
+
+        return issuers_of
+
+    def has_no_issuer_at_hand(subject: Certificate) -> bool:
+        return not any(search.may_lead_on(candidate, subject) for candidate in local(subject))
 
     refused: set[tuple[Certificate, ...]] = set()
-    for issuers_of in (local, everywhere) if aia is not None else (local,):
+
+    def sources() -> Iterator[Callable[[Certificate], Iterator[Certificate]]]:
+        yield local
+        if aia is not None:
+            yield with_aia(has_no_issuer_at_hand)
+            if refused:
+                yield with_aia(lambda subject: subject == chain.leaf)
+            yield with_aia(lambda _: True)
+
+    for issuers_of in sources():
         search = Search(issuers_of, chain.trusted.is_anchor, chain.trusted.flags, chain.now)
         for path in search.paths(chain.leaf):
             if tuple(path) in refused:
@@ -97,15 +117,18 @@ def accepted_path(chain: Chain, store: Store, aia: AIA | None) -> Path | None:
 
 
 def needs(chain: Chain, path: Path) -> list[Certificate]:
-    """What of a path OpenSSL must be given: what was not sent, or what another of its name might stand in for."""
+    """What of a path OpenSSL must be given: from what was not sent upwards, or what has a rival of the same name.
+
+    All that stands above it too: from the first trusted certificate on, OpenSSL looks for issuers in its store only.
+    """
 
     def is_certain(certificate: Certificate, below: Certificate) -> bool:
         at_hand = [*chain.sent, *chain.trusted.issuers_of(below)]
         rivals = (other for other in at_hand if other.subject_key == certificate.subject_key)
         return certificate in at_hand and all(rival == certificate for rival in rivals)
 
-    pairs = zip(path.intermediates, path.certificates, strict=False)
-    return [certificate for certificate, below in pairs if not is_certain(certificate, below)]
+    pairs = list(zip(path.intermediates, path.certificates, strict=False))
+    return path.intermediates[next((at for at, pair in enumerate(pairs) if not is_certain(*pair)), len(pairs)) :]
 
 
 def _refusal(path: list[Certificate], chain: Chain) -> str | None:
@@ -115,7 +138,7 @@ def _refusal(path: list[Certificate], chain: Chain) -> str | None:
 
 def _found(chain: Chain, settings: Settings) -> Path | None:
     store, failures = _open(settings)
-    aia = None if settings.offline else AIA(settings, store, failures, HANDSHAKE_SECONDS)
+    aia = None if settings.offline else AIA(settings, store, failures, chain.trusted.digest, HANDSHAKE_SECONDS)
     proved: set[Certificate] = set()
     try:
         path = accepted_path(chain, store, aia)

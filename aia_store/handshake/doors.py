@@ -53,15 +53,14 @@ class _Doors:
             self, server_side, lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named)
         )
 
-    # Where hashed directories come from; OpenSSL does not tell afterwards.
+    # These two only look on.
     def load_verify_locations(self: "Any", cafile: "Any" = None, capath: "Any" = None, cadata: "Any" = None) -> None:
         _context.load_verify_locations(self, cafile, capath, cadata)
-        if capath is not None:
-            _guarded(lambda: _attachment_of(self).capaths.append(capath))
+        _guarded(lambda: _attachment_of(self).sources.note(cafile, capath, cadata))
 
     def set_default_verify_paths(self: "Any") -> None:
         _context.set_default_verify_paths(self)
-        _guarded(lambda: setattr(_attachment_of(self), "has_default_directory", True))
+        _guarded(lambda: _attachment_of(self).sources.note_defaults())  # noqa: PLW0108  # the first call must be guarded too
 
 
 def _through(context: "ssl.SSLContext", server_side: bool, make: "Callable[[], Any]") -> "Any":
@@ -86,9 +85,11 @@ def _through(context: "ssl.SSLContext", server_side: bool, make: "Callable[[], A
 def _attached(context: "ssl.SSLContext", server_side: bool) -> "Attachment | None":
     """The attachment of a context whose SSL objects need care: because we complete them, or have done so before."""
     attachment = _attachment_of(context)
-    if attachment.is_active and not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
-        _attach(context, attachment)
-        return attachment
+    if not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
+        if attachment.is_active:
+            _attach(context, attachment)
+            return attachment
+        attachment.has_bare_connections = not attachment.added
     return attachment if attachment.added else None
 
 

@@ -44,31 +44,38 @@ class Search:
             self._steps -= 1
             if self._steps < 0:
                 return
-            if not may_have_issued(candidate, path[-1]):
+            if not self.may_lead_on(candidate, path[-1]):
                 continue
             if self._is_anchor(candidate):
                 yield [*path, candidate]
             elif len(path) <= MOST_INTERMEDIATES and self._may_follow(candidate, path):
                 yield from self._extended([*path, candidate])
 
-    def _may_follow(self, candidate: Certificate, path: list[Certificate]) -> bool:
-        """Whether an intermediate may stand above this path at all; OpenSSL looks closer, later."""
+    def may_lead_on(self, candidate: Certificate, subject: Certificate) -> bool:
+        """Whether a candidate may have issued the subject, and is an anchor or an intermediate at this time."""
+        if not may_have_issued(candidate, subject):
+            return False
+        return self._is_anchor(candidate) or self._is_intermediate(candidate)
+
+    def _is_intermediate(self, candidate: Certificate) -> bool:
         try:
-            is_ca, path_length = candidate.basic_constraints
-            below = sum(1 for certificate in path[1:] if not certificate.is_self_issued)
             return (
-                is_ca
-                and (path_length is None or path_length >= below)
+                candidate.basic_constraints[0]
                 and not candidate.is_self_signed
                 and (self._now is None or is_valid(candidate, self._now))
-                # RFC 4158, 2.4.2: the same name and key never twice in one path.
-                and all(
-                    candidate.public_key != other.public_key or candidate.subject_key != other.subject_key
-                    for other in path
-                )
             )
         except DERError:
             return False
+
+    def _may_follow(self, candidate: Certificate, path: list[Certificate]) -> bool:
+        """Whether an intermediate may stand above this path; OpenSSL looks closer, later."""
+        _, path_length = candidate.basic_constraints
+        below = sum(1 for certificate in path[1:] if not certificate.is_self_issued)
+        return (path_length is None or path_length >= below) and all(
+            # RFC 4158, 2.4.2: the same name and key never twice in one path.
+            candidate.public_key != other.public_key or candidate.subject_key != other.subject_key
+            for other in path
+        )
 
 
 def is_valid(certificate: Certificate, now: float) -> bool:

@@ -11,6 +11,7 @@ verdict is that of plain OpenSSL for a server that sends all.
 from __future__ import annotations
 
 import _ssl
+import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLWantReadError
 
 from ..der import to_pem
@@ -32,6 +33,23 @@ _SERVER_HELLO = (
 )
 # What OpenSSL meets only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
+
+
+REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, chains
+_accepted: dict[int, float] = {}  # what OpenSSL accepted, and until when no process-mate asks again
+
+
+def accepts(chain: tuple[bytes, ...], anchor: bytes, flags: int, security_level: int) -> bool:
+    """Whether OpenSSL accepts this chain; remembered for the process, as many a program has a context a request."""
+    key, now = hash((chain, anchor, flags, security_level)), time.time()
+    if _accepted.get(key, 0.0) > now:
+        return True
+    if Rehearsal(anchor, flags, security_level).refusal(list(chain)) is not None:
+        return False
+    if len(_accepted) >= MOST_REMEMBERED:
+        _accepted.clear()
+    _accepted[key] = now + REMEMBERED_FOR
+    return True
 
 
 class Rehearsal:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
+    from .sources import Sources
+
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN: any trusted certificate ends a chain
 _context: Any = _ssl._SSLContext
 _AKID = encode(OID, AUTHORITY_KEY_IDENTIFIER)
@@ -28,29 +30,37 @@ _directories: dict[tuple[str, int], bool] = {}  # whether a directory, as it was
 class Trusted:
     """The trusted certificates of one context.
 
-    `directories` are its hashed directories, None where they are not known; `ours` are the certificates (DER) that
-    completion added, which are no anchors. `flags` are X509_V_FLAG_ bits, `security_level` is OpenSSL's.
+    `sources` tells its hashed directories; `ours` are the certificates (DER) that completion added, which are no
+    anchors. `flags` are X509_V_FLAG_ bits, `security_level` is OpenSSL's.
     """
 
-    def __init__(self, context: _ssl._SSLContext, directories: list[str] | None, ours: Collection[bytes]) -> None:
+    def __init__(self, context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes]) -> None:
         self._ders: list[bytes] = _context.get_ca_certs(context, True)
         self._ours = ours
         self._by_key: dict[bytes, list[Certificate]] | None = None
         self.flags: int = _context.verify_flags.__get__(context)
         self.security_level: int = _context.security_level.__get__(context)
-        self.partial_chains = bool(self.flags & PARTIAL_CHAIN) and not only_self_signed(
-            context, directories or [], ours
-        )
-        # A context made before the hook does not tell its directories. Where an intermediate is never an anchor, to
-        # assume the default one is harmless: the real handshake looks again.
-        assumed = default_directories() if directories is None and not self.partial_chains else []
-        self._directories = directories or assumed
+        self.partial_chains = bool(self.flags & PARTIAL_CHAIN) and not only_self_signed(context, sources, ours)
+        # An assumed directory does no harm where an intermediate is never an anchor: the real handshake looks again.
+        self._directories = sources.directories() if sources.are_certain or not self.partial_chains else []
+        self._sources = sources
+        self._hides_some = _context.cert_store_stats(context)["x509"] > len(self._ders)
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether a chain may end here: the program put it there, and it is self-signed or need not be."""
         if certificate.der in self._ours or not (self.partial_chains or certificate.is_self_signed):
             return False
         return certificate.der in self._ders or certificate in self._in_directories(certificate.subject_key)
+
+    def digest(self) -> str:
+        """A text that is another for other trusted certificates."""
+        import hashlib
+
+        return hashlib.sha256(b"".join(sorted(der for der in self._ders if der not in self._ours))).hexdigest()
+
+    def pins(self, leaf: Certificate) -> bool:
+        """Whether the program trusts this very leaf, so that nothing is missing above it."""
+        return self.partial_chains and self._hides_some and leaf.der in self._sources.certificates()
 
     def issuers_of(self, subject: Certificate) -> list[Certificate]:
         """The trusted certificates that bear the name of the subject's issuer."""
@@ -83,24 +93,13 @@ class Trusted:
         ]
 
 
-def default_directories() -> list[str]:
-    """The hashed directory that set_default_verify_paths and load_default_certs give a context."""
-    _, _, variable, directory = _ssl.get_default_verify_paths()
-    return directories_in(os.environ.get(variable, directory))
-
-
-def directories_in(capath: str | bytes | os.PathLike[str]) -> list[str]:
-    """The directories that a capath names; OpenSSL takes several, as in PATH."""
-    return [part for part in os.fsdecode(capath).split(os.pathsep) if os.path.isdir(part)]
-
-
-def only_self_signed(context: _ssl._SSLContext, directories: Iterable[str], ours: Collection[bytes]) -> bool:
+def only_self_signed(context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes]) -> bool:
     """Whether all that the program trusts is self-signed, so that X509_V_FLAG_PARTIAL_CHAIN changes nothing for it."""
     ders: list[bytes] = _context.get_ca_certs(context, True)
     if _context.cert_store_stats(context)["x509"] > len(ders):
         return False  # it pinned something that is no CA, which get_ca_certs does not show
     return all(map(_is_self_signed, (der for der in ders if der not in ours))) and all(
-        map(_directory_is_self_signed, directories)
+        map(_directory_is_self_signed, sources.directories())
     )
 
 
