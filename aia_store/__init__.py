@@ -45,4 +45,7 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
     """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
     import ssl
 
+    from .handshake import doors
+
+    doors.install(ssl)  # first: the hashed directories that a context is given are seen only then
     return complete(ssl.create_default_context(*arguments, **named))

@@ -12,7 +12,7 @@ from functools import cached_property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, OID = 0x30, 0x31, 0x02, 0x03, 0x04, 0x06
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
@@ -333,3 +333,18 @@ def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
         if tag == 0xA4:
             return canonical_name(general_names[start:stop]) == certificate.issuer_key
     return True
+
+
+_NEEDED = ("subject_key", "issuer_key", "validity", "basic_constraints", "subject_key_id", "is_self_signed")
+
+
+def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
+    """Those certificates (DER) of which every field that finding an issuer needs can be read; each once."""
+    for der in dict.fromkeys(ders):
+        try:
+            certificate = Certificate(der)
+            for field in _NEEDED:  # read when first asked for; asked for here, they raise nothing later
+                getattr(certificate, field)
+        except DERError:
+            continue
+        yield certificate

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .store import Folder
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
+MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
 _FOLDER = "failures"
 
 
@@ -25,7 +26,7 @@ class Failures:
 
     def __init__(self, folder: Folder | None) -> None:
         self._folder = folder
-        self._memory: dict[str, tuple[int, float]] = {}
+        self._memory: dict[str, tuple[int, float]] = {}  # what could not be written
 
     def paused(self, key: str) -> bool:
         """Whether this failed so lately that it is not to be tried now."""
@@ -47,28 +48,27 @@ class Failures:
 
     def _recall(self, digest: str) -> tuple[int, float]:
         """How often this failed in a row, and when the pause ends (seconds since 1970)."""
-        noted = self._memory.get(digest)
-        if noted is not None or self._folder is None:
-            return noted or (0, 0)
+        noted = self._memory.get(digest, (0, 0.0))
+        if self._folder is None:
+            return noted
         try:
-            text = read_regular_file(self._slot(self._folder, digest), 256).decode("ascii")
+            text = read_regular_file(os.path.join(self._folder.path, _FOLDER, digest[:3]), 256).decode("ascii")
             whose, count, until = text.split()
-            return (int(count), float(until)) if whose == digest else (0, 0)
+            return max(noted, (int(count), float(until))) if whose == digest and int(count) >= 0 else noted
         except (OSError, ValueError):
-            return 0, 0
+            return noted
 
     def _note(self, digest: str, count: int, until: float) -> None:
         if self._folder is not None:
             try:
                 self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), _FOLDER, digest[:3])
+                self._memory.pop(digest, None)
                 return
             except OSError:
                 pass
+        if len(self._memory) >= MOST_IN_MEMORY:
+            self._memory.clear()
         self._memory[digest] = (count, until)
-
-    @staticmethod
-    def _slot(folder: Folder, digest: str) -> str:
-        return os.path.join(folder.path, _FOLDER, digest[:3])
 
 
 def _digest(key: str) -> str:

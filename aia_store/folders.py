@@ -15,47 +15,45 @@ def user_cache() -> str | None:
     """The user's store."""
     if sys.platform == "win32":
         return _windows("LOCALAPPDATA", "Cache")
-    if sys.platform == "darwin":
-        return _home("Library", "Caches", NAME)
-    return _xdg("XDG_CACHE_HOME", ".cache")
+    mac = sys.platform == "darwin"
+    return _first_of("XDG_CACHE_HOME") or _home(*(("Library", "Caches") if mac else (".cache",)))
 
 
 def site_cache() -> str | None:
     """The store of the whole machine."""
     if sys.platform == "win32":
         return _windows("PROGRAMDATA", "Cache")
-    if sys.platform == "darwin":
-        return os.path.join("/Library/Caches", NAME)
-    return os.path.join("/var/cache", NAME)
+    return os.path.join("/Library/Caches" if sys.platform == "darwin" else "/var/cache", NAME)
 
 
 def user_config() -> str | None:
     """Where the user's config.toml lies."""
     if sys.platform == "win32":
         return _windows("LOCALAPPDATA")
-    if sys.platform == "darwin":
-        return _home("Library", "Application Support", NAME)
-    return _xdg("XDG_CONFIG_HOME", ".config")
+    mac = sys.platform == "darwin"
+    return _first_of("XDG_CONFIG_HOME") or _home(*(("Library", "Application Support") if mac else (".config",)))
 
 
 def site_config() -> str | None:
     """Where the machine's config.toml lies."""
     if sys.platform == "win32":
         return _windows("PROGRAMDATA")
-    if sys.platform == "darwin":
-        return os.path.join("/Library/Application Support", NAME)
-    first = os.environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)[0].strip()
-    return os.path.join(first or "/etc/xdg", NAME)
+    default = "/Library/Application Support" if sys.platform == "darwin" else "/etc/xdg"
+    return _first_of("XDG_CONFIG_DIRS") or os.path.join(default, NAME)
+
+
+def _first_of(variable: str) -> str | None:
+    """Our folder in the first absolute path of an XDG variable; the others the specification says to ignore."""
+    separator = os.pathsep if variable.endswith("_DIRS") else None
+    paths = os.environ.get(variable, "").split(separator) if separator else [os.environ.get(variable, "")]
+    return next((os.path.join(path, NAME) for path in paths if os.path.isabs(path)), None)
 
 
 def _home(*parts: str) -> str | None:
+    if os.environ.get("HOME", "/") == "":
+        return None
     home = os.path.expanduser("~")
-    return os.path.join(home, *parts) if os.path.isabs(home) else None
-
-
-def _xdg(variable: str, default: str) -> str | None:
-    base = os.environ.get(variable, "").strip()
-    return os.path.join(base, NAME) if base else _home(default, NAME)
+    return os.path.join(home, *parts, NAME) if os.path.isabs(home) else None
 
 
 def _windows(variable: str, *parts: str) -> str | None:

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from .der import Certificate, DERError, pem_certificates
+from .der import pem_certificates, readable
 from .handshake import fetch, reply
 from .pki import roots
 from .pki.verify import Verifier, VerifyError
@@ -14,9 +14,10 @@ from .probe import FETCH_SECONDS, parse_target, probe
 from .store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from .config import Settings
+    from .der import Certificate
 
 LARGEST_FILE = 256 << 20
 
@@ -68,7 +69,7 @@ def _keep(
         progress(done, len(offered))
         try:
             path = verifier.path(certificate)
-        except (VerifyError, DERError) as error:
+        except VerifyError as error:
             outcome.append(Learned(certificate, str(error), False))
             continue
         is_new = certificate not in store.find(certificate.subject_key)
@@ -120,19 +121,7 @@ def _of_file(path: str) -> list[Certificate]:
 
 def _parsed(content: bytes, source: str) -> list[Certificate]:
     """Every certificate of PEM (also inside a CCADB report), DER or PKCS#7, each once."""
-    found = dict.fromkeys(_readable(pem_certificates(content))) or dict.fromkeys(
-        reply.certificates(content, most=10_000)
-    )
+    found = list(readable(pem_certificates(content))) or list(reply.certificates(content, most=10_000))
     if not found:
         raise LearnError(f"{source} holds no certificate; PEM, DER, PKCS#7 and the CCADB's reports can be read")
-    return list(found)
-
-
-def _readable(ders: Iterable[bytes]) -> Iterable[Certificate]:
-    for der in ders:
-        try:
-            certificate = Certificate(der)
-            if certificate.subject_key and certificate.issuer_key and certificate.validity:
-                yield certificate
-        except DERError:
-            continue
+    return found

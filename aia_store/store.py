@@ -17,7 +17,7 @@ import stat
 import time
 
 from . import folders
-from .der import Certificate, DERError, pem_certificates
+from .der import Certificate, pem_certificates, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +63,20 @@ class Folder:
     def make(self, *parts: str) -> str:
         """The path of a folder inside, made if it is missing."""
         path = os.path.join(self.path, *parts)
-        os.makedirs(path, mode=self._mode, exist_ok=True)
-        return path
+        missing = []
+        while not os.path.isdir(path) and len(path) >= len(self.path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        if missing:
+            os.makedirs(path, exist_ok=True)
+        for path in reversed(missing):
+            try:
+                os.mkdir(path, self._mode)
+                os.chmod(path, self._mode)  # whatever the umask is
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
+        return os.path.join(self.path, *parts)
 
     def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
         """Put a file in place as a whole; returns its path. `durable`: it survives a power failure."""
@@ -159,10 +171,10 @@ def read_certificate(path: str) -> Certificate | None:
         return None
     try:
         text = read_regular_file(path, LARGEST_FILE)
-        certificate = Certificate(next(pem_certificates(text)))
-        return certificate if certificate.fingerprint == name and certificate.subject_key else None
-    except (OSError, StopIteration, DERError):
+    except OSError:
         return None
+    certificate = next(readable(pem_certificates(text)), None)
+    return certificate if certificate is not None and certificate.fingerprint == name else None
 
 
 def read_regular_file(path: str, most: int) -> bytes:

@@ -55,7 +55,7 @@ class AIA:
 
     def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
         """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for."""
-        for url in _urls(subject):
+        for url in self._urls(subject):
             yield from self._behind(url, subject)
 
     def close(self, proved: set[Certificate]) -> None:
@@ -67,6 +67,18 @@ class AIA:
             lock.release()
         if self._holds_process_lock:
             _without_a_disk.release()
+
+    def _urls(self, subject: Certificate) -> list[str]:
+        """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
+        try:
+            urls = subject.ca_issuers
+        except DERError:
+            return []
+        if not urls or len(urls) >= TOO_MANY_URLS:
+            return []
+        from .fetch import is_fetchable
+
+        return [url for url in dict.fromkeys(urls) if is_fetchable(url)][:MOST_URLS_TRIED]
 
     def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
         # Noted for this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA. And for
@@ -83,12 +95,9 @@ class AIA:
             self._replies[url] = self._fetched(url)
         self._asked[useless] = url
         for candidate in self._replies[url]:
-            try:
-                if candidate.subject_key == subject.issuer_key:
-                    self.sources.setdefault(candidate, url)
-                    yield candidate
-            except DERError:
-                continue
+            if candidate.subject_key == subject.issuer_key:
+                self.sources.setdefault(candidate, url)
+                yield candidate
 
     def _may_fetch(self, url: str, useless: str) -> bool:
         """Whether there is a point in fetching this URL, once its lock is ours."""
@@ -120,7 +129,7 @@ class AIA:
 
         debug(f"fetching {url}")
         deadline = min(self._deadline, time.monotonic() + fetch.SECONDS)
-        host_is_dead = True
+        dead_url = None
         try:
             body = in_a_thread(lambda: fetch.fetch(url, self._settings.allowed_networks, deadline), deadline)
             found = reply.certificates(body)
@@ -128,28 +137,17 @@ class AIA:
                 self._failures.succeeded(url)
                 self._failures.succeeded(_host(url))
                 return found
-            reason, host_is_dead = "a reply that holds no certificate", False
+            reason = "a reply that holds no certificate"
         except fetch.FetchError as error:
-            reason, host_is_dead = str(error), error.host_is_dead
+            reason, dead_url = str(error), error.dead_url
         except TimeoutError as error:
-            reason = str(error)
+            reason, dead_url = str(error), url
         debug(f"{url}: {reason}")
         self.failed[url] = reason
         self._failures.failed(url)
-        if host_is_dead:
-            self._failures.failed(_host(url))
+        if dead_url is not None:
+            self._failures.failed(_host(dead_url))
         return []
-
-
-def _urls(subject: Certificate) -> list[str]:
-    """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
-    try:
-        urls = subject.ca_issuers
-    except DERError:
-        return []
-    if len(urls) >= TOO_MANY_URLS:
-        return []
-    return [url for url in dict.fromkeys(urls) if url[:7].lower() == "http://"][:MOST_URLS_TRIED]
 
 
 def _host(url: str) -> str:

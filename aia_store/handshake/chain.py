@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 
-from ..der import Certificate, DERError
+from ..der import Certificate, readable
 from .path import NO_CHECK_TIME, is_valid, may_have_issued
 from .rehearsal import accepts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from .trusted import Trusted
 
 MOST_ANCHORS = 4  # tried for what was sent, where several bear one name
@@ -23,7 +21,7 @@ class Chain:
     def __init__(self, sent: list[bytes], trusted: Trusted) -> None:
         self._ders = sent
         self.leaf = Certificate(sent[0])
-        self.sent = list(_readable(dict.fromkeys(sent[1:])))
+        self.sent = list(readable(sent[1:]))
         self.trusted = trusted
         self.now = time.time()
 
@@ -59,13 +57,3 @@ class Chain:
 
     def _is_valid(self, certificate: Certificate) -> bool:
         return bool(self.trusted.flags & NO_CHECK_TIME) or is_valid(certificate, self.now)
-
-
-def _readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
-    for der in ders:
-        try:
-            certificate = Certificate(der)
-            if certificate.subject_key and certificate.extensions is not None:
-                yield certificate
-        except DERError:
-            continue

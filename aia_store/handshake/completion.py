@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import RLock
+
 from .. import config
 from ..constraints import carries_all, is_outlived_by
 from ..failures import Failures
@@ -24,6 +26,7 @@ MOST_REHEARSALS = 32  # in one handshake
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400  # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP
 
 _opened: tuple[str | None, Store, Failures] | None = None  # for the process: its memory may be all there is
+_opening = RLock()  # reentrant, because a signal handler may connect too
 
 
 class Path:
@@ -155,7 +158,8 @@ def _found(chain: Chain, settings: Settings) -> Path | None:
 
 def _open(settings: Settings) -> tuple[Store, Failures]:
     global _opened
-    if _opened is None or _opened[0] != settings.dir:
-        store = open_store(settings)
-        _opened = settings.dir, store, Failures(store.home)
-    return _opened[1:]
+    with _opening:
+        if _opened is None or _opened[0] != settings.dir:
+            store = open_store(settings)
+            _opened = settings.dir, store, Failures(store.home)
+        return _opened[1:]

@@ -31,21 +31,30 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class FetchError(Exception):
-    """A fetch that failed; the message says why. `host_is_dead`: the host itself could not be reached."""
+    """A fetch that failed; the message says why. `dead_url`: the host of this URL could not be reached."""
 
-    def __init__(self, reason: str, *, host_is_dead: bool = False) -> None:
+    def __init__(self, reason: str, *, dead_url: str | None = None) -> None:
         super().__init__(reason)
-        self.host_is_dead = host_is_dead
+        self.dead_url = dead_url
 
 
 def fetch(url: str, allowed_networks: list[str], deadline: float) -> bytes:
     """The body behind a URL. `deadline` is on the monotonic clock. Raises FetchError."""
     for _ in range(MOST_REDIRECTS + 1):
-        response = _get(checked_url(url), allowed_networks, deadline)
-        if isinstance(response, bytes):
-            return response
-        url = urljoin(url, response.location)
+        try:
+            response = _get(checked_url(url), allowed_networks, deadline)
+            if isinstance(response, bytes):
+                return response
+            url = urljoin(url, response.location)
+        except _UnreachableError as error:
+            raise FetchError(str(error), dead_url=url) from error
+        except (http.client.HTTPException, ValueError) as error:
+            raise FetchError(f"a reply that cannot be read ({type(error).__name__})") from error
     raise FetchError("too many redirects")
+
+
+class _UnreachableError(Exception):
+    """The host has no address, does not answer, or hangs up; the message says which."""
 
 
 class _Redirect:
@@ -69,6 +78,15 @@ def checked_url(url: str) -> SplitResult:
     if port not in _PORTS and port < 1024:
         raise FetchError(f"port {port} is not allowed")
     return parts
+
+
+def is_fetchable(url: str) -> bool:
+    """Whether the policy allows a URL, as far as its text tells."""
+    try:
+        checked_url(url)
+    except FetchError:
+        return False
+    return True
 
 
 def is_allowed(address: str, allowed_networks: list[str]) -> bool:
@@ -101,8 +119,8 @@ def _get(parts: SplitResult, allowed_networks: list[str], deadline: float) -> by
             if response.status != 200:
                 raise FetchError(f"status {response.status}")
             return _body(response)
-    except (OSError, http.client.HTTPException) as error:
-        raise FetchError(f"{type(error).__name__}: {error}", host_is_dead=isinstance(error, OSError)) from error
+    except OSError as error:
+        raise _UnreachableError(f"{host} does not answer ({error.strerror or error})") from error
     finally:
         wire.hang_up()
 
@@ -175,21 +193,27 @@ def _connected(host: str, port: int, allowed_networks: list[str], deadline: floa
     try:
         answers = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise FetchError(f"{host} has no address", host_is_dead=True) from error
+        raise _UnreachableError(f"{host} has no address") from error
     addresses = [(found[0], found[4]) for found in answers if is_allowed(str(found[4][0]), allowed_networks)]
     if not addresses:
         raise FetchError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
-    reason = "no answer"
+    reason, tried = "no answer", False
     for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        connected = _socket.socket(family, _socket.SOCK_STREAM)
+        try:
+            connected = _socket.socket(family, _socket.SOCK_STREAM)
+        except OSError as error:  # of this machine's making: no more descriptors, no IPv6
+            reason = error.strerror or str(error)
+            continue
         try:
             connected.settimeout(_remaining(deadline) / left)
             connected.connect(address)
             return _Wire(connected, deadline)
         except OSError as error:
             connected.close()
-            reason = error.strerror or str(error)
-    raise FetchError(f"{host} cannot be reached ({reason})", host_is_dead=True)
+            reason, tried = error.strerror or str(error), True
+    if tried:
+        raise _UnreachableError(f"{host} cannot be reached ({reason})")
+    raise FetchError(f"{host} was not tried ({reason})")
 
 
 def _remaining(deadline: float) -> float:

@@ -53,7 +53,7 @@ def _decompressed(body: bytes) -> bytes:
         import zlib
 
         try:
-            plain = zlib.decompressobj().decompress(packed, size)
+            plain = zlib.decompressobj().decompress(packed, size + 1)
         except zlib.error as error:
             raise MessageError("a Certificate message that zlib cannot read") from error
     elif algorithm == _ZSTD:
@@ -71,6 +71,6 @@ def _unpack_zstd(packed: bytes, size: int) -> bytes:
     except ImportError as error:
         raise MessageError("certificate compression zstd, which Python reads from 3.14 on") from error
     try:
-        return bytes(zstd.ZstdDecompressor().decompress(packed, size))
+        return bytes(zstd.ZstdDecompressor().decompress(packed, size + 1))
     except zstd.ZstdError as error:
         raise MessageError("a Certificate message that zstd cannot read") from error

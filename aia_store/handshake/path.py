@@ -58,14 +58,11 @@ class Search:
         return self._is_anchor(candidate) or self._is_intermediate(candidate)
 
     def _is_intermediate(self, candidate: Certificate) -> bool:
-        try:
-            return (
-                candidate.basic_constraints[0]
-                and not candidate.is_self_signed
-                and (self._now is None or is_valid(candidate, self._now))
-            )
-        except DERError:
-            return False
+        return (
+            candidate.basic_constraints[0]
+            and not candidate.is_self_signed
+            and (self._now is None or is_valid(candidate, self._now))
+        )
 
     def _may_follow(self, candidate: Certificate, path: list[Certificate]) -> bool:
         """Whether an intermediate may stand above this path; OpenSSL looks closer, later."""
@@ -108,10 +105,4 @@ def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
 def likeliest_first(subject: Certificate, candidates: Iterable[Certificate]) -> list[Certificate]:
     """Candidates in the order in which to try them: those the AKID names, then those that live longest."""
 
-    def rank(candidate: Certificate) -> tuple[bool, int]:
-        try:
-            return not surely_issued(candidate, subject), -candidate.validity[1]
-        except DERError:
-            return True, 0
-
-    return sorted(candidates, key=rank)
+    return sorted(candidates, key=lambda candidate: (not surely_issued(candidate, subject), -candidate.validity[1]))

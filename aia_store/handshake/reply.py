@@ -8,50 +8,57 @@ from __future__ import annotations
 
 from itertools import islice
 
-from ..der import OID, SEQUENCE, Certificate, DERError, expect, pem_certificates, read
+from ..der import OID, SEQUENCE, DERError, expect, pem_certificates, read, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..der import Certificate
+
 MOST_CERTIFICATES = 10
 _MOST_DEPTH = 16
-_PEM = b"-----BEGIN "
 _PEM_PKCS7 = (b"-----BEGIN PKCS7-----", b"-----END PKCS7-----")
 _SIGNED_DATA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 
 
 def certificates(body: bytes, most: int = MOST_CERTIFICATES) -> list[Certificate]:
     """The certificates in a reply, at most so many, in their order; of PEM the first block only. Never raises."""
-    found: list[Certificate] = []
+    found: list[bytes] = []
     try:
         for der in islice(_certificates(body), most):
-            found.append(Certificate(der))
+            found.append(der)
     except DERError:
-        pass  # what came before the broken one is as good as ever
-    return found
+        pass  # what came before is as good as ever
+    return list(readable(found))
 
 
 def _certificates(body: bytes) -> Iterator[bytes]:
-    if _PEM in body:
-        first = next(pem_certificates(body), None)
-        if first is not None:
-            yield first
-            return
-        start, stop = (body.find(mark) for mark in _PEM_PKCS7)
-        if start < 0 or stop < start:
-            return
-        import binascii
-
-        try:
-            body = binascii.a2b_base64(body[start + len(_PEM_PKCS7[0]) : stop])
-        except binascii.Error as error:
-            raise DERError("PEM that is no base64") from error
-    start, end = _element(body, 0, len(body), 0, SEQUENCE)
-    if body[start : start + 1] == bytes((OID,)):
-        yield from _of_pkcs7(body, start, end)
+    try:
+        whole = _element(body, 0, len(body), 0, SEQUENCE)
+    except DERError:
+        body = _of_pem(body)
+        whole = _element(body, 0, len(body), 0, SEQUENCE)
+    if body[whole[0] : whole[0] + 1] == bytes((OID,)):
+        yield from _of_pkcs7(body, *whole)
     else:
         yield body
+
+
+def _of_pem(text: bytes) -> bytes:
+    """What the first block of a PEM text holds."""
+    first = next(pem_certificates(text), None)
+    if first is not None:
+        return first
+    start, stop = (text.find(mark) for mark in _PEM_PKCS7)
+    if start < 0 or stop < start:
+        raise DERError("neither BER nor PEM")
+    import binascii
+
+    try:
+        return binascii.a2b_base64(text[start + len(_PEM_PKCS7[0]) : stop])
+    except binascii.Error as error:
+        raise DERError("PEM that is no base64") from error
 
 
 def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
@@ -63,8 +70,9 @@ def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
     start, end = _element(body, start, end, 2, SEQUENCE)
     for tag, _, inner, stop, _ in _elements(body, start, end, 3):
         if tag == 0xA0:
-            for _, first, _, _, after in _elements(body, inner, stop, 4):
-                yield body[first:after]
+            for choice, first, _, _, after in _elements(body, inner, stop, 4):
+                if choice == SEQUENCE:  # the others are attribute certificates and their like
+                    yield body[first:after]
 
 
 def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int, int]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import _ssl
 import os
 
-from ..der import AUTHORITY_KEY_IDENTIFIER, OID, Certificate, DERError, encode, pem_certificates
+from ..der import AUTHORITY_KEY_IDENTIFIER, OID, Certificate, encode, pem_certificates, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
     from typing import Any
 
     from .sources import Sources
@@ -65,7 +65,7 @@ class Trusted:
     def issuers_of(self, subject: Certificate) -> list[Certificate]:
         """The trusted certificates that bear the name of the subject's issuer."""
         # Names are nearly always equal to the byte, and a search in bytes is a hundred times faster than parsing.
-        likely = _parsed(der for der in self._ders if subject.issuer in der)
+        likely = readable(der for der in self._ders if subject.issuer in der)
         found = [certificate for certificate in likely if certificate.subject == subject.issuer]
         if not found:
             found = self._all_by_key().get(subject.issuer_key, [])
@@ -74,7 +74,7 @@ class Trusted:
     def _all_by_key(self) -> dict[bytes, list[Certificate]]:
         if self._by_key is None:
             self._by_key = {}
-            for certificate in _parsed(self._ders):
+            for certificate in readable(self._ders):
                 self._by_key.setdefault(certificate.subject_key, []).append(certificate)
         return self._by_key
 
@@ -108,7 +108,7 @@ def _is_self_signed(der: bytes) -> bool:
     if known is None:
         known = any(
             certificate.subject == certificate.issuer and (_AKID not in der or certificate.is_self_signed)
-            for certificate in _parsed([der])
+            for certificate in readable([der])
         )
         _self_signed[der] = known
     return known
@@ -131,7 +131,7 @@ def _hashed(stem: str) -> Iterator[Certificate]:
     """The certificates of a hashed directory with this hash of a name: stem.0, stem.1 and so on, to the first gap."""
     number = 0
     while ders := _ders_of(f"{stem}.{number}"):
-        yield from _parsed(ders)
+        yield from readable(ders)
         number += 1
 
 
@@ -141,13 +141,3 @@ def _ders_of(path: str) -> list[bytes]:
             return list(pem_certificates(file.read()))
     except OSError:
         return []
-
-
-def _parsed(ders: Iterable[bytes]) -> Iterator[Certificate]:
-    for der in ders:
-        try:
-            certificate = Certificate(der)
-            if certificate.subject_key is not None and certificate.extensions is not None:
-                yield certificate
-        except DERError:
-            continue

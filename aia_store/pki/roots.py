@@ -6,12 +6,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..der import Certificate, DERError, pem_certificates
+from ..der import pem_certificates, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..config import Settings
+    from ..der import Certificate
 
 # The first line of every bundle that we publish: by it a bundle is known wherever it was copied to.
 BUNDLE_MARK = b"# aia-store bundle: "
@@ -73,20 +72,10 @@ def load(where: Source) -> list[Certificate]:
             text = file.read()
     except OSError as error:
         raise RootsError(f"{where.path} cannot be read ({error.strerror}); mend its permissions") from error
-    found = list(dict.fromkeys(_readable(text)))
+    found = list(readable(pem_certificates(text)))
     if not found:
         raise RootsError(f"{where.path} holds no certificate; set AIA_STORE_ROOTS to a PEM file of trust anchors")
     return found
-
-
-def _readable(text: bytes) -> Iterator[Certificate]:
-    for der in pem_certificates(text):
-        try:
-            certificate = Certificate(der)
-            if certificate.subject_key and certificate.validity:
-                yield certificate
-        except DERError:
-            continue
 
 
 def _is_our_bundle(path: str) -> bool:
