@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
+_PATHS = ("dir", "roots")
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -37,10 +38,12 @@ class Settings:
             setattr(self, key, _boolean(value, source))
         elif isinstance(current, list):
             setattr(self, key, _networks(value, source))
-        elif isinstance(value, str):
-            setattr(self, key, value or None if current is None else value)
-        else:
+        elif not isinstance(value, str):
             raise ConfigError(f"{source} must be a text, not {value!r}; put it in quotes")
+        elif key in _PATHS:
+            setattr(self, key, os.path.abspath(os.path.expanduser(value)) if value else None)
+        else:
+            setattr(self, key, value)
 
 
 KEYS = tuple(vars(Settings()))
@@ -75,7 +78,7 @@ def _read_file(settings: Settings, path: str) -> None:
 
     try:
         table = tomllib.loads(text.decode("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     for key, value in table.items():
         if key not in KEYS:

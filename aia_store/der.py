@@ -335,7 +335,15 @@ def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
     return True
 
 
-_NEEDED = ("subject_key", "issuer_key", "validity", "basic_constraints", "subject_key_id", "is_self_signed")
+_NEEDED = (
+    "subject_key",
+    "issuer_key",
+    "validity",
+    "basic_constraints",
+    "subject_key_id",
+    "authority_key_id",
+    "is_self_signed",
+)
 
 
 def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:

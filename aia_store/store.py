@@ -263,7 +263,7 @@ def folders_of(settings: Settings) -> list[Folder]:
     The one that was set, alone; else the user's and then the site's, or for root the site's alone.
     """
     if settings.dir is not None:
-        return [Folder(os.path.abspath(settings.dir))]
+        return [Folder(settings.dir)]
     site = folders.site_cache()
     shared = [Folder(site, shared=True)] if site else []
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -93,13 +93,10 @@ def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
 
 def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
     """Whether the subject names this very key as its issuer's, by AKID and SKID."""
+    if not may_have_issued(issuer, subject):
+        return False
     akid = subject.authority_key_id
-    return (
-        akid is not None
-        and akid.key_id is not None
-        and akid.key_id == issuer.subject_key_id
-        and may_have_issued(issuer, subject)
-    )
+    return akid is not None and akid.key_id is not None and akid.key_id == issuer.subject_key_id
 
 
 def likeliest_first(subject: Certificate, candidates: Iterable[Certificate]) -> list[Certificate]:

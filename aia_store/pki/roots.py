@@ -50,7 +50,7 @@ def source(settings: Settings) -> Source:
             raise RootsError(
                 f"{settings.roots} is a bundle made by aia-store; set AIA_STORE_ROOTS to what it is made of"
             )
-        return Source(os.path.abspath(settings.roots), "it was set (AIA_STORE_ROOTS)")
+        return Source(settings.roots, "it was set (AIA_STORE_ROOTS)")
     for path in SYSTEM_FILES:
         if os.path.isfile(path) and os.path.getsize(path) and not _is_our_bundle(path):
             return Source(path, "the system keeps its trust anchors there")
