@@ -125,14 +125,12 @@ def hierarchy(aia: AIAHost, tmp_path: Path) -> MakeHierarchy:
         url = aia.publish("/root.cer", root.der)
         chain: list[Authority] = []
         for level in reversed(range(len(levels))):
-            # Each CA ends before the one above it, as those of real CAs do.
-            usual: Options = {"aia": [url]}
-            authority = authority.intermediate(f"Test Intermediate {level}", **{**usual, **levels[level]})
+            options: Options = {"aia": [url], **levels[level]}
+            authority = authority.intermediate(f"Test Intermediate {level}", **options)
             url = aia.publish(f"/{level}.cer", authority.der)
             chain.insert(0, authority)
-        usual = {"aia": [url]}
-        cafile = write_pem(tmp_path / "root.pem", root)
-        return Hierarchy(root, chain, authority.leaf(**{**usual, **leaf}), cafile)
+        named: Options = {"aia": [url], **leaf}
+        return Hierarchy(root, chain, authority.leaf(**named), write_pem(tmp_path / "root.pem", root))
 
     return make
 

@@ -27,6 +27,7 @@ SECONDS = 5.0
 _PORTS = (80, 443, 8080)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "aia-store"}
+_SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; parts of it pass for global up to Python 3.12
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -101,7 +102,7 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     networks = (ipaddress.ip_network(network) for network in allowed_networks)
     if any(ip in network for network in networks if network.version == ip.version):
         return True
-    unusual = ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False)
+    unusual = ip in _SPECIAL or ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False)
     return ip.is_global and not unusual
 
 

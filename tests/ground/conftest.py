@@ -49,6 +49,7 @@ def run(tmp_path: Path) -> Run:
     def run_code(code: str, *arguments: object, before: tuple[str, ...] = ()) -> str:
         done = subprocess.run(
             [*before, sys.executable, "-c", code, *map(str, arguments)],
+            check=False,
             capture_output=True,
             text=True,
             timeout=60,

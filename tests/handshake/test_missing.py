@@ -146,6 +146,20 @@ print({make}.wrap_socket(tcp, server_hostname="localhost").version())
     assert (done.stdout, done.stderr) == ("TLSv1.3\n", "")
 
 
+def test_create_default_context_with_a_hashed_directory(store: Path, hierarchy: MakeHierarchy, tmp_path: Path) -> None:
+    """As the first thing of ours that a program does."""
+    pki = hierarchy()
+    code = """
+import aia_store, socket, sys
+context = aia_store.create_default_context(capath=sys.argv[2])
+tcp = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+print(context.wrap_socket(tcp, server_hostname="localhost").version())
+"""
+    with TLSServer(pki.leaf) as server:
+        done = run_python(code, server.port, hashed_directory(tmp_path / "roots", pki.root), hook=False)
+    assert (done.stdout, done.stderr) == ("TLSv1.3\n", "")
+
+
 def test_disable_stops(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
     pki = hierarchy()
     with TLSServer(pki.leaf) as server:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 from cryptography import x509
@@ -26,15 +27,16 @@ def foreign(count: int) -> list[Certified]:
     return [FOREIGN.intermediate(f"Foreign CA {number}") for number in range(count)]
 
 
-def namesake(pki: Hierarchy, level: int = 0, **options: object) -> Authority:
+def namesake(pki: Hierarchy, level: int = 0, **options: Unpack[Options]) -> Authority:
     """Another CA below the same issuer, with the name of the intermediate of this level but a key of its own."""
     issuer = [*pki.intermediates, pki.root][level + 1]
-    return issuer.intermediate(pki.intermediates[level].name, **options)  # type: ignore[arg-type]
+    return issuer.intermediate(pki.intermediates[level].name, **options)
 
 
-def rekeyed(pki: Hierarchy, **options: object) -> Authority:
+def rekeyed(pki: Hierarchy, **options: Unpack[Options]) -> Authority:
     """As `namesake`, and it claims the right one's key identifier too."""
-    return namesake(pki, subject_key_id=pki.intermediates[0].key_id, **options)
+    claiming: Options = {"subject_key_id": pki.intermediates[0].key_id or False, **options}
+    return namesake(pki, 0, **claiming)
 
 
 # What a server with two intermediates sends, and how many must be fetched.

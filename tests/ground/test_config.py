@@ -1,0 +1,219 @@
+"""Settings: files first, variables over them; what cannot be used is said in one line that names it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aia_store import config
+from aia_store.config import ConfigError, load
+
+
+class Files:
+    """The site's and the user's config.toml."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CONFIG_DIRS", str(folder / "site"))
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "user"))
+        self.site, self.user = (folder / which / "aia-store" / "config.toml" for which in ("site", "user"))
+        for file in (self.site, self.user):
+            file.parent.mkdir(parents=True)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    return Files(tmp_path, monkeypatch)
+
+
+def refusal(environ: dict[str, str] | None = None) -> str:
+    """What is said, which is one line."""
+    with pytest.raises(ConfigError) as raised:
+        load(environ or {})
+    said = str(raised.value)
+    assert said.isprintable(), "one line, and nothing that a terminal would obey"
+    assert len(said) < 500
+    return said
+
+
+def test_without_any_setting_there_are_defaults(files: Files) -> None:
+    assert vars(load({})) == {
+        "dir": None,
+        "roots": None,
+        "allowed_networks": [],
+        "offline": False,
+        "disable": False,
+        "log": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("toml", "variable", "value"),
+    [
+        ('dir = "/a b"', "/a b", "/a b"),
+        ('roots = "/r.pem"', "/r.pem", "/r.pem"),
+        ('allowed_networks = ["10.0.0.0/8", "fd00::/8"]', "10.0.0.0/8, fd00::/8", ["10.0.0.0/8", "fd00::/8"]),
+        ('allowed_networks = "10.0.0.1"', "10.0.0.1,", ["10.0.0.1"]),
+        ("allowed_networks = []", "", []),
+        ("offline = true", "1", True),
+        ("offline = false", "0", False),
+        ('offline = "yes"', "YES", True),
+        ("disable = true", "On", True),
+        ("disable = false", "", False),
+        ('log = "debug"', "debug", "debug"),
+        ('dir = ""', "", None),
+    ],
+)
+def test_a_file_and_a_variable_say_the_same(files: Files, toml: str, variable: str, value: object) -> None:
+    key = toml.split()[0]
+    assert getattr(load({f"AIA_STORE_{key.upper()}": variable}), key) == value
+    files.user.write_text(toml + "\n")
+    assert getattr(load({}), key) == value
+
+
+def test_the_user_overrides_the_site_and_a_variable_both(files: Files) -> None:
+    files.site.write_text('dir = "/site"\nroots = "/site.pem"\nlog = "site"\noffline = true\n')
+    files.user.write_text('dir = "/user"\nroots = "/user.pem"\n')
+    settings = load({"AIA_STORE_DIR": "/variable", "AIA_STORE_OFFLINE": "0"})
+    assert (settings.dir, settings.roots, settings.log, settings.offline) == ("/variable", "/user.pem", "site", False)
+
+
+def test_the_user_can_clear_what_the_site_set(files: Files) -> None:
+    files.site.write_text('allowed_networks = ["10.0.0.0/8"]\ndir = "/site"\n')
+    files.user.write_text('allowed_networks = []\ndir = ""\n')
+    settings = load({})
+    assert (settings.allowed_networks, settings.dir) == ([], None)
+
+
+def test_every_key_is_a_variable_and_other_variables_are_nobodys_business(files: Files) -> None:
+    assert config.KEYS == ("dir", "roots", "allowed_networks", "offline", "disable", "log")
+    load({"AIA_STORE_UNKNOWN": "x", "AIA_STORE": "x", "aia_store_offline": "maybe"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dir", "5"),
+        ("dir", "true"),
+        ("dir", '["a"]'),
+        ("roots", "1.5"),
+        ("log", "1"),
+        ("log", "{ level = 1 }"),
+        ("offline", "1"),
+        ("offline", '"maybe"'),
+        ("disable", "[]"),
+        ("disable", "2024-01-01"),
+        ("allowed_networks", "10"),
+        ("allowed_networks", "[10]"),
+        ("allowed_networks", "true"),
+        ("allowed_networks", '[["10.0.0.0/8"]]'),
+        ("allowed_networks", '["10.0.0.0/33"]'),
+        ("allowed_networks", '["10.0.0.1/8"]'),
+        ("allowed_networks", '["localhost"]'),
+        ("allowed_networks", '["*"]'),
+        ("allowed_networks", '["\\u001b[2J\\nnew line"]'),
+    ],
+)
+def test_a_wrong_type_or_value_names_its_key_and_its_file(files: Files, key: str, value: str) -> None:
+    files.user.write_text(f"{key} = {value}\n")
+    said = refusal()
+    assert key in said
+    assert str(files.user) in said
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AIA_STORE_OFFLINE", "maybe"),
+        ("AIA_STORE_OFFLINE", "2"),
+        ("AIA_STORE_DISABLE", "yes please"),
+        ("AIA_STORE_ALLOWED_NETWORKS", "10.0.0.0/8;192.168.0.0/16"),
+        ("AIA_STORE_ALLOWED_NETWORKS", "10.0.0.0/8 192.168.0.0/16"),
+        ("AIA_STORE_ALLOWED_NETWORKS", "::/129"),
+        ("AIA_STORE_ALLOWED_NETWORKS", "\x1b[2J"),
+    ],
+)
+def test_a_bad_variable_is_named(files: Files, variable: str, value: str) -> None:
+    assert variable in refusal({variable: value})
+
+
+@pytest.mark.parametrize("key", ["ofline", "Offline", "AIA_STORE_OFFLINE", "__class__", "set", '"a\\nb"'])
+def test_an_unknown_key_is_named_with_those_that_are_known(files: Files, key: str) -> None:
+    files.site.write_text(f"{key} = true\n")
+    said = refusal()
+    assert key.strip('"') in said
+    assert str(files.site) in said
+    assert all(known in said for known in config.KEYS)
+
+
+def test_a_table_is_an_unknown_key(files: Files) -> None:
+    files.user.write_text("[aia-store]\noffline = true\n")
+    assert "aia-store" in refusal()
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"offline",
+        b"offline = maybe",
+        b"= 1",
+        b"offline = true\noffline = false\n",
+        b"\xff\xfe",
+        b"\x00",
+        b"\xef\xbb\xbfoffline = true\n",
+        b"-----BEGIN CERTIFICATE-----",
+        b"dir = " + b"[" * 20_000,
+    ],
+    ids=["bare", "no value", "no key", "twice", "no UTF-8", "NUL", "byte order mark", "PEM", "nesting bomb"],
+)
+def test_what_is_not_toml_names_the_file(files: Files, contents: bytes) -> None:
+    files.user.write_bytes(contents)
+    assert str(files.user) in refusal()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to itself", "in place of the folder"])
+def test_what_cannot_be_read_names_the_file_and_the_remedy(files: Files, kind: str) -> None:
+    if kind == "folder":
+        files.user.mkdir()
+    elif kind == "link to itself":
+        files.user.symlink_to(files.user)
+    else:
+        files.user.parent.rmdir()
+        files.user.parent.write_bytes(b"")
+    said = refusal()
+    assert str(files.user) in said
+    assert "remove" in said
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_is_named(files: Files) -> None:
+    files.user.write_bytes(b"")
+    files.user.chmod(0)
+    assert str(files.user) in refusal()
+
+
+def test_a_dangling_link_is_an_absent_file(files: Files) -> None:
+    files.user.symlink_to("/nowhere/at/all")
+    assert load({}).offline is False
+
+
+def test_the_strong_setting_does_not_hide_a_mistake_in_the_weak_one(files: Files) -> None:
+    files.site.write_text("offline = 5\n")
+    files.user.write_text("offline = true\n")
+    assert str(files.site) in refusal({"AIA_STORE_OFFLINE": "1"})
+
+
+def test_the_folder_of_the_store_does_not_depend_on_where_a_program_runs(files: Files, monkeypatch: Any) -> None:
+    """A folder in a file is for every program of the user, whatever folder each was started in."""
+    monkeypatch.setenv("HOME", "/home/someone")
+    files.user.write_text('dir = "~/store"\n')
+    assert load({}).dir == "/home/someone/store"
+    files.user.write_text('dir = "store"\n')
+    try:
+        folder = load({}).dir
+    except ConfigError as error:
+        assert "dir" in str(error)
+    else:
+        assert folder and Path(folder).is_absolute()

@@ -1,0 +1,228 @@
+"""Failed fetches are paused for, on disk and off it, and no note can pause or break anything for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from aia_store.failures import FIRST_PAUSE, LONGEST_PAUSE, Failures
+from aia_store.store import Folder
+
+from .conftest import Run
+
+URL = "http://dead.example/ca.crt"
+
+
+class Clock:
+    """What time.time() says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 2_000_000_000.0
+        monkeypatch.setattr(time, "time", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.fixture(params=["on disk", "in memory"])
+def failures(request: pytest.FixtureRequest, folder: Folder) -> Failures:
+    return Failures(folder if request.param == "on disk" else None)
+
+
+def slots(folder: Folder) -> list[Path]:
+    return [*Path(folder.path, "failures").iterdir()]
+
+
+def pause_after(failures: Failures, clock: Clock) -> float:
+    """How long the key is paused from now on, found by looking."""
+    low, high = 0.0, 2.0 * LONGEST_PAUSE
+    start = clock.now
+    while high - low > 1:
+        middle = (low + high) / 2
+        clock.now = start + middle
+        low, high = (middle, high) if failures.paused(URL) else (low, middle)
+    clock.now = start
+    return high
+
+
+def test_the_pause_doubles_from_a_minute_to_a_day(failures: Failures, clock: Clock) -> None:
+    assert not failures.paused(URL)
+    expected = FIRST_PAUSE
+    for _ in range(16):
+        failures.failed(URL)
+        assert abs(pause_after(failures, clock) - expected) <= 2
+        clock.now += expected + 5
+        assert not failures.paused(URL)
+        expected = min(2 * expected, LONGEST_PAUSE)
+    assert expected == LONGEST_PAUSE
+
+
+def test_a_success_forgets(failures: Failures, clock: Clock) -> None:
+    for _ in range(5):
+        failures.failed(URL)
+    failures.succeeded(URL)
+    assert not failures.paused(URL)
+    failures.failed(URL)
+    assert abs(pause_after(failures, clock) - FIRST_PAUSE) <= 2
+
+
+def test_a_success_without_a_failure_writes_nothing(folder: Folder) -> None:
+    Failures(folder).succeeded(URL)
+    assert not Path(folder.path).exists()
+
+
+def test_other_keys_are_not_paused(failures: Failures) -> None:
+    failures.failed(URL)
+    assert [failures.paused(key) for key in (URL + "/", "", URL.upper(), "http://dead.example")] == [False] * 4
+
+
+@pytest.mark.parametrize("key", ["", "http://a\0b/", "\udcff", "ÿ" * 10_000])
+def test_any_text_is_a_key(failures: Failures, key: str) -> None:
+    failures.failed(key)
+    assert failures.paused(key)
+
+
+def test_another_process_sees_the_pause(folder: Folder, run: Run) -> None:
+    Failures(folder).failed(URL)
+    code = """
+import sys
+from aia_store.failures import Failures
+from aia_store.store import Folder
+print(Failures(Folder(sys.argv[1])).paused(sys.argv[2]))
+"""
+    assert run(code, folder.path, URL) == "True\n"
+
+
+def test_no_file_says_what_failed(folder: Folder) -> None:
+    Failures(folder).failed(URL)
+    (slot,) = slots(folder)
+    assert re.fullmatch(r"[0-9a-f]{64} 1 \d+\n", slot.read_text())
+    assert "dead" not in f"{slot}{slot.read_text()}"
+
+
+def test_ten_thousand_failing_urls_take_a_bounded_number_of_files(folder: Folder) -> None:
+    failures = Failures(folder)
+    for number in range(10_000):
+        failures.failed(f"http://{number}.example/")
+    assert len(slots(folder)) <= 4_096
+    assert failures.paused("http://9999.example/")
+
+
+@pytest.mark.parametrize("ahead", [LONGEST_PAUSE + 60, 10 * 365 * 86_400])
+def test_a_note_from_the_far_future_does_not_pause(failures: Failures, clock: Clock, ahead: int) -> None:
+    """The clock was wrong when the note was made, and has been put right since."""
+    clock.now += ahead
+    failures.failed(URL)
+    clock.now -= ahead
+    assert not failures.paused(URL)
+    failures.failed(URL)
+    assert failures.paused(URL), "and the next failure is noted under the right clock"
+    assert pause_after(failures, clock) <= 2 * FIRST_PAUSE + 1
+
+
+@pytest.mark.parametrize("jump", [-LONGEST_PAUSE * 3, -3_600, 3_600, LONGEST_PAUSE * 3])
+def test_a_jump_of_the_clock_never_pauses_for_more_than_a_day(failures: Failures, clock: Clock, jump: int) -> None:
+    failures.failed(URL)
+    clock.now += jump
+    waited = 0
+    while failures.paused(URL):
+        clock.now += 600
+        waited += 600
+    assert waited <= LONGEST_PAUSE + 600
+
+
+DIGEST = "{digest}"
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        " ",
+        DIGEST,
+        f"{DIGEST} 1",
+        f"{DIGEST} x y",
+        f"{DIGEST} 1 nan",
+        f"{DIGEST} 1 inf",
+        f"{DIGEST} 1 -inf",
+        f"{DIGEST} 1 1e308",
+        f"{DIGEST} -5 0",
+        f"{DIGEST} -1 2000000030",
+        f"{DIGEST} 1000000 0",
+        f"{DIGEST} {'9' * 150} 0",
+        f"{DIGEST} 1 2 3",
+        f"{DIGEST} 1 2000000030" + " " * 1_000,
+        "\x00" * 64,
+        f"{'0' * 64} 9 2000000030",
+    ],
+)
+def test_a_damaged_note_neither_pauses_nor_breaks(folder: Folder, clock: Clock, note: str) -> None:
+    failures = Failures(folder)
+    failures.failed(URL)
+    (slot,) = slots(folder)
+    slot.write_text(note.replace(DIGEST, slot.read_text().split()[0]))
+    assert not failures.paused(URL) or "-1 2000000030" in note
+    failures.failed(URL)
+    assert failures.paused(URL)
+    assert pause_after(failures, clock) <= LONGEST_PAUSE + 1
+    failures.succeeded(URL)
+    assert not failures.paused(URL)
+
+
+def test_random_bytes_for_a_note_neither_pause_nor_break(folder: Folder) -> None:
+    failures = Failures(folder)
+    failures.failed(URL)
+    (slot,) = slots(folder)
+    for _ in range(50):
+        slot.write_bytes(os.urandom(80))
+        assert not failures.paused(URL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX only")
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "dangling link"])
+def test_a_slot_that_is_no_file_leaves_a_pause(folder: Folder, kind: str) -> None:
+    failures = Failures(folder)
+    failures.failed(URL)
+    (slot,) = slots(folder)
+    slot.unlink()
+    if kind == "folder":
+        slot.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(slot)
+    else:
+        slot.symlink_to("/nowhere/at/all")
+    assert not failures.paused(URL)
+    failures.failed(URL)
+    assert failures.paused(URL)
+
+
+def test_once_the_disk_serves_again_its_notes_count(folder: Folder, clock: Clock) -> None:
+    """A note that went to memory while the disk was full must not outlive the notes written later."""
+    Path(folder.path).mkdir()
+    in_the_way = Path(folder.path, "failures")
+    in_the_way.write_bytes(b"")
+    failures = Failures(folder)
+    failures.failed(URL)
+    assert failures.paused(URL)
+    in_the_way.unlink()
+    clock.now += FIRST_PAUSE + 5
+    failures.failed(URL)
+    assert failures.paused(URL), "the second failure pauses too"
+    failures.succeeded(URL)
+    assert not failures.paused(URL)
+    failures.failed(URL)
+    assert abs(pause_after(failures, clock) - FIRST_PAUSE) <= 2
+
+
+def test_memory_is_bounded_too() -> None:
+    failures = Failures(None)
+    for number in range(20_000):
+        failures.failed(f"http://{number}.example/")
+    assert failures.paused("http://19999.example/")
+    assert len(failures._memory) <= 4_096
