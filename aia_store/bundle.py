@@ -46,18 +46,18 @@ def path(settings: Settings) -> str:
 def is_fresh(settings: Settings, home: Folder) -> bool:
     """Whether the bundle is there and made of what the trust anchors and the store are now."""
     state = _read_state(home)
-    if not state or not 0 <= time.time() - state["built"] < REBUILT_EVERY or time.time() >= state["until"]:
-        return False
     try:
         bundle = os.stat(os.path.join(home.path, FILE))
-    except OSError:
-        return False
-    return bool(
-        [bundle.st_size, bundle.st_mtime_ns] == state["bundle"]
-        and settings.roots == state["roots_set"]
-        and file_identity(state["roots"][0]) == state["roots"]
-        and _changes(settings) == state["changes"]
-    )
+        return bool(
+            0 <= time.time() - state["built"] < REBUILT_EVERY
+            and time.time() < state["until"]
+            and [bundle.st_size, bundle.st_mtime_ns] == state["bundle"]
+            and settings.roots == state["roots_set"]
+            and file_identity(state["roots"][0]) == state["roots"]
+            and _changes(settings) == state["changes"]
+        )
+    except (OSError, KeyError, IndexError, TypeError, ValueError):
+        return False  # nothing there, or a note that is not ours
 
 
 def build(settings: Settings) -> str:
@@ -116,7 +116,7 @@ def exportable(anchors: list[Certificate], store: Store) -> list[Certificate]:
     from .pki.verify import Verifier, VerifyError
 
     verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
-    candidates = {certificate for certificate in store.certificates() if _serves_tls(certificate)}
+    candidates = {certificate for certificate in store.certificates() if _serves_tls(certificate)} - set(anchors)
     paths: dict[Certificate, list[Certificate]] = {}
     for certificate in candidates:
         try:
@@ -183,8 +183,11 @@ def _loaded(certificates: list[Certificate], text: bytes | None = None) -> list[
 
 def counts(settings: Settings) -> tuple[int, int] | None:
     """How many trust anchors and intermediates the published bundle holds; None where there is none."""
-    state = _read_state(_home(settings))
-    return (state["counts"][0], state["counts"][1]) if state else None
+    try:
+        anchors, intermediates = _read_state(_home(settings))["counts"]
+        return int(anchors), int(intermediates)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _home(settings: Settings) -> Folder:
@@ -199,8 +202,8 @@ def _home(settings: Settings) -> Folder:
 def _read_state(home: Folder) -> dict[str, Any]:
     try:
         state = json.loads(read_regular_file(os.path.join(home.path, STATE_FILE), 65_536))
-        return state if isinstance(state, dict) and "counts" in state else {}
-    except (OSError, ValueError):
+        return state if isinstance(state, dict) else {}
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

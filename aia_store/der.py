@@ -134,6 +134,7 @@ def pem_certificates(text: bytes) -> Iterator[bytes]:
         stop = text.find(_PEM_END, start)
         if stop < 0:
             return
+        start = max(start, text.rfind(_PEM_BEGIN, start, stop) + len(_PEM_BEGIN))  # one before it has no end
         try:
             yield binascii.a2b_base64(text[start:stop])
         except binascii.Error:

@@ -22,16 +22,20 @@ _FOLDER = "failures"
 
 
 class Failures:
-    """The memory of failed fetches. A key is any text: a URL, a host."""
+    """The memory of failed fetches. A key is any text: a URL, a host.
 
-    def __init__(self, folder: Folder | None) -> None:
+    Who is not `patient`, as a person who has just mended his server, notes failures but does not pause for them.
+    """
+
+    def __init__(self, folder: Folder | None, *, patient: bool = True) -> None:
         self._folder = folder
+        self._patient = patient
         self._memory: dict[str, tuple[int, float]] = {}  # what could not be written
 
     def paused(self, key: str) -> bool:
         """Whether this failed so lately that it is not to be tried now."""
         remaining = self._recall(_digest(key))[1] - time.time()
-        return 0 < remaining <= LONGEST_PAUSE  # a longer one was written under another clock
+        return self._patient and 0 < remaining <= LONGEST_PAUSE  # a longer one was written under another clock
 
     def failed(self, key: str) -> None:
         """Note one more failure, and pause twice as long as after the last."""

@@ -61,7 +61,7 @@ def install() -> list[str]:
     for folder in folders():
         try:
             os.makedirs(folder, exist_ok=True)
-            return [_write(folder, name, text) for name, text in _contents(folder).items()]
+            return _write_all(folder)
         except OSError as error:
             problems.append(f"{folder} ({error.strerror})")
     raise HookError(
@@ -74,9 +74,7 @@ def remove() -> list[str]:
     paths = _present()
     for path in paths:
         try:
-            os.unlink(path)
-            if os.path.exists(compiled := importlib.util.cache_from_source(path)):
-                os.unlink(compiled)
+            _unlink(path)
         except OSError as error:
             raise HookError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
     return paths
@@ -115,12 +113,37 @@ def _present() -> list[str]:
     return [path for path in candidates if os.path.lexists(path)]
 
 
+def _write_all(folder: str) -> list[str]:
+    written: list[str] = []
+    new = [name for name in _contents(folder) if not os.path.lexists(os.path.join(folder, name))]
+    try:
+        for name, text in _contents(folder).items():
+            written.append(_write(folder, name, text))
+    except OSError:
+        for path in written:
+            if os.path.basename(path) in new:
+                _unlink(path)
+        raise
+    return written
+
+
+def _unlink(path: str) -> None:
+    os.unlink(path)
+    if os.path.exists(compiled := importlib.util.cache_from_source(path)):
+        os.unlink(compiled)
+
+
 def _write(folder: str, name: str, text: str) -> str:
     path = os.path.join(folder, name)
     temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
     if name.endswith(".py"):
         py_compile.compile(path)  # or a start pays for it that may not write
     return path

@@ -46,7 +46,9 @@ def learn(
         offered = _of_file(source)
     elif source.startswith("http://"):
         offered = _of_url(source, settings)
-    elif os.sep in source.partition("://")[0] or source.endswith((".pem", ".crt", ".cer", ".der", ".p7c", ".csv")):
+    elif os.sep in source.partition("://")[0] or source.endswith(
+        (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
+    ):
         raise LearnError(f"{source} does not exist")
     else:
         return _of_host(source, settings, anchors)
@@ -87,7 +89,7 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
     if finding.path is None:
         reason = finding.refusal or "no path to a trust anchor was found"
         raise LearnError(
-            f"{host}:{port}: nothing could be learned ({reason}); `aia-store check {host}:{port}` shows more"
+            f"{finding.address}: nothing could be learned ({reason}); `aia-store check {finding.address}` shows more"
         )
     outcome = []
     for certificate in finding.path.intermediates:

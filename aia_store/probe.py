@@ -28,6 +28,10 @@ class ProbeError(Exception):
     """The host cannot be asked at all; the message is one line that names it and says what to do."""
 
 
+class TargetError(Exception):
+    """What was named is no host; the message is one line that says what is."""
+
+
 class Finding(NamedTuple):
     """What was seen of one host."""
 
@@ -41,24 +45,34 @@ class Finding(NamedTuple):
     failed: dict[str, str]  # URLs that could not be fetched, and why
 
     @property
+    def address(self) -> str:
+        """Host and port as one writes them."""
+        return address(self.host, self.port)
+
+    @property
     def fullchain(self) -> str:
         """What the server's owner should install: the leaf and all intermediates, as PEM."""
         certificates = self.path.certificates[:-1] if self.path else [self.chain.leaf]
         return "".join(to_pem(certificate.der) for certificate in certificates)
 
 
+def address(host: str, port: int) -> str:
+    """Host and port as one writes them, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def parse_target(target: str) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, [IPV6]:PORT or an https URL. Raises ProbeError."""
+    """Host and port of HOST, HOST:PORT, [IPV6]:PORT or an https URL. Raises TargetError."""
     from urllib.parse import urlsplit
 
     try:
         parts = urlsplit(target if "://" in target else f"https://{target}")
-        host, port = parts.hostname, parts.port or HTTPS
+        host, port, scheme = parts.hostname, parts.port, parts.scheme
     except ValueError:
-        host, port = None, 0
-    if not host or (parts.scheme != "https"):
-        raise ProbeError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
-    return host, port
+        host, port, scheme = None, None, ""
+    if not host or not host.isprintable() or " " in host or port == 0 or scheme != "https":
+        raise TargetError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
+    return host, port or HTTPS
 
 
 def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) -> Finding:
@@ -67,7 +81,11 @@ def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) 
     trusted = Trusted(_context(anchors, []), Sources(complete=True), ())
     chain = Chain(sent, trusted)
     store = open_store(settings)
-    aia = None if settings.offline else AIA(settings, store, Failures(store.home), trusted.digest, FETCH_SECONDS)
+    aia = (
+        None
+        if settings.offline
+        else AIA(settings, store, Failures(store.home, patient=False), trusted.digest, FETCH_SECONDS)
+    )
     proved: list[Certificate] = []
     try:
         path = None if chain.is_hopeless() else accepted_path(chain, store, aia)
@@ -105,15 +123,17 @@ def _handshake(
         if not sent:
             reason = (error.reason or str(error)).lower().replace("_", " ")
             raise ProbeError(
-                f"{host}:{port} does not speak TLS that we understand ({reason}); is the port right?"
+                f"{address(host, port)} does not speak TLS that we understand ({reason}); is the port right?"
             ) from error
     except socket.gaierror as error:
         raise ProbeError(f"{host} is not known ({error.strerror}); check its spelling") from error
+    except TimeoutError as error:
+        raise ProbeError(f"{address(host, port)} does not answer; is the port right?") from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ProbeError(f"{host}:{port} cannot be reached ({reason}); is the port right?") from error
+        raise ProbeError(f"{address(host, port)} cannot be reached ({reason}); is the port right?") from error
     if not sent:
-        raise ProbeError(f"{host}:{port} sent no certificate; is the port right?")
+        raise ProbeError(f"{address(host, port)} sent no certificate; is the port right?")
     return sent, refusal
 
 

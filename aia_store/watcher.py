@@ -18,3 +18,11 @@ def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
 
 
 sys.meta_path.insert(0, sys.modules[__name__])
+
+if "ssl" in sys.modules:
+    try:
+        from aia_store.startup import attach
+
+        attach()
+    except Exception:
+        pass

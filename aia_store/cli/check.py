@@ -12,6 +12,7 @@ from .. import config, probe
 from ..pki import roots
 from ..store import open_store
 from . import output
+from .errors import WrongUseError, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +39,17 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
     source = roots.source(settings)
     anchors = roots.load(source)
     known = set(open_store(settings).certificates())
+    try:
+        targets = [probe.parse_target(host) for host in hosts]
+    except probe.TargetError as error:
+        raise WrongUseError(str(error)) from error
     findings = []
     with output.console(stderr=True).status(Text("asking…")):
-        for host in hosts:
-            findings.append(probe.probe(*probe.parse_target(host), settings, anchors))
+        for target in targets:
+            try:
+                findings.append(probe.probe(*target, settings, anchors))
+            except probe.ProbeError as error:
+                report(error)
     for finding in findings:
         if as_json:
             continue
@@ -50,9 +58,9 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
             click.echo(line)
     if as_json:
         output.print_json([_as_json(finding, known) for finding in findings])
-    if fullchain is not None:
+    if fullchain is not None and findings:
         _write_fullchain(findings[0], fullchain)
-    if any(finding.refusal is not None for finding in findings):
+    if len(findings) < len(targets) or any(finding.refusal is not None for finding in findings):
         raise click.exceptions.Exit(1)
 
 
@@ -66,7 +74,7 @@ def _source(certificate: Certificate, finding: probe.Finding, known: set[Certifi
 
 
 def _tree(finding: probe.Finding, known: set[Certificate], roots_path: str) -> Tree:
-    tree = Tree(Text(f"{finding.host}:{finding.port}", style="bold"))
+    tree = Tree(Text(finding.address, style="bold"))
     branch = tree
     path = finding.path.certificates if finding.path is not None else [finding.chain.leaf]
     for certificate in path:
@@ -114,7 +122,7 @@ def _verdict(finding: probe.Finding) -> Iterator[str]:
         return
     yield f"Incomplete: {count} intermediate{'s' * (count > 1)} must be looked up ({finding.refusal})."
     yield "Browsers do that, and Python under the hook; curl, git, Node and plain Python refuse this server."
-    yield f"Its owner should install the full chain: aia-store check {finding.host}:{finding.port} --fullchain FILE"
+    yield f"Its owner should install the full chain: aia-store check {finding.address} --fullchain FILE"
 
 
 def _as_json(finding: probe.Finding, known: set[Certificate]) -> dict[str, object]:

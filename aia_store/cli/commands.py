@@ -9,7 +9,7 @@ import sys
 import click
 
 from .. import __version__
-from .errors import report
+from .errors import report, say
 
 COMMANDS = {
     "add": "contents",
@@ -56,18 +56,17 @@ def cli() -> None:
 def run() -> None:
     """Run the command line; ends the process."""
     try:
-        cli(prog_name="aia-store", standalone_mode=False)
+        status = cli(prog_name="aia-store", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except click.UsageError as error:
-        hint = f" (see `{error.ctx.command_path} --help`)" if error.ctx is not None else ""
-        sys.stderr.write(f"aia-store: {error.format_message()}{hint}\n")
+        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
+        say(error.format_message().rstrip(".") + hint)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        sys.stderr.write(f"aia-store: {error.format_message()}\n")
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
+        say(error.format_message())
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.stderr.write("aia-store: stopped\n")
+        say("stopped")
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end

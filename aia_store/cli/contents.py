@@ -12,14 +12,21 @@ from .. import bundle, config, learn
 from .. import refresh as refreshing
 from ..pki import roots
 from ..pki.verify import Verifier, VerifyError
-from ..store import Store, open_store
+from ..probe import TargetError
+from ..store import Store, folders_of, open_store
 from . import output
+from .errors import WrongUseError
 
 if TYPE_CHECKING:
+    from ..config import Settings
     from ..der import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
 FEWEST_DIGITS = 6  # of a fingerprint, to name a certificate by
+
+
+class StoreError(Exception):
+    """The store cannot be used; the message is one line that says why and what to do."""
 
 
 class NotInStoreError(Exception):
@@ -38,6 +45,15 @@ def _entry(certificate: Certificate, path: str) -> dict[str, object]:
     }
 
 
+def _opened(settings: Settings) -> Store:
+    """The store, if it can be used at all."""
+    for folder in folders_of(settings):
+        fault = folder.fault()
+        if fault is not None:
+            raise StoreError(f"{fault}; mend it, or set AIA_STORE_DIR to a folder of yours")
+    return open_store(settings)
+
+
 def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
     digits = fingerprint.lower().replace(":", "")
     if len(digits) < FEWEST_DIGITS:
@@ -54,7 +70,7 @@ def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
 @output.json_option
 def list_command(as_json: bool) -> None:
     """List the intermediates in the store."""
-    entries = sorted(open_store(config.load()).entries(), key=lambda entry: output.subject(entry[1]).lower())
+    entries = sorted(_opened(config.load()).entries(), key=lambda entry: output.subject(entry[1]).lower())
     if as_json:
         output.print_json([_entry(certificate, path) for path, certificate in entries])
         return
@@ -80,7 +96,7 @@ def list_command(as_json: bool) -> None:
 def show_command(fingerprint: str, as_json: bool) -> None:
     """Show one intermediate, and whether it still leads to a trust anchor; FINGERPRINT is its SHA-256 or the start."""
     settings = config.load()
-    store = open_store(settings)
+    store = _opened(settings)
     path, certificate = _named(store, fingerprint)
     entry = _entry(certificate, path) | {"ca_issuers": [output.harmless(url) for url in certificate.ca_issuers]}
     anchors = roots.load(roots.source(settings))
@@ -121,7 +137,10 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     outcomes: list[learn.Learned] = []
     for source in sources:
         with output.progress(f"Verifying {source}") as progress:
-            outcomes += learn.learn(source, settings, progress)
+            try:
+                outcomes += learn.learn(source, settings, progress)
+            except TargetError as error:
+                raise WrongUseError(f"{error}, a file or an http URL") from error
     refused = [outcome for outcome in outcomes if outcome.reason is not None]
     if as_json:
         output.print_json(
@@ -152,7 +171,7 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
 @click.argument("fingerprints", nargs=-1, required=True, metavar="FINGERPRINT...")
 def remove_command(fingerprints: tuple[str, ...]) -> None:
     """Remove intermediates from the store, named by their SHA-256 or the start of it."""
-    store = open_store(config.load())
+    store = _opened(config.load())
     for path, certificate in [_named(store, fingerprint) for fingerprint in fingerprints]:
         folder = next(folder for folder in store.folders if path.startswith(folder.path + os.sep))
         try:
@@ -166,7 +185,9 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
 @click.confirmation_option("--yes", prompt="Remove every intermediate from the store?", help="Do not ask.")
 def clear_command() -> None:
     """Empty the store. Programs learn again what they need."""
-    click.echo(f"removed {refreshing.clear(config.load())} intermediates")
+    settings = config.load()
+    _opened(settings)
+    click.echo(f"removed {refreshing.clear(settings)} intermediates")
 
 
 @click.command("refresh")
@@ -187,9 +208,9 @@ def refresh_command(as_json: bool) -> None:
         return
     for item in report.dropped:
         name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
-        click.echo(f"dropped {name}: {item.reason}")
+        click.echo(f"dropped {output.harmless(name)}: {item.reason}")
     for item in report.left:
-        click.echo(f"left alone {item.path}: {item.reason}", err=True)
+        click.echo(f"left alone {output.harmless(item.path)}: {item.reason}", err=True)
     click.echo(f"{report.kept} intermediates hold, {len(report.dropped)} dropped; the bundle is {report.bundle}")
 
 

@@ -9,10 +9,23 @@ from .. import config
 NO, WRONG_USE = 1, 2
 
 
+class WrongUseError(Exception):
+    """The command was used wrongly; the message is one line that says how, and what is right."""
+
+
 def report(error: Exception) -> int:
     """Print an error of ours; returns the exit status: 2 for wrong use, 1 else. Any other exception is raised."""
     if type(error).__module__.split(".")[0] != "aia_store":
         raise error
-    message = " ".join(str(error).split())
-    sys.stderr.write(f"aia-store: {message}\n")
-    return WRONG_USE if isinstance(error, config.ConfigError) or getattr(error, "is_wrong_use", False) else NO
+    say(str(error))
+    return WRONG_USE if isinstance(error, (config.ConfigError, WrongUseError)) else NO
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"aia-store: {harmless(' '.join(message.split()))}\n")
+
+
+def harmless(text: str) -> str:
+    """Text that came from a certificate, a server or a file's name, without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

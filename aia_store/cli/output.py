@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .errors import harmless as harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -68,11 +70,6 @@ def long_name(name: bytes) -> str:
     """A Name (DER) as RFC 4514 writes it."""
     parsed = _parsed(name)
     return name.hex() if parsed is None else harmless(parsed.rfc4514_string())
-
-
-def harmless(text: str) -> str:
-    """Text that came from a certificate or a server, without what would steer a terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def day(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .. import bundle, config
-from .errors import report
+from .errors import NO, report, say
 
 
 def print_bundle(*, rebuild: bool = False) -> int:
@@ -15,5 +15,8 @@ def print_bundle(*, rebuild: bool = False) -> int:
         path = bundle.build(settings) if rebuild else bundle.path(settings)
     except Exception as error:
         return report(error)
+    except KeyboardInterrupt:
+        say("stopped")
+        return NO
     sys.stdout.write(f"{path}\n")
     return 0

@@ -81,6 +81,6 @@ def load(where: Source) -> list[Certificate]:
 def _is_our_bundle(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return file.read(len(BUNDLE_MARK)) == BUNDLE_MARK
+            return BUNDLE_MARK in file.read()
     except OSError:
         return False
