@@ -11,7 +11,7 @@ from .handshake import fetch, reply
 from .pki import roots
 from .pki.verify import Verifier, VerifyError
 from .probe import FETCH_SECONDS, parse_target, probe
-from .store import open_store
+from .store import sound_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .der import Certificate
 
 LARGEST_FILE = 256 << 20
+_FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
 
 
 class LearnError(Exception):
@@ -46,9 +47,7 @@ def learn(
         offered = _of_file(source)
     elif source.startswith("http://"):
         offered = _of_url(source, settings)
-    elif os.sep in source.partition("://")[0] or source.endswith(
-        (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
-    ):
+    elif os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
         raise LearnError(f"{source} does not exist")
     else:
         return _of_host(source, settings, anchors)
@@ -61,11 +60,12 @@ def _keep(
     anchors: list[Certificate],
     progress: Callable[[int, int], None],
 ) -> list[Learned]:
-    store = open_store(settings)
+    store = sound_store(settings, to_write=True)
     beside: dict[bytes, list[Certificate]] = {}
     for certificate in offered:
         beside.setdefault(certificate.subject_key, []).append(certificate)
     verifier = Verifier(anchors, lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)])
+    known = {certificate for certificate in offered if certificate in store.find(certificate.subject_key)}
     outcome = []
     for done, certificate in enumerate(offered):
         progress(done, len(offered))
@@ -74,17 +74,16 @@ def _keep(
         except VerifyError as error:
             outcome.append(Learned(certificate, str(error), False))
             continue
-        is_new = certificate not in store.find(certificate.subject_key)
         for link in path[:-1]:
             store.keep(link)
-        outcome.append(Learned(certificate, None, is_new))
+        outcome.append(Learned(certificate, None, certificate not in known))
     progress(len(offered), len(offered))
     return outcome
 
 
 def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
     host, port = parse_target(source)
-    store = open_store(settings)
+    store = sound_store(settings, to_write=True)
     finding = probe(host, port, settings, anchors)
     if finding.path is None:
         reason = finding.refusal or "no path to a trust anchor was found"
@@ -93,9 +92,9 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
         )
     outcome = []
     for certificate in finding.path.intermediates:
-        is_new = certificate not in store.certificates()
+        is_new = certificate in finding.learned or certificate not in store.find(certificate.subject_key)
         store.keep(certificate)
-        outcome.append(Learned(certificate, None, is_new or certificate in finding.missing))
+        outcome.append(Learned(certificate, None, is_new))
     return outcome
 
 

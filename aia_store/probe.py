@@ -40,6 +40,7 @@ class Finding(NamedTuple):
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None: it accepts
     path: Path | None  # the path to a trust anchor, where one was found
+    learned: list[Certificate]  # what was not in the store before
     missing: list[Certificate]  # what of the path the server should send and does not
     completed_refusal: str | None  # what OpenSSL still says when the missing ones are there; None: it accepts
     failed: dict[str, str]  # URLs that could not be fetched, and why
@@ -87,18 +88,21 @@ def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) 
         else AIA(settings, store, Failures(store.home, patient=False), trusted.digest, FETCH_SECONDS)
     )
     proved: list[Certificate] = []
+    learned: list[Certificate] = []
     try:
         path = None if chain.is_hopeless() else accepted_path(chain, store, aia)
-        missing = needs(chain, path) if path is not None else []
-        if path is not None and missing:
+        needed = needs(chain, path) if path is not None else []
+        if path is not None and needed:
             proved = path.intermediates
+            learned = [certificate for certificate in proved if certificate not in store.find(certificate.subject_key)]
             for certificate in proved:
                 store.keep(certificate)
     finally:
         if aia is not None:
             aia.close(set(proved))
-    completed = _handshake(host, port, anchors, missing)[1] if missing else refusal
-    return Finding(host, port, chain, refusal, path, missing, completed, aia.failed if aia is not None else {})
+    completed = _handshake(host, port, anchors, needed)[1] if needed else refusal
+    missing = [certificate for certificate in needed if certificate not in chain.sent]
+    return Finding(host, port, chain, refusal, path, learned, missing, completed, aia.failed if aia is not None else {})
 
 
 def _handshake(
@@ -118,7 +122,7 @@ def _handshake(
         with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as connection:
             context.wrap_socket(connection, server_hostname=host).close()
     except ssl.SSLCertVerificationError as error:
-        refusal = error.verify_message
+        refusal = error.verify_message.rstrip(".")
     except ssl.SSLError as error:
         if not sent:
             reason = (error.reason or str(error)).lower().replace("_", " ")

@@ -82,6 +82,7 @@ def _steps(folder: str, root: _Certified, aia: Any, url: str) -> Iterator[Step]:
         "AIA_STORE_ALLOWED_NETWORKS": "127.0.0.0/8",
         "AIA_STORE_ROOTS": roots,
         "XDG_CONFIG_HOME": folder,
+        "XDG_CONFIG_DIRS": folder,
     }
 
     def python(hook: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -117,7 +118,7 @@ def _curl_step(url: str, environment: dict[str, str]) -> Step:
     built = _run([sys.executable, "-m", "aia_store", "bundle"], environment)
     if built.returncode != 0:
         return Step(title, False, built.stderr.strip())
-    command = [curl, "--silent", "--show-error", "--noproxy", "*", url]
+    command = [curl, "--disable", "--silent", "--show-error", "--noproxy", "*", url]
     before = _run(command, environment | {"SSL_CERT_FILE": environment["AIA_STORE_ROOTS"]})
     after = _run(command, environment | {"SSL_CERT_FILE": built.stdout.strip()})
     passed = before.returncode != 0 and after.stdout == "ok"

@@ -16,7 +16,7 @@ VARIABLES = (
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 )
 SHELLS = ("sh", "fish", "csh", "powershell")
-_KIN = {"bash": "sh", "zsh": "sh", "dash": "sh", "ksh": "sh", "tcsh": "csh", "pwsh": "powershell"}
+KIN = {"bash": "sh", "zsh": "sh", "dash": "sh", "ksh": "sh", "tcsh": "csh", "pwsh": "powershell"}
 
 
 def lines(bundle: str, shell: str) -> str:
@@ -27,7 +27,7 @@ def lines(bundle: str, shell: str) -> str:
 def current_shell() -> str:
     """The user's shell by the environment, sh where it is none of SHELLS."""
     name = os.path.basename(os.environ.get("SHELL", "powershell" if os.name == "nt" else "sh"))
-    name = _KIN.get(name, name)
+    name = KIN.get(name, name)
     return name if name in SHELLS else "sh"
 
 

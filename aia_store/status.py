@@ -41,7 +41,9 @@ def _store(settings: Settings) -> Aspect:
     store = open_store(settings)
     if store.home is None:
         return Aspect("store", "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
-    state = f"{len(store.certificates())} intermediates in {', '.join(folder.path for folder in store.folders)}"
+    state = (
+        f"{_counted(len(store.certificates()), 'intermediate')} in {', '.join(folder.path for folder in store.folders)}"
+    )
     return Aspect("store", state, None)
 
 
@@ -60,8 +62,13 @@ def _bundle(settings: Settings) -> Aspect:
     counts = bundle.counts(settings)
     if counts is None:
         return Aspect("bundle", "not built", "run `aia-store bundle`")
-    state = f"{counts[0]} roots and {counts[1]} intermediates in {os.path.join(home.path, bundle.FILE)}"
+    roots_and_intermediates = f"{_counted(counts[0], 'root')} and {_counted(counts[1], 'intermediate')}"
+    state = f"{roots_and_intermediates} in {os.path.join(home.path, bundle.FILE)}"
     return Aspect("bundle", state, None if bundle.is_fresh(settings, home) else "it is stale; run `aia-store bundle`")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _environment(settings: Settings) -> Aspect:

@@ -272,6 +272,22 @@ def folders_of(settings: Settings) -> list[Folder]:
     return ([Folder(user)] if user else []) + shared
 
 
+class StoreError(Exception):
+    """The store cannot be used at all; the message is one line that says why and what to do."""
+
+
+def sound_store(settings: Settings, *, to_write: bool = False) -> Store:
+    """The store that the settings mean. Raises StoreError where a folder of it cannot be used, or none be written."""
+    tried = folders_of(settings)
+    faults = [fault for fault in (folder.fault() for folder in tried) if fault is not None]
+    store = Store(tried)
+    if to_write and not faults and store.home is None:
+        faults = [f"{folder.path} cannot be written" for folder in tried]
+    if faults:
+        raise StoreError(f"{'; '.join(faults)}; mend it, or set AIA_STORE_DIR to a folder of yours")
+    return store
+
+
 def open_store(settings: Settings) -> Store:
     """The store that the settings mean."""
     return Store(folders_of(settings))

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
-    """Run the command line; ends the process."""
-    if sys.argv[1:] == ["bundle"]:
+    """Run the command line; ends the process. Whatever goes wrong is one line on standard error."""
+    if sys.stdout is None:  # the shell closed it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # it lives as long as we do
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode
+    from .errors import NO, report, say
+
+    try:
+        status = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        say("stopped")
+        status = NO
+    except BrokenPipeError:  # whoever read us has seen enough
+        _drop_output()
+        status = NO
+    except OSError as error:
+        _drop_output()
+        say(f"cannot go on: {error.strerror or error}")
+        status = NO
+    except Exception as error:
+        status = report(error)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments == ["bundle"]:
         # Shells run this at their start, so it is spared the import of click.
         from .quick import print_bundle
 
-        sys.exit(print_bundle())
+        return print_bundle()
     from .commands import run
 
-    run()
+    return run()
+
+
+def _drop_output() -> None:
+    """Or Python complains of it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -24,7 +24,7 @@ class FullchainError(Exception):
     """The full chain cannot be written; the message is one line that says why."""
 
 
-@click.command("check")
+@click.command("check", short_help="Say what is wrong with a server's chain.")
 @click.argument("hosts", nargs=-1, required=True, metavar="HOST[:PORT]...")
 @click.option("--fullchain", type=click.Path(dir_okay=False), help="Write what the owner should install (PEM) here.")
 @output.json_option
@@ -54,10 +54,10 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
         if as_json:
             continue
         output.console().print(_tree(finding, known, source.path))
-        for line in _verdict(finding):
+        for line in _verdict(finding, offline=settings.offline):
             click.echo(line)
     if as_json:
-        output.print_json([_as_json(finding, known) for finding in findings])
+        output.print_json([_as_json(finding, known, offline=settings.offline) for finding in findings])
     if fullchain is not None and findings:
         _write_fullchain(findings[0], fullchain)
     if len(findings) < len(targets) or any(finding.refusal is not None for finding in findings):
@@ -87,9 +87,9 @@ def _tree(finding: probe.Finding, known: set[Certificate], roots_path: str) -> T
             mark, note = ("✓ ", "green"), "sent"
         expiry = f"until {output.day(certificate.validity[1])}"
         branch = branch.add(Text.assemble(mark, output.subject(certificate), (f"  {note}, {expiry}", "dim")))
-    if finding.path is None:
+    if finding.path is None and not finding.chain.is_hopeless():
         branch.add(Text.assemble(("✗ ", "bold red"), f"{output.issuer(path[-1])}", ("  not found", "dim")))
-    for certificate in finding.chain.sent:
+    for certificate in finding.chain.sent if not finding.chain.is_hopeless() else ():
         if certificate not in path:
             note = f"  sent, but no part of the path: {_fault(certificate, finding)}"
             tree.add(Text.assemble(("? ", "yellow"), output.subject(certificate), (note, "dim")))
@@ -106,26 +106,37 @@ def _fault(certificate: Certificate, finding: probe.Finding) -> str:
     return "not needed"
 
 
-def _verdict(finding: probe.Finding) -> Iterator[str]:
+def _verdict(finding: probe.Finding, *, offline: bool) -> Iterator[str]:
     """What it comes to, in words, and what to do."""
     if finding.refusal is None:
         yield "Complete: every client that trusts the root can connect."
         return
     if finding.path is None:
+        if finding.chain.is_hopeless():
+            yield f"Broken: {finding.refusal}. The chain is not what is wrong."
+            return
         yield f"Broken: {finding.refusal}. No path to a trust anchor was found."
-        if not finding.chain.leaf.ca_issuers:
-            yield "The certificate names no URL of its issuer (AIA), so nobody can look it up."
+        if not output.ca_issuers(finding.chain.leaf):
+            yield "The certificate names no URL of its issuer (AIA) that can be read, so nobody can look it up."
+        elif offline:
+            yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
         return
     count = len(finding.missing)
-    if not count or finding.completed_refusal is not None:
-        yield f"Broken: {finding.completed_refusal or finding.refusal}. The chain is not what is wrong."
+    if finding.completed_refusal is not None and not count:
+        yield f"Broken: {finding.completed_refusal}. The chain is not what is wrong."
         return
-    yield f"Incomplete: {count} intermediate{'s' * (count > 1)} must be looked up ({finding.refusal})."
-    yield "Browsers do that, and Python under the hook; curl, git, Node and plain Python refuse this server."
+    if finding.completed_refusal is not None:
+        yield f"Broken: {finding.completed_refusal}. Besides, intermediates are missing: {count}."
+    elif count:
+        yield f"Incomplete: {count} intermediate{'s' * (count > 1)} must be looked up ({finding.refusal})."
+    else:
+        yield f"Wrong: a certificate that is sent stands in the way of the right one ({finding.refusal})."
+    if finding.completed_refusal is None:
+        yield "Browsers do that, and Python under the hook; curl, git, Node and plain Python refuse this server."
     yield f"Its owner should install the full chain: aia-store check {finding.address} --fullchain FILE"
 
 
-def _as_json(finding: probe.Finding, known: set[Certificate]) -> dict[str, object]:
+def _as_json(finding: probe.Finding, known: set[Certificate], *, offline: bool) -> dict[str, object]:
     path = finding.path.certificates if finding.path is not None else []
     return {
         "host": finding.host,
@@ -133,7 +144,7 @@ def _as_json(finding: probe.Finding, known: set[Certificate]) -> dict[str, objec
         "complete": finding.refusal is None,
         "refusal": finding.refusal,
         "refusal_when_completed": finding.completed_refusal,
-        "verdict": " ".join(_verdict(finding)),
+        "verdict": " ".join(_verdict(finding, offline=offline)),
         "path": [_certificate(certificate) | {"source": _source(certificate, finding, known)} for certificate in path],
         "missing": [certificate.fingerprint for certificate in finding.missing],
         "sent": [_certificate(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 
 import click
 
 from .. import __version__
-from .errors import report, say
+from .errors import NO, say
 
 COMMANDS = {
     "add": "contents",
@@ -53,23 +51,22 @@ def cli() -> None:
     """
 
 
-def run() -> None:
-    """Run the command line; ends the process."""
+def run() -> int:
+    """Run the command line; returns the exit status."""
     try:
         status = cli(prog_name="aia-store", standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
+        return status if isinstance(status, int) else 0
     except click.UsageError as error:
-        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx is not None else ""
-        say(error.format_message().rstrip(".") + hint)
-        sys.exit(error.exit_code)
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group without a command
+            click.echo(message, err=True)
+        else:
+            path = error.ctx.command_path if error.ctx is not None else "aia-store"
+            say(f"{message.rstrip('.')} (see `{path} --help`)")
+        return error.exit_code
     except click.ClickException as error:
         say(error.format_message())
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+        return error.exit_code
+    except click.Abort:
         say("stopped")
-        sys.exit(1)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
-        sys.exit(1)
-    except Exception as error:
-        sys.exit(report(error))
+        return NO

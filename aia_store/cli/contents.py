@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -12,21 +13,16 @@ from .. import bundle, config, learn
 from .. import refresh as refreshing
 from ..pki import roots
 from ..pki.verify import Verifier, VerifyError
-from ..probe import TargetError
-from ..store import Store, folders_of, open_store
+from ..probe import ProbeError, TargetError
+from ..store import Store, sound_store
 from . import output
-from .errors import WrongUseError
+from .errors import WrongUseError, report
 
 if TYPE_CHECKING:
-    from ..config import Settings
     from ..der import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
 FEWEST_DIGITS = 6  # of a fingerprint, to name a certificate by
-
-
-class StoreError(Exception):
-    """The store cannot be used; the message is one line that says why and what to do."""
 
 
 class NotInStoreError(Exception):
@@ -45,17 +41,10 @@ def _entry(certificate: Certificate, path: str) -> dict[str, object]:
     }
 
 
-def _opened(settings: Settings) -> Store:
-    """The store, if it can be used at all."""
-    for folder in folders_of(settings):
-        fault = folder.fault()
-        if fault is not None:
-            raise StoreError(f"{fault}; mend it, or set AIA_STORE_DIR to a folder of yours")
-    return open_store(settings)
-
-
 def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
     digits = fingerprint.lower().replace(":", "")
+    if digits.strip("0123456789abcdef"):
+        raise click.UsageError(f"{fingerprint!r} is no fingerprint; `aia-store list` shows them")
     if len(digits) < FEWEST_DIGITS:
         raise click.UsageError(f"{fingerprint!r} is too short; give at least {FEWEST_DIGITS} digits of the fingerprint")
     found = [(path, entry) for path, entry in store.entries() if entry.fingerprint.startswith(digits)]
@@ -66,11 +55,11 @@ def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
-@click.command("list")
+@click.command("list", short_help="Show which intermediates are in the store.")
 @output.json_option
 def list_command(as_json: bool) -> None:
     """List the intermediates in the store."""
-    entries = sorted(_opened(config.load()).entries(), key=lambda entry: output.subject(entry[1]).lower())
+    entries = sorted(sound_store(config.load()).entries(), key=lambda entry: output.subject(entry[1]).lower())
     if as_json:
         output.print_json([_entry(certificate, path) for path, certificate in entries])
         return
@@ -90,15 +79,15 @@ def list_command(as_json: bool) -> None:
     output.print_table(["SHA-256", "Intermediate", "Issuer", "Expires", "Last used"], rows)
 
 
-@click.command("show")
+@click.command("show", short_help="Show one intermediate, and where it leads.")
 @click.argument("fingerprint")
 @output.json_option
 def show_command(fingerprint: str, as_json: bool) -> None:
     """Show one intermediate, and whether it still leads to a trust anchor; FINGERPRINT is its SHA-256 or the start."""
     settings = config.load()
-    store = _opened(settings)
+    store = sound_store(settings)
     path, certificate = _named(store, fingerprint)
-    entry = _entry(certificate, path) | {"ca_issuers": [output.harmless(url) for url in certificate.ca_issuers]}
+    entry = _entry(certificate, path) | {"ca_issuers": output.ca_issuers(certificate)}
     anchors = roots.load(roots.source(settings))
     try:
         links = Verifier(anchors, lambda subject: store.find(subject.issuer_key)).path(certificate)
@@ -116,16 +105,16 @@ def show_command(fingerprint: str, as_json: bool) -> None:
             ("Issuer", entry["issuer"]),
             ("Valid", f"{output.day(certificate.validity[0])} to {output.day(certificate.validity[1])}"),
             ("SHA-256", certificate.fingerprint),
-            ("Its issuer is at", ", ".join(map(output.harmless, certificate.ca_issuers)) or "(no AIA)"),
+            ("Its issuer is at", ", ".join(output.ca_issuers(certificate)) or "(no AIA)"),
             ("Leads to", entry["leads_to"]),
             ("In the bundle", "yes" if entry["in_bundle"] else "no"),
             ("File", path),
         )
     ]
-    output.print_table(["", ""], rows)
+    output.print_table([], rows)
 
 
-@click.command("add")
+@click.command("add", short_help="Learn intermediates ahead of any handshake.")
 @click.argument("sources", nargs=-1, required=True, metavar="HOST|URL|FILE...")
 @output.json_option
 def add_command(sources: tuple[str, ...], as_json: bool) -> None:
@@ -135,12 +124,15 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     """
     settings = config.load()
     outcomes: list[learn.Learned] = []
+    status = 0
     for source in sources:
         with output.progress(f"Verifying {source}") as progress:
             try:
                 outcomes += learn.learn(source, settings, progress)
             except TargetError as error:
-                raise WrongUseError(f"{error}, a file or an http URL") from error
+                status = report(WrongUseError(f"{error}, a file or an http URL"))
+            except (learn.LearnError, ProbeError) as error:
+                status = report(error)
     refused = [outcome for outcome in outcomes if outcome.reason is not None]
     if as_json:
         output.print_json(
@@ -161,18 +153,21 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
             click.echo(
                 f"{outcome.certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(outcome.certificate)}: {state}"
             )
+        if len(outcomes) > 20 and len(refused) > 20:
+            click.echo(f"and {len(refused) - 20} more that were not kept")
         new = sum(outcome.is_new for outcome in outcomes)
-        click.echo(f"{new} new, {len(outcomes) - len(refused) - new} known already, {len(refused)} not kept.")
-    if refused:
-        raise click.exceptions.Exit(1)
+        if outcomes:
+            click.echo(f"{new} new, {len(outcomes) - len(refused) - new} known already, {len(refused)} not kept.")
+    if refused or status:
+        raise click.exceptions.Exit(status or 1)
 
 
-@click.command("remove")
+@click.command("remove", short_help="Remove intermediates from the store.")
 @click.argument("fingerprints", nargs=-1, required=True, metavar="FINGERPRINT...")
 def remove_command(fingerprints: tuple[str, ...]) -> None:
     """Remove intermediates from the store, named by their SHA-256 or the start of it."""
-    store = _opened(config.load())
-    for path, certificate in [_named(store, fingerprint) for fingerprint in fingerprints]:
+    store = sound_store(config.load())
+    for path, certificate in dict.fromkeys(_named(store, fingerprint) for fingerprint in fingerprints):
         folder = next(folder for folder in store.folders if path.startswith(folder.path + os.sep))
         try:
             folder.remove(path)
@@ -181,16 +176,20 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
         click.echo(f"removed {certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(certificate)}")
 
 
-@click.command("clear")
-@click.confirmation_option("--yes", prompt="Remove every intermediate from the store?", help="Do not ask.")
-def clear_command() -> None:
+@click.command("clear", short_help="Empty the store.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clear_command(yes: bool) -> None:
     """Empty the store. Programs learn again what they need."""
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; say --yes")
+    if not yes:
+        click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
-    _opened(settings)
+    sound_store(settings)
     click.echo(f"removed {refreshing.clear(settings)} intermediates")
 
 
-@click.command("refresh")
+@click.command("refresh", short_help="Verify all again and rebuild the bundle.")
 @output.json_option
 def refresh_command(as_json: bool) -> None:
     """Verify everything again, drop what no longer holds, and rebuild the bundle: for cron."""

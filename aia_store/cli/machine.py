@@ -12,7 +12,7 @@ from .quick import print_bundle
 NEEDS_A_LOOK, FINE = "!", "ok"
 
 
-@click.command("bundle")
+@click.command("bundle", short_help="Print the path of the merged CA bundle.")
 @click.option("--rebuild", is_flag=True, help="Build it even if it is fresh.")
 def bundle_command(rebuild: bool) -> None:
     """Print the path of the merged CA bundle, building it first if it is missing or stale.
@@ -22,19 +22,26 @@ def bundle_command(rebuild: bool) -> None:
     raise click.exceptions.Exit(print_bundle(rebuild=rebuild))
 
 
-@click.command("env")
-@click.option("--shell", type=click.Choice(shells.SHELLS), help="Whose lines to print; by default those of $SHELL.")
+@click.command("env", short_help="Print what points all tools at the bundle.")
+@click.option(
+    "--shell",
+    type=click.Choice([*shells.SHELLS, *shells.KIN]),
+    help="Whose lines to print; by default those of $SHELL.",
+)
 def env_command(shell: str | None) -> None:
     """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)"."""
-    click.echo(shells.lines(bundle.path(config.load()), shell or shells.current_shell()), nl=False)
+    click.echo(
+        shells.lines(bundle.path(config.load()), shells.KIN.get(shell, shell) if shell else shells.current_shell()),
+        nl=False,
+    )
 
 
-@click.group("hook")
+@click.group("hook", short_help="Put completion into Python programs.")
 def hook_command() -> None:
     """Put completion into the Python programs of this interpreter."""
 
 
-@hook_command.command("install")
+@hook_command.command("install", short_help="Put the hook in place.")
 def install_command() -> None:
     """Put the hook into the interpreter (or virtual environment) that runs this command."""
     for path in hook.install():
@@ -42,7 +49,7 @@ def install_command() -> None:
     click.echo(f"programs of {sys.executable} complete chains from their next start on")
 
 
-@hook_command.command("remove")
+@hook_command.command("remove", short_help="Take the hook out again.")
 def remove_command() -> None:
     """Take the hook out again."""
     paths = hook.remove()
@@ -52,7 +59,7 @@ def remove_command() -> None:
         click.echo("there was no hook to remove")
 
 
-@hook_command.command("status")
+@hook_command.command("status", short_help="Say whether the hook works.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status_of_hook_command(as_json: bool) -> None:
     """Say whether the hook is in place and works; status 1 if not."""
@@ -68,7 +75,7 @@ def status_of_hook_command(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command("status")
+@click.command("status", short_help="Say whether everything is in place here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status_command(as_json: bool) -> None:
     """Say whether everything is in place on this machine, and if not, what to do; then the status is 1."""
@@ -95,7 +102,7 @@ def status_command(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command("selftest")
+@click.command("selftest", short_help="Show on this machine that it works.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def selftest_command(as_json: bool) -> None:
     """Show on this machine, without the internet, that it works: a broken server before and after."""

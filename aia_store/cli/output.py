@@ -36,9 +36,9 @@ def print_json(value: object) -> None:
 
 
 def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
-    """Print rows under headings."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
+    """Print rows under headings, or under none."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(headings))
+    for heading in headings or [""] * len(rows[0]):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
@@ -53,6 +53,16 @@ def subject(certificate: Certificate) -> str:
 def issuer(certificate: Certificate) -> str:
     """The issuer in short."""
     return short_name(certificate.issuer)
+
+
+def ca_issuers(certificate: Certificate) -> list[str]:
+    """The URLs of the issuer that a certificate names, to be shown; none where its AIA cannot be read."""
+    from ..der import DERError
+
+    try:
+        return [harmless(url) for url in certificate.ca_issuers]
+    except DERError:
+        return []
 
 
 def short_name(name: bytes) -> str:
