@@ -41,7 +41,10 @@ class Settings:
         elif not isinstance(value, str):
             raise ConfigError(f"{source} must be a text, not {value!r}; put it in quotes")
         elif key in _PATHS:
-            setattr(self, key, os.path.abspath(os.path.expanduser(value)) if value else None)
+            path = os.path.expanduser(value)
+            if value and not os.path.isabs(path) and not source.startswith(_PREFIX):
+                raise ConfigError(f"{source} must be an absolute path, not {value!r}")
+            setattr(self, key, os.path.abspath(path) if value else None)
         else:
             setattr(self, key, value)
 

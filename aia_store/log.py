@@ -10,6 +10,7 @@ def debug(event: str) -> None:
     """Say what the hook did, if it was asked to. Never raises: a program may have closed its standard error."""
     if os.environ.get("AIA_STORE_LOG", "").lower() == "debug":
         try:
-            sys.stderr.write(f"aia-store: {event}\n")
+            harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in event)
+            sys.stderr.write(f"aia-store: {harmless}\n")
         except (AttributeError, OSError, ValueError):
             pass

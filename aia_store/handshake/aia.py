@@ -60,13 +60,15 @@ class AIA:
 
     def close(self, proved: set[Certificate]) -> None:
         """End the search: note the replies that led to no accepted path, and let those go on who wait for us."""
-        for note, url in self._asked.items():
-            if self._replies[url] and proved.isdisjoint(self._replies[url]):
-                self._failures.failed(note)
-        for lock in self._locks:
-            lock.release()
-        if self._holds_process_lock:
-            _without_a_disk.release()
+        try:
+            for note, url in self._asked.items():
+                if self._replies[url] and proved.isdisjoint(self._replies[url]):
+                    self._failures.failed(note)
+        finally:
+            for lock in self._locks:
+                lock.release()
+            if self._holds_process_lock:
+                _without_a_disk.release()
 
     def _urls(self, subject: Certificate) -> list[str]:
         """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""

@@ -29,7 +29,8 @@ class Attachment:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = ref(context)
         self.is_explicit = False  # by aia_store.complete(context), whether or not the hook is enabled
-        self.added: dict[bytes, bool] = {}  # intermediates (DER), and whether each is safe as an anchor of its own
+        # Intermediates (DER), and under which settings each is safe as an anchor of its own: None for none.
+        self.added: dict[bytes, tuple[int, int] | None] = {}
         self.sources = Sources()
         self.has_bare_connections = False  # made by a door while we were disabled
         self._settled: dict[int, float] = {}  # what was looked at, and until when that holds
@@ -62,7 +63,7 @@ class Attachment:
         would then widen what the program trusts.
         """
         context = self._context()
-        if context is None or not all(self.added.values()):
+        if context is None or any(settings != _settings(context) for settings in self.added.values()):
             return True
         count = _context.cert_store_stats(context)["x509"]
         if self._whole_chains[0] != count:
@@ -74,7 +75,7 @@ class Attachment:
     def _may_be_bare(self, context: ssl.SSLContext) -> bool:
         """Whether a connection may still be under way for which what we add would be an anchor: one begun before us,
         with X509_V_FLAG_PARTIAL_CHAIN in its own copy of the flags."""
-        began = self.has_bare_connections or not (self.is_explicit or self.sources.are_certain)
+        began = self.has_bare_connections or not self.sources.are_certain
         return began and bool(_context.verify_flags.__get__(context) & PARTIAL_CHAIN)
 
     def _complete(self, context: ssl.SSLContext, data: bytes, version: int) -> None:
@@ -94,13 +95,19 @@ class Attachment:
                 holds_for = FAILED_FOR
             elif answer[0]:
                 # As PEM, because PyPy raises from DER, though it has added the certificate.
-                self.added.update((certificate.der, answer[1]) for certificate in answer[0])
+                settings = _settings(context) if answer[1] else None
+                self.added.update((certificate.der, settings) for certificate in answer[0])
                 _context.load_verify_locations(context, cadata="".join(c.pem for c in answer[0]))
                 key = hash((data, _context.cert_store_stats(context)["x509"]))
                 holds_for = min(holds_for, *(certificate.validity[1] - now for certificate in answer[0]))
         if len(self._settled) >= MOST_SETTLED:
             self._settled.clear()
         self._settled[key] = now + holds_for
+
+
+def _settings(context: ssl.SSLContext) -> tuple[int, int]:
+    """What OpenSSL judges by: the verification flags and the security level."""
+    return _context.verify_flags.__get__(context), _context.security_level.__get__(context)
 
 
 def attachment_of(context: ssl.SSLContext) -> Attachment:

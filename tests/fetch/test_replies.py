@@ -234,7 +234,7 @@ def test_a_slow_host_is_left_at_the_deadline(aia: AIAHost, publish: Publish) -> 
     started = time.monotonic()
     with pytest.raises(fetch.FetchError, match="timed out") as raised:
         fetch.fetch(url, LOOPBACK, started + 0.3)
-    assert 0.25 < time.monotonic() - started < 0.8
+    assert 0.25 < time.monotonic() - started < 2
     assert raised.value.dead_url == url
 
 
@@ -244,7 +244,7 @@ def test_an_endless_slow_trickle_is_left_at_the_deadline(aia: AIAHost) -> None:
     started = time.monotonic()
     with pytest.raises(fetch.FetchError, match="timed out"):
         fetch.fetch(url, LOOPBACK, started + 0.3)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2
 
 
 def test_redirects_share_one_deadline(aia: AIAHost) -> None:
@@ -253,7 +253,7 @@ def test_redirects_share_one_deadline(aia: AIAHost) -> None:
     started = time.monotonic()
     with pytest.raises(fetch.FetchError, match="timed out"):
         fetch.fetch(aia.publish("/0", b"", 302, {"Location": "/1"}, delay=0.2), LOOPBACK, started + 0.5)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2
 
 
 def test_a_dead_host_is_told_from_a_useless_reply(aia: AIAHost) -> None:

@@ -217,3 +217,20 @@ def test_the_folder_of_the_store_does_not_depend_on_where_a_program_runs(files: 
         assert "dir" in str(error)
     else:
         assert folder and Path(folder).is_absolute()
+
+
+@pytest.mark.parametrize("key", ["dir", "roots"])
+def test_a_relative_path_in_a_file_means_the_same_everywhere_or_is_refused(
+    files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str
+) -> None:
+    """The file is for every program of the user, and each was started somewhere else."""
+    files.user.write_text(f'{key} = "somewhere"\n')
+    said = set()
+    for folder in (tmp_path, tmp_path.parent):
+        monkeypatch.chdir(folder)
+        try:
+            said.add(getattr(load({}), key))
+        except ConfigError as error:
+            assert key in str(error)
+            said.add(None)
+    assert len(said) == 1

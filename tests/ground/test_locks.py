@@ -64,7 +64,7 @@ def test_only_one_holds_it_at_a_time(folder: Folder) -> None:
     lock = held(folder)
     started = time.monotonic()
     assert acquire(folder, "name", soon(0.2)) is None
-    assert 0.1 < time.monotonic() - started < 1
+    assert 0.1 < time.monotonic() - started < 3
     lock.release()
     held(folder).release()
 
@@ -115,7 +115,7 @@ def test_a_holder_that_is_killed_leaves_a_file_and_no_lock(folder: Folder) -> No
     assert Path(folder.path, "locks", "name").exists()
     started = time.monotonic()
     held(folder).release()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("contents", [b"", b"12345\n", bytes(range(100))], ids=["empty", "a number", "junk"])
@@ -123,7 +123,7 @@ def test_a_stale_file_of_a_dead_process_holds_nobody_up(folder: Folder, contents
     Path(folder.make("locks"), "name").write_bytes(contents)
     started = time.monotonic()
     held(folder).release()
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 3
 
 
 def test_eight_processes_never_hold_it_together(folder: Folder, tmp_path: Path) -> None:

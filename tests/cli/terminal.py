@@ -1,0 +1,52 @@
+"""A real terminal (a pty) for the command, so that it shows what it shows a person."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
+
+from tests.manager.machine import COMMAND, SECONDS, Machine
+
+#: Makes its input the terminal of its session, so that Ctrl-C reaches it, and becomes another program.
+_TAKE_THE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def on_terminal(
+    machine: Machine, *arguments: object, keys: str = "", columns: int = 80, **variables: str | None
+) -> tuple[int, str]:
+    """Run `aia-store` on a terminal, and type these keys once it asks something; its status and all it showed."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TAKE_THE_TERMINAL, *COMMAND, *map(str, arguments)],
+        env=machine.with_variables({"TERM": "xterm-256color", **variables}),
+        cwd=machine.folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    watchdog = threading.Timer(SECONDS, process.kill)
+    watchdog.start()
+    shown = b""
+    with process, contextlib.suppress(OSError):  # what reading says once the other end is closed
+        while piece := os.read(ours, 65_536):
+            shown += piece
+            if keys and b"]:" in shown:
+                os.write(ours, keys.encode())
+                keys = ""
+    watchdog.cancel()
+    os.close(ours)
+    return process.returncode, shown.decode().replace("\r\n", "\n")

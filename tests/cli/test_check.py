@@ -1,0 +1,314 @@
+"""`check`: what a server sends, what is missing, and what its owner should do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Hierarchy, MakeHierarchy, get, trusting
+from tests.manager.machine import Machine, fingerprint
+from tests.support.pki import Authority, Leaf, Options, der_of, pem_blocks
+from tests.support.servers import AIAHost, TLSServer, refusing_port
+
+
+@pytest.fixture
+def pki(machine: Machine, hierarchy: MakeHierarchy) -> Hierarchy:
+    """Two intermediates under the machine's trust anchor."""
+    made = hierarchy({}, {})
+    machine.trust(made.root)
+    return made
+
+
+def address(server: TLSServer) -> str:
+    return f"localhost:{server.port}"
+
+
+def test_a_complete_server(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        shown = machine.says("check", address(server))
+        found = machine.json("check", address(server))
+    assert "Complete" in shown
+    for name in ("localhost", "Test Intermediate 0", "Test Intermediate 1", "Test Root", str(machine.roots)):
+        assert name in shown
+    assert "NOT SENT" not in shown
+    assert found[0]["complete"] is True
+    assert found[0]["missing"] == []
+    assert machine.kept() == set()
+    assert aia.count() == 0
+
+
+def test_a_server_that_sends_only_its_leaf(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    with TLSServer(pki.leaf) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "2 intermediates" in shown
+    tree = [line for line in shown.splitlines() if "NOT SENT" in line]
+    assert len(tree) == 2
+    for line, level, url in zip(tree, range(2), pki.urls(aia), strict=True):
+        assert f"Test Intermediate {level}" in line
+        assert url in line
+    assert "Test Root" in shown
+    assert f"aia-store check {address(server)} --fullchain" in shown
+
+
+def test_what_was_found_is_kept(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    with TLSServer(pki.leaf) as server:
+        machine.says("check", address(server), status=1)
+        assert machine.kept() == set(map(der_of, pki.intermediates))
+        shown = machine.says("check", address(server), status=1, AIA_STORE_OFFLINE="1")
+    assert shown.count("from the store") == 2
+    assert aia.count() == 2
+
+
+def test_one_of_two_is_missing(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf, pki.intermediates[:1]) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "1 intermediate must" in shown
+    (line,) = [line for line in shown.splitlines() if "NOT SENT" in line]
+    assert "Test Intermediate 1" in line
+
+
+def test_the_lower_one_is_missing_and_the_upper_one_is_sent(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf, pki.intermediates[1:]) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "Incomplete: 1 intermediate " in shown
+    (line,) = [line for line in shown.splitlines() if "NOT SENT" in line]
+    assert "Test Intermediate 0" in line
+
+
+def test_a_wrong_intermediate_is_pointed_out(machine: Machine, pki: Hierarchy) -> None:
+    wrong = Authority.root("Somebody").intermediate("Wrong Intermediate")
+    with TLSServer(pki.leaf, [wrong]) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "Incomplete: 2 intermediates" in shown
+    assert "Wrong Intermediate  sent, but no part of the path" in shown
+
+
+def test_a_root_that_is_sent_is_pointed_out(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf, [*pki.intermediates, Authority.root("Needless Root")]) as server:
+        shown = machine.says("check", address(server))
+    assert "Needless Root  sent, but no part of the path: a root" in shown
+
+
+def test_an_expired_certificate_is_what_is_wrong(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.intermediates[0].leaf(not_after=timedelta(days=-3)), pki.intermediates) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "expired" in shown
+    assert "✓ localhost" not in shown, "a tick beside what is wrong"
+    assert "No path to a trust anchor" not in shown
+    assert "not found" not in shown
+    assert "not needed" not in shown
+
+
+@pytest.mark.parametrize("sent", [0, 2])
+def test_a_wrong_name_is_what_is_wrong(machine: Machine, pki: Hierarchy, aia: AIAHost, sent: int) -> None:
+    leaf = pki.intermediates[0].leaf("www.example.com", aia=pki.urls(aia)[:1])
+    with TLSServer(leaf, pki.intermediates[:sent]) as server:
+        shown = machine.says("check", address(server), status=1)
+    verdict = shown[shown.index("Broken") :]
+    assert "ostname" in verdict
+    assert "localhost" in verdict
+    assert ".." not in verdict
+    # Two things are wrong with the one that sends nothing: its owner should hear of both.
+    assert ("NOT SENT" in shown) is (sent == 0)
+    assert ("--fullchain" in verdict) is (sent == 0)
+
+
+def test_a_self_signed_certificate(machine: Machine, pki: Hierarchy) -> None:
+    alone = Leaf._make("localhost", None, {"san": ["localhost"]})
+    with TLSServer(alone) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "self-signed" in shown
+    assert "✗ localhost" not in shown, "the issuer of a self-signed certificate is not missing"
+
+
+def test_an_unknown_root(machine: Machine, pki: Hierarchy) -> None:
+    stranger = Authority.root("Strange Root")
+    intermediate = stranger.intermediate("Strange Intermediate")
+    with TLSServer(intermediate.leaf(), [intermediate, stranger]) as server:
+        shown = machine.says("check", address(server), status=1)
+        found = machine.json("check", address(server), status=1)[0]
+    assert "No path to a trust anchor" in shown
+    assert "Strange Root" in shown
+    assert (found["complete"], found["path"]) == (False, [])
+    assert len(found["sent"]) == 3
+
+
+def test_no_aia(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.intermediates[0].leaf()) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "Test Intermediate 0  not found" in shown
+    assert "(AIA)" in shown
+
+
+@pytest.mark.parametrize("offline", ["", "1"])
+def test_dead_aia(machine: Machine, pki: Hierarchy, offline: str) -> None:
+    url = f"http://127.0.0.1:{refusing_port()}/x.cer"
+    with TLSServer(pki.intermediates[0].leaf(aia=[url])) as server:
+        shown = [machine.says("check", address(server), status=1, AIA_STORE_OFFLINE=offline) for _ in range(2)]
+    for text in shown:
+        assert "No path to a trust anchor" in text
+        assert ("AIA_STORE_OFFLINE" if offline else url) in text
+    assert offline or "Connection refused" in shown[0]
+
+
+def test_a_mended_aia_host_is_asked_at_once(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    """Whoever runs `check` has just mended something, and wants to know."""
+    url = aia.url("/later.cer")
+    with TLSServer(pki.intermediates[0].leaf(aia=[url]), pki.intermediates[1:]) as server:
+        assert "404" in machine.says("check", address(server), status=1)
+        aia.publish("/later.cer", pki.intermediates[0].der)
+        assert "Incomplete: 1 intermediate" in machine.says("check", address(server), status=1)
+        machine.learn(server.port)
+
+
+def test_an_aia_extension_that_cannot_be_read(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.intermediates[0].leaf(aia_raw=b"\x30\x05junk")) as server:
+        shown = machine.says("check", address(server), status=1)
+        found = machine.json("check", address(server), status=1)
+    assert "Broken: unable to get local issuer certificate" in shown
+    assert found[0]["complete"] is False
+
+
+def test_several_hosts(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf, pki.intermediates) as right, TLSServer(pki.leaf) as wrong:
+        shown = machine.says("check", address(right), address(wrong), status=1)
+        found = machine.json("check", address(right), address(wrong), status=1)
+        assert machine.run("check", address(right), address(right)).returncode == 0
+    assert (
+        shown.index(address(right)) < shown.index("Complete") < shown.index(address(wrong)) < shown.index("Incomplete")
+    )
+    assert [item["complete"] for item in found] == [True, False]
+
+
+def test_what_the_first_host_taught_is_not_called_trusted_at_the_second(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf) as one, TLSServer(pki.leaf) as two:
+        shown = machine.says("check", address(one), address(two), status=1)
+        found = machine.json("check", address(one), address(two), status=1)
+    assert shown.count("NOT SENT; fetched from") + shown.count("NOT SENT; from the store") == 4
+    for host in found:
+        assert [item["source"] for item in host["path"]].count("trusted here") == 1
+
+
+def test_a_host_that_cannot_be_asked_does_not_silence_the_others(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf, pki.intermediates) as right:
+        dead = f"localhost:{refusing_port()}"
+        done = machine.run("check", dead, address(right))
+        as_json = machine.run("check", "--json", dead, address(right))
+    assert done.returncode == as_json.returncode == 1
+    assert "Complete" in done.stdout
+    assert dead in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "true" in as_json.stdout
+
+
+def test_json_says_all_there_is(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    with TLSServer(pki.leaf) as server:
+        (found,) = machine.json("check", address(server), status=1)
+    assert (found["host"], found["port"], found["complete"]) == ("localhost", server.port, False)
+    assert found["refusal"] == "unable to get local issuer certificate"
+    assert found["refusal_when_completed"] is None
+    assert found["missing"] == [fingerprint(each) for each in pki.intermediates]
+    assert [item["sha256"] for item in found["path"]] == [
+        fingerprint(each) for each in (pki.leaf, *pki.intermediates, pki.root)
+    ]
+    assert [item["source"].rpartition("/")[2] for item in found["path"]] == ["sent", "0.cer", "1.cer", "trusted here"]
+    assert found["sent"][0].keys() == {"sha256", "subject", "issuer", "not_before", "not_after"}
+    assert found["sent"][0]["issuer"] == "CN=Test Intermediate 0"
+    assert found["failed"] == {}
+    assert found["verdict"].startswith("Incomplete")
+
+
+@pytest.mark.parametrize("sent", [[], [0], [1], [1, 0], [0, 1]], ids=str)
+def test_the_full_chain_makes_a_server_right(machine: Machine, pki: Hierarchy, tmp_path: Path, sent: list[int]) -> None:
+    file = tmp_path / "fullchain.pem"
+    with TLSServer(pki.leaf, [pki.intermediates[level] for level in sent]) as server:
+        done = machine.run("check", address(server), "--fullchain", file)
+    assert f"wrote {file}" in done.stderr
+    chain = pem_blocks(file.read_text())
+    assert chain == [der_of(each) for each in (pki.leaf, *pki.intermediates)]
+    with TLSServer(pki.leaf, chain[1:]) as server:
+        assert get(server, trusting(pki.root)) == b"ok"
+
+
+def test_a_full_chain_that_cannot_be_had_is_not_written(machine: Machine, pki: Hierarchy, tmp_path: Path) -> None:
+    file = tmp_path / "fullchain.pem"
+    file.write_text("what was there")
+    with TLSServer(pki.intermediates[0].leaf()) as server:
+        done = machine.run("check", address(server), "--fullchain", file)
+    assert done.returncode == 1
+    assert f"{file} was not written" in done.stderr
+    assert file.read_text() == "what was there"
+
+
+def test_a_full_chain_that_cannot_be_written(machine: Machine, pki: Hierarchy, tmp_path: Path) -> None:
+    with TLSServer(pki.leaf) as server:
+        done = machine.run("check", address(server), "--fullchain", tmp_path / "none" / "fullchain.pem")
+    assert done.returncode == 1
+    assert done.stderr.startswith("aia-store: ")
+    assert "fullchain.pem cannot be written" in done.stderr
+
+
+def test_a_full_chain_is_for_one_host(machine: Machine, pki: Hierarchy) -> None:
+    assert "one host" in machine.complains("check", "a.invalid", "b.invalid", "--fullchain", "x", status=2)
+
+
+class IPv6Server(TLSServer):
+    """Listens on ::1."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        super().__init__(leaf)
+        self._six = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        self.port = self._six.getsockname()[1]
+        threading.Thread(target=self._serve_six, daemon=True).start()
+
+    def _serve_six(self) -> None:
+        while True:
+            try:
+                connection, _ = self._six.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._ignore_errors, args=(connection,), daemon=True).start()
+
+    def _ignore_errors(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                self.serve(connection)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        self._six.close()
+        super().close()
+
+
+@contextmanager
+def on_ipv6(leaf: Leaf) -> Iterator[IPv6Server]:
+    try:
+        server = IPv6Server(leaf)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here ({error})")
+    with server:
+        yield server
+
+
+def test_an_ipv6_literal(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    named: Options = {"san": ["::1"], "aia": pki.urls(aia)[:1]}
+    with on_ipv6(pki.intermediates[0].leaf(**named)) as server:
+        shown = machine.says("check", f"[::1]:{server.port}", status=1)
+        assert machine.json("check", f"[::1]:{server.port}", status=1)[0]["host"] == "::1"
+    assert "Incomplete: 2 intermediates" in shown
+    assert f"aia-store check [::1]:{server.port} --fullchain" in shown
+
+
+@pytest.mark.parametrize(
+    "write", ["localhost:{}", "https://localhost:{}", "https://localhost:{}/a/path?q", "LOCALHOST:{}"]
+)
+def test_spellings_of_a_host(machine: Machine, pki: Hierarchy, write: str) -> None:
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        assert "Complete" in machine.says("check", write.format(server.port))

@@ -1,0 +1,101 @@
+"""What one generated world consists of."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+TRUSTED_FIRST = ssl.VERIFY_X509_TRUSTED_FIRST
+PARTIAL_CHAIN = ssl.VERIFY_X509_PARTIAL_CHAIN
+STRICT = ssl.VERIFY_X509_STRICT
+NO_ALT_CHAINS = 0x100000
+NO_CHECK_TIME = 0x200000
+EXPLICIT_POLICY = 0x80 | 0x100  # X509_V_FLAG_POLICY_CHECK, X509_V_FLAG_EXPLICIT_POLICY
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A certificate, and what its maker knows of it."""
+
+    label: str
+    der: bytes = field(repr=False)
+    subject: str  #: names, folded as OpenSSL folds them before it compares
+    issuer: str
+    key: int  #: whose key is certified, and whose key signed: numbers in the generator's pool
+    signer: int
+    url: str | None  #: its caIssuers
+    is_authority: bool  #: not a leaf
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a program sets on its context."""
+
+    flags: int = TRUSTED_FIRST
+    security_level: int = 2
+
+
+@dataclass(frozen=True)
+class Server:
+    """What one server sends, and the name it is called by."""
+
+    leaf: Made
+    sends: Sequence[Made]
+    host: str
+
+    @property
+    def message(self) -> list[bytes]:
+        """The certificates of its Certificate message."""
+        return [self.leaf.der, *(made.der for made in self.sends)]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One handshake, and what the program changes on its context before it."""
+
+    server: Server
+    tls_1_2: bool
+    load: Sequence[Made] = ()  #: further anchors
+    settings: Settings | None = None
+    early: bool = False  #: the connection's SSL object was made before the hook was there
+
+
+@dataclass(frozen=True)
+class World:
+    """A PKI, where its certificates are, and a program that meets its servers one after the other."""
+
+    seed: int
+    certificates: Sequence[Made]
+    planted: Sequence[Made]  #: in the store, from the start
+    misplaced: Sequence[tuple[Made, Made]]  #: in the store too, the first under the second's name
+    published: dict[str, tuple[str, Sequence[Made]]]  #: URL: in which form, and what
+    anchors: Sequence[Made]  #: what the program trusts
+    in_directory: Sequence[Made]  #: and what it trusts in a hashed directory
+    settings: Settings
+    process_wide: bool  #: enable(), not complete(context)
+    attached_late: bool  #: the hook comes when the context is set up
+    steps: Sequence[Step]
+
+    def __str__(self) -> str:
+        numbers = {made.label: str(number) for number, made in enumerate(self.certificates)}
+
+        def listed(some: Sequence[Made]) -> str:
+            return " ".join(numbers[made.label] for made in some) or "-"
+
+        lines = [f"seed {self.seed}"]
+        lines += [f"  {number:>2} {made.label}" for number, made in enumerate(self.certificates)]
+        for made in self.certificates:
+            if made.url in self.published:
+                form, content = self.published[made.url]
+                lines.append(f"  the URL in {numbers[made.label]} has {listed(content)} as {form}")
+        lines.append(f"  in the store: {listed(self.planted)}")
+        lines += [f"  and there {listed([made])} under the name of {listed([name])}" for made, name in self.misplaced]
+        lines.append(f"  trusted: {listed(self.anchors)}; in a directory: {listed(self.in_directory)}")
+        lines.append(f"  {self.settings}, process wide: {self.process_wide}, attached late: {self.attached_late}")
+        for number, step in enumerate(self.steps):
+            sent = listed([step.server.leaf, *step.server.sends])
+            lines.append(f"  step {number}: {step.server.host} sends {sent}; TLS 1.{2 if step.tls_1_2 else 3}")
+            if step.load or step.settings or step.early:
+                lines.append(f"    before it: load {listed(step.load)}, {step.settings}, early: {step.early}")
+        return "\n".join(lines)

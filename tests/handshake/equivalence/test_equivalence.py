@@ -1,0 +1,70 @@
+"""Promise 1 as a property: it never widens trust.
+
+AIA_STORE_TEST_PKIS sets how many worlds are tried (default 600), AIA_STORE_TEST_SEED the first of them (default 0).
+A failure tells the whole world; `AIA_STORE_TEST_SEED=<its seed> AIA_STORE_TEST_PKIS=1` plays it again.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from . import naive
+from .checks import FORBIDDEN, RARE
+from .generator import FLAGS_OF_3_11, FLAGS_OF_3_13
+from .laboratory import Laboratory
+from .reach import BY_DESIGN
+from .tally import Tally
+from .trial import Attach
+
+PKIS = int(os.environ.get("AIA_STORE_TEST_PKIS", "600"))
+SEED = int(os.environ.get("AIA_STORE_TEST_SEED", "0"))
+PART = 100  # worlds in one test, so that several processes can share the work
+STARTS = range(SEED, SEED + PKIS, PART)
+ENOUGH = 50  # chains, for a ratio to mean something
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", STARTS)
+def test_no_chain_is_accepted_that_openssl_refuses_when_the_server_sends_everything(
+    laboratory: Laboratory, start: int
+) -> None:
+    """Whatever the PKI, the placement and the program's settings; and most of what can be completed, is."""
+    tally = Tally()
+    seeds = range(start, min(start + PART, SEED + PKIS))
+    for seed in seeds:
+        laboratory.run(laboratory.world(seed), tally)
+    print(f"\nseeds {seeds.start} to {seeds.stop - 1}\n{tally}")
+    for kind in FORBIDDEN:
+        assert not tally.of(kind), tally.of(kind)[0]
+    if tally.counts["completed"] >= ENOUGH:
+        unforced = sum(kind not in BY_DESIGN for kind, _, _ in tally.refusals)
+        assert unforced <= 0.12 * tally.counts["completed"], str(tally)
+        assert tally.completeness > 0.5, str(tally)
+        assert sum(len(tally.of(kind)) for kind in RARE) <= 0.02 * tally.counts["handshakes"], str(tally)
+        assert tally.counts["undecided"] <= 0.01 * tally.counts["handshakes"], str(tally)
+
+
+@pytest.mark.parametrize(
+    ("attach", "flags"),
+    [
+        pytest.param(naive.intermediates, FLAGS_OF_3_13, id="partial chains left on"),
+        pytest.param(naive.roots_too, FLAGS_OF_3_11, id="self-signed certificates added"),
+    ],
+)
+def test_a_naive_completion_is_found_out(laboratory: Laboratory, attach: Attach, flags: int) -> None:
+    """The same machinery, and a completion with one mistake."""
+    tally = Tally()
+    for seed in range(60):
+        laboratory.run(laboratory.world(seed, flags), tally, attach)
+    assert tally.of("wrongly accepted"), str(tally)
+
+
+def test_without_partial_chains_a_naive_completion_is_not_found_out(laboratory: Laboratory) -> None:
+    """What is not self-signed is no anchor under the flags of 3.11: the trial blames nobody for nothing."""
+    tally = Tally()
+    for seed in range(60):
+        laboratory.run(laboratory.world(seed, FLAGS_OF_3_11), tally, naive.intermediates)
+    assert not tally.of("wrongly accepted"), tally.of("wrongly accepted")[0]
+    assert tally.counts["completed"], str(tally)

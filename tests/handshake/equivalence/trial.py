@@ -1,0 +1,168 @@
+"""Play one world: its program meets its servers one after the other, with the hook."""
+
+from __future__ import annotations
+
+import _ssl
+import hashlib
+import os
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aia_store
+from aia_store.der import Certificate, canonical_name
+from aia_store.store import Folder
+from tests.support.pki import pem
+
+from .judge import Judge, apply, is_self_signed, paths
+from .memory import Outcome, Servers
+from .model import PARTIAL_CHAIN, Made, Server, Settings, Step, World
+
+#: Attaches a completion to a context.
+Attach = Callable[[ssl.SSLContext, World], None]
+
+BESIDE_A_PIN = " beside a pinned intermediate"
+
+
+def with_the_hook(context: ssl.SSLContext, world: World) -> None:
+    """Attach as the world says."""
+    if world.process_wide:
+        aia_store.enable()
+    else:
+        aia_store.complete(context)
+
+
+class Trial:
+    """One world as it is played: its store, its context, and what its program trusts by now."""
+
+    def __init__(self, servers: Servers, world: World, folder: Path, attach: Attach) -> None:
+        self.servers = servers
+        self.world = world
+        self.folder = folder
+        self.attach = attach
+        self.made = {made.der: made for made in world.certificates}
+        self.anchors = list(world.anchors)
+        self.settings = world.settings
+        self.step = -1
+        self.before: tuple[int, ...] = ()  #: what the hook must leave as it is
+        self.added_before: list[Made] = []
+        self.proved: set[Made] = set()  #: what was seen to be on an accepted path
+        self._judges: dict[tuple[object, ...], Judge] = {}
+        self.store = Folder(str(folder / "store"))
+        os.environ["AIA_STORE_DIR"] = self.store.path
+        self.planted = {Path(self.store.keep(Certificate(made.der))) for made in world.planted}
+        for made, name in world.misplaced:
+            self.planted |= _misplace(self.store, made, name)
+        self.directory = _hashed_directory(folder / "anchors", world.in_directory) if world.in_directory else None
+
+    def play(self) -> Iterator[tuple[Step, Outcome]]:
+        """Each handshake, and how it ended."""
+        world = self.world
+        self.context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if not world.attached_late:
+            self.attach(context, world)
+        self.set_up(context, unseen=world.attached_late)
+        early: dict[int, tuple[Any, ssl.MemoryBIO, ssl.MemoryBIO]] = {}
+        for number, step in enumerate(world.steps):
+            if step.early:
+                reads, writes = ssl.MemoryBIO(), ssl.MemoryBIO()
+                client = context.wrap_bio(reads, writes, server_hostname=step.server.host)
+                early[number] = client, reads, writes
+        if world.attached_late:
+            self.attach(context, world)
+        for number, step in enumerate(world.steps):
+            self.step = number
+            self._change(step)
+            if number in early:
+                yield step, self.servers.finish(*early[number], step.server.message, tls_1_2=step.tls_1_2)
+            else:
+                yield step, self.meet(context, step.server, step.tls_1_2)
+
+    def set_up(self, context: ssl.SSLContext, *, unseen: bool = False) -> None:
+        """Give a context the program's settings and anchors; `unseen` by the hook, which is not there yet."""
+        apply(self.settings, context)
+        owner = _ssl._SSLContext if unseen else ssl.SSLContext
+        if self.anchors:
+            owner.load_verify_locations(context, cadata=pem(*(made.der for made in self.anchors)))
+        if self.directory is not None:
+            owner.load_verify_locations(context, capath=self.directory)
+
+    def meet(self, context: ssl.SSLContext, server: Server, tls_1_2: bool) -> Outcome:
+        """One handshake."""
+        return self.servers.meet(
+            lambda reads, writes: context.wrap_bio(reads, writes, server_hostname=server.host),
+            server.message,
+            tls_1_2=tls_1_2,
+        )
+
+    def state(self) -> tuple[int, ...]:
+        """What the hook must leave as it is."""
+        context = self.context
+        return context.verify_flags, context.options, context.security_level, context.verify_mode
+
+    def settings_of(self, step: Step) -> Settings:
+        """What holds for the connection: an SSL object keeps what held when it was made."""
+        return self.world.settings if step.early else self.settings
+
+    @property
+    def trusted(self) -> list[Made]:
+        """All that the program trusts by now."""
+        return [*self.anchors, *self.world.in_directory]
+
+    @property
+    def beside(self) -> str:
+        """Whether the program pinned an anchor that is not self-signed, which has a rule and a tally of its own."""
+        pins = self.settings.flags & PARTIAL_CHAIN and not all(is_self_signed(made.der) for made in self.trusted)
+        return BESIDE_A_PIN if pins else ""
+
+    def added(self) -> list[Made]:
+        """What the context holds beyond the program's own."""
+        own = {made.der for made in self.trusted}
+        ders: list[bytes] = _ssl._SSLContext.get_ca_certs(self.context, True)
+        return [self.made[der] for der in ders if der not in own]
+
+    def judge(self, host: str | None, settings: Settings, anchor: Made | None = None) -> Judge:
+        """Plain OpenSSL with all that the program trusts, or with one of its anchors alone."""
+        trusted = self.anchors if anchor is None else [anchor]
+        key = (host, settings, anchor, *trusted)
+        if key not in self._judges:
+            directory = self.directory if anchor is None else None
+            self._judges[key] = Judge(self.servers, settings, [made.der for made in trusted], directory, host)
+        return self._judges[key]
+
+    def paths(self, leaf: Made) -> Iterator[list[Made]]:
+        """All true paths from a leaf to what the program trusts."""
+        return paths(leaf, self.trusted, lambda _: self.world.certificates)
+
+    def story(self, detail: str) -> str:
+        """The world, and where in it something was found."""
+        return f"{self.world}\nat step {self.step}: {detail}\nnow {self.settings}"
+
+    def _change(self, step: Step) -> None:
+        if step.load:
+            self.context.load_verify_locations(cadata=pem(*(made.der for made in step.load)))
+            self.anchors += step.load
+        if step.settings is not None:
+            self.settings = step.settings
+            apply(self.settings, self.context)
+        self.before = self.state()
+        self.added_before = self.added()
+
+
+def _hashed_directory(path: Path, certificates: Sequence[Made]) -> Path:
+    path.mkdir()
+    for made in certificates:
+        digest = hashlib.sha1(canonical_name(Certificate(made.der).subject), usedforsecurity=False).digest()
+        name = f"{int.from_bytes(digest[:4], 'little'):08x}"
+        number = len(list(path.glob(f"{name}.*")))
+        (path / f"{name}.{number}").write_text(pem(made.der), encoding="ascii")
+    return path
+
+
+def _misplace(store: Folder, made: Made, name: Made) -> set[Path]:
+    """Put a certificate where another's name belongs, beside the other."""
+    right = Path(store.keep(Certificate(name.der)))
+    wrong = right.with_name(f"{Certificate(made.der).fingerprint}.pem")
+    wrong.write_text(pem(made.der), encoding="ascii")
+    return {right, wrong}
