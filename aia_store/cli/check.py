@@ -38,7 +38,6 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
     settings = config.load()
     source = roots.source(settings)
     anchors = roots.load(source)
-    known = set(open_store(settings).certificates())
     try:
         targets = [probe.parse_target(host) for host in hosts]
     except probe.TargetError as error:
@@ -50,6 +49,7 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
                 findings.append(probe.probe(*target, settings, anchors))
             except probe.ProbeError as error:
                 report(error)
+    known = set(open_store(settings).certificates())
     for finding in findings:
         if as_json:
             continue
@@ -83,6 +83,8 @@ def _tree(finding: probe.Finding, known: set[Certificate], roots_path: str) -> T
             mark, note = ("◆ ", "cyan"), f"trust anchor, in {roots_path}"
         elif certificate in finding.missing and certificate not in finding.chain.sent:
             mark, note = ("✗ ", "bold red"), f"NOT SENT; {_source(certificate, finding, known)}"
+        elif finding.chain.is_hopeless():
+            mark, note = ("✗ ", "bold red"), f"sent, but {_fault(certificate, finding)}"
         else:
             mark, note = ("✓ ", "green"), "sent"
         expiry = f"until {output.day(certificate.validity[1])}"
@@ -102,7 +104,7 @@ def _fault(certificate: Certificate, finding: probe.Finding) -> str:
     if not certificate.validity[0] <= finding.chain.now <= certificate.validity[1]:
         return "out of its time"
     if certificate.is_self_signed:
-        return "a root, which clients do not need"
+        return "self-signed" if certificate == finding.chain.leaf else "a root, which clients do not need"
     return "not needed"
 
 

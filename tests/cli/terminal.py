@@ -6,13 +6,17 @@ import contextlib
 import fcntl
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import threading
+import time
 
 from tests.manager.machine import COMMAND, SECONDS, Machine
+
+CTRL_C = "\x03"
 
 #: Makes its input the terminal of its session, so that Ctrl-C reaches it, and becomes another program.
 _TAKE_THE_TERMINAL = """
@@ -41,12 +45,23 @@ def on_terminal(
     watchdog = threading.Timer(SECONDS, process.kill)
     watchdog.start()
     shown = b""
+    impatient: list[threading.Timer] = []
+
+    def press_again(key: str) -> None:
+        # An interrupt that comes a moment before Python begins to read its input is not seen until the next one.
+        while key == CTRL_C and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+
     with process, contextlib.suppress(OSError):  # what reading says once the other end is closed
         while piece := os.read(ours, 65_536):
             shown += piece
             if keys and b"]:" in shown:
                 os.write(ours, keys.encode())
+                impatient.append(threading.Timer(1, press_again, [keys]))
+                impatient[0].start()
                 keys = ""
-    watchdog.cancel()
+    for timer in (watchdog, *impatient):
+        timer.cancel()
     os.close(ours)
     return process.returncode, shown.decode().replace("\r\n", "\n")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.cli.terminal import on_terminal
+from tests.cli.terminal import CTRL_C, on_terminal
 from tests.manager.machine import Machine, fingerprint
 from tests.support.pki import Authority, der_of
 
@@ -134,7 +134,7 @@ def test_clear_without_a_question(machine: Machine, planted: list[Authority]) ->
     assert "removed 0" in machine.says("clear", "--yes")
 
 
-@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 2), ("\n", 1, 2), ("\x03", 1, 2)])
+@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 2), ("\n", 1, 2), (CTRL_C, 1, 2)])
 def test_clear_asks_on_a_terminal(
     machine: Machine, planted: list[Authority], answer: str, status: int, left: int
 ) -> None:
