@@ -21,9 +21,19 @@ def attach() -> None:
     """Complete chains in this process from now on. Does nothing, silently, on a Python too old or when disabled."""
     if _is_wanted():
         if not any(map(_is_ours, sys.meta_path)):
-            from . import watcher  # noqa: F401  # it installs itself
+            sys.meta_path.insert(0, sys.modules[__name__])
         if "ssl" in sys.modules:
             attach_to(sys.modules["ssl"])
+
+
+is_aia_store_watcher = True  # this module is a finder too, as `watcher` is
+
+
+def find_spec(
+    name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+) -> "ModuleSpec | None":
+    """What the import system asks of a finder."""
+    return find(path, target) if name == "ssl" else None
 
 
 def find(path: "Sequence[str] | None", target: "ModuleType | None") -> "ModuleSpec | None":
