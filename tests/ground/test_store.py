@@ -345,7 +345,7 @@ def test_a_certificate_in_two_folders_is_found_once(tmp_path: Path) -> None:
 def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     monkeypatch.chdir(tmp_path)
-    settings.set("dir", "somewhere", "a test")
+    settings.set("dir", "somewhere", "AIA_STORE_DIR")
     assert [folder.path for folder in folders_of(settings)] == [str(tmp_path / "somewhere")]
     settings.dir = None
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
