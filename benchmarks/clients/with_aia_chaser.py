@@ -1,0 +1,10 @@
+"""What get.py does, against a server that forgets its intermediate, by `aia-chaser`."""
+
+import sys
+import urllib.request
+
+from aia_chaser import AiaChaser
+
+context = AiaChaser().make_ssl_context_for_url(sys.argv[1])
+with urllib.request.urlopen(sys.argv[1], context=context) as response:
+    sys.exit(response.read() != b"ok")
