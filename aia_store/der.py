@@ -34,9 +34,11 @@ CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
 
+_UTF8_STRING = 0x0C
+
 # How the string types that OpenSSL folds in names (ASN1_MASK_CANON in its x_name.c) are encoded.
 _FOLDED_STRINGS = {
-    0x0C: "utf-8",  # UTF8String
+    _UTF8_STRING: "utf-8",
     0x13: "latin-1",  # PrintableString
     0x14: "latin-1",  # T61String, which OpenSSL reads as Latin-1
     0x16: "latin-1",  # IA5String
@@ -122,8 +124,30 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
         except UnicodeDecodeError as error:
             raise DERError("a name that is not in its own encoding") from error
         # bytes.split() and bytes.lower() know ASCII only, as OpenSSL's ossl_isspace and ossl_tolower do.
-        tag, value = 0x0C, b" ".join(text.encode("utf-8", "surrogatepass").split()).lower()
+        tag, value = _UTF8_STRING, b" ".join(text.encode("utf-8", "surrogatepass").split()).lower()
     return encode(SEQUENCE, encode(OID, name[type_start:type_stop]) + encode(tag, value))
+
+
+def words_of(key: bytes) -> list[bytes]:
+    """The words in a canonical name that every certificate of that name holds (see `may_hold`), the longest first."""
+    words: set[bytes] = set()
+    for _, _, rdn, rdn_end in elements(key, 0, len(key)):
+        for _, _, inner, stop in elements(key, rdn, rdn_end):
+            _, at = expect(key, inner, stop, OID)
+            tag, value, end = read(key, at, stop)
+            if tag == _UTF8_STRING:
+                # Beyond ASCII, the string types differ in their bytes.
+                words.update(word for word in key[value:end].split() if word.isascii() and b"\0" not in word)
+    return sorted(words, key=len, reverse=True)
+
+
+def may_hold(der: bytes, words: list[bytes]) -> bool:
+    """Whether all words stand in a certificate, in any case and in one, two or four bytes a character.
+
+    A hundred times faster than reading its names, and never False for a certificate whose name has these words.
+    """
+    folded = der.lower().replace(b"\0", b"")
+    return all(word in folded for word in words)
 
 
 def pem_certificates(text: bytes) -> Iterator[bytes]:

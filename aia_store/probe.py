@@ -10,10 +10,11 @@ from .der import Certificate, to_pem
 from .failures import Failures
 from .handshake import message
 from .handshake.aia import AIA
+from .handshake.attachment import PARTIAL_CHAIN
 from .handshake.chain import Chain
-from .handshake.completion import Path, accepted_path, needs
+from .handshake.completion import Builder, Path, needs
 from .handshake.sources import Sources
-from .handshake.trusted import PARTIAL_CHAIN, Trusted
+from .handshake.trusted import Trusted
 from .store import open_store
 
 if TYPE_CHECKING:
@@ -79,30 +80,24 @@ def parse_target(target: str) -> tuple[str, int]:
 def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) -> Finding:
     """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError."""
     sent, refusal = _handshake(host, port, anchors, [])
-    trusted = Trusted(_context(anchors, []), Sources(complete=True), ())
+    trusted = Trusted(_context(anchors, []), Sources(complete=True), (), partial_chains=False)
     chain = Chain(sent, trusted)
     store = open_store(settings)
-    aia = (
-        None
-        if settings.offline
-        else AIA(settings, store, Failures(store.home, patient=False), trusted.digest, FETCH_SECONDS)
-    )
-    proved: list[Certificate] = []
-    learned: list[Certificate] = []
-    try:
-        path = None if chain.is_hopeless() else accepted_path(chain, store, aia)
-        needed = needs(chain, path) if path is not None else []
-        if path is not None and needed:
-            proved = path.intermediates
-            learned = [certificate for certificate in proved if certificate not in store.find(certificate.subject_key)]
-            for certificate in proved:
-                store.keep(certificate)
-    finally:
-        if aia is not None:
-            aia.close(set(proved))
+    builder = Builder(chain, store)
+    path = None if chain.is_hopeless() else builder.accepted(builder.at_hand)
+    failed: dict[str, str] = {}
+    if path is None and not chain.is_hopeless() and not settings.offline:
+        failures = Failures(store.home, patient=False)
+        with AIA(settings, store, failures, trusted.digest, FETCH_SECONDS) as aia:
+            path = aia.path(builder, chain.leaf)
+        failed = aia.failed
+    needed = needs(chain, path) if path is not None else []
+    learned = [c for c in path.intermediates if c not in builder.stored] if path is not None and needed else []
+    if path is not None:
+        builder.keep(path)
     completed = _handshake(host, port, anchors, needed)[1] if needed else refusal
     missing = [certificate for certificate in needed if certificate not in chain.sent]
-    return Finding(host, port, chain, refusal, path, learned, missing, completed, aia.failed if aia is not None else {})
+    return Finding(host, port, chain, refusal, path, learned, missing, completed, failed)
 
 
 def _handshake(

@@ -10,6 +10,7 @@ import _thread
 import time
 
 from ..der import DERError
+from ..failures import Failures
 from ..locks import LockError, acquire
 from ..log import debug
 from .path import likeliest_first
@@ -17,13 +18,13 @@ from .waiting import in_a_thread, interruptible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..config import Settings
     from ..der import Certificate
-    from ..failures import Failures
     from ..locks import Lock
     from ..store import Store
+    from .completion import Builder, Path
 
 MOST_FETCHES = 3  # in one handshake
 MOST_URLS_TRIED = 5  # of one certificate
@@ -33,8 +34,19 @@ HANDSHAKE_SECONDS = 10.0
 _without_a_disk = _thread.allocate_lock()  # where no folder can be written, one fetch at a time in this process
 
 
+_failures: tuple[Store, Failures] | None = None  # for the process: its memory may be all there is
+
+
+def failures_of(store: Store) -> Failures:
+    """The memory of failed fetches that belongs to a store."""
+    global _failures
+    if _failures is None or _failures[0] is not store:
+        _failures = store, Failures(store.home)
+    return _failures[1]
+
+
 class AIA:
-    """What the caIssuers URLs of certificates lead to, within the bounds of one handshake."""
+    """What the caIssuers URLs of certificates lead to, within the bounds of one handshake; used in a `with`."""
 
     def __init__(
         self, settings: Settings, store: Store, failures: Failures, anchors: Callable[[], str], seconds: float
@@ -50,25 +62,54 @@ class AIA:
         self._asked: dict[str, str] = {}  # what to note where a reply proves useless, and its URL
         self._locks: list[Lock] = []
         self._holds_process_lock = False
+        self._proved: set[Certificate] = set()
         self.sources: dict[Certificate, str] = {}  # where what was found came from, to be shown
         self.failed: dict[str, str] = {}  # what could not be fetched, and why
 
-    def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
-        """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for."""
-        for url in self._urls(subject):
-            yield from self._behind(url, subject)
+    def __enter__(self) -> AIA:
+        return self
 
-    def close(self, proved: set[Certificate]) -> None:
+    def __exit__(self, *raised: object) -> None:
         """End the search: note the replies that led to no accepted path, and let those go on who wait for us."""
         try:
             for note, url in self._asked.items():
-                if self._replies[url] and proved.isdisjoint(self._replies[url]):
+                if self._replies[url] and self._proved.isdisjoint(self._replies[url]):
                     self._failures.failed(note)
         finally:
             for lock in self._locks:
                 lock.release()
             if self._holds_process_lock:
                 _without_a_disk.release()
+
+    def path(self, builder: Builder, leaf: Certificate) -> Path | None:
+        """The first path that OpenSSL accepts of what is at hand and what AIA gives; its intermediates are kept.
+
+        AIA is asked first where no issuer is at hand; then, if OpenSSL refused what is at hand, for the leaf's, as a
+        wrong intermediate is mostly that one; then for any.
+        """
+        found = self._accepted(builder, lambda subject: not builder.has_issuer_at_hand(subject))
+        if found is None and builder.refused:
+            found = self._accepted(builder, lambda subject: subject == leaf)
+        if found is None:
+            found = self._accepted(builder, lambda _: True)
+        if found is not None:
+            found.sources = self.sources
+            builder.keep(found)
+            self._proved.update(found.intermediates)
+        return found
+
+    def _accepted(self, builder: Builder, asks_for: Callable[[Certificate], bool]) -> Path | None:
+        def issuers_of(subject: Certificate) -> Iterable[Certificate]:
+            yield from builder.at_hand(subject)
+            if asks_for(subject):
+                yield from self._issuers_of(subject)
+
+        return builder.accepted(issuers_of)
+
+    def _issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
+        """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for."""
+        for url in self._urls(subject):
+            yield from self._behind(url, subject)
 
     def _urls(self, subject: Certificate) -> list[str]:
         """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""

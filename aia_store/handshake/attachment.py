@@ -34,7 +34,7 @@ class Attachment:
         self.sources = Sources()
         self.has_bare_connections = False  # made by a door while we were disabled
         self._settled: dict[int, float] = {}  # what was looked at, and until when that holds
-        self._whole_chains: tuple[int, bool] = (-1, False)
+        self._only_self_signed: tuple[int, bool] = (-1, False)
 
     @property
     def is_active(self) -> bool:
@@ -65,12 +65,16 @@ class Attachment:
         context = self._context()
         if context is None or any(settings != _settings(context) for settings in self.added.values()):
             return True
+        return self._has_only_self_signed(context)
+
+    def _has_only_self_signed(self, context: ssl.SSLContext) -> bool:
+        """Whether all that the program trusts here is self-signed; looked at again when there is more of it."""
         count = _context.cert_store_stats(context)["x509"]
-        if self._whole_chains[0] != count:
+        if self._only_self_signed[0] != count:
             from .trusted import only_self_signed
 
-            self._whole_chains = count, only_self_signed(context, self.sources, self.added)
-        return self._whole_chains[1]
+            self._only_self_signed = count, only_self_signed(context, self.sources, self.added)
+        return self._only_self_signed[1]
 
     def _may_be_bare(self, context: ssl.SSLContext) -> bool:
         """Whether a connection may still be under way for which what we add would be an anchor: one begun before us,
@@ -86,7 +90,10 @@ class Attachment:
         from . import chain, message, trusted
 
         holds_for = SETTLED_FOR
-        seen = chain.Chain(message.certificates(data, version), trusted.Trusted(context, self.sources, self.added))
+        has_flag = bool(_context.verify_flags.__get__(context) & PARTIAL_CHAIN)
+        partial_chains = has_flag and not self._has_only_self_signed(context)
+        trusts = trusted.Trusted(context, self.sources, self.added, partial_chains=partial_chains)
+        seen = chain.Chain(message.certificates(data, version), trusts)
         if not (seen.is_hopeless() or seen.stands()):
             from . import completion
 

@@ -1,40 +1,42 @@
-"""Complete one chain: find what is missing, rehearse the whole path, keep it, and say exactly what to add."""
+"""Complete one chain: find what is missing, rehearse the whole path, keep it, and say exactly what to add.
+
+A program whose chain is completed from disk imports nothing but what stands at the top here; `aia` and what it needs
+come with the first fetch.
+"""
 
 from __future__ import annotations
 
 from _thread import RLock
 
 from .. import config
-from ..constraints import carries_all, is_outlived_by
-from ..failures import Failures
 from ..log import debug
 from ..store import open_store
-from .aia import AIA, HANDSHAKE_SECONDS
 from .path import Search, likeliest_first
 from .rehearsal import CRL_CHECKS, Rehearsal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..config import Settings
     from ..der import Certificate
     from ..store import Store
     from .chain import Chain
 
-MOST_REHEARSALS = 32  # in one handshake
+MOST_REHEARSALS = 32  # in one search
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400  # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP
 
-_opened: tuple[str | None, Store, Failures] | None = None  # for the process: its memory may be all there is
+_opened: tuple[str | None, Store] | None = None  # for the process: its memory may be all there is
 _opening = RLock()  # reentrant, because a signal handler may connect too
 
 
 class Path:
     """A certification path that OpenSSL accepted: from the leaf to the anchor, both included."""
 
-    def __init__(self, certificates: list[Certificate], sources: dict[Certificate, str]) -> None:
+    def __init__(self, certificates: list[Certificate]) -> None:
         self.certificates = certificates
-        self.sources = sources  # the URL of each that was fetched
+        self.sources: dict[Certificate, str] = {}  # the URL of each that was fetched
 
     @property
     def intermediates(self) -> list[Certificate]:
@@ -45,12 +47,67 @@ class Path:
         return self.certificates[self.certificates.index(certificate) + 1 :]
 
 
+class Builder:
+    """Builds certification paths for one chain, and lets OpenSSL judge each."""
+
+    def __init__(self, chain: Chain, store: Store) -> None:
+        self._chain = chain
+        self._store = store
+        self.stored: set[Certificate] = set()  # what was found on disk
+        self.refused: set[tuple[Certificate, ...]] = set()  # the paths that OpenSSL refused
+
+    def at_hand(self, subject: Certificate) -> Iterator[Certificate]:
+        """The issuers that need no fetch: what the context trusts, what was sent, what is on disk."""
+        yield from self._chain.trusted.issuers_of(subject)
+        yield from likeliest_first(subject, self._chain.sent)
+        stored = self._store.find(subject.issuer_key)
+        self.stored.update(stored)
+        yield from likeliest_first(subject, stored)
+
+    def has_issuer_at_hand(self, subject: Certificate) -> bool:
+        """Whether a search without AIA can go on from here."""
+        search = self._search(self.at_hand)
+        return any(search.may_lead_on(candidate, subject) for candidate in self.at_hand(subject))
+
+    def accepted(self, issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> Path | None:
+        """The first path from this source of issuers that OpenSSL accepts; none is rehearsed twice."""
+        rehearsals = 0
+        for path in self._search(issuers_of).paths(self._chain.leaf):
+            if tuple(path) in self.refused:
+                continue
+            refusal = self._refusal(path)
+            if refusal is None:
+                return Path(path)
+            debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
+            self.refused.add(tuple(path))
+            rehearsals += 1
+            if rehearsals >= MOST_REHEARSALS:
+                return None
+        return None
+
+    def keep(self, path: Path) -> None:
+        """Keep the intermediates of an accepted path on disk, if the server did not send all that is needed."""
+        if needs(self._chain, path):
+            for certificate in path.intermediates:
+                if certificate not in self.stored:
+                    self._store.keep(certificate)
+                self._store.note_use(certificate)
+
+    def _search(self, issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> Search:
+        return Search(issuers_of, self._chain.trusted.is_anchor, self._chain.trusted.flags, self._chain.now)
+
+    def _refusal(self, path: list[Certificate]) -> str | None:
+        *certificates, anchor = (certificate.der for certificate in path)
+        trusted = self._chain.trusted
+        return Rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
+
+
 def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], bool] | None:
     """What to add to the context, so that OpenSSL completes this chain by itself; None where nothing helps.
 
-    Returns the intermediates, none if nothing is missing after all, and whether each is safe even as a trust anchor
-    of its own, which it must be in a context with partial chains, or where the caller says so. What was found is kept
-    in the store.
+    Returns the intermediates, none if nothing is missing after all, and whether each is known to be safe even as a
+    trust anchor of its own, which it must be in a context with partial chains, or where the caller says so. What was
+    found is kept in the store.
     """
     settings = config.load()
     if settings.disable:
@@ -60,63 +117,13 @@ def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], boo
         debug("no path to a trust anchor was found")
         return None
     needed = needs(chain, path)
-    safe = not chain.trusted.flags & (CRL_CHECKS | POLICY_CHECKS) and all(
-        carries_all(certificate, path.above(certificate)) and is_outlived_by(certificate, path.above(certificate))
-        for certificate in needed
-    )
+    # Without partial chains nothing that is added can become an anchor, so nobody needs to know.
+    safe = bool(must_be_safe or chain.trusted.flags & PARTIAL_CHAIN) and _are_safe(needed, path, chain.trusted.flags)
     if (must_be_safe or chain.trusted.partial_chains) and not safe:
         debug("an intermediate that would be a trust anchor of its own here is not added")
         return None
     debug(f"completing the chain with {len(needed)} of {len(path.intermediates)} intermediates")
     return needed, safe
-
-
-def accepted_path(chain: Chain, store: Store, aia: AIA | None) -> Path | None:
-    """The first path that OpenSSL accepts: of what was sent and what is on disk, then with what AIA gives.
-
-    AIA is asked first where no issuer is at hand; then, if OpenSSL refused what is at hand, for the leaf's, as a wrong
-    intermediate is mostly that one; then for any.
-    """
-
-    def local(subject: Certificate) -> Iterator[Certificate]:
-        yield from chain.trusted.issuers_of(subject)
-        yield from likeliest_first(subject, chain.sent)
-        yield from likeliest_first(subject, store.find(subject.issuer_key))
-
-    def with_aia(asks_for: Callable[[Certificate], bool]) -> Callable[[Certificate], Iterator[Certificate]]:
-        def issuers_of(subject: Certificate) -> Iterator[Certificate]:
-            yield from local(subject)
-            if aia is not None and asks_for(subject):
-                yield from aia.issuers_of(subject)
-
-        return issuers_of
-
-    def has_no_issuer_at_hand(subject: Certificate) -> bool:
-        return not any(search.may_lead_on(candidate, subject) for candidate in local(subject))
-
-    refused: set[tuple[Certificate, ...]] = set()
-
-    def sources() -> Iterator[Callable[[Certificate], Iterator[Certificate]]]:
-        yield local
-        if aia is not None:
-            yield with_aia(has_no_issuer_at_hand)
-            if refused:
-                yield with_aia(lambda subject: subject == chain.leaf)
-            yield with_aia(lambda _: True)
-
-    for issuers_of in sources():
-        search = Search(issuers_of, chain.trusted.is_anchor, chain.trusted.flags, chain.now)
-        for path in search.paths(chain.leaf):
-            if tuple(path) in refused:
-                continue
-            refusal = _refusal(path, chain)
-            if refusal is None:
-                return Path(path, aia.sources if aia is not None else {})
-            debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
-            refused.add(tuple(path))
-            if len(refused) >= MOST_REHEARSALS:
-                return None
-    return None
 
 
 def needs(chain: Chain, path: Path) -> list[Certificate]:
@@ -134,32 +141,32 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
     return path.intermediates[next((at for at, pair in enumerate(pairs) if not is_certain(*pair)), len(pairs)) :]
 
 
-def _refusal(path: list[Certificate], chain: Chain) -> str | None:
-    *certificates, anchor = (certificate.der for certificate in path)
-    return Rehearsal(anchor, chain.trusted.flags, chain.trusted.security_level).refusal(certificates)
+def _are_safe(needed: list[Certificate], path: Path, flags: int) -> bool:
+    from ..constraints import carries_all, is_outlived_by
+
+    return not flags & (CRL_CHECKS | POLICY_CHECKS) and all(
+        carries_all(certificate, path.above(certificate)) and is_outlived_by(certificate, path.above(certificate))
+        for certificate in needed
+    )
 
 
 def _found(chain: Chain, settings: Settings) -> Path | None:
-    store, failures = _open(settings)
-    aia = None if settings.offline else AIA(settings, store, failures, chain.trusted.digest, HANDSHAKE_SECONDS)
-    proved: set[Certificate] = set()
-    try:
-        path = accepted_path(chain, store, aia)
-        if path is not None and needs(chain, path):
-            proved.update(path.intermediates)
-            for certificate in path.intermediates:
-                store.keep(certificate)
-                store.note_use(certificate)
-        return path
-    finally:
-        if aia is not None:
-            aia.close(proved)
+    store = _open(settings)
+    builder = Builder(chain, store)
+    path = builder.accepted(builder.at_hand)
+    if path is not None:
+        builder.keep(path)
+    elif not settings.offline:
+        from .aia import AIA, HANDSHAKE_SECONDS, failures_of
+
+        with AIA(settings, store, failures_of(store), chain.trusted.digest, HANDSHAKE_SECONDS) as aia:
+            path = aia.path(builder, chain.leaf)
+    return path
 
 
-def _open(settings: Settings) -> tuple[Store, Failures]:
+def _open(settings: Settings) -> Store:
     global _opened
     with _opening:
         if _opened is None or _opened[0] != settings.dir:
-            store = open_store(settings)
-            _opened = settings.dir, store, Failures(store.home)
-        return _opened[1:]
+            _opened = settings.dir, open_store(settings)
+        return _opened[1]

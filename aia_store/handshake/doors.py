@@ -6,6 +6,7 @@ program, so it does little: it attaches a callback to the context, and sets two 
 """
 
 import _ssl
+import sys
 from _thread import RLock
 
 from . import Interrupted
@@ -22,10 +23,13 @@ VERIFY_NONE = 0
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 # RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
 NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
-HANDSHAKE, CERTIFICATES = 22, (11, 25)  # a record's content type, and two types of handshake message
+# A record's content type, and types of handshake messages. A resumed session has no Certificate, but a Finished.
+HANDSHAKE, FINISHED, CERTIFICATES_OR_FINISHED = 22, 20, (11, 25, 20)
 
 _context: "Any" = _ssl._SSLContext
+_SSL_OBJECT: "Any" = vars(_ssl)["_SSLSocket"]
 _flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
+_HAS_GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _changing = RLock()  # a context's flags, for the moment in which OpenSSL copies them
 
 
@@ -36,6 +40,7 @@ def install(ssl_module: "Any") -> None:
         return
     for name in ("_wrap_socket", "_wrap_bio", "load_verify_locations", "set_default_verify_paths"):
         setattr(owner, name, vars(_Doors)[name])
+    owner._aia_store_callback = _msg_callback  # the attribute of C itself, which ssl hides behind its own
     for connection in (ssl_module.SSLSocket, ssl_module.SSLObject):
         connection.do_handshake = _interruptible(connection.do_handshake)
 
@@ -116,13 +121,16 @@ def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
     if getattr(previous, "attachment", None) is attachment:
         return
     see_certificates = attachment.see_certificates
+    is_ours_alone = previous is None and _HAS_GIL
 
-    # OpenSSL calls this for every record: twice per 16 KB of a download.
     def callback(
         connection: "Any", direction: str, version: int, content_type: int, message_type: int, data: bytes
     ) -> None:
-        if content_type == HANDSHAKE and message_type in CERTIFICATES and direction == "read":
-            see_certificates(data, version)
+        if content_type == HANDSHAKE and direction == "read" and message_type in CERTIFICATES_OR_FINISHED:
+            if message_type != FINISHED:
+                see_certificates(data, version)
+            if is_ours_alone:
+                _guarded(lambda: _let_go(connection, callback))
         if previous is not None:
             previous(connection, direction, version, content_type, message_type, data)
 
@@ -130,6 +138,19 @@ def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
     # What SSLContext._msg_callback shows to whoever asks: the program's own.
     callback.user_function = getattr(previous, "user_function", None)  # type: ignore[attr-defined]
     _msg_callback.__set__(context, callback)
+
+
+def _let_go(connection: "Any", callback: "Callable[..., None]") -> None:
+    """Have OpenSSL call us no more for this connection, which it would do twice for every record of a download.
+
+    Setting the context of an SSL object takes over the callback of that context, or its absence. Meanwhile no other
+    thread's handshake may find the context without a callback: within this one assignment, which calls no function,
+    CPython lets no other thread run.
+    """
+    ssl_object = getattr(connection, "_sslobj", connection)
+    context = ssl_object.context
+    if isinstance(ssl_object, _SSL_OBJECT) and context._aia_store_callback is callback:
+        context._aia_store_callback, ssl_object.context, context._aia_store_callback = None, context, callback
 
 
 def _interruptible(do_handshake: "Callable[..., None]") -> "Callable[..., None]":

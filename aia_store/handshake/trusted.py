@@ -9,7 +9,17 @@ from __future__ import annotations
 import _ssl
 import os
 
-from ..der import AUTHORITY_KEY_IDENTIFIER, OID, Certificate, encode, pem_certificates, readable
+from ..der import (
+    AUTHORITY_KEY_IDENTIFIER,
+    OID,
+    Certificate,
+    DERError,
+    encode,
+    may_hold,
+    pem_certificates,
+    readable,
+    words_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +28,6 @@ if TYPE_CHECKING:
 
     from .sources import Sources
 
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN: any trusted certificate ends a chain
 _context: Any = _ssl._SSLContext
 _AKID = encode(OID, AUTHORITY_KEY_IDENTIFIER)
 _HASHED_NAME = 8  # hexadecimal digits, then a point and a number
@@ -31,16 +40,19 @@ class Trusted:
     """The trusted certificates of one context.
 
     `sources` tells its hashed directories; `ours` are the certificates (DER) that completion added, which are no
-    anchors. `flags` are X509_V_FLAG_ bits, `security_level` is OpenSSL's.
+    anchors; `partial_chains` says whether any other trusted certificate is one, self-signed or not. `flags` are
+    X509_V_FLAG_ bits, `security_level` is OpenSSL's.
     """
 
-    def __init__(self, context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes]) -> None:
+    def __init__(
+        self, context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes], partial_chains: bool
+    ) -> None:
         self._ders: list[bytes] = _context.get_ca_certs(context, True)
         self._ours = ours
-        self._by_key: dict[bytes, list[Certificate]] | None = None
+        self._issuers: dict[bytes, list[Certificate]] = {}  # by the name looked for
         self.flags: int = _context.verify_flags.__get__(context)
         self.security_level: int = _context.security_level.__get__(context)
-        self.partial_chains = bool(self.flags & PARTIAL_CHAIN) and not only_self_signed(context, sources, ours)
+        self.partial_chains = partial_chains
         # An assumed directory does no harm where an intermediate is never an anchor: the real handshake looks again.
         self._directories = sources.directories() if sources.are_certain or not self.partial_chains else []
         self._sources = sources
@@ -64,19 +76,21 @@ class Trusted:
 
     def issuers_of(self, subject: Certificate) -> list[Certificate]:
         """The trusted certificates that bear the name of the subject's issuer."""
-        # Names are nearly always equal to the byte, and a search in bytes is a hundred times faster than parsing.
-        likely = readable(der for der in self._ders if subject.issuer in der)
-        found = [certificate for certificate in likely if certificate.subject == subject.issuer]
-        if not found:
-            found = self._all_by_key().get(subject.issuer_key, [])
-        return list(dict.fromkeys([*found, *self._in_directories(subject.issuer_key)]))
+        found = self._issuers.get(subject.issuer)
+        if found is None:
+            found = self._named(subject.issuer, subject.issuer_key)
+            self._issuers[subject.issuer] = found
+        return found
 
-    def _all_by_key(self) -> dict[bytes, list[Certificate]]:
-        if self._by_key is None:
-            self._by_key = {}
-            for certificate in readable(self._ders):
-                self._by_key.setdefault(certificate.subject_key, []).append(certificate)
-        return self._by_key
+    def _named(self, name: bytes, key: bytes) -> list[Certificate]:
+        # Names are nearly always equal to the byte, and a search in bytes is a hundred times faster than parsing.
+        likely = readable(der for der in self._ders if name in der)
+        found = [certificate for certificate in likely if certificate.subject == name]
+        if not found:
+            words = words_of(key)
+            likely = readable(der for der in self._ders if may_hold(der, words))
+            found = [certificate for certificate in likely if certificate.subject_key == key]
+        return list(dict.fromkeys([*found, *self._in_directories(key)]))
 
     def _in_directories(self, subject_key: bytes) -> list[Certificate]:
         if not self._directories:
@@ -106,10 +120,12 @@ def only_self_signed(context: _ssl._SSLContext, sources: Sources, ours: Collecti
 def _is_self_signed(der: bytes) -> bool:
     known = _self_signed.get(der)
     if known is None:
-        known = any(
-            certificate.subject == certificate.issuer and (_AKID not in der or certificate.is_self_signed)
-            for certificate in readable([der])
-        )
+        try:
+            certificate = Certificate(der)
+            is_own_issuer = certificate.subject == certificate.issuer
+            known = certificate.is_self_signed if _AKID in der or not is_own_issuer else True
+        except DERError:
+            known = False
         _self_signed[der] = known
     return known
 

@@ -54,7 +54,7 @@ class Verifier:
         self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
         self._context.verify_flags &= ~0x80000  # X509_V_FLAG_PARTIAL_CHAIN
         self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
-        self._trusted = Trusted(self._context, Sources(complete=True), ())
+        self._trusted = Trusted(self._context, Sources(complete=True), (), partial_chains=False)
         self._issuers_of = issuers_of
         self._rehearsals: dict[bytes, Rehearsal] = {}
 
