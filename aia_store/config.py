@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
+_MOST = 36_500  # days or hours
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -29,6 +30,9 @@ class Settings:
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
+        self.unused_days = 90  # an intermediate that nobody used for so long is dropped
+        self.refresh_hours = 24  # between two refreshes of the daemon
+        self.revocation_lists: list[str] = []  # files or URLs: OneCRL as JSON, the CCADB's revoked report as CSV
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:
@@ -36,8 +40,11 @@ class Settings:
         current = getattr(self, key)
         if isinstance(current, bool):
             setattr(self, key, _boolean(value, source))
+        elif isinstance(current, int):
+            setattr(self, key, _count(value, source))
         elif isinstance(current, list):
-            setattr(self, key, _networks(value, source))
+            read = _networks if key == "allowed_networks" else _texts
+            setattr(self, key, read(value, source))
         elif not isinstance(value, str):
             raise ConfigError(f"{source} must be a text, not {value!r}; put it in quotes")
         elif key in _PATHS:
@@ -97,13 +104,25 @@ def _boolean(value: object, source: str) -> bool:
     raise ConfigError(f"{source} must be true or false, not {value!r}")
 
 
+def _count(value: object, source: str) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MOST:
+        raise ConfigError(f"{source} must be a whole number from 1 to {_MOST}, not {value!r}")
+    return value
+
+
+def _texts(value: object, source: str, of: str = "files or URLs") -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ConfigError(f"{source} must be a list of {of}, not {value!r}")
+    return [part.strip() for part in parts if part.strip()]
+
+
 def _networks(value: object, source: str) -> list[str]:
     import ipaddress
 
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise ConfigError(f"{source} must be a list of networks such as 10.0.0.0/8, not {value!r}")
-    networks = [part.strip() for part in parts if part.strip()]
+    networks = _texts(value, source, "networks such as 10.0.0.0/8")
     for network in networks:
         try:
             ipaddress.ip_network(network)

@@ -45,6 +45,9 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
         "allowed_networks": [],
         "offline": False,
         "disable": False,
+        "unused_days": 90,
+        "refresh_hours": 24,
+        "revocation_lists": [],
         "log": "",
     }
 
@@ -62,6 +65,9 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
         ('offline = "yes"', "YES", True),
         ("disable = true", "On", True),
         ("disable = false", "", False),
+        ("unused_days = 30", "30", 30),
+        ("refresh_hours = 1", "1", 1),
+        ('revocation_lists = ["/a.csv", "https://b/c"]', "/a.csv, https://b/c", ["/a.csv", "https://b/c"]),
         ('log = "debug"', "debug", "debug"),
         ('dir = ""', "", None),
     ],
@@ -88,7 +94,17 @@ def test_the_user_can_clear_what_the_site_set(files: Files) -> None:
 
 
 def test_every_key_is_a_variable_and_other_variables_are_nobodys_business(files: Files) -> None:
-    assert config.KEYS == ("dir", "roots", "allowed_networks", "offline", "disable", "log")
+    assert config.KEYS == (
+        "dir",
+        "roots",
+        "allowed_networks",
+        "offline",
+        "disable",
+        "unused_days",
+        "refresh_hours",
+        "revocation_lists",
+        "log",
+    )
     load({"AIA_STORE_UNKNOWN": "x", "AIA_STORE": "x", "aia_store_offline": "maybe"})
 
 
@@ -100,6 +116,13 @@ def test_every_key_is_a_variable_and_other_variables_are_nobodys_business(files:
         ("dir", '["a"]'),
         ("roots", "1.5"),
         ("log", "1"),
+        ("unused_days", "0"),
+        ("unused_days", "1.5"),
+        ("unused_days", '"many"'),
+        ("refresh_hours", "true"),
+        ("refresh_hours", "40000"),
+        ("revocation_lists", "1"),
+        ("revocation_lists", "[1]"),
         ("log", "{ level = 1 }"),
         ("offline", "1"),
         ("offline", '"maybe"'),
