@@ -84,7 +84,7 @@ def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) 
     chain = Chain(sent, trusted)
     store = open_store(settings)
     builder = Builder(chain, store)
-    path = None if chain.is_hopeless() else builder.accepted(builder.at_hand)
+    path = None if chain.is_hopeless() else builder.path_at_hand()
     failed: dict[str, str] = {}
     if path is None and not chain.is_hopeless() and not settings.offline:
         failures = Failures(store.home, patient=False)

@@ -30,7 +30,10 @@ class Chain:
         return self.leaf.is_self_signed or not self._is_valid(self.leaf)
 
     def stands(self) -> bool:
-        """Whether nothing is missing: OpenSSL accepts what was sent, just as it was sent."""
+        """Whether nothing is missing: OpenSSL accepts what was sent, just as it was sent.
+
+        An anchor whose name is spelled otherwise is not looked for here; a search then finds that nothing is missing.
+        """
         if self.trusted.pins(self.leaf):
             return True
         anchors, links = self._reach()
@@ -46,7 +49,7 @@ class Chain:
         links: list[Certificate] = []
         reached = [self.leaf]
         for certificate in reached:  # which grows meanwhile
-            for issuer in self.trusted.issuers_of(certificate):
+            for issuer in self.trusted.issuers_spelled_alike(certificate):
                 if self.trusted.is_anchor(issuer):
                     anchors.append(issuer)
                 elif issuer not in reached:

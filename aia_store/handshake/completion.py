@@ -56,9 +56,20 @@ class Builder:
         self.stored: set[Certificate] = set()  # what was found on disk
         self.refused: set[tuple[Certificate, ...]] = set()  # the paths that OpenSSL refused
 
+    def path_at_hand(self) -> Path | None:
+        """The first accepted path that needs no fetch; names that are spelled otherwise are tried last."""
+        return self.accepted(self._spelled_alike) or self.accepted(self.at_hand)
+
     def at_hand(self, subject: Certificate) -> Iterator[Certificate]:
         """The issuers that need no fetch: what the context trusts, what was sent, what is on disk."""
         yield from self._chain.trusted.issuers_of(subject)
+        yield from self._untrusted(subject)
+
+    def _spelled_alike(self, subject: Certificate) -> Iterator[Certificate]:
+        yield from self._chain.trusted.issuers_spelled_alike(subject)
+        yield from self._untrusted(subject)
+
+    def _untrusted(self, subject: Certificate) -> Iterator[Certificate]:
         yield from likeliest_first(subject, self._chain.sent)
         stored = self._store.find(subject.issuer_key)
         self.stored.update(stored)
@@ -133,9 +144,10 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
     """
 
     def is_certain(certificate: Certificate, below: Certificate) -> bool:
-        at_hand = [*chain.sent, *chain.trusted.issuers_of(below)]
-        rivals = (other for other in at_hand if other.subject_key == certificate.subject_key)
-        return certificate in at_hand and all(rival == certificate for rival in rivals)
+        if certificate not in chain.sent and not chain.trusted.holds(certificate):
+            return False
+        rivals = (*chain.sent, *chain.trusted.issuers_of(below))
+        return all(rival == certificate for rival in rivals if rival.subject_key == certificate.subject_key)
 
     pairs = list(zip(path.intermediates, path.certificates, strict=False))
     return path.intermediates[next((at for at, pair in enumerate(pairs) if not is_certain(*pair)), len(pairs)) :]
@@ -153,7 +165,7 @@ def _are_safe(needed: list[Certificate], path: Path, flags: int) -> bool:
 def _found(chain: Chain, settings: Settings) -> Path | None:
     store = _open(settings)
     builder = Builder(chain, store)
-    path = builder.accepted(builder.at_hand)
+    path = builder.path_at_hand()
     if path is not None:
         builder.keep(path)
     elif not settings.offline:

@@ -49,7 +49,8 @@ class Trusted:
     ) -> None:
         self._ders: list[bytes] = _context.get_ca_certs(context, True)
         self._ours = ours
-        self._issuers: dict[bytes, list[Certificate]] = {}  # by the name looked for
+        self._alike: dict[bytes, list[Certificate]] = {}  # by the name looked for
+        self._issuers: dict[bytes, list[Certificate]] = {}
         self.flags: int = _context.verify_flags.__get__(context)
         self.security_level: int = _context.security_level.__get__(context)
         self.partial_chains = partial_chains
@@ -62,6 +63,10 @@ class Trusted:
         """Whether a chain may end here: the program put it there, and it is self-signed or need not be."""
         if certificate.der in self._ours or not (self.partial_chains or certificate.is_self_signed):
             return False
+        return self.holds(certificate)
+
+    def holds(self, certificate: Certificate) -> bool:
+        """Whether this certificate is among the trusted, anchor or not."""
         return certificate.der in self._ders or certificate in self._in_directories(certificate.subject_key)
 
     def digest(self) -> str:
@@ -78,19 +83,26 @@ class Trusted:
         """The trusted certificates that bear the name of the subject's issuer."""
         found = self._issuers.get(subject.issuer)
         if found is None:
-            found = self._named(subject.issuer, subject.issuer_key)
+            found = self.issuers_spelled_alike(subject)
+            if not found:
+                words = words_of(subject.issuer_key)
+                likely = readable(der for der in self._ders if may_hold(der, words))
+                found = [certificate for certificate in likely if certificate.subject_key == subject.issuer_key]
             self._issuers[subject.issuer] = found
         return found
 
-    def _named(self, name: bytes, key: bytes) -> list[Certificate]:
-        # Names are nearly always equal to the byte, and a search in bytes is a hundred times faster than parsing.
-        likely = readable(der for der in self._ders if name in der)
-        found = [certificate for certificate in likely if certificate.subject == name]
-        if not found:
-            words = words_of(key)
-            likely = readable(der for der in self._ders if may_hold(der, words))
-            found = [certificate for certificate in likely if certificate.subject_key == key]
-        return list(dict.fromkeys([*found, *self._in_directories(key)]))
+    def issuers_spelled_alike(self, subject: Certificate) -> list[Certificate]:
+        """Those of them whose name is the same to the byte, as nearly always, and those in directories.
+
+        A search in bytes is a hundred times faster than parsing.
+        """
+        found = self._alike.get(subject.issuer)
+        if found is None:
+            likely = readable(der for der in self._ders if subject.issuer in der)
+            named = [certificate for certificate in likely if certificate.subject == subject.issuer]
+            found = list(dict.fromkeys([*named, *self._in_directories(subject.issuer_key)]))
+            self._alike[subject.issuer] = found
+        return found
 
     def _in_directories(self, subject_key: bytes) -> list[Certificate]:
         if not self._directories:
@@ -122,8 +134,8 @@ def _is_self_signed(der: bytes) -> bool:
     if known is None:
         try:
             certificate = Certificate(der)
-            is_own_issuer = certificate.subject == certificate.issuer
-            known = certificate.is_self_signed if _AKID in der or not is_own_issuer else True
+            # Without an AKID there is no extension to be read.
+            known = (certificate.subject == certificate.issuer and _AKID not in der) or certificate.is_self_signed
         except DERError:
             known = False
         _self_signed[der] = known
