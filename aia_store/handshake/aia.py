@@ -61,6 +61,7 @@ class AIA:
         self._replies: dict[str, list[Certificate]] = {}
         self._asked: dict[str, str] = {}  # what to note where a reply proves useless, and its URL
         self._locks: list[Lock] = []
+        self._locked: set[str] = set()  # the URLs of these locks
         self._holds_process_lock = False
         self._proved: set[Certificate] = set()
         self.sources: dict[Certificate, str] = {}  # where what was found came from, to be shown
@@ -102,14 +103,14 @@ class AIA:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:
             yield from builder.at_hand(subject)
             if asks_for(subject):
-                yield from self._issuers_of(subject)
+                yield from self._issuers_of(subject, builder)
 
         return builder.accepted(issuers_of)
 
-    def _issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
+    def _issuers_of(self, subject: Certificate, builder: Builder) -> Iterator[Certificate]:
         """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for."""
         for url in self._urls(subject):
-            yield from self._behind(url, subject)
+            yield from self._behind(url, subject, builder)
 
     def _urls(self, subject: Certificate) -> list[str]:
         """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
@@ -123,7 +124,7 @@ class AIA:
 
         return [url for url in dict.fromkeys(urls) if is_fetchable(url)][:MOST_URLS_TRIED]
 
-    def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
+    def _behind(self, url: str, subject: Certificate, builder: Builder) -> Iterator[Certificate]:
         # Noted for this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA. And for
         # these anchors only: what leads nowhere in one program may be all that another needs.
         useless = f"{url} for {subject.fingerprint} under {self._anchors()}"
@@ -131,7 +132,9 @@ class AIA:
             if not self._may_fetch(url, useless):
                 return
             # Another process may have kept the issuer while we waited for the lock.
-            yield from likeliest_first(subject, self._store.find(subject.issuer_key))
+            kept = [c for c in self._store.find(subject.issuer_key) if c not in builder.stored]
+            builder.stored.update(kept)
+            yield from likeliest_first(subject, kept)
             if self._fetches_left <= 0 or self._is_paused(url, useless):
                 return
             self._fetches_left -= 1
@@ -146,6 +149,8 @@ class AIA:
         """Whether there is a point in fetching this URL, once its lock is ours."""
         if self._fetches_left <= 0 or self._is_paused(url, useless):
             return False
+        if url in self._locked:
+            return True  # by a search that ended before it fetched
         home = self._store.home
         if home is None:
             if not self._holds_process_lock:
@@ -161,6 +166,7 @@ class AIA:
             return True  # a full disk: better to fetch twice than not at all
         if lock is not None:
             self._locks.append(lock)
+            self._locked.add(url)
         return lock is not None
 
     def _is_paused(self, url: str, useless: str) -> bool:
