@@ -41,6 +41,7 @@ class Finding(NamedTuple):
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None: it accepts
     path: Path | None  # the path to a trust anchor, where one was found
+    stored: set[Certificate]  # what the store knew of it
     learned: list[Certificate]  # what was not in the store before
     missing: list[Certificate]  # what of the path the server should send and does not
     completed_refusal: str | None  # what OpenSSL still says when the missing ones are there; None: it accepts
@@ -97,7 +98,7 @@ def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) 
         builder.keep(path)
     completed = _handshake(host, port, anchors, needed)[1] if needed else refusal
     missing = [certificate for certificate in needed if certificate not in chain.sent]
-    return Finding(host, port, chain, refusal, path, learned, missing, completed, failed)
+    return Finding(host, port, chain, refusal, path, builder.stored, learned, missing, completed, failed)
 
 
 def _handshake(

@@ -31,6 +31,15 @@ def current_shell() -> str:
     return name if name in SHELLS else "sh"
 
 
+def evaluation(shell: str) -> str:
+    """What one of SHELLS runs, also in its start-up file, to take the lines over."""
+    return {
+        "fish": "aia-store env | source",
+        "csh": 'eval "`aia-store env`"',
+        "powershell": "aia-store env | Out-String | Invoke-Expression",
+    }.get(shell, 'eval "$(aia-store env)"')
+
+
 def _assignment(name: str, value: str, shell: str) -> str:
     if shell == "fish":
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")

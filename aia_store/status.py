@@ -80,4 +80,5 @@ def _environment(settings: Settings) -> Aspect:
     state = "curl, git, Node and others do not use the bundle in this shell"
     if elsewhere:
         state += f": {', '.join(elsewhere)} point elsewhere"
-    return Aspect("environment", state, 'run `eval "$(aia-store env)"`, best in your shell\'s start-up file')
+    command = shells.evaluation(shells.current_shell())
+    return Aspect("environment", state, f"run {command} in your shell, best in its start-up file")

@@ -10,7 +10,6 @@ from rich.tree import Tree
 
 from .. import config, probe
 from ..pki import roots
-from ..store import open_store
 from . import output
 from .errors import WrongUseError, report
 
@@ -42,38 +41,40 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
         targets = [probe.parse_target(host) for host in hosts]
     except probe.TargetError as error:
         raise WrongUseError(str(error)) from error
-    findings = []
-    with output.console(stderr=True).status(Text("asking…")):
-        for target in targets:
-            try:
-                findings.append(probe.probe(*target, settings, anchors))
-            except probe.ProbeError as error:
-                report(error)
-    known = set(open_store(settings).certificates())
-    for finding in findings:
-        if as_json:
+    findings: list[probe.Finding] = []
+    answers: list[dict[str, object]] = []
+    for target in targets:
+        try:
+            with output.console(stderr=True).status(Text(f"asking {probe.address(*target)}…")):
+                finding = probe.probe(*target, settings, anchors)
+        except probe.ProbeError as error:
+            report(error)
+            answers.append({"host": target[0], "port": target[1], "error": str(error)})
             continue
-        output.console().print(_tree(finding, known, source.path))
-        for line in _verdict(finding, offline=settings.offline):
-            click.echo(line)
+        findings.append(finding)
+        answers.append(_as_json(finding, offline=settings.offline))
+        if not as_json:
+            output.console().print(_tree(finding, source.path))
+            for line in _verdict(finding, offline=settings.offline):
+                output.say(line)
     if as_json:
-        output.print_json([_as_json(finding, known, offline=settings.offline) for finding in findings])
+        output.print_json(answers)
     if fullchain is not None and findings:
         _write_fullchain(findings[0], fullchain)
     if len(findings) < len(targets) or any(finding.refusal is not None for finding in findings):
         raise click.exceptions.Exit(1)
 
 
-def _source(certificate: Certificate, finding: probe.Finding, known: set[Certificate]) -> str:
+def _source(certificate: Certificate, finding: probe.Finding) -> str:
     """Where a certificate of the path came from, in words."""
     if certificate == finding.chain.leaf or certificate in finding.chain.sent:
         return "sent"
     if finding.path is not None and certificate in finding.path.sources:
         return f"fetched from {output.harmless(finding.path.sources[certificate])}"
-    return "from the store" if certificate in known else "trusted here"
+    return "from the store" if certificate in finding.stored else "trusted here"
 
 
-def _tree(finding: probe.Finding, known: set[Certificate], roots_path: str) -> Tree:
+def _tree(finding: probe.Finding, roots_path: str) -> Tree:
     tree = Tree(Text(finding.address, style="bold"))
     branch = tree
     path = finding.path.certificates if finding.path is not None else [finding.chain.leaf]
@@ -82,7 +83,7 @@ def _tree(finding: probe.Finding, known: set[Certificate], roots_path: str) -> T
         if is_anchor:
             mark, note = ("◆ ", "cyan"), f"trust anchor, in {roots_path}"
         elif certificate in finding.missing and certificate not in finding.chain.sent:
-            mark, note = ("✗ ", "bold red"), f"NOT SENT; {_source(certificate, finding, known)}"
+            mark, note = ("✗ ", "bold red"), f"NOT SENT; {_source(certificate, finding)}"
         elif finding.chain.is_hopeless():
             mark, note = ("✗ ", "bold red"), f"sent, but {_fault(certificate, finding)}"
         else:
@@ -116,6 +117,7 @@ def _verdict(finding: probe.Finding, *, offline: bool) -> Iterator[str]:
     if finding.path is None:
         if finding.chain.is_hopeless():
             yield f"Broken: {finding.refusal}. The chain is not what is wrong."
+            yield _remedy(finding)
             return
         yield f"Broken: {finding.refusal}. No path to a trust anchor was found."
         if not output.ca_issuers(finding.chain.leaf):
@@ -126,6 +128,7 @@ def _verdict(finding: probe.Finding, *, offline: bool) -> Iterator[str]:
     count = len(finding.missing)
     if finding.completed_refusal is not None and not count:
         yield f"Broken: {finding.completed_refusal}. The chain is not what is wrong."
+        yield _remedy(finding)
         return
     if finding.completed_refusal is not None:
         yield f"Broken: {finding.completed_refusal}. Besides, intermediates are missing: {count}."
@@ -138,7 +141,19 @@ def _verdict(finding: probe.Finding, *, offline: bool) -> Iterator[str]:
     yield f"Its owner should install the full chain: aia-store check {finding.address} --fullchain FILE"
 
 
-def _as_json(finding: probe.Finding, known: set[Certificate], *, offline: bool) -> dict[str, object]:
+def _remedy(finding: probe.Finding) -> str:
+    """What to do where the chain is not what is wrong."""
+    leaf, now = finding.chain.leaf, finding.chain.now
+    if leaf.validity[1] < now:
+        return f"Its owner should renew the certificate, which ended on {output.day(leaf.validity[1])}."
+    if leaf.validity[0] > now:
+        return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
+    if leaf.is_self_signed:
+        return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
+    return f"Its owner should get a certificate that is good for {output.harmless(finding.host)}."
+
+
+def _as_json(finding: probe.Finding, *, offline: bool) -> dict[str, object]:
     path = finding.path.certificates if finding.path is not None else []
     return {
         "host": finding.host,
@@ -147,7 +162,7 @@ def _as_json(finding: probe.Finding, known: set[Certificate], *, offline: bool) 
         "refusal": finding.refusal,
         "refusal_when_completed": finding.completed_refusal,
         "verdict": " ".join(_verdict(finding, offline=offline)),
-        "path": [_certificate(certificate) | {"source": _source(certificate, finding, known)} for certificate in path],
+        "path": [_certificate(certificate) | {"source": _source(certificate, finding)} for certificate in path],
         "missing": [certificate.fingerprint for certificate in finding.missing],
         "sent": [_certificate(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
         "failed": finding.failed,
@@ -172,4 +187,5 @@ def _write_fullchain(finding: probe.Finding, path: str) -> None:
             file.write(finding.fullchain)
     except OSError as error:
         raise FullchainError(f"{path} cannot be written ({error.strerror})") from error
-    click.echo(f"wrote {path}: the leaf and {len(finding.path.intermediates)} intermediates", err=True)
+    count = len(finding.path.intermediates)
+    click.echo(f"wrote {path}: the leaf and {count} intermediate{'s' * (count != 1)}", err=True)

@@ -35,6 +35,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def say(sentence: str) -> None:
+    """Print prose: on a terminal it is folded between words, elsewhere it stays one line."""
+    console().print(Text(sentence), soft_wrap=not sys.stdout.isatty())
+
+
 def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
     """Print rows under headings, or under none."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(headings))

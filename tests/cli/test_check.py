@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -103,6 +104,7 @@ def test_an_expired_certificate_is_what_is_wrong(machine: Machine, pki: Hierarch
     assert "No path to a trust anchor" not in shown
     assert "not found" not in shown
     assert "not needed" not in shown
+    assert "Its owner should renew the certificate" in shown
 
 
 @pytest.mark.parametrize("sent", [0, 2])
@@ -117,6 +119,7 @@ def test_a_wrong_name_is_what_is_wrong(machine: Machine, pki: Hierarchy, aia: AI
     # Two things are wrong with the one that sends nothing: its owner should hear of both.
     assert ("NOT SENT" in shown) is (sent == 0)
     assert ("--fullchain" in verdict) is (sent == 0)
+    assert ("should get a certificate that is good for localhost" in verdict) is (sent == 2)
 
 
 def test_a_self_signed_certificate(machine: Machine, pki: Hierarchy) -> None:
@@ -125,6 +128,7 @@ def test_a_self_signed_certificate(machine: Machine, pki: Hierarchy) -> None:
         shown = machine.says("check", address(server), status=1)
     assert "self-signed" in shown
     assert "localhost  not found" not in shown, "the issuer of a self-signed certificate is not missing"
+    assert "Its owner should get a certificate from a CA" in shown
 
 
 def test_an_unknown_root(machine: Machine, pki: Hierarchy) -> None:
@@ -204,7 +208,10 @@ def test_a_host_that_cannot_be_asked_does_not_silence_the_others(machine: Machin
     assert "Complete" in done.stdout
     assert dead in done.stderr
     assert done.stderr.count("\n") == 1
-    assert "true" in as_json.stdout
+    failed, complete = json.loads(as_json.stdout)
+    assert f"{failed['host']}:{failed['port']}" == dead
+    assert dead in failed["error"]
+    assert complete["complete"] is True
 
 
 def test_json_says_all_there_is(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:

@@ -112,3 +112,19 @@ def test_the_line_of_the_help_works(machine: Machine, root: Authority) -> None:
     done = machine.execute("sh", "-c", script, PATH=path, SHELL="/bin/sh")
     assert done.stderr == ""
     assert Path(done.stdout.splitlines()[0]) == machine.bundle_file
+
+
+@pytest.mark.parametrize(
+    ("shell", "command"),
+    [
+        ("/bin/bash", 'eval "$(aia-store env)"'),
+        ("/usr/bin/fish", "aia-store env | source"),
+        ("/bin/tcsh", 'eval "`aia-store env`"'),
+        ("/usr/bin/pwsh", "aia-store env | Out-String | Invoke-Expression"),
+    ],
+)
+def test_status_names_the_command_of_the_users_shell(
+    machine: Machine, root: Authority, shell: str, command: str
+) -> None:
+    aspects = {aspect["name"]: aspect for aspect in machine.json("status", status=1, SHELL=shell)}
+    assert f"run {command} in your shell" in aspects["environment"]["remedy"]
