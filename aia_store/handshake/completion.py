@@ -70,10 +70,14 @@ class Builder:
         yield from self._untrusted(subject)
 
     def _untrusted(self, subject: Certificate) -> Iterator[Certificate]:
-        yield from likeliest_first(subject, self._chain.sent)
+        yield from likeliest_first(subject, self._chain.sent, self._is_near)
         stored = self._store.find(subject.issuer_key)
         self.stored.update(stored)
-        yield from likeliest_first(subject, stored)
+        yield from likeliest_first(subject, stored, self._is_near)
+
+    def _is_near(self, certificate: Certificate) -> bool:
+        """Whether a trusted certificate bears the name of its issuer."""
+        return bool(self._chain.trusted.issuers_spelled_alike(certificate))
 
     def has_issuer_at_hand(self, subject: Certificate) -> bool:
         """Whether a search without AIA can go on from here."""

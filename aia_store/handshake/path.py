@@ -99,7 +99,16 @@ def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
     return akid is not None and akid.key_id is not None and akid.key_id == issuer.subject_key_id
 
 
-def likeliest_first(subject: Certificate, candidates: Iterable[Certificate]) -> list[Certificate]:
-    """Candidates in the order in which to try them: those the AKID names, then those that live longest."""
+def likeliest_first(
+    subject: Certificate,
+    candidates: Iterable[Certificate],
+    is_near: Callable[[Certificate], bool] = lambda _: False,
+) -> list[Certificate]:
+    """Candidates in the order to try them: those the AKID names, those near an anchor, those that live longest."""
 
-    return sorted(candidates, key=lambda candidate: (not surely_issued(candidate, subject), -candidate.validity[1]))
+    def rank(candidate: Certificate) -> tuple[bool, bool, int, bytes]:
+        # Last their bytes: one store gives one path, in whatever order it lists its files.
+        return not surely_issued(candidate, subject), not is_near(candidate), -candidate.validity[1], candidate.der
+
+    found = list(candidates)
+    return sorted(found, key=rank) if len(found) > 1 else found
