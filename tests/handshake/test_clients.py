@@ -287,7 +287,7 @@ def smtp_with_streams(port: int, cafile: str) -> bytes:
         assert (await reader.readline()).startswith(b"220")
         writer.write(b"STARTTLS\r\n")
         assert (await reader.readline()).startswith(b"220")
-        await writer.start_tls(ssl.create_default_context(cafile=cafile))
+        await writer.start_tls(ssl.create_default_context(cafile=cafile), server_hostname="localhost")
         writer.write(b"EHLO me\r\n")
         reply = await reader.readline()
         writer.close()

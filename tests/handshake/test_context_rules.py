@@ -515,7 +515,8 @@ def test_a_leaf_out_of_its_time(
     with TLSServer(pki.leaf) as server:
         refused(server, trusting(pki.root, flags=flags))
     with TLSServer(pki.leaf, pki.intermediates) as server:
-        assert refused(server, trusting(pki.root, flags=flags)) == says
+        # OpenSSL 3.6 adds a guess at the clock.
+        assert refused(server, trusting(pki.root, flags=flags)).startswith(says)
     assert aia.connections == 0
 
 
