@@ -41,6 +41,7 @@ class Folder:
 
     def __init__(self, path: str, *, shared: bool = False) -> None:
         self.path = path
+        self.shared = shared  # the site's, for all users to read
         self._mode = 0o755 if shared else 0o700
         self._certificates = os.path.join(path, "certificates")
 
@@ -54,11 +55,19 @@ class Folder:
             return f"{self.path} cannot be used ({error.strerror})"
         if not stat.S_ISDIR(status.st_mode):
             return f"{self.path} is no folder"
-        if os.name == "posix" and status.st_uid not in (0, os.geteuid()):
+        if os.name == "posix" and status.st_uid not in (0, os.geteuid()) and not self._is_placed_by_root():
             return f"{self.path} belongs to another user"
         if os.name == "posix" and status.st_mode & stat.S_IWOTH:
             return f"{self.path} can be written by everyone"
         return None
+
+    def _is_placed_by_root(self) -> bool:
+        """Whether this is the site's folder, and nobody but root could give it to the user whose it is."""
+        try:
+            above = os.stat(os.path.dirname(os.path.realpath(self.path)))
+        except OSError:
+            return False
+        return self.shared and above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def make(self, *parts: str) -> str:
         """The path of a folder inside, made if it is missing."""
@@ -144,14 +153,20 @@ class Folder:
         except OSError:
             return 0
 
-    def note_use(self, certificate: Certificate) -> None:
-        """Set the file's time to now, at most once a day: what nobody uses can be told apart."""
+    def note_use(self, certificate: Certificate) -> bool:
+        """Set the file's time to now, at most once a day: what nobody uses can be told apart.
+
+        False where that is due and only its owner may do it.
+        """
         path = self.path_of(certificate)
         try:
             if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
                 os.utime(path)
+        except PermissionError:
+            return False
         except OSError:
             pass
+        return True
 
     def path_of(self, certificate: Certificate) -> str:
         """Where a certificate lies, or would."""
@@ -227,15 +242,24 @@ class Store:
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
             return
         home = self.home
-        if home is not None:
-            try:
-                home.keep(certificate)
+        if not self._is_written(certificate, home):
+            kept = self._memory.setdefault(certificate.subject_key, [])
+            if certificate in kept:
                 return
-            except OSError:
-                pass
-        kept = self._memory.setdefault(certificate.subject_key, [])
-        if certificate not in kept:
             kept.append(certificate)
+        site = next((folder for folder in self.folders if folder.shared), None)
+        if site is not None and site is not home:
+            from . import handin
+
+            handin.leave(certificate, site)
+
+    def _is_written(self, certificate: Certificate, home: Folder | None) -> bool:
+        try:
+            if home is not None:
+                home.keep(certificate)
+            return home is not None
+        except OSError:
+            return False
 
     def entries(self) -> Iterator[tuple[str, Certificate]]:
         """The path and the certificate of every sound file, each certificate once."""
@@ -254,22 +278,35 @@ class Store:
     def note_use(self, certificate: Certificate) -> None:
         """Say that a handshake needed this certificate."""
         for folder in self.folders:
-            folder.note_use(certificate)
+            if not folder.note_use(certificate) and folder.shared:
+                from . import handin
+
+                handin.leave_again(certificate, folder, self.home)
 
 
 def folders_of(settings: Settings) -> list[Folder]:
     """The folders that the settings mean, the one to write first.
 
-    The one that was set, alone; else the user's and then the site's, or for root the site's alone.
+    The one that was set, alone; else the user's and then the site's, or for whose the site's is that alone: root, or
+    a service user that root gave it to. Then root is a user like others: what it wrote there, links that the service
+    user made could lead astray.
     """
-    if settings.dir is not None:
-        return [Folder(settings.dir)]
     site = folders.site_cache()
+    if settings.dir is not None:
+        return [Folder(settings.dir, shared=settings.dir == site)]
     shared = [Folder(site, shared=True)] if site else []
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if site and hasattr(os, "geteuid") and os.geteuid() == _owner(site):
         return shared
     user = folders.user_cache()
     return ([Folder(user)] if user else []) + shared
+
+
+def _owner(path: str) -> int:
+    """Whose a folder is; one that is not there would be root's."""
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return 0
 
 
 class StoreError(Exception):

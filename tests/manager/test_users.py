@@ -1,0 +1,409 @@
+"""One machine, many users: what one of them learned serves all, and what one of them hands in harms none."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ATTACH, CONNECT_ONCE, MakeHierarchy
+from tests.support.pki import Authority, der_of, pem, pem_blocks
+from tests.support.servers import AIAHost, TLSServer
+from tests.support.users import Users, require_users
+
+SERVICE, FIRST, SECOND = 12_000, 12_001, 12_002
+
+COLLECT = """
+from aia_store import collect, config
+print(*collect.collect(config.load()))
+"""
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Path:
+    """The machine's trust anchors, which every user may read."""
+    return Path("/var/cache/roots.pem")
+
+
+@pytest.fixture
+def root() -> Authority:
+    return Authority.root("Site Root")
+
+
+@pytest.fixture(params=[0, SERVICE], ids=["root's", "a service user's"])
+def owner(request: pytest.FixtureRequest) -> int:
+    """Whose the site's store is."""
+    user: int = request.param
+    return user
+
+
+@pytest.fixture
+def users(roots: Path) -> Iterator[Users]:
+    require_users()
+    environment = {"AIA_STORE_ALLOWED_NETWORKS": "127.0.0.0/8", "AIA_STORE_ROOTS": str(roots)}
+    with Users(environment) as made:
+        yield made
+
+
+@pytest.fixture
+def site(users: Users, owner: int, root: Authority, roots: Path) -> Path:
+    """The site's store, with the hand-in folder that a first collection makes."""
+    trust(users, root)
+    users.site.mkdir()
+    os.chown(users.site, owner, owner)
+    assert users.run(owner, COLLECT) == "0 0 False\n"
+    return users.site
+
+
+def trust(users: Users, *anchors: Authority) -> None:
+    (users.root / "var/cache/roots.pem").write_text(pem(*anchors), encoding="ascii")
+
+
+def kept(site: Path) -> set[bytes]:
+    """The DER of what is in the site's store; every user may read it, and only its owner write."""
+    found = set()
+    for path in (site / "certificates").rglob("*"):
+        assert path.stat().st_uid == site.stat().st_uid
+        assert path.stat().st_mode & 0o7777 == (0o755 if path.is_dir() else 0o644)
+        if path.is_file():
+            found.update(pem_blocks(path.read_text(encoding="ascii")))
+    return found
+
+
+def handed_in(site: Path) -> list[Path]:
+    return sorted((site / "hand-in").iterdir())
+
+
+def settled() -> None:
+    """A broken file is given a second, as it may still be being written."""
+    time.sleep(1.1)
+
+
+def test_what_the_first_learned_the_second_uses_with_no_fetch(
+    users: Users, site: Path, owner: int, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy({}, {})
+    trust(users, pki.root)
+    cafile = "/var/cache/roots.pem"
+    with TLSServer(pki.leaf) as server:
+        assert users.run(FIRST, ATTACH + CONNECT_ONCE, server.port, cafile) == "ok\n"
+        assert aia.count() == 2
+        assert [path.stat().st_mode & 0o7777 for path in handed_in(site)] == [0o644, 0o644]
+        assert {path.name[:64] for path in handed_in(site)} == {
+            path.stem for path in (users.root / f"var/cache/home-{FIRST}/.cache/aia-store").rglob("*.pem")
+        }
+        assert users.run(owner, COLLECT) == "2 0 False\n"
+        assert handed_in(site) == []
+        assert kept(site) == {authority.der for authority in pki.intermediates}
+        for user in (SECOND, 0):
+            assert users.run(user, ATTACH + CONNECT_ONCE, server.port, cafile) == "ok\n"
+            assert not (users.root / f"var/cache/home-{user}/.cache").exists()
+    assert aia.count() == 2
+    assert handed_in(site) == []
+
+
+def test_what_is_handed_in_says_nothing_of_the_host(
+    users: Users, site: Path, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    with TLSServer(pki.leaf) as server:
+        trust(users, pki.root)
+        users.run(FIRST, ATTACH + CONNECT_ONCE, server.port, "/var/cache/roots.pem")
+    (path,) = handed_in(site)
+    assert path.read_text(encoding="ascii") == pki.intermediates[0].pem
+
+
+def test_root_is_a_user_like_others_where_the_store_is_a_service_users(
+    users: Users, site: Path, owner: int, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    trust(users, pki.root)
+    with TLSServer(pki.leaf) as server:
+        users.run(0, ATTACH + CONNECT_ONCE, server.port, "/var/cache/roots.pem")
+    assert len(handed_in(site)) == (0 if owner == 0 else 1)
+    users.run(owner, COLLECT)
+    assert kept(site) == {pki.intermediates[0].der}
+
+
+def test_users_of_what_the_site_has_say_so_once_a_day(
+    users: Users, site: Path, owner: int, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    trust(users, pki.root)
+    with TLSServer(pki.leaf) as server:
+        connect = ATTACH + CONNECT_ONCE, server.port, "/var/cache/roots.pem"
+        users.run(FIRST, *connect)
+        users.run(owner, COLLECT)
+        (path,) = (site / "certificates").rglob("*.pem")
+        long_ago = time.time() - 40 * 86_400
+        os.utime(path, (long_ago, long_ago))
+        users.run(SECOND, *connect)
+        users.run(SECOND, *connect)
+    assert len(handed_in(site)) == 1
+    assert users.run(owner, COLLECT) == "0 0 False\n"
+    assert time.time() - path.stat().st_mtime < 60
+    assert handed_in(site) == []
+    assert aia.count() == 1
+
+
+@pytest.mark.parametrize("fault", ["absent", "a link", "a file", "not sticky", "another user's"])
+def test_a_hand_in_folder_that_is_none_is_not_written(
+    users: Users, site: Path, fault: str, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    place = site / "hand-in"
+    elsewhere = users.root / "var/cache/elsewhere"
+    place.rename(elsewhere)
+    if fault == "a link":
+        place.symlink_to("/var/cache/elsewhere")
+    elif fault == "a file":
+        place.write_bytes(b"")
+    elif fault != "absent":
+        place.mkdir()
+        place.chmod(0o777 if fault == "not sticky" else 0o1777)
+        if fault == "another user's":
+            os.chown(place, SECOND, SECOND)
+    pki = hierarchy()
+    trust(users, pki.root)
+    with TLSServer(pki.leaf) as server:
+        assert users.run(FIRST, ATTACH + CONNECT_ONCE, server.port, "/var/cache/roots.pem") == "ok\n"
+    assert list(elsewhere.iterdir()) == []
+    assert not place.is_dir() or handed_in(site) == []
+
+
+HAND_IN = """
+import sys
+from aia_store import config
+from aia_store.der import Certificate, pem_certificates
+from aia_store.store import open_store
+store = open_store(config.load())
+for der in pem_certificates(sys.argv[1].encode()):
+    store.keep(Certificate(der))
+"""
+
+
+def test_a_process_hands_in_a_few_at_most(users: Users, site: Path, root: Authority) -> None:
+    many = [root.intermediate(f"One of many {number}") for number in range(20)]
+    users.run(FIRST, HAND_IN, pem(*many))
+    assert len(handed_in(site)) == 16
+
+
+def test_with_a_store_of_its_own_a_process_hands_nothing_in(users: Users, site: Path, root: Authority) -> None:
+    users.run(FIRST, HAND_IN, pem(root.intermediate()), AIA_STORE_DIR="/var/cache/home-12001/store")
+    assert handed_in(site) == []
+
+
+def test_nobody_but_the_owner_collects(users: Users, site: Path, root: Authority, owner: int) -> None:
+    users.run(FIRST, HAND_IN, pem(root.intermediate()))
+    for user in {FIRST, SECOND, 0} - {owner}:
+        assert users.run(user, COLLECT) == "0 0 False\n"
+    assert len(handed_in(site)) == 1
+    assert kept(site) == set()
+
+
+def test_a_chain_that_was_handed_in_together_is_kept_in_whatever_order(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    upper = root.intermediate("Upper")
+    middle = upper.intermediate("Middle")
+    chain = [upper, middle, middle.intermediate("Lower")]
+    users.run(FIRST, HAND_IN, pem(*reversed(chain)))
+    assert users.run(owner, COLLECT) == "3 0 False\n"
+    assert kept(site) == {*map(der_of, chain)}
+
+
+# Hostile hand-ins. Each program runs as the first user in the hand-in folder, beside what the second handed in.
+
+OTHERS = Authority.root("A root that is not the site's")
+
+
+def links() -> str:
+    return """
+for number, target in enumerate(["/etc/shadow", "/var/cache/roots.pem", "/dev/zero", "/", "nowhere", "self"]):
+    os.symlink(target, f"link-{number}.pem")
+os.symlink("self", "self")
+own = os.path.expanduser("~/own.pem")
+with open(own, "w") as file:
+    file.write(GOOD)
+os.link(own, "hard.pem")
+"""
+
+
+def fifos_and_sockets() -> str:
+    return """
+import socket
+os.mkfifo("fifo.pem")
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("socket.pem")
+"""
+
+
+def folders() -> str:
+    return """
+os.mkdir("empty.pem")
+os.makedirs("full.pem/inside")
+with open("full.pem/inside/good.pem", "w") as file:
+    file.write(GOOD)
+"""
+
+
+def rubbish() -> str:
+    return """
+contents = ["", "text", "-----BEGIN CERTIFICATE-----", GOOD[:300], GOOD + " " * 65536, "\\0" * 65536]
+for number, text in enumerate(contents):
+    with open(f"rubbish-{number}", "w") as file:
+        file.write(text)
+with open("unreadable.pem", "w") as file:
+    file.write(GOOD)
+os.chmod("unreadable.pem", 0)
+with open("huge.pem", "w") as file:
+    file.truncate(1 << 40)
+"""
+
+
+def certificates() -> str:
+    """What must not be kept: each in a file of its own, with a name that claims it is something better."""
+    real = Authority.root("Site Root")
+    bad = [
+        OTHERS,
+        OTHERS.intermediate("Of an unknown root"),
+        OTHERS.intermediate("Honest CA"),
+        real,
+        real.intermediate("Honest CA"),
+        real.leaf(),
+        OTHERS.leaf(),
+    ]
+    return f"""
+for number, text in enumerate({[pem(item) for item in bad]!r}):
+    with open(f"{{number}}-{{NAME}}.pem", "w") as file:
+        file.write(text)
+"""
+
+
+def a_hundred_thousand() -> str:
+    return """
+for number in range(100_000):
+    os.close(os.open(f"{number}.pem", os.O_WRONLY | os.O_CREAT))
+"""
+
+
+def a_thousand_impostors() -> str:
+    """All with the name of what the second user handed in, and all below a root of their own of the site's name."""
+    real = Authority.root("Site Root")
+    impostors = [real.intermediate("Honest CA", key=real.key, serial=number + 1) for number in range(200)]
+    return f"""
+for number, text in enumerate({[pem(item) for item in impostors]!r}):
+    for copy in range(5):
+        with open(f"{{number}}-{{copy}}.pem", "w") as file:
+            file.write(text)
+"""
+
+
+HOSTILE: list[Callable[[], str]] = [
+    links,
+    fifos_and_sockets,
+    folders,
+    rubbish,
+    certificates,
+    a_hundred_thousand,
+    a_thousand_impostors,
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_hostile_hand_ins_change_nothing_and_stop_nobody(
+    users: Users, site: Path, root: Authority, owner: int, hostile: Callable[[], str]
+) -> None:
+    before, honest = root.intermediate("Kept before"), root.intermediate("Honest CA")
+    good = root.intermediate("What the hostile user could have handed in")
+    users.run(SECOND, HAND_IN, pem(before))
+    assert users.run(owner, COLLECT) == "1 0 False\n"
+    (file,) = (site / "certificates").rglob("*.pem")
+    as_it_was = file.stat().st_mtime_ns, file.stat().st_ino
+    setting = f"import os; os.chdir('/var/cache/aia-store/hand-in'); GOOD = {good.pem!r}; NAME = {file.stem!r}\n"
+    users.run(FIRST, setting + hostile())
+    users.run(SECOND, HAND_IN, pem(honest))
+    settled()
+    started = time.monotonic()
+    new, refused, more = users.run(owner, COLLECT).split()
+    assert (new, more) == ("1", "False")
+    assert int(refused) >= 1
+    assert time.monotonic() - started < 20
+    assert kept(site) == {before.der, honest.der}
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == as_it_was
+    assert [path.name for path in handed_in(site)] == (["full.pem"] if hostile is folders else [])
+
+
+@pytest.mark.parametrize("owner", [0], ids=["root's"])
+def test_devices_and_what_belongs_to_others_are_removed_and_stay_as_they_are(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    precious = users.root / "var/cache/precious"
+    precious.write_text(root.intermediate().pem)
+    os.link(precious, site / "hand-in" / "linked.pem")
+    os.mknod(site / "hand-in" / "device.pem", 0o666 | 0o020000, os.makedev(1, 5))
+    settled()
+    assert users.run(owner, COLLECT) == "0 2 False\n"
+    assert handed_in(site) == []
+    assert precious.exists()
+    assert kept(site) == set()
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_a_user_has_his_share_and_no_more(users: Users, site: Path, root: Authority, owner: int) -> None:
+    key = root.intermediate().key
+    greedy = [root.intermediate(f"Greedy {number}", key=key) for number in range(100)]
+    for batch in range(0, 100, 10):
+        users.run(FIRST, HAND_IN, pem(*greedy[batch : batch + 10]))
+    modest = [root.intermediate(f"Modest {number}", key=key) for number in range(10)]
+    users.run(SECOND, HAND_IN, pem(*modest))
+    assert users.run(owner, COLLECT) == "74 36 False\n"
+    assert {*map(der_of, modest)} <= kept(site)
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_what_one_handed_in_is_no_issuer_of_anothers(users: Users, site: Path, root: Authority, owner: int) -> None:
+    upper = root.intermediate("Upper", not_after=timedelta(days=30))
+    lower = upper.intermediate("Lower")
+    impostor = Authority.root("Site Root")
+    rivals = [
+        impostor.intermediate("Upper", key=upper.key, signed_by=impostor.key, serial=number + 1) for number in range(60)
+    ]
+    for batch in range(0, 60, 15):
+        users.run(FIRST, HAND_IN, pem(*rivals[batch : batch + 15]))
+    users.run(SECOND, HAND_IN, pem(upper, lower))
+    assert users.run(owner, COLLECT) == "2 60 False\n"
+    assert kept(site) == {upper.der, lower.der}
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_without_roots_what_was_handed_in_waits(users: Users, site: Path, root: Authority, owner: int) -> None:
+    honest = root.intermediate()
+    users.run(FIRST, HAND_IN, pem(honest))
+    (users.root / "var/cache/roots.pem").write_text("")
+    with users.start(owner, COLLECT) as process:
+        _, errors = process.communicate(timeout=60)
+    assert "RootsError" in errors
+    assert len(handed_in(site)) == 1
+    trust(users, root)
+    assert users.run(owner, COLLECT) == "1 0 False\n"
+
+
+# Whose the site's store may be
+
+
+@pytest.mark.parametrize("above", [0o755, 0o775, 0o1777])
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_it(
+    users: Users, site: Path, root: Authority, owner: int, above: int
+) -> None:
+    users.run(owner, HAND_IN, pem(root.intermediate()))
+    site.parent.chmod(above)
+    found = users.run(
+        FIRST, "from aia_store import config, store; print(len(store.open_store(config.load()).certificates()))"
+    )
+    assert found == ("1\n" if above == 0o755 else "0\n")
