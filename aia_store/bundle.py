@@ -53,7 +53,8 @@ def is_fresh(settings: Settings, home: Folder) -> bool:
             and time.time() < state["until"]
             and [bundle.st_size, bundle.st_mtime_ns] == state["bundle"]
             and settings.roots == state["roots_set"]
-            and file_identity(state["roots"][0]) == state["roots"]
+            and state["roots"][0][1] is not None
+            and all(file_identity(path) == identity for path, identity in state["roots"])
             and _changes(settings) == state["changes"]
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError):
@@ -82,7 +83,7 @@ def _publish(settings: Settings, home: Folder) -> str:
 
     changes = _changes(settings)
     source = roots.source(settings)
-    identity = file_identity(source.path)
+    identities = [[path, file_identity(path)] for path in roots.watched(source)]
     anchors = roots.load(source)
     store = open_store(settings)
     intermediates = exportable(anchors, store)
@@ -98,7 +99,7 @@ def _publish(settings: Settings, home: Folder) -> str:
         "until": min((certificate.validity[1] for certificate in intermediates), default=2**40),
         "bundle": [status.st_size, status.st_mtime_ns],
         "roots_set": settings.roots,
-        "roots": identity,
+        "roots": identities,
         "changes": changes,
         "counts": [len(anchors), len(intermediates)],
     }
@@ -110,11 +111,13 @@ def exportable(anchors: list[Certificate], store: Store) -> list[Certificate]:
     """The intermediates of the store that may stand in a CA file beside these anchors, sorted by fingerprint.
 
     Each leads to one of the anchors, verified without partial chains, over links that are exported too; is a CA for
-    TLS servers with a sound key and signature; is valid until after the next rebuild; and carries every constraint of
-    the certificates above it.
+    TLS servers with a sound key and signature; is valid until after the next rebuild; carries every constraint of the
+    certificates above it; and none of those is distrusted, be it only from some date on, which no CA file can say.
     """
+    from .pki import roots
     from .pki.verify import Verifier, VerifyError
 
+    distrust = roots.distrust()
     verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
     candidates = {certificate for certificate in store.certificates() if _serves_tls(certificate)} - set(anchors)
     paths: dict[Certificate, list[Certificate]] = {}
@@ -125,6 +128,8 @@ def exportable(anchors: list[Certificate], store: Store) -> list[Certificate]:
             continue
     found: list[Certificate] = []
     for certificate, links in sorted(paths.items(), key=lambda item: (len(item[1]), item[0].fingerprint)):
+        if any(map(distrust.limits, links[1:])):
+            continue
         if all(link in found for link in links[1:-1]) and _outlasts_the_bundle(links[-1]) and _may_stand_alone(links):
             found.append(certificate)
     return sorted(found, key=lambda certificate: certificate.fingerprint)

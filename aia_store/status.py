@@ -50,7 +50,13 @@ def _store(settings: Settings) -> Aspect:
 def _roots(settings: Settings) -> Aspect:
     try:
         source = roots.source(settings)
-        return Aspect("roots", f"{len(roots.load(source))} in {source.path}: {source.reason}", None)
+        found = roots.read(source)
+        state = f"{len(found.anchors)} in {source.path}: {source.reason}"
+        if found.distrusted:
+            state += f"; {found.distrusted} more that this system distrusts are left out"
+        if found.limited:
+            state += f"; of {found.limited} nothing is exported, as newer certificates of theirs are distrusted"
+        return Aspect("roots", state, "; ".join(found.notes) or None)
     except roots.RootsError as error:
         return Aspect("roots", "none", str(error))
 

@@ -23,6 +23,7 @@ from ..handshake.path import Search, likeliest_first
 from ..handshake.rehearsal import Rehearsal
 from ..handshake.sources import Sources
 from ..handshake.trusted import Trusted
+from .roots import distrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +49,10 @@ _PUBLIC_KEY = bytes.fromhex(
 
 
 class Verifier:
-    """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between."""
+    """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between.
+
+    What the system distrusts leads nowhere, and nothing leads through it.
+    """
 
     def __init__(self, roots: list[Certificate], issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> None:
         self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
@@ -56,6 +60,7 @@ class Verifier:
         self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
         self._trusted = Trusted(self._context, Sources(complete=True), (), partial_chains=False)
         self._issuers_of = issuers_of
+        self._distrust = distrust()
         self._rehearsals: dict[bytes, Rehearsal] = {}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
@@ -67,6 +72,8 @@ class Verifier:
             raise VerifyError("it is self-signed: a trust anchor or nothing, never an intermediate")
         if not certificate.basic_constraints[0]:
             raise VerifyError("it is no CA")
+        if self._distrust.names(certificate):
+            raise VerifyError("this system distrusts it")
         not_before, not_after = certificate.validity
         if not not_before <= time.time() <= not_after:
             raise VerifyError("it has expired" if not_after < time.time() else "it is not yet valid")
@@ -84,6 +91,7 @@ class Verifier:
             if subject is leaf:
                 return [certificate]
             offered = likeliest_first(subject, self._issuers_of(subject))
+            offered = [issuer for issuer in offered if not self._distrust.names(issuer)]
             return [*self._trusted.issuers_of(subject), *offered]
 
         return Search(issuers_of, self._trusted.is_anchor, 0, time.time()).paths(leaf)
