@@ -1,9 +1,9 @@
 """Take what users handed in, verify it to the site's trust anchors, and keep the good in the site's store.
 
 Everything in the hand-in folder is hostile. What one user puts there can cost another neither trust (all is verified
-here, and by every program again) nor service: each user's share of files and of time is bounded, users take their
-turns in random order, what one handed in is no issuer for another's, and nothing here replaces or removes what is in
-the store. What was looked at is removed, kept or not: files, links, FIFOs, devices, and folders if they are empty.
+here, and by every program again) nor service: each user's share of files, of time and of the store is bounded, users
+take their turns in random order, what one handed in is no issuer for another's, and nothing here replaces or removes
+what is in the store. What was looked at is removed, kept or not: files, links, FIFOs, devices, and empty folders.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from . import handin
 from .der import Certificate, pem_certificates, readable
 from .pki import roots
 from .pki.verify import Verifier, VerifyError
+from .shares import Shares
 from .store import open_store
 
 if TYPE_CHECKING:
@@ -99,21 +100,23 @@ class _Collection:
         self._store = store
         self._settings = settings
         self._stop = stop
+        self._shares = Shares(site)
         self._beside: dict[bytes, list[Certificate]] = {}  # what the user whose turn it is handed in, by subject
         self._kept = self._refused = 0
         self._more = False
 
     def run(self) -> Collected:
-        users = list(self._names().values())
+        users = list(self._names().items())
         if users:
             random.shuffle(users)
             verifier = Verifier(roots.load(roots.source(self._settings)), self._issuers_of)
             deadline = time.monotonic() + SECONDS
-            for names in users:
+            for user, names in users:
                 if self._stop() or time.monotonic() > deadline:
                     self._more = True
                     break
-                self._take(names, verifier)
+                self._take(user, names, verifier)
+            self._shares.save()
         return Collected(self._kept, self._refused, self._more)
 
     def _names(self) -> dict[int, list[str]]:
@@ -140,8 +143,8 @@ class _Collection:
                     self._remove(entry.name)
         return names
 
-    def _take(self, names: Iterable[str], verifier: Verifier) -> None:
-        """What one user handed in. Files beyond his time are removed unread."""
+    def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
+        """What one user handed in. What is beyond his time or his share of the store is removed."""
         deadline = time.monotonic() + SECONDS_FOR_ONE_USER
         found = {name: self._read(name) for name in names}
         self._beside = {}
@@ -153,12 +156,12 @@ class _Collection:
                 self._more = True
             elif certificate is None:
                 self._remove(name)
-            elif time.monotonic() < deadline and self._is_kept(certificate, verifier):
+            elif time.monotonic() < deadline and self._is_kept(certificate, user, verifier):
                 _unlink(name, self._place)
             else:
                 self._remove(name)
 
-    def _is_kept(self, certificate: Certificate, verifier: Verifier) -> bool:
+    def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
         """Whether it is in the store now."""
         if certificate in self._site.find(certificate.subject_key):
             self._site.note_use(certificate)  # that is what it was handed in again for
@@ -167,8 +170,10 @@ class _Collection:
             path = verifier.path(certificate)
         except VerifyError:
             return False
-        for link in path[:-1]:
+        for link in reversed(path[:-1]):  # so that what is kept has its issuers
             if link not in self._site.find(link.subject_key):
+                if not self._shares.take(user):
+                    return False
                 self._site.keep(link)
                 self._kept += 1
         return True

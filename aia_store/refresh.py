@@ -11,7 +11,7 @@ from . import bundle
 from .der import Certificate
 from .pki import roots
 from .pki.verify import Verifier, VerifyError
-from .store import Folder, Store, folders_of, open_store, read_certificate
+from .store import Folder, Store, open_store, read_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,14 +99,9 @@ def _sweep(folder: Folder) -> None:
 
 
 def _writable(store: Store) -> Iterator[Folder]:
-    return (folder for folder in store.folders if os.access(folder.path, os.W_OK))
+    return (folder for folder in store.folders if folder.may_be_written())
 
 
 def clear(settings: Settings) -> int:
     """Remove every certificate from the folders that this user can write; returns how many went."""
-    return sum(
-        _remove(folder, path)
-        for folder in folders_of(settings)
-        if folder.fault() is None
-        for path in list(folder.paths())
-    )
+    return sum(_remove(folder, path) for folder in _writable(open_store(settings)) for path in list(folder.paths()))

@@ -69,6 +69,15 @@ class Folder:
             return False
         return self.shared and above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
+    def may_be_written(self) -> bool:
+        """Whether this process may put files here, the folder being there.
+
+        Root only where the folder is root's: elsewhere, links that its owner made could lead root astray.
+        """
+        if hasattr(os, "geteuid") and os.geteuid() == 0 and owner(self.path) != 0:
+            return False
+        return os.access(self.path, os.W_OK | os.X_OK)
+
     def make(self, *parts: str) -> str:
         """The path of a folder inside, made if it is missing."""
         path = os.path.join(self.path, *parts)
@@ -226,7 +235,7 @@ class Store:
                 folder.make()
             except OSError:
                 continue
-            if os.access(folder.path, os.W_OK | os.X_OK):
+            if folder.may_be_written():
                 return folder
         return None
 
@@ -288,20 +297,19 @@ def folders_of(settings: Settings) -> list[Folder]:
     """The folders that the settings mean, the one to write first.
 
     The one that was set, alone; else the user's and then the site's, or for whose the site's is that alone: root, or
-    a service user that root gave it to. Then root is a user like others: what it wrote there, links that the service
-    user made could lead astray.
+    a service user that root gave it to. Then root is a user like others.
     """
     site = folders.site_cache()
     if settings.dir is not None:
         return [Folder(settings.dir, shared=settings.dir == site)]
     shared = [Folder(site, shared=True)] if site else []
-    if site and hasattr(os, "geteuid") and os.geteuid() == _owner(site):
+    if site and hasattr(os, "geteuid") and os.geteuid() == owner(site):
         return shared
     user = folders.user_cache()
     return ([Folder(user)] if user else []) + shared
 
 
-def _owner(path: str) -> int:
+def owner(path: str) -> int:
     """Whose a folder is; one that is not there would be root's."""
     try:
         return os.stat(path).st_uid

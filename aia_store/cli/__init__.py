@@ -34,6 +34,9 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    from .owner import become_owner
+
+    become_owner(arguments)
     if arguments == ["bundle"]:
         # Shells run this at their start, so it is spared the import of click.
         from .quick import print_bundle

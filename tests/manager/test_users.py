@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -407,3 +408,65 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
         FIRST, "from aia_store import config, store; print(len(store.open_store(config.load()).certificates()))"
     )
     assert found == ("1\n" if above == 0o755 else "0\n")
+
+
+COMMAND = "import sys; sys.argv[0] = 'aia-store'; from aia_store.cli import main; main()"
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_roots_command_line_leaves_a_service_users_store_to_the_service_user(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    stays, orphan = root.intermediate("Stays"), OTHERS.intermediate("Orphan")
+    users.run(owner, HAND_IN, pem(stays, orphan))
+    assert "1 intermediates hold, 1 dropped" in users.run(0, COMMAND, "refresh")
+    assert users.run(0, COMMAND, "bundle") == "/var/cache/aia-store/bundle.pem\n"
+    assert {path.stat().st_uid for path in site.rglob("*")} == {owner}
+    assert kept(site) == {stays.der}
+    users.run(0, COMMAND, "clear", "--yes")
+    assert kept(site) == set()
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path, root: Authority, owner: int) -> None:
+    precious = users.root / "var/cache/precious/etc/passwd.d/file"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("precious")
+    (site / "certificates").symlink_to("/var/cache/precious")
+    (site / "tmp").symlink_to("/var/cache/precious/etc")
+    for command in (["refresh"], ["clear", "--yes"], ["bundle", "--rebuild"]):
+        with users.start(0, COMMAND, *command) as process:
+            process.communicate(timeout=60)
+    users.run(0, HAND_IN, pem(root.intermediate()))
+    users.run(0, "from aia_store import config, refresh; refresh.refresh(config.load()); refresh.clear(config.load())")
+    below = sorted(path.name for path in (users.root / "var/cache/precious").rglob("*"))
+    assert below == ["etc", "file", "passwd.d"]
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_a_user_cannot_fill_the_store_however_patient_he_is(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    key = root.intermediate().key
+    for batch in range(10):
+        users.run(FIRST, HAND_IN, pem(*(root.intermediate(f"Filler {batch} {n}", key=key) for n in range(15))))
+        users.run(owner, COLLECT)
+    assert len(kept(site)) == 128
+    assert (site / "shares.json").stat().st_mode & 0o777 == 0o600
+    modest = root.intermediate("Modest", key=key)
+    users.run(SECOND, HAND_IN, pem(modest))
+    assert users.run(owner, COLLECT) == "1 0 False\n"
+    shares = json.loads((site / "shares.json").read_text())
+    shares[str(FIRST)][0] -= 31 * 86_400
+    (site / "shares.json").write_text(json.dumps(shares))
+    users.run(FIRST, HAND_IN, pem(root.intermediate("A month later", key=key)))
+    assert users.run(owner, COLLECT) == "1 0 False\n"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"12001": 5}', '{"12001": [1e400, 5]}', "null"])
+@pytest.mark.parametrize("owner", [0], ids=["root's"])
+def test_strange_shares_are_forgotten(users: Users, site: Path, root: Authority, owner: int, text: str) -> None:
+    (site / "shares.json").write_text(text)
+    users.run(FIRST, HAND_IN, pem(root.intermediate()))
+    assert users.run(owner, COLLECT) == "1 0 False\n"

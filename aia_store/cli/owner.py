@@ -1,0 +1,30 @@
+"""Root's command line, where the site's store is a service user's: it works there as that user.
+
+What it makes then belongs to the service, and no link that the service user made can lead root astray.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import config, folders, store
+
+_ON_THE_STORE = ("bundle", "clear", "daemon", "env", "refresh", "remove")
+
+
+def become_owner(arguments: list[str]) -> None:
+    """Become the owner of the site's store, for good, if the command is one that writes there and this is root."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not arguments or arguments[0] not in _ON_THE_STORE:
+        return
+    site = folders.site_cache()
+    if site is None or store.owner(site) == 0 or config.load().dir not in (None, site):
+        return
+    if store.Folder(site, shared=True).fault() is not None:
+        return
+    status = os.stat(site)
+    os.setgroups([])
+    os.setgid(status.st_gid)
+    os.setuid(status.st_uid)
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):  # root's own
+        os.environ.pop(name, None)
+    os.environ["HOME"] = site
