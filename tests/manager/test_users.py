@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -368,17 +369,56 @@ def test_a_user_has_his_share_and_no_more(users: Users, site: Path, root: Author
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
 def test_what_one_handed_in_is_no_issuer_of_anothers(users: Users, site: Path, root: Authority, owner: int) -> None:
+    """The rivals have the name and the key of the real issuer, and live longer: they would be tried first."""
     upper = root.intermediate("Upper", not_after=timedelta(days=30))
-    lower = upper.intermediate("Lower")
+    lower = [upper.intermediate(f"Lower {number}") for number in range(8)]
     impostor = Authority.root("Site Root")
-    rivals = [
-        impostor.intermediate("Upper", key=upper.key, signed_by=impostor.key, serial=number + 1) for number in range(60)
-    ]
+    rivals = [impostor.intermediate("Upper", key=upper.key, authority_key_id=False) for _ in range(60)]
     for batch in range(0, 60, 15):
         users.run(FIRST, HAND_IN, pem(*rivals[batch : batch + 15]))
-    users.run(SECOND, HAND_IN, pem(upper, lower))
-    assert users.run(owner, COLLECT) == "2 60 False\n"
-    assert kept(site) == {upper.der, lower.der}
+    for number, certificate in enumerate(lower):
+        users.run(SECOND + number, HAND_IN, pem(upper, certificate))
+    assert users.run(owner, COLLECT) == "9 60 False\n"
+    assert kept(site) == {upper.der, *map(der_of, lower)}
+
+
+SWAP_UNTIL_KILLED = """
+import os, sys
+os.chdir("/var/cache/aia-store/hand-in")
+print("ready", flush=True)
+number = 0
+while True:
+    number += 1
+    with open("swapped.pem", "w") as file:
+        file.write(sys.argv[1])
+    os.mkfifo("fifo") if number % 2 else os.symlink("/var/cache/roots.pem", "fifo")
+    os.rename("fifo", "swapped.pem")
+    try:
+        os.unlink("swapped.pem")
+    except FileNotFoundError:
+        pass
+"""
+
+COLLECT_OFTEN = """
+from aia_store import collect, config
+for _ in range(300):
+    collect.collect(config.load())
+"""
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_what_is_swapped_under_the_collectors_hands_does_not_stop_it(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    orphan = OTHERS.intermediate("Of an unknown root")
+    with users.start(FIRST, SWAP_UNTIL_KILLED, orphan.pem) as swapping:
+        try:
+            assert swapping.stdout
+            assert swapping.stdout.readline() == "ready\n"
+            users.run(owner, COLLECT_OFTEN)
+        finally:
+            os.killpg(swapping.pid, signal.SIGKILL)
+    assert kept(site) == set()
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
