@@ -12,19 +12,25 @@ import os
 import time
 
 from . import locks
-from .der import EXTENDED_KEY_USAGE, KEY_USAGE, Certificate, DERError, to_pem
+from .der import EXTENDED_KEY_USAGE, KEY_USAGE, DERError, to_pem
 from .store import folders_of, open_store, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from .config import Settings
+    from .der import Certificate
+    from .pki.verify import Verifier
     from .store import Folder, Store
+
+    Progress = Callable[[int, int], None]
 
 FILE, STATE_FILE = "bundle.pem", "bundle.json"
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
 LONGEST_WAIT = 30.0  # seconds for another process that is building it
+_unseen: Progress = lambda done, total: None  # noqa: E731  # where nobody watches
 _SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
 _KEY_CERT_SIGN = 0x04  # in the first octet of the key usage bits
 
@@ -33,14 +39,74 @@ class BundleError(Exception):
     """No bundle can be built or published; the message is one line that says why and what to do."""
 
 
-def path(settings: Settings) -> str:
+def path(settings: Settings, warn: Callable[[str], None] = lambda line: None, progress: Progress = _unseen) -> str:
     """The path of the bundle, built first if it is missing or stale. Raises BundleError, RootsError.
 
-    Where it is fresh nothing but this is imported: a shell's start-up file can afford it.
+    Where it cannot be built anew but the last one stands, that one serves, and `warn` is told why in one line.
     """
-    home = _home(settings)
-    bundle = os.path.join(home.path, FILE)
-    return bundle if is_fresh(settings, home) else build(settings)
+    bundle = fresh(settings)
+    if bundle is not None:
+        return bundle
+    last = standing(settings)
+    if last is not None:
+        from . import clock
+        from .pki import roots
+
+        doubt = clock.doubt(settings, roots.load(roots.source(settings)))
+        if doubt is not None and standing(settings, same_roots=True):
+            warn(f"{doubt}; until then the last bundle stays")
+            return last
+    try:
+        return build(settings, progress=progress)
+    except BundleError as error:
+        if last is None:
+            raise
+        warn(f"{error}; this is the last good bundle")
+        return last
+
+
+def fresh(settings: Settings) -> str | None:
+    """The path of a bundle that need not be built anew; None where there is none.
+
+    Nothing but this is imported for it: a shell's start-up file can afford it.
+    """
+    for folder in _places(settings):
+        if is_fresh(settings, folder):
+            return os.path.join(folder.path, FILE)
+    return None
+
+
+def standing(settings: Settings, *, same_roots: bool = False) -> str | None:
+    """The path of the last bundle that was published, be it stale; None where there is none, or not as it was.
+
+    `same_roots`: only if the machine has the trust anchors that it was made of.
+    """
+    for folder in _places(settings):
+        state = _read_state(folder)
+        bundle = os.path.join(folder.path, FILE)
+        try:
+            status = os.stat(bundle)
+            whole = [status.st_size, status.st_mtime_ns] == state["bundle"]
+            if whole and (not same_roots or _has_these_roots(settings, state)):
+                return bundle
+        except (OSError, KeyError, IndexError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _places(settings: Settings) -> list[Folder]:
+    """The folders that a bundle may lie in: the one that is written, or where none can be, those that are read."""
+    store = open_store(settings)
+    home = store.home
+    return store.folders if home is None else [home]
+
+
+def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:
+    return bool(
+        settings.roots == state["roots_set"]
+        and state["roots"][0][1] is not None
+        and all(file_identity(path) == identity for path, identity in state["roots"])
+    )
 
 
 def is_fresh(settings: Settings, home: Folder) -> bool:
@@ -52,17 +118,19 @@ def is_fresh(settings: Settings, home: Folder) -> bool:
             0 <= time.time() - state["built"] < REBUILT_EVERY
             and time.time() < state["until"]
             and [bundle.st_size, bundle.st_mtime_ns] == state["bundle"]
-            and settings.roots == state["roots_set"]
-            and state["roots"][0][1] is not None
-            and all(file_identity(path) == identity for path, identity in state["roots"])
+            and _has_these_roots(settings, state)
             and _changes(settings) == state["changes"]
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError):
         return False  # nothing there, or a note that is not ours
 
 
-def build(settings: Settings) -> str:
-    """Build and publish the bundle; returns its path. Raises BundleError, RootsError."""
+def build(settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen) -> str:
+    """Build and publish the bundle; returns its path. Raises BundleError, RootsError.
+
+    `verifier` is one that has just verified what is in the store, so that it need not be done again; `progress` is
+    told how many of how many intermediates are done.
+    """
     home = _home(settings)
     try:
         lock = locks.acquire(home, "bundle", time.monotonic() + LONGEST_WAIT)
@@ -71,14 +139,14 @@ def build(settings: Settings) -> str:
     if lock is None:
         raise BundleError(f"another process has been building the bundle in {home.path} for too long; try again")
     try:
-        return _publish(settings, home)
+        return _publish(settings, home, verifier, progress)
     except OSError as error:
         raise BundleError(f"{home.path} cannot be written ({error.strerror})") from error
     finally:
         lock.release()
 
 
-def _publish(settings: Settings, home: Folder) -> str:
+def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progress: Progress) -> str:
     from .pki import roots
 
     changes = _changes(settings)
@@ -86,7 +154,9 @@ def _publish(settings: Settings, home: Folder) -> str:
     identities = [[path, file_identity(path)] for path in roots.watched(source)]
     anchors = roots.load(source)
     store = open_store(settings)
-    intermediates = exportable(anchors, store)
+    if verifier is not None and verifier.roots != anchors:
+        verifier = None  # the machine's trust has changed since
+    intermediates = exportable(anchors, store, verifier=verifier, progress=progress)
     anchors = _loaded(anchors)
     text = roots.BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
     text += "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
@@ -107,32 +177,52 @@ def _publish(settings: Settings, home: Folder) -> str:
     return published
 
 
-def exportable(anchors: list[Certificate], store: Store) -> list[Certificate]:
+def exportable(
+    anchors: list[Certificate],
+    store: Store,
+    among: Iterable[Certificate] | None = None,
+    *,
+    verifier: Verifier | None = None,
+    progress: Progress = _unseen,
+) -> list[Certificate]:
     """The intermediates of the store that may stand in a CA file beside these anchors, sorted by fingerprint.
 
     Each leads to one of the anchors, verified without partial chains, over links that are exported too; is a CA for
     TLS servers with a sound key and signature; is valid until after the next rebuild; carries every constraint of the
     certificates above it; and none of those is distrusted, be it only from some date on, which no CA file can say.
+    `among`: only these are asked about; by default, all. `verifier` has these anchors.
     """
     from .pki import roots
     from .pki.verify import Verifier, VerifyError
 
     distrust = roots.distrust()
-    verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
-    candidates = {certificate for certificate in store.certificates() if _serves_tls(certificate)} - set(anchors)
+    if verifier is None:
+        verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
+    trusted = set(anchors)
+    waiting = list(store.certificates() if among is None else among)
+    asked, total = set(waiting), len(waiting)
     paths: dict[Certificate, list[Certificate]] = {}
-    for certificate in candidates:
+    seen = set(waiting)
+    while waiting:
+        progress(total - len(waiting), total)
+        certificate = waiting.pop()
+        if certificate in trusted or not _serves_tls(certificate):
+            continue
         try:
             paths[certificate] = verifier.path(certificate)
         except VerifyError:
             continue
-    found: list[Certificate] = []
-    for certificate, links in sorted(paths.items(), key=lambda item: (len(item[1]), item[0].fingerprint)):
+        if among is not None:
+            above = [link for link in paths[certificate][1:-1] if link not in seen]
+            waiting += above
+            seen.update(above)
+    found: set[Certificate] = set()
+    for certificate, links in sorted(paths.items(), key=lambda item: len(item[1])):
         if any(map(distrust.limits, links[1:])):
             continue
         if all(link in found for link in links[1:-1]) and _outlasts_the_bundle(links[-1]) and _may_stand_alone(links):
-            found.append(certificate)
-    return sorted(found, key=lambda certificate: certificate.fingerprint)
+            found.add(certificate)
+    return sorted(found & asked, key=lambda certificate: certificate.fingerprint)
 
 
 def _may_stand_alone(path: list[Certificate]) -> bool:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
-_FOLDER = "failures"
+FOLDER = "failures"
+SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
 class Failures:
@@ -55,17 +56,13 @@ class Failures:
         noted = self._memory.get(digest, (0, 0.0))
         if self._folder is None:
             return noted
-        try:
-            text = read_regular_file(os.path.join(self._folder.path, _FOLDER, digest[:3]), 256).decode("ascii")
-            whose, count, until = text.split()
-            return max(noted, (int(count), float(until))) if whose == digest and int(count) >= 0 else noted
-        except (OSError, ValueError):
-            return noted
+        whose, count, until = read_note(os.path.join(self._folder.path, FOLDER, digest[:SLOT_DIGITS]))
+        return max(noted, (count, until)) if whose == digest else noted
 
     def _note(self, digest: str, count: int, until: float) -> None:
         if self._folder is not None:
             try:
-                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), _FOLDER, digest[:3])
+                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FOLDER, digest[:SLOT_DIGITS])
                 self._memory.pop(digest, None)
                 return
             except OSError:
@@ -73,6 +70,15 @@ class Failures:
         if len(self._memory) >= MOST_IN_MEMORY:
             self._memory.clear()
         self._memory[digest] = (count, until)
+
+
+def read_note(path: str) -> tuple[str, int, float]:
+    """Of one slot: whose failures these are (a digest), how many in a row, until when; ("", 0, 0.0) where none are."""
+    try:
+        whose, count, until = read_regular_file(path, 256).decode("ascii").split()
+        return (whose, int(count), float(until)) if int(count) >= 0 else ("", 0, 0.0)
+    except (OSError, ValueError):
+        return "", 0, 0.0
 
 
 def _digest(key: str) -> str:

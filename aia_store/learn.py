@@ -46,7 +46,7 @@ def learn(
     if os.path.exists(source):
         offered = _of_file(source)
     elif source.startswith("http://"):
-        offered = _of_url(source, settings)
+        return _keep(_of_url(source, settings), settings, anchors, progress, source)
     elif os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
         raise LearnError(f"{source} does not exist")
     else:
@@ -59,6 +59,7 @@ def _keep(
     settings: Settings,
     anchors: list[Certificate],
     progress: Callable[[int, int], None],
+    url: str | None = None,
 ) -> list[Learned]:
     store = sound_store(settings, to_write=True)
     beside: dict[bytes, list[Certificate]] = {}
@@ -75,7 +76,7 @@ def _keep(
             outcome.append(Learned(certificate, str(error), False))
             continue
         for link in path[:-1]:
-            store.keep(link)
+            store.keep(link, url if link in beside.get(link.subject_key, ()) else None)
         outcome.append(Learned(certificate, None, certificate not in known))
     progress(len(offered), len(offered))
     return outcome

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import stat
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import bundle
+from . import bundle, clock, upkeep
 from .der import Certificate
 from .pki import roots
-from .pki.verify import Verifier, VerifyError
-from .store import Folder, Store, open_store, read_certificate
+from .pki.verify import NotYetValidError, Verifier, VerifyError
+from .renewal import Held, Renewed, renew
+from .store import MOST_FILES, Folder, Store, open_store, read_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .config import Settings
-
-ABANDONED_AFTER = 3600  # seconds: a temporary file this old is nobody's
 
 
 class Dropped(NamedTuple):
@@ -36,6 +36,9 @@ class Report(NamedTuple):
     dropped: list[Dropped]
     left: list[Dropped]  # what should go but could not be removed, or is not ours to remove
     bundle: str
+    renewed: list[Renewed]
+    notes: list[str]  # what else there is to say, one line each
+    doubt: str | None  # why the clock is not believed: then nothing was touched, and a bundle that is sound stays
 
 
 def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None) -> Report:
@@ -44,35 +47,85 @@ def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda do
     Raises RootsError and BundleError; what was dropped before stays dropped.
     """
     anchors = roots.load(roots.source(settings))
+    notes = [fault for fault in (folder.fault() for folder in folders_of(settings)) if fault is not None]
+    doubt = clock.doubt(settings, anchors)
+    if doubt is not None:
+        standing = bundle.standing(settings, same_roots=True)
+        return Report(0, [], [], standing or bundle.build(settings), [], notes, doubt)
     store = open_store(settings)
-    verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
-    kept = 0
-    dropped: list[Dropped] = []
-    left: list[Dropped] = []
-    files = [(folder, path) for folder in _writable(store) for path in folder.paths()]
-    for done, (folder, path) in enumerate(files):
-        progress(done, len(files))
-        certificate = read_certificate(path)
-        reason = _reason_to_drop(verifier, folder, path, certificate)
-        if reason is None:
-            kept += 1
-            continue
-        gone = Dropped(path, certificate, reason)
-        (dropped if _remove(folder, path) else left).append(gone)
-    progress(len(files), len(files))
+    verifier = Verifier(anchors, remembered(store))
+    round_ = _Round(store, verifier)
+    round_.verify(progress)
+    # Whoever else has reasons to drop what leads to an anchor gives them here.
+    round_.drop_unused(settings.unused_days * 86_400)
+    renewed = renew(settings, round_.held, verifier)
     for folder in _writable(store):
-        _sweep(folder)
-    return Report(kept, dropped, left, bundle.build(settings))
+        upkeep.sweep(folder)
+        if folder.is_crowded():
+            notes.append(f"{folder.path} holds more than {MOST_FILES} files, and no more are looked at; see `clear`")
+    clock.believe(settings)
+    published = bundle.build(settings, verifier)
+    return Report(len(round_.held), round_.dropped, round_.left, published, renewed, notes, None)
 
 
-def _reason_to_drop(verifier: Verifier, folder: Folder, path: str, certificate: Certificate | None) -> str | None:
-    if certificate is None or path != folder.path_of(certificate):
-        return "it is not the certificate that its name says"
+def remembered(store: Store) -> Callable[[Certificate], list[Certificate]]:
+    """What a verifier asks for the issuers of a certificate; each name is looked up on disk once."""
+    find = lru_cache(maxsize=4096)(store.find)
+    return lambda subject: find(subject.issuer_key)
+
+
+class _Round:
+    """One pass over the folders: what holds, what was dropped, and what should go but stays."""
+
+    def __init__(self, store: Store, verifier: Verifier) -> None:
+        self._store = store
+        self._verifier = verifier
+        self.held: list[Held] = []
+        self.dropped: list[Dropped] = []
+        self.left: list[Dropped] = []
+
+    def verify(self, progress: Callable[[int, int], None]) -> None:
+        """Drop what is no certificate, has expired, or leads to no anchor any more."""
+        total = sum(1 for folder in _writable(self._store) for _ in folder.paths())
+        files = ((folder, path) for folder in _writable(self._store) for path in folder.paths())
+        for done, (folder, path) in enumerate(files):
+            progress(done, total)
+            self._look_at(folder, path)
+        progress(total, total)
+
+    def _look_at(self, folder: Folder, path: str) -> None:
+        certificate = read_certificate(path)
+        if certificate is None or path != folder.path_of(certificate):
+            self.drop(folder, path, certificate, "it is not the certificate that its name says")
+            return
+        try:
+            self.held.append(Held(folder, path, certificate, self._verifier.path(certificate)))
+        except NotYetValidError as error:  # a clock that is behind must not empty the store
+            self.left.append(Dropped(path, certificate, str(error)))
+        except VerifyError as error:
+            self.drop(folder, path, certificate, str(error))
+
+    def drop_unused(self, seconds: float) -> None:
+        """Drop what no handshake needed for so long, nor anything below it that was needed."""
+        now = time.time()
+        used = [one for one in self.held if _last_use(one.path) > now - seconds]
+        needed = {link for one in used for link in one.links}
+        unused = [one for one in self.held if one.certificate not in needed]
+        self.held = [one for one in self.held if one.certificate in needed]
+        for one in unused:
+            self.drop(one.folder, one.path, one.certificate, f"nobody used it for {seconds / 86_400:.0f} days")
+
+    def drop(self, folder: Folder, path: str, certificate: Certificate | None, reason: str) -> None:
+        gone = Dropped(path, certificate, reason)
+        (self.dropped if _remove(folder, path) else self.left).append(gone)
+
+
+def _last_use(path: str) -> float:
+    """When a file of the store was last used (seconds since 1970)."""
     try:
-        verifier.path(certificate)
-    except VerifyError as error:
-        return str(error)
-    return None
+        return os.lstat(path).st_mtime
+    except OSError:
+        return time.time()  # just dropped by another refresh
 
 
 def _remove(folder: Folder, path: str) -> bool:
@@ -88,20 +141,14 @@ def _remove(folder: Folder, path: str) -> bool:
     return True
 
 
-def _sweep(folder: Folder) -> None:
-    """Remove temporary files that a killed process left."""
-    for path in folder.temporary_files():
-        try:
-            if time.time() - os.lstat(path).st_mtime > ABANDONED_AFTER:
-                os.unlink(path)
-        except OSError:
-            continue
-
-
 def _writable(store: Store) -> Iterator[Folder]:
     return (folder for folder in store.folders if folder.may_be_written())
 
 
 def clear(settings: Settings) -> int:
     """Remove every certificate from the folders that this user can write; returns how many went."""
-    return sum(_remove(folder, path) for folder in _writable(open_store(settings)) for path in list(folder.paths()))
+    folders = list(_writable(open_store(settings)))
+    gone = 0
+    while count := sum(_remove(folder, path) for folder in folders for path in folder.paths()):
+        gone += count  # a crowded folder takes more than one pass
+    return gone

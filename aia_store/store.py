@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
+MOST_FILES = 20_000  # of a folder that are looked at; all CAs of the world together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
+SOURCE = "Fetched from "  # begins the line above a certificate that says where it came from
 _READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -111,7 +113,10 @@ class Folder:
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except FileNotFoundError:  # another process found the folder empty and removed it
+                os.replace(temporary, os.path.join(self.make(*parts[:-1]), parts[-1]))
         except BaseException:
             os.unlink(temporary)
             raise
@@ -119,41 +124,60 @@ class Folder:
 
     def find(self, subject_key: bytes) -> Iterator[Certificate]:
         """Every readable certificate with this canonical subject name, up to a bound."""
-        bucket = self._bucket(subject_key)
-        try:
-            names = os.listdir(bucket)
-        except OSError:
-            return
-        for name in names[:MOST_OF_ONE_NAME]:
-            certificate = read_certificate(os.path.join(bucket, name))
+        for path in _listing(self._bucket(subject_key), MOST_OF_ONE_NAME):
+            certificate = read_certificate(path)
             if certificate is not None and certificate.subject_key == subject_key:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """The path of everything that stands where certificates belong, sorted, foreign things included."""
+        """The path of everything that stands where certificates belong, foreign things included; sorted, bounded."""
+        left = MOST_FILES
         for top in _listing(self._certificates):
             for bucket in _listing(top):
-                yield from _listing(bucket)
+                paths = _listing(bucket, left)
+                yield from paths
+                left -= max(1, len(paths))
+                if left <= 0:
+                    return
+
+    def is_crowded(self) -> bool:
+        """Whether there are more files than are looked at."""
+        return sum(1 for _ in self.paths()) >= MOST_FILES
 
     def temporary_files(self) -> list[str]:
         """What is being written, or was when its process was killed."""
         return _listing(os.path.join(self.path, "tmp"))
 
-    def keep(self, certificate: Certificate) -> str:
-        """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor."""
+    def keep(self, certificate: Certificate, source: str | None = None) -> str:
+        """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor.
+
+        `source` is the caIssuers URL that it came from, noted above the certificate: there it can be renewed.
+        """
         place = os.path.relpath(self.path_of(certificate), self.path)
-        path = self.write(certificate.pem.encode("ascii"), *os.path.split(place))
-        self.write(b"", "changed")
+        text = f"{SOURCE}{source}\n" if source is not None and _may_be_noted(source) else ""
+        path = self.write((text + certificate.pem).encode("ascii"), *os.path.split(place))
+        self.note_change()
         return path
 
     def remove(self, path: str) -> None:
         """Remove what `paths` or `keep` named, and its folder if that is empty now."""
         os.unlink(path)
-        self.write(b"", "changed")
+        try:
+            self.note_change()
+        except OSError:
+            pass  # a full disk: what is gone is gone
         try:
             os.removedirs(os.path.dirname(path))
         except OSError:
             pass
+
+    def note_change(self) -> None:
+        """Say that a certificate was added or removed: what was made of this folder is stale."""
+        now = time.time_ns()  # not the file system's own time, whose ticks are too long to tell two changes apart
+        try:
+            os.utime(os.path.join(self.path, "changed"), ns=(now, now))
+        except OSError:
+            self.write(b"", "changed")
 
     def changed(self) -> int:
         """When a certificate was last added or removed here (nanoseconds since 1970), 0 for never."""
@@ -188,6 +212,11 @@ class Folder:
         return os.path.join(self._certificates, name[:2], name)
 
 
+def _may_be_noted(source: str) -> bool:
+    """Whether a URL is one line of text, and says where an issuer is and nothing more."""
+    return source.isascii() and source.isprintable() and not set(" ?#@") & set(source)
+
+
 def read_certificate(path: str) -> Certificate | None:
     """The certificate in a file of the store, or None if it is not exactly what its name says."""
     name, extension = os.path.splitext(os.path.basename(path))
@@ -213,9 +242,11 @@ def read_regular_file(path: str, most: int) -> bytes:
         os.close(descriptor)
 
 
-def _listing(path: str) -> list[str]:
+def _listing(path: str, most: int = MOST_FILES) -> list[str]:
+    """The paths of what is in a folder, sorted; of a folder that holds more than so many, any so many."""
     try:
-        return [os.path.join(path, name) for name in sorted(os.listdir(path))]
+        with os.scandir(path) as entries:
+            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # noqa: B905  # one is longer
     except OSError:
         return []
 
@@ -246,12 +277,12 @@ class Store:
             found.update(dict.fromkeys(folder.find(subject_key)))
         return list(found)
 
-    def keep(self, certificate: Certificate) -> None:
-        """Keep an intermediate that was proved to lead to an anchor."""
+    def keep(self, certificate: Certificate, source: str | None = None) -> None:
+        """Keep an intermediate that was proved to lead to an anchor, and the URL that it came from."""
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
             return
         home = self.home
-        if not self._is_written(certificate, home):
+        if not self._is_written(certificate, source, home):
             kept = self._memory.setdefault(certificate.subject_key, [])
             if certificate in kept:
                 return
@@ -262,10 +293,10 @@ class Store:
 
             handin.leave(certificate, site)
 
-    def _is_written(self, certificate: Certificate, home: Folder | None) -> bool:
+    def _is_written(self, certificate: Certificate, source: str | None, home: Folder | None) -> bool:
         try:
             if home is not None:
-                home.keep(certificate)
+                home.keep(certificate, source)
             return home is not None
         except OSError:
             return False

@@ -16,13 +16,18 @@ from ..pki.verify import Verifier, VerifyError
 from ..probe import ProbeError, TargetError
 from ..store import Store, sound_store
 from . import output
-from .errors import WrongUseError, report
+from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
     from ..der import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
+MOST_SHOWN = 20  # things of one kind that are told one by one
 FEWEST_DIGITS = 6  # of a fingerprint, to name a certificate by
+
+
+class NotBelievedError(Exception):
+    """The clock cannot be right, so nothing was done."""
 
 
 class NotInStoreError(Exception):
@@ -92,7 +97,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     try:
         links = Verifier(anchors, lambda subject: store.find(subject.issuer_key)).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
-        entry["in_bundle"] = certificate in bundle.exportable(anchors, store)
+        entry["in_bundle"] = bool(bundle.exportable(anchors, store, [certificate]))
     except VerifyError as error:
         entry["leads_to"], entry["why_not"], entry["in_bundle"] = None, str(error), False
     if as_json:
@@ -186,7 +191,7 @@ def clear_command(yes: bool) -> None:
         click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
     sound_store(settings)
-    click.echo(f"removed {refreshing.clear(settings)} intermediates")
+    click.echo(f"removed {output.counted(refreshing.clear(settings), 'intermediate')}")
 
 
 @click.command("refresh", short_help="Verify all again and rebuild the bundle.")
@@ -194,23 +199,52 @@ def clear_command(yes: bool) -> None:
 def refresh_command(as_json: bool) -> None:
     """Verify everything again, drop what no longer holds, and rebuild the bundle: for cron."""
     with output.progress("Verifying") as progress:
-        report = refreshing.refresh(config.load(), progress)
+        found = refreshing.refresh(config.load(), progress)
     if as_json:
         output.print_json(
             {
-                "kept": report.kept,
-                "dropped": [_dropped(item) for item in report.dropped],
-                "left": [_dropped(item) for item in report.left],
-                "bundle": report.bundle,
+                "kept": found.kept,
+                "dropped": [_dropped(item) for item in found.dropped],
+                "left": [_dropped(item) for item in found.left],
+                "renewed": [
+                    {
+                        "sha256": one.certificate.fingerprint,
+                        "subject": output.long_name(one.certificate.subject),
+                        "replaces": one.old.fingerprint,
+                        "url": one.url,
+                    }
+                    for one in found.renewed
+                ],
+                "notes": found.notes,
+                "doubt": found.doubt,
+                "bundle": found.bundle,
             }
         )
-        return
-    for item in report.dropped:
+    else:
+        _print_refresh(found)
+    if found.doubt is not None:
+        raise NotBelievedError(f"{found.doubt}; nothing was dropped, and the bundle is {found.bundle}")
+
+
+def _print_refresh(found: refreshing.Report) -> None:
+    for item in found.dropped[:MOST_SHOWN]:
         name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
         click.echo(f"dropped {output.harmless(name)}: {item.reason}")
-    for item in report.left:
+    if len(found.dropped) > MOST_SHOWN:
+        click.echo(f"and {len(found.dropped) - MOST_SHOWN} more")
+    for item in found.left[:MOST_SHOWN]:
         click.echo(f"left alone {output.harmless(item.path)}: {item.reason}", err=True)
-    click.echo(f"{report.kept} intermediates hold, {len(report.dropped)} dropped; the bundle is {report.bundle}")
+    if len(found.left) > MOST_SHOWN:
+        click.echo(f"and {len(found.left) - MOST_SHOWN} more left alone", err=True)
+    for one in found.renewed:
+        click.echo(f"renewed {output.subject(one.certificate)} from {output.harmless(one.url)}")
+    for note in found.notes:
+        say(note)
+    if found.doubt is None:
+        click.echo(
+            f"{output.counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
+            f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; the bundle is {found.bundle}"
+        )
 
 
 def _dropped(item: refreshing.Dropped) -> dict[str, str | None]:

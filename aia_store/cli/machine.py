@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from .. import bundle, config, hook, shells
-from .quick import print_bundle
+from .. import config, hook, shells
+from .quick import print_bundle, usable_bundle
 
 NEEDS_A_LOOK, FINE = "!", "ok"
 
@@ -31,7 +31,7 @@ def bundle_command(rebuild: bool) -> None:
 def env_command(shell: str | None) -> None:
     """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)"."""
     click.echo(
-        shells.lines(bundle.path(config.load()), shells.KIN.get(shell, shell) if shell else shells.current_shell()),
+        shells.lines(usable_bundle(config.load()), shells.KIN.get(shell, shell) if shell else shells.current_shell()),
         nl=False,
     )
 

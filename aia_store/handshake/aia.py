@@ -170,7 +170,7 @@ class AIA:
         return lock is not None
 
     def _is_paused(self, url: str, useless: str) -> bool:
-        return any(map(self._failures.paused, (url, useless, _host(url))))
+        return any(map(self._failures.paused, (url, useless, host_of(url))))
 
     def _fetched(self, url: str) -> list[Certificate]:
         """The certificates behind a URL, fetched by a thread, so that nothing can hold us past the deadline."""
@@ -184,7 +184,7 @@ class AIA:
             found = reply.certificates(body)
             if found:
                 self._failures.succeeded(url)
-                self._failures.succeeded(_host(url))
+                self._failures.succeeded(host_of(url))
                 return found
             reason = "a reply that holds no certificate"
         except fetch.FetchError as error:
@@ -195,10 +195,10 @@ class AIA:
         self.failed[url] = reason
         self._failures.failed(url)
         if dead_url is not None:
-            self._failures.failed(_host(dead_url))
+            self._failures.failed(host_of(dead_url))
         return []
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
     """The scheme, host and port of a URL: what is paused when the host is dead."""
     return "/".join(url.split("/", 3)[:3]).lower()

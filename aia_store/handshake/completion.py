@@ -105,7 +105,7 @@ class Builder:
         if needs(self._chain, path):
             for certificate in path.intermediates:
                 if certificate not in self.stored:
-                    self._store.keep(certificate)
+                    self._store.keep(certificate, path.sources.get(certificate))
                 self._store.note_use(certificate)
 
     def _search(self, issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> Search:

@@ -51,10 +51,12 @@ _PUBLIC_KEY = bytes.fromhex(
 class Verifier:
     """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between.
 
-    What the system distrusts leads nowhere, and nothing leads through it.
+    What the system distrusts leads nowhere, and nothing leads through it. Of each it remembers what was said: one
+    verifier is for one round, not for a day.
     """
 
     def __init__(self, roots: list[Certificate], issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> None:
+        self.roots = roots
         self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
         self._context.verify_flags &= ~0x80000  # X509_V_FLAG_PARTIAL_CHAIN
         self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
@@ -62,12 +64,25 @@ class Verifier:
         self._issuers_of = issuers_of
         self._distrust = distrust()
         self._rehearsals: dict[bytes, Rehearsal] = {}
+        self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
         """The path from an intermediate to its anchor, both included, as OpenSSL accepts it now.
 
         Raises VerifyError, which says in words why there is none.
         """
+        verdict = self._verdicts.get(certificate)
+        if verdict is None:
+            try:
+                verdict = self._found(certificate)
+            except VerifyError as error:
+                verdict = error
+            self._verdicts[certificate] = verdict
+        if isinstance(verdict, VerifyError):
+            raise verdict.with_traceback(None)
+        return verdict
+
+    def _found(self, certificate: Certificate) -> list[Certificate]:
         if certificate.is_self_signed:
             raise VerifyError("it is self-signed: a trust anchor or nothing, never an intermediate")
         if not certificate.basic_constraints[0]:
@@ -75,8 +90,10 @@ class Verifier:
         if self._distrust.names(certificate):
             raise VerifyError("this system distrusts it")
         not_before, not_after = certificate.validity
-        if not not_before <= time.time() <= not_after:
-            raise VerifyError("it has expired" if not_after < time.time() else "it is not yet valid")
+        if not_after < time.time():
+            raise VerifyError("it has expired")
+        if time.time() < not_before:
+            raise NotYetValidError("it is not yet valid")
         reason = "it leads to no trust anchor of this machine"
         leaf = Certificate(_leaf_under(certificate))
         for _, (_, *path) in zip(range(MOST_PATHS), self._paths(leaf, certificate), strict=False):
@@ -109,6 +126,10 @@ class Verifier:
 
 class VerifyError(Exception):
     """An intermediate does not lead to a trust anchor; the message is the reason, in words."""
+
+
+class NotYetValidError(VerifyError):
+    """It may lead to one later; or the clock is behind."""
 
 
 @lru_cache(maxsize=8192)

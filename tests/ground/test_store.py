@@ -580,7 +580,7 @@ def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run)
             kept(folder, OURS)
             fill(folder, number)
             said.append(run(COUNT_CALLS, folder.path, tmp_path / "one.pem"))
-    assert said[0] == said[1] == "1 open os.listdir\n"
+    assert said[0] == said[1] == "1 open os.scandir\n"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL] if os.name == "posix" else [])

@@ -14,6 +14,7 @@ import pytest
 from aia_store.der import Certificate
 from tests.manager.machine import COMMAND, Machine, fingerprint
 from tests.support.pki import Authority, Certified, der_of, pem
+from tests.support.servers import TLSServer
 
 STRANGER = Authority.root("Stranger")
 
@@ -35,7 +36,8 @@ def test_what_holds_stays(machine: Machine, root: Authority) -> None:
     planted = [upper, upper.intermediate("Lower"), root.intermediate("Other")]
     files = machine.plant(*planted)
     before = {file: file.stat().st_mtime_ns for file in files}
-    assert machine.json("refresh") == {"kept": 3, "dropped": [], "left": [], "bundle": str(machine.bundle_file)}
+    nothing: dict[str, object] = {"dropped": [], "left": [], "renewed": [], "notes": [], "doubt": None}
+    assert machine.json("refresh") == {"kept": 3, "bundle": str(machine.bundle_file), **nothing}
     assert {file: file.stat().st_mtime_ns for file in files} == before
     assert set(machine.bundled()) == {root.der, *map(der_of, planted)}
     assert "3 intermediates hold" in machine.says("refresh")
@@ -73,9 +75,8 @@ def test_what_lost_its_root_is_dropped(machine: Machine, root: Authority) -> Non
         (STRANGER, "self-signed"),
         (STRANGER.leaf(), "no CA"),
         (STRANGER.intermediate(not_after=timedelta(seconds=-1)), "expired"),
-        (STRANGER.intermediate(not_before=timedelta(hours=1)), "not yet valid"),
     ],
-    ids=["orphan", "self-signed", "leaf", "expired", "not yet valid"],
+    ids=["orphan", "self-signed", "leaf", "expired"],
 )
 def test_what_was_planted_is_dropped_with_its_reason(
     machine: Machine, root: Authority, planted: Certified, word: str
@@ -84,6 +85,67 @@ def test_what_was_planted_is_dropped_with_its_reason(
     machine.plant(sound, planted)
     assert word in dropped(machine)[fingerprint(planted)]
     assert machine.kept() == {sound.der}
+
+
+def test_what_is_not_yet_valid_is_left_and_stays_out_of_the_bundle(machine: Machine, root: Authority) -> None:
+    sound, early = root.intermediate("Sound"), root.intermediate("Early", not_before=timedelta(hours=1))
+    file = machine.plant(sound, early)[1]
+    report = machine.json("refresh")
+    assert report["dropped"] == []
+    assert [(item["path"], item["reason"]) for item in report["left"]] == [(str(file), "it is not yet valid")]
+    assert machine.kept() == {sound.der, early.der}
+    assert set(machine.bundled()) == {root.der, sound.der}
+
+
+def age(file: Path, days: float) -> None:
+    """Make a file of the store look as if it was last used so long ago."""
+    os.utime(file, (time.time() - days * 86_400,) * 2)
+
+
+def test_what_nobody_used_is_dropped(machine: Machine, root: Authority) -> None:
+    used, unused = root.intermediate("Used"), root.intermediate("Unused")
+    files = machine.plant(used, unused)
+    age(files[0], 89)
+    age(files[1], 89)
+    assert dropped(machine) == {}
+    age(files[1], 91)
+    assert dropped(machine) == {fingerprint(unused): "nobody used it for 90 days"}
+    assert machine.kept() == {used.der}
+    assert set(machine.bundled()) == {root.der, used.der}
+    assert "0 intermediates hold, 1 dropped" in machine.says("refresh", AIA_STORE_UNUSED_DAYS="80")
+
+
+def test_what_a_used_one_leads_through_is_used(machine: Machine, root: Authority) -> None:
+    upper = root.intermediate("Upper")
+    lower = upper.intermediate("Lower")
+    for file, days in zip(machine.plant(upper, lower), (300, 1), strict=True):
+        age(file, days)
+    assert dropped(machine) == {}
+    assert machine.kept() == {upper.der, lower.der}
+
+
+def test_a_handshake_is_a_use(machine: Machine, root: Authority) -> None:
+    intermediate = root.intermediate()
+    file = machine.plant(intermediate)[0]
+    age(file, 200)
+    with TLSServer(intermediate.leaf()) as server:
+        machine.learn(server.port)
+    assert dropped(machine) == {}
+    assert machine.kept() == {intermediate.der}
+
+
+def test_a_last_use_in_the_future_drops_nothing(machine: Machine, root: Authority) -> None:
+    file = machine.plant(root.intermediate())[0]
+    age(file, -4000)
+    assert dropped(machine) == {}
+
+
+def test_many_that_go_are_told_in_few_lines(machine: Machine, root: Authority) -> None:
+    machine.plant(*(STRANGER.intermediate(f"Orphan {number}") for number in range(30)))
+    lines = machine.says("refresh").splitlines()
+    assert len(lines) == 22
+    assert "and 10 more" in lines
+    assert "0 intermediates hold, 30 dropped" in lines[-1]
 
 
 def test_one_of_which_a_field_cannot_be_read_is_dropped(machine: Machine, root: Authority) -> None:
