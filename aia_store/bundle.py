@@ -278,11 +278,13 @@ def _loaded(certificates: list[Certificate], text: bytes | None = None) -> list[
 
 def counts(settings: Settings) -> tuple[int, int] | None:
     """How many trust anchors and intermediates the published bundle holds; None where there is none."""
-    try:
-        anchors, intermediates = _read_state(_home(settings))["counts"]
-        return int(anchors), int(intermediates)
-    except (KeyError, TypeError, ValueError):
-        return None
+    for folder in _places(settings):
+        try:
+            anchors, intermediates = _read_state(folder)["counts"]
+            return int(anchors), int(intermediates)
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None
 
 
 def _home(settings: Settings) -> Folder:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .config import Settings
     from .der import Certificate
+    from .store import Store
 
 LARGEST_FILE = 256 << 20
 _FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
@@ -76,10 +77,16 @@ def _keep(
             outcome.append(Learned(certificate, str(error), False))
             continue
         for link in path[:-1]:
-            store.keep(link, url if link in beside.get(link.subject_key, ()) else None)
+            _keep_one(store, link, url if link in beside.get(link.subject_key, ()) else None)
         outcome.append(Learned(certificate, None, certificate not in known))
     progress(len(offered), len(offered))
     return outcome
+
+
+def _keep_one(store: Store, certificate: Certificate, url: str | None = None) -> None:
+    if not store.keep(certificate, url):
+        places = ", ".join(folder.path for folder in store.folders)
+        raise LearnError(f"nothing can be kept in {places}; is the disk full?")
 
 
 def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
@@ -94,7 +101,7 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
     outcome = []
     for certificate in finding.path.intermediates:
         is_new = certificate in finding.learned or certificate not in store.find(certificate.subject_key)
-        store.keep(certificate)
+        _keep_one(store, certificate)
         outcome.append(Learned(certificate, None, is_new))
     return outcome
 

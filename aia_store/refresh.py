@@ -13,7 +13,7 @@ from .der import Certificate
 from .pki import roots
 from .pki.verify import NotYetValidError, Verifier, VerifyError
 from .renewal import Held, Renewed, renew
-from .store import MOST_FILES, Folder, Store, open_store, read_certificate
+from .store import Folder, Store, crowded_note, folders_of, open_store, read_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda do
     for folder in _writable(store):
         upkeep.sweep(folder)
         if folder.is_crowded():
-            notes.append(f"{folder.path} holds more than {MOST_FILES} files, and no more are looked at; see `clear`")
+            notes.append(f"{crowded_note(folder)}; refresh again, or run `aia-store clear`")
     clock.believe(settings)
     published = bundle.build(settings, verifier)
     return Report(len(round_.held), round_.dropped, round_.left, published, renewed, notes, None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import bundle, hook, shells
+from . import bundle, clock, hook, shells
 from .pki import roots
-from .store import folders_of, open_store
+from .store import crowded_note, folders_of, open_store
+from .words import counted
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -23,7 +24,8 @@ class Aspect(NamedTuple):
 
 def survey(settings: Settings) -> list[Aspect]:
     """Look at everything; never raises for what it finds."""
-    return [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
+    found = [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
+    return [*_clock(settings), *found]
 
 
 def _hook(settings: Settings) -> Aspect:
@@ -42,8 +44,11 @@ def _store(settings: Settings) -> Aspect:
     if store.home is None:
         return Aspect("store", "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
     state = (
-        f"{_counted(len(store.certificates()), 'intermediate')} in {', '.join(folder.path for folder in store.folders)}"
+        f"{counted(len(store.certificates()), 'intermediate')} in {', '.join(folder.path for folder in store.folders)}"
     )
+    crowded = next((folder for folder in store.folders if folder.is_crowded()), None)
+    if crowded is not None:
+        return Aspect("store", state, f"{crowded_note(crowded)}; run `aia-store clear`")
     return Aspect("store", state, None)
 
 
@@ -61,25 +66,36 @@ def _roots(settings: Settings) -> Aspect:
         return Aspect("roots", "none", str(error))
 
 
+def _clock(settings: Settings) -> list[Aspect]:
+    """The clock, where it cannot be right."""
+    try:
+        doubt = clock.doubt(settings, roots.load(roots.source(settings)))
+    except roots.RootsError:
+        return []
+    return [Aspect("clock", doubt, "set the clock; until then nothing is refreshed")] if doubt else []
+
+
 def _bundle(settings: Settings) -> Aspect:
     home = open_store(settings).home
-    if home is None:
-        return Aspect("bundle", "no place for it", "set AIA_STORE_DIR to a folder of yours")
-    counts = bundle.counts(settings)
-    if counts is None:
+    path = bundle.fresh(settings) or bundle.standing(settings)
+    if path is None:
+        if home is None:
+            return Aspect("bundle", "no place for it", "set AIA_STORE_DIR to a folder of yours")
         return Aspect("bundle", "not built", "run `aia-store bundle`")
-    roots_and_intermediates = f"{_counted(counts[0], 'root')} and {_counted(counts[1], 'intermediate')}"
-    state = f"{roots_and_intermediates} in {os.path.join(home.path, bundle.FILE)}"
-    return Aspect("bundle", state, None if bundle.is_fresh(settings, home) else "it is stale; run `aia-store bundle`")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    counts = bundle.counts(settings)
+    state = f"in {path}"
+    if counts is not None:
+        state = f"{counted(counts[0], 'root')} and {counted(counts[1], 'intermediate')} {state}"
+    if bundle.fresh(settings):
+        return Aspect("bundle", state, None)
+    if home is None:
+        return Aspect("bundle", state, "it is stale, and its folder cannot be written; set AIA_STORE_DIR")
+    return Aspect("bundle", state, "it is stale; run `aia-store bundle`")
 
 
 def _environment(settings: Settings) -> Aspect:
     home = open_store(settings).home
-    path = os.path.join(home.path, bundle.FILE) if home is not None else ""
+    path = bundle.standing(settings) or (os.path.join(home.path, bundle.FILE) if home is not None else "")
     elsewhere = [name for name in shells.VARIABLES if os.environ.get(name, path) != path]
     if os.environ.get("SSL_CERT_FILE") == path and not elsewhere:
         return Aspect("environment", "SSL_CERT_FILE is the bundle", None)

@@ -251,6 +251,11 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
         return []
 
 
+def crowded_note(folder: Folder) -> str:
+    """What there is to say of a crowded folder."""
+    return f"{folder.path} holds more than {MOST_FILES:,} files, and no more are looked at"
+
+
 class Store:
     """The folders of this user: all are read, the first is written; where it cannot be, memory serves."""
 
@@ -277,21 +282,26 @@ class Store:
             found.update(dict.fromkeys(folder.find(subject_key)))
         return list(found)
 
-    def keep(self, certificate: Certificate, source: str | None = None) -> None:
-        """Keep an intermediate that was proved to lead to an anchor, and the URL that it came from."""
+    def keep(self, certificate: Certificate, source: str | None = None) -> bool:
+        """Keep an intermediate that was proved to lead to an anchor, and the URL that it came from.
+
+        Returns whether it is on disk now.
+        """
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
-            return
+            return True
         home = self.home
-        if not self._is_written(certificate, source, home):
+        is_written = self._is_written(certificate, source, home)
+        if not is_written:
             kept = self._memory.setdefault(certificate.subject_key, [])
             if certificate in kept:
-                return
+                return False
             kept.append(certificate)
         site = next((folder for folder in self.folders if folder.shared), None)
         if site is not None and site is not home:
             from . import handin
 
             handin.leave(certificate, site)
+        return is_written
 
     def _is_written(self, certificate: Certificate, source: str | None, home: Folder | None) -> bool:
         try:

@@ -15,6 +15,7 @@ from ..pki import roots
 from ..pki.verify import Verifier, VerifyError
 from ..probe import ProbeError, TargetError
 from ..store import Store, sound_store
+from ..words import counted
 from . import output
 from .errors import WrongUseError, report, say
 
@@ -191,7 +192,7 @@ def clear_command(yes: bool) -> None:
         click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
     sound_store(settings)
-    click.echo(f"removed {output.counted(refreshing.clear(settings), 'intermediate')}")
+    click.echo(f"removed {counted(refreshing.clear(settings), 'intermediate')}")
 
 
 @click.command("refresh", short_help="Verify all again and rebuild the bundle.")
@@ -242,7 +243,7 @@ def _print_refresh(found: refreshing.Report) -> None:
         say(note)
     if found.doubt is None:
         click.echo(
-            f"{output.counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
+            f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
             f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; the bundle is {found.bundle}"
         )
 

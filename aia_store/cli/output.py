@@ -87,11 +87,6 @@ def long_name(name: bytes) -> str:
     return name.hex() if parsed is None else harmless(parsed.rfc4514_string())
 
 
-def counted(count: int, noun: str) -> str:
-    """How many of something: "1 root", "2 roots"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def day(seconds: float) -> str:
     """A time as a date (UTC)."""
     try:
