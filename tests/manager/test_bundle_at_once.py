@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
-import threading
 import time
 
-from tests.manager.machine import COMMAND, Machine, loaded
-from tests.support.pki import Authority, pem_blocks
+from tests.manager.machine import COMMAND, Machine
+from tests.support.pki import Authority
 
 ROOTS = [Authority.root(f"Root {number}") for number in range(8)]
-REPLACEMENTS = 200
+REPLACEMENTS = 1000
+READERS = 4
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 KILLS = 30
 
 #: Builds the bundle again and again, with the intermediates and without them in turn; says when it begins.
@@ -31,33 +33,44 @@ for number in range(int(sys.argv[1])):
 """
 
 
+#: What a program does that uses the bundle, again and again until its input ends: prints how many certificates it saw.
+READER = """
+import os, select, ssl, sys
+seen = set()
+loops = 0
+print("ready", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    context = ssl.create_default_context()
+    seen.add(context.cert_store_stats()["x509"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(os.environ["SSL_CERT_FILE"])
+    seen.add(context.cert_store_stats()["x509"])
+    loops += 1
+print(loops, *sorted(seen))
+"""
+
+
 def test_readers_never_see_fewer_roots(machine: Machine) -> None:
     machine.trust(*ROOTS)
     machine.build()
     other = machine.folder / "other.pem"
     other.write_text(machine.roots.read_text() + Authority.root("One More").pem)
-    seen: set[int] = set()
-    missing: list[int] = []
-    done = threading.Event()
-    needed = {root.der for root in ROOTS}
-
-    def read() -> None:
-        while not done.is_set():
-            found = pem_blocks(machine.bundle_file.read_text())
-            seen.add(len(found))
-            if not needed <= set(found) or loaded(machine.bundle_file) < len(ROOTS):
-                missing.append(len(found))
-            time.sleep(0.001)
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
+    environment = machine.with_variables({"SSL_CERT_FILE": str(machine.bundle_file), "SSL_CERT_DIR": os.devnull})
+    readers = [
+        subprocess.Popen([sys.executable, "-c", READER], env=environment, **PIPES, text=True) for _ in range(READERS)
+    ]
     for reader in readers:
-        reader.start()
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
     built = machine.execute(sys.executable, "-c", BUILDER, REPLACEMENTS, machine.roots, other)
-    done.set()
-    for reader in readers:
-        reader.join()
     assert (built.returncode, built.stderr) == (0, "")
-    assert not missing
+    seen = set()
+    for reader in readers:
+        output, errors = reader.communicate("end\n", timeout=60)
+        assert errors == ""
+        loops, *counts = map(int, output.split())
+        assert loops > REPLACEMENTS / 10, "it was looking all the time"
+        seen.update(counts)
     assert seen == {len(ROOTS), len(ROOTS) + 1}
 
 
