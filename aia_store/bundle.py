@@ -157,11 +157,12 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
     if verifier is not None and verifier.roots != anchors:
         verifier = None  # the machine's trust has changed since
     intermediates = exportable(anchors, store, verifier=verifier, progress=progress)
-    anchors = _loaded(anchors)
-    text = roots.BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
-    text += "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
-    if len(_loaded([*anchors, *intermediates], text)) != len(anchors) + len(intermediates):
-        raise BundleError("OpenSSL does not load the new bundle whole; the old one stays")
+    text = _text(anchors, intermediates)
+    if not _loads(text, len(anchors) + len(intermediates)):
+        anchors = [anchor for anchor in anchors if _loads(anchor.pem.encode("ascii"), 1)]
+        text = _text(anchors, intermediates)
+        if not _loads(text, len(anchors) + len(intermediates)):
+            raise BundleError("OpenSSL does not load the new bundle whole; the old one stays")
     published = home.write(text, FILE, mode=0o644, durable=True)
     status = os.stat(published)
     state = {
@@ -195,11 +196,13 @@ def exportable(
     from .pki import roots
     from .pki.verify import Verifier, VerifyError
 
-    distrust = roots.distrust()
+    waiting = list(store.certificates() if among is None else among)
+    if not waiting:
+        return []
     if verifier is None:
         verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
+    distrust = roots.distrust()
     trusted = set(anchors)
-    waiting = list(store.certificates() if among is None else among)
     asked, total = set(waiting), len(waiting)
     paths: dict[Certificate, list[Certificate]] = {}
     seen = set(waiting)
@@ -258,22 +261,23 @@ def _outlasts_the_bundle(certificate: Certificate) -> bool:
     return not_before <= time.time() < not_after - 2 * REBUILT_EVERY
 
 
-def _loaded(certificates: list[Certificate], text: bytes | None = None) -> list[Certificate]:
-    """Those of the certificates that OpenSSL really loads, from this text or one by one."""
+def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes:
+    from .pki.roots import BUNDLE_MARK
+
+    heading = BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
+    return heading + "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
+
+
+def _loads(text: bytes, count: int) -> bool:
+    """Whether OpenSSL loads so many certificates from this text."""
     import _ssl
 
     context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
-    if text is not None:
+    try:
         context.load_verify_locations(cadata=text.decode("ascii"))
-        return certificates if context.cert_store_stats()["x509"] == len(certificates) else []
-    found = []
-    for certificate in certificates:
-        try:
-            context.load_verify_locations(cadata=certificate.pem)
-            found.append(certificate)
-        except _ssl.SSLError:
-            continue
-    return found
+    except _ssl.SSLError:
+        return False
+    return bool(context.cert_store_stats()["x509"] == count)
 
 
 def counts(settings: Settings) -> tuple[int, int] | None:

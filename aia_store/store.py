@@ -311,11 +311,13 @@ class Store:
         except OSError:
             return False
 
-    def entries(self) -> Iterator[tuple[str, Certificate]]:
-        """The path and the certificate of every sound file, each certificate once."""
+    def entries(self, fingerprint: str = "") -> Iterator[tuple[str, Certificate]]:
+        """The path and the certificate of every sound file, each certificate once; its fingerprint starts so."""
         seen: set[Certificate] = set()
         for folder in self.folders:
             for path in folder.paths():
+                if not os.path.basename(path).startswith(fingerprint):
+                    continue
                 certificate = read_certificate(path)
                 if certificate is not None and certificate not in seen and path == folder.path_of(certificate):
                     seen.add(certificate)

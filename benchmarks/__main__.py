@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, programs, startup, table
+from . import connections, lookup, programs, startup, table, upkeep
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -33,6 +33,7 @@ BENCHMARKS = {
     "download": Benchmark(connections.download, 20, 2),
     "lookup": Benchmark(lookup.find, 25, 2),
     "bundle": Benchmark(startup.bundle, 100, 5),
+    "refresh": Benchmark(upkeep.refresh, 5, 1),
 }
 
 

@@ -53,7 +53,7 @@ def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
         raise click.UsageError(f"{fingerprint!r} is no fingerprint; `aia-store list` shows them")
     if len(digits) < FEWEST_DIGITS:
         raise click.UsageError(f"{fingerprint!r} is too short; give at least {FEWEST_DIGITS} digits of the fingerprint")
-    found = [(path, entry) for path, entry in store.entries() if entry.fingerprint.startswith(digits)]
+    found = list(store.entries(digits))
     if len(found) == 1:
         return found[0]
     if found:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +17,11 @@ from rich.text import Text
 from .errors import harmless as harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..der import Certificate
+
+MOST_LAID_OUT = 500  # rows of a table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -42,12 +45,24 @@ def say(sentence: str) -> None:
 
 def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
     """Print rows under headings, or under none."""
+    if len(rows) > MOST_LAID_OUT:
+        _print_columns([headings, *rows] if headings else rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(headings))
     for heading in headings or [""] * len(rows[0]):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console().print(table)
+
+
+def _print_columns(rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print rows in columns as wide as they need, as a table of rich would take seconds for thousands."""
+    lines = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 def subject(certificate: Certificate) -> str:

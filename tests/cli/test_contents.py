@@ -148,3 +148,19 @@ def test_clear_without_a_terminal_names_the_way(machine: Machine, planted: list[
     assert done.returncode != 0
     assert "--yes" in done.stderr
     assert len(machine.kept()) == 2
+
+
+def test_a_list_of_many_is_in_columns_too(machine: Machine, root: Authority) -> None:
+    template = root.intermediate("Template 000").der
+    names = [f"{number:03}" for number in range(600)]
+    machine.plant(*(template.replace(b"Template 000", f"Template {name}".encode()) for name in names))
+    head, *lines = machine.says("list").splitlines()
+    assert [line.split()[2] for line in lines] == names
+    assert {line.index("Template") for line in lines} == {head.index("Intermediate")}
+    assert {line.index("Command Line Root") for line in lines} == {head.index("Issuer")}
+
+
+def test_show_looks_at_the_whole_path(machine: Machine, planted: list[Authority]) -> None:
+    assert machine.json("show", fingerprint(planted[1]))["in_bundle"] is True
+    machine.says("remove", fingerprint(planted[0]))
+    assert machine.json("show", fingerprint(planted[1]))["in_bundle"] is False

@@ -19,7 +19,7 @@ from tests.support.servers import AIAHost, TLSServer
 
 FILES = 200_000
 MOST_MEMORY = 400 << 20  # bytes of address space
-MOST_SECONDS = 20
+MOST_SECONDS = 40  # on a busy machine; some two else
 
 
 def memory_of_disk(path: Path) -> Path:
