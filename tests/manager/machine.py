@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,15 @@ class Machine:
             "AIA_STORE_ALLOWED_NETWORKS": "127.0.0.0/8",
         }
         (folder / "home").mkdir(parents=True)
+
+    @contextlib.contextmanager
+    def store_in_memory(self) -> Iterator[None]:
+        """The store lies in memory, where that can be: for what would be hard work for a disk that others use too."""
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else self.folder
+        with tempfile.TemporaryDirectory(dir=memory) as place:
+            self.store = Path(place) / "store"
+            self.environment["AIA_STORE_DIR"] = str(self.store)
+            yield
 
     @property
     def bundle_file(self) -> Path:

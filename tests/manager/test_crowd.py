@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,17 +20,10 @@ MOST_MEMORY = 400 << 20  # bytes of address space
 MOST_SECONDS = 40  # on a busy machine; some two else
 
 
-def memory_of_disk(path: Path) -> Path:
-    """A folder for so many files, in memory where that can be."""
-    return Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else path
-
-
 @pytest.fixture(params=["spread", "of one name"])
-def crowd(machine: Machine, root: Authority, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Authority]:
+def crowd(machine: Machine, root: Authority, request: pytest.FixtureRequest) -> Iterator[Authority]:
     """An intermediate in a store with 200,000 files that nobody needs, of all names or beside it; and its bundle."""
-    with tempfile.TemporaryDirectory(dir=memory_of_disk(tmp_path)) as place:
-        machine.store = Path(place) / "store"
-        machine.environment["AIA_STORE_DIR"] = str(machine.store)
+    with machine.store_in_memory():
         held = root.intermediate("Held")
         file = machine.plant(held)[0]
         machine.build()
