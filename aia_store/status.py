@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import bundle, clock, hook, shells
+from .daemon import state as daemon_state
 from .pki import roots
 from .store import crowded_note, folders_of, open_store
 from .words import counted
@@ -25,7 +27,7 @@ class Aspect(NamedTuple):
 def survey(settings: Settings) -> list[Aspect]:
     """Look at everything; never raises for what it finds."""
     found = [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
-    return [*_clock(settings), *found]
+    return [*_clock(settings), *found, _daemon(settings)]
 
 
 def _hook(settings: Settings) -> Aspect:
@@ -104,3 +106,26 @@ def _environment(settings: Settings) -> Aspect:
         state += f": {', '.join(elsewhere)} point elsewhere"
     command = shells.evaluation(shells.current_shell())
     return Aspect("environment", state, f"run {command} in your shell, best in its start-up file")
+
+
+def _daemon(settings: Settings) -> Aspect:
+    """Of the user's store or the site's; it need not run."""
+    sound = [folder for folder in folders_of(settings) if folder.fault() is None]
+    state = next(filter(None, map(daemon_state.running, sound)), None)
+    if state is None:
+        return Aspect("daemon", "not running (optional)", None)
+    told = [f"process {state.pid} runs since {_minute(state.since)}"]
+    if state.last is not None:
+        word = "last failed" if state.last.failed else "last done"
+        told.append(f"{word}: {state.last.action} at {_minute(state.last.at)} ({state.last.outcome})")
+    if state.next_refresh is not None:
+        told.append(f"next: refresh at {_minute(state.next_refresh)}")
+    failed = state.last is not None and state.last.failed
+    return Aspect("daemon", "; ".join(told), "mend what failed; it tries again by itself" if failed else None)
+
+
+def _minute(seconds: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "a time beyond the calendar"

@@ -14,6 +14,7 @@ COMMANDS = {
     "bundle": "machine",
     "check": "check",
     "clear": "contents",
+    "daemon": "background",
     "env": "machine",
     "hook": "machine",
     "list": "contents",

@@ -1,0 +1,25 @@
+"""The command that runs for as long as the machine does: daemon."""
+
+from __future__ import annotations
+
+import click
+
+from .. import config
+from ..daemon.journal import FORMATS, Journal
+from ..daemon.service import Service
+
+
+@click.command("daemon", short_help="Keep store and bundle true, in the background.")
+@click.option(
+    "--log-format",
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
+    help="How each event is written to standard error.",
+)
+def daemon_command(log_format: str) -> None:
+    """Stay in the foreground and keep things true: for systemd or any other supervisor.
+
+    Rebuilds the bundle when the system's trust anchors change, takes what users hand in, and refreshes on schedule.
+    SIGHUP reads the settings again, SIGTERM ends it.
+    """
+    Service(config.load(), Journal(log_format)).run()

@@ -1,0 +1,36 @@
+"""The manager's log: one line an event, on standard error, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+FORMATS = ("text", "json")
+
+
+class Journal:
+    """Writes what happens. Never raises: where the log cannot be written, the manager works on."""
+
+    def __init__(self, form: str = "text") -> None:
+        self._as_json = form == "json"
+
+    def say(self, event: str, message: str, *, failed: bool = False) -> None:
+        """One event: a word for it, and what there is to say, made one line and harmless to a terminal."""
+        message = one_line(message)
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        level = "error" if failed else "info"
+        if self._as_json:
+            line = json.dumps({"time": when, "level": level, "event": event, "message": message})
+        else:
+            line = f"{when} {level} {event}: {message}"
+        try:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # nobody listens, or the log's disk is full
+
+
+def one_line(text: str) -> str:
+    """Text from anywhere as one line that steers no terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))

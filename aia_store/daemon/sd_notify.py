@@ -1,0 +1,62 @@
+"""What a supervisor is told, in the protocol of sd_notify(3): datagrams of lines to the socket in NOTIFY_SOCKET."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Supervisor:
+    """Whoever started us, if it listens; if not, nothing is sent."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        address = environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket
+        self.pings_every = _half_of_the_watchdog(environ)
+        self._ping_at = 0.0
+
+    def ready(self) -> None:
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        self._send(f"STATUS={text}")
+
+    def reloading(self) -> None:
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    @property
+    def ping_at(self) -> float:
+        """When the watchdog wants the next sign of life, on the monotonic clock; infinity where there is none."""
+        return float("inf") if self.pings_every is None else self._ping_at
+
+    def ping(self, now: float) -> None:
+        """Give a sign of life if it is time."""
+        if self.pings_every is not None and now >= self._ping_at:
+            self._ping_at = now + self.pings_every
+            self._send("WATCHDOG=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address or not hasattr(socket, "AF_UNIX"):
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.setblocking(False)  # a supervisor that does not read must not hold us up
+                channel.sendto(message.encode(), self._address)
+        except OSError:
+            pass  # it is gone, or its queue is full
+
+
+def _half_of_the_watchdog(environ: Mapping[str, str]) -> float | None:
+    """Seconds between two signs of life; None where nobody waits for one from this process."""
+    microseconds, process = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or int(microseconds) == 0 or process not in ("", str(os.getpid())):
+        return None
+    return int(microseconds) / 2_000_000

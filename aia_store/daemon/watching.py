@@ -1,0 +1,205 @@
+"""Watches folders, and says that something in them changed: through inotify or its like, else by polling.
+
+Only whole folders are watched, never files: a watch on a file dies at the first rename over it. Each folder is given
+by its real path, as through a link nothing is seen. Reading is no event here, or the manager would wake itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
+
+from .places import EVERYTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .places import Plan
+
+POLLED_EVERY = 2.0  # seconds
+_STOPS_WITHIN = 0.2  # seconds; its threads end with the process anyway
+_IDLE = 3600.0  # seconds that watchdog's threads may sleep; they are woken by events
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS)
+
+_ARRIVALS: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, DirCreatedEvent]
+_CHANGES: list[type[FileSystemEvent]] = [
+    *_ARRIVALS,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+]
+
+# File systems whose changes may be made elsewhere, unseen by this kernel.
+_REMOTE = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "ceph",
+    "coda",
+    "fuse",
+    "gfs",
+    "glusterfs",
+    "lustre",
+    "vboxsf",
+    "virtiofs",
+)
+_MOUNTS = "/proc/self/mountinfo"
+
+
+class Watcher:
+    """Keeps watch over a plan of folders, and over one folder where things arrive.
+
+    `on_change` and `on_arrival` are called in a thread of watchdog's; `say` is told, once, why something is polled.
+    """
+
+    def __init__(
+        self, on_change: Callable[[], None], on_arrival: Callable[[], None], say: Callable[[str], None]
+    ) -> None:
+        self._on_change, self._on_arrival, self._say = on_change, on_arrival, say
+        self._watched: dict[str, _Watched] = {}
+        self._native: Any = None
+        self._polling: Any = None
+        try:
+            self._native = Observer(timeout=_IDLE)
+            self._native.start()
+        except OSError as error:
+            self._give_up_native(error)
+
+    @property
+    def method(self) -> str:
+        """How it is watched: `events`, `polling`, or `events and polling`."""
+        return " and ".join(
+            name for name, used in (("events", self._native), ("polling", self._polling)) if used is not None
+        )
+
+    def watch(self, plan: Plan, arrivals: str | None = None) -> bool:
+        """Watch just these folders from now on; returns whether one is watched that was not, or not any more.
+
+        What happened in such a folder before went unseen, so the caller looks again.
+        """
+        wanted: dict[str, set[str] | None] = {**plan}
+        if arrivals is not None:
+            wanted[os.path.realpath(arrivals)] = None
+        for folder in list(self._watched):
+            if folder not in wanted or not self._watched[folder].lives():
+                self._forget(folder)
+        fresh = [folder for folder in wanted if folder not in self._watched]
+        for folder, names in wanted.items():
+            if folder in self._watched:
+                self._watched[folder].handler.names = names
+            else:
+                self._begin(folder, names)
+        return any(folder in self._watched for folder in fresh)
+
+    def stop(self) -> None:
+        """Stop watching."""
+        for observer in (self._native, self._polling):
+            if observer is not None:
+                observer.stop()
+                observer.join(_STOPS_WITHIN)
+
+    def _begin(self, folder: str, names: set[str] | None) -> None:
+        handler = _Handler(folder, names, self._on_arrival if names is None else self._on_change)
+        kinds = _ARRIVALS if names is None else _CHANGES
+        try:
+            status = os.stat(folder)
+            if self._native is not None and not is_remote(status.st_dev):
+                watch = self._native.schedule(handler, folder, event_filter=kinds)
+                self._watched[folder] = _Watched(folder, status, handler, self._native, watch)
+                return
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                return  # it has vanished, or may not be read: the regular look at the files must do
+            self._give_up_native(error)
+        if names is None:
+            return  # anybody can fill it: too costly to list again and again
+        with suppress(OSError):
+            watch = self._poller().schedule(handler, folder, event_filter=kinds)
+            self._watched[folder] = _Watched(folder, os.stat(folder), handler, self._polling, watch)
+
+    def _forget(self, folder: str) -> None:
+        watched = self._watched.pop(folder)
+        with suppress(KeyError, OSError):
+            watched.observer.unschedule(watched.watch)
+
+    def _poller(self) -> Any:
+        if self._polling is None:
+            self._polling = PollingObserver(timeout=POLLED_EVERY)
+            self._polling.start()
+        return self._polling
+
+    def _give_up_native(self, error: OSError) -> None:
+        """Poll from now on; what is watched already stays so."""
+        reason = error.strerror or str(error)
+        self._say(f"the system gives no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
+        if not any(watched.observer is self._native for watched in self._watched.values()):
+            if self._native is not None and self._native.is_alive():
+                self._native.stop()
+            self._native = None
+
+
+class _Handler(FileSystemEventHandler):
+    """Tells of those events in one folder whose name matters; `names` None: all of them."""
+
+    def __init__(self, folder: str, names: set[str] | None, tell: Callable[[], None]) -> None:
+        self.folder, self.names, self._tell = folder, names, tell
+        self.folder_is_gone = False
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+        if self.folder in paths:
+            self.folder_is_gone = True  # made again at once, it may well have the old inode number
+        elif self.names is not None and self.names.isdisjoint([EVERYTHING, *map(os.path.basename, paths)]):
+            return
+        self._tell()
+
+
+class _Watched(NamedTuple):
+    folder: str
+    status: os.stat_result
+    handler: _Handler
+    observer: Any
+    watch: Any
+
+    def lives(self) -> bool:
+        """Whether the folder is still the one that the watch was set on."""
+        try:
+            return not self.handler.folder_is_gone and os.path.samestat(os.stat(self.folder), self.status)
+        except OSError:
+            return False
+
+
+def is_remote(device: int, mounts: str | None = None) -> bool:
+    """Whether the file system with this device number may change unseen; `mounts` is what the kernel says of mounts."""
+    if mounts is None:
+        try:
+            with open(_MOUNTS, encoding="utf-8", errors="replace") as file:
+                mounts = file.read()
+        except OSError:
+            return False
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split()[2:3] == [wanted]:
+            return after.startswith(_REMOTE)
+    return False

@@ -1,0 +1,105 @@
+"""What the manager has done by a child: `python -m aia_store.daemon.work ACTION`, the settings on standard input.
+
+Prints the outcome as one JSON object: `failed`, a `message` of one line, `details` of a line each. Everything is put
+on disk by a temporary file and a rename, so this may be ended at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..config import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_DETAILS = 20  # lines; the rest is counted
+
+
+class Outcome(NamedTuple):
+    """How a piece of work went."""
+
+    failed: bool
+    message: str
+    details: list[str]
+
+
+def build(settings: Settings) -> Outcome:
+    """Publish the bundle anew."""
+    from .. import bundle
+
+    path = bundle.build(settings)
+    anchors, intermediates = bundle.counts(settings) or (0, 0)
+    return Outcome(False, f"{anchors} trust anchors and {intermediates} intermediates are in {path}", [])
+
+
+def refresh(settings: Settings) -> Outcome:
+    """Take what was handed in, verify everything again, and publish the bundle anew."""
+    from ..refresh import refresh as run
+
+    handed_in = collect(settings)
+    report = run(settings)
+    told = []
+    details = []
+    for name, value in report._asdict().items():
+        if isinstance(value, list):
+            details += [f"{name}: {_described(item)}" for item in value]
+        if isinstance(value, (int, list)):
+            told.append(f"{len(value) if isinstance(value, list) else value} {name}")
+    message = f"{', '.join(told)}; {handed_in.message}; the bundle is {report.bundle}"
+    return Outcome(False, message, _bounded(handed_in.details + details))
+
+
+def collect(settings: Settings) -> Outcome:
+    """Take what was handed in."""
+    from ..collect import collect as run
+
+    collected = run(settings)
+    return Outcome(False, f"{collected.kept} handed in were kept, {collected.refused} refused", [])
+
+
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}
+
+
+def main() -> None:
+    """Do what the command line says, with the settings that standard input says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the manager decides when we end
+    signal.signal(signal.SIGTERM, _end)
+    settings = Settings()
+    for key, value in json.load(sys.stdin).items():
+        setattr(settings, key, value)
+    try:
+        outcome = ACTIONS[sys.argv[1]](settings)
+    except Exception as error:
+        outcome = Outcome(True, _reason(error), [])
+    sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
+
+
+def _end(*_: object) -> None:
+    """On the way out, what is being written is removed."""
+    raise SystemExit(1)
+
+
+def _reason(error: Exception) -> str:
+    if type(error).__module__.partition(".")[0] == "aia_store":
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
+def _described(item: object) -> str:
+    """A line of a report: its text, or of an entry the file and the reason."""
+    return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    more = len(lines) - MOST_DETAILS
+    return [*lines[:MOST_DETAILS], f"and {more} more"] if more > 0 else lines
+
+
+if __name__ == "__main__":
+    main()
