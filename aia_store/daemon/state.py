@@ -76,13 +76,11 @@ def running(folder: Folder) -> State | None:
 
 
 def process_mark(pid: int | str = "self") -> str:
-    """What tells a process from a later one with its number: the boot, and when in it the process began."""
+    """What tells a process from a later one with its number: when it began, in ticks since the machine did."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read().strip()
-        with open(f"/proc/{pid}/stat", "rb") as stat_file:
+        with open(f"/proc/{pid}/stat", "rb") as file:
             # Field 22 of proc(5); the second, the name, is in parentheses and may hold anything.
-            return f"{boot} {stat_file.read().rpartition(b')')[2].split()[19].decode('ascii')}"
+            return file.read().rpartition(b")")[2].split()[19].decode("ascii")
     except (OSError, ValueError, IndexError):
         return ""
 
