@@ -20,6 +20,6 @@ def daemon_command(log_format: str) -> None:
     """Stay in the foreground and keep things true: for systemd or any other supervisor.
 
     Rebuilds the bundle when the system's trust anchors change, takes what users hand in, and refreshes on schedule.
-    SIGHUP reads the settings again, SIGTERM ends it.
+    SIGHUP reads the settings again, SIGUSR1 refreshes at once, SIGTERM ends it.
     """
     Service(config.load(), Journal(log_format)).run()

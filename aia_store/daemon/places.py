@@ -11,13 +11,22 @@ if TYPE_CHECKING:
 
 MOST_HOPS = 40  # symbolic links in one path, as Linux has it
 MOST_ENTRIES = 4_096  # of a folder that are looked at
-EVERYTHING = "*"  # in a plan: every name in this folder matters
+EVERYTHING = "*"  # every name in this folder matters
 
-Plan = dict[str, set[str]]
+
+class Place:
+    """What matters in a folder: the names that come and go there, and whether writing to one of them does too."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.is_written_to = False
+
+
+Plan = dict[str, Place]
 
 
 def plan(paths: Iterable[str]) -> Plan:
-    """The real folders that these paths go through, and the names in each whose change matters.
+    """The real folders that these paths go through, and what matters in each.
 
     A path that is a folder matters with everything in it. Symbolic links are followed by hand, as each of them may
     be turned; where something is missing, the last folder that is there will show its coming.
@@ -25,9 +34,13 @@ def plan(paths: Iterable[str]) -> Plan:
     found: Plan = {}
     for path in paths:
         for folder, name in _hops(path):
-            found.setdefault(folder, set()).add(name)
+            place = found.setdefault(folder, Place())
+            place.names.add(name)
+            place.is_written_to |= not os.path.isdir(os.path.join(folder, name))
         if os.path.isdir(path):
-            found.setdefault(os.path.realpath(path), set()).add(EVERYTHING)
+            place = found.setdefault(os.path.realpath(path), Place())
+            place.names.add(EVERYTHING)
+            place.is_written_to = True
     return found
 
 

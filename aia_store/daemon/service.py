@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOKS_EVERY = 60.0  # seconds: at the files themselves, should an event have been missed
 QUIET, LONGEST_BURST = 0.3, 1.5  # seconds: a trust manager emits thousands of events in a row
 HANDINS_APART = 5.0  # seconds: who hands in without end does not keep us busy
-BUILDS_APART = 10.0  # seconds, unless the trust anchors changed
+BUILDS_APART = 5.0  # seconds, unless the trust anchors changed
 REFRESH_AFTER_CHANGE = 60.0  # seconds: what lost its root leaves the store too
 FIRST_RETRY, LONGEST_RETRY = 5.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
@@ -68,12 +68,16 @@ class Service:
         self._is_ready = False
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT. Raises DaemonError where another manager has taken the store."""
+        """Work until SIGTERM or SIGINT; SIGHUP reads the settings again, SIGUSR1 refreshes at once.
+
+        Raises DaemonError where another manager has taken the store.
+        """
         self._bell.ring_on_signals()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        if hasattr(signal, "SIGHUP"):
+        if os.name == "posix":
             signal.signal(signal.SIGHUP, self._want_reload)
+            signal.signal(signal.SIGUSR1, self._want_refresh)
         try:
             watching = self._lookout.watch()
             self._handins_seen = self._lookout.handins()
@@ -258,3 +262,6 @@ class Service:
 
     def _want_reload(self, *_: object) -> None:
         self._reload_wanted = True
+
+    def _want_refresh(self, *_: object) -> None:
+        self._refresh_at = time.time()

@@ -26,7 +26,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
-from .places import EVERYTHING
+from .places import EVERYTHING, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,14 +38,16 @@ _STOPS_WITHIN = 0.2  # seconds; its threads end with the process anyway
 _IDLE = 3600.0  # seconds that watchdog's threads may sleep; they are woken by events
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS)
 
-_ARRIVALS: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, DirCreatedEvent]
-_CHANGES: list[type[FileSystemEvent]] = [
-    *_ARRIVALS,
+_MOVES: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
     FileDeletedEvent,
-    FileModifiedEvent,
-    DirMovedEvent,
+    FileMovedEvent,
+    DirCreatedEvent,
     DirDeletedEvent,
+    DirMovedEvent,
 ]
+_WRITES: list[type[FileSystemEvent]] = [*_MOVES, FileModifiedEvent, FileClosedEvent]
+_ARRIVALS: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, DirCreatedEvent]
 
 # File systems whose changes may be made elsewhere, unseen by this kernel.
 _REMOTE = (
@@ -97,18 +99,18 @@ class Watcher:
 
         What happened in such a folder before went unseen, so the caller looks again.
         """
-        wanted: dict[str, set[str] | None] = {**plan}
+        wanted: dict[str, Place | None] = {**plan}
         if arrivals is not None:
             wanted[os.path.realpath(arrivals)] = None
         for folder in list(self._watched):
-            if folder not in wanted or not self._watched[folder].lives():
+            if folder not in wanted or not self._watched[folder].is_what(_kinds(wanted[folder])):
                 self._forget(folder)
         fresh = [folder for folder in wanted if folder not in self._watched]
-        for folder, names in wanted.items():
+        for folder, place in wanted.items():
             if folder in self._watched:
-                self._watched[folder].handler.names = names
+                self._watched[folder].handler.place = place
             else:
-                self._begin(folder, names)
+                self._begin(folder, place)
         return any(folder in self._watched for folder in fresh)
 
     def stop(self) -> None:
@@ -118,24 +120,24 @@ class Watcher:
                 observer.stop()
                 observer.join(_STOPS_WITHIN)
 
-    def _begin(self, folder: str, names: set[str] | None) -> None:
-        handler = _Handler(folder, names, self._on_arrival if names is None else self._on_change)
-        kinds = _ARRIVALS if names is None else _CHANGES
+    def _begin(self, folder: str, place: Place | None) -> None:
+        handler = _Handler(folder, place, self._on_arrival if place is None else self._on_change)
+        kinds = _kinds(place)
         try:
             status = os.stat(folder)
             if self._native is not None and not is_remote(status.st_dev):
                 watch = self._native.schedule(handler, folder, event_filter=kinds)
-                self._watched[folder] = _Watched(folder, status, handler, self._native, watch)
+                self._watched[folder] = _Watched(folder, status, kinds, handler, self._native, watch)
                 return
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 return  # it has vanished, or may not be read: the regular look at the files must do
             self._give_up_native(error)
-        if names is None:
+        if place is None:
             return  # anybody can fill it: too costly to list again and again
         with suppress(OSError):
             watch = self._poller().schedule(handler, folder, event_filter=kinds)
-            self._watched[folder] = _Watched(folder, os.stat(folder), handler, self._polling, watch)
+            self._watched[folder] = _Watched(folder, os.stat(folder), kinds, handler, self._polling, watch)
 
     def _forget(self, folder: str) -> None:
         watched = self._watched.pop(folder)
@@ -159,17 +161,17 @@ class Watcher:
 
 
 class _Handler(FileSystemEventHandler):
-    """Tells of those events in one folder whose name matters; `names` None: all of them."""
+    """Tells of those events in one folder that matter; `place` None: all of them."""
 
-    def __init__(self, folder: str, names: set[str] | None, tell: Callable[[], None]) -> None:
-        self.folder, self.names, self._tell = folder, names, tell
+    def __init__(self, folder: str, place: Place | None, tell: Callable[[], None]) -> None:
+        self.folder, self.place, self._tell = folder, place, tell
         self.folder_is_gone = False
 
     def dispatch(self, event: FileSystemEvent) -> None:
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
         if self.folder in paths:
             self.folder_is_gone = True  # made again at once, it may well have the old inode number
-        elif self.names is not None and self.names.isdisjoint([EVERYTHING, *map(os.path.basename, paths)]):
+        elif self.place is not None and self.place.names.isdisjoint([EVERYTHING, *map(os.path.basename, paths)]):
             return
         self._tell()
 
@@ -177,16 +179,23 @@ class _Handler(FileSystemEventHandler):
 class _Watched(NamedTuple):
     folder: str
     status: os.stat_result
+    kinds: list[type[FileSystemEvent]]
     handler: _Handler
     observer: Any
     watch: Any
 
-    def lives(self) -> bool:
-        """Whether the folder is still the one that the watch was set on."""
+    def is_what(self, kinds: list[type[FileSystemEvent]]) -> bool:
+        """Whether the folder is still the one that the watch was set on, and these are the events to be seen there."""
         try:
-            return not self.handler.folder_is_gone and os.path.samestat(os.stat(self.folder), self.status)
+            same = os.path.samestat(os.stat(self.folder), self.status)
         except OSError:
             return False
+        return same and self.kinds is kinds and not self.handler.folder_is_gone
+
+
+def _kinds(place: Place | None) -> list[type[FileSystemEvent]]:
+    """The events that matter in a place; None: where things arrive."""
+    return _ARRIVALS if place is None else _WRITES if place.is_written_to else _MOVES
 
 
 def is_remote(device: int, mounts: str | None = None) -> bool:

@@ -1,0 +1,114 @@
+"""A real daemon as a child process: its log as it comes, its signals, what it costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from tests.manager.machine import COMMAND, Machine
+
+SECONDS = 15.0
+
+
+class Daemon:
+    """`aia-store daemon` on a machine; the command `before` may start it (`unshare`, `env`), by exec."""
+
+    def __init__(self, machine: Machine, *before: object, **variables: str | None) -> None:
+        command = [*before, *COMMAND, "daemon", "--log-format", "json"]
+        self.process = machine.start(command, **variables)
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def events(self) -> list[dict[str, str]]:
+        """What it has logged so far; each line must be JSON."""
+        return [json.loads(line) for line in list(self.lines)]
+
+    def named(self, event: str) -> list[dict[str, str]]:
+        """Those of one kind."""
+        return [found for found in self.events if found["event"] == event]
+
+    def wait_for(self, event: str, text: str = "", *, count: int = 1, seconds: float = SECONDS) -> dict[str, str]:
+        """The so-manieth event of this kind with this in its message, once it has come."""
+
+        def found() -> list[dict[str, str]]:
+            return [one for one in self.named(event) if text in one["message"]]
+
+        wait_until(lambda: len(found()) >= count or self.process.poll() is not None, seconds, lambda: self.lines)
+        assert len(found()) >= count, self.lines
+        return found()[count - 1]
+
+    def works(self) -> bool:
+        """Whether a child of it is at work."""
+        return any(file.read_text().strip() for file in Path(f"/proc/{self.pid}/task").glob("*/children"))
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Send it a signal; its exit status, and how many seconds it took to end."""
+        began = time.monotonic()
+        self.send(number)
+        status = self.process.wait(SECONDS)
+        return status, time.monotonic() - began
+
+    def cpu_ticks(self) -> int:
+        """The CPU time it has used, its ended children aside, in clock ticks."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def wakes(self) -> int:
+        """How often its threads have woken from a wait."""
+        statuses = [file.read_text() for file in Path(f"/proc/{self.pid}/task").glob("*/status")]
+        return sum(int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for text in statuses)
+
+    def memory(self) -> int:
+        """Its resident memory, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(SECONDS)
+            except BaseException:
+                self.process.kill()
+                raise
+        self._reader.join(SECONDS)
+        self.process.communicate()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS, tell: Callable[[], Any] = lambda: "") -> None:
+    """Wait for something that is sure to happen."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
