@@ -1,0 +1,125 @@
+"""A Debian of a test's own: the real update-ca-certificates in a mount namespace, with its folders laid over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.daemon.running import SECONDS
+from tests.support.pki import Certified, der_of, pem, pem_blocks
+
+REPOSITORY = Path(__file__).parents[2]
+HOOK = REPOSITORY / "hooks" / "update-ca-certificates" / "aia-store"
+
+#: Lays the folders in $1 over the machine's, where only this shell and its children see it; then waits to be ended.
+_HOLD = """
+set -e
+mount --bind "$1/ssl" /etc/ssl
+mount --bind "$1/local" /usr/local/share/ca-certificates
+mount --bind "$1/update.d" /etc/ca-certificates/update.d
+mkdir -p /var/cache/aia-store 2>/dev/null || mount -t tmpfs none /var/cache
+mkdir -p /var/cache/aia-store
+mount --bind "$1/store" /var/cache/aia-store
+echo ready
+exec sleep 600
+"""
+
+
+class Debian:
+    """Enter it to have it; `run` runs a command there. Its store is root's, in its usual place."""
+
+    def __init__(self, folder: Path) -> None:
+        for program in ("update-ca-certificates", "unshare", "nsenter"):
+            if shutil.which(program) is None:
+                pytest.skip(f"{program} is not here")
+        if os.geteuid() != 0:
+            pytest.skip("only root can lay folders over the system's")
+        self.folder = folder
+        self.store = folder / "store"
+        self.bundle_file = self.store / "bundle.pem"
+        for name in ("store", "local", "update.d", "bin", "home"):
+            (folder / name).mkdir(parents=True)
+        self.store.chmod(0o755)
+        shutil.copytree("/etc/ssl", folder / "ssl", symlinks=True)
+        command = folder / "bin" / "aia-store"
+        command.write_text(f'#!/bin/sh\nexec {sys.executable} -m aia_store "$@"\n')
+        command.chmod(0o755)
+        self.environment = {
+            "PATH": f"{folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PYTHONPATH": str(REPOSITORY),
+            "HOME": str(folder / "home"),
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def install_hook(self) -> None:
+        """As a package would."""
+        shutil.copy(HOOK, self.folder / "update.d" / HOOK.name)
+
+    def run(self, *command: object) -> str:
+        """Run a command to its end, which must be good; what it prints, errors included."""
+        done = subprocess.run(
+            [*self.inside, *map(str, command)],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def trust(self, name: str, certificate: Certified | None) -> None:
+        """Have the administrator add a root under this name, or remove it."""
+        file = self.folder / "local" / f"{name}.crt"
+        if certificate is None:
+            file.unlink()
+            said = self.run("update-ca-certificates", "--fresh")
+        else:
+            file.write_text(pem(certificate))
+            said = self.run("update-ca-certificates")
+            assert "1 added" in said
+        assert "E:" not in said
+
+    def bundled(self) -> set[bytes]:
+        """The DER of what is in the bundle."""
+        return set(pem_blocks(self.bundle_file.read_text()))
+
+    def holds(self, *certificates: Certified) -> bool:
+        """Whether all of these are in the bundle, beside the system's own."""
+        return self.bundled() >= {*map(der_of, certificates)} | self.system()
+
+    def lacks(self, *certificates: Certified) -> bool:
+        """Whether none of these is in the bundle, and the system's own are."""
+        found = self.bundled()
+        return not found & {*map(der_of, certificates)} and found >= self.system()
+
+    def system(self) -> set[bytes]:
+        """The DER of what the system trusts."""
+        return set(pem_blocks((self.folder / "ssl" / "certs" / "ca-certificates.crt").read_text()))
+
+    def __enter__(self) -> Self:
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", str(self.folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != "ready\n":
+            _, errors = self._holder.communicate(timeout=SECONDS)
+            pytest.skip(f"no mount namespace can be made here: {errors.strip()}")
+        self.inside = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--"]
+        self.run("update-ca-certificates", "--fresh")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.terminate()
+        self._holder.communicate(timeout=SECONDS)
