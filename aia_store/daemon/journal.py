@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
 import time
 
 FORMATS = ("text", "json")
+_STANDARD_ERROR = 2  # the descriptor
 
 
 class Journal:
@@ -25,9 +26,9 @@ class Journal:
         else:
             line = f"{when} {level} {event}: {message}"
         try:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()
-        except (AttributeError, OSError, ValueError):
+            # Not through sys.stderr, which keeps what it cannot write.
+            os.write(_STANDARD_ERROR, f"{line}\n".encode("utf-8", "replace"))
+        except OSError:
             pass  # nobody listens, or the log's disk is full
 
 

@@ -35,7 +35,7 @@ class Lookout:
         changes = [os.path.join(folder.path, "changed") for folder in folders_of(self._settings)]
         arrivals = None
         if self._handins is not None:
-            changes.append(os.path.join(self._handins, os.curdir))
+            changes.append(self._handins)
             arrivals = os.path.realpath(self._handins) if os.path.isdir(self._handins) else None
         for _ in range(SETTLES):
             places = plan([*self._trust_paths, *config.files(), *changes])

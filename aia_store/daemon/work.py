@@ -33,7 +33,8 @@ def build(settings: Settings) -> Outcome:
 
     path = bundle.build(settings)
     anchors, intermediates = bundle.counts(settings) or (0, 0)
-    return Outcome(False, f"{anchors} trust anchors and {intermediates} intermediates are in {path}", [])
+    held = f"{_counted(anchors, 'trust anchor')} and {_counted(intermediates, 'intermediate')}"
+    return Outcome(False, f"{path} holds {held}", [])
 
 
 def refresh(settings: Settings) -> Outcome:
@@ -89,6 +90,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _described(item: object) -> str:

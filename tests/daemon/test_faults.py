@@ -1,0 +1,187 @@
+"""A failure is one line, and is tried again: a full disk, a read-only store, no change events, no hand-ins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aia_store import config, handin
+from tests.daemon.conftest import Start
+from tests.daemon.running import SECONDS, wait_until
+from tests.manager.machine import COMMAND, Machine
+from tests.support.pki import Authority, pem_blocks
+
+OTHER = Authority.root("Other Root")
+_HOLD = 'mount -t tmpfs -o size=256k,mode=755 none "$1" && echo ready && exec sleep 600'
+
+
+#: Becomes another program, none of whose memory can be both written and executed.
+_TAKE_MEMORY_RIGHTS = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN: since Linux 6.3
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def bundled(machine: Machine, *certificates: Authority) -> bool:
+    return pem_blocks(machine.bundle_file.read_text()) == [certificate.der for certificate in certificates]
+
+
+def works(before: list[object]) -> bool:
+    """Whether a program can be started so."""
+    return subprocess.run([*map(str, before), "true"], capture_output=True, check=False).returncode == 0
+
+
+class SmallDisk:
+    """A file system of 256 KiB at a machine's store, in a mount namespace of its own."""
+
+    def __init__(self, machine: Machine) -> None:
+        if os.geteuid() != 0 or shutil.which("unshare") is None:
+            pytest.skip("only root can mount a file system")
+        machine.store.mkdir()
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", str(machine.store)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != "ready\n":
+            pytest.skip(f"nothing can be mounted here: {self._holder.communicate()[1]}")
+        self.inside = ("nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--")
+        self.path = Path(f"/proc/{self._holder.pid}/root{machine.store}")
+        self._store = machine.store
+
+    def run(self, *command: object) -> None:
+        subprocess.run([*self.inside, *map(str, command)], check=True, capture_output=True)
+
+    def fill(self) -> None:
+        with (self.path / "filler").open("wb", buffering=0) as file:
+            try:
+                for _ in range(1024):
+                    file.write(bytes(1024))
+            except OSError:
+                return
+        pytest.fail("it never was full")
+
+    def protect(self) -> None:
+        """Read-only from now on, for whoever comes by its path: a mount of its own, laid over it."""
+        self.run("mount", "--bind", self._store, self._store)
+        self.run("mount", "-o", "remount,ro,bind", self._store)
+
+    def free(self) -> None:
+        """Again as it was."""
+        self.run("umount", self._store)
+
+    def bundle(self) -> list[bytes]:
+        return pem_blocks((self.path / "bundle.pem").read_text())
+
+    def close(self) -> None:
+        self._holder.terminate()
+        self._holder.communicate()
+
+
+@pytest.fixture
+def disk(machine: Machine) -> Iterator[SmallDisk]:
+    made = SmallDisk(machine)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_a_store_that_cannot_be_written_for_a_while(
+    machine: Machine, root: Authority, start: Start, disk: SmallDisk, fault: str
+) -> None:
+    daemon = start(*disk.inside)
+    assert disk.bundle() == [root.der]
+    disk.fill() if fault == "full" else disk.protect()
+    machine.trust(root, OTHER)
+    wait_until(lambda: any(event["level"] == "error" for event in daemon.events), 5)
+    assert disk.bundle() == [root.der]
+    assert len([event for event in daemon.events if event["level"] == "error"]) == 1
+    failed = next(event for event in daemon.events if event["level"] == "error")
+    assert str(machine.store) in failed["message"]
+    (disk.path / "filler").unlink() if fault == "full" else disk.free()
+    wait_until(lambda: disk.bundle() == [root.der, OTHER.der], 10, lambda: daemon.lines)
+
+
+def test_a_store_that_cannot_be_written_at_the_start(machine: Machine, root: Authority, disk: SmallDisk) -> None:
+    disk.protect()
+    done = machine.execute(*disk.inside, *COMMAND, "daemon")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+    assert "AIA_STORE_DIR" in done.stderr
+
+
+def test_a_store_that_is_not_safe(machine: Machine, root: Authority) -> None:
+    machine.store.mkdir()
+    machine.store.chmod(0o777)
+    assert "can be written by everyone" in machine.complains("daemon")
+
+
+@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
+def test_polling_where_inotify_is_exhausted(machine: Machine, root: Authority, start: Start, limit: str) -> None:
+    script = f'echo 0 > /proc/sys/user/{limit} && exec "$@"'
+    before: list[object] = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
+    if shutil.which("unshare") is None or not works(before):
+        pytest.skip("no user namespace with a limit of its own can be made here")
+    daemon = start(*before)
+    assert "polling" in daemon.wait_for("watch")["message"]
+    assert "by polling" in daemon.named("start")[0]["message"]
+    assert len(daemon.named("watch")) == 1
+    for anchors in [(root, OTHER), (OTHER,)]:
+        beside = machine.folder / "beside"
+        beside.write_text("".join(anchor.pem for anchor in anchors))
+        beside.replace(machine.roots)
+        wait_until(lambda anchors=anchors: bundled(machine, *anchors), 8, lambda: daemon.lines)  # type: ignore[misc]
+    assert daemon.end()[1] < 1
+
+
+def test_what_is_handed_in_is_collected(
+    machine: Machine, root: Authority, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.enter(monkeypatch)
+    folder = handin.folder(config.load())
+    if folder is None:
+        pytest.skip("this store has no hand-in folder")
+    daemon = start()
+    os.makedirs(folder, exist_ok=True)
+    time.sleep(1)
+    count = len(daemon.named("collect"))
+    beside = Path(folder).with_name("handed-in")
+    beside.write_text(root.intermediate().pem)
+    beside.rename(Path(folder) / "handed-in.pem")
+    daemon.wait_for("collect", count=count + 1)
+    for number in range(300):
+        (Path(folder) / f"{number}.pem").write_text("rubbish")
+    time.sleep(3)
+    assert len(daemon.named("collect")) <= count + 3
+    machine.trust(root, OTHER)
+    wait_until(lambda: pem_blocks(machine.bundle_file.read_text())[:2] == [root.der, OTHER.der], SECONDS)
+
+
+def test_without_w_xor_x_without_privileges_and_with_a_read_only_system(
+    machine: Machine, root: Authority, start: Start
+) -> None:
+    """Much of what the systemd unit takes away, as systemd itself cannot be run here."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None or shutil.which("unshare") is None:
+        pytest.skip("only root can take so much away")
+    machine.store.mkdir()
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind / && exec "$@"'
+    before: list[object] = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, machine.store]
+    before += ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    if not works(before):
+        pytest.skip("no mount namespace can be made here")
+    daemon = start(*before, sys.executable, "-c", _TAKE_MEMORY_RIGHTS)
+    machine.trust(root, OTHER)
+    wait_until(lambda: bundled(machine, root, OTHER), 5, lambda: daemon.lines)
+    assert "by events" in daemon.named("start")[0]["message"]
+    assert not [event for event in daemon.events if event["level"] == "error"]
