@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .outcome import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,15 +41,16 @@ class Job:
         )
         threading.Thread(target=self._follow, args=(json.dumps(vars(settings)).encode(), tell), daemon=True).start()
 
-    def outcome(self) -> tuple[bool, str, list[str]]:
-        """Once it is over: whether it failed, a message of one line, and details of a line each."""
+    def outcome(self) -> Outcome:
+        """How it went, once it is over."""
         lines = self._output.decode("utf-8", "replace").strip().splitlines() or [""]
         try:
             found = json.loads(lines[-1])
-            return bool(found["failed"]), str(found["message"]), list(map(str, found["details"]))
+            details = list(map(str, found["details"]))
+            return Outcome(bool(found["failed"]), str(found["message"]), details, bool(found["has_more"]))
         except (ValueError, KeyError, TypeError):
             ended = f"its process ended with status {self.process.returncode}"
-            return True, f"{ended}: {lines[-1]}" if lines[-1] else ended, []
+            return Outcome(True, f"{ended}: {lines[-1]}" if lines[-1] else ended, [])
 
     def _follow(self, settings: bytes, tell: Callable[[], None]) -> None:
         process = self.process

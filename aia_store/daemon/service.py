@@ -15,6 +15,7 @@ from .bell import Bell
 from .job import Job, end
 from .keeper import DaemonError, Keeper
 from .lookout import Lookout, configuration
+from .outcome import Outcome
 from .schedule import HOUR, Burst, Pause, next_refresh
 from .sd_notify import Supervisor
 from .watching import Watcher
@@ -158,14 +159,14 @@ class Service:
         try:
             self._jobs[action] = Job(action, self._settings, now + LONGEST_WORK[action], self._bell.ring)
         except OSError as error:
-            self._finished(action, (True, f"no process can be started ({error.strerror})", []), now)
+            self._finished(action, Outcome(True, f"no process can be started ({error.strerror})", []), now)
 
-    def _finished(self, action: str, outcome: tuple[bool, str, list[str]], now: float) -> None:
-        failed, message, details = outcome
-        for line in details:
+    def _finished(self, action: str, outcome: Outcome, now: float) -> None:
+        failed = outcome.failed
+        for line in outcome.details:
             self._journal.say(action, line)
-        self._journal.say(action, message, failed=failed)
-        self._last = state.Last(action, time.time(), message, failed)
+        self._journal.say(action, outcome.message, failed=failed)
+        self._last = state.Last(action, time.time(), outcome.message, failed)
         if action == "build":
             self._after_build(failed, now)
         elif action == "refresh":
@@ -173,6 +174,8 @@ class Service:
         else:
             self._handins_pause.failed(now) if failed else self._handins_pause.succeeded(now)
             self._handins_seen = self._lookout.handins()
+            if outcome.has_more:
+                self._handins.hint(now)
         if not failed or action == "build":
             self._look_at = min(self._look_at, now)  # at what happened meanwhile
         self._tell()

@@ -1,7 +1,7 @@
 """What the manager has done by a child: `python -m aia_store.daemon.work ACTION`, the settings on standard input.
 
-Prints the outcome as one JSON object: `failed`, a `message` of one line, `details` of a line each. Everything is put
-on disk by a temporary file and a rename, so this may be ended at any moment.
+Prints the `Outcome` as one JSON object. Everything is put on disk by a temporary file and a rename, so this may be
+ended at any moment.
 """
 
 from __future__ import annotations
@@ -9,22 +9,15 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..config import Settings
+from .outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_DETAILS = 20  # lines; the rest is counted
-
-
-class Outcome(NamedTuple):
-    """How a piece of work went."""
-
-    failed: bool
-    message: str
-    details: list[str]
 
 
 def build(settings: Settings) -> Outcome:
@@ -43,6 +36,8 @@ def refresh(settings: Settings) -> Outcome:
 
     handed_in = collect(settings)
     report = run(settings)
+    if report.doubt is not None:
+        return Outcome(True, report.doubt, handed_in.details)
     told = []
     details = []
     for name, value in report._asdict().items():
@@ -59,7 +54,8 @@ def collect(settings: Settings) -> Outcome:
     from ..collect import collect as run
 
     collected = run(settings)
-    return Outcome(False, f"{collected.kept} handed in were kept, {collected.refused} refused", [])
+    message = f"{collected.kept} handed in were kept, {collected.refused} refused"
+    return Outcome(False, message, [], collected.more)
 
 
 ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}
