@@ -30,7 +30,8 @@ MOST_OF_ONE_NAME = 64
 MOST_FILES = 20_000  # of a folder that are looked at; all CAs of the world together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
 SOURCE = "Fetched from "  # begins the line above a certificate that says where it came from
-_READ_FLAGS = (
+REVOKED = "revoked"  # the file of a folder that `revoked.py` reads
+READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)  # a FIFO must not hold us up
@@ -232,7 +233,7 @@ def read_certificate(path: str) -> Certificate | None:
 
 def read_regular_file(path: str, most: int) -> bytes:
     """The contents of a regular file of at most so many bytes, no link followed. Raises OSError."""
-    descriptor = os.open(path, _READ_FLAGS)
+    descriptor = os.open(path, READ_FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
@@ -310,6 +311,10 @@ class Store:
             return home is not None
         except OSError:
             return False
+
+    def may_know_revoked(self) -> bool:
+        """Whether a folder has a file of revoked certificates: where none has, nobody need read one."""
+        return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
     def entries(self, fingerprint: str = "") -> Iterator[tuple[str, Certificate]]:
         """The path and the certificate of every sound file, each certificate once; its fingerprint starts so."""

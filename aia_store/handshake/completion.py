@@ -55,6 +55,7 @@ class Builder:
         self._store = store
         self.stored: set[Certificate] = set()  # what was found on disk
         self.refused: set[tuple[Certificate, ...]] = set()  # the paths that OpenSSL refused
+        self.revoked: dict[Certificate, None] = {}  # the intermediates for which paths were passed over
 
     def path_at_hand(self) -> Path | None:
         """The first accepted path that needs no fetch; names that are spelled otherwise are tried last."""
@@ -85,10 +86,13 @@ class Builder:
         return any(search.may_lead_on(candidate, subject) for candidate in self.at_hand(subject))
 
     def accepted(self, issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> Path | None:
-        """The first path from this source of issuers that OpenSSL accepts; none is rehearsed twice."""
+        """The first path from this source of issuers that OpenSSL accepts; none is rehearsed twice.
+
+        One with an intermediate that is known to be revoked is passed over, wherever that came from.
+        """
         rehearsals = 0
         for path in self._search(issuers_of).paths(self._chain.leaf):
-            if tuple(path) in self.refused:
+            if tuple(path) in self.refused or self._is_revoked(path):
                 continue
             refusal = self._refusal(path)
             if refusal is None:
@@ -110,6 +114,15 @@ class Builder:
 
     def _search(self, issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> Search:
         return Search(issuers_of, self._chain.trusted.is_anchor, self._chain.trusted.flags, self._chain.now)
+
+    def _is_revoked(self, path: list[Certificate]) -> bool:
+        if not self._store.may_know_revoked():
+            return False
+        from ..revoked import is_revoked
+
+        found = [certificate for certificate in path[1:-1] if is_revoked(certificate, self._store.folders)]
+        self.revoked.update(dict.fromkeys(found))
+        return bool(found)
 
     def _refusal(self, path: list[Certificate]) -> str | None:
         *certificates, anchor = (certificate.der for certificate in path)

@@ -39,11 +39,11 @@ class FetchError(Exception):
         self.dead_url = dead_url
 
 
-def fetch(url: str, allowed_networks: list[str], deadline: float) -> bytes:
-    """The body behind a URL. `deadline` is on the monotonic clock. Raises FetchError."""
+def fetch(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
+    """The body behind a URL, of at most so many bytes. `deadline` is on the monotonic clock. Raises FetchError."""
     for _ in range(MOST_REDIRECTS + 1):
         try:
-            response = _get(checked_url(url), allowed_networks, deadline)
+            response = _get(checked_url(url), allowed_networks, deadline, most)
             if isinstance(response, bytes):
                 return response
             url = urljoin(url, response.location)
@@ -106,10 +106,10 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     return ip.is_global and not unusual
 
 
-def _get(parts: SplitResult, allowed_networks: list[str], deadline: float) -> bytes | _Redirect:
+def _get(parts: SplitResult, allowed_networks: list[str], deadline: float, most: int) -> bytes | _Redirect:
     host = parts.hostname or ""
     connection = http.client.HTTPConnection(host, parts.port or 80)
-    wire = _connected(host, parts.port or 80, allowed_networks, deadline)
+    wire = _Wire(_connected(host, parts.port or 80, allowed_networks, deadline), deadline, most)
     try:
         connection.sock = wire  # http.client asks only for sendall, makefile and close
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -119,30 +119,30 @@ def _get(parts: SplitResult, allowed_networks: list[str], deadline: float) -> by
                 return _Redirect(response.headers.get("Location", ""))
             if response.status != 200:
                 raise FetchError(f"status {response.status}")
-            return _body(response)
+            return _body(response, most)
     except OSError as error:
         raise _UnreachableError(f"{host} does not answer ({error.strerror or error})") from error
     finally:
         wire.hang_up()
 
 
-def _body(response: http.client.HTTPResponse) -> bytes:
-    body = response.read(MOST_BYTES + 1)
+def _body(response: http.client.HTTPResponse, most: int) -> bytes:
+    body = response.read(most + 1)
     if response.length:  # what Content-Length promised and did not come, or more than we take
-        raise FetchError("a reply that is too large" if len(body) > MOST_BYTES else "a reply that is cut short")
+        raise FetchError("a reply that is too large" if len(body) > most else "a reply that is cut short")
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding in ("gzip", "deflate"):
         try:
             # 32: zlib tells gzip from zlib by itself.
             unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)
-            body = unpacker.decompress(body, MOST_BYTES + 1)
+            body = unpacker.decompress(body, most + 1)
         except zlib.error as error:
             raise FetchError("a reply that is not in its own encoding") from error
-        if len(body) <= MOST_BYTES and not unpacker.eof:
+        if len(body) <= most and not unpacker.eof:
             raise FetchError("a reply that is cut short")
     elif encoding != "identity":
         raise FetchError("a reply in an unknown encoding")
-    if not 0 < len(body) <= MOST_BYTES:
+    if not 0 < len(body) <= most:
         raise FetchError("a reply that is too large" if body else "an empty reply")
     return body
 
@@ -153,16 +153,17 @@ class _Wire:
     Made of `_socket`, beneath what gevent and eventlet replace: within OpenSSL's callback nothing may switch away.
     """
 
-    def __init__(self, connected: _socket.socket, deadline: float) -> None:
+    def __init__(self, connected: _socket.socket, deadline: float, most: int) -> None:
         self._socket = connected
         self._deadline = deadline
+        self._most = most
 
     def sendall(self, data: bytes) -> None:
         self._socket.settimeout(_remaining(self._deadline))
         self._socket.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._socket, self._deadline))
+        return io.BufferedReader(_Reader(self._socket, self._deadline, self._most))
 
     def close(self) -> None:
         """Nothing yet: http.client closes its socket before it reads the reply."""
@@ -172,10 +173,10 @@ class _Wire:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, connected: _socket.socket, deadline: float) -> None:
+    def __init__(self, connected: _socket.socket, deadline: float, most: int) -> None:
         self._socket = connected
         self._deadline = deadline
-        self._left = MOST_BYTES + MOST_HEADER_BYTES
+        self._left = most + MOST_HEADER_BYTES
 
     def readable(self) -> bool:
         return True
@@ -189,7 +190,7 @@ class _Reader(io.RawIOBase):
         return count
 
 
-def _connected(host: str, port: int, allowed_networks: list[str], deadline: float) -> _Wire:
+def _connected(host: str, port: int, allowed_networks: list[str], deadline: float) -> _socket.socket:
     """Connect to the first of the host's addresses that is allowed and answers."""
     try:
         answers = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
@@ -208,7 +209,7 @@ def _connected(host: str, port: int, allowed_networks: list[str], deadline: floa
         try:
             connected.settimeout(_remaining(deadline) / left)
             connected.connect(address)
-            return _Wire(connected, deadline)
+            return connected
         except OSError as error:
             connected.close()
             reason, tried = error.strerror or str(error), True
