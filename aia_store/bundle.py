@@ -189,18 +189,19 @@ def exportable(
     """The intermediates of the store that may stand in a CA file beside these anchors, sorted by fingerprint.
 
     Each leads to one of the anchors, verified without partial chains, over links that are exported too; is a CA for
-    TLS servers with a sound key and signature; is valid until after the next rebuild; carries every constraint of the
-    certificates above it; and none of those is distrusted, be it only from some date on, which no CA file can say.
-    `among`: only these are asked about; by default, all. `verifier` has these anchors.
+    TLS servers with a sound key and signature; is valid until after the next rebuild; is not known to be revoked;
+    carries every constraint of the certificates above it; and none of those is distrusted, be it only from some date
+    on, which no CA file can say. `among`: only these are asked about; by default, all. `verifier` has these anchors.
     """
-    from .pki import roots
+    from .pki import revocation, roots
     from .pki.verify import Verifier, VerifyError
 
     waiting = list(store.certificates() if among is None else among)
     if not waiting:
         return []
     if verifier is None:
-        verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key))
+        revoked = revocation.reader(store.folders)
+        verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked)
     distrust = roots.distrust()
     trusted = set(anchors)
     asked, total = set(waiting), len(waiting)

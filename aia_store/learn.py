@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .der import pem_certificates, readable
 from .handshake import fetch, reply
-from .pki import roots
+from .pki import revocation, roots
 from .pki.verify import Verifier, VerifyError
 from .probe import FETCH_SECONDS, parse_target, probe
 from .store import sound_store
@@ -66,7 +66,11 @@ def _keep(
     beside: dict[bytes, list[Certificate]] = {}
     for certificate in offered:
         beside.setdefault(certificate.subject_key, []).append(certificate)
-    verifier = Verifier(anchors, lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)])
+    verifier = Verifier(
+        anchors,
+        lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
+        revocation.reader(store.folders),
+    )
     known = {certificate for certificate in offered if certificate in store.find(certificate.subject_key)}
     outcome = []
     for done, certificate in enumerate(offered):
@@ -95,6 +99,8 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
     finding = probe(host, port, settings, anchors)
     if finding.path is None:
         reason = finding.refusal or "no path to a trust anchor was found"
+        if finding.hangs_on_revoked:
+            reason = f"an intermediate is revoked {next(iter(finding.revoked.values()))}"
         raise LearnError(
             f"{finding.address}: nothing could be learned ({reason}); `aia-store check {finding.address}` shows more"
         )

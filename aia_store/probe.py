@@ -15,6 +15,7 @@ from .handshake.chain import Chain
 from .handshake.completion import Builder, Path, needs
 from .handshake.sources import Sources
 from .handshake.trusted import Trusted
+from .pki import revocation
 from .store import open_store
 
 if TYPE_CHECKING:
@@ -46,11 +47,17 @@ class Finding(NamedTuple):
     missing: list[Certificate]  # what of the path the server should send and does not
     completed_refusal: str | None  # what OpenSSL still says when the missing ones are there; None: it accepts
     failed: dict[str, str]  # URLs that could not be fetched, and why
+    revoked: dict[Certificate, str]  # intermediates that were passed over because they are revoked, and why
 
     @property
     def address(self) -> str:
         """Host and port as one writes them."""
         return address(self.host, self.port)
+
+    @property
+    def hangs_on_revoked(self) -> bool:
+        """Whether there is no path but over an intermediate that is revoked, which plain OpenSSL does not know."""
+        return self.path is None and bool(self.revoked)
 
     @property
     def fullchain(self) -> str:
@@ -98,7 +105,9 @@ def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) 
         builder.keep(path)
     completed = _handshake(host, port, anchors, needed)[1] if needed else refusal
     missing = [certificate for certificate in needed if certificate not in chain.sent]
-    return Finding(host, port, chain, refusal, path, builder.stored, learned, missing, completed, failed)
+    why = revocation.reader(store.folders)
+    revoked = {certificate: why(certificate) or "" for certificate in builder.revoked}
+    return Finding(host, port, chain, refusal, path, builder.stored, learned, missing, completed, failed, revoked)
 
 
 def _handshake(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import bundle, clock, upkeep
 from .der import Certificate
-from .pki import roots
+from .pki import revocation, roots
 from .pki.verify import NotYetValidError, Verifier, VerifyError
 from .renewal import Held, Renewed, renew
 from .store import Folder, Store, crowded_note, folders_of, open_store, read_certificate
@@ -37,7 +37,7 @@ class Report(NamedTuple):
     left: list[Dropped]  # what should go but could not be removed, or is not ours to remove
     bundle: str
     renewed: list[Renewed]
-    notes: list[str]  # what else there is to say, one line each
+    notes: list[str]  # what could not be had or looked at, one line each
     doubt: str | None  # why the clock is not believed: then nothing was touched, and a bundle that is sound stays
 
 
@@ -56,7 +56,11 @@ def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda do
     verifier = Verifier(anchors, remembered(store))
     round_ = _Round(store, verifier)
     round_.verify(progress)
-    # Whoever else has reasons to drop what leads to an anchor gives them here.
+    home = store.home
+    if home is not None:
+        held = [one.certificate for one in round_.held]
+        notes += revocation.update(settings, home, held, verifier).notes
+        round_.drop_revoked()
     round_.drop_unused(settings.unused_days * 86_400)
     renewed = renew(settings, round_.held, verifier)
     for folder in _writable(store):
@@ -104,6 +108,15 @@ class _Round:
             self.left.append(Dropped(path, certificate, str(error)))
         except VerifyError as error:
             self.drop(folder, path, certificate, str(error))
+
+    def drop_revoked(self) -> None:
+        """Drop what is revoked, and what leads to its anchor only by something that is."""
+        before, self.held = self.held, []
+        for one in before:
+            try:
+                self.held.append(one._replace(links=self._verifier.path(one.certificate)))
+            except VerifyError as error:
+                self.drop(one.folder, one.path, one.certificate, str(error))
 
     def drop_unused(self, seconds: float) -> None:
         """Drop what no handshake needed for so long, nor anything below it that was needed."""

@@ -61,7 +61,9 @@ def check_command(hosts: tuple[str, ...], fullchain: str | None, as_json: bool) 
         output.print_json(answers)
     if fullchain is not None and findings:
         _write_fullchain(findings[0], fullchain)
-    if len(findings) < len(targets) or any(finding.refusal is not None for finding in findings):
+    if len(findings) < len(targets) or any(
+        finding.refusal is not None or finding.hangs_on_revoked for finding in findings
+    ):
         raise click.exceptions.Exit(1)
 
 
@@ -92,6 +94,10 @@ def _tree(finding: probe.Finding, roots_path: str) -> Tree:
         branch = branch.add(Text.assemble(mark, output.subject(certificate), (f"  {note}, {expiry}", "dim")))
     if finding.path is None and not finding.chain.is_hopeless():
         branch.add(Text.assemble(("✗ ", "bold red"), f"{output.issuer(path[-1])}", ("  not found", "dim")))
+    for certificate in finding.revoked:
+        if certificate not in finding.chain.sent:
+            note = f"  found, but {_fault(certificate, finding)}"
+            tree.add(Text.assemble(("✗ ", "bold red"), output.subject(certificate), (note, "dim")))
     for certificate in finding.chain.sent if not finding.chain.is_hopeless() else ():
         if certificate not in path:
             note = f"  sent, but no part of the path: {_fault(certificate, finding)}"
@@ -102,6 +108,8 @@ def _tree(finding: probe.Finding, roots_path: str) -> Tree:
 
 
 def _fault(certificate: Certificate, finding: probe.Finding) -> str:
+    if certificate in finding.revoked:
+        return f"revoked {output.harmless(finding.revoked[certificate])}"
     if not certificate.validity[0] <= finding.chain.now <= certificate.validity[1]:
         return "out of its time"
     if certificate.is_self_signed:
@@ -111,6 +119,13 @@ def _fault(certificate: Certificate, finding: probe.Finding) -> str:
 
 def _verdict(finding: probe.Finding, *, offline: bool) -> Iterator[str]:
     """What it comes to, in words, and what to do."""
+    if finding.hangs_on_revoked:
+        for certificate in finding.revoked:
+            yield f"Revoked: {output.subject(certificate)}, {output.harmless(finding.revoked[certificate])}."
+        if finding.refusal is None:
+            yield "Programs that do not look at revocation connect all the same; browsers do not."
+        yield "Its owner needs a certificate from another intermediate."
+        return
     if finding.refusal is None:
         yield "Complete: every client that trusts the root can connect."
         return
@@ -158,7 +173,7 @@ def _as_json(finding: probe.Finding, *, offline: bool) -> dict[str, object]:
     return {
         "host": finding.host,
         "port": finding.port,
-        "complete": finding.refusal is None,
+        "complete": finding.refusal is None and not finding.hangs_on_revoked,
         "refusal": finding.refusal,
         "refusal_when_completed": finding.completed_refusal,
         "verdict": " ".join(_verdict(finding, offline=offline)),
@@ -166,6 +181,7 @@ def _as_json(finding: probe.Finding, *, offline: bool) -> dict[str, object]:
         "missing": [certificate.fingerprint for certificate in finding.missing],
         "sent": [_certificate(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
         "failed": finding.failed,
+        "revoked": {certificate.fingerprint: reason for certificate, reason in finding.revoked.items()},
     }
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from .. import bundle, config, learn
 from .. import refresh as refreshing
-from ..pki import roots
+from ..pki import revocation, roots
 from ..pki.verify import Verifier, VerifyError
 from ..probe import ProbeError, TargetError
 from ..store import Store, sound_store
@@ -96,7 +96,8 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     entry = _entry(certificate, path) | {"ca_issuers": output.ca_issuers(certificate)}
     anchors = roots.load(roots.source(settings))
     try:
-        links = Verifier(anchors, lambda subject: store.find(subject.issuer_key)).path(certificate)
+        revoked = revocation.reader(store.folders)
+        links = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
         entry["in_bundle"] = bool(bundle.exportable(anchors, store, [certificate]))
     except VerifyError as error:
@@ -239,8 +240,10 @@ def _print_refresh(found: refreshing.Report) -> None:
         click.echo(f"and {len(found.left) - MOST_SHOWN} more left alone", err=True)
     for one in found.renewed:
         click.echo(f"renewed {output.subject(one.certificate)} from {output.harmless(one.url)}")
-    for note in found.notes:
+    for note in found.notes[:MOST_SHOWN]:
         say(note)
+    if len(found.notes) > MOST_SHOWN:
+        say(f"and {len(found.notes) - MOST_SHOWN} more; `aia-store refresh --json` shows all")
     if found.doubt is None:
         click.echo(
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "

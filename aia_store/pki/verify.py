@@ -52,11 +52,18 @@ class Verifier:
     """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between.
 
     What the system distrusts leads nowhere, and nothing leads through it. Of each it remembers what was said: one
-    verifier is for one round, not for a day.
+    verifier is for one round, not for a day. `revoked` says by whom an intermediate is revoked, None if it is not; a
+    path over a revoked one is none. It may be set later: what was verified before is held against it again.
     """
 
-    def __init__(self, roots: list[Certificate], issuers_of: Callable[[Certificate], Iterable[Certificate]]) -> None:
+    def __init__(
+        self,
+        roots: list[Certificate],
+        issuers_of: Callable[[Certificate], Iterable[Certificate]],
+        revoked: Callable[[Certificate], str | None] = lambda _: None,
+    ) -> None:
         self.roots = roots
+        self.revoked = revoked
         self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
         self._context.verify_flags &= ~0x80000  # X509_V_FLAG_PARTIAL_CHAIN
         self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
@@ -71,8 +78,11 @@ class Verifier:
 
         Raises VerifyError, which says in words why there is none.
         """
+        revoked = self.revoked(certificate)
+        if revoked is not None:
+            raise VerifyError(f"it is revoked {revoked}")
         verdict = self._verdicts.get(certificate)
-        if verdict is None:
+        if verdict is None or (isinstance(verdict, list) and any(map(self.revoked, verdict[1:-1]))):
             try:
                 verdict = self._found(certificate)
             except VerifyError as error:
@@ -97,6 +107,9 @@ class Verifier:
         reason = "it leads to no trust anchor of this machine"
         leaf = Certificate(_leaf_under(certificate))
         for _, (_, *path) in zip(range(MOST_PATHS), self._paths(leaf, certificate), strict=False):
+            if any(self.revoked(link) is not None for link in path[1:-1]):
+                reason = "it leads to a trust anchor only by a certificate that is revoked"
+                continue
             refusal = self._refusal(leaf, path)
             if refusal is None:
                 return path
