@@ -49,11 +49,10 @@ def key_digest(subject_key: bytes, key_hash: bytes) -> bytes:
 
 def is_revoked(certificate: Certificate, folders: Iterable[Folder]) -> bool:
     """Whether one of the folders says so; a file that is missing or not ours says nothing. Raises DERError."""
-    wanted = digests(certificate)
-    return any(_holds_any(os.path.join(folder.path, REVOKED), wanted) for folder in folders)
+    return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate) for folder in folders)
 
 
-def _holds_any(path: str, wanted: tuple[bytes, ...]) -> bool:
+def _holds_one_of(path: str, certificate: Certificate) -> bool:
     try:
         descriptor = os.open(path, READ_FLAGS)
     except OSError:
@@ -62,7 +61,7 @@ def _holds_any(path: str, wanted: tuple[bytes, ...]) -> bool:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size % _SIZE:
             return False
-        return any(_holds(descriptor, status.st_size // _SIZE, digest) for digest in wanted)
+        return any(_holds(descriptor, status.st_size // _SIZE, digest) for digest in digests(certificate))
     except OSError:
         return False
     finally:

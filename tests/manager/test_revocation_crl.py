@@ -18,6 +18,7 @@ from aia_store.pki.revocation import download
 from aia_store.refresh import Report, refresh
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
+from tests.support import asn1
 from tests.support.pki import Authority, crl
 from tests.support.servers import AIAHost, refusing_port
 
@@ -315,6 +316,27 @@ def test_crls_that_nobody_names_are_not_kept(world: World) -> None:
     (folder / "foreign").write_text("")
     world.refresh()
     assert len([*folder.iterdir()]) == 1
+
+
+def test_a_url_that_would_steer_a_terminal_is_made_harmless(world: World) -> None:
+    names = asn1.tlv(asn1.IA5_URI, b"http://ca.example/\x1b[31m\x9b\r\nroot.crl")
+    value = asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SEQUENCE, asn1.tlv(0xA0, asn1.tlv(0xA0, names))))
+    extension = x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, value)
+    world.machine.plant(world.root.intermediate("Steering CA", extensions=[(extension, False)]))
+    world.aia.publish(PATH, crl(world.root))
+    (note,) = world.refresh().notes
+    assert note.isprintable()
+    assert "\\x1b[31m\\x9b\\r\\nroot.crl" in note
+
+
+@pytest.mark.parametrize("value", [b"", b"\x30", b"\x30\x03\x02\x01\x01", b"\x30\x80\x00\x00", b"\x04\x00"])
+def test_distribution_points_that_cannot_be_read_are_none(world: World, value: bytes) -> None:
+    extension = x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, value)
+    odd = world.root.intermediate("Odd CA", extensions=[(extension, False)])
+    world.machine.plant(odd)
+    world.aia.publish(PATH, crl(world.root, [world.ca]))
+    world.refresh()
+    assert world.ca.der not in world.machine.kept()
 
 
 def test_too_many_urls_are_none(world: World) -> None:

@@ -13,7 +13,6 @@ from ...store import read_regular_file
 from . import ccadb, onecrl
 from .crls import file_name
 from .download import DownloadError
-from .https import get
 
 if TYPE_CHECKING:
     from ...config import Settings
@@ -68,6 +67,8 @@ def _content(source: str, settings: Settings, downloader: Downloader) -> bytes:
         if separator and scheme == "http":
             return downloader.plain(source, MOST_BYTES)
         if separator and scheme == "https":
+            from .https import get  # it costs more to import than all the rest here
+
             return downloader.download(source, lambda deadline: get(source, settings, deadline, MOST_BYTES))
     except DownloadError as error:
         raise ListError(f"it cannot be had ({error})") from error

@@ -39,6 +39,8 @@ class Record:
 
     def reason(self, certificate: Certificate) -> str | None:
         """Why this certificate is revoked; None if it is not, as far as is known here."""
+        if not (self._listed or self._remembered or self._others):
+            return None
         try:
             digests = revoked.digests(certificate)
         except DERError:
@@ -62,7 +64,8 @@ class Record:
 
     def write(self) -> None:
         """Put it in place for programs, if it says anything new. Raises OSError."""
-        remembered = dict(list(self._remembered.items())[-MOST_REMEMBERED:])
+        known = _read(self._folder)["remembered"] | self._remembered  # another refresh may have been faster
+        remembered = dict(list(known.items())[-MOST_REMEMBERED:])
         digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}
         content = b"".join(sorted(digests))
         path = os.path.join(self._folder.path, REVOKED)
