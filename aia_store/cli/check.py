@@ -92,7 +92,7 @@ def _tree(finding: probe.Finding, roots_path: str) -> Tree:
             mark, note = ("✓ ", "green"), "sent"
         expiry = f"until {output.day(certificate.validity[1])}"
         branch = branch.add(Text.assemble(mark, output.subject(certificate), (f"  {note}, {expiry}", "dim")))
-    if finding.path is None and not finding.chain.is_hopeless():
+    if finding.path is None and not finding.revoked and not finding.chain.is_hopeless():
         branch.add(Text.assemble(("✗ ", "bold red"), f"{output.issuer(path[-1])}", ("  not found", "dim")))
     for certificate in finding.revoked:
         if certificate not in finding.chain.sent:
