@@ -193,15 +193,15 @@ def exportable(
     carries every constraint of the certificates above it; and none of those is distrusted, be it only from some date
     on, which no CA file can say. `among`: only these are asked about; by default, all. `verifier` has these anchors.
     """
-    from .pki import revocation, roots
+    from .pki import roots
+    from .pki.revocation.record import reader
     from .pki.verify import Verifier, VerifyError
 
     waiting = list(store.certificates() if among is None else among)
     if not waiting:
         return []
     if verifier is None:
-        revoked = revocation.reader(store.folders)
-        verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked)
+        verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key), reader(store.folders))
     distrust = roots.distrust()
     trusted = set(anchors)
     asked, total = set(waiting), len(waiting)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import handin
 from .der import Certificate, pem_certificates, readable
 from .pki import roots
+from .pki.revocation.record import reader
 from .pki.verify import Verifier, VerifyError
 from .shares import Shares
 from .store import open_store
@@ -109,7 +110,8 @@ class _Collection:
         users = list(self._names().items())
         if users:
             random.shuffle(users)
-            verifier = Verifier(roots.load(roots.source(self._settings)), self._issuers_of)
+            anchors = roots.load(roots.source(self._settings))
+            verifier = Verifier(anchors, self._issuers_of, reader(self._store.folders))
             deadline = time.monotonic() + SECONDS
             for user, names in users:
                 if self._stop() or time.monotonic() > deadline:

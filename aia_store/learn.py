@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .der import pem_certificates, readable
 from .handshake import fetch, reply
-from .pki import revocation, roots
+from .pki import roots
+from .pki.revocation.record import reader
 from .pki.verify import Verifier, VerifyError
 from .probe import FETCH_SECONDS, parse_target, probe
 from .store import sound_store
@@ -69,7 +70,7 @@ def _keep(
     verifier = Verifier(
         anchors,
         lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
-        revocation.reader(store.folders),
+        reader(store.folders),
     )
     known = {certificate for certificate in offered if certificate in store.find(certificate.subject_key)}
     outcome = []

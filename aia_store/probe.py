@@ -15,7 +15,7 @@ from .handshake.chain import Chain
 from .handshake.completion import Builder, Path, needs
 from .handshake.sources import Sources
 from .handshake.trusted import Trusted
-from .pki import revocation
+from .pki.revocation.record import reader
 from .store import open_store
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) 
         builder.keep(path)
     completed = _handshake(host, port, anchors, needed)[1] if needed else refusal
     missing = [certificate for certificate in needed if certificate not in chain.sent]
-    why = revocation.reader(store.folders)
+    why = reader(store.folders)
     revoked = {certificate: why(certificate) or "" for certificate in builder.revoked}
     return Finding(host, port, chain, refusal, path, builder.stored, learned, missing, completed, failed, revoked)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import bundle, clock, upkeep
 from .der import Certificate
-from .pki import revocation, roots
+from .pki import roots
+from .pki.revocation.update import update as update_revocation
 from .pki.verify import NotYetValidError, Verifier, VerifyError
 from .renewal import Held, Renewed, renew
 from .store import Folder, Store, crowded_note, folders_of, open_store, read_certificate
@@ -59,7 +60,7 @@ def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda do
     home = store.home
     if home is not None:
         held = [one.certificate for one in round_.held]
-        notes += revocation.update(settings, home, held, verifier).notes
+        notes += update_revocation(settings, home, held, verifier).notes
         round_.drop_revoked()
     round_.drop_unused(settings.unused_days * 86_400)
     renewed = renew(settings, round_.held, verifier)

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from .. import bundle, config, learn
 from .. import refresh as refreshing
-from ..pki import revocation, roots
+from ..pki import roots
+from ..pki.revocation.record import reader
 from ..pki.verify import Verifier, VerifyError
 from ..probe import ProbeError, TargetError
 from ..store import Store, sound_store
@@ -96,7 +97,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     entry = _entry(certificate, path) | {"ca_issuers": output.ca_issuers(certificate)}
     anchors = roots.load(roots.source(settings))
     try:
-        revoked = revocation.reader(store.folders)
+        revoked = reader(store.folders)
         links = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
         entry["in_bundle"] = bool(bundle.exportable(anchors, store, [certificate]))
