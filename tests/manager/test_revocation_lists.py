@@ -224,10 +224,10 @@ def test_several_lists_add_up_and_those_no_longer_set_are_forgotten(world: World
 
 
 def test_the_notes_of_a_refresh_are_shown_and_cut(world: World) -> None:
-    missing = ",".join(str(world.machine.folder / f"none{number}\x1b[31m") for number in range(14))
+    missing = ",".join(str(world.machine.folder / f"none{number}\x1b[31m") for number in range(24))
     done = world.machine.run("refresh", AIA_STORE_REVOCATION_LISTS=missing)
     assert done.returncode == 0
-    assert len(done.stderr.splitlines()) == 11
+    assert len(done.stderr.splitlines()) == 21
     assert "4 more" in done.stderr
     assert "\x1b" not in done.stderr
     assert len(world.machine.json("refresh", AIA_STORE_REVOCATION_LISTS=missing)["notes"]) == 14
