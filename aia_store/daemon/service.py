@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 LOOKS_EVERY = 60.0  # seconds: at the files themselves, should an event have been missed
 QUIET, LONGEST_BURST = 0.3, 1.5  # seconds: a trust manager emits thousands of events in a row
-HANDINS_APART = 5.0  # seconds: who hands in without end does not keep us busy
-BUILDS_APART = 5.0  # seconds, unless the trust anchors changed
+HANDINS_APART = 2.0  # seconds: who hands in without end does not keep us busy
+BUILDS_APART = 3.0  # seconds, unless the trust anchors changed
 REFRESH_AFTER_CHANGE = 60.0  # seconds: what lost its root leaves the store too
-FIRST_RETRY, LONGEST_RETRY = 5.0, 600.0  # seconds
+FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
 LONGEST_WORK = {"build": 120.0, "collect": 300.0, "refresh": 3600.0}  # seconds
 
@@ -73,6 +74,7 @@ class Service:
 
         Raises DaemonError where another manager has taken the store.
         """
+        threading.excepthook = self._on_broken_thread
         self._bell.ring_on_signals()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -259,6 +261,11 @@ class Service:
     def _on_arrival(self) -> None:
         self._arrived = True
         self._bell.ring()
+
+    def _on_broken_thread(self, broken: threading.ExceptHookArgs) -> None:
+        """A watch may have died: the files are looked at now, and every so often."""
+        self._journal.say("watch", f"{broken.exc_type.__name__}: {broken.exc_value}", failed=True)
+        self._on_change()
 
     def _stop(self, *_: object) -> None:
         self._stopping = True

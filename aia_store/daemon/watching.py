@@ -7,6 +7,7 @@ by its real path, as through a link nothing is seen. Reading is no event here, o
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,6 +68,8 @@ _REMOTE = (
 )
 _MOUNTS = "/proc/self/mountinfo"
 
+logging.getLogger("watchdog").addHandler(logging.NullHandler())  # or it would write to standard error: that is our log
+
 
 class Watcher:
     """Keeps watch over a plan of folders, and over one folder where things arrive.
@@ -80,6 +83,7 @@ class Watcher:
         self._on_change, self._on_arrival, self._say = on_change, on_arrival, say
         self._watched: dict[str, _Watched] = {}
         self._native: Any = None
+        self._is_exhausted = False  # what is watched natively stays so, the rest is polled
         self._polling: Any = None
         try:
             self._native = Observer(timeout=_IDLE)
@@ -125,7 +129,7 @@ class Watcher:
         kinds = _kinds(place)
         try:
             status = os.stat(folder)
-            if self._native is not None and not is_remote(status.st_dev):
+            if self._native is not None and not self._is_exhausted and not is_remote(status.st_dev):
                 watch = self._native.schedule(handler, folder, event_filter=kinds)
                 self._watched[folder] = _Watched(folder, status, kinds, handler, self._native, watch)
                 return
@@ -151,10 +155,10 @@ class Watcher:
         return self._polling
 
     def _give_up_native(self, error: OSError) -> None:
-        """Poll from now on; what is watched already stays so."""
         reason = error.strerror or str(error)
         self._say(f"the system gives no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
-        if not any(watched.observer is self._native for watched in self._watched.values()):
+        self._is_exhausted = True
+        if not self._watched:
             if self._native is not None and self._native.is_alive():
                 self._native.stop()
             self._native = None

@@ -21,6 +21,7 @@ HOOK = REPOSITORY / "hooks" / "update-ca-certificates" / "aia-store"
 _HOLD = """
 set -e
 mount --bind "$1/ssl" /etc/ssl
+mount --bind "$1/ca-certificates.conf" /etc/ca-certificates.conf
 mount --bind "$1/local" /usr/local/share/ca-certificates
 mount --bind "$1/update.d" /etc/ca-certificates/update.d
 mkdir -p /var/cache/aia-store 2>/dev/null || mount -t tmpfs none /var/cache
@@ -34,7 +35,8 @@ exec sleep 600
 class Debian:
     """Enter it to have it; `run` runs a command there. Its store is root's, in its usual place."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_roots: int | None = None) -> None:
+        """It trusts what this machine's package brings, or just the first so many of that."""
         for program in ("update-ca-certificates", "unshare", "nsenter"):
             if shutil.which(program) is None:
                 pytest.skip(f"{program} is not here")
@@ -46,7 +48,10 @@ class Debian:
         for name in ("store", "local", "update.d", "bin", "home"):
             (folder / name).mkdir(parents=True)
         self.store.chmod(0o755)
-        shutil.copytree("/etc/ssl", folder / "ssl", symlinks=True)
+        (folder / "ssl" / "certs").mkdir(parents=True)
+        names = [line for line in Path("/etc/ca-certificates.conf").read_text().splitlines() if line.endswith(".crt")]
+        names = [line for line in names if not line.startswith(("#", "!"))][:most_roots]
+        (folder / "ca-certificates.conf").write_text("\n".join(names) + "\n")
         command = folder / "bin" / "aia-store"
         command.write_text(f'#!/bin/sh\nexec {sys.executable} -m aia_store "$@"\n')
         command.chmod(0o755)

@@ -22,8 +22,9 @@ LOWER = UPPER.intermediate("Lower")
 
 
 @pytest.fixture
-def debian(tmp_path: Path) -> Iterator[Debian]:
-    with Debian(tmp_path / "debian") as made:
+def debian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Debian]:
+    """With all roots of the package where the daemon runs, as it must keep up; else with a few."""
+    with Debian(tmp_path / "debian", None if "daemon_log" in request.fixturenames else 12) as made:
         yield made
 
 

@@ -127,15 +127,19 @@ def test_a_store_that_is_not_safe(machine: Machine, root: Authority) -> None:
     assert "can be written by everyone" in machine.complains("daemon")
 
 
-@pytest.mark.parametrize("limit", ["max_inotify_instances", "max_inotify_watches"])
-def test_polling_where_inotify_is_exhausted(machine: Machine, root: Authority, start: Start, limit: str) -> None:
-    script = f'echo 0 > /proc/sys/user/{limit} && exec "$@"'
+@pytest.mark.parametrize(
+    ("limit", "left"), [("max_inotify_instances", 0), ("max_inotify_watches", 0), ("max_inotify_watches", 3)]
+)
+def test_polling_where_inotify_is_exhausted(
+    machine: Machine, root: Authority, start: Start, limit: str, left: int
+) -> None:
+    script = f'echo {left} > /proc/sys/user/{limit} && exec "$@"'
     before: list[object] = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
     if shutil.which("unshare") is None or not works(before):
         pytest.skip("no user namespace with a limit of its own can be made here")
     daemon = start(*before)
     assert "polling" in daemon.wait_for("watch")["message"]
-    assert "by polling" in daemon.named("start")[0]["message"]
+    assert f"by {'events and ' if left else ''}polling" in daemon.named("start")[0]["message"]
     assert len(daemon.named("watch")) == 1
     for anchors in [(root, OTHER), (OTHER,)]:
         beside = machine.folder / "beside"
@@ -162,7 +166,7 @@ def test_what_is_handed_in_is_collected(
     daemon.wait_for("collect", count=count + 1)
     for number in range(300):
         (Path(folder) / f"{number}.pem").write_text("rubbish")
-    time.sleep(3)
+    time.sleep(2.5)
     assert len(daemon.named("collect")) <= count + 3
     machine.trust(root, OTHER)
     wait_until(lambda: pem_blocks(machine.bundle_file.read_text())[:2] == [root.der, OTHER.der], SECONDS)
