@@ -230,7 +230,7 @@ def test_the_notes_of_a_refresh_are_shown_and_cut(world: World) -> None:
     assert len(done.stderr.splitlines()) == 21
     assert "4 more" in done.stderr
     assert "\x1b" not in done.stderr
-    assert len(world.machine.json("refresh", AIA_STORE_REVOCATION_LISTS=missing)["notes"]) == 14
+    assert len(world.machine.json("refresh", AIA_STORE_REVOCATION_LISTS=missing)["notes"]) == 24
 
 
 @pytest.mark.parametrize("content", [b"x", b"{", b"[" * 100_000, b'{"remembered": {"zz": 1}, "listed": 3}', None])
