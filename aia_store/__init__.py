@@ -17,10 +17,11 @@ def enable() -> None:
     """Complete the chains of all client connections of this process from now on, whoever makes them."""
     import ssl
 
-    from . import startup
+    from . import handshake, startup
 
     startup.attach()
     startup.attach_to(ssl)
+    handshake.enabled = True
 
 
 def disable() -> None:

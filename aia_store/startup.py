@@ -1,7 +1,7 @@
-"""What an interpreter runs at its start: wait for the program to import ssl, and attach then.
+"""What an interpreter runs at its start: wait for the program to import ssl or pyOpenSSL, and attach then.
 
-A program that never imports ssl pays for one finder in `sys.meta_path` (`watcher`) and imports nothing else of ours;
-this module comes with the first `ssl`.
+A program that imports neither pays for one finder in `sys.meta_path` (`watcher`) and imports nothing else of ours;
+this module comes with the first of them.
 """
 
 import os
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 OLDEST = (3, 11)
+MODULES = ("ssl", "OpenSSL.SSL")  # what is attached to; `watcher` names them too
 _YES = ("1", "true", "yes", "on")
 
 
@@ -22,8 +23,9 @@ def attach() -> None:
     if _is_wanted():
         if not any(map(_is_ours, sys.meta_path)):
             sys.meta_path.insert(0, sys.modules[__name__])
-        if "ssl" in sys.modules:
-            attach_to(sys.modules["ssl"])
+        for name in MODULES:
+            if name in sys.modules:
+                attach_to(sys.modules[name])
 
 
 is_aia_store_watcher = True  # this module is a finder too, as `watcher` is
@@ -33,13 +35,13 @@ def find_spec(
     name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
 ) -> "ModuleSpec | None":
     """What the import system asks of a finder."""
-    return find(path, target) if name == "ssl" else None
+    return find(path, target, name) if name in MODULES else None
 
 
-def find(path: "Sequence[str] | None", target: "ModuleType | None") -> "ModuleSpec | None":
-    """The spec of `ssl` as the other finders give it, so that its execution ends in `attach_to`; reloads too."""
+def find(path: "Sequence[str] | None", target: "ModuleType | None", name: str = "ssl") -> "ModuleSpec | None":
+    """The spec of a module as the other finders give it, so that its execution ends in `attach_to`; reloads too."""
     for finder in sys.meta_path:
-        spec = None if _is_ours(finder) else finder.find_spec("ssl", path, target)
+        spec = None if _is_ours(finder) else finder.find_spec(name, path, target)
         if spec is not None:
             if spec.loader is not None and _is_wanted():
                 _attach_after(spec)
@@ -47,14 +49,21 @@ def find(path: "Sequence[str] | None", target: "ModuleType | None") -> "ModuleSp
     return None
 
 
-def attach_to(ssl_module: "ModuleType") -> None:
-    """Install the doors in this module. Whatever goes wrong, the program goes on without us."""
+def attach_to(module: "ModuleType") -> None:
+    """Install the doors in `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us."""
     try:
         from . import handshake
-        from .handshake import doors
 
-        doors.install(ssl_module)
-        handshake.enabled = True
+        if module.__name__ == "ssl":
+            from .handshake import doors
+
+            doors.install(module)
+        else:
+            from .handshake.pyopenssl import doors as of_pyopenssl
+
+            of_pyopenssl.install(module)
+        if handshake.enabled is None:
+            handshake.enabled = True
     except Exception as error:
         if os.environ.get("AIA_STORE_LOG"):
             sys.stderr.write(f"aia-store: not attached: {type(error).__name__}: {error}\n")

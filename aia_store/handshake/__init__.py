@@ -46,8 +46,9 @@ wrong, the handshake goes on as it would have without us. Waiting is bounded (`w
 remembered, and what a signal handler raises meanwhile comes out of `do_handshake` as itself.
 """
 
-# Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`.
-enabled = False
+# Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`. None until
+# somebody says so: what is attached to after `aia_store.disable()` does not undo that.
+enabled: "bool | None" = None
 
 
 class Interrupted(BaseException):

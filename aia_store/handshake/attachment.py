@@ -38,7 +38,7 @@ class Attachment:
 
     @property
     def is_active(self) -> bool:
-        return callbacks_are_safe and (handshake.enabled or self.is_explicit)
+        return callbacks_are_safe and bool(handshake.enabled or self.is_explicit)
 
     def see_certificates(self, data: bytes, version: int) -> None:
         """The server's Certificate message, before OpenSSL acts on it: the one guard around all that follows."""

@@ -10,6 +10,7 @@ from .rehearsal import accepts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .pyopenssl.trusted import StoreTrusted
     from .trusted import Trusted
 
 MOST_ANCHORS = 4  # tried for what was sent, where several bear one name
@@ -18,7 +19,7 @@ MOST_ANCHORS = 4  # tried for what was sent, where several bear one name
 class Chain:
     """What a server sent, before the anchors of one context. Raises DERError where the leaf cannot be read."""
 
-    def __init__(self, sent: list[bytes], trusted: Trusted) -> None:
+    def __init__(self, sent: list[bytes], trusted: Trusted | StoreTrusted) -> None:
         self._ders = sent
         self.leaf = Certificate(sent[0])
         self.sent = list(readable(sent[1:]))
