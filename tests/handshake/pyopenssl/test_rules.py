@@ -1,0 +1,409 @@
+"""What a context of pyOpenSSL trusts stays what it was, and who is left alone."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import weakref
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography.x509 import load_der_x509_crl
+
+from aia_store.handshake.pyopenssl import doors
+from tests.conftest import Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
+from tests.handshake.test_interrupts import OUTCOME, ends
+from tests.handshake.test_wrong_servers import MISSING, WHOLE, Sends
+from tests.support.pki import Authority, Leaf, Options, crl, pem
+from tests.support.servers import AIAHost, TLSServer
+
+from .client import PARTIAL_CHAIN, SSL, Client, connected
+from .test_clients import PYOPENSSL
+
+OTHER = Authority.root("Other Root")
+OTHER_CA = OTHER.intermediate("Other CA")
+GOOD, EVIL = "localhost", "other.example"
+NO_ISSUER = 20  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+NOT_PERMITTED = 47  # X509_V_ERR_PERMITTED_VIOLATION
+REVOKED = 23  # X509_V_ERR_CERT_REVOKED
+CRL_CHECK_CHAIN = 0x4 | 0x8
+
+flags_of = pytest.mark.parametrize("flags", [0, PARTIAL_CHAIN | 0x20], ids=["plain", "partial and strict"])
+
+
+def added(client: Client) -> set[bytes]:
+    """What completion added to the store."""
+    return set(client.context._aia_store.added)
+
+
+# What servers send.
+
+
+@pytest.mark.parametrize(("count", "sends"), MISSING.values(), ids=MISSING.keys())
+def test_a_wrong_server(hook: None, aia: AIAHost, hierarchy: MakeHierarchy, count: int, sends: Sends) -> None:
+    pki = hierarchy({}, {})
+    with TLSServer(pki.leaf, sends(pki)) as server:
+        client = Client(pki.root)
+        assert client.get(server) == b"ok"
+        assert client.get(server) == b"ok"
+        assert client.errors == []
+    assert aia.count() == count
+
+
+@pytest.mark.parametrize("sends", WHOLE.values(), ids=WHOLE.keys())
+def test_a_right_server(hook: None, store: Path, aia: AIAHost, hierarchy: MakeHierarchy, sends: Sends) -> None:
+    pki = hierarchy({}, {})
+    with TLSServer(pki.leaf, sends(pki)) as server:
+        client = Client(pki.root)
+        assert client.get(server) == b"ok"
+    assert added(client) == set()
+    assert aia.connections == 0
+    assert not store.exists()
+
+
+def test_a_right_server_costs_no_import(store: Path, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        done = run_python(
+            PYOPENSSL + "print(*(name for name in sys.modules if name.startswith(('aia_store', 'ssl', '_ssl'))))",
+            server.port,
+            pki.cafile,
+        )
+    reply, modules = done.stdout.splitlines()
+    assert reply == "ok"
+    assert set(modules.split()) <= {
+        "aia_store",
+        "aia_store.startup",
+        "aia_store.handshake",
+        "aia_store.handshake.message",
+        "aia_store.handshake.pyopenssl",
+        "aia_store.handshake.pyopenssl.attachment",
+        "aia_store.handshake.pyopenssl.doors",
+        "aia_store.handshake.pyopenssl.store",
+    }
+
+
+@flags_of
+def test_an_unrelated_root(hook: None, store: Path, hierarchy: MakeHierarchy, flags: int) -> None:
+    pki = hierarchy()
+    client = Client(OTHER, flags=flags)
+    with TLSServer(pki.leaf) as bare, TLSServer(pki.leaf, [*pki.intermediates, pki.root]) as whole:
+        client.refused(bare)
+        client.refused(whole)
+        client.refused(bare)
+    assert added(client) == set()
+    assert not list(store.glob("certificates/*/*/*"))
+
+
+@flags_of
+def test_a_root_that_is_offered_is_not_trusted(hook: None, aia: AIAHost, flags: int) -> None:
+    root = Authority.root("Offered Root")
+    leaf = root.leaf(aia=[aia.publish("/root.cer", root.der)])
+    client = Client(OTHER, flags=flags)
+    with TLSServer(leaf) as server:
+        for _ in range(2):
+            client.refused(server)
+    assert aia.count() == 1
+    assert added(client) == set()
+
+
+@flags_of
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"not_after": timedelta(hours=-1)},
+        {"ca": False},
+        {"no_cert_sign": True},
+        {"permitted": [EVIL]},
+        {"signed_by": OTHER.key},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_an_intermediate_that_openssl_refuses(
+    hook: None, store: Path, hierarchy: MakeHierarchy, flags: int, options: Options
+) -> None:
+    pki = hierarchy(options)
+    client = Client(pki.root, flags=flags)
+    with TLSServer(pki.leaf) as server:
+        for _ in range(2):
+            client.refused(server)
+    assert added(client) == set()
+    assert not list(store.glob("certificates/*/*/*"))
+
+
+# Partial chains, which make an anchor of what is added.
+
+
+def ending(days: int) -> Options:
+    return {"not_after": timedelta(days=days)}
+
+
+@pytest.fixture
+def constrained(hierarchy: MakeHierarchy) -> tuple[Hierarchy, Leaf]:
+    """The lower intermediate may only sign for GOOD, but only the upper one says so; and a leaf for EVIL below it."""
+    pki = hierarchy({}, {"permitted": [GOOD]}, san=[GOOD])
+    return pki, pki.intermediates[0].leaf(EVIL)
+
+
+def test_what_is_safe_as_an_anchor_is_added(hook: None, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy(ending(70), ending(80))
+    client = Client(pki.root, flags=PARTIAL_CHAIN)
+    with TLSServer(pki.leaf) as server:
+        assert client.get(server) == b"ok"
+        assert client.get(server) == b"ok"
+    assert added(client) == {authority.der for authority in pki.intermediates}
+
+
+def test_what_is_not_safe_as_an_anchor_is_not_added(hook: None, constrained: tuple[Hierarchy, Leaf]) -> None:
+    pki, evil = constrained
+    client = Client(pki.root, flags=PARTIAL_CHAIN)
+    with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
+        for _ in range(2):
+            client.refused(server)
+            client.refused(violator)
+        assert added(client) == set()
+        # Without the flag there is no such danger.
+        client = Client(pki.root)
+        assert client.get(server) == b"ok"
+        assert client.refused(violator) == [NOT_PERMITTED]
+
+
+def test_a_limited_depth_is_not_undercut(hook: None, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy(ending(70), ending(80))
+    client = Client(pki.root, flags=PARTIAL_CHAIN)
+    client.context.set_verify_depth(1)
+    with TLSServer(pki.leaf, pki.intermediates) as whole, TLSServer(pki.leaf) as server:
+        client.refused(whole)
+        client.refused(server)
+
+
+@pytest.mark.parametrize("still_on", [True, False], ids=["hooked", "disabled since"])
+def test_the_flag_set_later_makes_no_anchor(store: Path, constrained: tuple[Hierarchy, Leaf], still_on: bool) -> None:
+    pki, evil = constrained
+    with TLSServer(pki.leaf) as server, TLSServer(evil) as violator, TLSServer(OTHER_CA.leaf()) as of_pinned:
+        with hooked():
+            client = Client(pki.root, OTHER_CA)
+            assert client.get(server) == b"ok"
+            client.set_flags(PARTIAL_CHAIN)
+            if still_on:
+                client.refused(violator)
+                client.refused(server)
+        client.refused(violator)
+        # The program's own pin is an anchor now.
+        assert client.get(of_pinned) == b"ok"
+
+
+def test_flags_set_later_undo_what_was_proved_under_others(hook: None, hierarchy: MakeHierarchy) -> None:
+    """With the intermediate as an anchor, no list of the root's would be asked for."""
+    pki = hierarchy(ending(70))
+    client = Client(pki.root, flags=PARTIAL_CHAIN)
+    with TLSServer(pki.leaf) as server, TLSServer(pki.leaf, pki.intermediates) as whole:
+        assert client.get(server) == b"ok"
+        plain = Client(pki.root)
+        for one in (client, plain):
+            one.set_flags(PARTIAL_CHAIN | CRL_CHECK_CHAIN)
+            one.context.get_cert_store().add_crl(load_der_x509_crl(crl(pki.intermediates[0])))
+        plain.refused(whole)
+        client.refused(whole)
+        client.refused(server)
+
+
+def test_a_pinned_intermediate_stays_an_anchor(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy({}, {})
+    client = Client(pki.intermediates[1], flags=PARTIAL_CHAIN)
+    with TLSServer(pki.leaf, [pki.intermediates[0]]) as server:
+        assert client.get(server) == b"ok"
+    assert aia.connections == 0
+
+
+# The program's other settings.
+
+
+def test_revocation_lists(hook: None, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    for revoked, expected in (((), None), ((pki.leaf,), [REVOKED])):
+        client = Client(pki.root, flags=CRL_CHECK_CHAIN)
+        for der in (crl(pki.root), crl(pki.intermediates[0], list(revoked))):
+            client.context.get_cert_store().add_crl(load_der_x509_crl(der))
+        with TLSServer(pki.leaf) as server:
+            if expected is None:
+                assert client.get(server) == b"ok"
+            else:
+                assert client.refused(server) == expected
+
+
+def test_a_store_that_judges_at_another_time_is_left_alone(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    client = Client(pki.root)
+    client.context.get_cert_store().set_time(datetime.now())
+    with TLSServer(pki.leaf) as server:
+        assert client.refused(server) == [NO_ISSUER]
+    assert aia.connections == 0
+
+
+def test_a_security_level_of_the_programs(hook: None, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()  # with keys on P-256
+    with TLSServer(pki.leaf) as server:
+        assert Client(pki.root, level=3).get(server) == b"ok"
+        client = Client(pki.root, level=4)
+        with pytest.raises(SSL.Error):
+            client.get(server)
+        assert added(client) == set()
+
+
+# Who is left alone.
+
+
+def test_a_context_that_verifies_nothing(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    client = Client(pki.root)
+    client.context.set_verify(SSL.VERIFY_NONE)
+    with TLSServer(pki.leaf) as server:
+        assert client.get(server) == b"ok"
+    assert aia.connections == 0
+    assert added(client) == set()
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION], ids=["1.2", "1.3"])
+def test_a_server_fetches_nothing_for_its_clients(
+    hook: None, aia: AIAHost, hierarchy: MakeHierarchy, tmp_path: Path, version: int
+) -> None:
+    pki = hierarchy(eku=None)
+    shown = OTHER_CA.leaf()
+    accepting = Client(pki.root)
+    accepting.context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, accepting._callback)
+    calling = Client(OTHER)
+    calling.context.set_max_proto_version(version)
+    for client, leaf, chain in ((accepting, shown, [OTHER_CA]), (calling, pki.leaf, [])):
+        file = tmp_path / "chain.pem"
+        file.write_text(leaf.key_pem + pem(leaf, *chain))
+        client.context.use_certificate_chain_file(str(file))
+        client.context.use_privatekey_file(str(file))
+    server = SSL.Connection(accepting.context, None)
+    server.set_accept_state()
+    with pytest.raises(SSL.Error):
+        _join(connected(calling.context, None), server)
+    assert calling.errors == []
+    assert accepting.errors == [NO_ISSUER]
+    assert aia.connections == 0
+
+
+def _join(client: Any, server: Any) -> None:
+    """Let two connections in memory talk until both are done; the server's error is raised."""
+    for _ in range(6):
+        for one, other in ((client, server), (server, client)):
+            try:
+                one.do_handshake()
+            except SSL.WantReadError:
+                pass
+            except SSL.Error:
+                if one is server:
+                    raise
+            try:
+                other.bio_write(one.bio_read(1 << 16))
+            except SSL.WantReadError:
+                pass
+
+
+def test_a_context_made_before_the_hook(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    late = PYOPENSSL.replace("tcp =", "import aia_store; aia_store.enable()\ntcp =")
+    with TLSServer(pki.leaf) as server:
+        assert "certificate verify failed" in run_python(late, server.port, pki.cafile, hook=False).stderr
+        early = PYOPENSSL.replace("context =", "import aia_store; aia_store.enable()\ncontext =")
+        assert aia.connections == 0
+        assert run_python(early, server.port, pki.cafile, hook=False).stdout == "ok\n"
+
+
+def test_what_is_imported_after_disable_does_not_enable_again(store: Path) -> None:
+    program = """
+import aia_store, sys
+aia_store.enable()
+aia_store.disable()
+assert "OpenSSL" not in sys.modules
+import OpenSSL.SSL
+from aia_store import handshake
+print(handshake.enabled, hasattr(OpenSSL.SSL.Context, "_aia_store_doors"))
+aia_store.enable()
+print(handshake.enabled)
+"""
+    assert run_python(program, hook=False).stdout == "False True\nTrue\n"
+
+
+def test_disable(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    with hooked():
+        client = Client(pki.root)
+    with TLSServer(pki.leaf) as server:
+        assert client.refused(server) == [NO_ISSUER]
+        assert aia.connections == 0
+        with hooked():
+            assert client.get(server) == b"ok"
+
+
+def test_bindings_without_the_callback() -> None:
+    """As in cryptography before 39."""
+    old = SimpleNamespace(_lib=SimpleNamespace(), Context=type("Context", (), {}))
+    doors.install(old)  # type: ignore[arg-type]
+    assert "__init__" not in vars(old.Context)
+
+
+def test_a_context_is_let_go_of(hook: None, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    client = Client(pki.root)
+    with TLSServer(pki.leaf) as server:
+        assert client.get(server) == b"ok"
+    context, attachment = weakref.ref(client.context), weakref.ref(client.context._aia_store)
+    del client
+    gc.collect()
+    assert context() is None
+    assert attachment() is None
+
+
+def test_nothing_is_left_in_opensslls_queue_of_errors(hook: None, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    client = Client(OTHER, pki.root)
+    with TLSServer(pki.leaf) as server:
+        assert client.get(server) == b"ok"
+    assert SSL._lib.ERR_peek_error() == 0
+
+
+# Signals.
+
+DO_HANDSHAKE = """
+import signal, socket, sys
+from OpenSSL import SSL
+
+def handshake():
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.load_verify_locations(sys.argv[2])
+    context.set_verify(SSL.VERIFY_PEER)
+    connection = SSL.Connection(context, socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    connection.set_connect_state()
+    connection.do_handshake()
+"""
+
+
+@pytest.mark.parametrize("step", ["do_handshake()", "send(b'GET')", "recv(1)"])
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [
+        (signal.SIGINT, -signal.SIGINT, "KeyboardInterrupt  None True\n"),
+        (signal.SIGALRM, 1, "Alarm ring None True\n"),
+        (signal.SIGTERM, 7, "SystemExit 7 None True\n"),
+    ],
+    ids=["SIGINT", "SIGALRM", "SIGTERM"],
+)
+def test_a_signal_during_a_fetch(
+    store: Path, aia: AIAHost, hierarchy: MakeHierarchy, step: str, number: signal.Signals, status: int, says: str
+) -> None:
+    pki = hierarchy()
+    aia.silent("/0.cer")
+    with TLSServer(pki.leaf) as server:
+        program = DO_HANDSHAKE.replace("do_handshake()", step) + OUTCOME
+        process = start_python(program, server.port, pki.cafile)
+        wait_until(lambda: aia.count() == 1)
+        assert ends(process, number)[:2] == (status, says)
