@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cryptography.x509 import load_der_x509_crl
 
 from aia_store.handshake.pyopenssl import doors
 from tests.conftest import Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
@@ -30,6 +29,8 @@ NO_ISSUER = 20  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
 NOT_PERMITTED = 47  # X509_V_ERR_PERMITTED_VIOLATION
 REVOKED = 23  # X509_V_ERR_CERT_REVOKED
 CRL_CHECK_CHAIN = 0x4 | 0x8
+EXPLICIT_POLICY = 0x80 | 0x100
+POLICY = "1.3.6.1.4.1.55555.1"
 
 flags_of = pytest.mark.parametrize("flags", [0, PARTIAL_CHAIN | 0x20], ids=["plain", "partial and strict"])
 
@@ -197,15 +198,15 @@ def test_the_flag_set_later_makes_no_anchor(store: Path, constrained: tuple[Hier
 
 
 def test_flags_set_later_undo_what_was_proved_under_others(hook: None, hierarchy: MakeHierarchy) -> None:
-    """With the intermediate as an anchor, no list of the root's would be asked for."""
-    pki = hierarchy(ending(70))
-    client = Client(pki.root, flags=PARTIAL_CHAIN)
+    """With the lower intermediate as an anchor, nobody would see that the upper one has no policy."""
+    pki = hierarchy({"policies": [POLICY], **ending(70)}, ending(80), policies=[POLICY])
+    client, plain = Client(pki.root, flags=PARTIAL_CHAIN), Client(pki.root)
+    for one in (client, plain):
+        one.context.set_verify(SSL.VERIFY_PEER)  # the callback of pyOpenSSL crashes where policies fail
     with TLSServer(pki.leaf) as server, TLSServer(pki.leaf, pki.intermediates) as whole:
         assert client.get(server) == b"ok"
-        plain = Client(pki.root)
         for one in (client, plain):
-            one.set_flags(PARTIAL_CHAIN | CRL_CHECK_CHAIN)
-            one.context.get_cert_store().add_crl(load_der_x509_crl(crl(pki.intermediates[0])))
+            one.set_flags(EXPLICIT_POLICY)
         plain.refused(whole)
         client.refused(whole)
         client.refused(server)
@@ -227,7 +228,7 @@ def test_revocation_lists(hook: None, hierarchy: MakeHierarchy) -> None:
     for revoked, expected in (((), None), ((pki.leaf,), [REVOKED])):
         client = Client(pki.root, flags=CRL_CHECK_CHAIN)
         for der in (crl(pki.root), crl(pki.intermediates[0], list(revoked))):
-            client.context.get_cert_store().add_crl(load_der_x509_crl(der))
+            client.load_list(der)
         with TLSServer(pki.leaf) as server:
             if expected is None:
                 assert client.get(server) == b"ok"
