@@ -6,7 +6,6 @@ those who wait find on disk what it kept, or the note that it failed.
 
 from __future__ import annotations
 
-import _thread
 import time
 
 from ..der import DERError
@@ -14,7 +13,7 @@ from ..failures import Failures
 from ..locks import LockError, acquire
 from ..log import debug
 from .path import likeliest_first
-from .waiting import in_a_thread, interruptible
+from .waiting import in_a_thread, interruptible, lock, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ MOST_URLS_TRIED = 5  # of one certificate
 TOO_MANY_URLS = 10  # a certificate with so many gets none fetched
 HANDSHAKE_SECONDS = 10.0
 
-_without_a_disk = _thread.allocate_lock()  # where no folder can be written, one fetch at a time in this process
+_without_a_disk = lock()  # where no folder can be written, one fetch at a time in this process
 
 
 _failures: tuple[Store, Failures] | None = None  # for the process: its memory may be all there is
@@ -77,8 +76,8 @@ class AIA:
                 if self._replies[url] and self._proved.isdisjoint(self._replies[url]):
                     self._failures.failed(note)
         finally:
-            for lock in self._locks:
-                lock.release()
+            for held in self._locks:
+                held.release()
             if self._holds_process_lock:
                 _without_a_disk.release()
 
@@ -161,13 +160,13 @@ class AIA:
 
         name = hashlib.sha256(url.encode()).hexdigest()
         try:
-            lock = acquire(home, name, self._deadline, lambda wait: interruptible(lambda: time.sleep(wait)))
+            had = acquire(home, name, self._deadline, sleep)
         except LockError:
             return True  # a full disk: better to fetch twice than not at all
-        if lock is not None:
-            self._locks.append(lock)
+        if had is not None:
+            self._locks.append(had)
             self._locked.add(url)
-        return lock is not None
+        return had is not None
 
     def _is_paused(self, url: str, useless: str) -> bool:
         return any(map(self._failures.paused, (url, useless, host_of(url))))

@@ -147,6 +147,8 @@ def _let_go(connection: "Any", callback: "Callable[..., None]") -> None:
     thread's handshake may find the context without a callback: within this one assignment, which calls no function,
     CPython lets no other thread run.
     """
+    if hasattr(connection, "_sslsock"):  # gevent gives the socket beneath its SSLSocket, with a weak reference to that
+        connection = connection._sslsock()
     ssl_object = getattr(connection, "_sslobj", connection)
     context = ssl_object.context
     if isinstance(ssl_object, _SSL_OBJECT) and context._aia_store_callback is callback:
