@@ -1,0 +1,17 @@
+import asyncio
+import ssl
+import sys
+
+import uvloop
+
+
+async def main():
+    context = ssl.create_default_context(cafile=sys.argv[2])
+    reader, writer = await asyncio.open_connection("localhost", int(sys.argv[1]), ssl=context)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    print((await reader.read())[-2:].decode())
+    writer.close()
+
+
+uvloop.install()
+asyncio.new_event_loop().run_until_complete(main())
