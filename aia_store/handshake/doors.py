@@ -127,10 +127,13 @@ def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
         connection: "Any", direction: str, version: int, content_type: int, message_type: int, data: bytes
     ) -> None:
         if content_type == HANDSHAKE and direction == "read" and message_type in CERTIFICATES_OR_FINISHED:
-            if message_type != FINISHED:
+            # gevent gives the socket beneath its SSLSocket, with a weak reference to that.
+            owner = connection._sslsock() if hasattr(connection, "_sslsock") else connection
+            # A context of both sides brings us to its servers too, where the certificates are a client's.
+            if message_type != FINISHED and getattr(owner, "server_side", True) is False:
                 see_certificates(data, version)
             if is_ours_alone:
-                _guarded(lambda: _let_go(connection, callback))
+                _guarded(lambda: _let_go(owner, callback))
         if previous is not None:
             previous(connection, direction, version, content_type, message_type, data)
 
@@ -147,8 +150,6 @@ def _let_go(connection: "Any", callback: "Callable[..., None]") -> None:
     thread's handshake may find the context without a callback: within this one assignment, which calls no function,
     CPython lets no other thread run.
     """
-    if hasattr(connection, "_sslsock"):  # gevent gives the socket beneath its SSLSocket, with a weak reference to that
-        connection = connection._sslsock()
     ssl_object = getattr(connection, "_sslobj", connection)
     context = ssl_object.context
     if isinstance(ssl_object, _SSL_OBJECT) and context._aia_store_callback is callback:

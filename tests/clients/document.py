@@ -1,0 +1,115 @@
+"""Write docs/clients.md from what the tests found.
+
+    python -m tests.clients.document [PYTHON…]
+
+runs the whole table with each of these interpreters, which must have what the tests need, keeps what they found in
+`results.json` beside this file, and writes the document from that; with none it only writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.clients.results import VARIABLE
+from tests.clients.table import CLIENTS, Client
+from tests.clients.tools import TOOLS
+
+PROJECT = Path(__file__).parents[2]
+RESULTS = Path(__file__).with_name("results.json")
+DOCUMENT = PROJECT / "docs" / "clients.md"
+#: What the table will have, and has not.
+NOT_YET = ["pyOpenSSL", "Twisted", "urllib3.contrib.pyopenssl"]
+
+_ABOUT = "import json, platform, ssl; print(json.dumps([platform.python_version(), ssl.OPENSSL_VERSION]))"
+
+_HEAD = """# Clients
+
+Made by `python -m tests.clients.document` from what the tests found; do not edit.
+
+## Through Python's ssl
+
+Each client is a small program that knows nothing of aia-store, in a virtual environment of its own with the hook. It
+talks to a server that sends its leaf only: without the hook it fails, with it it gets its answer, over one connection
+(pip and pymongo make more by themselves), and the missing intermediate is fetched once. *Newest* and *oldest* are the
+releases tested; the oldest is the first that still installs and runs on that Python.
+"""
+_TOOLS = """
+## Outside Python's ssl
+
+These take the bundle, once any hooked program has learned what is missing (or `aia-store add` has), from the variables
+that `eval "$(aia-store env)"` sets.
+"""
+
+
+def main(pythons: list[str]) -> None:
+    """Run the tests with these interpreters, and write the document."""
+    found: dict[str, Any] = load()
+    for python in pythons:
+        run = _run(python)
+        found[".".join(run["python"].split(".")[:2])] = run
+    RESULTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    DOCUMENT.write_text(render(found), encoding="utf-8")
+
+
+def load() -> dict[str, Any]:
+    """What was found so far: for each Python its version, its OpenSSL, and the clients that work."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    return found
+
+
+def render(found: dict[str, Any]) -> str:
+    """The document."""
+    lines = [_HEAD]
+    lines += [f"- Python {run['python']} with {run['openssl']}" for _, run in sorted(found.items())]
+    pythons = sorted(found)
+    columns = [(python, release) for python in pythons for release in ("newest", "oldest")]
+    titles = [f"{python}, {release}" for python, release in columns]
+    rows = [[client.name, *(_cell(client, *column, found) for column in columns)] for client in CLIENTS]
+    rows += [[name, *("not yet" for _ in columns)] for name in NOT_YET]
+    lines += ["", *_table(["client", *titles], rows), _TOOLS]
+    tools = {tool: version for python in pythons for tool, version in found[python]["tools"].items()}
+    lines += _table(
+        ["client", "tested", "takes the bundle from"],
+        [[tool.name, tools.get(tool.name, "not here"), tool.variable] for tool in TOOLS],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(client: Client, python: str, release: str, found: dict[str, Any]) -> str:
+    if client.package is None:
+        return "works" if f"{client.name} newest" in found[python]["clients"] else "fails"
+    if release == "oldest" and python not in client.oldest:
+        return "no release"
+    version = found[python]["clients"].get(f"{client.name} {release}", "fails")
+    return version or "no release"
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (titles, ["---"] * len(titles), *rows)]
+
+
+def _run(python: str) -> dict[str, Any]:
+    version, openssl = json.loads(subprocess.run([python, "-c", _ABOUT], capture_output=True, check=True).stdout)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "results")
+        file.touch()
+        environment = {**os.environ, "AIA_STORE_TEST_CLIENTS": "all", VARIABLE: str(file)}
+        tests = ["tests/clients/test_table.py", "tests/clients/test_tools.py"]
+        subprocess.run([python, "-m", "pytest", "-q", *tests], cwd=PROJECT, env=environment, check=False)
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {
+        "python": version,
+        "openssl": " ".join(openssl.split()[:2]),
+        "clients": {f"{line['client']} {line['release']}": line["version"] for line in lines if "client" in line},
+        "tools": {line["tool"]: line["version"] for line in lines if "tool" in line},
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,10 @@
+import os
+import sys
+
+import pycurl
+
+client = pycurl.Curl()
+client.setopt(pycurl.URL, f"https://localhost:{sys.argv[1]}/")
+# libcurl itself reads no variable: this is what curl does with it.
+client.setopt(pycurl.CAINFO, os.environ["CURL_CA_BUNDLE"])
+print(client.perform_rs())

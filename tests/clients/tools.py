@@ -1,0 +1,92 @@
+"""Clients outside Python's ssl, which take the bundle from the variables that `aia-store env` sets."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.clients.table import PROGRAMS
+from tests.support.pki import Leaf
+from tests.support.servers import TLSServer
+from tests.support.services import PostgreSQLServer, http2_server
+from tests.support.tls import TLSListener
+
+_NODE = """
+require("https").get("https://localhost:PORT/", reply => {
+  reply.on("data", data => process.stdout.write(data));
+}).on("error", error => { console.error(error.code); process.exit(1); });
+"""
+_VERIFY = "-verify_return_error -verify_hostname localhost"
+
+
+def git_server(leaf: Leaf) -> TLSListener:
+    """A repository with one branch, as plain files."""
+    return TLSServer(leaf, reply=b"0123456789" * 4 + b"\trefs/heads/main\n")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One client: the shell command with which it connects to PORT, and ends with status 0 if all is well."""
+
+    name: str
+    command: str
+    version: str  #: the command that prints it
+    variable: str  #: which of the variables it takes the bundle from
+    server: Callable[[Leaf], TLSListener] = TLSServer
+    package: str | None = None  #: what to install from the package index, if it is a Python module
+
+    @property
+    def program(self) -> str:
+        return self.version.split()[0]
+
+
+def wget_command() -> str:
+    """wget takes SSL_CERT_FILE where it is made with OpenSSL. With GnuTLS it must be told."""
+    try:
+        about = subprocess.run(["wget", "--version"], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        about = ""
+    option = '--ca-certificate="$SSL_CERT_FILE" ' if "ssl/gnutls" in about else ""
+    return f"wget --no-config --no-proxy -q --tries=1 {option}-O- https://localhost:PORT/"
+
+
+TOOLS = [
+    Tool("curl", "curl -q -sSf --noproxy '*' https://localhost:PORT/", "curl --version", "CURL_CA_BUNDLE"),
+    Tool("wget", wget_command(), "wget --version", "SSL_CERT_FILE; made with GnuTLS: `--ca-certificate`"),
+    Tool("git", "git ls-remote https://localhost:PORT/", "git --version", "GIT_SSL_CAINFO", git_server),
+    Tool(
+        "openssl s_client",
+        f"openssl s_client {_VERIFY} -servername localhost -connect 127.0.0.1:PORT",
+        "openssl version",
+        "SSL_CERT_FILE",
+    ),
+    Tool("Node", f"node -e '{_NODE}'", "node --version", "NODE_EXTRA_CA_CERTS"),
+    Tool(
+        "Ruby", "ruby -rnet/http -e 'puts Net::HTTP.get(URI(\"https://localhost:PORT/\"))'", "ruby -v", "SSL_CERT_FILE"
+    ),
+    Tool("PHP", "php -r 'exit((int) !file_get_contents(\"https://localhost:PORT/\"));'", "php -v", "SSL_CERT_FILE"),
+    Tool("Go", f'go run "{PROGRAMS}/get.go" PORT', "go version", "SSL_CERT_FILE"),
+    Tool(
+        "psql",
+        "psql -w 'host=localhost port=PORT user=me dbname=me sslmode=verify-full' -c ''",
+        "psql --version",
+        "PGSSLROOTCERT",
+        PostgreSQLServer,
+    ),
+    Tool(
+        "pycurl",
+        f'PYTHON "{PROGRAMS}/pycurl_get.py" PORT',
+        "PYTHON -c 'import pycurl; print(pycurl.version)'",
+        "none: `CAINFO` is for the program to set",
+        package="pycurl",
+    ),
+    Tool(
+        "grpcio",
+        f'PYTHON "{PROGRAMS}/grpcio_channel.py" PORT',
+        "PYTHON -c 'import grpc; print(grpc.__version__)'",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+        http2_server,
+        package="grpcio",
+    ),
+]
