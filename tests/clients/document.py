@@ -37,7 +37,7 @@ Made by `python -m tests.clients.document` from what the tests found; do not edi
 Each client is a small program that knows nothing of aia-store, in a virtual environment of its own with the hook. It
 talks to a server that sends its leaf only: without the hook it fails, with it it gets its answer, over one connection
 (pip and pymongo make more by themselves), and the missing intermediate is fetched once. *Newest* and *oldest* are the
-releases tested; the oldest is the first that still installs and runs on that Python.
+releases tested; the oldest is the first that still installs, without a compiler, and runs on that Python.
 """
 _TOOLS = """
 ## Outside Python's ssl
@@ -68,7 +68,12 @@ def render(found: dict[str, Any]) -> str:
     lines = [_HEAD]
     lines += [f"- Python {run['python']} with {run['openssl']}" for _, run in sorted(found.items())]
     pythons = sorted(found)
-    columns = [(python, release) for python in pythons for release in ("newest", "oldest")]
+    columns = [
+        (python, release)
+        for python in pythons
+        for release in ("newest", "oldest")
+        if release == "newest" or any(python in client.oldest for client in CLIENTS)
+    ]
     titles = [f"{python}, {release}" for python, release in columns]
     rows = [[client.name, *(_cell(client, *column, found) for column in columns)] for client in CLIENTS]
     rows += [[name, *("not yet" for _ in columns)] for name in NOT_YET]

@@ -41,7 +41,7 @@ class Environments:
         return made
 
     def _make(self, folder: Path, requirements: list[str]) -> Path:
-        uv = shutil.which("uv")
+        uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
         python = folder / "bin" / "python"
         if uv:
             _run(uv, "venv", "--quiet", "--python", sys.executable, folder)

@@ -72,8 +72,7 @@ def _runs(client: Client, leaf: Leaf, cafile: Path, environments: Environments) 
         python = environments.python(client.requirements("oldest"))
     except NotInstallable:
         return False
-    environment = {**os.environ, "AIA_STORE_DISABLE": "1"}
-    environment.pop("PYTHONPATH", None)
+    environment = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
     with SERVERS[client.server](leaf) as server:
         try:
             done = subprocess.run(
@@ -81,7 +80,7 @@ def _runs(client: Client, leaf: Leaf, cafile: Path, environments: Environments) 
                 capture_output=True,
                 text=True,
                 timeout=_SECONDS,
-                env=environment,
+                env={**environment, "AIA_STORE_DISABLE": "1"},
                 cwd=cafile.parent,
                 check=False,
             )

@@ -15,7 +15,8 @@ class Client:
     """One row of the table: a program that knows nothing of us, gets a port and a CA file, and prints ok.
 
     `package` is the distribution whose version counts, None for the standard library; `needs` are others beside it.
-    `oldest` maps a Python to the oldest release that installs and runs there, found by `tests.clients.oldest`.
+    `oldest` maps a Python to the oldest release that installs (without a compiler) and runs there, as
+    `tests.clients.oldest` found it.
     """
 
     name: str
@@ -27,10 +28,16 @@ class Client:
     oldest: dict[str, str] = field(default_factory=dict)
     is_quick: bool = True  #: part of every run of the tests, and not of the whole matrix only
     connects_often: bool = False  #: makes several connections by itself
+    last_python: str = ""  #: no release runs on a newer one, whatever its metadata say
 
     @property
     def path(self) -> Path:
         return PROGRAMS / f"{self.program}.py"
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether there is a release for this Python at all, as far as is known."""
+        return not self.last_python or sys.version_info[:2] <= tuple(map(int, self.last_python.split(".")))
 
     def requirements(self, release: str) -> list[str]:
         """What to install for the release, "newest" or "oldest"; empty for the standard library."""
@@ -50,32 +57,40 @@ CLIENTS = [
     Client("smtplib", "smtplib_starttls", server="smtp"),
     Client("asyncio streams", "asyncio_streams"),
     Client("asyncio start_tls", "asyncio_start_tls"),
-    Client("urllib3", "urllib3_pool", "urllib3"),
-    Client("urllib3 1.26", "urllib3_pool", "urllib3", newest="<2", is_quick=False),
-    Client("requests", "requests_get", "requests"),
-    Client("httpx", "httpx_sync", "httpx"),
-    Client("httpx on asyncio", "httpx_asyncio", "httpx"),
-    Client("httpx on trio", "httpx_trio", "httpx", needs=("trio",)),
-    Client("aiohttp", "aiohttp_get", "aiohttp"),
-    Client("tornado", "tornado_fetch", "tornado", is_quick=False),
-    Client("trio", "trio_stream", "trio"),
-    Client("anyio", "anyio_stream", "anyio"),
-    Client("curio", "curio_stream", "curio", is_quick=False),
-    Client("uvloop", "uvloop_streams", "uvloop", is_quick=False),
-    Client("gevent", "gevent_urllib", "gevent"),
-    Client("eventlet", "eventlet_urllib", "eventlet"),
-    Client("websockets", "websockets_connect", "websockets", server="websocket"),
-    Client("websocket-client", "websocket_client", "websocket-client", server="websocket"),
-    Client("niquests", "niquests_get", "niquests", is_quick=False),
-    Client("botocore", "botocore_s3", "botocore", is_quick=False),
-    Client("pip", "pip_download", "pip", server="index", is_quick=False, connects_often=True),
-    Client("truststore", "truststore_urllib", "truststore"),
-    Client("redis", "redis_ping", "redis", server="redis"),
-    Client("pymongo", "pymongo_ping", "pymongo", server="mongodb", is_quick=False, connects_often=True),
-    Client("PyMySQL", "pymysql_connect", "PyMySQL", server="mysql"),
-    Client("ldap3", "ldap3_bind", "ldap3", server="ldap"),
-    Client("paho-mqtt", "paho_mqtt", "paho-mqtt", server="mqtt"),
-    Client("pika", "pika_connect", "pika", server="amqp"),
-    Client("aiosmtplib", "aiosmtplib_starttls", "aiosmtplib", server="smtp"),
-    Client("httplib2", "httplib2_request", "httplib2"),
+    Client("urllib3", "urllib3_pool", "urllib3", oldest={"3.11": "2.0.0"}),
+    Client("urllib3 1.26", "urllib3_pool", "urllib3", newest="<2", is_quick=False, oldest={"3.11": "1.23"}),
+    Client("requests", "requests_get", "requests", oldest={"3.11": "2.19.0"}),
+    Client("httpx", "httpx_sync", "httpx", oldest={"3.11": "0.11.0"}),
+    Client("httpx on asyncio", "httpx_asyncio", "httpx", oldest={"3.11": "0.10.0"}),
+    Client("httpx on trio", "httpx_trio", "httpx", needs=("trio",), oldest={"3.11": "0.10.0"}),
+    Client("aiohttp", "aiohttp_get", "aiohttp", oldest={"3.11": "3.8.3"}),
+    Client("tornado", "tornado_fetch", "tornado", is_quick=False, oldest={"3.11": "6.0"}),
+    Client("trio", "trio_stream", "trio", oldest={"3.11": "0.2.0"}),
+    Client("anyio", "anyio_stream", "anyio", oldest={"3.11": "2.0.0"}),
+    Client("curio", "curio_stream", "curio", last_python="3.11", is_quick=False, oldest={"3.11": "0.7"}),
+    Client("uvloop", "uvloop_streams", "uvloop", is_quick=False, oldest={"3.11": "0.17.0"}),
+    Client("gevent", "gevent_urllib", "gevent", oldest={"3.11": "23.7.0"}),
+    Client("eventlet", "eventlet_urllib", "eventlet", oldest={"3.11": "0.33.3"}),
+    Client("websockets", "websockets_connect", "websockets", server="websocket", oldest={"3.11": "10.0"}),
+    Client("websocket-client", "websocket_client", "websocket-client", server="websocket", oldest={"3.11": "0.45.0"}),
+    Client("niquests", "niquests_get", "niquests", is_quick=False, oldest={"3.11": "2.32.0"}),
+    Client("botocore", "botocore_s3", "botocore", is_quick=False, oldest={"3.11": "1.13.45"}),
+    Client("pip", "pip_download", "pip", server="index", is_quick=False, connects_often=True, oldest={"3.11": "19.2"}),
+    Client("truststore", "truststore_urllib", "truststore", oldest={"3.11": "0.6.0"}),
+    Client("redis", "redis_ping", "redis", server="redis", oldest={"3.11": "3.3.2"}),
+    Client(
+        "pymongo",
+        "pymongo_ping",
+        "pymongo",
+        server="mongodb",
+        is_quick=False,
+        connects_often=True,
+        oldest={"3.11": "3.10.0"},
+    ),
+    Client("PyMySQL", "pymysql_connect", "PyMySQL", server="mysql", oldest={"3.11": "0.7.0"}),
+    Client("ldap3", "ldap3_bind", "ldap3", server="ldap", oldest={"3.11": "2.5.1"}),
+    Client("paho-mqtt", "paho_mqtt", "paho-mqtt", server="mqtt", oldest={"3.11": "1.3.0"}),
+    Client("pika", "pika_connect", "pika", server="amqp", oldest={"3.11": "1.0.0"}),
+    Client("aiosmtplib", "aiosmtplib_starttls", "aiosmtplib", server="smtp", oldest={"3.11": "1.1.1"}),
+    Client("httplib2", "httplib2_request", "httplib2", oldest={"3.11": "0.11.0"}),
 ]

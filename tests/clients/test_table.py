@@ -50,6 +50,9 @@ def test_client(
     client: Client,
     release: str,
 ) -> None:
+    if not client.runs_here:
+        results.note(client, release, None)
+        pytest.skip(f"no release of {client.name} runs on Python {PYTHON}")
     try:
         python = installed(environments, client, release)
     except NotInstallable as error:
