@@ -58,7 +58,7 @@ CLIENTS = [
     Client("asyncio streams", "asyncio_streams"),
     Client("asyncio start_tls", "asyncio_start_tls"),
     Client("urllib3", "urllib3_pool", "urllib3", oldest={"3.11": "2.0.0"}),
-    Client("urllib3 1.26", "urllib3_pool", "urllib3", newest="<2", is_quick=False, oldest={"3.11": "1.23"}),
+    Client("urllib3 1", "urllib3_pool", "urllib3", newest="<2", is_quick=False, oldest={"3.11": "1.23"}),
     Client("requests", "requests_get", "requests", oldest={"3.11": "2.19.0"}),
     Client("httpx", "httpx_sync", "httpx", oldest={"3.11": "0.11.0"}),
     Client("httpx on asyncio", "httpx_asyncio", "httpx", oldest={"3.11": "0.10.0"}),
