@@ -22,6 +22,7 @@ def enable() -> None:
     startup.attach()
     startup.attach_to(ssl)
     handshake.enabled = True
+    _switch_the_machines(True)
 
 
 def disable() -> None:
@@ -29,6 +30,16 @@ def disable() -> None:
     from . import handshake
 
     handshake.enabled = False
+    _switch_the_machines(False)
+
+
+def _switch_the_machines(enabled: bool) -> None:
+    """The hook of the machine (`hooks/aia_store_finder.py`) may have been first, when our package was not found yet."""
+    import sys
+
+    handshake: Any = sys.modules.get("_aia_store.handshake")
+    if handshake is not None:
+        handshake.enabled = enabled
 
 
 def complete(context: "ssl.SSLContext") -> "ssl.SSLContext":

@@ -16,7 +16,7 @@ COMMANDS = {
     "clear": "contents",
     "daemon": "background",
     "env": "machine",
-    "hook": "machine",
+    "hook": "hooks",
     "list": "contents",
     "refresh": "contents",
     "remove": "contents",

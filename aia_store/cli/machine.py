@@ -1,12 +1,10 @@
-"""The commands about this machine: bundle, env, hook, status, selftest."""
+"""The commands about this machine: bundle, env, status, selftest."""
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from .. import config, hook, shells
+from .. import config, shells
 from .quick import print_bundle, usable_bundle
 
 NEEDS_A_LOOK, FINE = "!", "ok"
@@ -34,45 +32,6 @@ def env_command(shell: str | None) -> None:
         shells.lines(usable_bundle(config.load()), shells.KIN.get(shell, shell) if shell else shells.current_shell()),
         nl=False,
     )
-
-
-@click.group("hook", short_help="Put completion into Python programs.")
-def hook_command() -> None:
-    """Put completion into the Python programs of this interpreter."""
-
-
-@hook_command.command("install", short_help="Put the hook in place.")
-def install_command() -> None:
-    """Put the hook into the interpreter (or virtual environment) that runs this command."""
-    for path in hook.install():
-        click.echo(f"wrote {path}")
-    click.echo(f"programs of {sys.executable} complete chains from their next start on")
-
-
-@hook_command.command("remove", short_help="Take the hook out again.")
-def remove_command() -> None:
-    """Take the hook out again."""
-    paths = hook.remove()
-    for path in paths:
-        click.echo(f"removed {path}")
-    if not paths:
-        click.echo("there was no hook to remove")
-
-
-@hook_command.command("status", short_help="Say whether the hook works.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def status_of_hook_command(as_json: bool) -> None:
-    """Say whether the hook is in place and works; status 1 if not."""
-    from . import output
-
-    found = hook.status()
-    if as_json:
-        output.print_json(found._asdict() | {"remedy": found.remedy})
-    else:
-        state = "active" if found.remedy is None else f"not active: {found.remedy}"
-        output.print_table(["Interpreter", "Version", "Hook"], [[found.python, found.version, state]])
-    if found.remedy is not None:
-        raise click.exceptions.Exit(1)
 
 
 @click.command("status", short_help="Say whether everything is in place here.")
