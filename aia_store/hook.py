@@ -92,7 +92,7 @@ def status() -> Status:
         sys.version.split()[0],
         files,
         [path for path in files if _read(path) != _contents(os.path.dirname(path))[os.path.basename(path)]],
-        answer.stdout.strip() == "True",
+        answer.stdout.splitlines()[-1:] == ["True"],  # other hooks may print before
     )
 
 

@@ -164,7 +164,7 @@ def _users_place(interpreter: Interpreter) -> library.Place | None:
     """Where a user who may not write to the standard library reaches his programs of it; root has no need of one."""
     if os.geteuid() == 0 or not interpreter.is_supported:
         return None
-    folder = interpreter.run("-c", _USER_SITE).stdout.strip()
+    folder = _last_line(interpreter.run("-c", _USER_SITE).stdout)
     return library.Place(interpreter, folder, folder) if os.path.isabs(folder) else None
 
 
@@ -179,7 +179,12 @@ def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
             file.write(f"home = {os.path.dirname(interpreter.python)}\ninclude-system-site-packages = false\n")
         in_environment = run([python, "-B", "-c", _PROBE])
     said = (alone.stderr or in_environment.stderr).strip().splitlines()
-    return alone.stdout.strip() == "True", in_environment.stdout.strip() == "True", said[-1] if said else ""
+    return _last_line(alone.stdout) == "True", _last_line(in_environment.stdout) == "True", said[-1] if said else ""
+
+
+def _last_line(output: str) -> str:
+    """What our question was answered with; somebody else's start-up hook may have printed before."""
+    return "".join(output.splitlines()[-1:])
 
 
 def _cannot_write(interpreter: Interpreter, error: OSError) -> str:

@@ -82,9 +82,9 @@ def place_of(interpreter: Interpreter) -> Place:
     return Place(interpreter, interpreter.stdlib, site if is_free else None)
 
 
-def install(place: Place, compiled: list[str]) -> None:
-    """Put everything in place; `compiled` are files of the package that were compiled for it. Raises OSError."""
-    receipt = _receipt(place, compiled)  # first: it says which folders we make
+def install(place: Place, compiled_package: list[str]) -> None:
+    """Put everything in place; `compiled_package` are the files that were compiled for it. Raises OSError."""
+    receipt = _receipt(place, compiled_package)  # first: it says which folders we make
     with _locked(place.folder):
         os.makedirs(os.path.join(place.folder, "__pycache__"), exist_ok=True)
         _write(place.receipt, json.dumps(receipt, indent=1).encode("ascii"))
@@ -169,23 +169,25 @@ def _contents(place: Place) -> dict[str, bytes]:
     return files
 
 
-def _receipt(place: Place, compiled: list[str]) -> dict[str, Any]:
+def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
     """What there was before us. What an earlier receipt says holds on, as long as what it describes is there."""
     earlier = _read_receipt(place)
     current = _read(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
     if place.is_library and _without_ours(current) == current:
         before = None
+        compiled = _compiled(place, SITECUSTOMIZE)
         if os.path.exists(place.sitecustomize):
             before = {
                 "sha256": hashlib.sha256(current).hexdigest(),
                 "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
-                "compiled": base64.b64encode(_read(_compiled(place, SITECUSTOMIZE))).decode("ascii"),
+                "compiled": base64.b64encode(_read(compiled)).decode("ascii"),
+                "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
             }
     return {
         "before": before,
         "folders": [*_missing(os.path.join(place.folder, "__pycache__")), *earlier.get("folders", [])],
-        "compiled": sorted({*compiled, *earlier.get("compiled", [])}),
+        "compiled": sorted({*compiled_package, *earlier.get("compiled", [])}),
     }
 
 
@@ -214,6 +216,7 @@ def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[
         os.utime(path, ns=(before["mtime_ns"], before["mtime_ns"]))
     if before is not None and is_as_before and before["compiled"]:
         _write(compiled, base64.b64decode(before["compiled"]))
+        os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
     elif os.path.lexists(compiled):
         os.unlink(compiled)
     return [path]

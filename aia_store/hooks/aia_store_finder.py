@@ -1,6 +1,6 @@
-# A finder that finds nothing but `ssl` and pyOpenSSL, for which it loads what attaches to them. `aia-store hook install --all` puts a
-# copy of this file into the standard library folder of each interpreter, where virtual environments see it that have
-# nothing of ours. No docstring, no annotation: every program of the machine loads it.
+# A finder that finds nothing but `ssl` and pyOpenSSL, for which it loads what attaches to them. `aia-store hook install
+# --all` puts a copy of this file into the standard library folder of each interpreter, where virtual environments see
+# it that have nothing of ours. No docstring, no annotation: every program of the machine loads it.
 import sys
 
 package = __file__.rpartition("/hooks/")[0]  # in a copy: where the package is installed

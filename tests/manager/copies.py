@@ -76,11 +76,17 @@ class Installation:
         compileall.compile_dir(source, quiet=2)
         shutil.copytree(source, self.package)
 
-    def hook(self, *arguments: object, **variables: str | None) -> subprocess.CompletedProcess[str]:
-        """Run `aia-store hook` of this installation; its dependencies come from outside."""
+    @property
+    def path(self) -> str:
+        """The PYTHONPATH of its command, whose dependencies come from outside."""
         found = (importlib.metadata.distribution(name).locate_file("") for name in ("click", "cryptography", "rich"))
-        path = os.pathsep.join(dict.fromkeys([str(self.folder), *map(str, found)]))
-        return run(self.machine, sys.executable, "-m", "aia_store", "hook", *arguments, PYTHONPATH=path, **variables)
+        return os.pathsep.join(dict.fromkeys([str(self.folder), *map(str, found)]))
+
+    def hook(self, *arguments: object, **variables: str | None) -> subprocess.CompletedProcess[str]:
+        """Run its `aia-store hook`."""
+        return run(
+            self.machine, sys.executable, "-m", "aia_store", "hook", *arguments, PYTHONPATH=self.path, **variables
+        )
 
     def does(self, *arguments: object, **variables: str | None) -> str:
         """What `aia-store hook` prints; it must go well."""
