@@ -516,6 +516,53 @@ def test_root_does_not_run_the_interpreter_of_another_user(base: Copy, ours: Ins
     assert "belongs to another user" in done.stderr
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user, too")
+def test_a_user_reaches_what_a_user_may_write_to(hierarchy: MakeHierarchy) -> None:
+    system = shutil.which("python3", path="/usr/bin")
+    somebody = 65_534
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        machine = Machine(folder / "machine")
+        ours = Installation(folder / "ours", machine)
+        for path in (machine.folder, machine.folder / "home"):
+            os.chown(path, somebody, somebody)
+
+        def as_somebody(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+            environment = machine.with_variables({"PYTHONPATH": None, "PYTHONDONTWRITEBYTECODE": "1", **variables})
+            command = [str(system), *map(str, arguments)]
+            return subprocess.run(
+                command,
+                env=environment,
+                cwd="/",
+                capture_output=True,
+                text=True,
+                user=somebody,
+                group=somebody,
+                check=False,
+            )
+
+        usable = "import click, rich, site, sys; sys.exit(sys.version_info < (3, 11) or not site.ENABLE_USER_SITE)"
+        if system is None or as_somebody("-c", usable, PYTHONPATH=ours.path).returncode != 0:
+            pytest.skip("no Python 3.11 in /usr/bin that another user could run this with")
+        before = tree(machine.folder / "home")
+        done = as_somebody("-m", "aia_store", "hook", "install", "--python", system, PYTHONPATH=ours.path)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done
+        assert (
+            "cannot be written (Permission denied), so its environments are not reached; run this as root"
+            in done.stderr
+        )
+        assert "reached: by itself only" in done.stdout
+        pki = hierarchy()
+        (folder / "root.pem").write_bytes(pki.cafile.read_bytes())
+        with TLSServer(pki.leaf) as server:
+            connected = as_somebody("-c", CONNECT_ONCE, server.port, folder / "root.pem")
+        assert (connected.stdout, connected.stderr) == ("ok\n", "")
+        done = as_somebody("-m", "aia_store", "hook", "remove", "--python", system, PYTHONPATH=ours.path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert tree(machine.folder / "home") == before
+
+
 def test_status_is_a_table_and_json(tmp_path: Path, base: Copy, ours: Installation) -> None:
     venv = base.venv(ours.machine.folder / "home" / "project" / ".venv")
     before = ours.hook("status", "--python", base.python)

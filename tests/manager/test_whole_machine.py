@@ -146,3 +146,20 @@ def test_debians_own_sitecustomize(here: ThisMachine, tmp_path: Path, broken: tu
     assert here.hook("remove", "--python", "/usr/bin/python3.11").returncode == 0
     here.execute("rm", apport)
     assert here.changes() == {}
+
+
+@pytest.mark.skipif(not DEBIANS.is_symlink(), reason="this is not Debian's Python 3.11")
+def test_interpreters_start_for_a_user_who_may_read_nothing_of_ours(here: ThisMachine, tmp_path: Path) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not here")
+    assert here.hook("install", "--python", "/usr/bin/python3.11").returncode == 0
+    finder = DEBIANS.parent / "aia_store_finder.py"
+    compiled = DEBIANS.parent / "__pycache__" / "aia_store_finder.cpython-311.pyc"
+    code = "import ssl; ssl.create_default_context(); print(hasattr(ssl.SSLContext._wrap_bio, '__code__'))"
+    as_somebody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3.11", "-c")
+    assert here.execute(*as_somebody, code, HOME="/nonexistent").stdout == "True\n"
+    for unreadable in ((INSTALLED,), (finder, compiled)):
+        assert here.execute("chmod", "000", *unreadable).returncode == 0
+        for program, expected in (("pass", ""), (code, "False\n")):
+            done = here.execute(*as_somebody, program, HOME="/nonexistent")
+            assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
