@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..startup import OLDEST
@@ -95,16 +96,20 @@ class Interpreter(NamedTuple):
 
 
 def candidates(also: Iterable[str] = ()) -> Iterator[str]:
-    """Paths of interpreters in the usual places, then those given; each file once."""
+    """Paths of interpreters in the usual places and of the one that runs this, each file once; then those given."""
+    usual = [
+        path
+        for pattern in map(_expanded, _FOLDERS)
+        for folder in sorted(glob.glob(pattern))
+        for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*")))
+        if _NAME.fullmatch(os.path.basename(path)) and os.path.isfile(path) and os.access(path, os.X_OK)
+    ]
     seen = set()
-    for pattern in map(_expanded, _FOLDERS):
-        for folder in sorted(glob.glob(pattern)):
-            for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*"))):
-                if _NAME.fullmatch(os.path.basename(path)) and os.access(path, os.X_OK):
-                    file = os.path.realpath(path)
-                    if os.path.isfile(file) and file not in seen:
-                        seen.add(file)
-                        yield path
+    for path in [*usual, sys.executable]:
+        file = os.path.realpath(path)
+        if file not in seen:
+            seen.add(file)
+            yield path
     yield from also
 
 
