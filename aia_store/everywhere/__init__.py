@@ -84,13 +84,13 @@ def install(interpreter: Interpreter) -> Standing:
 def remove(interpreter: Interpreter) -> list[str]:
     """Take the hook out of one interpreter; returns the files that were changed. Raises HookError."""
     changed = []
-    for place in _places(interpreter):
+    for place in reversed(_places(interpreter)):  # the user's own first: the other may be root's
         if place.is_ours:
             try:
                 changed += library.remove(place)
             except OSError as error:
                 raise HookError(
-                    f"{error.filename} cannot be changed ({error.strerror}); run this as its owner"
+                    f"the hook in {place.folder} cannot be removed ({error.strerror}); run this as its owner"
                 ) from error
     return changed
 

@@ -91,7 +91,7 @@ def install(place: Place, compiled_package: list[str]) -> None:
         for path, contents in _contents(place).items():
             _write(path, contents)
             if path.endswith(".py"):
-                _compile(place.interpreter, os.path.join(place.folder, os.path.basename(path)))
+                _compile(place, os.path.basename(path))
 
 
 def remove(place: Place) -> list[str]:
@@ -157,7 +157,7 @@ def _contents(place: Place) -> dict[str, bytes]:
     finder = os.path.join(place.folder, FINDER)
     files = {finder: source.replace(line, told)}
     if place.is_library:
-        rest = _without_ours(current := _read(place.sitecustomize))
+        rest = _without_ours(current := _read_or_raise(place.sitecustomize))
         is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
         files[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
     if place.pth_folder is not None:
@@ -172,7 +172,7 @@ def _contents(place: Place) -> dict[str, bytes]:
 def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
     """What there was before us. What an earlier receipt says holds on, as long as what it describes is there."""
     earlier = _read_receipt(place)
-    current = _read(place.sitecustomize) if place.is_library else b""
+    current = _read_or_raise(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
     if place.is_library and _without_ours(current) == current:
         before = None
@@ -202,7 +202,7 @@ def _missing(folder: str) -> list[str]:
 
 def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[str]:
     path = place.sitecustomize
-    current = _read(path)
+    current = _read_or_raise(path)
     rest = _without_ours(current)
     if rest == current:
         return []
@@ -246,13 +246,10 @@ def _is_compiled_ours(path: str) -> bool:
     return path.startswith(PACKAGE + os.sep) and path.endswith(".pyc")
 
 
-def _compile(interpreter: Interpreter, path: str) -> None:
+def _compile(place: Place, name: str) -> None:
     """Or a start pays for it that may not write. It may fail: then it costs just that."""
-    interpreter.run("-I", "-S", "-c", _COMPILE, path)
-    compiled = os.path.join(
-        os.path.dirname(path), "__pycache__", f"{os.path.basename(path)[:-3]}.{interpreter.tag}.pyc"
-    )
-    if os.path.exists(compiled):
+    place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
+    if os.path.exists(compiled := _compiled(place, name)):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
 
@@ -298,6 +295,15 @@ def _own(name: str) -> bytes:
     """A file of the hook as the package has it. Raises OSError where the package is not whole."""
     with open(os.path.join(HOOKS, name), "rb") as file:
         return file.read()
+
+
+def _read_or_raise(path: str) -> bytes:
+    """What is in a file that is to be changed, or nothing. Raises OSError, lest what cannot be read be lost."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def _read(path: str) -> bytes:

@@ -483,6 +483,16 @@ def test_a_sitecustomize_that_raises_is_named(base: Copy, ours: Installation) ->
     assert base.sitecustomize.read_text() == "raise ValueError('theirs')\n"
 
 
+def test_a_sitecustomize_that_cannot_be_read_is_left_alone(base: Copy, ours: Installation) -> None:
+    base.sitecustomize.mkdir()  # what root cannot read either
+    before = tree(base.folder)
+    done = ours.hook("install", "--python", base.python)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"aia-store: {base.python}: {base.library} cannot be written (Is a directory)")
+    assert done.stderr.count("\n") == 1
+    assert tree(base.folder) == before
+
+
 def test_nothing_is_put_into_the_site_packages_of_an_externally_managed_interpreter(
     base: Copy, ours: Installation, tmp_path: Path, broken: tuple[int, Path]
 ) -> None:
@@ -561,6 +571,32 @@ def test_a_user_reaches_what_a_user_may_write_to(hierarchy: MakeHierarchy) -> No
         done = as_somebody("-m", "aia_store", "hook", "remove", "--python", system, PYTHONPATH=ours.path)
         assert (done.returncode, done.stderr) == (0, "")
         assert tree(machine.folder / "home") == before
+
+
+def test_all_finds_what_the_usual_tools_install(machine: Machine, ours: Installation) -> None:
+    home = machine.folder / "home"
+    places = {
+        "pyenv": home / ".pyenv" / "versions" / "3.x",
+        "uv": home / ".local" / "share" / "uv" / "python" / "cpython-3.x",
+        "pipx": home / ".local" / "share" / "pipx" / "py" / "3.x",
+        "conda": home / "miniconda3",
+        "environment of conda": home / "miniconda3" / "envs" / "work",
+    }
+    copies = {tool: Copy(folder, machine) for tool, folder in places.items()}
+    (copies["pyenv"].python.parent / "python3").symlink_to(copies["pyenv"].python)  # the same once more
+    found = {
+        "uv tool": copies["uv"].venv(home / ".local" / "share" / "uv" / "tools" / "ruff"),
+        "project": copies["uv"].venv(home / "project" / ".venv"),
+    }
+    orphan = copies["conda"].venv(home / "old" / "venv")
+    orphan.python.unlink()
+    done = ours.hook("status", "--all", "--json", PYENV_ROOT=None, UV_PYTHON_INSTALL_DIR=None)
+    assert done.returncode == 1
+    assert f"aia-store: {orphan.folder} has lost its interpreter ({copies['conda'].python.parent})" in done.stderr
+    listed = {entry["standard_library"]: entry for entry in json.loads(done.stdout)}
+    assert len(listed) == len(json.loads(done.stdout))
+    assert {str(copy.library) for copy in copies.values()} <= listed.keys()
+    assert set(listed[str(copies["uv"].library)]["environments"]) == {str(venv.folder) for venv in found.values()}
 
 
 def test_status_is_a_table_and_json(tmp_path: Path, base: Copy, ours: Installation) -> None:
