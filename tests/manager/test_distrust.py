@@ -267,7 +267,7 @@ def test_a_distrusted_intermediate_is_dropped_with_what_hung_on_it_and_not_learn
     assert bundled(users) == [ONE.der, stays.der]
     said = users.run(0, COMMAND, "refresh")
     assert "this system distrusts it" in said
-    assert "1 intermediates hold, 2 dropped" in said
+    assert "1 intermediate holds, 2 dropped" in said
     (users.root / "var/cache/again.pem").write_text(upper.pem)
     with users.start(0, COMMAND, "add", "/var/cache/again.pem") as process:
         output, _ = process.communicate(timeout=60)
