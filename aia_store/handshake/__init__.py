@@ -18,6 +18,8 @@ difference, because nothing but the handshake itself is looked at.
 `_ssl._SSLContext`. We put ours in front of those two, on the Python class above, and set the callback of the context
 (`attachment`). Server-side objects and contexts that verify nothing are left alone.
 
+pyOpenSSL brings an OpenSSL of its own, with doors of its own (`handshake.pyopenssl`).
+
 **Is anything missing?** (`message`, `trusted`, `chain`) The chain is walked by names and key identifiers, from the
 leaf through what was sent to an anchor of the context. If it arrives beyond doubt, nothing is done, and the answer is
 remembered for that message: a server that is right costs a few comparisons, no import beyond these, and no disk.
