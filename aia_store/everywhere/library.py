@@ -43,6 +43,7 @@ except Exception:
 _BLOCKS = re.compile(rb"\n# >>> aia-store block >>>\n.*?# <<< aia-store block <<<\n", re.DOTALL)
 _FILE = re.compile(rb"# >>> aia-store file >>>\n.*?# <<< aia-store file <<<\n", re.DOTALL)
 _COMPILE = "import py_compile, sys\nfor path in sys.argv[1:]: py_compile.compile(path, doraise=True)"
+_COMPILE_STALE = "import compileall, sys\nfor path in sys.argv[1:]: compileall.compile_file(path, quiet=2)"
 _TEXT = 0o644
 
 
@@ -140,9 +141,9 @@ def compile_package(interpreter: Interpreter) -> list[str]:
         for path in sources
         if path.endswith(".py")
     }
-    missing = {compiled: path for compiled, path in wanted.items() if not os.path.exists(compiled)}
-    if missing and all(os.access(folder, os.W_OK) for folder in folders):
-        interpreter.run("-I", "-S", "-c", _COMPILE, *missing.values())
+    missing = [compiled for compiled in wanted if not os.path.exists(compiled)]
+    if all(os.access(folder, os.W_OK) for folder in folders):
+        interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *wanted.values())
     made = [compiled for compiled in missing if os.path.exists(compiled)]
     for path in made:
         os.chmod(path, _TEXT)

@@ -133,6 +133,10 @@ def test_what_programs_load_is_compiled(base: Copy, ours: Installation) -> None:
         assert (base.cache / f"{module}.{sys.implementation.cache_tag}.pyc").stat().st_mode & 0o777 == 0o644
     for source in (base.library / f"{FINDER}.py", base.sitecustomize, ours.package / "handshake" / "doors.py"):
         assert f"matches {source}\n" in base.run("-v", "-c", "import ssl").stderr
+    (ours.package / "handshake" / "doors.py").touch()  # as an upgrade does
+    assert f"matches {source}\n" not in base.run("-v", "-c", "import ssl").stderr
+    ours.does("install", "--python", base.python)
+    assert f"matches {source}\n" in base.run("-v", "-c", "import ssl").stderr
     ours.does("remove", "--python", base.python)
     assert not list(ours.package.rglob("*.pyc"))
 
