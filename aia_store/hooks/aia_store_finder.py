@@ -1,9 +1,10 @@
 # A finder that finds nothing but `ssl` and pyOpenSSL, for which it loads what attaches to them. `aia-store hook install
 # --all` puts a copy of this file into the standard library folder of each interpreter, where virtual environments see
 # it that have nothing of ours. No docstring, no annotation: every program of the machine loads it.
+import os
 import sys
 
-package = __file__.rpartition("/hooks/")[0]  # in a copy: where the package is installed
+package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # in a copy: where the package is installed
 # The package is loaded under this name, so that it stays off the program's path: `import aia_store` finds there what
 # it would have found without us.
 alias = "_aia_store"
