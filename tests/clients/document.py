@@ -23,8 +23,6 @@ from tests.clients.tools import TOOLS
 PROJECT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results.json")
 DOCUMENT = PROJECT / "docs" / "clients.md"
-#: What the table will have, and has not.
-NOT_YET = ["pyOpenSSL", "Twisted", "urllib3.contrib.pyopenssl"]
 
 _ABOUT = "import json, platform, ssl; print(json.dumps([platform.python_version(), ssl.OPENSSL_VERSION]))"
 
@@ -32,13 +30,15 @@ _HEAD = """# Clients
 
 Made by `python -m tests.clients.document` from what the tests found; do not edit.
 
-## Through Python's ssl
+## Python programs
 
 Each client is a small program that knows nothing of aia-store, in a virtual environment of its own with the hook. It
 talks to a server that sends its leaf only: without the hook it fails, with it it gets its answer, over one connection
 (pip and pymongo make more by themselves), and the missing intermediate is fetched once. *Newest* and *oldest* are the
 releases tested. The oldest is the one that a search by halves ends at, for releases that install without a compiler
 and run on that Python, with what they depend on as it is today; of urllib3 it is the first of 2, the row below has 1.
+pyOpenSSL and what stands on it (the last three) bring an OpenSSL of their own, and were tried from the first release
+that works with cryptography 41 on, not searched further back.
 """
 _TOOLS = """
 ## Outside Python's ssl
@@ -77,7 +77,6 @@ def render(found: dict[str, Any]) -> str:
     ]
     titles = [f"{python}, {release}" for python, release in columns]
     rows = [[client.name, *(_cell(client, *column, found) for column in columns)] for client in CLIENTS]
-    rows += [[name, *("not yet" for _ in columns)] for name in NOT_YET]
     lines += ["", *_table(["client", *titles], rows), _TOOLS]
     tools = {tool: version for python in pythons for tool, version in found[python]["tools"].items()}
     lines += _table(

@@ -93,4 +93,21 @@ CLIENTS = [
     Client("pika", "pika_connect", "pika", server="amqp", oldest={"3.11": "1.0.0"}),
     Client("aiosmtplib", "aiosmtplib_starttls", "aiosmtplib", server="smtp", oldest={"3.11": "1.1.1"}),
     Client("httplib2", "httplib2_request", "httplib2", oldest={"3.11": "0.11.0"}),
+    Client("pyOpenSSL", "pyopenssl_get", "pyOpenSSL", oldest={"3.11": "23.2.0"}),
+    Client(
+        "Twisted",
+        "twisted_agent",
+        "Twisted",
+        needs=("pyOpenSSL", "service-identity"),
+        is_quick=False,
+        oldest={"3.11": "22.10.0"},
+    ),
+    Client(
+        "urllib3.contrib.pyopenssl",
+        "urllib3_pyopenssl",
+        "urllib3",
+        needs=("pyOpenSSL",),
+        is_quick=False,
+        oldest={"3.11": "2.0.0"},
+    ),
 ]
