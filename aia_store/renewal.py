@@ -14,7 +14,6 @@ from .handshake.aia import MOST_URLS_TRIED, TOO_MANY_URLS, host_of
 from .handshake.path import may_have_issued
 from .handshake.waiting import in_a_thread
 from .pki.verify import VerifyError
-from .store import LARGEST_FILE, SOURCE, read_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -150,7 +149,7 @@ def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) 
 
 def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
     """Where an intermediate may be had, at most so many; hostile until checked."""
-    urls = [_source(one.path)]
+    urls = [one.folder.source_of(one.certificate) or ""]
     for certificate in below:
         try:
             named = certificate.ca_issuers if may_have_issued(one.certificate, certificate) else []
@@ -158,15 +157,6 @@ def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
             continue
         urls += named if len(named) < TOO_MANY_URLS else []
     return [url for url in dict.fromkeys(urls) if fetch.is_fetchable(url)][:MOST_URLS_TRIED]
-
-
-def _source(path: str) -> str:
-    """The URL that stands above the certificate in its file, "" where there is none."""
-    try:
-        line = read_regular_file(path, LARGEST_FILE).partition(b"\n")[0].decode("ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return line.removeprefix(SOURCE) if line.startswith(SOURCE) else ""
 
 
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:

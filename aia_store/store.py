@@ -29,7 +29,8 @@ LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
 MOST_FILES = 20_000  # of a folder that are looked at; all CAs of the world together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
-SOURCE = "Fetched from "  # begins the line above a certificate that says where it came from
+SOURCES = "sources"  # a folder of notes: where each certificate came from
+LARGEST_URL = 2_048
 REVOKED = "revoked"  # the file of a folder that `revoked.py` reads
 READ_FLAGS = (
     os.O_RDONLY
@@ -152,21 +153,31 @@ class Folder:
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
         """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor.
 
-        `source` is the caIssuers URL that it came from, noted above the certificate: there it can be renewed.
+        `source` is the caIssuers URL that it came from, which is noted: there it can be renewed.
         """
         place = os.path.relpath(self.path_of(certificate), self.path)
-        text = f"{SOURCE}{source}\n" if source is not None and _may_be_noted(source) else ""
-        path = self.write((text + certificate.pem).encode("ascii"), *os.path.split(place))
+        path = self.write(certificate.pem.encode("ascii"), *os.path.split(place))
+        if source is not None and _may_be_noted(source):
+            self.write(f"{source}\n".encode("ascii"), SOURCES, certificate.fingerprint)
         self.note_change()
         return path
+
+    def source_of(self, certificate: Certificate) -> str | None:
+        """The URL that a certificate came from, hostile until checked; None where none is noted."""
+        try:
+            text = read_regular_file(os.path.join(self.path, SOURCES, certificate.fingerprint), LARGEST_URL)
+            return text.decode("ascii").removesuffix("\n")
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def remove(self, path: str) -> None:
         """Remove what `paths` or `keep` named, and its folder if that is empty now."""
         os.unlink(path)
         try:
             self.note_change()
+            os.unlink(os.path.join(self.path, SOURCES, os.path.basename(path).removesuffix(".pem")))
         except OSError:
-            pass  # a full disk: what is gone is gone
+            pass  # a full disk, or no note: what is gone is gone
         try:
             os.removedirs(os.path.dirname(path))
         except OSError:
@@ -215,7 +226,7 @@ class Folder:
 
 def _may_be_noted(source: str) -> bool:
     """Whether a URL is one line of text, and says where an issuer is and nothing more."""
-    return source.isascii() and source.isprintable() and not set(" ?#@") & set(source)
+    return len(source) < LARGEST_URL and source.isascii() and source.isprintable() and not set(" ?#@") & set(source)
 
 
 def read_certificate(path: str) -> Certificate | None:

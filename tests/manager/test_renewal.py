@@ -63,20 +63,35 @@ def test_what_stands_below_knows_the_url_too(machine: Machine, root: Authority, 
     assert machine.kept() == {upper.der, lower.der, new.der}
 
 
-def test_the_file_stays_a_pem_file_and_names_only_the_url(machine: Machine, root: Authority, aia: AIAHost) -> None:
+def source_of(machine: Machine, authority: Authority) -> Path:
+    """The note that says where it came from."""
+    return machine.store / "sources" / fingerprint(authority)
+
+
+def test_beside_the_pem_file_a_note_names_only_the_url(machine: Machine, root: Authority, aia: AIAHost) -> None:
     intermediate = root.intermediate()
     url = aia.publish("/issuer.cer", intermediate.der)
     with TLSServer(intermediate.leaf(aia=[url])) as server:
         machine.learn(server.port)
     text = next(machine.store.glob("certificates/*/*/*.pem")).read_text()
-    assert text == f"Fetched from {url}\n{pem(intermediate)}"
+    assert text == pem(intermediate)
+    assert source_of(machine, intermediate).read_text() == f"{url}\n"
     assert fingerprint(intermediate) in machine.says("show", fingerprint(intermediate))
 
 
 @pytest.mark.parametrize("ending", ["?host=www.example.org", "#www.example.org", " x", "\nx", "é"])
 def test_a_url_that_could_say_more_is_not_noted(machine: Machine, root: Authority, ending: str) -> None:
-    file = plant_from(machine, root.intermediate(), f"http://ca.example/issuer.cer{ending}")
-    assert file.read_text().startswith("-----BEGIN")
+    intermediate = root.intermediate()
+    plant_from(machine, intermediate, f"http://ca.example/issuer.cer{ending}")
+    assert not source_of(machine, intermediate).exists()
+
+
+def test_the_note_goes_with_the_certificate(machine: Machine, root: Authority) -> None:
+    intermediate = root.intermediate()
+    plant_from(machine, intermediate, "http://ca.example/issuer.cer")
+    assert source_of(machine, intermediate).exists()
+    machine.says("remove", fingerprint(intermediate))
+    assert not source_of(machine, intermediate).exists()
 
 
 def test_one_with_a_successor_at_hand_is_not_fetched(machine: Machine, root: Authority, aia: AIAHost) -> None:
@@ -130,19 +145,19 @@ def test_what_is_no_successor_is_not_kept(
 @pytest.mark.parametrize(
     "line",
     [
-        "Fetched from file:///etc/passwd",
-        "Fetched from http://user:secret@127.0.0.1/",
-        "Fetched from http://127.0.0.1:22/",
-        "Fetched from \x1b[31m",
-        "Fetched from " + "x" * 5000,
+        "file:///etc/passwd",
+        "http://user:secret@127.0.0.1/",
+        "http://127.0.0.1:22/",
+        "\x1b[31m",
+        "x" * 5000,
         "\0" * 90,
     ],
-    ids=lambda line: repr(line[13:40]),
+    ids=lambda line: repr(line[:27]),
 )
-def test_a_note_in_the_file_is_hostile(machine: Machine, root: Authority, line: str) -> None:
+def test_a_note_is_hostile(machine: Machine, root: Authority, line: str) -> None:
     old = root.intermediate("Short", not_after=SOON)
-    file = machine.plant(old)[0]
-    file.write_text(f"{line}\n{pem(old)}")
+    plant_from(machine, old, "http://ca.example/issuer.cer")
+    source_of(machine, old).write_text(f"{line}\n")
     assert renewed(machine) == {}
     assert machine.kept() == {old.der}
 
