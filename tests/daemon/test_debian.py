@@ -128,16 +128,3 @@ def test_the_hook_never_makes_update_ca_certificates_fail(debian: Debian) -> Non
     assert not debian.bundle_file.exists()
     (debian.folder / "bin" / "aia-store").unlink()
     assert "E:" not in debian.run("update-ca-certificates")
-
-
-def test_a_store_of_a_service_user_is_not_written_as_root(debian: Debian) -> None:
-    debian.install_hook()
-    command = debian.folder / "bin" / "aia-store"
-    command.write_text(f'#!/bin/sh\necho "$(id -un) $AIA_STORE_DIR $*" >> {debian.folder}/called\n')
-    for file in (debian.folder, *debian.folder.parents[:3]):
-        file.chmod(0o755)
-    (debian.folder / "called").touch(0o666)
-    (debian.folder / "called").chmod(0o666)
-    subprocess.run(["chown", "nobody", debian.store], check=True)
-    debian.trust("added", ADDED)
-    assert (debian.folder / "called").read_text() == "nobody /var/cache/aia-store bundle --rebuild\n"
