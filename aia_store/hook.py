@@ -69,6 +69,13 @@ def install() -> list[str]:
     )
 
 
+def stage(folder: str, root: str) -> list[str]:
+    """For those who make packages: write the files that are to lie in `folder` below a root of the packager's."""
+    staged = os.path.join(root, os.path.relpath(folder, os.sep))
+    os.makedirs(staged, exist_ok=True)
+    return [_write(staged, name, text, meant_for=folder) for name, text in _contents(folder).items()]
+
+
 def remove() -> list[str]:
     """Remove the files of the hook wherever they lie; returns their paths. Raises HookError."""
     paths = _present()
@@ -133,7 +140,7 @@ def _unlink(path: str) -> None:
         os.unlink(compiled)
 
 
-def _write(folder: str, name: str, text: str) -> str:
+def _write(folder: str, name: str, text: str, meant_for: str | None = None) -> str:
     path = os.path.join(folder, name)
     temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
     try:
@@ -145,7 +152,8 @@ def _write(folder: str, name: str, text: str) -> str:
             os.unlink(temporary)
         raise
     if name.endswith(".py"):
-        py_compile.compile(path)  # or a start pays for it that may not write
+        # Or a start pays for it that may not write.
+        py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))
     return path
 
 
