@@ -106,8 +106,8 @@ CLIENTS = [
         "urllib3.contrib.pyopenssl",
         "urllib3_pyopenssl",
         "urllib3",
-        needs=("pyOpenSSL",),
+        needs=("pyOpenSSL", "idna"),
         is_quick=False,
-        oldest={"3.11": "2.0.0"},
+        oldest={"3.11": "2.2.0"},
     ),
 ]
