@@ -36,9 +36,10 @@ def disable() -> None:
 def _switch_the_machines(enabled: bool) -> None:
     """The hook of the machine (`hooks/aia_store_finder.py`) may have been first, when our package was not found yet."""
     import sys
+    from importlib import import_module
 
-    handshake: Any = sys.modules.get("_aia_store.handshake")
-    if handshake is not None:
+    if "_aia_store" in sys.modules:
+        handshake: Any = import_module("_aia_store.handshake")
         handshake.enabled = enabled
 
 

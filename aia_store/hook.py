@@ -19,7 +19,7 @@ from .startup import OLDEST
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
 START = "aia_store.startup:attach\n"
-_PROBE = "import ssl; print(hasattr(ssl.SSLContext._wrap_bio, '__code__'))"
+_PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
 
 
 class HookError(Exception):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 OLDEST = (3, 11)
 MODULES = ("ssl", "OpenSSL.SSL")  # what is attached to; `watcher` names them too
@@ -39,7 +40,7 @@ def find_spec(
 
 
 def find(path: "Sequence[str] | None", target: "ModuleType | None", name: str = "ssl") -> "ModuleSpec | None":
-    """The spec of a module as the other finders give it, so that its execution ends in `attach_to`; reloads too."""
+    """The spec of a module as the other finders give it, so that we attach once it was executed; reloads too."""
     for finder in sys.meta_path:
         spec = None if _is_ours(finder) else finder.find_spec(name, path, target)
         if spec is not None:
@@ -47,6 +48,22 @@ def find(path: "Sequence[str] | None", target: "ModuleType | None", name: str = 
                 _attach_after(spec)
             return spec
     return None
+
+
+def _attach_to_new(module: "ModuleType") -> None:
+    """Attach to a module that was just executed: to ssl with its first context, as most programs never make one."""
+    context: Any = getattr(module, "SSLContext", None)
+    make = vars(context).get("__new__") if module.__name__ == "ssl" and context is not None else None
+    if make is None:
+        attach_to(module)
+        return
+
+    def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
+        context.__new__ = make
+        attach_to(module)
+        return make(cls, *arguments, **named)
+
+    context.__new__ = staticmethod(make_the_first)
 
 
 def attach_to(module: "ModuleType") -> None:
@@ -76,7 +93,7 @@ def _attach_after(spec: "ModuleSpec") -> None:
     def exec_module(module: "ModuleType") -> None:
         del loader.exec_module  # type: ignore[union-attr]
         execute(module)
-        attach_to(module)
+        _attach_to_new(module)
 
     loader.exec_module = exec_module  # type: ignore[method-assign, union-attr]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALL, ITSELF, NOT, TOO_OLD = "with its virtual environments", "by itself only", "no", "too old: left alone"
-_PROBE = "import ssl; print(hasattr(ssl.SSLContext._wrap_bio, '__code__'))"
+_PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
 _FIRST_OF_USERS = 1_000  # the groups below are the system's: Debian's staff may write to /usr/local
 _USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"
 
