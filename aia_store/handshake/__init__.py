@@ -15,18 +15,22 @@ on to verify. There is no second connection, and verification is never off; prox
 difference, because nothing but the handshake itself is looked at.
 
 **The doors** (`doors`). Whatever library a program uses, its SSL object is made by `_wrap_socket` or `_wrap_bio` of
-`_ssl._SSLContext`. We put ours in front of those two, on the Python class above, and set the callback of the context
-(`attachment`). Server-side objects and contexts that verify nothing are left alone.
+`_ssl._SSLContext`. We put ours in front of those two, on the Python class above, when the program makes its first
+context, and set the callback of the context (`attachment`). Server-side objects and contexts that verify nothing are
+left alone. Once the server's certificates were seen, OpenSSL no longer calls us for that connection: a download costs
+nothing.
 
 pyOpenSSL brings an OpenSSL of its own, with doors of its own (`handshake.pyopenssl`).
 
-**Is anything missing?** (`message`, `trusted`, `chain`) The chain is walked by names and key identifiers, from the
-leaf through what was sent to an anchor of the context. If it arrives beyond doubt, nothing is done, and the answer is
-remembered for that message: a server that is right costs a few comparisons, no import beyond these, and no disk.
+**Is anything missing?** (`message`, `trusted`, `chain`) The names of what was sent are followed to the anchors of the
+context, and OpenSSL is asked, in memory (see "The judge"), whether it accepts what was sent, just as it was sent. If it
+does, nothing is done, and the answer is remembered for that message and, for the process, for that chain: a server that
+is right costs that once, and no disk.
 
 **The search** (`path`, `completion`, `aia`, `fetch`, `reply`). Otherwise paths are built, depth first with a budget,
 from small sources of issuers: what the context trusts, what the server sent (in any order, rubbish in between), the
-store on disk, and last the network, under the policy in `fetch`.
+store on disk, and last the network, under the policy in `fetch`. A path with an intermediate that is known to be
+revoked (`aia_store.revoked`) is passed over.
 
 **The judge** (`rehearsal`). Finding is ours, judging is OpenSSL's. Before a path is used, OpenSSL verifies it in
 memory, with the program's own flags, the intermediates untrusted and the path's anchor alone trusted. Only a path
