@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -52,6 +53,10 @@ def connect(port, cafile, host="localhost"):
 
 #: The same as a program: `-c CONNECT_ONCE port cafile` prints what the server said.
 CONNECT_ONCE = CONNECT + "print(connect(sys.argv[1], sys.argv[2]))\n"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and every program that a test interrupts would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")
 
