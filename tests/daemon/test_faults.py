@@ -6,15 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aia_store import config, handin
 from tests.daemon.conftest import Start
-from tests.daemon.running import SECONDS, wait_until
+from tests.daemon.running import wait_until
 from tests.manager.machine import COMMAND, Machine
 from tests.support.pki import Authority, pem_blocks
 
@@ -147,29 +145,6 @@ def test_polling_where_inotify_is_exhausted(
         beside.replace(machine.roots)
         wait_until(lambda anchors=anchors: bundled(machine, *anchors), 8, lambda: daemon.lines)  # type: ignore[misc]
     assert daemon.end()[1] < 1
-
-
-def test_what_is_handed_in_is_collected(
-    machine: Machine, root: Authority, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine.enter(monkeypatch)
-    folder = handin.folder(config.load())
-    if folder is None:
-        pytest.skip("this store has no hand-in folder")
-    daemon = start()
-    os.makedirs(folder, exist_ok=True)
-    time.sleep(1)
-    count = len(daemon.named("collect"))
-    beside = Path(folder).with_name("handed-in")
-    beside.write_text(root.intermediate().pem)
-    beside.rename(Path(folder) / "handed-in.pem")
-    daemon.wait_for("collect", count=count + 1)
-    for number in range(300):
-        (Path(folder) / f"{number}.pem").write_text("rubbish")
-    time.sleep(2.5)
-    assert len(daemon.named("collect")) <= count + 3
-    machine.trust(root, OTHER)
-    wait_until(lambda: pem_blocks(machine.bundle_file.read_text())[:2] == [root.der, OTHER.der], SECONDS)
 
 
 def test_without_w_xor_x_without_privileges_and_with_a_read_only_system(
