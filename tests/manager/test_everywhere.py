@@ -173,7 +173,10 @@ def test_a_program_that_finds_our_package_later_can_use_it(
 
 def test_subinterpreters_start_and_use_ssl(venv: Environment) -> None:
     run = "try:\n    import _interpreters as i\nexcept ImportError:\n    import _xxsubinterpreters as i\n"
-    done = venv.run("-c", run + f"print(i.run_string(i.create(), {USES_SSL!r}))")
+    program = run + f"print(i.run_string(i.create(), {USES_SSL!r}))"
+    if subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this Python crashes by itself: 3.12.1 does")
+    done = venv.run("-c", program)
     assert done.stderr == ""
     assert "SSLContext" in done.stdout.splitlines()
 
