@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from .handshake.path import is_valid
 from .store import folders_of, open_store, read_regular_file
 
 if TYPE_CHECKING:
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from .store import Folder
 
 FIRST_RELEASE = 1_735_689_600  # 2025-01-01: no clock that is right shows an earlier time
-LONGEST_SILENCE = (
-    366 * 86_400
-)  # seconds without a sign of life, after which the clock rather than the silence is doubted
+LONGEST_SILENCE = 366 * 86_400  # seconds without a sign of life, after which not the silence but the clock is doubted
 DOUBTED_FOR = 7 * 86_400  # seconds; a clock that goes on so long is believed
 _REFRESHED, _DOUBTED = "refreshed", "doubted"  # files of a store folder, each with a time in seconds since 1970
 
@@ -31,7 +30,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     today = time.strftime("%Y-%m-%d", time.gmtime(now))
     if now < FIRST_RELEASE:
         return f"the clock shows {today}, which is in the past; set it right"
-    if not any(_is_valid(anchor, now) for anchor in anchors):
+    if not any(is_valid(anchor, now) for anchor in anchors):
         return f"the clock shows {today}, when not one trust anchor of this machine is valid; set it right"
     home = open_store(settings).home
     if home is None or now - _newest_sign(settings, now) <= LONGEST_SILENCE:
@@ -53,10 +52,6 @@ def believe(settings: Settings) -> None:
             os.unlink(os.path.join(home.path, _DOUBTED))
         except OSError:
             pass  # it was not doubted
-
-
-def _is_valid(certificate: Certificate, now: float) -> bool:
-    return certificate.validity[0] <= now <= certificate.validity[1]
 
 
 def _newest_sign(settings: Settings, now: float) -> float:

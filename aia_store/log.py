@@ -10,7 +10,11 @@ def debug(event: str) -> None:
     """Say what the hook did, if it was asked to. Never raises: a program may have closed its standard error."""
     if os.environ.get("AIA_STORE_LOG", "").lower() == "debug":
         try:
-            harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in event)
-            sys.stderr.write(f"aia-store: {harmless}\n")
+            sys.stderr.write(f"aia-store: {escaped(event)}\n")
         except (AttributeError, OSError, ValueError):
             pass
+
+
+def escaped(text: str) -> str:
+    """Text from anywhere as one line: what steers a terminal or breaks a line is written as Python would."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

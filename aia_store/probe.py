@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .der import Certificate, to_pem
 from .failures import Failures
-from .handshake import message
+from .handshake import PARTIAL_CHAIN, message
 from .handshake.aia import AIA
-from .handshake.attachment import PARTIAL_CHAIN
 from .handshake.chain import Chain
 from .handshake.completion import Builder, Path, needs
 from .handshake.sources import Sources

@@ -1,4 +1,4 @@
-"""How things are said."""
+"""How things are said: counted, and without what would steer a terminal or break a line."""
 
 from __future__ import annotations
 
@@ -6,3 +6,13 @@ from __future__ import annotations
 def counted(count: int, noun: str) -> str:
     """How many of something: "1 root", "2 roots"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def harmless(text: str) -> str:
+    """Text that came from a certificate, a server or a file's name, without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def one_line(text: str) -> str:
+    """Text from anywhere as one harmless line."""
+    return harmless(" ".join(text.split()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .. import config
+from ..words import one_line
 
 NO, WRONG_USE = 1, 2
 
@@ -23,9 +24,4 @@ def report(error: Exception) -> int:
 
 def say(message: str) -> None:
     """One line on standard error."""
-    sys.stderr.write(f"aia-store: {harmless(' '.join(message.split()))}\n")
-
-
-def harmless(text: str) -> str:
-    """Text that came from a certificate, a server or a file's name, without what would steer a terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    sys.stderr.write(f"aia-store: {one_line(message)}\n")

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .errors import harmless as harmless
+from ..words import harmless as harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

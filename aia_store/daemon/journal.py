@@ -6,6 +6,8 @@ import json
 import os
 import time
 
+from ..words import one_line
+
 FORMATS = ("text", "json")
 _STANDARD_ERROR = 2  # the descriptor
 
@@ -30,8 +32,3 @@ class Journal:
             os.write(_STANDARD_ERROR, f"{line}\n".encode("utf-8", "replace"))
         except OSError:
             pass  # nobody listens, or the log's disk is full
-
-
-def one_line(text: str) -> str:
-    """Text from anywhere as one line that steers no terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))

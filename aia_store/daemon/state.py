@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..store import read_regular_file
-from .journal import one_line
+from ..words import one_line
 
 if TYPE_CHECKING:
     from ..store import Folder

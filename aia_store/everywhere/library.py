@@ -72,7 +72,7 @@ class Place(NamedTuple):
     def is_ours(self) -> bool:
         """Whether anything of ours is there."""
         return any(os.path.lexists(os.path.join(self.folder, name)) for name in (RECEIPT, FINDER)) or (
-            self.is_library and _without_ours(_read(self.sitecustomize)) != _read(self.sitecustomize)
+            self.is_library and _without_ours(current := _read(self.sitecustomize)) != current
         )
 
 
@@ -309,7 +309,6 @@ def _read_or_raise(path: str) -> bytes:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return _read_or_raise(path)
     except OSError:
         return b""

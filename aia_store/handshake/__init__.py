@@ -56,6 +56,8 @@ remembered, and what a signal handler raises meanwhile comes out of `do_handshak
 # somebody says so: what is attached to after `aia_store.disable()` does not undo that.
 enabled: "bool | None" = None
 
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+
 
 class Interrupted(BaseException):
     """Something of the program's own, such as a signal handler's exception, was raised inside the callback."""

@@ -8,6 +8,7 @@ import time
 from _weakref import ref
 
 from .. import handshake
+from . import PARTIAL_CHAIN
 from .sources import Sources
 
 TYPE_CHECKING = False
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     import ssl
     from typing import Any
 
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 MOST_SETTLED = 256
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a chain that was seen is looked at again
 _ATTRIBUTE = "_aia_store"

@@ -11,6 +11,7 @@ from _thread import RLock
 from .. import config
 from ..log import debug
 from ..store import open_store
+from . import PARTIAL_CHAIN
 from .path import Search, likeliest_first
 from .rehearsal import CRL_CHECKS, Rehearsal
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .chain import Chain
 
 MOST_REHEARSALS = 32  # in one search
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400  # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP
 
 _opened: tuple[str | None, Store] | None = None  # for the process: its memory may be all there is

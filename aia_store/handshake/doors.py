@@ -9,7 +9,7 @@ import _ssl
 import sys
 from _thread import RLock
 
-from . import Interrupted
+from . import PARTIAL_CHAIN, Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .attachment import Attachment
 
 VERIFY_NONE = 0
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 # RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
 NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
 # A record's content type, and types of handshake messages. A resumed session has no Certificate, but a Finished.

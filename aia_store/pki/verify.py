@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from ..der import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode, to_pem
+from ..handshake import PARTIAL_CHAIN
 from ..handshake.path import Search, likeliest_first
 from ..handshake.rehearsal import Rehearsal
 from ..handshake.sources import Sources
@@ -65,7 +66,7 @@ class Verifier:
         self.roots = roots
         self.revoked = revoked
         self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
-        self._context.verify_flags &= ~0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+        self._context.verify_flags &= ~PARTIAL_CHAIN
         self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
         self._trusted = Trusted(self._context, Sources(complete=True), (), partial_chains=False)
         self._issuers_of = issuers_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ... import handshake
+from .. import PARTIAL_CHAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     Settings = tuple[int, int, int]
 
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 TRUSTED_FIRST = 0x8000  # X509_V_FLAG_TRUSTED_FIRST, which OpenSSL always sets
 USUAL_LEVEL = 2  # OpenSSL's security level, as it is from 3.2 on; before, and so too strict at worst, 1
 NO_DEPTH = -1  # what SSL_CTX_get_verify_depth says where none is set

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...der import Certificate, readable
+from .. import PARTIAL_CHAIN
 from .store import StoreError
 
 TYPE_CHECKING = False
@@ -10,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .store import Store
-
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 
 
 class StoreTrusted:

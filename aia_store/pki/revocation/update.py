@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...failures import Failures
+from ...log import escaped
 from ...store import folders_of
 from ..verify import VerifyError
 from . import crls, lists
@@ -89,7 +90,8 @@ def update(settings: Settings, folder: Folder, certificates: Iterable[Certificat
         revocation.notes.append(f"{folder.path} cannot be written ({error.strerror}); programs do not learn of it")
     _sweep(folder, crls.FOLDER, [url for one in wanted for url in worth_fetching(one.urls)])
     _sweep(folder, lists.FOLDER, settings.revocation_lists)
-    revocation.notes[:] = map(_in_one_line, revocation.notes)
+    # They hold URLs of certificates and words of hosts.
+    revocation.notes[:] = map(escaped, revocation.notes)
     return revocation
 
 
@@ -131,11 +133,6 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
     if answer.fault is None or not left:
         return None
     return f"CRL {answer.fault}; {left} intermediate{'s' * (left > 1)} kept without it"
-
-
-def _in_one_line(note: str) -> str:
-    """A note holds URLs of certificates and words of hosts: without what steers a terminal or breaks a line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in note)
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
