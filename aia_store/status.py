@@ -27,7 +27,7 @@ class Aspect(NamedTuple):
 def survey(settings: Settings) -> list[Aspect]:
     """Look at everything; never raises for what it finds."""
     found = [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
-    return [*_clock(settings), *found, _daemon(settings)]
+    return [*_clock(settings), *found, _on_demand(settings), _daemon(settings)]
 
 
 def _hook(settings: Settings) -> Aspect:
@@ -122,6 +122,11 @@ def _daemon(settings: Settings) -> Aspect:
         told.append(f"next: refresh at {_minute(state.next_refresh)}")
     failed = state.last is not None and state.last.failed
     return Aspect("daemon", "; ".join(told), "mend what failed; it tries again by itself" if failed else None)
+
+
+def _on_demand(settings: Settings) -> Aspect:
+    state = "of a large CA file, the hook loads what a chain names"
+    return Aspect("trust on demand", state if settings.trust_on_demand else "switched off by a setting", None)
 
 
 def _minute(seconds: float) -> str:
