@@ -1,0 +1,14 @@
+"""For mkdocs: a page's SVG becomes part of the page, so that readers of screens reach its title and description."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+_IMAGE = re.compile(r'<p><img alt="[^"]*" src="(\w+\.svg)" /></p>')
+
+
+def on_page_content(html: str, config: Any, **_: object) -> str:
+    """Called by mkdocs with each page's HTML; returns what is to be in its place."""
+    return _IMAGE.sub(lambda found: f"<figure>{Path(config.docs_dir, found[1]).read_text(encoding='utf-8')}</figure>", html)
