@@ -11,4 +11,8 @@ _IMAGE = re.compile(r'<p><img alt="[^"]*" src="(\w+\.svg)" /></p>')
 
 def on_page_content(html: str, config: Any, **_: object) -> str:
     """Called by mkdocs with each page's HTML; returns what is to be in its place."""
-    return _IMAGE.sub(lambda found: f"<figure>{Path(config.docs_dir, found[1]).read_text(encoding='utf-8')}</figure>", html)
+
+    def figure(image: re.Match[str]) -> str:
+        return f"<figure>{Path(config.docs_dir, image[1]).read_text(encoding='utf-8')}</figure>"
+
+    return _IMAGE.sub(figure, html)
