@@ -62,7 +62,7 @@ def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
-@click.command("list", short_help="Show which intermediates are in the store.")
+@click.command("list")
 @output.json_option
 def list_command(as_json: bool) -> None:
     """List the intermediates in the store."""
@@ -86,7 +86,7 @@ def list_command(as_json: bool) -> None:
     output.print_table(["SHA-256", "Intermediate", "Issuer", "Expires", "Last used"], rows)
 
 
-@click.command("show", short_help="Show one intermediate, and where it leads.")
+@click.command("show")
 @click.argument("fingerprint")
 @output.json_option
 def show_command(fingerprint: str, as_json: bool) -> None:
@@ -122,7 +122,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     output.print_table([], rows)
 
 
-@click.command("add", short_help="Learn intermediates ahead of any handshake.")
+@click.command("add")
 @click.argument("sources", nargs=-1, required=True, metavar="HOST|URL|FILE...")
 @output.json_option
 def add_command(sources: tuple[str, ...], as_json: bool) -> None:
@@ -170,7 +170,7 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(status or 1)
 
 
-@click.command("remove", short_help="Remove intermediates from the store.")
+@click.command("remove")
 @click.argument("fingerprints", nargs=-1, required=True, metavar="FINGERPRINT...")
 def remove_command(fingerprints: tuple[str, ...]) -> None:
     """Remove intermediates from the store, named by their SHA-256 or the start of it."""
@@ -184,7 +184,7 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
         click.echo(f"removed {certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(certificate)}")
 
 
-@click.command("clear", short_help="Empty the store.")
+@click.command("clear")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear_command(yes: bool) -> None:
     """Empty the store. Programs learn again what they need."""
@@ -197,7 +197,7 @@ def clear_command(yes: bool) -> None:
     click.echo(f"removed {counted(refreshing.clear(settings), 'intermediate')}")
 
 
-@click.command("refresh", short_help="Verify all again and rebuild the bundle.")
+@click.command("refresh")
 @output.json_option
 def refresh_command(as_json: bool) -> None:
     """Verify everything again, drop what no longer holds, and rebuild the bundle: for cron."""
