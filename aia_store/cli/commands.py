@@ -18,6 +18,7 @@ COMMANDS = {
     "env": "machine",
     "hook": "hooks",
     "list": "contents",
+    "preload": "preloading",
     "refresh": "contents",
     "remove": "contents",
     "selftest": "machine",

@@ -138,6 +138,12 @@ class Verifier:
         return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
+def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
+    """What a verifier asks for the issuers of a certificate; each name is looked up on disk once."""
+    find = lru_cache(maxsize=4096)(find)
+    return lambda subject: find(subject.issuer_key)
+
+
 class VerifyError(Exception):
     """An intermediate does not lead to a trust anchor; the message is the reason, in words."""
 
