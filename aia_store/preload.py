@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
@@ -22,6 +21,7 @@ from .pki import roots
 from .pki.documents import DocumentError, MisnamedError, contents
 from .pki.download import Downloader
 from .pki.fitness import unfitness
+from .pki.quiet import quietly
 from .pki.revocation.update import known
 from .pki.verify import Verifier, VerifyError, remembered
 from .store import MOST_FILES, crowded_note, sound_store
@@ -118,6 +118,7 @@ class _Run:
         names = (os.path.basename(path) for folder in store.preloaded for path in folder.paths())
         self._stored = {name.removesuffix(".pem") for name in names}
         self._revoked: dict[str, str] = {}  # by the reports' word
+        self._beside: dict[bytes, list[Certificate]] = {}  # what else is in the reports, by subject
         self.new = self.known = 0
         self.skipped: list[Skipped] = []
 
@@ -134,6 +135,8 @@ class _Run:
                 self.known += 1
                 continue
             certificate = next(readable([entry.der]), None)
+            if certificate is not None:
+                self._beside.setdefault(certificate.subject_key, []).append(certificate)
             if sha256 in self._revoked:
                 self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[sha256]}"))
             elif certificate is None or not _is_parsed(certificate):
@@ -150,13 +153,10 @@ class _Run:
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each, and keep it or note why not. `reason` says why one is revoked."""
-        beside: dict[bytes, list[Certificate]] = {}
-        for certificate in offered:
-            beside.setdefault(certificate.subject_key, []).append(certificate)
         on_disk = remembered(self._store.find)
         verifier = Verifier(
             anchors,
-            lambda subject: [*beside.get(subject.issuer_key, ()), *on_disk(subject)],
+            lambda subject: [*self._beside.get(subject.issuer_key, ()), *on_disk(subject)],
             lambda certificate: self._revoked.get(certificate.fingerprint) or reason(certificate),
         )
         for done, (certificate, name) in enumerate(offered.items()):
@@ -192,8 +192,7 @@ def _refusal(certificate: Certificate, verifier: Verifier) -> str | None:
 def _is_parsed(certificate: Certificate) -> bool:
     """Whether `cryptography`, which checks signatures here and is stricter than OpenSSL, can read it at all."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it will refuse one day
+        with quietly():
             x509.load_der_x509_certificate(certificate.der)
     except ValueError:
         return False

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _ssl
 import time
-import warnings
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from ..handshake.path import Search, likeliest_first
 from ..handshake.rehearsal import Rehearsal
 from ..handshake.sources import Sources
 from ..handshake.trusted import Trusted
+from .quiet import quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
@@ -156,8 +156,7 @@ class NotYetValidError(VerifyError):
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     """Whether the issuer's key made the signature of the subject (both DER)."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
+        with quietly():
             x509.load_der_x509_certificate(subject).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
     except (InvalidSignature, ValueError, TypeError):
         return False
