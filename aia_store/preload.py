@@ -24,7 +24,7 @@ from .pki.fitness import unfitness
 from .pki.quiet import quietly
 from .pki.revocation.update import known
 from .pki.verify import Verifier, VerifyError, remembered
-from .store import MOST_FILES, crowded_note, sound_store
+from .store import MOST_FILES, MOST_OF_ONE_NAME, crowded_note, sound_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -136,7 +136,9 @@ class _Run:
                 continue
             certificate = next(readable([entry.der]), None)
             if certificate is not None:
-                self._beside.setdefault(certificate.subject_key, []).append(certificate)
+                namesakes = self._beside.setdefault(certificate.subject_key, [])
+                if len(namesakes) < MOST_OF_ONE_NAME:
+                    namesakes.append(certificate)
             if sha256 in self._revoked:
                 self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[sha256]}"))
             elif certificate is None or not _is_parsed(certificate):

@@ -21,7 +21,7 @@ from tests.manager.machine import Machine
 from tests.support.pki import pem, pem_blocks
 
 CCADB = Path(__file__).parents[3] / "shared" / "data" / "ccadb"
-EVERY = 1 if os.environ.get("AIA_STORE_TEST_REPORTS") == "all" else 40
+EVERY = 1 if os.environ.get("AIA_STORE_TEST_REPORTS") == "all" else 80
 REPORTS = {"MozillaIntermediateCerts.csv": "PEM", "AllCertificatePEMs.csv": "X.509 Certificate (PEM)"}
 
 
