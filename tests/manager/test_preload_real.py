@@ -25,6 +25,7 @@ EVERY = 1 if os.environ.get("AIA_STORE_TEST_REPORTS") == "all" else 80
 REPORTS = {"MozillaIntermediateCerts.csv": "PEM", "AllCertificatePEMs.csv": "X.509 Certificate (PEM)"}
 
 
+@pytest.mark.timeout(120 if EVERY > 1 else 600)
 @pytest.mark.parametrize("name", REPORTS)
 def test_what_is_kept_is_what_openssl_accepts(machine: Machine, name: str) -> None:
     openssl = shutil.which("openssl")
