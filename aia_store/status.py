@@ -45,9 +45,11 @@ def _store(settings: Settings) -> Aspect:
     store = open_store(settings)
     if store.home is None:
         return Aspect("store", "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
-    state = (
-        f"{counted(len(store.certificates()), 'intermediate')} in {', '.join(folder.path for folder in store.folders)}"
-    )
+    preloaded = len({os.path.basename(path) for folder in store.preloaded for path in folder.paths()})
+    state = counted(len(store.certificates()), "intermediate")
+    if preloaded:
+        state += f" and {preloaded:,} preloaded"
+    state += f" in {', '.join(folder.path for folder in store.folders)}"
     crowded = next((folder for folder in store.folders if folder.is_crowded()), None)
     if crowded is not None:
         return Aspect("store", state, f"{crowded_note(crowded)}; run `aia-store clear`")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, on_demand, programs, startup, table, upkeep
+from . import connections, lookup, on_demand, preloading, programs, startup, table, upkeep
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -36,6 +36,7 @@ BENCHMARKS = {
     "lookup": Benchmark(lookup.find, 25, 2),
     "bundle": Benchmark(startup.bundle, 100, 5),
     "refresh": Benchmark(upkeep.refresh, 5, 1),
+    "preload": Benchmark(preloading.preload, 5, 1),
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "env": ("machine", "Print what points all tools at the bundle."),
     "hook": ("hooks", "Put completion into Python programs."),
     "list": ("contents", "Show which intermediates are in the store."),
+    "preload": ("preloading", "Know the world's intermediates before any handshake."),
     "refresh": ("contents", "Verify all again and rebuild the bundle."),
     "remove": ("contents", "Remove intermediates from the store."),
     "selftest": ("machine", "Show on this machine that it works."),
