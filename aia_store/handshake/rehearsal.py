@@ -38,7 +38,7 @@ _SERVER_HELLO = handshake_message(
     + b"\x00"  # no compression
     + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 insists on
 )
-_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone
+_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which no server is sent either
 # What OpenSSL meets only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
 
