@@ -194,7 +194,7 @@ class AIA:
             reason, dead_url = str(error), url
         debug(f"{url}: {reason}")
         self.failed[url] = reason
-        if time.monotonic() >= deadline < began + FAIR_SECONDS:
+        if deadline < began + FAIR_SECONDS and time.monotonic() >= deadline:
             return []  # hosts before it used its time up; a hostile leaf could name them, and so silence an honest CA
         self._failures.failed(url)
         if dead_url is not None:
