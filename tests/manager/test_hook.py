@@ -19,6 +19,7 @@ from tests.manager.venvs import Venv, make_wheel, pip
 from tests.support.servers import AIAHost, TLSServer
 
 PTH, START, WATCHER = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
+READS_START_FILES = sys.version_info >= (3, 15)
 USES_SSL = "import ssl; ssl.create_default_context(); print(ssl.SSLContext.__name__)"
 
 
@@ -230,12 +231,6 @@ def with_a_folder_for_a_watcher(venv: Venv) -> None:
         cut_short,
         emptied,
         replaced_by_a_file,
-        compiled_files_of_rubbish,
-        compiled_files_cut_short,
-        without_its_watcher,
-        with_half_a_watcher,
-        with_a_watcher_of_zeros,
-        with_a_folder_for_a_watcher,
     ],
 )
 def test_interpreters_outlive_the_package(hooked: Venv, broken: tuple[int, Path], ruin: Callable[[Venv], None]) -> None:
@@ -244,6 +239,33 @@ def test_interpreters_outlive_the_package(hooked: Venv, broken: tuple[int, Path]
     done = hooked.run("-c", CONNECT_ONCE, *broken)
     assert done.stderr.count("Error") == 1
     assert "unable to get local issuer certificate" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "ruin",
+    [
+        compiled_files_of_rubbish,
+        compiled_files_cut_short,
+        without_its_watcher,
+        with_half_a_watcher,
+        with_a_watcher_of_zeros,
+        with_a_folder_for_a_watcher,
+    ],
+)
+def test_interpreters_outlive_the_watcher(hooked: Venv, ruin: Callable[[Venv], None]) -> None:
+    ruin(hooked)
+    if READS_START_FILES:
+        (hooked.site / START).unlink()  # which nothing can guard: site says itself what is wrong
+    starts_silently(hooked)
+
+
+@pytest.mark.skipif(not READS_START_FILES, reason="site reads .start files from Python 3.15 on")
+def test_a_start_file_is_enough(hooked: Venv, broken: tuple[int, Path]) -> None:
+    (hooked.site / PTH).unlink()
+    done = hooked.run("-c", CONNECT_ONCE, *broken)
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+    (hooked.site / START).unlink()
+    assert "unable to get local issuer certificate" in hooked.run("-c", CONNECT_ONCE, *broken).stderr
 
 
 def test_a_compiled_file_of_rubbish_is_seen_and_mended(hooked: Venv) -> None:
