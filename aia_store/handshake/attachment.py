@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cafile import CAFile
+    from .chain import Chain
     from .on_demand import PathLike
 
 SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
@@ -34,6 +35,7 @@ class Attachment:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = ref(context)
         self.is_explicit = False  # by aia_store.complete(context), whether or not the hook is enabled
+        self.completes_clients = False  # the chains of a server's clients too: by that call only
         # Intermediates (DER), and under which settings each is safe as an anchor of its own: None for none.
         self.added: dict[bytes, tuple[int, int] | None] = {}
         self.sources = Sources()
@@ -52,7 +54,7 @@ class Attachment:
 
     def note_bare_connection(self) -> None:
         """A connection was made that verifies and does not call us."""
-        self.has_bare_connections = not self.added
+        self.has_bare_connections |= not self.added
         self._sees_all = False
 
     def put_off(self, cafile: PathLike) -> CAFile | None:
@@ -80,12 +82,12 @@ class Attachment:
         if context is not None and (on_demand := self.sources.on_demand):
             on_demand.load_all(context)
 
-    def see_certificates(self, data: bytes, version: int) -> None:
-        """The server's Certificate message, before OpenSSL acts on it: the one guard around all that follows."""
+    def see_certificates(self, data: bytes, version: int, from_client: bool) -> None:
+        """The peer's Certificate message, before OpenSSL acts on it: the one guard around all that follows."""
         try:
             context = self._context()
             if context is not None:
-                self._see(context, data, version)
+                self._see(context, data, version, from_client)
         except Exception as error:
             from ..log import debug
 
@@ -123,34 +125,39 @@ class Attachment:
 
     def _may_be_bare(self, context: ssl.SSLContext) -> bool:
         """Whether a connection may still be under way for which what we add would be an anchor: one begun before us,
-        with X509_V_FLAG_PARTIAL_CHAIN in its own copy of the flags."""
-        began = self.has_bare_connections or not self.sources.are_certain
-        return began and bool(_context.verify_flags.__get__(context) & PARTIAL_CHAIN)
+        with X509_V_FLAG_PARTIAL_CHAIN in its own copy of the flags.
 
-    def _see(self, context: ssl.SSLContext, data: bytes, version: int) -> None:
+        To a server's context a connection may also come later, with the flags of another: by an SNI callback.
+        """
+        began = self.has_bare_connections or not self.sources.are_certain
+        return self.completes_clients or (began and bool(_context.verify_flags.__get__(context) & PARTIAL_CHAIN))
+
+    def _see(self, context: ssl.SSLContext, data: bytes, version: int, from_client: bool) -> None:
         now = time.time()
-        key = hash((data, self._given(context)))
+        key = hash((data, from_client, self._given(context)))
         if self._settled.get(key, 0.0) > now:
             return
         from . import message
 
         sent = message.certificates(data, version)
+        if not sent:
+            return  # a client that has none to show
         if on_demand := self.sources.on_demand:
             on_demand.load_for(context, sent)
         if self.is_active:
-            holds_for = self._complete(context, sent, now)
+            holds_for = self._complete(context, sent, from_client, now)
             if len(self._settled) >= MOST_SETTLED:
                 self._settled.clear()
-            self._settled[hash((data, self._given(context)))] = now + holds_for
+            self._settled[hash((data, from_client, self._given(context)))] = now + holds_for
 
-    def _complete(self, context: ssl.SSLContext, sent: list[bytes], now: float) -> float:
+    def _complete(self, context: ssl.SSLContext, sent: list[bytes], from_client: bool, now: float) -> float:
         """Add what is missing, if anything is and it can be found; returns for how many seconds that holds."""
-        from . import chain, trusted
+        from . import trusted
 
         has_flag = bool(_context.verify_flags.__get__(context) & PARTIAL_CHAIN)
         partial_chains = has_flag and not self._has_only_self_signed(context)
         trusts = trusted.Trusted(context, self.sources, self.added, partial_chains=partial_chains)
-        seen = chain.Chain(sent, trusts)
+        seen = _kind_of_chain(from_client)(sent, trusts)
         if seen.is_hopeless():
             self.load_all()
             return SETTLED_FOR
@@ -170,6 +177,16 @@ class Attachment:
         self.added.update((certificate.der, settings) for certificate in certificates)
         _context.load_verify_locations(context, cadata="".join(c.pem for c in certificates))
         return min(SETTLED_FOR, *(certificate.validity[1] - now for certificate in certificates))
+
+
+def _kind_of_chain(from_client: bool) -> type[Chain]:
+    if from_client:
+        from .clientside import ClientChain
+
+        return ClientChain
+    from .chain import Chain
+
+    return Chain
 
 
 def _settings(context: ssl.SSLContext) -> tuple[int, int]:

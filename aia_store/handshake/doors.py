@@ -108,9 +108,9 @@ def _through(context: "ssl.SSLContext", server_side: bool, make: "Callable[[], A
 def _attached(context: "ssl.SSLContext", server_side: bool) -> "Attachment | None":
     """The attachment of a context whose SSL objects need care: because we complete them, or have done so before."""
     attachment = _attachment_of(context)
-    if not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
-        if attachment.is_active:
-            _attach(context, attachment)
+    if _context.verify_mode.__get__(context) != VERIFY_NONE:
+        if attachment.is_active and (attachment.completes_clients or not server_side):
+            attach(context, attachment)
             return attachment
         attachment.note_bare_connection()
     _load_all(context)  # nobody will see which certificates this connection asks for
@@ -159,7 +159,7 @@ def _guarded(action: "Callable[[], Any]") -> "Any":
         return None
 
 
-def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
+def attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
     """Set the message callback, in front of the program's own if it has one."""
     previous = _msg_callback.__get__(context)
     if getattr(previous, "attachment", None) is attachment:
@@ -174,8 +174,11 @@ def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
             # gevent gives the socket beneath its SSLSocket, with a weak reference to that.
             owner = connection._sslsock() if hasattr(connection, "_sslsock") else connection
             # A context of both sides brings us to its servers too, where the certificates are a client's.
-            if message_type != FINISHED and getattr(owner, "server_side", True) is False:
-                see_certificates(data, version)
+            server_side = getattr(owner, "server_side", None)
+            if message_type != FINISHED and (
+                server_side is False or (server_side is True and attachment.completes_clients)
+            ):
+                see_certificates(data, version, server_side)
             if is_ours_alone:
                 _guarded(lambda: _let_go(owner, callback))
         if previous is not None:
@@ -196,6 +199,8 @@ def _let_go(connection: "Any", callback: "Callable[..., None]") -> None:
     """
     ssl_object = getattr(connection, "_sslobj", connection)
     context = ssl_object.context
+    if getattr(connection, "server_side", False) and context.post_handshake_auth:
+        return  # it may yet ask for a certificate
     if isinstance(ssl_object, _SSL_OBJECT) and context._aia_store_callback is callback:
         context._aia_store_callback, ssl_object.context, context._aia_store_callback = None, context, callback
 
