@@ -68,10 +68,10 @@ class Attachment:
 
     def put_off_defaults(self) -> CAFile | None:
         """The same instead of `set_default_verify_paths`, whose directory is then in use."""
-        from . import defaults
+        from . import cafile
 
-        path, directories = defaults.paths()
-        file = self.put_off(path) if defaults.are_certain() else None
+        path, directories = cafile.default_paths()
+        file = self.put_off(path) if cafile.default_paths_are_certain() else None
         if file is not None and directories:
             _context.load_verify_locations(self._context(), None, directories)
         return file

@@ -11,8 +11,7 @@ import _ssl
 import os
 
 from ..der import Certificate, DERError, to_pem
-from ..log import debug
-from . import defaults
+from . import cafile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class OnDemand:
     def certificates(self) -> Iterator[bytes]:
         """All certificates (DER) of the files, loaded or not."""
         for file in self.files:
-            yield from file.certificates or ()
+            yield from file.certificates
 
     def load_for(self, context: _ssl._SSLContext, chain: Iterable[bytes]) -> None:
         """Load what OpenSSL could look for when it verifies this chain (DER)."""
@@ -66,9 +65,6 @@ class OnDemand:
         """Load the certificates with this canonical name; returns those (DER) that were not loaded by their name."""
         if not self.files or name in self._loaded:
             return []
-        if not all(file.is_plain for file in self.files):
-            self.load_all(context)
-            return []
         found = [der for file in self.files for der in file.named(name)]
         if found:
             _context.load_verify_locations(context, cadata="".join(map(to_pem, found)))
@@ -80,16 +76,11 @@ class OnDemand:
     def load_all(self, context: _ssl._SSLContext) -> None:
         """Load all that is left, as if nothing had been put off."""
         for file in self.files:
-            try:
-                if self._default == (file, defaults.paths()) and file.is_unchanged():
-                    # OpenSSL takes more from a default directory than from any other: what its store loader finds.
-                    _context.set_default_verify_paths(context)
-                elif file.certificates is not None:
-                    _context.load_verify_locations(context, cadata="".join(map(to_pem, file.certificates)))
-                else:  # the index was wrong: OpenSSL refuses the file as it would have, or takes it
-                    _context.load_verify_locations(context, file.path)
-            except (OSError, ValueError) as error:
-                debug(f"{file.path} holds no trust anchors: {error}")
+            if self._default == (file, cafile.default_paths()) and file.is_unchanged():
+                # OpenSSL takes more from a default directory than from any other: what its store loader finds.
+                _context.set_default_verify_paths(context)
+            else:
+                _context.load_verify_locations(context, cadata="".join(map(to_pem, file.certificates)))
         self.files = []  # last, as another thread may look meanwhile
 
 
@@ -105,7 +96,4 @@ def put_off(context: _ssl._SSLContext, path: PathLike) -> CAFile | None:
     settings = config.load()
     if settings.disable or not settings.trust_on_demand:
         return None
-    from . import cafile
-    from .index import Index
-
-    return cafile.of(os.fsdecode(path), Index(settings))
+    return cafile.of(os.fsdecode(path))

@@ -24,6 +24,10 @@ from ..der import (
     read,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----"
 _ANY_BEGIN = b"-----BEGIN "
 _COLUMNS = 65  # of a line of base64, its end included
@@ -32,7 +36,7 @@ _STRINGS = (_UTF8_STRING, 0x13, 0x14, 0x16)  # UTF8String, PrintableString, T61S
 _VERSION_3 = b"\xa0\x03\x02\x01\x02"
 _TRUE_OR_FALSE = b"\x01\x01"
 
-_identifiers: set[bytes] = set()  # object identifiers and AlgorithmIdentifiers that were found sound: there are few
+_sound: set[bytes] = set()  # pieces of certificates that were found sound: most stand in many
 
 
 class NotPlainError(ValueError):
@@ -49,7 +53,7 @@ def certificates(text: bytes) -> list[bytes]:
         found = [_block(block) for block in blocks]
         for certificate in found:
             _certificate(certificate)
-    except (DERError, UnicodeDecodeError) as error:
+    except (DERError, IndexError, UnicodeDecodeError) as error:
         raise NotPlainError(str(error)) from error
     return found
 
@@ -100,39 +104,61 @@ def _extensions(der: bytes, at: int, end: int) -> None:
     _demand(stop == end)
     inner, stop = expect(der, inner, end, SEQUENCE)
     _demand(stop == end and inner < end)
-    for tag, _, start, stop in elements(der, inner, end):
-        _demand(tag == SEQUENCE)
-        at = _identifier(der, start, stop)
-        if der.startswith(_TRUE_OR_FALSE, at):
-            at += 3
-        _demand(expect(der, at, stop, OCTET_STRING)[1] == stop)
+    _each(der, inner, end, _extension)
+
+
+def _extension(der: bytes, tag: int, start: int, stop: int) -> None:
+    _demand(tag == SEQUENCE)
+    at = _identifier(der, start, stop)
+    if der.startswith(_TRUE_OR_FALSE, at):
+        at += 3
+    _demand(expect(der, at, stop, OCTET_STRING)[1] == stop)
 
 
 def _name(der: bytes, at: int, end: int) -> int:
     """A Name that is not empty, of strings whose canonical form OpenSSL can make; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     _demand(start < end)
-    for rdn, _, first, last in elements(der, start, end):
-        _demand(rdn == SET and first < last)
-        for tag, _, inner, stop in elements(der, first, last):
-            _demand(tag == SEQUENCE)
-            string, value, after = read(der, _identifier(der, inner, stop), stop)
-            _demand(after == stop and string in _STRINGS)
-            if string == _UTF8_STRING:
-                der[value:stop].decode("utf-8")
+    _each(der, start, end, _relative_name)
     return end
+
+
+def _relative_name(der: bytes, tag: int, start: int, stop: int) -> None:
+    _demand(tag == SET and start < stop)
+    for kind, _, inner, end in elements(der, start, stop):
+        _demand(kind == SEQUENCE)
+        string, value, after = read(der, _identifier(der, inner, end), end)
+        _demand(after == end and string in _STRINGS)
+        if string == _UTF8_STRING:
+            der[value:end].decode("utf-8")
+
+
+def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int], None]) -> None:
+    """Examine each element up to `end`, unless the same bytes were found sound before."""
+    while at < end:
+        length = der[at + 1]
+        whole = der[at : at + 2 + length]
+        if length < 0x80 and whole in _sound:
+            at += 2 + length
+            continue
+        tag, start, stop = read(der, at, end)
+        examine(der, tag, start, stop)
+        if length < 0x80:
+            _sound.add(whole)
+        at = stop
+    _demand(at == end)
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
     """An AlgorithmIdentifier whose parameters are absent, NULL or an object identifier; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     whole = der[start:end]
-    if whole not in _identifiers:
+    if whole not in _sound:
         at = _identifier(der, start, end)
         if at < end:
             tag, inner, stop = read(der, at, end)
             _demand((tag == _NULL and inner == stop == end) or (tag == OID and _identifier(der, at, end) == end))
-        _identifiers.add(whole)
+        _sound.add(whole)
     return end
 
 
@@ -140,10 +166,10 @@ def _identifier(der: bytes, at: int, end: int) -> int:
     """An object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
     start, end = expect(der, at, end, OID)
     value = der[start:end]
-    if value not in _identifiers:
+    if value not in _sound:
         _demand(bool(value) and value[-1] < 0x80)
         _demand(all(octet != 0x80 or before >= 0x80 for before, octet in zip(b"\0" + value, value, strict=False)))
-        _identifiers.add(value)
+        _sound.add(value)
     return end
 
 

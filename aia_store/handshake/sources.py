@@ -44,11 +44,11 @@ class Sources:
 
     def note_defaults(self, put_off: "CAFile | None" = None) -> None:
         """That `set_default_verify_paths` was called, and the file's contents if they are loaded on demand."""
-        from . import defaults
+        from .cafile import default_paths
 
-        self.note(*defaults.paths(), None)
+        self.note(*default_paths(), None)
         if put_off is not None:
-            self._put_off(put_off, instead_of=defaults.paths())
+            self._put_off(put_off, instead_of=default_paths())
 
     def _put_off(self, file: "CAFile", instead_of: "tuple[str, str] | None" = None) -> None:
         if self._on_demand is None:
@@ -96,6 +96,6 @@ class Sources:
 
 
 def _default_directory() -> str:
-    from . import defaults
+    from .cafile import default_paths
 
-    return defaults.paths()[1]
+    return default_paths()[1]

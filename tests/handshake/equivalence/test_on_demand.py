@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import aia_store
-from aia_store.handshake.cafile import CAFile
+from aia_store.handshake import cafile
 from aia_store.handshake.on_demand import OnDemand
 from tests.support.ca_files import large_ca_file, loaded
 
@@ -78,8 +78,8 @@ def test_what_a_chain_names_is_all_that_openssl_looks_for(laboratory: Laboratory
             plain = Judge(laboratory.servers, settings, anchors, None, host).verdict(message)
             context: Any = _ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             apply(settings, context)
-            file = CAFile("", large_ca_file(_folder(laboratory, seed) / "file", *anchors).read_bytes())
-            if not file.is_plain:  # an unusual certificate, or none: OpenSSL loads such a file whole
+            file = cafile.of(str(large_ca_file(_folder(laboratory, seed) / "file", *anchors)))
+            if file is None:  # an unusual certificate, or none: OpenSSL loads such a file whole
                 continue
             on_demand = OnDemand()
             on_demand.add(file)

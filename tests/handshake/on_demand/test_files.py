@@ -1,4 +1,4 @@
-"""Errors come at the call they always came at; files that change meanwhile do not matter; the index is a hint."""
+"""Errors come at the call that they always came at, and files that change meanwhile do not matter."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import get, refused, run_python
+from tests.conftest import get, refused
 from tests.handshake.on_demand.conftest import Trust
-from tests.support.ca_files import SIZE, large_ca_file, large_file, loaded
+from tests.support.ca_files import large_ca_file, large_file, loaded
 from tests.support.pki import Authority, crl, pem
-
-FIELDS = ("dev", "ino", "size", "mtime_ns", "ctime_ns")  #: of a status: what the index knows a file by
 
 ROOT = Authority.root("A Root")
 CUT = ROOT.pem.replace(ROOT.pem.splitlines()[3] + "\n", "")
@@ -141,91 +139,3 @@ def test_a_file_is_what_it_was_when_the_context_was_given_it(
     except (OSError, ssl.SSLError):
         return  # as it would have been
     refused(trust.servers[0], late)
-
-
-def notes(store: Path) -> list[Path]:
-    return [path for path in (store / "ca-files").iterdir() if path.is_file()]
-
-
-CONNECT = """
-import socket, ssl, sys
-context = ssl.create_default_context(cafile=sys.argv[2])
-with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30) as tcp:
-    try:
-        context.wrap_socket(tcp, server_hostname="localhost").close()
-        print("ok", end=" ")
-    except ssl.SSLCertVerificationError as error:
-        print(error.verify_message, end=" ")
-print("aia_store.handshake.plain" in sys.modules)
-"""
-
-
-def connect(trust: Trust, cafile: Path, code: str = CONNECT) -> str:
-    """What a new process says: how its handshake ended, and whether it examined the file."""
-    done = run_python(code, trust.servers[0].port, cafile)
-    assert done.stderr == ""
-    return done.stdout.strip()
-
-
-WITHOUT_CONNECTING = "\n".join([*CONNECT.splitlines()[:3], CONNECT.splitlines()[-1]])
-
-
-def test_a_file_that_is_in_the_index_is_examined_when_it_is_used(store: Path, trust: Trust) -> None:
-    store.mkdir()
-    assert connect(trust, trust.cafile, WITHOUT_CONNECTING) == "True"
-    (note,) = notes(store)
-    assert str(trust.cafile.stat().st_size) in note.read_text()
-    assert connect(trust, trust.cafile, WITHOUT_CONNECTING) == "False"
-    assert connect(trust, trust.cafile) == "ok True"
-
-
-def call_plain(store: Path, file: Path) -> None:
-    """Put into the index that a file is plain."""
-    status = file.stat()
-    note = store / "ca-files" / str(status.st_ino % 64)
-    note.write_text(" ".join(str(getattr(status, f"st_{field}")) for field in FIELDS), encoding="ascii")
-
-
-def test_an_index_that_says_too_much_costs_an_error_its_place_and_nothing_else(store: Path, trust: Trust) -> None:
-    store.mkdir()
-    connect(trust, trust.cafile)
-    bad = large_file(trust.cafile.with_name("bad.pem"), (pem(*trust.roots) + CUT).encode())
-    call_plain(store, bad)
-    assert connect(trust, bad) == "unable to get local issuer certificate True"
-
-
-def test_an_index_that_calls_plain_what_openssl_takes_changes_nothing(store: Path, trust: Trust) -> None:
-    store.mkdir()
-    connect(trust, trust.cafile)
-    unusual = large_file(trust.cafile.with_name("unusual.pem"), pem(*trust.roots).replace("\n", "\r\n").encode())
-    call_plain(store, unusual)
-    assert connect(trust, unusual) == "ok True"
-
-
-@pytest.mark.parametrize("content", [b"", b"0", b"\xff" * 300, b"1 2 3 4 5", b"x" * (1 << 20)])
-def test_an_index_of_rubbish_is_none(store: Path, trust: Trust, content: bytes) -> None:
-    store.mkdir()
-    connect(trust, trust.cafile)
-    (note,) = notes(store)
-    note.write_bytes(content)
-    assert connect(trust, trust.cafile) == "ok True"
-    assert notes(store)[0].read_bytes() != content, "it is written anew"
-
-
-def test_an_index_that_is_no_file_holds_nobody_up(store: Path, trust: Trust) -> None:
-    store.mkdir()
-    connect(trust, trust.cafile)
-    (note,) = notes(store)
-    note.unlink()
-    os.mkfifo(note)
-    assert connect(trust, trust.cafile) == "ok True"
-
-
-def test_an_index_that_is_full_stays_small(store: Path, trust: Trust, tmp_path: Path) -> None:
-    store.mkdir()
-    code = "import ssl, sys\nfor path in sys.argv[1:]: ssl.create_default_context(cafile=path)\n"
-    paths = [large_ca_file(tmp_path / f"{number}.pem", trust.roots[0]) for number in range(200)]
-    done = run_python(code, *paths)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert 0 < len(notes(store)) <= 64
-    assert sum(path.stat().st_size for path in notes(store)) < SIZE

@@ -228,6 +228,6 @@ def test_the_setting(store: Path, trust: Trust, environment: dict[str, str], is_
     assert (done.stdout.split(), done.stderr) == (["0" if is_put_off else "2", "2"], "")
 
 
-def test_without_a_store_nothing_is_written(store: Path, hook: None, trust: Trust) -> None:
+def test_nothing_is_written(store: Path, hook: None, trust: Trust) -> None:
     assert get(trust.servers[0], context_of(trust.cafile)) == b"ok"
     assert not store.exists()
