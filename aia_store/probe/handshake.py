@@ -2,63 +2,94 @@
 
 from __future__ import annotations
 
+import _ssl
 import socket
-import ssl
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..der import to_pem
-from ..handshake import PARTIAL_CHAIN, message
-from .target import address
+from . import starttls
+from .anchors import Witness
+from .target import Target, address, in_ascii
 
 if TYPE_CHECKING:
-    from ..der import Certificate
+    from .anchors import TrustAnchors
 
-CONNECT_SECONDS = 10.0
+SECONDS = 10.0  # to connect, and then again for all that follows
 
 
 class ProbeError(Exception):
     """The host cannot be asked at all; the message is one line that names it and says what to do."""
 
 
-def handshake(
-    host: str, port: int, anchors: list[Certificate], added: list[Certificate]
-) -> tuple[list[bytes], str | None]:
-    """One verified handshake: what the server sent (DER, the leaf first), and why OpenSSL refused it, if it did."""
-    context = context_of(anchors, added)
-    sent: list[bytes] = []
+class Sent(NamedTuple):
+    """What a server sent (DER, the leaf first), and why OpenSSL refuses it, in its words; None: it accepts."""
 
-    def see(_: object, direction: str, version: int, __: object, kind: int, data: bytes) -> None:
-        if direction == "read" and kind in (message.CERTIFICATE, message.COMPRESSED_CERTIFICATE) and not sent:
-            sent.extend(message.certificates(data, version))
+    certificates: list[bytes]
+    refusal: str | None
 
-    context._msg_callback = see  # type: ignore[attr-defined]
-    refusal = None
+
+def handshake(target: Target, anchors: TrustAnchors) -> Sent:
+    """Shake hands with a host. Raises ProbeError where it shows no certificate."""
+    place = address(*target.place)
+    witness = Witness()
+    refusal, is_judged = None, False
     try:
-        with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as connection:
-            context.wrap_socket(connection, server_hostname=host).close()
-    except ssl.SSLCertVerificationError as error:
-        refusal = error.verify_message.rstrip(".")
-    except ssl.SSLError as error:
-        if not sent:
-            reason = (error.reason or str(error)).lower().replace("_", " ")
-            raise ProbeError(
-                f"{address(host, port)} does not speak TLS that we understand ({reason}); is the port right?"
-            ) from error
+        name = in_ascii(target.name)
+        with _connected(target) as connection:
+            if target.starttls is not None:
+                starttls.start(target.starttls, connection, name, time.monotonic() + SECONDS)
+            connection.settimeout(SECONDS)
+            anchors.context._wrap_socket(connection, False, name, owner=witness).do_handshake()
+            is_judged = True
+    except _ssl.SSLCertVerificationError as error:
+        refusal, is_judged = error.verify_message.rstrip("."), True
+    except starttls.StartTLSError as error:
+        raise ProbeError(f"{place} {error}") from error
     except socket.gaierror as error:
-        raise ProbeError(f"{host} is not known ({error.strerror}); check its spelling") from error
-    except TimeoutError as error:
-        raise ProbeError(f"{address(host, port)} does not answer; is the port right?") from error
+        raise ProbeError(f"{target.place[0]} is not known ({error.strerror}); check its spelling") from error
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ProbeError(f"{address(host, port)} cannot be reached ({reason}); is the port right?") from error
-    if not sent:
-        raise ProbeError(f"{address(host, port)} sent no certificate; is the port right?")
-    return sent, refusal
+        if not witness.sent:
+            raise ProbeError(f"{place} {_complaint(error)}{_hint(target)}") from error
+    if not witness.sent:
+        raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
+    if not is_judged:  # it ended the handshake itself, as one that asks for a client's certificate does
+        refusal = anchors.rehearsal.refusal(witness.sent, name)
+    return Sent(witness.sent, refusal.rstrip(".") if refusal else None)
 
 
-def context_of(anchors: list[Certificate], added: list[Certificate]) -> ssl.SSLContext:
-    """A context as Python's default one, but with these anchors alone, and whole chains asked for."""
-    context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags &= ~PARTIAL_CHAIN
-    context.load_verify_locations(cadata="".join(to_pem(certificate.der) for certificate in [*anchors, *added]))
-    return context  # type: ignore[no-any-return]
+def _connected(target: Target) -> socket.socket:
+    """A connection to the first of the host's addresses that answers, all within one time. Raises OSError."""
+    host, port = target.place
+    deadline = time.monotonic() + SECONDS
+    found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
+    failed: OSError | None = None
+    for left, (family, kind, protocol, _, place) in zip(range(len(found), 0, -1), found, strict=True):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(max((deadline - time.monotonic()) / left, 0.1))
+            connection.connect(place)
+            return connection
+        except OSError as error:
+            connection.close()
+            failed = error
+    raise failed or OSError("it has no address")
+
+
+def _complaint(error: OSError | UnicodeError) -> str:
+    """What went wrong before any certificate was seen."""
+    if isinstance(error, TimeoutError):
+        return "does not answer"
+    if not isinstance(error, _ssl.SSLError):
+        return f"cannot be reached ({getattr(error, 'strerror', None) or error})"
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    if "alert" in reason or reason.startswith("tlsv1"):
+        return f"ends the handshake ({reason})"
+    return f"does not speak TLS that we understand ({reason})"
+
+
+def _hint(target: Target) -> str:
+    """What to do about a host that shows no certificate."""
+    protocol = starttls.usual_at(target.place[1])
+    if target.starttls is None and protocol is not None:
+        return f"; try --starttls {protocol}"
+    return "; is the port right?"

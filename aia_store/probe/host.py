@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..der import readable
 from ..failures import Failures
 from ..handshake.aia import AIA
 from ..handshake.chain import Chain
 from ..handshake.completion import Builder, needs
-from ..handshake.sources import Sources
-from ..handshake.trusted import Trusted
 from ..pki.revocation.record import reader
 from ..store import open_store
+from . import anchors as trust
 from .finding import Finding
-from .handshake import context_of, handshake
+from .handshake import ProbeError, handshake
+from .target import Target, in_ascii
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -22,26 +23,65 @@ if TYPE_CHECKING:
 FETCH_SECONDS = 30.0  # the manager may wait longer than a program
 
 
-def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) -> Finding:
-    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError."""
-    sent, refusal = handshake(host, port, anchors, [])
-    trusted = Trusted(context_of(anchors, []), Sources(complete=True), (), partial_chains=False)
-    chain = Chain(sent, trusted)
+def probe(
+    host: str,
+    port: int,
+    settings: Settings,
+    anchors: list[Certificate],
+    *,
+    servername: str | None = None,
+    connect: tuple[str, int] | None = None,
+    starttls: str | None = None,
+    revocation: bool = False,
+) -> Finding:
+    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
+
+    `servername` is asked for and verified instead of the host, `connect` is the host and port to reach instead,
+    `starttls` a protocol of `starttls.PROTOCOLS`; with `revocation`, the CRLs that the links name are asked too. The
+    anchors are loaded by OpenSSL once, as long as they stay the same.
+    """
+    target = Target(host, port, servername, connect, starttls)
+    trusted = trust.loaded(tuple(anchors))
+    sent, refusal = handshake(target, trusted)
+    if not any(readable(sent[:1])):
+        raise ProbeError(f"{target.address} sent a certificate that cannot be read")
+    chain = Chain(sent, trusted.trusted)
     store = open_store(settings)
     builder = Builder(chain, store)
     path = None if chain.is_hopeless() else builder.path_at_hand()
     failed: dict[str, str] = {}
     if path is None and not chain.is_hopeless() and not settings.offline:
         failures = Failures(store.home, patient=False)
-        with AIA(settings, store, failures, trusted.digest, FETCH_SECONDS) as aia:
+        with AIA(settings, store, failures, trusted.trusted.digest, FETCH_SECONDS) as aia:
             path = aia.path(builder, chain.leaf)
         failed = aia.failed
     needed = needs(chain, path) if path is not None else []
-    learned = [c for c in path.intermediates if c not in builder.stored] if path is not None and needed else []
     if path is not None:
         builder.keep(path)
-    completed = handshake(host, port, anchors, needed)[1] if needed else refusal
-    missing = [certificate for certificate in needed if certificate not in chain.sent]
+    name = in_ascii(target.name)
+    completed = [link.der for link in path.certificates[:-1]] if path is not None else sent
     why = reader(store.folders)
-    revoked = {certificate: why(certificate) or "" for certificate in builder.revoked}
-    return Finding(host, port, chain, refusal, path, builder.stored, learned, missing, completed, failed, revoked)
+    finding = Finding(
+        target,
+        chain,
+        refusal,
+        refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
+        path,
+        builder.stored,
+        [link for link in path.intermediates if link not in builder.stored] if path is not None and needed else [],
+        [certificate for certificate in needed if certificate not in chain.sent],
+        _stated(trusted.rehearsal.refusal(completed, name)) if refusal is not None and path is not None else refusal,
+        _stated(trusted.strict_rehearsal.refusal(completed, name)),
+        failed,
+        {certificate: why(certificate) or "" for certificate in builder.revoked},
+    )
+    if revocation:
+        from .revocation import ask
+
+        finding.asked = ask(finding, settings, store)
+    return finding
+
+
+def _stated(refusal: str | None) -> str | None:
+    """OpenSSL's words without their full stop."""
+    return refusal.rstrip(".") if refusal else None
