@@ -120,7 +120,13 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on the terminal's standard error; nothing where there is no terminal."""
     from rich.progress import Progress
 
-    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    bar = Progress(
+        console=console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+        redirect_stdout=sys.stdout.isatty(),  # what is printed meanwhile goes above the bar, but not away from a file
+    )
+    with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -6,21 +6,30 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...words import counted
+from .files import OutputError, appearing
+
 if TYPE_CHECKING:
-    from ... import probe
+    from .answer import Answer
 
 
-class FullchainError(Exception):
-    """The full chain cannot be written; the message is one line that says why."""
+class Fullchain:
+    """Writes the full chain of one host. Raises OutputError where there is none, and leaves what was there."""
 
+    def __init__(self, path: str) -> None:
+        self._path = path
 
-def write_fullchain(finding: probe.Finding, path: str) -> None:
-    if finding.path is None:
-        raise FullchainError(f"{path} was not written: no path to a trust anchor was found")
-    try:
-        with open(path, "w", encoding="ascii") as file:
+    def add(self, answer: Answer) -> None:
+        """Write it, if the host could be asked."""
+        finding = answer.finding
+        if finding is None:
+            return
+        if finding.path is None:
+            raise OutputError(f"{self._path} was not written: no path to a trust anchor was found")
+        with appearing(self._path) as file:
             file.write(finding.fullchain)
-    except OSError as error:
-        raise FullchainError(f"{path} cannot be written ({error.strerror})") from error
-    count = len(finding.path.intermediates)
-    click.echo(f"wrote {path}: the leaf and {count} intermediate{'s' * (count != 1)}", err=True)
+        count = counted(len(finding.path.intermediates), "intermediate")
+        click.echo(f"wrote {self._path}: the leaf and {count}", err=True)
+
+    def end(self) -> None:
+        """Nothing more to write."""
