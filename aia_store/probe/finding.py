@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..der import to_pem
+from ..handshake.path import MOST_INTERMEDIATES, likeliest_first, may_have_issued
 
 if TYPE_CHECKING:
     from ..der import Certificate
@@ -103,6 +105,36 @@ class Finding:
             elif self.completed_refusal is None:
                 found.append(Fault.OBSTRUCTED)
         return found
+
+    @cached_property
+    def drawn(self) -> list[Certificate]:
+        """The path; where none was found, as far as the names of what was sent lead, and the anchor of that name."""
+        if self.path is not None:
+            return self.path.certificates
+        found = [self.chain.leaf]
+        while not found[-1].is_self_signed and len(found) <= MOST_INTERMEDIATES:
+            sent = [issuer for issuer in self.chain.sent if may_have_issued(issuer, found[-1]) and issuer not in found]
+            anchors = self.chain.trusted.issuers_of(found[-1])
+            if not (anchors or sent):
+                break
+            found.append(anchors[0] if anchors else likeliest_first(found[-1], sent)[0])
+        return found
+
+    @property
+    def useless(self) -> list[Certificate]:
+        """What was sent, or found in the search, and leads nowhere."""
+        known = dict.fromkeys([*self.revoked, *self.chain.sent])
+        return [certificate for certificate in known if certificate not in self.drawn]
+
+    @property
+    def not_found(self) -> bytes | None:
+        """The name (DER) of the issuer that is nowhere to be had, where it ends there."""
+        last = self.drawn[-1]
+        return None if self.path is not None or last.is_self_signed or self.is_anchor(last) else last.issuer
+
+    def is_anchor(self, certificate: Certificate) -> bool:
+        """Whether clients of this machine trust it."""
+        return self.chain.trusted.is_anchor(certificate)
 
     @property
     def links(self) -> list[Certificate]:

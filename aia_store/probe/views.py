@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..der import DERError, pem_certificates
 from ..handshake.fetch import is_fetchable
+from ..handshake.path import may_have_issued
 from .finding import Fault
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def _as_sent(finding: Finding) -> str | None:
 def _as_sent_strictly(finding: Finding) -> str | None:
     """OpenSSL's way, with the flags that Python's default context has from 3.13 on."""
     return finding.strict_refusal
+
+
+def _first_of_each_name(finding: Finding) -> str | None:
+    """GnuTLS's way: of several that may have issued a certificate, the first that was sent, whatever its dates."""
+    for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
+        first = next((sent for sent in finding.chain.sent if may_have_issued(sent, subject)), issuer)
+        if finding.refusal is None and first != issuer:
+            return "of two certificates of one name it takes the first that is sent"
+    return finding.refusal
 
 
 def _backtracks(finding: Finding) -> str | None:
@@ -132,12 +142,13 @@ FETCHES = Rule("fetches", _fetches)
 PRELOADS = Rule("preloads", _preloads)
 HOOK, HOOK_STRICTLY = Rule("completes", _hook), Rule("completes, strictly", _hook_strictly)
 AS_SENT, AS_SENT_STRICTLY = Rule("as sent", _as_sent), Rule("as sent, strictly", _as_sent_strictly)
+FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)
 BACKTRACKS = Rule("as sent, any path", _backtracks)
 
 _CLIENTS = [
     ("Chrome, Edge", "Chrome, Edge", FETCHES),
-    ("Safari and programs of Apple's systems", "Safari", FETCHES),
-    ("programs of Windows", "Windows", FETCHES),
+    ("Safari, programs on Apple's systems", "Safari", FETCHES),
+    ("programs on Windows", "Windows", FETCHES),
     ("Firefox", "Firefox", PRELOADS),
     ("Python to 3.12 with the hook", "Python with the hook", HOOK),
     ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY),
@@ -145,7 +156,7 @@ _CLIENTS = [
     ("Python from 3.13", "plain Python", AS_SENT_STRICTLY),
     ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT),
     ("Node", "Node", AS_SENT),
-    ("wget and others with GnuTLS", "GnuTLS", AS_SENT),
+    ("wget and others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME),
     ("Java", "Java", BACKTRACKS),
     ("Go", "Go", BACKTRACKS),
 ]

@@ -5,21 +5,18 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from ...probe.names import names
 from ...probe.views import views
 from .. import output
 from .answer import Result
-from .words import command_for, fault_of, how_reached, lasting, revocation_of, source_of, verdict
+from .words import command_for, fault_of, how_reached, lasting, names_of, revocation_of, source_of, uselessness, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...der import Certificate
     from ...probe import Finding
+    from ...probe.views import View
     from .answer import Answer
-
-MOST_NAMES = 8  # of the leaf, shown
-_LEAF, _CA, _ANCHOR = "Server", "Intermediate", "Trust anchor"
 
 
 def text(value: str) -> str:
@@ -51,38 +48,37 @@ def _body(answer: Answer, finding: Finding, roots_path: str, *, offline: bool) -
         shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
         yield f"<p class=verdict>{shown}</p>\n"
     yield "<ol class=chain>\n"
-    path = finding.path.certificates if finding.path is not None else [finding.chain.leaf]
-    for certificate in path:
+    for certificate in finding.drawn:
         yield _link(certificate, finding, roots_path)
-    if finding.path is None and not finding.chain.is_hopeless():
-        yield f"<li class=gap><b>{text(output.issuer(path[-1]))}</b><span class=state>not found</span>\n"
+    if finding.not_found is not None:
+        name = text(output.short_name(finding.not_found))
+        yield f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n"
     yield "</ol>\n"
-    yield from _aside(finding, path)
+    yield from _aside(finding)
     yield from _clients(finding)
     if answer.result is Result.INCOMPLETE:
-        yield f"<details><summary>The full chain to install</summary><pre>{text_of_pem(finding)}</pre></details>\n"
-
-
-def text_of_pem(finding: Finding) -> str:
-    """The full chain, whose lines are kept."""
-    return html.escape(finding.fullchain)
+        pem = html.escape(finding.fullchain)
+        yield f"<details><summary>The full chain to install</summary><pre>{pem}</pre></details>\n"
 
 
 def _link(certificate: Certificate, finding: Finding, roots_path: str) -> str:
     """One certificate of the path, as a card."""
     is_leaf = certificate == finding.chain.leaf
-    if finding.path is not None and certificate is finding.path.certificates[-1]:
-        kind, role, state = "anchor", _ANCHOR, f"trusted here, in {roots_path}"
-    elif certificate in finding.missing:
-        kind, role, state = "missing", _CA, f"not sent; {source_of(certificate, finding)}"
-    else:
-        role = _LEAF if is_leaf else _CA
-        is_bad = certificate in finding.revoked_links or (is_leaf and finding.refusal and finding.chain.is_hopeless())
-        kind, state = ("bad" if is_bad else "sent"), "sent"
+    role = "Server" if is_leaf else "Intermediate"
+    fault = fault_of(certificate, finding)
     rows = [lasting(certificate, finding), revocation_of(certificate, finding)]
+    if finding.is_anchor(certificate) and not is_leaf:
+        kind, role, state = "anchor", "Trust anchor", "trusted here"
+        rows.append(f"in {roots_path}")
+    elif certificate in finding.missing:
+        kind, state = "missing", "not sent"
+        rows.append(source_of(certificate, finding))
+    elif fault is not None:
+        kind, state = "bad", f"sent, but {fault}"
+    else:
+        kind, state = "sent", "sent"
     if is_leaf:
-        found = names(certificate)
-        rows.append("for " + ", ".join(found[:MOST_NAMES]) + (", …" if len(found) > MOST_NAMES else ""))
+        rows.append(f"for {names_of(certificate)}")
     details = "".join(f"<span>{text(row)}</span>" for row in rows if row)
     return (
         f"<li class={kind}><small>{role}</small><b>{text(output.subject(certificate))}</b>"
@@ -90,13 +86,11 @@ def _link(certificate: Certificate, finding: Finding, roots_path: str) -> str:
     )
 
 
-def _aside(finding: Finding, path: list[Certificate]) -> Iterator[str]:
+def _aside(finding: Finding) -> Iterator[str]:
     """What was sent or found and is no part of the path, and what could not be fetched."""
-    useless = {link: "sent, but no part of the path" for link in finding.chain.sent if link not in path}
-    useless = {**dict.fromkeys(finding.revoked, "found, but of no use"), **useless}
     found = [
-        f"<b>{text(output.subject(link))}</b>: {said}: {text(fault_of(link, finding))}"
-        for link, said in useless.items()
+        f"<b>{text(output.subject(certificate))}</b>: {text(uselessness(certificate, finding))}"
+        for certificate in finding.useless
     ]
     found += [f"<code>{text(url)}</code>: {text(reason)}" for url, reason in finding.failed.items()]
     if found:
@@ -104,13 +98,20 @@ def _aside(finding: Finding, path: list[Certificate]) -> Iterator[str]:
 
 
 def _clients(finding: Finding) -> Iterator[str]:
-    """In which clients it is expected to work, and why."""
+    """In which clients it is expected to work, those together for which the reason is the same."""
     seen = views(finding)
     yield "<div class=clients>\n"
     for works, title in ((True, "Works in"), (False, "Fails in")):
-        items = "".join(
-            f"<li><b>{text(view.client)}</b> <span>{text(view.why)}</span>\n" for view in seen if view.works is works
-        )
-        if items:
-            yield f"<div class={'works' if works else 'fails'}><h3>{title}</h3><ul>\n{items}</ul></div>\n"
+        side = [view for view in seen if view.works is works]
+        if side:
+            all_alike = len({view.why for view in seen}) == 1
+            groups = (_alike(reason, side) for reason in dict.fromkeys(view.why for view in side))
+            shown = f"<p>every client: {text(side[0].why)}</p>" if all_alike else "".join(groups)
+            yield f"<div class={'works' if works else 'fails'}><h3>{title}</h3>{shown}</div>\n"
     yield "</div>\n"
+
+
+def _alike(reason: str, side: list[View]) -> str:
+    """The clients with this reason."""
+    clients = "".join(f"<li>{text(view.client)}" for view in side if view.why == reason)
+    return f"<ul>{clients}</ul><p>{text(reason)}</p>\n"

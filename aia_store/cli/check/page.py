@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import IO, TYPE_CHECKING
 
 from ... import __version__
+from ...words import counted
 from .. import output
 from .answer import Result
 from .drawing import section, text
@@ -31,7 +32,7 @@ _HEAD = """<!doctype html>
 <style>
 {style}</style>
 <header>
-<h1>{title}</h1>
+<h1>{heading}</h1>
 <p class="tally">{tally}</p>
 <p class="when">Checked on {when} with the roots in <code>{roots}</code></p>
 </header>
@@ -52,12 +53,14 @@ class Page:
         self._offline = offline
         self._results: Counter[Result] = Counter()
         self._rows: list[str] = []
+        self._only = ""  # what one answer comes to
         # Aside until the head is written, which sums up; on disk, as there may be ten thousand.
         self._sections = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in `end`
 
     def add(self, answer: Answer) -> None:
         """Draw one answer."""
         self._results[answer.result] += 1
+        self._only = f"{answer.title}: {headline(answer)}"
         anchor = f"host-{len(self._rows) + 1}"
         name = f'<a href="#{anchor}">{text(answer.title)}</a>'
         self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(headline(answer))}\n')
@@ -66,11 +69,13 @@ class Page:
     def end(self) -> None:
         """Write the page."""
         many = len(self._rows) > 1
-        title = summary(self._results) if many else "One chain, looked at"
+        title = summary(self._results).rstrip(".") if many else self._only
+        heading = counted(len(self._rows), "host") if many else title
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
             _HEAD.format(
-                title=text(title.rstrip(".")),
+                title=text(title),
+                heading=text(heading),
                 style=style,
                 tally="".join(
                     f'<span class="{result}">{self._results[result]:,} {result.replace("-", " ")}</span> '

@@ -8,30 +8,27 @@ from rich.text import Text
 from rich.tree import Tree
 
 from .. import output
-from .words import fault_of, how_reached, lasting, revocation_of, source_of
+from .words import fault_of, how_reached, lasting, revocation_of, source_of, uselessness
 
 if TYPE_CHECKING:
     from ...der import Certificate
     from ...probe import Finding
+
+_BAD = ("✗ ", "bold red")
 
 
 def tree_of(finding: Finding, roots_path: str) -> Tree:
     """The path that was found, from the leaf to the trust anchor, and beside it what is of no use."""
     tree = Tree(Text.assemble((finding.address, "bold"), (f"  {how_reached(finding.target)}".rstrip(), "dim")))
     branch = tree
-    path = finding.path.certificates if finding.path is not None else [finding.chain.leaf]
-    for certificate in path:
+    for certificate in finding.drawn:
         branch = branch.add(_link(certificate, finding, roots_path))
-    if finding.path is None and not finding.revoked and not finding.chain.is_hopeless():
-        branch.add(Text.assemble(("✗ ", "bold red"), output.issuer(path[-1]), ("  not found", "dim")))
-    for certificate in finding.revoked:
-        if certificate not in finding.chain.sent:
-            note = f"  found, but {fault_of(certificate, finding)}"
-            tree.add(Text.assemble(("✗ ", "bold red"), output.subject(certificate), (note, "dim")))
-    for certificate in finding.chain.sent if not finding.chain.is_hopeless() else ():
-        if certificate not in path:
-            note = f"  sent, but no part of the path: {fault_of(certificate, finding)}"
-            tree.add(Text.assemble(("? ", "yellow"), output.subject(certificate), (note, "dim")))
+    if finding.not_found is not None:
+        branch.add(Text.assemble(_BAD, output.short_name(finding.not_found), ("  not found", "dim")))
+    for certificate in finding.useless:
+        mark = ("? ", "yellow") if certificate in finding.chain.sent else _BAD
+        note = (f"  {uselessness(certificate, finding)}", "dim")
+        tree.add(Text.assemble(mark, output.subject(certificate), note))
     for url, reason in finding.failed.items():
         tree.add(Text.assemble(("! ", "yellow"), output.harmless(url), (f"  {output.harmless(reason)}", "dim")))
     return tree
@@ -39,14 +36,13 @@ def tree_of(finding: Finding, roots_path: str) -> Tree:
 
 def _link(certificate: Certificate, finding: Finding, roots_path: str) -> Text:
     """One certificate of the path."""
-    if finding.path is not None and certificate is finding.path.certificates[-1]:
+    fault = fault_of(certificate, finding)
+    if finding.is_anchor(certificate) and certificate != finding.chain.leaf:
         mark, note = ("◆ ", "cyan"), f"trust anchor, in {roots_path}"
     elif certificate in finding.missing:
-        mark, note = ("✗ ", "bold red"), f"NOT SENT; {source_of(certificate, finding)}"
-    elif finding.chain.is_hopeless() and finding.faults:
-        mark, note = ("✗ ", "bold red"), f"sent, but {fault_of(certificate, finding)}"
-    elif certificate in finding.revoked_links:
-        mark, note = ("✗ ", "bold red"), "sent"
+        mark, note = _BAD, f"NOT SENT; {source_of(certificate, finding)}"
+    elif fault is not None:
+        mark, note = _BAD, f"sent, but {fault}"
     else:
         mark, note = ("✓ ", "green"), "sent"
     notes = [note, lasting(certificate, finding), revocation_of(certificate, finding)]

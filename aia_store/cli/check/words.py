@@ -34,15 +34,28 @@ def source_of(certificate: Certificate, finding: Finding) -> str:
     return "from the store" if certificate in finding.stored else "trusted here"
 
 
-def fault_of(certificate: Certificate, finding: Finding) -> str:
-    """Why a certificate is no part of the path."""
-    if certificate in finding.revoked:
-        return f"revoked {output.harmless(finding.revoked[certificate])}"
+def fault_of(certificate: Certificate, finding: Finding) -> str | None:
+    """What is wrong with a certificate; None: nothing."""
+    revoked = {**finding.revoked, **finding.revoked_links}
+    if certificate in revoked:
+        return f"revoked {output.harmless(revoked[certificate])}"
+    if finding.is_anchor(certificate):
+        return None
     if not certificate.validity[0] <= finding.chain.now <= certificate.validity[1]:
         return "out of its time"
-    if certificate.is_self_signed:
-        return "self-signed" if certificate == finding.chain.leaf else "a root, which clients do not need"
-    return "not needed"
+    if certificate == finding.chain.leaf:
+        if certificate.is_self_signed:
+            return "self-signed"
+        return "for another name" if Fault.WRONG_NAME in finding.faults else None
+    return "not trusted here" if certificate.is_self_signed else None
+
+
+def uselessness(certificate: Certificate, finding: Finding) -> str:
+    """Why a certificate that was sent or found is no part of the path."""
+    how = "sent, but no part of the path" if certificate in finding.chain.sent else "found, but of no use"
+    is_root = certificate.is_self_signed and certificate not in finding.revoked
+    why = "a root, which clients do not need" if is_root else fault_of(certificate, finding) or "not needed"
+    return f"{how}: {why}"
 
 
 def lasting(certificate: Certificate, finding: Finding) -> str:
@@ -137,8 +150,7 @@ def headline(answer: Answer) -> str:
     faults = finding.faults
     leaf = finding.chain.leaf
     if not faults:
-        days = (finding.ends - finding.chain.now) // 86_400
-        return f"{answer.result}: the chain lasts {counted(int(days), 'day')}"
+        return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
     missing = [output.subject(certificate) for certificate in finding.missing]
     listed = ", ".join(missing[:MOST_LISTED]) + (", …" if len(missing) > MOST_LISTED else "")
     said = {
@@ -146,12 +158,12 @@ def headline(answer: Answer) -> str:
         Fault.EXPIRED: f"expired on {output.day(leaf.validity[1])}",
         Fault.NOT_YET_VALID: f"not valid before {output.day(leaf.validity[0])}",
         Fault.SELF_SIGNED: "self-signed",
-        Fault.NO_PATH: f"no path to a trust anchor: {output.issuer(leaf)} not found",
-        Fault.WRONG_NAME: f"wrong name: {_good_for(leaf)}",
+        Fault.NO_PATH: f"no path to a trust anchor ({output.harmless(finding.refusal or '')})",
+        Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
         Fault.INCOMPLETE: f"not sent: {listed}",
         Fault.OBSTRUCTED: "a certificate that is sent stands in the way of the right one",
     }
-    return f"{answer.result}: {'; '.join(said[fault] for fault in faults)}"
+    return f"{answer.result}, {'; '.join(said[fault] for fault in faults)}"
 
 
 def summary(results: Counter[Result]) -> str:
@@ -202,10 +214,10 @@ def _remedy(finding: Finding) -> str:
     if fault is Fault.SELF_SIGNED:
         return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
     wanted = output.harmless(finding.target.name)
-    return f"Its owner should get a certificate that is good for {wanted}; {_good_for(leaf)}."
+    return f"Its owner should get a certificate that is good for {wanted}; this one is for {names_of(leaf)}."
 
 
-def _good_for(leaf: Certificate) -> str:
+def names_of(leaf: Certificate) -> str:
+    """The names that a leaf is good for."""
     found = names(leaf)
-    shown = ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "")
-    return f"this one is for {shown}" if found else "this one names no host"
+    return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
