@@ -22,6 +22,8 @@ class Fleet:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._sockets: list[socket.socket] = []
         self.connections: dict[int, int] = {}  #: how many each port accepted
+        self._at_once = 0
+        self.most_at_once = 0  #: of clients that waited for a plain host's word
 
     def tls(self, count: int, leaf: Leaf, sends: Sequence[Certified] = ()) -> list[str]:
         """So many hosts that send this; returns them as one writes them."""
@@ -40,6 +42,8 @@ class Fleet:
             port = writer.get_extra_info("sockname")[1]
             self.connections[port] = self.connections.get(port, 0) + 1
             with contextlib.suppress(OSError):
+                if context is None:
+                    await self._make_wait()
                 writer.write(greeting)
                 await reader.read(1)
                 writer.close()
@@ -53,6 +57,13 @@ class Fleet:
             asyncio.run_coroutine_threadsafe(start(listening), self._loop).result(10)
             found.append(self._named(listening))
         return found
+
+    async def _make_wait(self) -> None:
+        """Until it hears from us, a client cannot go on to the next host: so long it counts."""
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        await asyncio.sleep(0.05)
+        self._at_once -= 1
 
     def _bound(self) -> socket.socket:
         bound = socket.socket()
