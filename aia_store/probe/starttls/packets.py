@@ -11,9 +11,11 @@ from .conversation import declined, unexpected
 if TYPE_CHECKING:
     from .conversation import Conversation
 
+_MOST = 8_192  # bytes of an answer
+
 _EXTENDED_REQUEST, _EXTENDED_RESPONSE, _REQUEST_NAME, _ENUMERATED = 0x77, 0x78, 0x80, 0x0A
 _START_TLS = b"1.3.6.1.4.1.1466.20037"
-_MOST_LDAP = 8_192  # bytes of an answer
+
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
@@ -30,7 +32,7 @@ def ldap(talk: Conversation, name: str) -> None:
         raise unexpected("LDAP", head)
     if length > 0x80:  # OpenLDAP, for one, writes short lengths in four octets
         length = int.from_bytes(talk.read(length & 0x7F), "big")
-    if length > _MOST_LDAP:
+    if length > _MOST:
         raise unexpected("LDAP", head)
     body = talk.read(length)
     try:
@@ -57,7 +59,10 @@ def postgres(talk: Conversation, name: str) -> None:
 def mysql(talk: Conversation, name: str) -> None:
     """The server's greeting (protocol 10), and an SSLRequest, which nothing answers (MySQL's "Connection Phase")."""
     head = talk.read(4)
-    greeting = talk.read(int.from_bytes(head[:3], "little"))
+    length = int.from_bytes(head[:3], "little")
+    if length > _MOST:
+        raise unexpected("MySQL", head)
+    greeting = talk.read(length)
     _, end, rest = greeting.partition(b"\0")  # the protocol, and the server's version
     if greeting[:1] != b"\x0a" or not end or len(rest) < 15:
         raise unexpected("MySQL", greeting)
