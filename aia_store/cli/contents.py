@@ -37,12 +37,7 @@ class NotInStoreError(Exception):
 
 
 def _entry(certificate: Certificate, path: str) -> dict[str, object]:
-    return {
-        "sha256": certificate.fingerprint,
-        "subject": output.long_name(certificate.subject),
-        "issuer": output.long_name(certificate.issuer),
-        "not_before": output.timestamp(certificate.validity[0]),
-        "not_after": output.timestamp(certificate.validity[1]),
+    return output.described(certificate) | {
         "last_used": output.timestamp(os.stat(path).st_mtime),
         "path": path,
     }

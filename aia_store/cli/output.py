@@ -115,6 +115,17 @@ def timestamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def described(certificate: Certificate) -> dict[str, object]:
+    """What JSON documents say of any certificate."""
+    return {
+        "sha256": certificate.fingerprint,
+        "subject": long_name(certificate.subject),
+        "issuer": long_name(certificate.issuer),
+        "not_before": timestamp(certificate.validity[0]),
+        "not_after": timestamp(certificate.validity[1]),
+    }
+
+
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on the terminal's standard error; nothing where there is no terminal."""

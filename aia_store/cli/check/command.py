@@ -17,7 +17,7 @@ from .. import output
 from .answer import Answer, Result, exit_status
 from .document import Document
 from .files import appearing
-from .fullchain import Fullchain
+from .fullchain import write_fullchain
 from .page import Page
 from .prometheus import Metrics
 from .shown import Shown
@@ -76,7 +76,7 @@ def check_command(
     """
     asked = named(hosts, file, How(servername, connect, starttls))
     if not asked:
-        raise click.UsageError(f"{file} names no host" if file else "name a host, or a file of hosts with --file")
+        raise click.UsageError(f"{file} names no host" if file else "name a HOST, or a file of hosts with --file FILE")
     if fullchain is not None and len(asked) != 1:
         raise click.UsageError("--fullchain is for one host at a time")
     settings = config.load()
@@ -101,6 +101,7 @@ def check_command(
         return answer._replace(finding=finding, expiry_days=expiry_days)
 
     results: Counter[Result] = Counter()
+    last = asked[-1]
     with contextlib.ExitStack() as files:
         to_write: list[tuple[str | None, Callable[..., Report]]] = [
             (html, lambda file: Page(file, source.path, offline=settings.offline)),
@@ -111,15 +112,16 @@ def check_command(
             reports.append(Document(offline=settings.offline))
         else:
             reports.append(Shown(len(asked), source.path, offline=settings.offline, quiet=quiet))
-        if fullchain is not None:
-            reports.append(Fullchain(fullchain))
         title = f"asking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
         with output.progress(one_line(title)) as progress:
             for answer in many.in_order(ask, asked, jobs, progress):
+                last = answer
                 results[answer.result] += 1
                 for report in reports:
                     report.add(answer)
         for report in reports:
             report.end()
+    if fullchain is not None:
+        write_fullchain(last, fullchain)
     if status := exit_status(results):
         raise click.exceptions.Exit(status)

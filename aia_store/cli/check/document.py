@@ -64,7 +64,7 @@ def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
         },
         "path": [_link(certificate, finding) for certificate in path],
         "missing": [certificate.fingerprint for certificate in finding.missing],
-        "sent": [_certificate(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
+        "sent": [output.described(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
         "failed": {output.harmless(url): output.harmless(reason) for url, reason in finding.failed.items()},
         "revoked": {link.fingerprint: output.harmless(reason) for link, reason in finding.revoked_links.items()},
         "views": [
@@ -77,19 +77,9 @@ def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
 def _link(certificate: Certificate, finding: Finding) -> dict[str, object]:
     """A certificate of the path."""
     status = finding.asked.get(certificate)
-    return _certificate(certificate) | {
+    return output.described(certificate) | {
         "source": source_of(certificate, finding),
         "days_left": finding.days_left(certificate),
         "revoked": status.is_revoked if status is not None else None,
         "revocation": output.harmless(status.reason) if status is not None else None,
-    }
-
-
-def _certificate(certificate: Certificate) -> dict[str, object]:
-    return {
-        "sha256": certificate.fingerprint,
-        "subject": output.long_name(certificate.subject),
-        "issuer": output.long_name(certificate.issuer),
-        "not_before": output.timestamp(certificate.validity[0]),
-        "not_after": output.timestamp(certificate.validity[1]),
     }

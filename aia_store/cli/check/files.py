@@ -17,22 +17,34 @@ class OutputError(Exception):
 
 @contextlib.contextmanager
 def appearing(path: str) -> Iterator[IO[str]]:
-    """A text file to write; it takes its place, for all to read, when the `with` ends well. Raises OutputError."""
-    try:
-        file = tempfile.NamedTemporaryFile(  # noqa: SIM115  # it is renamed or removed below
-            "w", encoding="utf-8", dir=os.path.dirname(path) or ".", prefix=f".{os.path.basename(path)}.", delete=False
-        )
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror})") from error
-    try:
+    """A text file to write; it takes its place, for all to read, when the `with` ends well. Raises OutputError.
+
+    What is there and no regular file, such as /dev/stdout, is written as it is.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        with _complaining(path):
+            file = open(path, "w", encoding="utf-8")  # noqa: SIM115  # closed below
         with file:
             yield file
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(file.name)
-        raise OutputError(f"{path} cannot be written ({error.strerror})") from error
+        return
+    place = os.path.realpath(path)
+    folder, name = os.path.split(place)
+    with _complaining(path):
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            yield file
+        with _complaining(path):
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, place)
     except BaseException:
-        os.unlink(file.name)
+        os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def _complaining(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror})") from error

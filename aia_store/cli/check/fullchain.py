@@ -13,23 +13,13 @@ if TYPE_CHECKING:
     from .answer import Answer
 
 
-class Fullchain:
-    """Writes the full chain of one host. Raises OutputError where there is none, and leaves what was there."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def add(self, answer: Answer) -> None:
-        """Write it, if the host could be asked."""
-        finding = answer.finding
-        if finding is None:
-            return
-        if finding.path is None:
-            raise OutputError(f"{self._path} was not written: no path to a trust anchor was found")
-        with appearing(self._path) as file:
-            file.write(finding.fullchain)
-        count = counted(len(finding.path.intermediates), "intermediate")
-        click.echo(f"wrote {self._path}: the leaf and {count}", err=True)
-
-    def end(self) -> None:
-        """Nothing more to write."""
+def write_fullchain(answer: Answer, path: str) -> None:
+    """Write it, if the host could be asked. Raises OutputError where there is none, and leaves what was there."""
+    finding = answer.finding
+    if finding is None:
+        return
+    if finding.path is None:
+        raise OutputError(f"{path} was not written: no path to a trust anchor was found")
+    with appearing(path) as file:
+        file.write(finding.fullchain)
+    click.echo(f"wrote {path}: the leaf and {counted(len(finding.path.intermediates), 'intermediate')}", err=True)

@@ -33,8 +33,7 @@ _HEAD = """<!doctype html>
 {style}</style>
 <header>
 <h1>{heading}</h1>
-<p class="tally">{tally}</p>
-<p class="when">Checked on {when} with the roots in <code>{roots}</code></p>
+{tally}<p class="when">Checked on {when} with the roots in <code>{roots}</code></p>
 </header>
 """
 _FOOT = """<footer>aia-store {version}. What works in a client is expected from what OpenSSL says and from how that \
@@ -53,14 +52,14 @@ class Page:
         self._offline = offline
         self._results: Counter[Result] = Counter()
         self._rows: list[str] = []
-        self._only = ""  # what one answer comes to
+        self._only: Answer
         # Aside until the head is written, which sums up; on disk, as there may be ten thousand.
         self._sections = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in `end`
 
     def add(self, answer: Answer) -> None:
         """Draw one answer."""
         self._results[answer.result] += 1
-        self._only = f"{answer.title}: {headline(answer)}"
+        self._only = answer
         anchor = f"host-{len(self._rows) + 1}"
         name = f'<a href="#{anchor}">{text(answer.title)}</a>'
         self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(headline(answer))}\n')
@@ -69,19 +68,15 @@ class Page:
     def end(self) -> None:
         """Write the page."""
         many = len(self._rows) > 1
-        title = summary(self._results).rstrip(".") if many else self._only
-        heading = counted(len(self._rows), "host") if many else title
+        title = summary(self._results).rstrip(".") if many else f"{self._only.title}: {headline(self._only)}"
+        heading = counted(len(self._rows), "host") if many else f"The chain of {self._only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
             _HEAD.format(
                 title=text(title),
                 heading=text(heading),
                 style=style,
-                tally="".join(
-                    f'<span class="{result}">{self._results[result]:,} {result.replace("-", " ")}</span> '
-                    for result in Result
-                    if self._results[result]
-                ),
+                tally=self._tally() if many else "",
                 when=output.timestamp(time.time()).replace("T", " ").replace("Z", " UTC"),
                 roots=text(self._roots_path),
             )
@@ -93,3 +88,12 @@ class Page:
             while piece := sections.read(_PIECE):
                 self._file.write(piece)
         self._file.write(_FOOT.format(version=__version__))
+
+    def _tally(self) -> str:
+        """How many hosts came to what."""
+        parts = (
+            f'<span class="{result}">{self._results[result]:,} {result.replace("-", " ")}</span>'
+            for result in Result
+            if self._results[result]
+        )
+        return f'<p class="tally">{" ".join(parts)}</p>\n'
