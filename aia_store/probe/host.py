@@ -19,6 +19,9 @@ from .target import Target, in_ascii
 if TYPE_CHECKING:
     from ..config import Settings
     from ..der import Certificate
+    from ..handshake.completion import Path
+    from ..store import Store
+    from .anchors import TrustAnchors
 
 FETCH_SECONDS = 30.0  # the manager may wait longer than a program
 
@@ -48,38 +51,44 @@ def probe(
     chain = Chain(sent, trusted.trusted)
     store = open_store(settings)
     builder = Builder(chain, store)
-    path = None if chain.is_hopeless() else builder.path_at_hand()
-    failed: dict[str, str] = {}
-    if path is None and not chain.is_hopeless() and not settings.offline:
-        failures = Failures(store.home, patient=False)
-        with AIA(settings, store, failures, trusted.trusted.digest, FETCH_SECONDS) as aia:
-            path = aia.path(builder, chain.leaf)
-        failed = aia.failed
+    path, failed = (None, {}) if chain.is_hopeless() else _path(builder, chain, settings, store, trusted)
     needed = needs(chain, path) if path is not None else []
-    if path is not None:
-        builder.keep(path)
     name = in_ascii(target.name)
-    completed = [link.der for link in path.certificates[:-1]] if path is not None else sent
+    whole = [link.der for link in path.certificates[:-1]] if path is not None else sent
     why = reader(store.folders)
     finding = Finding(
-        target,
-        chain,
-        refusal,
-        refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
-        path,
-        builder.stored,
-        [link for link in path.intermediates if link not in builder.stored] if path is not None and needed else [],
-        [certificate for certificate in needed if certificate not in chain.sent],
-        _stated(trusted.rehearsal.refusal(completed, name)) if refusal is not None and path is not None else refusal,
-        _stated(trusted.strict_rehearsal.refusal(completed, name)),
-        failed,
-        {certificate: why(certificate) or "" for certificate in builder.revoked},
+        target=target,
+        chain=chain,
+        refusal=refusal,
+        strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
+        path=path,
+        stored=builder.stored,
+        learned=[link for link in path.intermediates if link not in builder.stored] if path and needed else [],
+        missing=[certificate for certificate in needed if certificate not in chain.sent],
+        completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
+        strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
+        failed=failed,
+        revoked={certificate: why(certificate) or "" for certificate in builder.revoked},
     )
     if revocation:
         from .revocation import ask
 
         finding.asked = ask(finding, settings, store)
     return finding
+
+
+def _path(
+    builder: Builder, chain: Chain, settings: Settings, store: Store, trusted: TrustAnchors
+) -> tuple[Path | None, dict[str, str]]:
+    """The path, of what is at hand or else by AIA, and which URLs failed; its intermediates are kept."""
+    path = builder.path_at_hand()
+    if path is not None:
+        builder.keep(path)
+    if path is not None or settings.offline:
+        return path, {}
+    failures = Failures(store.home, patient=False)
+    with AIA(settings, store, failures, trusted.trusted.digest, FETCH_SECONDS) as aia:
+        return aia.path(builder, chain.leaf), aia.failed
 
 
 def _stated(refusal: str | None) -> str | None:

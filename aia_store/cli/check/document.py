@@ -11,7 +11,8 @@ import click
 from ...probe.views import views
 from .. import output
 from .answer import Result
-from .words import source_of, verdict
+from .verdict import verdict
+from .words import source_of
 
 if TYPE_CHECKING:
     from ...der import Certificate
@@ -57,7 +58,7 @@ def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
         "faults": [str(fault) for fault in finding.faults],
         "refusal": finding.refusal,
         "refusal_when_completed": finding.completed_refusal,
-        "verdict": " ".join(verdict(answer, offline=offline)),
+        "verdict": " ".join(verdict(finding, answer.expiry_days, offline=offline)),
         "expiry": {
             "not_after": output.timestamp(finding.ends),
             "days_left": min(map(finding.days_left, finding.links)),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ...probe.views import views
 from .. import output
 from .answer import Result
-from .words import command_for, fault_of, how_reached, lasting, names_of, revocation_of, source_of, uselessness, verdict
+from .verdict import WORKS_IN, verdict
+from .words import command_for, fault_of, how_reached, lasting, names_of, revocation_of, source_of, uselessness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,8 @@ def _body(answer: Answer, finding: Finding, roots_path: str, *, offline: bool) -
     if how:
         yield f"<p class=how>{text(how)}</p>\n"
     command = f"{command_for(finding.target)} --fullchain FILE"
-    for sentence in verdict(answer, offline=offline):
-        if sentence.startswith("Works in: "):
+    for sentence in verdict(finding, answer.expiry_days, offline=offline):
+        if sentence.startswith(WORKS_IN):
             continue  # drawn below
         shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
         yield f"<p class=verdict>{shown}</p>\n"

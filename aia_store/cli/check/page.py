@@ -17,7 +17,7 @@ from ...words import counted
 from .. import output
 from .answer import Result
 from .drawing import section, text
-from .words import headline, summary
+from .headline import headline, summary
 
 if TYPE_CHECKING:
     from .answer import Answer

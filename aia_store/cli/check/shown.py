@@ -11,8 +11,9 @@ from rich.text import Text
 from .. import output
 from ..errors import say
 from .answer import Result
+from .headline import headline, summary
 from .tree import tree_of
-from .words import headline, summary, verdict
+from .verdict import verdict
 
 if TYPE_CHECKING:
     from .answer import Answer
@@ -49,7 +50,7 @@ class Shown:
             output.console().print(line, soft_wrap=True)
         else:
             output.console().print(tree_of(answer.finding, self._roots_path))
-            for sentence in verdict(answer, offline=self._offline):
+            for sentence in verdict(answer.finding, answer.expiry_days, offline=self._offline):
                 output.say(sentence)
 
     def end(self) -> None:

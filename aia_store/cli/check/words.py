@@ -1,4 +1,4 @@
-"""What an answer comes to, in words."""
+"""The words that tree, page and verdict share."""
 
 from __future__ import annotations
 
@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING
 
 from ...probe import Fault
 from ...probe.names import names
-from ...probe.views import views
 from ...words import counted
 from .. import output
-from .answer import Result
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator
-
     from ...der import Certificate
     from ...probe import Finding, Target
-    from .answer import Answer
 
-SOON = 15  # days before its end, from which on a certificate is spoken of
 MOST_NAMES = 4  # of a certificate, shown
-MOST_LISTED = 3  # intermediates named in one line
 
 
 def source_of(certificate: Certificate, finding: Finding) -> str:
@@ -74,109 +66,10 @@ def revocation_of(certificate: Certificate, finding: Finding) -> str:
     return output.harmless(words[status.is_revoked])
 
 
-def verdict(answer: Answer, *, offline: bool) -> Iterator[str]:
-    """What a finding comes to, and what to do, in sentences."""
-    finding = answer.finding
-    assert finding is not None
-    yield from _judgement(finding, offline=offline)
-    for certificate in finding.links:
-        days = finding.days_left(certificate)
-        if 0 <= days < max(SOON, answer.expiry_days) and Fault.NOT_YET_VALID not in finding.faults:
-            ends = output.day(certificate.validity[1])
-            yield f"Ends soon: {output.subject(certificate)}, on {ends}, in {counted(days, 'day')}."
-
-
-def _judgement(finding: Finding, *, offline: bool) -> Iterator[str]:
-    faults = finding.faults
-    if Fault.REVOKED in faults:
-        for certificate, reason in finding.revoked_links.items():
-            yield f"Revoked: {output.subject(certificate)}, {output.harmless(reason)}."
-        if finding.refusal is None:
-            yield "Programs that do not look at revocation connect all the same; browsers do not."
-        if finding.chain.leaf in finding.revoked_links:
-            yield "Its owner needs a new certificate."
-        else:
-            yield "Its owner needs a certificate from another intermediate."
-        return
-    if not faults:
-        yield "Complete: every client that trusts the root can connect."
-        if finding.strict_refusal is not None:
-            yield f"But Python from 3.13 on, which is stricter, refuses it: {output.harmless(finding.strict_refusal)}."
-        return
-    refusal = output.harmless(finding.refusal or "")
-    if Fault.NO_PATH in faults:
-        yield f"Broken: {refusal}. No path to a trust anchor was found."
-        if not output.ca_issuers(finding.chain.leaf):
-            yield "The certificate names no URL of its issuer (AIA) that can be read, so nobody can look it up."
-        elif offline:
-            yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
-        return
-    count = len(finding.missing)
-    remaining = output.harmless(finding.completed_refusal or "")
-    if Fault.INCOMPLETE not in faults and Fault.OBSTRUCTED not in faults:
-        yield f"Broken: {remaining}. The chain is not what is wrong."
-        yield _remedy(finding)
-        return
-    if Fault.WRONG_NAME in faults:
-        yield f"Broken: {remaining}. Besides, intermediates are missing: {count}."
-    elif Fault.INCOMPLETE in faults:
-        yield f"Incomplete: {counted(count, 'intermediate')} must be looked up ({refusal})."
-    else:
-        yield f"Wrong: a certificate that is sent stands in the way of the right one ({refusal})."
-    working, failing = clients(finding)
-    if working:
-        yield f"Works in: {', '.join(working)}. Fails in: {', '.join(failing)}."
-    yield f"Its owner should install the full chain: {command_for(finding.target)} --fullchain FILE"
-
-
-def clients(finding: Finding) -> tuple[list[str], list[str]]:
-    """In which clients it is expected to work, and in which not; all versions of one together where they agree."""
-    found: tuple[list[str], list[str]] = [], []
-    seen = views(finding)
-    for view in seen:
-        agree = all(other.works == view.works for other in seen if other.family == view.family)
-        side = found[0 if view.works else 1]
-        name = view.family if agree else view.client
-        if name not in side:
-            side.append(name)
-    return found
-
-
-def headline(answer: Answer) -> str:
-    """One line without the host: what it comes to."""
-    finding = answer.finding
-    if finding is None:
-        return "could not be asked"
-    faults = finding.faults
-    leaf = finding.chain.leaf
-    if not faults:
-        return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
-    missing = [output.subject(certificate) for certificate in finding.missing]
-    listed = ", ".join(missing[:MOST_LISTED]) + (", …" if len(missing) > MOST_LISTED else "")
-    said = {
-        Fault.REVOKED: f"revoked: {', '.join(map(output.subject, finding.revoked_links))}",
-        Fault.EXPIRED: f"expired on {output.day(leaf.validity[1])}",
-        Fault.NOT_YET_VALID: f"not valid before {output.day(leaf.validity[0])}",
-        Fault.SELF_SIGNED: "self-signed",
-        Fault.NO_PATH: f"no path to a trust anchor ({output.harmless(finding.refusal or '')})",
-        Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
-        Fault.INCOMPLETE: f"not sent: {listed}",
-        Fault.OBSTRUCTED: "a certificate that is sent stands in the way of the right one",
-    }
-    return f"{answer.result}, {'; '.join(said[fault] for fault in faults)}"
-
-
-def summary(results: Counter[Result]) -> str:
-    """How many hosts came to what."""
-    words = {
-        Result.COMPLETE: "complete",
-        Result.ENDING: "ending soon",
-        Result.INCOMPLETE: "incomplete",
-        Result.BROKEN: "broken",
-        Result.COULD_NOT_TELL: "could not be asked",
-    }
-    parts = [f"{results[result]:,} {words[result]}" for result in Result if results[result]]
-    return f"{results.total():,} hosts: {', '.join(parts)}."
+def names_of(leaf: Certificate) -> str:
+    """The names that a leaf is good for."""
+    found = names(leaf)
+    return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
 
 
 def command_for(target: Target) -> str:
@@ -201,23 +94,3 @@ def how_reached(target: Target) -> str:
     if target.connect is not None:
         parts.append(f"at {':'.join(map(str, target.connect))}")
     return output.harmless(", ".join(parts))
-
-
-def _remedy(finding: Finding) -> str:
-    """What to do where the chain is not what is wrong."""
-    leaf = finding.chain.leaf
-    fault = finding.faults[0]
-    if fault is Fault.EXPIRED:
-        return f"Its owner should renew the certificate, which ended on {output.day(leaf.validity[1])}."
-    if fault is Fault.NOT_YET_VALID:
-        return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
-    if fault is Fault.SELF_SIGNED:
-        return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
-    wanted = output.harmless(finding.target.name)
-    return f"Its owner should get a certificate that is good for {wanted}; this one is for {names_of(leaf)}."
-
-
-def names_of(leaf: Certificate) -> str:
-    """The names that a leaf is good for."""
-    found = names(leaf)
-    return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
