@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from tests.cli.check.fleet import Fleet
 from tests.cli.terminal import on_terminal
-from tests.conftest import Hierarchy, MakeHierarchy
+from tests.conftest import Hierarchy, MakeHierarchy, wait_until
 from tests.manager.machine import COMMAND, SECONDS, Machine, fingerprint
 from tests.support.pki import Authority, Leaf
 from tests.support.servers import AIAHost, BlackHole
@@ -181,6 +183,20 @@ def test_ten_thousand_hosts_with_few_descriptors(machine: Machine, pki: Hierarch
     ]
     refused = [f"aia-store: {host} cannot be reached (Connection refused); is the port right?" for host in dead]
     assert done.stderr.splitlines() == refused
+
+
+def test_an_interrupt_waits_for_nobody(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
+    """However many hosts keep us waiting."""
+    with BlackHole() as hole:
+        silent = [f"127.0.{number}.1:{hole.port}" for number in range(9)]
+        (right,) = fleet.tls(1, pki.leaf, pki.intermediates)
+        with machine.start([*COMMAND, "check", f"127.0.0.1:{hole.port}", *silent, right]) as process:
+            wait_until(lambda: bool(fleet.connections))
+            process.send_signal(signal.SIGINT)
+            interrupted = time.monotonic()
+            output, errors = process.communicate(timeout=SECONDS)
+    assert time.monotonic() - interrupted < 5, "less than the ten seconds that a silent host is given"
+    assert (process.returncode, output, errors.strip()) == (1, "", "aia-store: stopped")
 
 
 def test_progress_is_for_a_terminal(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:

@@ -365,3 +365,25 @@ def test_what_is_no_regular_file_is_written_as_it_is(machine: Machine, pki: Hier
     with TLSServer(pki.leaf, pki.intermediates) as server:
         done = machine.run("check", "-q", address(server), "--fullchain", "/dev/stdout")
     assert pem_blocks(done.stdout) == [der_of(each) for each in (pki.leaf, *pki.intermediates)]
+
+
+def test_a_client_that_is_stricter_than_the_rest_is_named(machine: Machine, pki: Hierarchy) -> None:
+    """Python's default context wants key identifiers from 3.13 on (VERIFY_X509_STRICT)."""
+    leaf = pki.intermediates[0].leaf(authority_key_id=False)
+    with TLSServer(leaf, pki.intermediates) as server:
+        shown = machine.says("check", address(server))
+    assert "Complete: nearly every client" in shown
+    assert (
+        "But it fails in Python from 3.13 with the hook, Python from 3.13: Missing Authority Key Identifier." in shown
+    )
+
+
+def test_as_far_as_the_chain_leads_is_drawn(machine: Machine, pki: Hierarchy) -> None:
+    """Where there is no path, it is the issuer of the last certificate that is missing, not of the first."""
+    upper = Authority.root("Strange Root").intermediate("Strange Upper CA")
+    lower = upper.intermediate("Strange Lower CA")
+    with TLSServer(lower.leaf(), [lower, upper]) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "✓ Strange Lower CA  sent" in shown
+    assert "✓ Strange Upper CA  sent" in shown
+    assert "✗ Strange Root  not found" in shown
