@@ -64,8 +64,12 @@ def _revoked(finding: Finding) -> Iterator[str]:
 
 def _without_path(finding: Finding, *, offline: bool) -> Iterator[str]:
     yield f"Broken: {output.harmless(finding.refusal or '')}. No path to a trust anchor was found."
-    if not output.ca_issuers(finding.chain.leaf):
-        yield "The certificate names no URL of its issuer (AIA) that can be read, so nobody can look it up."
+    last = finding.drawn[-1]
+    if finding.not_found is None:
+        if not finding.is_anchor(last):
+            yield f"It ends at {output.subject(last)}, a root that is not trusted here."
+    elif not output.ca_issuers(last):
+        yield f"{output.subject(last)} names no URL of its issuer (AIA) that can be read, so nobody can look it up."
     elif offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
 

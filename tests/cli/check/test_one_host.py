@@ -142,7 +142,7 @@ def test_an_unknown_root(machine: Machine, pki: Hierarchy) -> None:
         shown = machine.says("check", address(server), status=1)
         found = machine.json("check", address(server), status=1)[0]
     assert "No path to a trust anchor" in shown
-    assert "Strange Root" in shown
+    assert "It ends at Strange Root, a root that is not trusted here." in shown
     assert (found["complete"], found["path"]) == (False, [])
     assert len(found["sent"]) == 3
 
@@ -387,3 +387,4 @@ def test_as_far_as_the_chain_leads_is_drawn(machine: Machine, pki: Hierarchy) ->
     assert "✓ Strange Lower CA  sent" in shown
     assert "✓ Strange Upper CA  sent" in shown
     assert "✗ Strange Root  not found" in shown
+    assert "Strange Upper CA names no URL of its issuer (AIA)" in shown
