@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
+from aia_store import config
+from aia_store.der import Certificate
+from aia_store.probe import ProbeError, probe
 from aia_store.probe.starttls import PROTOCOLS, StartTLSError, start
 from tests.cli.check.dialogues import DECLINING, SERVERS, TALKS, Talker
 from tests.manager.machine import Machine
@@ -25,22 +28,29 @@ def leaf(root: Authority) -> Leaf:
     return root.leaf()
 
 
+@pytest.fixture
+def anchors(machine: Machine, root: Authority, monkeypatch: pytest.MonkeyPatch) -> list[Certificate]:
+    """The machine's trust anchors, for a probe within this process."""
+    machine.enter(monkeypatch)
+    return [Certificate(root.der)]
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_protocol(machine: Machine, leaf: Leaf, protocol: str) -> None:
+def test_every_protocol(leaf: Leaf, anchors: list[Certificate], protocol: str) -> None:
     servers: list[Callable[[Leaf], TLSListener]] = [SERVERS[protocol]] if protocol in SERVERS else []
     if protocol in TALKS:
         servers.append(lambda leaf: Talker(leaf, TALKS[protocol]))
     for make in servers:
         with make(leaf) as server:
-            (found,) = machine.json("check", "--starttls", protocol, f"localhost:{server.port}")
-            assert (found["result"], found["starttls"]) == ("complete", protocol)
+            finding = probe("localhost", server.port, config.load(), anchors, starttls=protocol)
+            assert finding.faults == []
 
 
 @pytest.mark.parametrize("protocol", DECLINING)
-def test_a_server_that_does_not_offer_it(machine: Machine, leaf: Leaf, protocol: str) -> None:
-    with Talker(leaf, DECLINING[protocol]) as server:
-        line = machine.complains("check", "--starttls", protocol, f"localhost:{server.port}", status=2)
-    assert line.startswith(f"localhost:{server.port} does not offer TLS (it said ")
+def test_a_server_that_does_not_offer_it(leaf: Leaf, anchors: list[Certificate], protocol: str) -> None:
+    with Talker(leaf, DECLINING[protocol]) as server, pytest.raises(ProbeError) as raised:
+        probe("localhost", server.port, config.load(), anchors, starttls=protocol)
+    assert str(raised.value).startswith(f"localhost:{server.port} does not offer TLS (it said ")
 
 
 class Saying(Listener):
