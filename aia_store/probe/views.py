@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ..der import Certificate
     from .finding import Finding
 
-NOT_LOOKED_UP = "it looks up nothing"
-
 
 class View(NamedTuple):
     """What is expected of one client."""
