@@ -30,6 +30,7 @@ class Settings:
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
+        self.trust_on_demand = True  # of a large CA file, the hook loads what a chain names
         self.unused_days = 90  # an intermediate that nobody used for so long is dropped
         self.refresh_hours = 24  # between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL as JSON, the CCADB's revoked report as CSV

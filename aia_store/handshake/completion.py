@@ -13,7 +13,7 @@ from ..log import debug
 from ..store import open_store
 from . import PARTIAL_CHAIN
 from .path import Search, likeliest_first
-from .rehearsal import CRL_CHECKS, Rehearsal
+from .rehearsal import CRL_CHECKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Builder:
     def _refusal(self, path: list[Certificate]) -> str | None:
         *certificates, anchor = (certificate.der for certificate in path)
         trusted = self._chain.trusted
-        return Rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
+        return self._chain.rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
 
 
 def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], bool] | None:
@@ -188,8 +188,11 @@ def _found(chain: Chain, settings: Settings) -> Path | None:
     elif not settings.offline:
         from .aia import AIA, HANDSHAKE_SECONDS, failures_of
 
-        with AIA(settings, store, failures_of(store), chain.trusted.digest, HANDSHAKE_SECONDS) as aia:
-            path = aia.path(builder, chain.leaf)
+        def search(seconds: float) -> Path | None:
+            with AIA(settings, store, failures_of(store), chain.anchors, seconds) as aia:
+                return aia.path(builder, chain.leaf)
+
+        path = chain.fetch(search, HANDSHAKE_SECONDS)
     return path
 
 

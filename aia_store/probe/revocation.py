@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..failures import Failures
+from ..pki.download import Downloader
 from ..pki.revocation.crls import CRLs
-from ..pki.revocation.download import Downloader
 from ..pki.revocation.points import crl_urls
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class Report(Protocol):
     def end(self) -> None: ...
 
 
-@click.command("check", short_help="Say what is wrong with a server's chain.")
+@click.command("check")
 @click.argument("hosts", nargs=-1, metavar="[HOST[:PORT]]...")
 @click.option("--file", "file", metavar="FILE", help="Ask the hosts in FILE too, one a line (`-`: standard input).")
 @click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Ask for TLS in this protocol, at its port.")

@@ -14,7 +14,7 @@ import pytest
 
 from aia_store import config, probe
 from aia_store.der import Certificate
-from aia_store.handshake.rehearsal import _flight
+from aia_store.handshake.rehearsal import _SERVER_HELLO, _certificate_message, _records
 from tests.conftest import Hierarchy, MakeHierarchy, get, hooked, trusting
 from tests.manager.machine import Machine
 from tests.support.listener import Listener
@@ -318,7 +318,8 @@ class HandMadeServer(Listener):
     def serve(self, connection: socket.socket) -> None:
         """Say it to one client."""
         connection.recv(65_536)
-        connection.sendall(_flight(self._certificates))
+        connection.sendall(_records(_SERVER_HELLO + _certificate_message(self._certificates)))
+        connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
 
 
