@@ -40,8 +40,8 @@ class Report(Protocol):
 
 
 @click.command("check")
-@click.argument("hosts", nargs=-1, metavar="[HOST[:PORT]]...")
-@click.option("--file", "file", metavar="FILE", help="Ask the hosts in FILE too, one a line (`-`: standard input).")
+@click.argument("hosts", nargs=-1, metavar="HOST[:PORT]...")
+@click.option("--file", "file", metavar="FILE", help="Ask the hosts in FILE too, one a line; - is standard input.")
 @click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Ask for TLS in this protocol, at its port.")
 @click.option("--servername", metavar="NAME", help="Ask for this name, and verify it, instead of the host's.")
 @click.option("--connect", metavar="HOST[:PORT]", help="Connect there, whichever host was named.")
