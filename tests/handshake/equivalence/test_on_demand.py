@@ -54,7 +54,9 @@ def test_verdicts_and_errors_are_those_without_it(
         for on_demand in ("1", "0"):
             monkeypatch.setenv("AIA_STORE_TRUST_ON_DEMAND", on_demand)
             trial = FromFiles(laboratory.servers, world, _folder(laboratory, seed), with_the_hook)
-            outcomes.append(_played(trial))
+            # Not the chains: X509_V_FLAG_PARTIAL_CHAIN is lifted more often where all anchors can be read, and then an
+            # accepted chain ends at its root, not at an intermediate that is safe as an anchor.
+            outcomes.append([outcome.refusal for outcome in _played(trial)])
             assert on_demand == "1" or not trial.is_put_off
             put_off += trial.is_put_off
         assert outcomes[0] == outcomes[1], str(world)
