@@ -61,7 +61,7 @@ def cli() -> None:
     Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
     `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
 
-    Exit status: 0 fine; 1 the answer is no; 2 wrong use.
+    Exit status: 0 fine; 1 the answer is no; 2 wrong use, or `check` could not tell.
     """
 
 

@@ -37,12 +37,7 @@ class NotInStoreError(Exception):
 
 
 def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str, object]:
-    return {
-        "sha256": certificate.fingerprint,
-        "subject": output.long_name(certificate.subject),
-        "issuer": output.long_name(certificate.issuer),
-        "not_before": output.timestamp(certificate.validity[0]),
-        "not_after": output.timestamp(certificate.validity[1]),
+    return output.described(certificate) | {
         "preloaded": preloaded,
         "last_used": None if preloaded else output.timestamp(os.stat(path).st_mtime),
         "path": path,

@@ -115,12 +115,29 @@ def timestamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def described(certificate: Certificate) -> dict[str, object]:
+    """What JSON documents say of any certificate."""
+    return {
+        "sha256": certificate.fingerprint,
+        "subject": long_name(certificate.subject),
+        "issuer": long_name(certificate.issuer),
+        "not_before": timestamp(certificate.validity[0]),
+        "not_after": timestamp(certificate.validity[1]),
+    }
+
+
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on the terminal's standard error; nothing where there is no terminal."""
     from rich.progress import Progress
 
-    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    bar = Progress(
+        console=console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+        redirect_stdout=sys.stdout.isatty(),  # what is printed meanwhile goes above the bar, but not away from a file
+    )
+    with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -63,7 +63,7 @@ def accepts(
 
 
 class Rehearsal:
-    """One trust anchor (DER) under the flags and the security level of a program's context, for a server's chains.
+    """A trust anchor (DER), or several, under the flags and level of a program's context, for a server's chains.
 
     The flags are X509_V_FLAG_ bits; CRL checks are left out, as they need the program's own CRLs: the real handshake
     makes them. A rehearsal can judge any number of chains.
@@ -72,21 +72,25 @@ class Rehearsal:
     _is_server = False  # the side that OpenSSL plays
     _hello = _SERVER_HELLO  # what it is sent before the certificates
 
-    def __init__(self, anchor: bytes, flags: int, security_level: int) -> None:
+    def __init__(self, anchor: bytes, flags: int, security_level: int, *others: bytes) -> None:
         # The bare class of _ssl: a rehearsal must not walk through our own doors.
         context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_SERVER if self._is_server else _ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.minimum_version = context.maximum_version = _ssl.PROTO_TLSv1_2
         context.set_ciphers(_CIPHERS.format(security_level))
         context.verify_flags = flags & ~CRL_CHECKS
-        context.load_verify_locations(cadata=to_pem(anchor))
+        context.load_verify_locations(cadata="".join(map(to_pem, (anchor, *others))))
         self._context = context
 
-    def refusal(self, chain: list[bytes]) -> str | None:
-        """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None: it accepts."""
+    def refusal(self, chain: list[bytes], name: str | None = None) -> str | None:
+        """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None: it accepts.
+
+        With a name (a host's, in ASCII, or an IP address) the leaf must be good for it too.
+        """
         incoming = MemoryBIO()
         incoming.write(_records(self._hello + _certificate_message(chain) + _TOO_EARLY))
-        connection = self._context._wrap_bio(incoming, MemoryBIO(), self._is_server)
+        self._context.check_hostname = name is not None
+        connection = self._context._wrap_bio(incoming, MemoryBIO(), self._is_server, name)
         try:
             connection.do_handshake()
         except SSLCertVerificationError as error:

@@ -41,15 +41,18 @@ class CRLError(Exception):
 class CRL:
     """A CRL that this issuer signed, about all of its CA certificates, whatever its dates. Raises CRLError."""
 
-    def __init__(self, content: bytes, issuer: Certificate, urls: list[str]) -> None:
-        """`content` is DER or PEM; `urls` are those under which the certificates name the CRL."""
+    def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
+        """`content` is DER or PEM; `urls` are those under which the certificates name the CRL.
+
+        With `of_leaf` it must tell of all end-entity certificates instead.
+        """
         self._issuer = issuer
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
                 self._crl = _parsed(content)
                 self._check_issuer()
-                self._check_scope(urls)
+                self._check_scope(urls, of_leaf)
                 self.this_update = self._crl.last_update_utc.timestamp()
                 next_update = self._crl.next_update_utc
                 self.next_update = None if next_update is None else next_update.timestamp()
@@ -103,8 +106,8 @@ class CRL:
         if not self._crl.is_signature_valid(key):  # type: ignore[arg-type]  # a TypeError is caught
             raise CRLError("its signature does not hold")
 
-    def _check_scope(self, urls: list[str]) -> None:
-        """RFC 5280, 5.2 and 6.3.3 (b): a whole CRL, by the issuer itself, about CAs too, and the one that was named."""
+    def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
+        """RFC 5280, 5.2 and 6.3.3 (b): a whole CRL, by the issuer itself, about all of these, and the one named."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")
@@ -115,8 +118,9 @@ class CRL:
                 continue
             if scope.indirect_crl:
                 raise CRLError("it is an indirect CRL")
-            if scope.only_contains_user_certs or scope.only_contains_attribute_certs or scope.only_some_reasons:
-                raise CRLError("it does not tell of all CA certificates")
+            others_only = scope.only_contains_ca_certs if of_leaf else scope.only_contains_user_certs
+            if others_only or scope.only_contains_attribute_certs or scope.only_some_reasons:
+                raise CRLError(f"it does not tell of all {'end-entity' if of_leaf else 'CA'} certificates")
             names = [name.value for name in scope.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
             if names and not set(names) & set(urls):
                 raise CRLError("it is the CRL of another distribution point")

@@ -39,43 +39,46 @@ class CRLs:
         self._failures = failures
         self._downloader = downloader
 
-    def obtain(self, urls: list[str], issuer: Certificate) -> Obtained:
-        """The CRL of this issuer under one of these URLs; they are mirrors of one another, tried in order."""
+    def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
+        """The CRL of this issuer under one of these URLs; they are mirrors of one another, tried in order.
+
+        It must tell of all CA certificates; with `of_leaf`, of all others.
+        """
         wanted = worth_fetching(urls)
         if not wanted:
             return Obtained(None, f"{urls[0]}: the fetch policy does not allow it (plain http only)")
         old = None
         for url in wanted:
-            kept = self._kept(url, issuer, urls)
+            kept = self._kept(url, issuer, urls, of_leaf)
             if kept is not None and kept[1]:
                 return Obtained(kept[0], None)
             old = old or kept
         faults = []
         for url in wanted:
             try:
-                return Obtained(self._fetched(url, issuer, urls), None)
+                return Obtained(self._fetched(url, issuer, urls, of_leaf), None)
             except (CRLError, DownloadError) as error:
                 faults.append(f"{url}: {error}")
         return Obtained(old[0], f"{faults[0]}; the last one is used") if old else Obtained(None, faults[0])
 
-    def _kept(self, url: str, issuer: Certificate, urls: list[str]) -> tuple[CRL, bool] | None:
+    def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
         """What is on disk, and whether it is still current."""
         path = os.path.join(self._folder.path, FOLDER, file_name(url))
         try:
             fetched = os.stat(path).st_mtime
-            crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls)
+            crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls, of_leaf=of_leaf)
         except (OSError, CRLError):
             return None
         return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
 
-    def _fetched(self, url: str, issuer: Certificate, urls: list[str]) -> CRL:
+    def _fetched(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> CRL:
         # Noted for this issuer only: or a hostile CA could name, and so silence, the URL of an honest one.
-        useless = f"{url} for CRLs of {hashlib.sha256(issuer.public_key).hexdigest()}"
+        useless = f"{url} for {'leaves' if of_leaf else 'CRLs'} of {hashlib.sha256(issuer.public_key).hexdigest()}"
         if self._failures.paused(useless):
             raise CRLError("it was of no use lately and is not fetched again yet")
         content = self._downloader.plain(url, MOST_BYTES)
         try:
-            crl = CRL(content, issuer, urls)
+            crl = CRL(content, issuer, urls, of_leaf=of_leaf)
             crl.check_dates()
         except CRLError:
             self._failures.failed(useless)

@@ -1,0 +1,63 @@
+"""What is known of one host that was named: a finding, or why there is none."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...probe import MENDED_BY_CHAIN
+
+if TYPE_CHECKING:
+    from ...der import Certificate
+    from ...probe import Finding, Target
+
+COULD_NOT_TELL_STATUS = 2
+
+
+class Result(StrEnum):
+    """What it comes to, in the words of the JSON document."""
+
+    COMPLETE = "complete"
+    ENDING = "ending"  # complete, but not for as long as was asked for
+    INCOMPLETE = "incomplete"  # the full chain mends it
+    BROKEN = "broken"  # something else is wrong
+    COULD_NOT_TELL = "could-not-tell"
+
+
+class Answer(NamedTuple):
+    """One host as it was named, and what was found. Either `finding` or `error` is there."""
+
+    named: str
+    target: Target | None  # None where it names no host
+    finding: Finding | None = None
+    error: str | None = None  # one line
+    expiry_days: int = 0  # how long the chain must last
+
+    @property
+    def title(self) -> str:
+        """The host as one writes it."""
+        return self.target.address if self.target is not None else self.named
+
+    @property
+    def ending(self) -> list[Certificate]:
+        """The links that last shorter than was asked for."""
+        return self.finding.ending_within(self.expiry_days) if self.finding is not None else []
+
+    @property
+    def result(self) -> Result:
+        if self.finding is None:
+            return Result.COULD_NOT_TELL
+        faults = self.finding.faults
+        if not faults:
+            return Result.ENDING if self.ending else Result.COMPLETE
+        return Result.INCOMPLETE if MENDED_BY_CHAIN.issuperset(faults) else Result.BROKEN
+
+
+def exit_status(results: dict[Result, int]) -> int:
+    """0: every chain is complete; 1: one is not, whatever else; 2: for one it could not be told, the rest is complete.
+
+    A clear no comes before a doubt: it stays true when the host that could not be asked is back.
+    """
+    if any(count for result, count in results.items() if result not in (Result.COMPLETE, Result.COULD_NOT_TELL)):
+        return 1
+    return COULD_NOT_TELL_STATUS if results[Result.COULD_NOT_TELL] else 0

@@ -1,0 +1,59 @@
+"""Answers as metrics, in Prometheus' text format: for the textfile collector of its node exporter.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+import time
+from typing import IO, TYPE_CHECKING
+
+from .answer import Result
+
+if TYPE_CHECKING:
+    from .answer import Answer
+
+_PREFIX = "aia_store_check_"
+_METRICS = {
+    "complete": "Whether every client that trusts the root can connect (1) or not (0).",
+    "could_not_tell": "Whether the host could not be asked (1).",
+    "missing_intermediates": "Intermediates that the server should send and does not.",
+    "expiry_timestamp_seconds": "When the first certificate of the chain ends, leaf and intermediates.",
+}
+
+
+class Metrics:
+    """Writes the metrics of all answers to a file, each metric's samples together."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._samples: dict[str, list[str]] = {name: [] for name in _METRICS}
+
+    def add(self, answer: Answer) -> None:
+        """Take in one answer; what names no host has no metrics."""
+        if answer.target is None:
+            return
+        finding = answer.finding
+        values: dict[str, int] = {"could_not_tell": int(finding is None)}
+        if finding is not None:
+            values["complete"] = int(answer.result in (Result.COMPLETE, Result.ENDING))
+            values["missing_intermediates"] = len(finding.missing)
+            values["expiry_timestamp_seconds"] = finding.ends
+        labels = f'host="{_escaped(answer.target.host)}",port="{answer.target.port}"'
+        for name, value in values.items():
+            self._samples[name].append(f"{_PREFIX}{name}{{{labels}}} {value}\n")
+
+    def end(self) -> None:
+        """Write them."""
+        for name, text in _METRICS.items():
+            self._write(name, text, self._samples[name])
+        self._write("timestamp_seconds", "When this was checked.", [f"{_PREFIX}timestamp_seconds {int(time.time())}\n"])
+
+    def _write(self, name: str, text: str, samples: list[str]) -> None:
+        self._file.write(f"# HELP {_PREFIX}{name} {text}\n# TYPE {_PREFIX}{name} gauge\n")
+        self._file.writelines(samples)
+
+
+def _escaped(value: str) -> str:
+    """A label's value."""
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,96 @@
+"""Ask one host: what does it send, and what would complete it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..der import readable
+from ..failures import Failures
+from ..handshake.aia import AIA
+from ..handshake.chain import Chain
+from ..handshake.completion import Builder, needs
+from ..pki.revocation.record import reader
+from ..store import open_store
+from . import anchors as trust
+from .finding import Finding
+from .handshake import ProbeError, handshake
+from .target import Target, in_ascii
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..der import Certificate
+    from ..handshake.completion import Path
+    from ..store import Store
+    from .anchors import TrustAnchors
+
+FETCH_SECONDS = 30.0  # the manager may wait longer than a program
+
+
+def probe(
+    host: str,
+    port: int,
+    settings: Settings,
+    anchors: list[Certificate],
+    *,
+    servername: str | None = None,
+    connect: tuple[str, int] | None = None,
+    starttls: str | None = None,
+    revocation: bool = False,
+) -> Finding:
+    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
+
+    `servername` is asked for and verified instead of the host, `connect` is the host and port to reach instead,
+    `starttls` a protocol of `starttls.PROTOCOLS`; with `revocation`, the CRLs that the links name are asked too. The
+    anchors are loaded by OpenSSL once, as long as they stay the same.
+    """
+    target = Target(host, port, servername, connect, starttls)
+    trusted = trust.loaded(tuple(anchors))
+    sent, refusal = handshake(target, trusted)
+    if not any(readable(sent[:1])):
+        raise ProbeError(f"{target.address} sent a certificate that cannot be read")
+    chain = Chain(sent, trusted.trusted)
+    store = open_store(settings)
+    builder = Builder(chain, store)
+    path, failed = (None, {}) if chain.is_hopeless() else _path(builder, chain, settings, store, trusted)
+    needed = needs(chain, path) if path is not None else []
+    name = in_ascii(target.name)
+    whole = [link.der for link in path.certificates[:-1]] if path is not None else sent
+    why = reader(store.folders)
+    finding = Finding(
+        target=target,
+        chain=chain,
+        refusal=refusal,
+        strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
+        path=path,
+        stored=builder.stored,
+        learned=[link for link in path.intermediates if link not in builder.stored] if path and needed else [],
+        missing=[certificate for certificate in needed if certificate not in chain.sent],
+        completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
+        strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
+        failed=failed,
+        revoked={certificate: why(certificate) or "" for certificate in builder.revoked},
+    )
+    if revocation:
+        from .revocation import ask
+
+        finding.asked = ask(finding, settings, store)
+    return finding
+
+
+def _path(
+    builder: Builder, chain: Chain, settings: Settings, store: Store, trusted: TrustAnchors
+) -> tuple[Path | None, dict[str, str]]:
+    """The path, of what is at hand or else by AIA, and which URLs failed; its intermediates are kept."""
+    path = builder.path_at_hand()
+    if path is not None:
+        builder.keep(path)
+    if path is not None or settings.offline:
+        return path, {}
+    failures = Failures(store.home, patient=False)
+    with AIA(settings, store, failures, trusted.trusted.digest, FETCH_SECONDS) as aia:
+        return aia.path(builder, chain.leaf), aia.failed
+
+
+def _stated(refusal: str | None) -> str | None:
+    """OpenSSL's words without their full stop."""
+    return refusal.rstrip(".") if refusal else None

@@ -1,0 +1,54 @@
+"""STARTTLS: the few words in which a protocol is asked to go over to TLS.
+
+Each protocol's dialogue is the shortest that its specification allows, in `lines` (those that talk in lines of text)
+and `packets` (the others). A server may say anything meanwhile: `conversation` bounds what is read, and how long.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import lines, packets
+from .conversation import Conversation, StartTLSError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+__all__ = ["PROTOCOLS", "StartTLSError", "start", "usual_at"]
+
+
+class Protocol(NamedTuple):
+    """A protocol with STARTTLS: the port where it is mostly found, others, and its dialogue.
+
+    The dialogue is given the name of the host, in ASCII, and raises StartTLSError where TLS is not to be had.
+    """
+
+    port: int
+    others: tuple[int, ...]
+    dialogue: Callable[[Conversation, str], None]
+
+
+PROTOCOLS = {
+    "smtp": Protocol(25, (587, 2525), lines.smtp),
+    "imap": Protocol(143, (), lines.imap),
+    "pop3": Protocol(110, (), lines.pop3),
+    "ftp": Protocol(21, (), lines.ftp),
+    "ldap": Protocol(389, (), packets.ldap),
+    "postgres": Protocol(5432, (), packets.postgres),
+    "mysql": Protocol(3306, (), packets.mysql),
+    "xmpp": Protocol(5222, (), lines.xmpp),
+}
+
+
+def start(protocol: str, connection: socket.socket, name: str, deadline: float) -> None:
+    """Have the server expect TLS next, until `deadline` (on the monotonic clock).
+
+    Raises StartTLSError, and OSError from the connection.
+    """
+    PROTOCOLS[protocol].dialogue(Conversation(connection, deadline), name)
+
+
+def usual_at(port: int) -> str | None:
+    """The protocol that is mostly found at a port."""
+    return next((name for name, one in PROTOCOLS.items() if port in (one.port, *one.others)), None)

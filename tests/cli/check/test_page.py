@@ -1,0 +1,121 @@
+"""The HTML report in a real browser: it draws the chain, fits a phone, loads nothing and runs nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.cli.check.browser import Browser, browser
+from tests.cli.check.fleet import Fleet
+from tests.manager.machine import Machine
+from tests.support.pki import Authority, Options
+
+HOSTILE = "<script>document.title='taken'</script><img src=x>\"'&amp;<b>"
+WIDTHS = {"desktop": 1280, "phone": 390}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of a host of each kind, one with a hostile name and one with long words."""
+    machine = Machine(tmp_path_factory.mktemp("page") / "machine")
+    root = Authority.root()
+    machine.trust(root)
+    upper = root.intermediate("Upper CA")
+    lower = upper.intermediate("Lower CA")
+    machine.plant(lower, upper)
+    leaf = lower.leaf()
+    hostile: Options = {"subject": HOSTILE, "san": ["localhost", f"{'long' * 15}.{'name' * 15}.example.test"]}
+    file = machine.folder / "report.html"
+    with Fleet() as fleet:
+        hosts = [
+            *fleet.tls(1, leaf, [lower, upper]),
+            *fleet.tls(1, leaf, [Authority.root(HOSTILE)]),
+            *fleet.tls(1, lower.leaf(**hostile), [lower]),
+            *fleet.tls(1, lower.leaf(not_after=timedelta(days=-3)), [lower, upper]),
+            *fleet.tls(1, Authority.root("Strange Root").leaf()),
+            *fleet.plain(1),
+            HOSTILE,
+        ]
+        assert machine.run("check", *hosts, "--html", file).returncode == 1
+    return file
+
+
+def test_it_is_one_file(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert not re.search(r"<[a-z][^<>]*\b(src|href)=(?!\"?#)", text), "nothing leads out of it"
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_is_drawn(page: Path, chromium: Browser, width: int, dark: bool) -> None:
+    chromium.open(page, width, dark=dark)
+    assert chromium.complaints() == []
+    assert chromium.run("return document.title").startswith("7 hosts: 1 complete, 2 incomplete, 2 broken, 2 could not")
+    assert chromium.run("return document.documentElement.scrollWidth <= window.innerWidth"), "no scrolling sideways"
+    chains = "return [...document.querySelectorAll('.chain')].map(one => [...one.children].map(link => link.className))"
+    drawn = chromium.run(chains)
+    assert drawn[:4] == [
+        ["sent", "sent", "sent", "anchor"],
+        ["sent", "missing", "missing", "anchor"],
+        ["sent", "sent", "missing", "anchor"],
+        ["bad", "sent", "sent", "anchor"],
+    ]
+    places = chromium.run(
+        "return [...document.querySelector('.chain').children].map(link => link.getBoundingClientRect())"
+        ".map(box => [box.left, box.top])"
+    )
+    across, down = (len({place[axis] for place in places}) for axis in (0, 1))
+    assert (across, down) == ((1, 4) if width < 600 else (4, 1)), "beside one another, or on a phone below"
+    paper = chromium.run("return getComputedStyle(document.documentElement).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper))) < 384) is dark
+
+
+def test_what_others_said_is_text(page: Path, chromium: Browser) -> None:
+    chromium.open(page, 1280)
+    assert HOSTILE in chromium.run("return document.body.innerText")
+    assert chromium.run("return document.querySelectorAll('img, script, b b').length") == 0
+    assert "taken" not in chromium.run("return document.title")
+
+
+def test_its_colours_can_be_read(page: Path, chromium: Browser) -> None:
+    """WCAG 2, 1.4.3: a contrast of 4.5 for every text, by day and by night."""
+    for dark in (False, True):
+        chromium.open(page, 1280, dark=dark)
+        faint = chromium.run(_FAINT)
+        assert faint == [], f"dark: {dark}"
+
+
+_FAINT = """
+const light = text => {
+  const parts = text.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+    .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+};
+const paper = element => {
+  for (; element; element = element.parentElement) {
+    const colour = getComputedStyle(element).backgroundColor;
+    if (colour != "rgba(0, 0, 0, 0)") return colour;
+  }
+};
+const faint = [];
+for (const element of document.querySelectorAll("body *")) {
+  if (![...element.childNodes].some(node => node.nodeType == 3 && node.data.trim())) continue;
+  const [one, two] = [getComputedStyle(element).color, paper(element)].map(light).sort((a, b) => b - a);
+  if ((one + 0.05) / (two + 0.05) < 4.5) faint.push(element.outerHTML.slice(0, 80));
+}
+return faint;
+"""
