@@ -16,21 +16,19 @@ from .handshake.sources import Sources
 from .handshake.trusted import Trusted
 from .pki.revocation.record import reader
 from .store import open_store
+from .target import TargetError as TargetError
+from .target import address as address
+from .target import parse_target as parse_target
 
 if TYPE_CHECKING:
     from .config import Settings
 
 CONNECT_SECONDS = 10.0
 FETCH_SECONDS = 30.0  # the manager may wait longer than a program
-HTTPS = 443
 
 
 class ProbeError(Exception):
     """The host cannot be asked at all; the message is one line that names it and says what to do."""
-
-
-class TargetError(Exception):
-    """What was named is no host; the message is one line that says what is."""
 
 
 class Finding(NamedTuple):
@@ -63,25 +61,6 @@ class Finding(NamedTuple):
         """What the server's owner should install: the leaf and all intermediates, as PEM."""
         certificates = self.path.certificates[:-1] if self.path else [self.chain.leaf]
         return "".join(to_pem(certificate.der) for certificate in certificates)
-
-
-def address(host: str, port: int) -> str:
-    """Host and port as one writes them, an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def parse_target(target: str) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, [IPV6]:PORT or an https URL. Raises TargetError."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(target if "://" in target else f"https://{target}")
-        host, port, scheme = parts.hostname, parts.port, parts.scheme
-    except ValueError:
-        host, port, scheme = None, None, ""
-    if not host or not host.isprintable() or " " in host or port == 0 or scheme != "https":
-        raise TargetError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
-    return host, port or HTTPS
 
 
 def probe(host: str, port: int, settings: Settings, anchors: list[Certificate]) -> Finding:
