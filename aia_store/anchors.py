@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from _thread import allocate_lock
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import config
@@ -50,7 +50,7 @@ def of(certificates: Iterable[bytes]) -> Anchors:
     return Anchors(found, context, Trusted(context, Sources(complete=True), (), partial_chains=False))
 
 
-_loading = allocate_lock()
+_loading = threading.Lock()
 _loaded: tuple[object, Anchors] | None = None  # for which state of which files, and what
 
 

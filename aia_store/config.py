@@ -119,7 +119,7 @@ def _count(value: object, source: str) -> int:
 def _seconds(value: object, source: str) -> float:
     try:
         seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
-    except ValueError:
+    except (ValueError, OverflowError):
         seconds = -1.0
     if not 0 <= seconds <= _MOST_SECONDS:
         raise ConfigError(f"{source} must be seconds, from 0 to {_MOST_SECONDS:g}, not {value!r}")

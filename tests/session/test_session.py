@@ -19,7 +19,15 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 import aia_store
-from aia_store import AIADownloadError, AIAError, AIASchemeError, AIASession, DownloadError, InvalidCAError
+from aia_store import (
+    AIADownloadError,
+    AIAError,
+    AIASchemeError,
+    AIASession,
+    DownloadError,
+    InvalidCAError,
+    peer,
+)
 from tests.conftest import Hierarchy, MakeHierarchy, run_python
 from tests.session.conftest import host_of
 from tests.support.dead import refusing_port
@@ -118,6 +126,10 @@ def test_no_program_named_openssl_is_needed(server: TLSServer, pki: Hierarchy, m
 )
 def test_a_host_is_written_as_people_do(server: TLSServer, pki: Hierarchy, written: str) -> None:
     assert AIASession().get_host_cert(written.format(server.port)) == pki.leaf.der
+
+
+def test_an_ipv6_address_needs_no_brackets_where_there_is_no_port() -> None:
+    assert [peer.target(host) for host in ("::1", "[::1]", "[::1]:8443")] == [("::1", 443), ("::1", 443), ("::1", 8443)]
 
 
 def test_ipv6(pki: Hierarchy, hierarchy: MakeHierarchy) -> None:
