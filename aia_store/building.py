@@ -10,10 +10,11 @@ from . import anchors as machine
 from . import config, peer
 from .der import Certificate, DERError
 from .errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAError
-from .handshake import fetch, reply
+from .handshake import Interrupted, fetch, reply
 from .handshake.aia import urls_to_fetch
 from .handshake.chain import Chain
 from .handshake.completion import Builder, needs, opened
+from .handshake.waiting import in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +48,8 @@ def build(
         path = None if chain.is_hopeless() else builder.path(settings, seconds)
     except DERError as error:
         raise AIAError(f"the certificate of the server cannot be read ({error})") from error
+    except Interrupted as interrupt:  # Ctrl-C, which within a handshake needs another way out
+        raise interrupt.raised from None
     if path is None:
         raise _why_not(chain, builder)
     return Built(path.certificates, [c for c in needs(chain, path) if c not in chain.sent])
@@ -135,7 +138,7 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     failed = {}
     for url in urls:
         try:
-            body = fetch.fetch(url, settings.allowed_networks, min(deadline, time.monotonic() + fetch.SECONDS))
+            body = _fetched(url, settings, min(deadline, time.monotonic() + fetch.SECONDS))
         except (fetch.FetchError, TimeoutError) as error:
             failed[url] = str(error)
             continue
@@ -145,6 +148,13 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     if failed:
         raise _download_error(failed)
     return []
+
+
+def _fetched(url: str, settings: Settings, deadline: float) -> bytes:
+    try:
+        return in_a_thread(lambda: fetch.fetch(url, settings.allowed_networks, deadline), deadline)
+    except Interrupted as interrupt:
+        raise interrupt.raised from None
 
 
 def loaded_settings() -> Settings:

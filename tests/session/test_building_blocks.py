@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from aia_store import AIADownloadError, AIAError, AIASchemeError, InvalidCAError, Store, build_path, fetch_issuer
-from tests.conftest import Hierarchy
+from aia_store import (
+    AIADownloadError,
+    AIAError,
+    AIASchemeError,
+    AIASession,
+    InvalidCAError,
+    Store,
+    build_path,
+    fetch_issuer,
+)
+from tests.conftest import Hierarchy, start_python, wait_until
 from tests.support.pki import Authority, pkcs7
 from tests.support.servers import AIAHost, TLSServer
 
@@ -104,6 +114,17 @@ def test_fetch_issuer_says_why_there_is_none(pki: Hierarchy, aia: AIAHost, monke
         fetch_issuer(pki.leaf.der)
 
 
+@pytest.mark.parametrize("block", ["build_path([leaf])", "fetch_issuer(leaf)"])
+def test_ctrl_c_interrupts_a_fetch(pki: Hierarchy, aia: AIAHost, block: str) -> None:
+    aia.silent("/0.cer")
+    code = f"import sys\nfrom aia_store import build_path, fetch_issuer\nleaf = bytes.fromhex(sys.argv[1])\n{block}"
+    with start_python(code, pki.leaf.der.hex(), hook=False) as program:
+        wait_until(lambda: aia.count() == 1)
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=30)
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def test_the_store_keeps_what_leads_to_a_trust_anchor_and_nothing_else(pki: Hierarchy, store: Path) -> None:
     issuer, stranger = pki.intermediates[0], Authority.root("Stranger").intermediate("Strange CA")
     own = Store()
@@ -124,8 +145,6 @@ def test_the_store_keeps_what_leads_to_a_trust_anchor_and_nothing_else(pki: Hier
 def test_what_is_in_the_store_completes_handshakes(pki: Hierarchy, aia: AIAHost) -> None:
     Store().add(pki.intermediates[0].der)
     with TLSServer(pki.leaf) as server:
-        from aia_store import AIASession
-
         assert AIASession().download(server.url) == b"ok"
     assert aia.count() == 0
 
