@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 from typing import Any
@@ -33,7 +34,8 @@ def certificates(host: str, port: int, seconds: float) -> list[bytes]:
 
     def see(_: object, direction: str, version: int, __: object, kind: int, data: bytes) -> None:
         if direction == "read" and kind in (message.CERTIFICATE, message.COMPRESSED_CERTIFICATE) and not sent:
-            sent.extend(message.certificates(data, version))
+            with contextlib.suppress(message.MessageError):
+                sent.extend(message.certificates(data, version))
 
     context._msg_callback = see
     connection = _connection(host, port, seconds, context)

@@ -76,7 +76,7 @@ class Rehearsal:
         try:
             client.do_handshake()
         except SSLWantReadError:
-            incoming.write(_flight(chain))
+            incoming.write(flight(chain))
         try:
             client.do_handshake()
         except SSLCertVerificationError as error:
@@ -88,7 +88,8 @@ class Rehearsal:
         return "OpenSSL came to no verdict"
 
 
-def _flight(chain: list[bytes]) -> bytes:
+def flight(chain: list[bytes]) -> bytes:
+    """The bytes of a TLS 1.2 server that sends this chain (DER, the leaf first)."""
     certificates = b"".join(len(der).to_bytes(3, "big") + der for der in chain)
     messages = (
         _message(2, _SERVER_HELLO)

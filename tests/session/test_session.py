@@ -28,6 +28,7 @@ from aia_store import (
     InvalidCAError,
     peer,
 )
+from aia_store.handshake.rehearsal import flight
 from tests.conftest import Hierarchy, MakeHierarchy, run_python
 from tests.session.conftest import host_of
 from tests.support.dead import refusing_port
@@ -180,6 +181,37 @@ def test_hosts_that_cannot_be_reached_raise_what_sockets_raise(pki: Hierarchy) -
         session.ssl_context_from_host(f"127.0.0.1:{hole.port}")
     with pytest.raises(OSError, match="is no host name"):
         session.ssl_context_from_host(f"{'x' * 64}.example")
+
+
+class Says(Listener):
+    """Answers the first words of a TLS 1.2 client with these bytes."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.recv(16384)
+        connection.sendall(self._reply)
+        connection.recv(16384)
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (flight([b"rubbish"]), AIAError),
+        (flight([]), ssl.SSLError),
+        (flight([bytes(1 << 17)]), ssl.SSLError),
+        (
+            flight([b"rubbish"]).replace(b"\x00\x00\x0a\x00\x00\x07rubbish", b"\xff\xff\xff\x00\x00\x07rubbish"),
+            ssl.SSLError,
+        ),
+    ],
+    ids=["a certificate that is none", "no certificate", "a large one", "a message that is cut short"],
+)
+def test_servers_that_send_rubbish(pki: Hierarchy, reply: bytes, error: type[Exception]) -> None:
+    with Says(reply) as server, pytest.raises(error):
+        AIASession().cadata_from_host(f"127.0.0.1:{server.port}")
 
 
 @pytest.mark.parametrize("form", ["DER", "PEM", "PKCS#7"])
