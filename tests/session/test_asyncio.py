@@ -19,7 +19,7 @@ from tests.support.dead import refusing_port
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, TLSServer
 
-HOSTS = 20
+HOSTS = 100
 
 
 async def talk(server: TLSServer, context: ssl.SSLContext) -> bytes:

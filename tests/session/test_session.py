@@ -29,13 +29,14 @@ from aia_store import (
     peer,
 )
 from aia_store.handshake.rehearsal import flight
-from tests.conftest import Hierarchy, MakeHierarchy, run_python
+from tests.conftest import Hierarchy, MakeHierarchy, run_python, write_pem
 from tests.session.conftest import host_of
 from tests.support.dead import refusing_port
 from tests.support.listener import Listener
-from tests.support.pki import Authority, pem, pem_blocks, pkcs7
+from tests.support.pki import Authority, Leaf, pem, pem_blocks, pkcs7
 from tests.support.servers import AIAHost, BlackHole, TLSServer
-from tests.support.wire import response_head
+from tests.support.tls import TLSListener
+from tests.support.wire import read_request, response_head
 
 
 def test_the_errors_have_the_names_and_bases_that_programs_catch() -> None:
@@ -305,6 +306,28 @@ def test_download_and_urlopen(pki: Hierarchy, aia: AIAHost) -> None:
             assert response.status == 200
         assert server.connections == 3  # one each: the chain is completed within
     assert aia.count() == 1
+
+
+class Moved(TLSListener):
+    """Sends everybody elsewhere."""
+
+    def __init__(self, leaf: Leaf, location: str) -> None:
+        self._location = location
+        super().__init__(leaf)
+
+    def serve(self, connection: socket.socket) -> None:
+        with self.handshake(connection) as tls:
+            read_request(tls)
+            tls.sendall(response_head(302, {"Location": self._location, "Content-Length": "0", "Connection": "close"}))
+
+
+def test_pages_that_moved_to_a_host_under_another_root_are_followed(pki: Hierarchy, aia: AIAHost) -> None:
+    other = Authority.root("Other Root")
+    ca = other.intermediate("Other CA")
+    write_pem(pki.cafile, pki.root, other)
+    leaf = ca.leaf(aia=[aia.publish("/other.cer", ca.der)])
+    with TLSServer(leaf, reply=b"here") as there, Moved(pki.leaf, there.url) as server:
+        assert AIASession().download(f"https://localhost:{server.port}/") == b"here"
 
 
 def test_a_page_over_plain_http_is_downloaded_as_by_urllib(pki: Hierarchy, aia: AIAHost) -> None:

@@ -117,7 +117,8 @@ def test_intermediates_among_the_roots_are_no_trust_anchors(server: TLSServer, p
 
 @pytest.mark.parametrize("ca", [True, False])
 def test_a_server_that_is_its_own_trust_anchor(pki: Hierarchy, ca: bool) -> None:
-    own = Leaf._make("localhost", None, {"san": ["localhost"], "ca": ca, "key_usage": None})
+    root = Authority.root("localhost", san=["localhost"], ca=ca, key_usage=None)
+    own = Leaf.from_pem(root.pem + root.key_pem)
     write_pem(pki.cafile, own)
     with TLSServer(own) as server:
         session = AIASession()
