@@ -88,14 +88,22 @@ def _switch_the_machines(enabled: bool) -> None:
         handshake.enabled = enabled
 
 
-def complete(context: "ssl.SSLContext") -> "ssl.SSLContext":
-    """Complete the chains of all client connections of this context, which is returned."""
+def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) -> "ssl.SSLContext":
+    """Complete the chains of all client connections of this context, which is returned.
+
+    `client_certificates`: those of the clients of a server's context too, which nothing else does. Clients can then
+    make the server fetch, within bounds: docs/trust-model.md.
+    """
     import ssl
 
     from .handshake import attachment, doors
 
     doors.install(ssl)
-    attachment.attachment_of(context).is_explicit = True
+    attached = attachment.attachment_of(context)
+    attached.is_explicit = True
+    if client_certificates:
+        attached.completes_clients = True
+        doors.attach(context, attached)  # now: an SNI callback may bring connections that came through no door of it
     return context
 
 

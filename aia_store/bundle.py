@@ -12,7 +12,7 @@ import os
 import time
 
 from . import locks
-from .der import EXTENDED_KEY_USAGE, KEY_USAGE, DERError, to_pem
+from .der import DERError, to_pem
 from .store import folders_of, open_store, read_regular_file
 
 TYPE_CHECKING = False
@@ -31,8 +31,6 @@ FILE, STATE_FILE = "bundle.pem", "bundle.json"
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
 LONGEST_WAIT = 30.0  # seconds for another process that is building it
 _unseen: Progress = lambda done, total: None  # noqa: E731  # where nobody watches
-_SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
-_KEY_CERT_SIGN = 0x04  # in the first octet of the key usage bits
 
 
 class BundleError(Exception):
@@ -191,9 +189,11 @@ def exportable(
     Each leads to one of the anchors, verified without partial chains, over links that are exported too; is a CA for
     TLS servers with a sound key and signature; is valid until after the next rebuild; is not known to be revoked;
     carries every constraint of the certificates above it; and none of those is distrusted, be it only from some date
-    on, which no CA file can say. `among`: only these are asked about; by default, all. `verifier` has these anchors.
+    on, which no CA file can say. `among`: only these are asked about; by default, all that were needed. What was only
+    preloaded is no link. `verifier` has these anchors.
     """
     from .pki import roots
+    from .pki.fitness import unfitness
     from .pki.revocation.record import reader
     from .pki.verify import Verifier, VerifyError
 
@@ -201,7 +201,7 @@ def exportable(
     if not waiting:
         return []
     if verifier is None:
-        verifier = Verifier(anchors, lambda subject: store.find(subject.issuer_key), reader(store.folders))
+        verifier = Verifier(anchors, lambda subject: store.needed(subject.issuer_key), reader(store.folders))
     distrust = roots.distrust()
     trusted = set(anchors)
     asked, total = set(waiting), len(waiting)
@@ -210,7 +210,7 @@ def exportable(
     while waiting:
         progress(total - len(waiting), total)
         certificate = waiting.pop()
-        if certificate in trusted or not _serves_tls(certificate):
+        if certificate in trusted or unfitness(certificate) or not _outlasts_the_bundle(certificate):
             continue
         try:
             paths[certificate] = verifier.path(certificate)
@@ -235,24 +235,6 @@ def _may_stand_alone(path: list[Certificate]) -> bool:
     try:
         return carries_all(path[0], path[1:])
     except DERError:
-        return False
-
-
-def _serves_tls(certificate: Certificate) -> bool:
-    """CA, keyCertSign, for TLS servers, and valid for longer than until the next rebuild."""
-    from .constraints import ANY_EXTENDED_KEY_USAGE, extended_key_usages
-
-    try:
-        usage = certificate.extensions.get(KEY_USAGE, b"\x03\x02\x01\xff")
-        purposes = extended_key_usages(certificate) if EXTENDED_KEY_USAGE in certificate.extensions else None
-        return bool(
-            certificate.basic_constraints[0]
-            and not certificate.is_self_signed
-            and usage[3] & _KEY_CERT_SIGN
-            and (purposes is None or purposes & {_SERVER_AUTH, ANY_EXTENDED_KEY_USAGE})
-            and _outlasts_the_bundle(certificate)
-        )
-    except (DERError, IndexError):
         return False
 
 

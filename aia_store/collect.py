@@ -8,6 +8,7 @@ what is in the store. What was looked at is removed, kept or not: files, links, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import stat
@@ -166,7 +167,8 @@ class _Collection:
     def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
         """Whether it is in the store now."""
         if certificate in self._site.find(certificate.subject_key):
-            self._site.note_use(certificate)  # that is what it was handed in again for
+            with contextlib.suppress(OSError):  # another process dropped it
+                self._site.note_use(certificate)  # that is what it was handed in again for
             return True
         try:
             path = verifier.path(certificate)

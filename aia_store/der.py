@@ -141,13 +141,17 @@ def words_of(key: bytes) -> list[bytes]:
     return sorted(words, key=len, reverse=True)
 
 
-def may_hold(der: bytes, words: list[bytes]) -> bool:
-    """Whether all words stand in a certificate, in any case and in one, two or four bytes a character.
+def may_hold(folded_der: bytes, words: list[bytes]) -> bool:
+    """Whether all words stand in a certificate that was folded, in any case and in one, two or four bytes a character.
 
     A hundred times faster than reading its names, and never False for a certificate whose name has these words.
     """
-    folded = der.lower().replace(b"\0", b"")
-    return all(word in folded for word in words)
+    return all(word in folded_der for word in words)
+
+
+def folded(der: bytes) -> bytes:
+    """A certificate as `may_hold` wants it."""
+    return der.lower().replace(b"\0", b"")
 
 
 def pem_certificates(text: bytes) -> Iterator[bytes]:

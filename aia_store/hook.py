@@ -1,7 +1,8 @@
 """Put completion into every program of one interpreter, take it out again, and say whether it is there.
 
 A `.pth` file is run by `site` at every start; Python 3.15 reads `.start` files instead. Both only wait for the
-program to import ssl, and neither can stop an interpreter from starting, nor prints, whatever is broken.
+program to import ssl, and neither can stop an interpreter from starting, whatever is broken; nor does the `.pth`
+print. Of a `.start` site itself says that the watcher is missing or broken; not what becomes of the package.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import NamedTuple
 from .startup import OLDEST
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
-START = "aia_store.startup:attach\n"
 _PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
 
 
@@ -105,14 +105,26 @@ def status() -> Status:
 
 def _contents(folder: str) -> dict[str, str]:
     """The files of the hook in a folder, the one that is run last, so that it never finds the others missing."""
-    watcher = os.path.join(folder, WATCHER_FILE)
-    # A line that begins with "import" is executed; site prints what it raises.
-    line = f"import os; os.access({watcher!r}, os.R_OK) and __import__({WATCHER_FILE.removesuffix('.py')!r})\n"
+    module = WATCHER_FILE.removesuffix(".py")
     return {
         WATCHER_FILE: _read(os.path.join(os.path.dirname(__file__), "watcher.py")),
-        START_FILE: START,
-        PTH_FILE: line,
+        START_FILE: start_line(module),
+        PTH_FILE: pth_line(module),
     }
+
+
+def pth_line(module: str) -> str:
+    """What a .pth file holds, so that site imports this module, and prints nothing where that fails.
+
+    site executes a line that begins with "import", and prints what it raises.
+    """
+    load = f"try:import {module}\nexcept Exception:0"  # short, as every start of the interpreter compiles it
+    return f"import sys; exec({load!r})\n"
+
+
+def start_line(module: str) -> str:
+    """What a .start file holds, so that site calls `attach` of this module. There is no way to guard it."""
+    return f"{module}:attach\n"
 
 
 def _present() -> list[str]:

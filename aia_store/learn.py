@@ -78,7 +78,7 @@ def keep(
         lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
         reader(store.folders),
     )
-    known = {certificate for certificate in offered if certificate in store.find(certificate.subject_key)}
+    known = {certificate for certificate in offered if certificate in store.needed(certificate.subject_key)}
     outcome = []
     for done, certificate in enumerate(offered):
         progress(done, len(offered))
@@ -113,7 +113,7 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
         )
     outcome = []
     for certificate in finding.path.intermediates:
-        is_new = certificate in finding.learned or certificate not in store.find(certificate.subject_key)
+        is_new = certificate in finding.learned or certificate not in store.needed(certificate.subject_key)
         _keep_one(store, certificate)
         outcome.append(Learned(certificate, None, is_new))
     return outcome

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import bundle, clock, upkeep
 from .der import Certificate
 from .pki import roots
 from .pki.revocation.update import update as update_revocation
-from .pki.verify import NotYetValidError, Verifier, VerifyError
+from .pki.verify import NotYetValidError, Verifier, VerifyError, remembered
 from .renewal import Held, Renewed, renew
-from .store import Folder, Store, crowded_note, folders_of, open_store, read_certificate
+from .store import Folder, Preloaded, Store, crowded_note, folders_of, open_store, read_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,9 +30,10 @@ class Dropped(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a refresh did."""
+    """What a refresh did: how many needed and how many preloaded intermediates hold, and what happened to others."""
 
     kept: int
+    preloaded: int
     dropped: list[Dropped]
     left: list[Dropped]  # what should go but could not be removed, or is not ours to remove
     bundle: str
@@ -52,15 +52,18 @@ def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda do
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
         standing = bundle.standing(settings, same_roots=True)
-        return Report(0, [], [], standing or bundle.build(settings), [], notes, doubt)
+        return Report(0, 0, [], [], standing or bundle.build(settings), [], notes, doubt)
     store = open_store(settings)
-    verifier = Verifier(anchors, remembered(store))
-    round_ = _Round(store, verifier)
+    verifier = Verifier(anchors, remembered(store.needed))
+    widely = Verifier(anchors, remembered(store.find))
+    round_ = _Round(store, verifier, widely)
     round_.verify(progress)
     home = store.home
     if home is not None:
         held = [one.certificate for one in round_.held]
-        notes += update_revocation(settings, home, held, verifier).notes
+        revocation = update_revocation(settings, home, held, verifier)
+        widely.revoked = revocation.reason
+        notes += revocation.notes
         round_.drop_revoked()
     round_.drop_unused(settings.unused_days * 86_400)
     renewed = renew(settings, round_.held, verifier)
@@ -70,29 +73,29 @@ def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda do
             notes.append(f"{crowded_note(folder)}; refresh again, or run `aia-store clear`")
     clock.believe(settings)
     published = bundle.build(settings, verifier)
-    return Report(len(round_.held), round_.dropped, round_.left, published, renewed, notes, None)
-
-
-def remembered(store: Store) -> Callable[[Certificate], list[Certificate]]:
-    """What a verifier asks for the issuers of a certificate; each name is looked up on disk once."""
-    find = lru_cache(maxsize=4096)(store.find)
-    return lambda subject: find(subject.issuer_key)
+    counts = len(round_.held), len(round_.preloaded)
+    return Report(*counts, round_.dropped, round_.left, published, renewed, notes, None)
 
 
 class _Round:
-    """One pass over the folders: what holds, what was dropped, and what should go but stays."""
+    """One pass over the folders: what holds, what was dropped, and what should go but stays.
 
-    def __init__(self, store: Store, verifier: Verifier) -> None:
+    `verifier` goes by what was needed, `widely` by what was preloaded too.
+    """
+
+    def __init__(self, store: Store, verifier: Verifier, widely: Verifier) -> None:
         self._store = store
         self._verifier = verifier
-        self.held: list[Held] = []
+        self._widely = widely
+        self.held: list[Held] = []  # of what was needed
+        self.preloaded: list[Held] = []
         self.dropped: list[Dropped] = []
         self.left: list[Dropped] = []
 
     def verify(self, progress: Callable[[int, int], None]) -> None:
         """Drop what is no certificate, has expired, or leads to no anchor any more."""
-        total = sum(1 for folder in _writable(self._store) for _ in folder.paths())
-        files = ((folder, path) for folder in _writable(self._store) for path in folder.paths())
+        total = sum(1 for folder in _parts(self._store) for _ in folder.paths())
+        files = ((folder, path) for folder in _parts(self._store) for path in folder.paths())
         for done, (folder, path) in enumerate(files):
             progress(done, total)
             self._look_at(folder, path)
@@ -104,20 +107,32 @@ class _Round:
             self.drop(folder, path, certificate, "it is not the certificate that its name says")
             return
         try:
-            self.held.append(Held(folder, path, certificate, self._verifier.path(certificate)))
+            held = Held(folder, path, certificate, self._links(certificate))
+            (self.preloaded if isinstance(folder, Preloaded) else self.held).append(held)
         except NotYetValidError as error:  # a clock that is behind must not empty the store
             self.left.append(Dropped(path, certificate, str(error)))
         except VerifyError as error:
             self.drop(folder, path, certificate, str(error))
 
+    def _links(self, certificate: Certificate) -> list[Certificate]:
+        """The path of a certificate. Raises VerifyError."""
+        try:
+            return self._verifier.path(certificate)
+        except VerifyError:
+            return self._widely.path(certificate)
+
     def drop_revoked(self) -> None:
         """Drop what is revoked, and what leads to its anchor only by something that is."""
-        before, self.held = self.held, []
-        for one in before:
+        self.held, self.preloaded = self._unrevoked(self.held), self._unrevoked(self.preloaded)
+
+    def _unrevoked(self, held: list[Held]) -> list[Held]:
+        found = []
+        for one in held:
             try:
-                self.held.append(one._replace(links=self._verifier.path(one.certificate)))
+                found.append(one._replace(links=self._links(one.certificate)))
             except VerifyError as error:
                 self.drop(one.folder, one.path, one.certificate, str(error))
+        return found
 
     def drop_unused(self, seconds: float) -> None:
         """Drop what no handshake needed for so long, nor anything below it that was needed."""
@@ -159,9 +174,15 @@ def _writable(store: Store) -> Iterator[Folder]:
     return (folder for folder in store.folders if folder.may_be_written())
 
 
+def _parts(store: Store) -> Iterator[Folder]:
+    """What was needed and what was preloaded, in the folders that this user can write."""
+    for folder in _writable(store):
+        yield from (folder, folder.preloaded)
+
+
 def clear(settings: Settings) -> int:
     """Remove every certificate from the folders that this user can write; returns how many went."""
-    folders = list(_writable(open_store(settings)))
+    folders = list(_parts(open_store(settings)))
     gone = 0
     while count := sum(_remove(folder, path) for folder in folders for path in folder.paths()):
         gone += count  # a crowded folder takes more than one pass

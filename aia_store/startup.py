@@ -61,7 +61,7 @@ def _attach_to_new(module: "ModuleType") -> None:
     def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
         context.__new__ = make
         attach_to(module)
-        return make(cls, *arguments, **named)
+        return context.__new__(cls, *arguments, **named)
 
     context.__new__ = staticmethod(make_the_first)
 

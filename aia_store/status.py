@@ -27,7 +27,7 @@ class Aspect(NamedTuple):
 def survey(settings: Settings) -> list[Aspect]:
     """Look at everything; never raises for what it finds."""
     found = [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
-    return [*_clock(settings), *found, _daemon(settings)]
+    return [*_clock(settings), *found, _on_demand(settings), _daemon(settings)]
 
 
 def _hook(settings: Settings) -> Aspect:
@@ -45,9 +45,11 @@ def _store(settings: Settings) -> Aspect:
     store = open_store(settings)
     if store.home is None:
         return Aspect("store", "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
-    state = (
-        f"{counted(len(store.certificates()), 'intermediate')} in {', '.join(folder.path for folder in store.folders)}"
-    )
+    preloaded = len({os.path.basename(path) for folder in store.preloaded for path in folder.paths()})
+    state = counted(len(store.certificates()), "intermediate")
+    if preloaded:
+        state += f" and {preloaded:,} preloaded"
+    state += f" in {', '.join(folder.path for folder in store.folders)}"
     crowded = next((folder for folder in store.folders if folder.is_crowded()), None)
     if crowded is not None:
         return Aspect("store", state, f"{crowded_note(crowded)}; run `aia-store clear`")
@@ -122,6 +124,11 @@ def _daemon(settings: Settings) -> Aspect:
         told.append(f"next: refresh at {_minute(state.next_refresh)}")
     failed = state.last is not None and state.last.failed
     return Aspect("daemon", "; ".join(told), "mend what failed; it tries again by itself" if failed else None)
+
+
+def _on_demand(settings: Settings) -> Aspect:
+    state = "of a large CA file, the hook loads what a chain names"
+    return Aspect("trust on demand", state if settings.trust_on_demand else "switched off by a setting", None)
 
 
 def _minute(seconds: float) -> str:

@@ -3,7 +3,11 @@
 One file a certificate, in PEM, named by the SHA-256 of its DER, in a folder named by the SHA-256 of its subject's
 canonical name; so finding the issuers of a name is one listing of one small folder, however many others there are:
 
-    certificates/3f/3f0c…/9a51….pem
+    certificates/3f/3f0c…/9a51….pem      what was needed on this machine
+    preloaded/3f/3f0c…/9a51….pem         what is known beforehand, in the same way (`aia-store preload`)
+
+What was preloaded is found as what was needed is, and the first handshake that needs it has it kept among that, so
+that what was needed is whole without it: of that alone the bundle is made, and only that is dropped when unused.
 
 Files appear by rename and are never changed, so any number of processes may read and write at once, and one killed
 midway leaves at most a file in `tmp`. Nothing read here is believed: what is malformed, misnamed, no regular file or
@@ -21,7 +25,7 @@ from .der import Certificate, pem_certificates, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .config import Settings
 
@@ -41,13 +45,20 @@ READ_FLAGS = (
 
 
 class Folder:
-    """One store folder: the user's or the site's. Its methods raise nothing but OSError."""
+    """One store folder, the user's or the site's, and what was needed. Its methods raise nothing but OSError."""
+
+    PART = "certificates"
 
     def __init__(self, path: str, *, shared: bool = False) -> None:
         self.path = path
         self.shared = shared  # the site's, for all users to read
         self._mode = 0o755 if shared else 0o700
-        self._certificates = os.path.join(path, "certificates")
+        self._certificates = os.path.join(path, self.PART)
+
+    @property
+    def preloaded(self) -> Preloaded:
+        """What was preloaded into this folder."""
+        return Preloaded(self.path, shared=self.shared)
 
     def fault(self) -> str | None:
         """Why nothing here is used: what is wrong with the folder, in words; None where it is sound or absent."""
@@ -124,10 +135,11 @@ class Folder:
             raise
         return path
 
-    def find(self, subject_key: bytes) -> Iterator[Certificate]:
-        """Every readable certificate with this canonical subject name, up to a bound."""
+    def find(self, subject_key: bytes, known: Iterable[Certificate] = ()) -> Iterator[Certificate]:
+        """Every readable certificate with this canonical subject name, up to a bound; those known are not read."""
+        names = {f"{certificate.fingerprint}.pem" for certificate in known}
         for path in _listing(self._bucket(subject_key), MOST_OF_ONE_NAME):
-            certificate = read_certificate(path)
+            certificate = None if os.path.basename(path) in names else read_certificate(path)
             if certificate is not None and certificate.subject_key == subject_key:
                 yield certificate
 
@@ -174,14 +186,17 @@ class Folder:
         """Remove what `paths` or `keep` named, and its folder if that is empty now."""
         os.unlink(path)
         try:
-            self.note_change()
-            os.unlink(os.path.join(self.path, SOURCES, os.path.basename(path).removesuffix(".pem")))
+            self._forget(os.path.basename(path).removesuffix(".pem"))
         except OSError:
             pass  # a full disk, or no note: what is gone is gone
         try:
             os.removedirs(os.path.dirname(path))
         except OSError:
             pass
+
+    def _forget(self, fingerprint: str) -> None:
+        self.note_change()
+        os.unlink(os.path.join(self.path, SOURCES, fingerprint))
 
     def note_change(self) -> None:
         """Say that a certificate was added or removed: what was made of this folder is stale."""
@@ -198,20 +213,14 @@ class Folder:
         except OSError:
             return 0
 
-    def note_use(self, certificate: Certificate) -> bool:
+    def note_use(self, certificate: Certificate) -> None:
         """Set the file's time to now, at most once a day: what nobody uses can be told apart.
 
-        False where that is due and only its owner may do it.
+        Raises PermissionError where that is due and only its owner may do it, FileNotFoundError where it is not here.
         """
         path = self.path_of(certificate)
-        try:
-            if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
-                os.utime(path)
-        except PermissionError:
-            return False
-        except OSError:
-            pass
-        return True
+        if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
+            os.utime(path)
 
     def path_of(self, certificate: Certificate) -> str:
         """Where a certificate lies, or would."""
@@ -222,6 +231,18 @@ class Folder:
 
         name = hashlib.sha256(subject_key).hexdigest()
         return os.path.join(self._certificates, name[:2], name)
+
+
+class Preloaded(Folder):
+    """What was preloaded into a store folder. Nothing is made of it, so that a change is nobody's to know."""
+
+    PART = "preloaded"
+
+    def _forget(self, fingerprint: str) -> None:
+        pass
+
+    def note_change(self) -> None:
+        """Nothing is stale."""
 
 
 def _may_be_noted(source: str) -> bool:
@@ -273,6 +294,7 @@ class Store:
 
     def __init__(self, folders: list[Folder]) -> None:
         self.folders = [folder for folder in folders if folder.fault() is None]
+        self.preloaded = [folder.preloaded for folder in self.folders]
         self._memory: dict[bytes, list[Certificate]] = {}
 
     @property
@@ -289,9 +311,16 @@ class Store:
 
     def find(self, subject_key: bytes) -> list[Certificate]:
         """The intermediates with this canonical subject name, each once."""
+        return self._found(subject_key, [*self.folders, *self.preloaded])
+
+    def needed(self, subject_key: bytes) -> list[Certificate]:
+        """Those of them that were needed on this machine."""
+        return self._found(subject_key, self.folders)
+
+    def _found(self, subject_key: bytes, folders: Iterable[Folder]) -> list[Certificate]:
         found = dict.fromkeys(self._memory.get(subject_key, ()))
-        for folder in self.folders:
-            found.update(dict.fromkeys(folder.find(subject_key)))
+        for folder in folders:
+            found.update(dict.fromkeys(folder.find(subject_key, list(found))))
         return list(found)
 
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
@@ -327,10 +356,13 @@ class Store:
         """Whether a folder has a file of revoked certificates: where none has, nobody need read one."""
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
-    def entries(self, fingerprint: str = "") -> Iterator[tuple[str, Certificate]]:
-        """The path and the certificate of every sound file, each certificate once; its fingerprint starts so."""
+    def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
+        """The path and the certificate of every sound file, each certificate once; its fingerprint starts so.
+
+        Of what was needed, or of what was `preloaded`.
+        """
         seen: set[Certificate] = set()
-        for folder in self.folders:
+        for folder in self.preloaded if preloaded else self.folders:
             for path in folder.paths():
                 if not os.path.basename(path).startswith(fingerprint):
                     continue
@@ -340,16 +372,27 @@ class Store:
                     yield path, certificate
 
     def certificates(self) -> list[Certificate]:
-        """Every intermediate, once."""
+        """Every intermediate that was needed, once."""
         return [certificate for _, certificate in self.entries()]
 
     def note_use(self, certificate: Certificate) -> None:
-        """Say that a handshake needed this certificate."""
+        """Say that a handshake needed this certificate; what was only preloaded is kept from now on."""
+        is_kept = certificate in self._memory.get(certificate.subject_key, ())
         for folder in self.folders:
-            if not folder.note_use(certificate) and folder.shared:
-                from . import handin
+            try:
+                folder.note_use(certificate)
+            except PermissionError:
+                if folder.shared:
+                    from . import handin
 
-                handin.leave_again(certificate, folder, self.home)
+                    handin.leave_again(certificate, folder, self.home)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                pass
+            is_kept = True
+        if not is_kept:
+            self.keep(certificate)
 
 
 def folders_of(settings: Settings) -> list[Folder]:

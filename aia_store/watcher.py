@@ -18,12 +18,15 @@ def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
     return None
 
 
+def attach():  # type: ignore[no-untyped-def]
+    if "ssl" in sys.modules:
+        try:
+            from aia_store.startup import attach
+
+            attach()
+        except Exception:
+            pass
+
+
 sys.meta_path.insert(0, sys.modules[__name__])
-
-if "ssl" in sys.modules:
-    try:
-        from aia_store.startup import attach
-
-        attach()
-    except Exception:
-        pass
+attach()  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, loop, programs, startup, table, upkeep
+from . import connections, lookup, loop, on_demand, preloading, programs, startup, table, upkeep
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -25,6 +25,8 @@ class Benchmark(NamedTuple):
 BENCHMARKS = {
     "pass": Benchmark(startup.python_pass, 2, 1),
     "import-ssl": Benchmark(startup.import_ssl, 150, 10),
+    "contexts": Benchmark(on_demand.contexts, 30, 2),
+    "programs": Benchmark(on_demand.right_server, 60, 3),
     "right-server": Benchmark(connections.right_server, 20, 2),
     "leaf-only-server": Benchmark(connections.leaf_only_server, 20, 2),
     "known": Benchmark(programs.known, 80, 5),
@@ -35,6 +37,7 @@ BENCHMARKS = {
     "lookup": Benchmark(lookup.find, 25, 2),
     "bundle": Benchmark(startup.bundle, 100, 5),
     "refresh": Benchmark(upkeep.refresh, 5, 1),
+    "preload": Benchmark(preloading.preload, 5, 1),
 }
 
 

@@ -24,11 +24,11 @@ def find(world: World, rounds: int) -> list[Row]:
     the files in memory. The second looks each name up once.
     """
     many = MANY // 50 if world.quick else MANY
-    certificates = _certificates(many)
+    certificates = numbered(many)
     large, small = world.folder / "large", world.folder / "small"
-    _fill(large, certificates)
+    fill(large, certificates)
     few = certificates[:: many // FEW]  # spread over the whole
-    _fill(small, few)
+    fill(small, few)
     same = _names(world.folder / "few.txt", few)
     others = _names(world.folder / "others.txt", certificates[1 :: many // LOOKS])
     environment = world.environment()
@@ -55,7 +55,7 @@ def find(world: World, rounds: int) -> list[Row]:
     ]
 
 
-def _certificates(count: int) -> list[Certificate]:
+def numbered(count: int) -> list[Certificate]:
     """So many, of one template, with a number in the subject. Their signatures are wrong, which a store cannot know."""
     mark = "0" * _DIGITS
     root = Authority.root("Benchmark Root")
@@ -64,7 +64,7 @@ def _certificates(count: int) -> list[Certificate]:
     return [Certificate(b"%b%0*d%b" % (head, _DIGITS, number, tail)) for number in range(count)]
 
 
-def _fill(path: Path, certificates: list[Certificate]) -> None:
+def fill(path: Path, certificates: list[Certificate]) -> None:
     """As `Folder.keep` would, without what makes it safe against others."""
     folder = Folder(str(path))
     for certificate in certificates:

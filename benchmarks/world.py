@@ -26,6 +26,7 @@ from .pairs import BenchmarkError
 
 PROJECT = Path(__file__).parents[1]
 CLIENTS = Path(__file__).parent / "clients"
+CLIENT_PACKAGES = ("requests", "httpx")
 LOOPBACK = {"AIA_STORE_ALLOWED_NETWORKS": "127.0.0.0/8"}  # a fetch from our AIA host needs it, nothing else does
 
 
@@ -69,6 +70,18 @@ class World:
     @cached_property
     def hierarchy(self) -> Hierarchy:
         return Hierarchy(self._aia_port)
+
+    @cached_property
+    def bare_clients(self) -> Path:
+        """As `bare`, with the clients of `CLIENT_PACKAGES`."""
+        return self._environment("bare-clients", CLIENT_PACKAGES)
+
+    @cached_property
+    def hooked_clients(self) -> Path:
+        """The same, with the hook."""
+        python = self._environment("hook-clients", CLIENT_PACKAGES)
+        _run(python, "-c", "from aia_store import hook; hook.install()")
+        return python
 
     @cached_property
     def ca_file(self) -> Path:
@@ -164,11 +177,13 @@ class World:
         _run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, source)
         return next(wheels.glob("*.whl"))
 
-    def _environment(self, name: str) -> Path:
+    def _environment(self, name: str, packages: tuple[str, ...] = ()) -> Path:
         venv.create(self.folder / name, symlinks=os.name != "nt")
         python = self.folder / name / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         pip = (sys.executable, "-m", "pip", "--python", python)
         _run(*pip, "install", "--quiet", "--no-deps", "--no-index", self._wheel)  # compiles it, too
+        if packages:
+            _run(*pip, "install", "--quiet", *packages)
         return python
 
     def _server_folder(self, name: str) -> Path:

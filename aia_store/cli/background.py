@@ -9,7 +9,7 @@ from ..daemon.journal import FORMATS, Journal
 from ..daemon.service import Service
 
 
-@click.command("daemon", short_help="Keep store and bundle true, in the background.")
+@click.command("daemon")
 @click.option(
     "--log-format",
     type=click.Choice(FORMATS),

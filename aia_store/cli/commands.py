@@ -5,39 +5,52 @@ from __future__ import annotations
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
 
 from .. import __version__
 from .errors import NO, say
 
+#: Of each command its module, and what lists of commands say of it.
 COMMANDS = {
-    "add": "contents",
-    "bundle": "machine",
-    "check": "check",
-    "clear": "contents",
-    "daemon": "background",
-    "env": "machine",
-    "hook": "hooks",
-    "list": "contents",
-    "refresh": "contents",
-    "remove": "contents",
-    "selftest": "machine",
-    "show": "contents",
-    "status": "machine",
+    "add": ("contents", "Learn intermediates ahead of any handshake."),
+    "bundle": ("machine", "Print the path of the merged CA bundle."),
+    "check": ("check", "Say what is wrong with a server's chain."),
+    "clear": ("contents", "Empty the store."),
+    "daemon": ("background", "Keep store and bundle true, in the background."),
+    "env": ("machine", "Print what points all tools at the bundle."),
+    "hook": ("hooks", "Put completion into Python programs."),
+    "list": ("contents", "Show which intermediates are in the store."),
+    "preload": ("preloading", "Know the world's intermediates before any handshake."),
+    "refresh": ("contents", "Verify all again and rebuild the bundle."),
+    "remove": ("contents", "Remove intermediates from the store."),
+    "selftest": ("machine", "Show on this machine that it works."),
+    "show": ("contents", "Show one intermediate, and where it leads."),
+    "status": ("machine", "Say whether everything is in place here."),
 }
 
 
 class Commands(click.Group):
-    """A group whose commands live in modules that are imported when they are asked for."""
+    """A group whose commands live in modules that are imported when one is run: a list of them is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), f"{cmd_name}_command")
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [
+            CompletionItem(name, help=about) for name, (_, about) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

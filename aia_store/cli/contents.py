@@ -36,39 +36,46 @@ class NotInStoreError(Exception):
     """No certificate in the store, or more than one, has that fingerprint."""
 
 
-def _entry(certificate: Certificate, path: str) -> dict[str, object]:
+def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str, object]:
     return {
         "sha256": certificate.fingerprint,
         "subject": output.long_name(certificate.subject),
         "issuer": output.long_name(certificate.issuer),
         "not_before": output.timestamp(certificate.validity[0]),
         "not_after": output.timestamp(certificate.validity[1]),
-        "last_used": output.timestamp(os.stat(path).st_mtime),
+        "preloaded": preloaded,
+        "last_used": None if preloaded else output.timestamp(os.stat(path).st_mtime),
         "path": path,
     }
 
 
-def _named(store: Store, fingerprint: str) -> tuple[str, Certificate]:
+def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
+    """The one certificate whose fingerprint starts so, and its files: by whether that is the preloaded one."""
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
         raise click.UsageError(f"{fingerprint!r} is no fingerprint; `aia-store list` shows them")
     if len(digits) < FEWEST_DIGITS:
         raise click.UsageError(f"{fingerprint!r} is too short; give at least {FEWEST_DIGITS} digits of the fingerprint")
-    found = list(store.entries(digits))
+    found: dict[Certificate, dict[bool, str]] = {}
+    for preloaded in (False, True):
+        for path, certificate in store.entries(digits, preloaded=preloaded):
+            found.setdefault(certificate, {})[preloaded] = path
     if len(found) == 1:
-        return found[0]
+        return next(iter(found.items()))
     if found:
         raise NotInStoreError(f"{fingerprint} means {len(found)} certificates; give more digits")
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
-@click.command("list", short_help="Show which intermediates are in the store.")
+@click.command("list")
+@click.option("--preloaded", is_flag=True, help="Those that were preloaded instead.")
 @output.json_option
-def list_command(as_json: bool) -> None:
-    """List the intermediates in the store."""
-    entries = sorted(sound_store(config.load()).entries(), key=lambda entry: output.subject(entry[1]).lower())
+def list_command(preloaded: bool, as_json: bool) -> None:
+    """List the intermediates in the store that were needed on this machine."""
+    found = sound_store(config.load()).entries(preloaded=preloaded)
+    entries = sorted(found, key=lambda entry: output.subject(entry[1]).lower())
     if as_json:
-        output.print_json([_entry(certificate, path) for path, certificate in entries])
+        output.print_json([_entry(certificate, path, preloaded=preloaded) for path, certificate in entries])
         return
     rows: list[list[str | Text]] = [
         [
@@ -80,27 +87,31 @@ def list_command(as_json: bool) -> None:
         ]
         for path, certificate in entries
     ]
-    if not rows:
+    if not rows and preloaded:
+        click.echo("Nothing is preloaded; `aia-store preload` does that.")
+    elif not rows:
         click.echo("The store is empty. It fills by itself; `aia-store add HOST` fills it now.")
-        return
-    output.print_table(["SHA-256", "Intermediate", "Issuer", "Expires", "Last used"], rows)
+    else:
+        last = "Preloaded" if preloaded else "Last used"
+        output.print_table(["SHA-256", "Intermediate", "Issuer", "Expires", last], rows)
 
 
-@click.command("show", short_help="Show one intermediate, and where it leads.")
+@click.command("show")
 @click.argument("fingerprint")
 @output.json_option
 def show_command(fingerprint: str, as_json: bool) -> None:
     """Show one intermediate, and whether it still leads to a trust anchor; FINGERPRINT is its SHA-256 or the start."""
     settings = config.load()
     store = sound_store(settings)
-    path, certificate = _named(store, fingerprint)
-    entry = _entry(certificate, path) | {"ca_issuers": output.ca_issuers(certificate)}
+    certificate, paths = _named(store, fingerprint)
+    preloaded, path = next(iter(paths.items()))
+    entry = _entry(certificate, path, preloaded=preloaded) | {"ca_issuers": output.ca_issuers(certificate)}
     anchors = roots.load(roots.source(settings))
     try:
         revoked = reader(store.folders)
         links = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
-        entry["in_bundle"] = bool(bundle.exportable(anchors, store, [certificate]))
+        entry["in_bundle"] = not preloaded and bool(bundle.exportable(anchors, store, [certificate]))
     except VerifyError as error:
         entry["leads_to"], entry["why_not"], entry["in_bundle"] = None, str(error), False
     if as_json:
@@ -115,6 +126,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
             ("SHA-256", certificate.fingerprint),
             ("Its issuer is at", ", ".join(output.ca_issuers(certificate)) or "(no AIA)"),
             ("Leads to", entry["leads_to"]),
+            ("Preloaded", "yes, and not needed here yet" if preloaded else "no, it was needed here"),
             ("In the bundle", "yes" if entry["in_bundle"] else "no"),
             ("File", path),
         )
@@ -122,11 +134,14 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     output.print_table([], rows)
 
 
-@click.command("add", short_help="Learn intermediates ahead of any handshake.")
+@click.command("add")
 @click.argument("sources", nargs=-1, required=True, metavar="HOST|URL|FILE...")
 @output.json_option
 def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     """Learn the intermediates of a host, an AIA URL, a PEM, DER or PKCS#7 file, or a CCADB report.
+
+    They count as needed on this machine, and so enter the CA bundle; `aia-store preload` makes a report known to
+    Python programs with the hook, and leaves the bundle small.
 
     What does not lead to a trust anchor of this machine is not kept, and said to be so; then the status is 1.
     """
@@ -170,24 +185,26 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(status or 1)
 
 
-@click.command("remove", short_help="Remove intermediates from the store.")
+@click.command("remove")
 @click.argument("fingerprints", nargs=-1, required=True, metavar="FINGERPRINT...")
 def remove_command(fingerprints: tuple[str, ...]) -> None:
-    """Remove intermediates from the store, named by their SHA-256 or the start of it."""
+    """Remove intermediates from the store, needed or preloaded, named by their SHA-256 or the start of it."""
     store = sound_store(config.load())
-    for path, certificate in dict.fromkeys(_named(store, fingerprint) for fingerprint in fingerprints):
-        folder = next(folder for folder in store.folders if path.startswith(folder.path + os.sep))
-        try:
-            folder.remove(path)
-        except OSError as error:
-            raise NotInStoreError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
+    for certificate, paths in dict(_named(store, fingerprint) for fingerprint in fingerprints).items():
+        for preloaded, path in paths.items():
+            folders = store.preloaded if preloaded else store.folders
+            folder = next(folder for folder in folders if path.startswith(folder.path + os.sep))
+            try:
+                folder.remove(path)
+            except OSError as error:
+                raise NotInStoreError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
         click.echo(f"removed {certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(certificate)}")
 
 
-@click.command("clear", short_help="Empty the store.")
+@click.command("clear")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear_command(yes: bool) -> None:
-    """Empty the store. Programs learn again what they need."""
+    """Empty the store, of what was preloaded too. Programs learn again what they need."""
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; say --yes")
     if not yes:
@@ -197,7 +214,7 @@ def clear_command(yes: bool) -> None:
     click.echo(f"removed {counted(refreshing.clear(settings), 'intermediate')}")
 
 
-@click.command("refresh", short_help="Verify all again and rebuild the bundle.")
+@click.command("refresh")
 @output.json_option
 def refresh_command(as_json: bool) -> None:
     """Verify everything again, drop what no longer holds, and rebuild the bundle: for cron."""
@@ -207,6 +224,7 @@ def refresh_command(as_json: bool) -> None:
         output.print_json(
             {
                 "kept": found.kept,
+                "preloaded": found.preloaded,
                 "dropped": [_dropped(item) for item in found.dropped],
                 "left": [_dropped(item) for item in found.left],
                 "renewed": [
@@ -248,6 +266,7 @@ def _print_refresh(found: refreshing.Report) -> None:
     if found.doubt is None:
         click.echo(
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
+            f"{f'{found.preloaded:,} preloaded, ' if found.preloaded else ''}"
             f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; the bundle is {found.bundle}"
         )
 

@@ -37,7 +37,7 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
-@click.group("hook", short_help="Put completion into Python programs.")
+@click.group("hook")
 def hook_command() -> None:
     """Put completion into Python programs: of one environment, or of every interpreter and environment."""
 

@@ -10,7 +10,7 @@ from .quick import print_bundle, usable_bundle
 NEEDS_A_LOOK, FINE = "!", "ok"
 
 
-@click.command("bundle", short_help="Print the path of the merged CA bundle.")
+@click.command("bundle")
 @click.option("--rebuild", is_flag=True, help="Build it even if it is fresh.")
 def bundle_command(rebuild: bool) -> None:
     """Print the path of the merged CA bundle, building it first if it is missing or stale.
@@ -20,7 +20,7 @@ def bundle_command(rebuild: bool) -> None:
     raise click.exceptions.Exit(print_bundle(rebuild=rebuild))
 
 
-@click.command("env", short_help="Print what points all tools at the bundle.")
+@click.command("env")
 @click.option(
     "--shell",
     type=click.Choice([*shells.SHELLS, *shells.KIN]),
@@ -34,7 +34,7 @@ def env_command(shell: str | None) -> None:
     )
 
 
-@click.command("status", short_help="Say whether everything is in place here.")
+@click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status_command(as_json: bool) -> None:
     """Say whether everything is in place on this machine, and if not, what to do; then the status is 1."""
@@ -61,7 +61,7 @@ def status_command(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command("selftest", short_help="Show on this machine that it works.")
+@click.command("selftest")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def selftest_command(as_json: bool) -> None:
     """Show on this machine, without the internet, that it works: a broken server before and after."""

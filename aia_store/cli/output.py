@@ -130,12 +130,14 @@ def _parsed(name: bytes) -> Any:
     from cryptography import x509
 
     from ..der import BIT_STRING, INTEGER, OID, SEQUENCE, encode
+    from ..pki.quiet import quietly
 
     algorithm = encode(SEQUENCE, encode(OID, b"\x2b\x65\x70"))
     key = encode(SEQUENCE, algorithm + encode(BIT_STRING, bytes(33)))
     body = encode(SEQUENCE, encode(INTEGER, b"\x00") + name + key + encode(0xA0, b""))
     try:
         request = encode(SEQUENCE, body + algorithm + encode(BIT_STRING, bytes(65)))
-        return x509.load_der_x509_csr(request).subject
+        with quietly():
+            return x509.load_der_x509_csr(request).subject
     except ValueError:
         return None

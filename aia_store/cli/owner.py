@@ -9,7 +9,7 @@ import os
 
 from .. import config, folders, store
 
-_ON_THE_STORE = ("bundle", "clear", "daemon", "env", "refresh", "remove")
+_ON_THE_STORE = ("bundle", "clear", "daemon", "env", "preload", "refresh", "remove")
 
 
 def become_owner(arguments: list[str]) -> None:

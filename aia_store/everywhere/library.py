@@ -22,6 +22,8 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..hook import pth_line, start_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -162,11 +164,8 @@ def _contents(place: Place) -> dict[str, bytes]:
         is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
         files[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
     if place.pth_folder is not None:
-        # A line that begins with "import" is executed; site prints what it raises.
-        load = f"try:\n    __import__({FINDER[:-3]!r})\nexcept Exception:\n    pass"
-        pth = f"import sys; exec({load!r})\n"
-        files[os.path.join(place.pth_folder, START)] = f"{FINDER[:-3]}:attach\n".encode()
-        files[os.path.join(place.pth_folder, PTH)] = pth.encode("utf-8")
+        files[os.path.join(place.pth_folder, START)] = start_line(FINDER[:-3]).encode("ascii")
+        files[os.path.join(place.pth_folder, PTH)] = pth_line(FINDER[:-3]).encode("ascii")
     return files
 
 

@@ -20,6 +20,9 @@ context, and set the callback of the context (`attachment`). Server-side objects
 left alone. Once the server's certificates were seen, OpenSSL no longer calls us for that connection: a download costs
 nothing.
 
+A server's context is attached to only where the program asked for it, for this context: then the chains of clients
+are completed in the same way (`clientside`, `allowance`).
+
 pyOpenSSL brings an OpenSSL of its own, with doors of its own (`handshake.pyopenssl`).
 
 **Is anything missing?** (`message`, `trusted`, `chain`) The names of what was sent are followed to the anchors of the

@@ -6,18 +6,25 @@ import time
 
 from ..der import Certificate, readable
 from .path import NO_CHECK_TIME, is_valid, may_have_issued
-from .rehearsal import accepts
+from .rehearsal import Rehearsal, accepts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from .pyopenssl.trusted import StoreTrusted
     from .trusted import Trusted
+
+    T = TypeVar("T")
 
 MOST_ANCHORS = 4  # tried for what was sent, where several bear one name
 
 
 class Chain:
     """What a server sent, before the anchors of one context. Raises DERError where the leaf cannot be read."""
+
+    rehearsal: type[Rehearsal] = Rehearsal  # in which OpenSSL judges it
 
     def __init__(self, sent: list[bytes], trusted: Trusted | StoreTrusted) -> None:
         self._ders = sent
@@ -40,9 +47,17 @@ class Chain:
         anchors, links = self._reach()
         chain = (*self._ders, *(link.der for link in links))
         return any(
-            accepts(chain, anchor.der, self.trusted.flags, self.trusted.security_level)
+            accepts(chain, anchor.der, self.trusted.flags, self.trusted.security_level, self.rehearsal)
             for anchor in anchors[:MOST_ANCHORS]
         )
+
+    def anchors(self) -> str:
+        """A text that is another for other trust anchors."""
+        return self.trusted.digest()
+
+    def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
+        """What a search finds that may fetch, and is told how many seconds that may take; None where it may not now."""
+        return search(seconds)
 
     def _reach(self) -> tuple[list[Certificate], list[Certificate]]:
         """The anchors that the names of what was sent lead to, and the trusted non-anchors in between."""

@@ -14,7 +14,7 @@ from ..log import debug
 from ..store import open_store
 from . import PARTIAL_CHAIN
 from .path import Search, likeliest_first
-from .rehearsal import CRL_CHECKS, Rehearsal
+from .rehearsal import CRL_CHECKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,9 +68,12 @@ class Builder:
         elif seconds > 0 and not settings.offline:
             from .aia import AIA, failures_of
 
-            with AIA(settings, self._store, failures_of(self._store), self._chain.trusted.digest, seconds) as aia:
-                path = aia.path(self, self._chain.leaf)
-            self.failed = aia.failed
+            def search(seconds: float) -> Path | None:
+                with AIA(settings, self._store, failures_of(self._store), self._chain.anchors, seconds) as aia:
+                    self.failed = aia.failed
+                    return aia.path(self, self._chain.leaf)
+
+            path = self._chain.fetch(search, seconds)
         return path
 
     def path_at_hand(self) -> Path | None:
@@ -143,7 +146,7 @@ class Builder:
     def _refusal(self, path: list[Certificate]) -> str | None:
         *certificates, anchor = (certificate.der for certificate in path)
         trusted = self._chain.trusted
-        return Rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
+        return self._chain.rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
 
 
 def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], bool] | None:

@@ -37,11 +37,15 @@ def install(ssl_module: "Any") -> None:
     owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
     if "_wrap_bio" in vars(owner):
         return
-    for name in ("_wrap_socket", "_wrap_bio", "load_verify_locations", "set_default_verify_paths"):
-        setattr(owner, name, vars(_Doors)[name])
+    for name, door in vars(_Doors).items():
+        if not name.startswith("__"):
+            setattr(owner, name, door)
+    owner.__new__ = staticmethod(_noting(owner.__new__))
     owner._aia_store_callback = _msg_callback  # the attribute of C itself, which ssl hides behind its own
+    owner._msg_callback = _loading_all(owner._msg_callback, lambda context, _: context)
     for connection in (ssl_module.SSLSocket, ssl_module.SSLObject):
         connection.do_handshake = _interruptible(connection.do_handshake)
+        connection.context = _loading_all(connection.context, lambda _, context: context)
 
 
 class _Doors:
@@ -57,14 +61,29 @@ class _Doors:
             self, server_side, lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named)
         )
 
-    # These two only look on.
+    # These two put a large CA file off, until a chain names a certificate of it.
     def load_verify_locations(self: "Any", cafile: "Any" = None, capath: "Any" = None, cadata: "Any" = None) -> None:
-        _context.load_verify_locations(self, cafile, capath, cadata)
-        _guarded(lambda: _attachment_of(self).sources.note(cafile, capath, cadata))
+        file = None if cafile is None else _guarded(lambda: _attachment_of(self).put_off(cafile))
+        if file is None:
+            _context.load_verify_locations(self, cafile, capath, cadata)
+        elif capath is not None or cadata is not None:
+            _context.load_verify_locations(self, None, capath, cadata)
+        _guarded(lambda: _attachment_of(self).sources.note(cafile, capath, cadata, file))
 
     def set_default_verify_paths(self: "Any") -> None:
-        _context.set_default_verify_paths(self)
-        _guarded(lambda: _attachment_of(self).sources.note_defaults())  # noqa: PLW0108  # the first call must be guarded too
+        file = _guarded(lambda: _attachment_of(self).put_off_defaults())
+        if file is None:
+            _context.set_default_verify_paths(self)
+        _guarded(lambda: _attachment_of(self).sources.note_defaults(file))
+
+    # And these two show what is trusted: all of it.
+    def get_ca_certs(self: "Any", binary_form: bool = False) -> "Any":
+        _load_all(self)
+        return _context.get_ca_certs(self, binary_form)
+
+    def cert_store_stats(self: "Any") -> "Any":
+        _load_all(self)
+        return _context.cert_store_stats(self)
 
 
 def _through(context: "ssl.SSLContext", server_side: bool, make: "Callable[[], Any]") -> "Any":
@@ -89,11 +108,12 @@ def _through(context: "ssl.SSLContext", server_side: bool, make: "Callable[[], A
 def _attached(context: "ssl.SSLContext", server_side: bool) -> "Attachment | None":
     """The attachment of a context whose SSL objects need care: because we complete them, or have done so before."""
     attachment = _attachment_of(context)
-    if not server_side and _context.verify_mode.__get__(context) != VERIFY_NONE:
-        if attachment.is_active:
-            _attach(context, attachment)
+    if _context.verify_mode.__get__(context) != VERIFY_NONE:
+        if attachment.is_active and (attachment.completes_clients or not server_side):
+            attach(context, attachment)
             return attachment
-        attachment.has_bare_connections = not attachment.added
+        attachment.note_bare_connection()
+    _load_all(context)  # nobody will see which certificates this connection asks for
     return attachment if attachment.added else None
 
 
@@ -101,6 +121,31 @@ def _attachment_of(context: "ssl.SSLContext") -> "Attachment":
     from .attachment import attachment_of
 
     return attachment_of(context)
+
+
+def _noting(make: "Callable[..., Any]") -> "Callable[..., Any]":
+    """A context's `__new__` after which it is known that no connection was made of the context unseen."""
+
+    def make_noted(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
+        context = make(cls, *arguments, **named)
+        _guarded(lambda: _attachment_of(context).note_birth())
+        return context
+
+    return make_noted
+
+
+def _load_all(context: "ssl.SSLContext") -> None:
+    _guarded(lambda: _attachment_of(context).load_all())
+
+
+def _loading_all(attribute: "Any", context_of: "Callable[[Any, Any], Any]") -> property:
+    """A property after whose setting a context is met without our callback: then it loads all at once."""
+
+    def set_and_load(owner: "Any", value: "Any") -> None:
+        attribute.fset(owner, value)
+        _load_all(context_of(owner, value))
+
+    return property(attribute.fget, set_and_load, attribute.fdel, attribute.__doc__)
 
 
 def _guarded(action: "Callable[[], Any]") -> "Any":
@@ -114,7 +159,7 @@ def _guarded(action: "Callable[[], Any]") -> "Any":
         return None
 
 
-def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
+def attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
     """Set the message callback, in front of the program's own if it has one."""
     previous = _msg_callback.__get__(context)
     if getattr(previous, "attachment", None) is attachment:
@@ -129,8 +174,11 @@ def _attach(context: "ssl.SSLContext", attachment: "Attachment") -> None:
             # gevent gives the socket beneath its SSLSocket, with a weak reference to that.
             owner = connection._sslsock() if hasattr(connection, "_sslsock") else connection
             # A context of both sides brings us to its servers too, where the certificates are a client's.
-            if message_type != FINISHED and getattr(owner, "server_side", True) is False:
-                see_certificates(data, version)
+            server_side = getattr(owner, "server_side", None)
+            if message_type != FINISHED and (
+                server_side is False or (server_side is True and attachment.completes_clients)
+            ):
+                see_certificates(data, version, server_side)
             if is_ours_alone:
                 _guarded(lambda: _let_go(owner, callback))
         if previous is not None:
@@ -151,6 +199,8 @@ def _let_go(connection: "Any", callback: "Callable[..., None]") -> None:
     """
     ssl_object = getattr(connection, "_sslobj", connection)
     context = ssl_object.context
+    if getattr(connection, "server_side", False) and context.post_handshake_auth:
+        return  # it may yet ask for a certificate
     if isinstance(ssl_object, _SSL_OBJECT) and context._aia_store_callback is callback:
         context._aia_store_callback, ssl_object.context, context._aia_store_callback = None, context, callback
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import _ssl
 import time
-from _ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLWantReadError
+from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
 from ..der import to_pem
 
@@ -22,15 +22,23 @@ if TYPE_CHECKING:
 
 CRL_CHECKS = 0x4 | 0x8  # X509_V_FLAG_CRL_CHECK, X509_V_FLAG_CRL_CHECK_ALL
 
+
+def handshake_message(kind: int, body: bytes) -> bytes:
+    """A handshake message of this type (RFC 5246, 7.4)."""
+    return bytes((kind,)) + len(body).to_bytes(3, "big") + body
+
+
 _CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL={}"
-_SERVER_HELLO = (
+_SERVER_HELLO = handshake_message(
+    2,
     b"\x03\x03"
     + bytes(32)  # random
     + b"\x00"  # no session
     + b"\xc0\x2b"  # ECDHE-ECDSA-AES128-GCM-SHA256; judged after the chain, so any leaf key will do
     + b"\x00"  # no compression
-    + b"\x00\x05\xff\x01\x00\x01\x00"  # renegotiation_info, which OpenSSL 3 insists on
+    + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 insists on
 )
+_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which no server is sent either
 # What OpenSSL meets only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
 
@@ -39,12 +47,14 @@ REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, chains
 _accepted: dict[int, float] = {}  # what OpenSSL accepted, and until when no process-mate asks again
 
 
-def accepts(chain: tuple[bytes, ...], anchor: bytes, flags: int, security_level: int) -> bool:
+def accepts(
+    chain: tuple[bytes, ...], anchor: bytes, flags: int, security_level: int, rehearsal: type[Rehearsal]
+) -> bool:
     """Whether OpenSSL accepts this chain; remembered for the process, as many a program has a context a request."""
-    key, now = hash((chain, anchor, flags, security_level)), time.time()
+    key, now = hash((chain, anchor, flags, security_level, rehearsal)), time.time()
     if _accepted.get(key, 0.0) > now:
         return True
-    if Rehearsal(anchor, flags, security_level).refusal(list(chain)) is not None:
+    if rehearsal(anchor, flags, security_level).refusal(list(chain)) is not None:
         return False
     if len(_accepted) >= MOST_REMEMBERED:
         _accepted.clear()
@@ -53,15 +63,18 @@ def accepts(chain: tuple[bytes, ...], anchor: bytes, flags: int, security_level:
 
 
 class Rehearsal:
-    """One trust anchor (DER) under the flags and the security level of a program's context.
+    """One trust anchor (DER) under the flags and the security level of a program's context, for a server's chains.
 
     The flags are X509_V_FLAG_ bits; CRL checks are left out, as they need the program's own CRLs: the real handshake
     makes them. A rehearsal can judge any number of chains.
     """
 
+    _is_server = False  # the side that OpenSSL plays
+    _hello = _SERVER_HELLO  # what it is sent before the certificates
+
     def __init__(self, anchor: bytes, flags: int, security_level: int) -> None:
         # The bare class of _ssl: a rehearsal must not walk through our own doors.
-        context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+        context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_SERVER if self._is_server else _ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.minimum_version = context.maximum_version = _ssl.PROTO_TLSv1_2
         context.set_ciphers(_CIPHERS.format(security_level))
@@ -72,13 +85,10 @@ class Rehearsal:
     def refusal(self, chain: list[bytes]) -> str | None:
         """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None: it accepts."""
         incoming = MemoryBIO()
-        client = self._context._wrap_bio(incoming, MemoryBIO(), False)
+        incoming.write(_records(self._hello + _certificate_message(chain) + _TOO_EARLY))
+        connection = self._context._wrap_bio(incoming, MemoryBIO(), self._is_server)
         try:
-            client.do_handshake()
-        except SSLWantReadError:
-            incoming.write(flight(chain))
-        try:
-            client.do_handshake()
+            connection.do_handshake()
         except SSLCertVerificationError as error:
             return error.verify_message
         except SSLError as error:
@@ -88,20 +98,14 @@ class Rehearsal:
         return "OpenSSL came to no verdict"
 
 
-def flight(chain: list[bytes]) -> bytes:
-    """The bytes of a TLS 1.2 server that sends this chain (DER, the leaf first)."""
+def _certificate_message(chain: list[bytes]) -> bytes:
     certificates = b"".join(len(der).to_bytes(3, "big") + der for der in chain)
-    messages = (
-        _message(2, _SERVER_HELLO)
-        + _message(11, len(certificates).to_bytes(3, "big") + certificates)
-        + _message(14, b"")
-    )
+    return handshake_message(11, len(certificates).to_bytes(3, "big") + certificates)
+
+
+def _records(messages: bytes) -> bytes:
     most = 1 << 14  # bytes a record
     return b"".join(
         b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part
         for part in (messages[at : at + most] for at in range(0, len(messages), most))
     )
-
-
-def _message(kind: int, body: bytes) -> bytes:
-    return bytes((kind,)) + len(body).to_bytes(3, "big") + body

@@ -1,13 +1,13 @@
 """Where the certificates of a context came from, as far as the doors saw it: OpenSSL does not tell afterwards."""
 
-import _ssl
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    PathLike = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    from .cafile import CAFile
+    from .on_demand import OnDemand, PathLike
 
 LARGEST_TEXT = 1 << 16  # a longer cadata is no pin of a few certificates, and is not kept alive
 
@@ -20,10 +20,21 @@ class Sources:
         self._files: list[PathLike] = []
         self._texts: list[str | bytes] = []
         self._directories: list[PathLike] = []
+        self.count = 0  # of times that it was given something
+        self._on_demand: OnDemand | None = None  # the files of which only a part is loaded
 
-    def note(self, cafile: "PathLike | None", capath: "PathLike | None", cadata: "str | bytes | None") -> None:
-        """What `load_verify_locations` was called with."""
+    def note(
+        self,
+        cafile: "PathLike | None",
+        capath: "PathLike | None",
+        cadata: "str | bytes | None",
+        put_off: "CAFile | None" = None,
+    ) -> None:
+        """What `load_verify_locations` was called with, and the file's contents if they are loaded on demand."""
         self._complete = True
+        self.count += 1
+        if put_off is not None:
+            self._put_off(put_off)
         if cafile is not None:
             self._files.append(cafile)
         if capath is not None:
@@ -31,12 +42,25 @@ class Sources:
         if cadata is not None and len(cadata) <= LARGEST_TEXT:
             self._texts.append(cadata)
 
-    def note_defaults(self) -> None:
-        """That `set_default_verify_paths` was called."""
-        file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
-        self._complete = True
-        self._files.append(os.environ.get(file_variable, file))
-        self._directories.append(os.environ.get(directory_variable, directory))
+    def note_defaults(self, put_off: "CAFile | None" = None) -> None:
+        """That `set_default_verify_paths` was called, and the file's contents if they are loaded on demand."""
+        from . import defaults
+
+        self.note(*defaults.paths(), None)
+        if put_off is not None:
+            self._put_off(put_off, instead_of=defaults.paths())
+
+    def _put_off(self, file: "CAFile", instead_of: "tuple[str, str] | None" = None) -> None:
+        if self._on_demand is None:
+            from .on_demand import OnDemand
+
+            self._on_demand = OnDemand()
+        self._on_demand.add(file, instead_of)
+
+    @property
+    def on_demand(self) -> "OnDemand | None":
+        """What is not loaded yet; None where all is."""
+        return self._on_demand or None
 
     def directories(self) -> list[str]:
         """The hashed directories; of a context that was filled before us, the default one is assumed."""
@@ -49,6 +73,10 @@ class Sources:
     def are_certain(self) -> bool:
         """Whether the directories are those of the context, not assumed."""
         return self._complete
+
+    def put_off(self) -> "Iterable[bytes]":
+        """The certificates (DER) in the files that are not all loaded yet."""
+        return self._on_demand.certificates() if self._on_demand else ()
 
     def certificates(self) -> "Iterator[bytes]":
         """The certificates (DER) in the files and texts, as they are now."""
@@ -68,5 +96,6 @@ class Sources:
 
 
 def _default_directory() -> str:
-    _, _, variable, directory = _ssl.get_default_verify_paths()
-    return os.environ.get(variable, directory)
+    from . import defaults
+
+    return defaults.paths()[1]

@@ -15,6 +15,7 @@ from ..der import (
     Certificate,
     DERError,
     encode,
+    folded,
     may_hold,
     pem_certificates,
     readable,
@@ -47,7 +48,7 @@ class Trusted:
     def __init__(
         self, context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes], partial_chains: bool
     ) -> None:
-        self._ders: list[bytes] = _context.get_ca_certs(context, True)
+        self._context = context
         self._ours = ours
         self._alike: dict[bytes, list[Certificate]] = {}  # by the name looked for
         self._issuers: dict[bytes, list[Certificate]] = {}
@@ -57,7 +58,7 @@ class Trusted:
         # An assumed directory does no harm where an intermediate is never an anchor: the real handshake looks again.
         self._directories = sources.directories() if sources.are_certain or not self.partial_chains else []
         self._sources = sources
-        self._hides_some = _context.cert_store_stats(context)["x509"] > len(self._ders)
+        self._look()
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether a chain may end here: the program put it there, and it is self-signed or need not be."""
@@ -67,13 +68,15 @@ class Trusted:
 
     def holds(self, certificate: Certificate) -> bool:
         """Whether this certificate is among the trusted, anchor or not."""
+        self._demand(certificate.subject_key)
         return certificate.der in self._ders or certificate in self._in_directories(certificate.subject_key)
 
     def digest(self) -> str:
         """A text that is another for other trusted certificates."""
         import hashlib
 
-        return hashlib.sha256(b"".join(sorted(der for der in self._ders if der not in self._ours))).hexdigest()
+        given = {*self._ders, *self._sources.put_off()}.difference(self._ours)
+        return hashlib.sha256(b"".join(sorted(given))).hexdigest()
 
     def pins(self, leaf: Certificate) -> bool:
         """Whether the program trusts this very leaf, so that nothing is missing above it."""
@@ -86,7 +89,7 @@ class Trusted:
             found = self.issuers_spelled_alike(subject)
             if not found:
                 words = words_of(subject.issuer_key)
-                likely = readable(der for der in self._ders if may_hold(der, words))
+                likely = readable(der for der in self._ders if may_hold(folded(der), words))
                 found = [certificate for certificate in likely if certificate.subject_key == subject.issuer_key]
             self._issuers[subject.issuer] = found
         return found
@@ -98,11 +101,22 @@ class Trusted:
         """
         found = self._alike.get(subject.issuer)
         if found is None:
+            self._demand(subject.issuer_key)
             # What the same CA issued holds the name too, and may be many: only the frame of those is read.
             named = readable(der for der in self._ders if subject.issuer in der and _is_of(der, subject.issuer))
             found = list(dict.fromkeys([*named, *self._in_directories(subject.issuer_key)]))
             self._alike[subject.issuer] = found
         return found
+
+    def _demand(self, subject_key: bytes) -> None:
+        """Have the context load what it was given under this name, if it has not."""
+        on_demand = self._sources.on_demand
+        if on_demand and on_demand.load_named(self._context, subject_key):
+            self._look()
+
+    def _look(self) -> None:
+        self._ders: list[bytes] = _context.get_ca_certs(self._context, True)
+        self._hides_some = _context.cert_store_stats(self._context)["x509"] > len(self._ders)
 
     def _in_directories(self, subject_key: bytes) -> list[Certificate]:
         if not self._directories:
@@ -124,9 +138,8 @@ def only_self_signed(context: _ssl._SSLContext, sources: Sources, ours: Collecti
     ders: list[bytes] = _context.get_ca_certs(context, True)
     if _context.cert_store_stats(context)["x509"] > len(ders):
         return False  # it pinned something that is no CA, which get_ca_certs does not show
-    return all(map(_is_self_signed, (der for der in ders if der not in ours))) and all(
-        map(_directory_is_self_signed, sources.directories())
-    )
+    given = (der for der in (*ders, *sources.put_off()) if der not in ours)
+    return all(map(_is_self_signed, given)) and all(map(_directory_is_self_signed, sources.directories()))
 
 
 def _is_self_signed(der: bytes) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _ssl
 import time
-import warnings
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from ..handshake.path import Search, likeliest_first
 from ..handshake.rehearsal import Rehearsal
 from ..handshake.sources import Sources
 from ..handshake.trusted import Trusted
+from .quiet import quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
@@ -138,6 +138,12 @@ class Verifier:
         return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
+def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
+    """What a verifier asks for the issuers of a certificate; each name is looked up on disk once."""
+    find = lru_cache(maxsize=4096)(find)
+    return lambda subject: find(subject.issuer_key)
+
+
 class VerifyError(Exception):
     """An intermediate does not lead to a trust anchor; the message is the reason, in words."""
 
@@ -150,8 +156,7 @@ class NotYetValidError(VerifyError):
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     """Whether the issuer's key made the signature of the subject (both DER)."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
+        with quietly():
             x509.load_der_x509_certificate(subject).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
     except (InvalidSignature, ValueError, TypeError):
         return False

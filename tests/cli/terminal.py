@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Sequence
 
 from tests.manager.machine import COMMAND, SECONDS, Machine
 
@@ -27,13 +28,19 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def on_terminal(
-    machine: Machine, *arguments: object, keys: str = "", columns: int = 80, **variables: str | None
+    machine: Machine,
+    *arguments: object,
+    command: Sequence[str] = COMMAND,
+    keys: str = "",
+    columns: int = 80,
+    **variables: str | None,
 ) -> tuple[int, str]:
-    """Run `aia-store` on a terminal, and type these keys once it asks something; its status and all it showed."""
+    """Run `aia-store`, or another command, on a terminal, and type these keys once it shows `]:`, as it does when it
+    asks something; its status and all it showed."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-c", _TAKE_THE_TERMINAL, *COMMAND, *map(str, arguments)],
+        [sys.executable, "-c", _TAKE_THE_TERMINAL, *command, *map(str, arguments)],
         env=machine.with_variables({"TERM": "xterm-256color", **variables}),
         cwd=machine.folder,
         stdin=theirs,

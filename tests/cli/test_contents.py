@@ -35,7 +35,8 @@ def test_list(machine: Machine, planted: list[Authority]) -> None:
         assert f"{certificate.certificate.not_valid_after_utc:%Y-%m-%d}" in line
     found = machine.json("list")
     assert [item["sha256"] for item in found] == [fingerprint(each) for each in reversed(planted)]
-    assert found[0].keys() == {"sha256", "subject", "issuer", "not_before", "not_after", "last_used", "path"}
+    keys = {"sha256", "subject", "issuer", "not_before", "not_after", "preloaded", "last_used", "path"}
+    assert found[0].keys() == keys
     assert found[0]["issuer"] == "CN=Upper CA"
     assert found[0]["not_after"] == f"{planted[1].certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
 

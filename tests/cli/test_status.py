@@ -12,7 +12,7 @@ from tests.cli.terminal import on_terminal
 from tests.manager.machine import Machine
 from tests.support.pki import Authority
 
-ASPECTS = ["hook", "store", "roots", "bundle", "environment", "daemon"]
+ASPECTS = ["hook", "store", "roots", "bundle", "environment", "trust on demand", "daemon"]
 
 
 def aspect(machine: Machine, name: str, **variables: str | None) -> tuple[str, str | None]:

@@ -17,7 +17,16 @@ import pytest
 
 from aia_store.config import Settings
 from aia_store.der import Certificate, to_pem
-from aia_store.store import LARGEST_FILE, MOST_OF_ONE_NAME, Folder, Store, folders_of, open_store, read_certificate
+from aia_store.store import (
+    LARGEST_FILE,
+    MOST_OF_ONE_NAME,
+    Folder,
+    Preloaded,
+    Store,
+    folders_of,
+    open_store,
+    read_certificate,
+)
 
 from ..support.pki import Authority, private_key
 from .conftest import ROOT, Run
@@ -108,7 +117,44 @@ def test_use_is_noted_once_a_day(folder: Folder) -> None:
         os.utime(path, (then, then))
         folder.note_use(OURS)
         assert (time.time() - path.stat().st_mtime < 60) is noted
-    folder.note_use(OTHER)
+    with pytest.raises(FileNotFoundError):
+        folder.note_use(OTHER)
+
+
+# Preloaded
+
+
+def test_what_was_preloaded_is_found_and_is_needed_once_it_was_used(folder: Folder) -> None:
+    folder.preloaded.keep(OURS)
+    kept(folder, NAMESAKE)
+    store, changed = Store([folder]), folder.changed()
+    assert set(store.find(OURS.subject_key)) == {OURS, NAMESAKE}
+    assert store.needed(OURS.subject_key) == [NAMESAKE]
+    store.note_use(NAMESAKE)
+    assert folder.changed() == changed
+    store.note_use(OURS)
+    assert set(store.needed(OURS.subject_key)) == {OURS, NAMESAKE}
+    assert len(store.find(OURS.subject_key)) == 2
+    assert folder.changed() > changed
+    assert [certificate for _, certificate in store.entries(preloaded=True)] == [OURS], "it stays preloaded"
+
+
+def test_what_the_site_preloaded_is_needed_in_the_folder_that_is_written(folder: Folder, tmp_path: Path) -> None:
+    site = Folder(str(tmp_path / "site"), shared=True)
+    site.preloaded.keep(OURS)
+    store = Store([folder, site])
+    assert store.find(OURS.subject_key) == [OURS]
+    store.note_use(OURS)
+    assert (found(folder), found(site)) == ({OURS}, set())
+
+
+def test_removing_what_was_preloaded_changes_nothing_of_what_was_needed(folder: Folder) -> None:
+    folder.keep(OURS, "http://ca.example/ca.cer")
+    path, changed = folder.preloaded.keep(OURS), folder.changed()
+    folder.preloaded.remove(path)
+    assert (folder.source_of(OURS), folder.changed()) == ("http://ca.example/ca.cer", changed)
+    assert found(folder) == {OURS}
+    assert not Path(folder.path, "preloaded").exists()
 
 
 # Planted things
@@ -565,22 +611,23 @@ def fill(folder: Folder, number: int) -> None:
     """So many other certificates; their contents are never looked at."""
     for count in range(number):
         name = hashlib.sha256(str(count).encode()).hexdigest()
-        bucket = os.path.join(folder.path, "certificates", name[:2], name)
+        bucket = os.path.join(folder.path, folder.PART, name[:2], name)
         os.makedirs(bucket)
         os.close(os.open(os.path.join(bucket, f"{name}.pem"), os.O_CREAT | os.O_WRONLY))
 
 
-def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("part", [Folder, Preloaded], ids=["needed", "preloaded"])
+def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run, part: type[Folder]) -> None:
     (tmp_path / "one.pem").write_text(OURS.pem)
     said = []
     # In memory where that can be: so many files are hard work for a disk.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as place:
         for number in (10, 20_000):
-            folder = Folder(os.path.join(place, str(number)))
+            folder = part(os.path.join(place, str(number)))
             kept(folder, OURS)
             fill(folder, number)
             said.append(run(COUNT_CALLS, folder.path, tmp_path / "one.pem"))
-    assert said[0] == said[1] == "1 open os.scandir\n"
+    assert said[0] == said[1] == "1 open os.scandir os.scandir\n", "of the needed and of the preloaded"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL] if os.name == "posix" else [])

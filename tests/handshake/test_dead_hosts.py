@@ -88,6 +88,8 @@ def test_the_budget_of_a_handshake(hook: None, dead_hosts: list[AIAHost], root: 
     with TLSServer(ca.leaf(aia=urls)) as server:
         assert seconds(server, root) < BUDGET + SLACK
     assert [host.connections for host in dead_hosts] == [1, 1, 0]
+    with TLSServer(ca.leaf(aia=[dead_hosts[2].publish("/ca.cer", ca.der)])) as server:
+        assert get(server, trusting(root)) == b"ok", "it was not asked, so it is not to blame"
 
 
 def test_another_url_is_tried(hook: None, aia: AIAHost, root: Authority, ca: Authority) -> None:

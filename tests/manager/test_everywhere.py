@@ -411,12 +411,21 @@ def compiled_files_of_rubbish(base: Copy, ours: Installation) -> None:
         path.write_bytes(path.read_bytes()[:16] + b"rubbish")
 
 
+def compiled_files_cut_short(base: Copy, ours: Installation) -> None:
+    for path in [*ours.package.rglob("*.pyc"), *base.cache.glob("aia_store*")]:
+        path.write_bytes(path.read_bytes()[:-40])
+
+
 def without_the_finder(base: Copy, ours: Installation) -> None:
     (base.library / f"{FINDER}.py").unlink()
 
 
 def with_half_a_finder(base: Copy, ours: Installation) -> None:
     (base.library / f"{FINDER}.py").write_text("import sys\n((")
+
+
+def with_a_finder_of_zeros(base: Copy, ours: Installation) -> None:
+    (base.library / f"{FINDER}.py").write_bytes(bytes(512))  # as a power failure leaves a file
 
 
 @pytest.mark.parametrize(
@@ -428,8 +437,10 @@ def with_half_a_finder(base: Copy, ours: Installation) -> None:
         cut_short,
         emptied,
         compiled_files_of_rubbish,
+        compiled_files_cut_short,
         without_the_finder,
         with_half_a_finder,
+        with_a_finder_of_zeros,
     ],
 )
 def test_interpreters_outlive_the_package(

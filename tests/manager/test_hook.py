@@ -18,7 +18,8 @@ from tests.manager.machine import Machine
 from tests.manager.venvs import Venv, make_wheel, pip
 from tests.support.servers import AIAHost, TLSServer
 
-PTH, START = "aia_store.pth", "aia_store.start"
+PTH, START, WATCHER = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
+READS_START_FILES = sys.version_info >= (3, 15)
 USES_SSL = "import ssl; ssl.create_default_context(); print(ssl.SSLContext.__name__)"
 
 
@@ -83,7 +84,7 @@ def test_install_says_what_it_wrote(venv: Venv) -> None:
     assert {PTH, START} <= new
     for name in new:
         assert f"wrote {venv.site / name}\n" in done.stdout
-    assert (venv.site / START).read_text() == "aia_store.startup:attach\n"
+    assert (venv.site / START).read_text() == "aia_store_watcher:attach\n"
     assert (venv.site / PTH).read_text().startswith("import ")
     assert (venv.site / PTH).read_text().count("\n") == 1
 
@@ -192,6 +193,33 @@ def replaced_by_a_file(venv: Venv) -> None:
     (venv.site / "aia_store.py").write_text("raise RuntimeError('another package of that name')")
 
 
+def compiled_files_of_rubbish(venv: Venv) -> None:
+    for path in venv.site.rglob("aia_store*.pyc"):
+        path.write_bytes(path.read_bytes()[:16] + b"rubbish")
+
+
+def compiled_files_cut_short(venv: Venv) -> None:
+    for path in venv.site.rglob("aia_store*.pyc"):
+        path.write_bytes(path.read_bytes()[:-40])
+
+
+def without_its_watcher(venv: Venv) -> None:
+    (venv.site / WATCHER).unlink()
+
+
+def with_half_a_watcher(venv: Venv) -> None:
+    (venv.site / WATCHER).write_text("import sys\n((")
+
+
+def with_a_watcher_of_zeros(venv: Venv) -> None:
+    (venv.site / WATCHER).write_bytes(bytes(512))  # as a power failure leaves a file
+
+
+def with_a_folder_for_a_watcher(venv: Venv) -> None:
+    (venv.site / WATCHER).unlink()
+    (venv.site / WATCHER).mkdir()
+
+
 @pytest.mark.parametrize(
     "ruin",
     [
@@ -211,6 +239,41 @@ def test_interpreters_outlive_the_package(hooked: Venv, broken: tuple[int, Path]
     done = hooked.run("-c", CONNECT_ONCE, *broken)
     assert done.stderr.count("Error") == 1
     assert "unable to get local issuer certificate" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "ruin",
+    [
+        compiled_files_of_rubbish,
+        compiled_files_cut_short,
+        without_its_watcher,
+        with_half_a_watcher,
+        with_a_watcher_of_zeros,
+        with_a_folder_for_a_watcher,
+    ],
+)
+def test_interpreters_outlive_the_watcher(hooked: Venv, ruin: Callable[[Venv], None]) -> None:
+    ruin(hooked)
+    if READS_START_FILES:
+        (hooked.site / START).unlink()  # which nothing can guard: site says itself what is wrong
+    starts_silently(hooked)
+
+
+@pytest.mark.skipif(not READS_START_FILES, reason="site reads .start files from Python 3.15 on")
+def test_a_start_file_is_enough(hooked: Venv, broken: tuple[int, Path]) -> None:
+    (hooked.site / PTH).unlink()
+    done = hooked.run("-c", CONNECT_ONCE, *broken)
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+    (hooked.site / START).unlink()
+    assert "unable to get local issuer certificate" in hooked.run("-c", CONNECT_ONCE, *broken).stderr
+
+
+def test_a_compiled_file_of_rubbish_is_seen_and_mended(hooked: Venv) -> None:
+    compiled_files_of_rubbish(hooked)
+    status = hooked.hook("status", "--json")
+    assert (status.returncode, json.loads(status.stdout)["is_active"]) == (1, False)
+    assert hooked.hook("install").returncode == 0
+    assert hooked.hook("status").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from aia_store import config
+from aia_store.pki import download
 from aia_store.pki.revocation import crl as crl_module
-from aia_store.pki.revocation import download
 from aia_store.refresh import Report, refresh
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry

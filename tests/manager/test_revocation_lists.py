@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aia_store import config
-from aia_store.pki.revocation import download
+from aia_store.pki import download
 from aia_store.refresh import Report, refresh
 from tests.manager.machine import Machine, fingerprint
 from tests.manager.revoking import by_key, by_serial, onecrl, report

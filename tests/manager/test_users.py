@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ATTACH, CONNECT_ONCE, MakeHierarchy
+from tests.manager.reports import mozilla
 from tests.support.pki import Authority, der_of, pem, pem_blocks
 from tests.support.servers import AIAHost, TLSServer
 from tests.support.users import Users, require_users
@@ -22,6 +23,11 @@ SERVICE, FIRST, SECOND = 12_000, 12_001, 12_002
 COLLECT = """
 from aia_store import collect, config
 print(*collect.collect(config.load()))
+"""
+
+PRELOAD = """
+from aia_store import config, preload
+assert preload.preload(["/var/cache/report.csv"], config.load()).new == 1
 """
 
 
@@ -150,6 +156,29 @@ def test_users_of_what_the_site_has_say_so_once_a_day(
     assert time.time() - path.stat().st_mtime < 60
     assert handed_in(site) == []
     assert aia.count() == 1
+
+
+@pytest.mark.parametrize("is_writable", [True, False], ids=["with a store of one's own", "with nowhere to write"])
+def test_what_the_site_preloaded_is_needed_there_once_a_user_needed_it(
+    users: Users, site: Path, owner: int, is_writable: bool, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    trust(users, pki.root)
+    (users.root / "var/cache/report.csv").write_bytes(mozilla([pki.intermediates[0]]))
+    users.run(owner, PRELOAD)
+    cache = users.root / f"var/cache/home-{FIRST}/.cache"
+    if not is_writable:
+        cache.parent.mkdir()
+        cache.write_bytes(b"")
+    assert kept(site) == set()
+    with TLSServer(pki.leaf) as server:
+        connect = ATTACH + CONNECT_ONCE, server.port, "/var/cache/roots.pem"
+        assert users.run(FIRST, *connect) == "ok\n"
+        assert len(list(cache.rglob("certificates/*/*/*.pem"))) == is_writable
+        assert users.run(owner, COLLECT) == "1 0 False\n"
+        assert kept(site) == {pki.intermediates[0].der}
+        assert users.run(SECOND, *connect) == "ok\n"
+    assert aia.count() == 0
 
 
 @pytest.mark.parametrize("fault", ["absent", "a link", "a file", "not sticky", "another user's"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -51,7 +52,10 @@ def folder() -> Iterator[Path]:
 def environment(folder: Path) -> dict[str, str]:
     """The variables of a builder whose `python` has the build tools, and puts packages where a distribution does."""
     tools = folder / "tools"
-    run(sys.executable, "-m", "pip", "install", "-q", "--target", tools, "build", "hatchling", "installer")
+    build = ["build", "hatchling", "installer"]
+    needed = importlib.metadata.requires("aia-store") or []  # to make the man page and the completions
+    depends = [requirement for requirement in needed if "extra ==" not in requirement]
+    run(sys.executable, "-m", "pip", "--python", PYTHON, "install", "-q", "--target", tools, *build, *depends)
     python = folder / "bin" / "python"
     python.parent.mkdir()
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{tools}:$PYTHONPATH" exec {PYTHON} "$@"\n')
@@ -113,8 +117,12 @@ def test_everything_is_in_its_place(root: Path) -> None:
         "usr/share/libalpm/hooks/zz-aia-store.hook",
         "usr/share/aia-store/trust-changed",
         "usr/share/licenses/aia-store/LICENSE",
+        "usr/share/man/man1/aia-store.1.gz",  # makepkg packs it
+        "usr/share/bash-completion/completions/aia-store",
+        "usr/share/zsh/site-functions/_aia-store",
+        "usr/share/fish/vendor_completions.d/aia-store.fish",
     ):
-        assert (root / file).is_file(), file
+        assert (root / file).stat().st_size > 0, file
     assert os.access(root / "usr/share/aia-store/trust-changed", os.X_OK)
 
 

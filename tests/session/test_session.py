@@ -28,7 +28,7 @@ from aia_store import (
     InvalidCAError,
     peer,
 )
-from aia_store.handshake.rehearsal import flight
+from aia_store.handshake.rehearsal import handshake_message
 from tests.conftest import Hierarchy, MakeHierarchy, run_python, write_pem
 from tests.session.conftest import host_of
 from tests.support.dead import refusing_port
@@ -197,18 +197,21 @@ class Says(Listener):
         connection.recv(16384)
 
 
+def flight(certificates: bytes) -> bytes:
+    """What a TLS 1.2 server says first, in one record, with this certificate list in its Certificate message."""
+    hello = b"\x03\x03" + bytes(32) + b"\x00" + b"\xc0\x2b" + b"\x00" + b"\x00\x05\xff\x01\x00\x01\x00"
+    said = handshake_message(2, hello) + handshake_message(11, certificates) + handshake_message(14, b"")
+    return b"\x16\x03\x03" + len(said).to_bytes(2, "big") + said
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (flight([b"rubbish"]), AIAError),
-        (flight([]), ssl.SSLError),
-        (flight([bytes(1 << 17)]), ssl.SSLError),
-        (
-            flight([b"rubbish"]).replace(b"\x00\x00\x0a\x00\x00\x07rubbish", b"\xff\xff\xff\x00\x00\x07rubbish"),
-            ssl.SSLError,
-        ),
+        (flight(b"\x00\x00\x0a\x00\x00\x07rubbish"), AIAError),
+        (flight(b"\x00\x00\x00"), ssl.SSLError),
+        (flight(b"\xff\xff\xff\x00\x00\x07rubbish"), ssl.SSLError),
     ],
-    ids=["a certificate that is none", "no certificate", "a large one", "a message that is cut short"],
+    ids=["a certificate that is none", "no certificate", "a message that is cut short"],
 )
 def test_servers_that_send_rubbish(pki: Hierarchy, reply: bytes, error: type[Exception]) -> None:
     with Says(reply) as server, pytest.raises(error):

@@ -6,44 +6,29 @@ revocation status. A report without one tells of no revocation: MozillaIntermedi
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from typing import TYPE_CHECKING
 
 from ... import revoked
 from ...der import Certificate, DERError, pem_certificates
+from .. import ccadb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STATUS = "revocation status"
-_REVOKED = ("revoked", "parent cert revoked")
-_REASON = "rfc 5280 revocation reason code"
 _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certificate)", "sha256")
-_HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
 
 
-def rows(content: bytes) -> list[dict[str, str]]:
-    """The rows about revoked certificates, by column (small letters). Raises ValueError for what is no such report."""
-    text = content.decode("utf-8-sig", "replace")
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""))
-        columns = [column.strip().lower() for column in next(reader, [])]
-        if not any(_STATUS in column for column in columns):
-            raise ValueError("no column tells of a revocation status")
-        found = [dict(zip(columns, row, strict=False)) for row in reader]
-    except csv.Error as error:
-        raise ValueError(f"no CSV: {error}") from error
-    status = next(column for column in columns if _STATUS in column)
-    return [row for row in found if row.get(status, "").strip().lower() in _REVOKED]
-
-
-def reason(row: dict[str, str]) -> str:
-    """By whose word the certificate of a row is revoked, and why if the row says so."""
-    code = row.get(_REASON, "").strip()
-    return f"by the CCADB's word ({code})" if _HARMLESS.fullmatch(code) else "by the CCADB's word"
+def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
+    """By whose word each is revoked, and the rows about them. Raises ValueError for what is no such report, whole."""
+    report = ccadb.read(content)
+    if report.status is None:
+        raise ValueError("no column tells of a revocation status")
+    if report.fault is not None:
+        raise ValueError(report.fault)
+    told = ((ccadb.revocation(report, row), row) for row in report.rows)
+    return [(reason, row) for reason, row in told if reason is not None]
 
 
 def digests(row: dict[str, str]) -> Iterator[bytes]:

@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...store import read_regular_file
+from ..download import Downloader, DownloadError
 from .crl import CRL, MOST_BYTES, CRLError
-from .download import Downloader, DownloadError
 from .points import worth_fetching
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...store import read_regular_file
+from ..documents import DocumentError, MisnamedError, contents
 from . import ccadb, onecrl
 from .crls import file_name
-from .download import DownloadError
 
 if TYPE_CHECKING:
     from ...config import Settings
     from ...store import Folder
-    from .download import Downloader
+    from ..download import Downloader
 
 MOST_BYTES = 32 << 20
 MOST_DIGESTS = 100_000  # of all lists
@@ -25,7 +25,7 @@ FOLDER = "lists"
 
 
 class ListError(Exception):
-    """A list that cannot be had or read; the message is the reason, in words."""
+    """A list that cannot be read; the message is the reason, in words."""
 
 
 class Listed(NamedTuple):
@@ -41,12 +41,13 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> List
     notes = []
     for source in settings.revocation_lists:
         try:
-            content = _content(source, settings, downloader)
+            content = contents(source, settings, downloader, MOST_BYTES)
             found, bad = _parsed(content)
-        except ListError as error:
+        except (DocumentError, ListError) as error:
             kept, remark = _kept(folder, source)
             reasons |= kept
-            notes.append(f"{source}: {error}; {remark}")
+            advice = "; correct AIA_STORE_REVOCATION_LISTS" if isinstance(error, MisnamedError) else ""
+            notes.append(f"{source}: {error}{advice}; {remark}")
             continue
         reasons |= found
         if bad:
@@ -61,32 +62,6 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> List
     return Listed(reasons, notes)
 
 
-def _content(source: str, settings: Settings, downloader: Downloader) -> bytes:
-    scheme, separator, _ = source.partition("://")
-    try:
-        if separator and scheme == "http":
-            return downloader.plain(source, MOST_BYTES)
-        if separator and scheme == "https":
-            from .https import get  # it costs more to import than all the rest here
-
-            return downloader.download(source, lambda deadline: get(source, settings, deadline, MOST_BYTES))
-    except DownloadError as error:
-        raise ListError(f"it cannot be had ({error})") from error
-    if separator:
-        raise ListError("only files, http and https URLs can be read; correct AIA_STORE_REVOCATION_LISTS")
-    path = os.path.expanduser(source)
-    try:
-        if not os.path.isfile(path):
-            raise ListError("there is no such file; correct AIA_STORE_REVOCATION_LISTS")
-        with open(path, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ListError(f"it cannot be read ({error.strerror}); mend its permissions") from error
-    if len(content) > MOST_BYTES:
-        raise ListError(f"it is larger than {MOST_BYTES} bytes")
-    return content
-
-
 def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
     """The reason by digest, and how many entries could not be read. Raises ListError."""
     reasons: dict[bytes, str] = {}
@@ -95,7 +70,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
         if content.lstrip()[:1] in (b"{", b"["):
             entries = ((onecrl.REASON, onecrl.digests(record)) for record in onecrl.records(content))
         else:
-            entries = ((ccadb.reason(row), ccadb.digests(row)) for row in ccadb.rows(content))
+            entries = ((reason, ccadb.digests(row)) for reason, row in ccadb.rows(content))
     except ValueError as error:
         raise ListError(f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})") from error
     for reason, digests in entries:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...failures import Failures
 from ...log import escaped
 from ...store import folders_of
+from ..download import Downloader
 from ..verify import VerifyError
 from . import crls, lists
 from .crls import CRLs
-from .download import Downloader
 from .points import crl_urls, worth_fetching
 from .record import Record, reader
 
@@ -93,6 +93,13 @@ def update(settings: Settings, folder: Folder, certificates: Iterable[Certificat
     # They hold URLs of certificates and words of hosts.
     revocation.notes[:] = map(escaped, revocation.notes)
     return revocation
+
+
+def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocation:
+    """What the lists say now, and what was noted in this and other folders; nothing is noted, and no CRL is asked."""
+    listed = lists.read_all(settings, folder, downloader)
+    sound = [one for one in folders_of(settings) if one.fault() is None]
+    return Revocation(Record(folder, listed.reasons), sound, list(map(escaped, listed.notes)))
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:

@@ -84,9 +84,13 @@ class Trial:
         apply(self.settings, context)
         owner = _ssl._SSLContext if unseen else ssl.SSLContext
         if self.anchors:
-            owner.load_verify_locations(context, cadata=pem(*(made.der for made in self.anchors)))
+            owner.load_verify_locations(context, **self.source(self.anchors))
         if self.directory is not None:
             owner.load_verify_locations(context, capath=self.directory)
+
+    def source(self, anchors: Sequence[Made]) -> dict[str, Any]:
+        """What the program says to `load_verify_locations` for these anchors."""
+        return {"cadata": pem(*(made.der for made in anchors))}
 
     def meet(self, context: ssl.SSLContext, server: Server, tls_1_2: bool) -> Outcome:
         """One handshake."""
@@ -141,7 +145,7 @@ class Trial:
 
     def _change(self, step: Step) -> None:
         if step.load:
-            self.context.load_verify_locations(cadata=pem(*(made.der for made in step.load)))
+            self.context.load_verify_locations(**self.source(step.load))
             self.anchors += step.load
         if step.settings is not None:
             self.settings = step.settings

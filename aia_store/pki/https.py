@@ -1,4 +1,4 @@
-"""A revocation list over https: verified against this machine's trust anchors, through the proxies that it has set."""
+"""A list or a report over https: verified against this machine's trust anchors, through the proxies that it has set."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from ...der import to_pem
-from ...handshake.fetch import FetchError
-from .. import roots
+from ..der import to_pem
+from ..handshake.fetch import FetchError
+from . import roots
 
 if TYPE_CHECKING:
-    from ...config import Settings
+    from ..config import Settings
 
 _PIECE = 65_536
 
@@ -27,16 +27,17 @@ def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
         opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _OnlyToHTTPS)
         request = urllib.request.Request(url, headers={"User-Agent": "aia-store"})
         with opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as response:
-            body = b""
+            pieces, size = [], 0
             while piece := response.read1(_PIECE):
-                body += piece
-                if len(body) > most:
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
                     raise FetchError("a reply that is too large")
                 if time.monotonic() > deadline:
                     raise FetchError("timed out")
             if response.length:  # what was promised and did not come
                 raise FetchError("a reply that is cut short")
-            return body
+            return b"".join(pieces)
     except urllib.error.HTTPError as error:
         raise FetchError(f"status {error.code}") from error
     except urllib.error.URLError as error:

@@ -1,19 +1,19 @@
-"""Fetch what revocation needs, under the fetch policy: failures are remembered, nothing holds longer than its time."""
+"""Fetch what the manager needs, under the fetch policy: failures are remembered, nothing holds longer than its time."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from ...handshake import fetch
-from ...handshake.aia import host_of
-from ...handshake.waiting import in_a_thread
+from ..handshake import fetch
+from ..handshake.aia import host_of
+from ..handshake.waiting import in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...config import Settings
-    from ...failures import Failures
+    from ..config import Settings
+    from ..failures import Failures
 
 SECONDS = 30.0  # for one fetch
 

@@ -1,0 +1,62 @@
+"""The CCADB's reports: CSV whose columns are found by their names, as each report has its own.
+
+Which of these a report has is told by its first row; what it says is nobody's to believe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import NamedTuple
+
+MOST_ROWS = 200_000  # the longest report has some 10,000
+
+_STATUS = "revocation status"
+_REVOKED = ("revoked", "parent cert revoked")
+_REASON = "rfc 5280 revocation reason code"
+_HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
+
+
+class Report(NamedTuple):
+    """The rows of a report, by column (in small letters); `fault`: why what follows them could not be read."""
+
+    columns: list[str]
+    rows: list[dict[str, str]]
+    fault: str | None
+
+    def column(self, words: str) -> str | None:
+        """The first column whose name has these words in it."""
+        return next((column for column in self.columns if words in column), None)
+
+    @property
+    def status(self) -> str | None:
+        """The column that tells of revocation."""
+        return self.column(_STATUS)
+
+
+def read(content: bytes) -> Report:
+    """The rows of a report, as far as they can be read. Raises ValueError where not even the names of columns can."""
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    rows: list[dict[str, str]] = []
+    try:
+        columns = [column.strip().lower() for column in next(reader, [])]
+    except csv.Error as error:
+        raise ValueError(f"no CSV: {error}") from error
+    try:
+        for number, row in enumerate(reader):
+            if number == MOST_ROWS:
+                return Report(columns, rows, f"it has more than {MOST_ROWS:,} rows")
+            if row:
+                rows.append(dict(zip(columns, row, strict=False)))
+    except csv.Error as error:
+        return Report(columns, rows, f"no CSV from line {reader.line_num} on: {error}")
+    return Report(columns, rows, None)
+
+
+def revocation(report: Report, row: dict[str, str]) -> str | None:
+    """By whose word the certificate of a row is revoked, and why if the row says so; None if it is not."""
+    if report.status is None or row.get(report.status, "").strip().lower() not in _REVOKED:
+        return None
+    code = row.get(_REASON, "").strip()
+    return f"by the CCADB's word ({code})" if _HARMLESS.fullmatch(code) else "by the CCADB's word"

@@ -1,0 +1,32 @@
+"""The blocks that do not run in the tests, each with the reason, and those that rightly end with another status than 0.
+
+A block is named by its page and its first line. What is not run is read by its shell all the same (`-n`).
+"""
+
+from __future__ import annotations
+
+_INTERNET = "it installs from a registry, and the page's machine has no internet"
+_WHOLE_MACHINE = "it reaches whatever interpreters are here; tests/manager/test_whole_machine.py runs it"
+
+NOT_RUN = {
+    "README.md: python3 -m venv .venv && .venv/bin/pip install --quiet . && .venv/bin/aia-store hook install && "
+    ".venv/bin/aia-store selftest": f"{_INTERNET}; tests/manager/test_hook.py and tests/cli/test_selftest.py run it",
+    "README.md: python3 -m venv .venv-test && .venv-test/bin/pip install --quiet '.[dev]' && .venv-test/bin/python "
+    "-m pytest -q -n 2": "it is this test's own run, which .ci/run starts so",
+    "index.md: pipx install aia-store": _INTERNET,
+    "index.md: aia-store hook install --all": _WHOLE_MACHINE,
+    "install.md: sudo pipx install --global aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
+    "install.md: sudo python3 -m venv /opt/aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
+    "install.md: pipx install aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
+    "install.md: pip install aia-store": f"{_INTERNET}; tests/manager/test_hook.py runs it",
+    "install.md: sudo aia-store hook remove --all": f"{_WHOLE_MACHINE}; pipx is not here",
+    "operations.md: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload": "systemd is not the "
+    "init of the page's machine; tests/packaging/test_packaging.py has it judge the units, the user and the folders",
+}
+
+_INCOMPLETE = 1
+
+ENDS_WITH = {
+    "faq.md: aia-store check www.example.org --fullchain fullchain.pem": _INCOMPLETE,
+    "index.md: aia-store check www.example.org": _INCOMPLETE,
+}

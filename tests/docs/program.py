@@ -1,0 +1,34 @@
+"""The Python blocks of a page, as one program: each goes on where the one before it ended.
+
+Reads a line of JSON a block from standard input, [file, line, text], runs it, and prints "done" on a line of its own;
+ends with the traceback, which names the page and the line, if a block raises. `await` works outside functions.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import json
+import sys
+
+DONE = "done"
+FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # to compile with
+
+
+def main() -> None:
+    """Run the blocks."""
+    names = {"__name__": "__main__"}
+    with asyncio.Runner() as runner:
+        for block in sys.stdin:
+            file, line, text = json.loads(block)
+            code = compile("\n" * (line - 1) + text, file, "exec", flags=FLAGS)
+            if code.co_flags & inspect.CO_COROUTINE:
+                runner.run(eval(code, names))
+            else:
+                exec(code, names)
+            print(DONE, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Trust on demand changes no verdict and no error: every world is played with it and without it."""
+
+from __future__ import annotations
+
+import _ssl
+import os
+import shutil
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aia_store
+from aia_store.handshake.cafile import CAFile
+from aia_store.handshake.on_demand import OnDemand
+from tests.support.ca_files import large_ca_file, loaded
+
+from .judge import Judge, apply
+from .laboratory import Laboratory
+from .memory import Outcome
+from .model import Made
+from .trial import Trial, with_the_hook
+
+WORLDS = int(os.environ.get("AIA_STORE_TEST_PKIS", "600")) // 4
+SEED = int(os.environ.get("AIA_STORE_TEST_SEED", "0"))
+PART = 50  # worlds in one test, so that several processes can share the work
+STARTS = range(SEED, SEED + WORLDS, PART)
+
+
+class FromFiles(Trial):
+    """A trial whose program has its anchors in large CA files."""
+
+    def source(self, anchors: Sequence[Made]) -> dict[str, Any]:
+        number = len(list(self.folder.glob("*.pem")))
+        path = large_ca_file(self.folder / f"{number}.pem", *(made.der for made in anchors))
+        return {"cafile": path}
+
+    def set_up(self, context: Any, *, unseen: bool = False) -> None:
+        super().set_up(context, unseen=unseen)
+        self.is_put_off = bool(self.anchors) and not loaded(context)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", STARTS)
+def test_verdicts_and_errors_are_those_without_it(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch, start: int
+) -> None:
+    put_off = 0
+    for seed in range(start, min(start + PART, SEED + WORLDS)):
+        world = laboratory.world(seed)
+        outcomes = []
+        for on_demand in ("1", "0"):
+            monkeypatch.setenv("AIA_STORE_TRUST_ON_DEMAND", on_demand)
+            trial = FromFiles(laboratory.servers, world, _folder(laboratory, seed), with_the_hook)
+            outcomes.append(_played(trial))
+            assert on_demand == "1" or not trial.is_put_off
+            put_off += trial.is_put_off
+        assert outcomes[0] == outcomes[1], str(world)
+    assert put_off or WORLDS < PART, "or nothing was loaded on demand"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("start", STARTS)
+def test_what_a_chain_names_is_all_that_openssl_looks_for(laboratory: Laboratory, start: int) -> None:
+    """Without completion, and without loading the rest in the end: only what the names of a chain lead to."""
+    fewer = 0
+    for seed in range(start, min(start + PART, SEED + WORLDS)):
+        world = laboratory.world(seed)
+        for step in world.steps:
+            settings = step.settings or world.settings
+            host = step.server.host
+            message = step.server.message
+            anchors = [made.der for made in world.anchors]
+            plain = Judge(laboratory.servers, settings, anchors, None, host).verdict(message)
+            context: Any = _ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            apply(settings, context)
+            file = CAFile("", large_ca_file(_folder(laboratory, seed) / "file", *anchors).read_bytes())
+            if not file.is_plain:  # an unusual certificate, or none: OpenSSL loads such a file whole
+                continue
+            on_demand = OnDemand()
+            on_demand.add(file)
+            on_demand.load_for(context, message)
+            fewer += loaded(context) < len(set(anchors))
+            some = laboratory.servers.meet(
+                lambda reads, writes: context._wrap_bio(reads, writes, False, host),  # noqa: B023  called here
+                message,
+            )
+            assert some == plain, f"{world}\n{step}"
+    assert fewer or WORLDS < PART, "or all was loaded"
+
+
+def _folder(laboratory: Laboratory, seed: int) -> Path:
+    """An empty folder for one play."""
+    folder = laboratory.folder / f"{seed} on demand"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _played(trial: Trial) -> list[Outcome]:
+    try:
+        return [outcome for _, outcome in trial.play()]
+    finally:
+        aia_store.disable()

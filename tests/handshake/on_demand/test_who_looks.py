@@ -1,0 +1,233 @@
+"""A handshake loads what its chain names; whoever looks at a context finds all of it."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import ssl
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import aia_store
+from tests.conftest import MakeHierarchy, get, hashed_directory, refused, run_python, write_pem
+from tests.handshake.on_demand.conftest import Trust
+from tests.support.ca_files import large_ca_file, loaded, loaded_ders
+from tests.support.pki import Authority, pem
+from tests.support.servers import TLSServer
+
+Look = Callable[[ssl.SSLContext], object]
+
+
+def context_of(cafile: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=cafile)
+
+
+def test_a_handshake_loads_what_its_chain_names(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    assert loaded(context) == 0
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded_ders(context) == {trust.roots[0].der}
+    assert get(trust.servers[1], context) == b"ok"
+    assert loaded_ders(context) == {root.der for root in trust.roots}
+
+
+def test_the_default_paths_are_loaded_on_demand(hook: None, trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(trust.cafile))
+    context = ssl.create_default_context()
+    assert loaded(context) == 0
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded(context) == 1
+
+
+def test_a_chain_is_completed_up_to_a_root_that_is_loaded_on_demand(
+    hook: None, hierarchy: MakeHierarchy, tmp_path: Path
+) -> None:
+    pki = hierarchy({}, {})
+    context = context_of(large_ca_file(tmp_path / "large.pem", Authority.root("Another"), pki.root))
+    with TLSServer(pki.leaf) as server:
+        assert get(server, context) == b"ok"
+    assert loaded_ders(context) == {pki.root.der, *(ca.der for ca in pki.intermediates)}
+
+
+def test_whom_nothing_in_the_file_vouches_for_is_refused_as_ever(
+    hook: None, hierarchy: MakeHierarchy, tmp_path: Path
+) -> None:
+    pki = hierarchy()
+    others = [Authority.root("Another"), Authority.root("One More")]
+    context = context_of(large_ca_file(tmp_path / "large.pem", *others))
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        assert refused(server, context) == "unable to get local issuer certificate"
+        assert loaded(context) == len(others)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(lambda context: context.get_ca_certs(), id="get_ca_certs"),
+        pytest.param(lambda context: context.get_ca_certs(binary_form=True), id="get_ca_certs in DER"),
+        pytest.param(lambda context: context.cert_store_stats(), id="cert_store_stats"),
+    ],
+)
+def test_whoever_looks_sees_all(hook: None, trust: Trust, monkeypatch: pytest.MonkeyPatch, look: Look) -> None:
+    seen = look(context_of(trust.cafile))
+    monkeypatch.setenv("AIA_STORE_TRUST_ON_DEMAND", "0")
+    assert seen == look(context_of(trust.cafile))
+    assert seen
+
+
+def test_after_a_handshake_too(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    assert get(trust.servers[1], context) == b"ok"
+    assert context.cert_store_stats() == {"x509": 2, "crl": 0, "x509_ca": 2}
+    assert get(trust.servers[0], context) == b"ok"
+
+
+def test_a_connection_that_was_made_when_completion_was_off_has_all(store: Path, hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    aia_store.disable()
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded(context) == 2
+    assert loaded(context_of(trust.cafile)) == 2, "nothing is put off any more"
+
+
+def test_a_connection_that_waits_while_completion_goes_off_gets_what_it_needs(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    tcp = socket.create_connection(("127.0.0.1", trust.servers[0].port), 30)
+    with context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False) as tls:
+        aia_store.disable()
+        tls.do_handshake()
+    assert loaded_ders(context) == {trust.roots[0].der}
+
+
+def test_what_verifies_nothing_has_all(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded(context) == 2
+    context.verify_mode = ssl.CERT_REQUIRED
+    assert get(trust.servers[0], context) == b"ok"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_context_that_may_serve_loads_at_once(hook: None, trust: Trust) -> None:
+    for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS):
+        context = ssl.SSLContext(protocol)
+        context.load_verify_locations(trust.cafile)
+        assert loaded(context) == 2
+    assert loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=trust.cafile)) == 2
+
+
+def test_a_context_that_a_connection_is_moved_to_has_all(hook: None, trust: Trust) -> None:
+    other = context_of(trust.cafile)
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    client.context = other
+    assert client.context is other
+    assert loaded(other) == 2
+
+
+def test_a_program_that_looks_at_messages_itself_has_all(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    seen: list[object] = []
+    context._msg_callback = lambda *message: seen.append(message)  # type: ignore[attr-defined]
+    assert loaded(context) == 2
+    assert get(trust.servers[0], context) == b"ok"
+    assert seen
+
+
+def test_a_directory_beside_the_file(hook: None, trust: Trust, tmp_path: Path) -> None:
+    third = Authority.root("Root Three")
+    context = ssl.create_default_context(cafile=trust.cafile, capath=hashed_directory(tmp_path / "hashed", third))
+    with TLSServer(third.leaf()) as server:
+        assert get(server, context) == b"ok"
+    assert loaded_ders(context) == {third.der}
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded(context) == 2
+
+
+@pytest.mark.parametrize("name", [".1", ".0"], ids=["after a gap", "in DER"])
+def test_what_openssl_finds_in_a_default_directory_only(
+    hook: None, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its store loader takes more from SSL_CERT_DIR than it takes from a `capath`."""
+    third = Authority.root("Root Three")
+    folder = hashed_directory(tmp_path / "hashed", third)
+    (link,) = folder.glob("*.0")
+    link.unlink()
+    link.with_suffix(name).write_bytes(third.der if name == ".0" else pem(third).encode())
+    monkeypatch.setenv("SSL_CERT_FILE", str(trust.cafile))
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    with TLSServer(third.leaf()) as server:
+        for _ in range(2):
+            assert get(server, ssl.create_default_context()) == b"ok"
+
+
+def test_several_files_and_certificates_at_once(hook: None, trust: Trust, tmp_path: Path) -> None:
+    roots = [Authority.root(f"Further Root {number}") for number in range(3)]
+    context = ssl.create_default_context(cafile=trust.cafile, cadata=pem(roots[0]))
+    context.load_verify_locations(write_pem(tmp_path / "small.pem", roots[1]))
+    context.load_verify_locations(large_ca_file(tmp_path / "large.pem", roots[2]))
+    assert loaded_ders(context) == {root.der for root in roots[:2]}
+    for root in roots:
+        with TLSServer(root.leaf()) as server:
+            assert get(server, context) == b"ok"
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded_ders(context) == {trust.roots[0].der, *(root.der for root in roots)}
+
+
+def test_two_roots_of_one_name_come_together(hook: None, tmp_path: Path) -> None:
+    one, two = Authority.root("Twin"), Authority.root("Twin")
+    spelled = Authority.root("TWIN")
+    context = context_of(large_ca_file(tmp_path / "large.pem", one, Authority.root("Another"), two, spelled))
+    with TLSServer(two.leaf()) as server:
+        assert get(server, context) == b"ok"
+    assert loaded_ders(context) == {one.der, two.der, spelled.der}
+
+
+def test_many_threads_and_one_new_context(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    start, replies = threading.Barrier(16), []
+
+    def meet(number: int) -> None:
+        start.wait()
+        replies.append(get(trust.servers[number % 2], context))
+
+    threads = [threading.Thread(target=meet, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert replies == [b"ok"] * 16
+
+
+def test_contexts_go_when_nobody_has_them(hook: None, trust: Trust) -> None:
+    context = context_of(trust.cafile)
+    assert get(trust.servers[0], context) == b"ok"
+    gone = weakref.ref(context)
+    del context
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_put_off"),
+    [({}, True), ({"AIA_STORE_TRUST_ON_DEMAND": "0"}, False), ({"AIA_STORE_DISABLE": "1"}, False)],
+    ids=["by default", "switched off", "disabled"],
+)
+def test_the_setting(store: Path, trust: Trust, environment: dict[str, str], is_put_off: bool) -> None:
+    code = (
+        "import ssl, sys, _ssl\n"
+        "context = ssl.create_default_context(cafile=sys.argv[1])\n"
+        "print(_ssl._SSLContext.cert_store_stats(context)['x509'], len(context.get_ca_certs()))\n"
+    )
+    done = run_python(code, trust.cafile, env=environment)
+    assert (done.stdout.split(), done.stderr) == (["0" if is_put_off else "2", "2"], "")
+
+
+def test_without_a_store_nothing_is_written(store: Path, hook: None, trust: Trust) -> None:
+    assert get(trust.servers[0], context_of(trust.cafile)) == b"ok"
+    assert not store.exists()
