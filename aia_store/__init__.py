@@ -1,7 +1,7 @@
 """aia-store: complete the certificate chains that servers forget to complete, without widening trust.
 
 `enable()` does it for this process, `complete(context)` for one context; `aia-store hook install` for every program
-of an interpreter. Nothing is imported before it is needed.
+of an interpreter. The other names are described in docs/api.md. Nothing is imported before it is needed.
 """
 
 TYPE_CHECKING = False
@@ -9,8 +9,53 @@ if TYPE_CHECKING:
     import ssl
     from typing import Any
 
+    from .asynchronous import AsyncAIASession
+    from .building import build_path, fetch_issuer
+    from .errors import AIADownloadError, AIAError, AIASchemeError, DownloadError, InvalidCAError
+    from .preparation import Prepared, prepare
+    from .public_store import Store
+    from .session import DEFAULT_USER_AGENT, AIASession, openssl_get_cert_info
+
 __version__ = "0.1.0"
-__all__ = ["complete", "create_default_context", "disable", "enable"]
+__all__ = [
+    "DEFAULT_USER_AGENT",
+    "AIADownloadError",
+    "AIAError",
+    "AIASchemeError",
+    "AIASession",
+    "AsyncAIASession",
+    "DownloadError",
+    "InvalidCAError",
+    "Prepared",
+    "Store",
+    "build_path",
+    "complete",
+    "create_default_context",
+    "disable",
+    "enable",
+    "fetch_issuer",
+    "openssl_get_cert_info",
+    "prepare",
+]
+
+_MODULES = {
+    "asynchronous": ("AsyncAIASession",),
+    "building": ("build_path", "fetch_issuer"),
+    "errors": ("AIADownloadError", "AIAError", "AIASchemeError", "DownloadError", "InvalidCAError"),
+    "preparation": ("Prepared", "prepare"),
+    "public_store": ("Store",),
+    "session": ("DEFAULT_USER_AGENT", "AIASession", "openssl_get_cert_info"),
+}
+
+
+def __getattr__(name: str) -> "Any":
+    """The names that live in modules of their own, imported when first asked for."""
+    for module, names in _MODULES.items():
+        if name in names:
+            from importlib import import_module
+
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def enable() -> None:

@@ -14,6 +14,7 @@ FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
 _MOST = 36_500  # days or hours
+_MOST_SECONDS = 10.0  # that a handshake may fetch
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -30,6 +31,7 @@ class Settings:
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
+        self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
         self.trust_on_demand = True  # of a large CA file, the hook loads what a chain names
         self.unused_days = 90  # an intermediate that nobody used for so long is dropped
         self.refresh_hours = 24  # between two refreshes of the daemon
@@ -43,6 +45,8 @@ class Settings:
             setattr(self, key, _boolean(value, source))
         elif isinstance(current, int):
             setattr(self, key, _count(value, source))
+        elif isinstance(current, float):
+            setattr(self, key, _seconds(value, source))
         elif isinstance(current, list):
             read = _networks if key == "allowed_networks" else _texts
             setattr(self, key, read(value, source))
@@ -111,6 +115,16 @@ def _count(value: object, source: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MOST:
         raise ConfigError(f"{source} must be a whole number from 1 to {_MOST}, not {value!r}")
     return value
+
+
+def _seconds(value: object, source: str) -> float:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ConfigError(f"{source} must be seconds, from 0 to {_MOST_SECONDS:g}, not {value!r}")
+    return seconds
 
 
 def _texts(value: object, source: str, of: str = "files or URLs") -> list[str]:

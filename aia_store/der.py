@@ -37,7 +37,7 @@ _PEM_END = b"-----END CERTIFICATE-----"
 _UTF8_STRING = 0x0C
 
 # How the string types that OpenSSL folds in names (ASN1_MASK_CANON in its x_name.c) are encoded.
-_FOLDED_STRINGS = {
+STRINGS = {
     _UTF8_STRING: "utf-8",
     0x13: "latin-1",  # PrintableString
     0x14: "latin-1",  # T61String, which OpenSSL reads as Latin-1
@@ -117,7 +117,7 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
     type_start, type_stop = expect(name, start, end, OID)
     tag, value_start, value_stop = read(name, type_stop, end)
     value = name[value_start:value_stop]
-    encoding = _FOLDED_STRINGS.get(tag)
+    encoding = STRINGS.get(tag)
     if encoding is not None:
         try:
             text = value.decode(encoding)

@@ -37,9 +37,11 @@ class Learned(NamedTuple):
     is_new: bool
 
 
-def learn(
-    source: str, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[Learned]:
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+def learn(source: str, settings: Settings, progress: Callable[[int, int], None] = _no_progress) -> list[Learned]:
     """Keep those intermediates of a source that lead to a trust anchor of this machine.
 
     The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
@@ -48,21 +50,25 @@ def learn(
     if os.path.exists(source):
         offered = _of_file(source)
     elif source.startswith("http://"):
-        return _keep(_of_url(source, settings), settings, anchors, progress, source)
+        return keep(_of_url(source, settings), settings, anchors, progress, source)
     elif os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
         raise LearnError(f"{source} does not exist")
     else:
         return _of_host(source, settings, anchors)
-    return _keep(offered, settings, anchors, progress)
+    return keep(offered, settings, anchors, progress)
 
 
-def _keep(
+def keep(
     offered: list[Certificate],
     settings: Settings,
     anchors: list[Certificate],
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int], None] = _no_progress,
     url: str | None = None,
 ) -> list[Learned]:
+    """Keep those certificates that lead to one of these anchors, also through one another; `url` is their source.
+
+    Raises LearnError, StoreError.
+    """
     store = sound_store(settings, to_write=True)
     beside: dict[bytes, list[Certificate]] = {}
     for certificate in offered:

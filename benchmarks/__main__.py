@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, on_demand, preloading, programs, startup, table, upkeep
+from . import connections, lookup, loop, on_demand, preloading, programs, startup, table, upkeep
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -33,6 +33,7 @@ BENCHMARKS = {
     "first-meeting": Benchmark(programs.first_meeting, 80, 5),
     "peers": Benchmark(programs.second_process, 20, 1),
     "download": Benchmark(connections.download, 20, 2),
+    "loop": Benchmark(loop.stalls, 10, 1),
     "lookup": Benchmark(lookup.find, 25, 2),
     "bundle": Benchmark(startup.bundle, 100, 5),
     "refresh": Benchmark(upkeep.refresh, 5, 1),

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MOST_FETCHES = 3  # in one handshake
 MOST_URLS_TRIED = 5  # of one certificate
 TOO_MANY_URLS = 10  # a certificate with so many gets none fetched
-HANDSHAKE_SECONDS = 10.0
 FAIR_SECONDS = 2.5  # who had less to answer is not to blame
 
 _without_a_disk = lock()  # where no folder can be written, one fetch at a time in this process
@@ -56,6 +55,7 @@ class AIA:
         self._store = store
         self._failures = failures
         self._anchors = anchors
+        self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._fetches_left = MOST_FETCHES
         self._replies: dict[str, list[Certificate]] = {}
@@ -73,7 +73,7 @@ class AIA:
     def __exit__(self, *raised: object) -> None:
         """End the search: note the replies that led to no accepted path, and let those go on who wait for us."""
         try:
-            for note, url in self._asked.items():
+            for note, url in self._asked.items() if not self._was_hurried() else ():
                 if self._replies[url] and self._proved.isdisjoint(self._replies[url]):
                     self._failures.failed(note)
         finally:
@@ -109,20 +109,8 @@ class AIA:
 
     def _issuers_of(self, subject: Certificate, builder: Builder) -> Iterator[Certificate]:
         """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for."""
-        for url in self._urls(subject):
+        for url in urls_to_fetch(subject):
             yield from self._behind(url, subject, builder)
-
-    def _urls(self, subject: Certificate) -> list[str]:
-        """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
-        try:
-            urls = subject.ca_issuers
-        except DERError:
-            return []
-        if not urls or len(urls) >= TOO_MANY_URLS:
-            return []
-        from .fetch import is_fetchable
-
-        return [url for url in dict.fromkeys(urls) if is_fetchable(url)][:MOST_URLS_TRIED]
 
     def _behind(self, url: str, subject: Certificate, builder: Builder) -> Iterator[Certificate]:
         # Noted for this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA. And for
@@ -170,7 +158,21 @@ class AIA:
         return had is not None
 
     def _is_paused(self, url: str, useless: str) -> bool:
-        return any(map(self._failures.paused, (url, useless, host_of(url))))
+        keys = (url, host_of(url), *([_in_a_hurry(url)] if self._is_hasty() else []))
+        if any(map(self._failures.paused, keys)):
+            self.failed.setdefault(url, "it failed a short while ago, and is not asked again yet")
+            return True
+        return self._failures.paused(useless)
+
+    def _is_hasty(self) -> bool:
+        """Whether there is less time than any fetch may take, as under an event loop."""
+        from .fetch import SECONDS
+
+        return self._seconds < SECONDS
+
+    def _was_hurried(self) -> bool:
+        """Whether it was for want of time that we failed: that says nothing of the host to those who have more."""
+        return self._is_hasty() and time.monotonic() >= self._deadline
 
     def _fetched(self, url: str) -> list[Certificate]:
         """The certificates behind a URL, fetched by a thread, so that nothing can hold us past the deadline."""
@@ -184,8 +186,8 @@ class AIA:
             body = in_a_thread(lambda: fetch.fetch(url, self._settings.allowed_networks, deadline), deadline)
             found = reply.certificates(body)
             if found:
-                self._failures.succeeded(url)
-                self._failures.succeeded(host_of(url))
+                for key in (url, host_of(url), _in_a_hurry(url)):
+                    self._failures.succeeded(key)
                 return found
             reason = "a reply that holds no certificate"
         except fetch.FetchError as error:
@@ -194,12 +196,35 @@ class AIA:
             reason, dead_url = str(error), url
         debug(f"{url}: {reason}")
         self.failed[url] = reason
-        if deadline < began + FAIR_SECONDS and time.monotonic() >= deadline:
-            return []  # hosts before it used its time up; a hostile leaf could name them, and so silence an honest CA
+        if time.monotonic() >= deadline:
+            if deadline - began < min(FAIR_SECONDS, self._seconds / 2):
+                # Hosts before it used its time up; a hostile leaf could name them, and so silence an honest CA.
+                return []
+            if self._is_hasty():
+                self._failures.failed(_in_a_hurry(url))
+                return []
         self._failures.failed(url)
         if dead_url is not None:
             self._failures.failed(host_of(dead_url))
         return []
+
+
+def _in_a_hurry(url: str) -> str:
+    """What is paused when a URL took longer than a hasty handshake could wait."""
+    return f"{url} in a hurry"
+
+
+def urls_to_fetch(subject: Certificate) -> list[str]:
+    """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
+    try:
+        urls = subject.ca_issuers
+    except DERError:
+        return []
+    if not urls or len(urls) >= TOO_MANY_URLS:
+        return []
+    from .fetch import is_fetchable
+
+    return [url for url in dict.fromkeys(urls) if is_fetchable(url)][:MOST_URLS_TRIED]
 
 
 def host_of(url: str) -> str:

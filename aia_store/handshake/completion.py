@@ -6,6 +6,7 @@ come with the first fetch.
 
 from __future__ import annotations
 
+import sys
 from _thread import RLock
 
 from .. import config
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .chain import Chain
 
 MOST_REHEARSALS = 32  # in one search
+HANDSHAKE_SECONDS = 10.0  # for all fetches of one handshake, where no event loop waits for it
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400  # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP
 
 _opened: tuple[str | None, Store] | None = None  # for the process: its memory may be all there is
@@ -54,8 +56,25 @@ class Builder:
         self._chain = chain
         self._store = store
         self.stored: set[Certificate] = set()  # what was found on disk
-        self.refused: set[tuple[Certificate, ...]] = set()  # the paths that OpenSSL refused
+        self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
         self.revoked: dict[Certificate, None] = {}  # the intermediates for which paths were passed over
+        self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
+
+    def path(self, settings: Settings, seconds: float) -> Path | None:
+        """The first accepted path of what is at hand, then of what AIA gives within so many seconds; it is kept."""
+        path = self.path_at_hand()
+        if path is not None:
+            self.keep(path)
+        elif seconds > 0 and not settings.offline:
+            from .aia import AIA, failures_of
+
+            def search(seconds: float) -> Path | None:
+                with AIA(settings, self._store, failures_of(self._store), self._chain.anchors, seconds) as aia:
+                    self.failed = aia.failed
+                    return aia.path(self, self._chain.leaf)
+
+            path = self._chain.fetch(search, seconds)
+        return path
 
     def path_at_hand(self) -> Path | None:
         """The first accepted path that needs no fetch; names that are spelled otherwise are tried last."""
@@ -98,7 +117,7 @@ class Builder:
             if refusal is None:
                 return Path(path)
             debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
-            self.refused.add(tuple(path))
+            self.refused[tuple(path)] = refusal
             rehearsals += 1
             if rehearsals >= MOST_REHEARSALS:
                 return None
@@ -140,7 +159,7 @@ def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], boo
     settings = config.load()
     if settings.disable:
         return None
-    path = _found(chain, settings)
+    path = Builder(chain, opened(settings)).path(settings, _seconds_to_fetch(settings))
     if path is None:
         debug("no path to a trust anchor was found")
         return None
@@ -179,24 +198,16 @@ def _are_safe(needed: list[Certificate], path: Path, flags: int) -> bool:
     )
 
 
-def _found(chain: Chain, settings: Settings) -> Path | None:
-    store = _open(settings)
-    builder = Builder(chain, store)
-    path = builder.path_at_hand()
-    if path is not None:
-        builder.keep(path)
-    elif not settings.offline:
-        from .aia import AIA, HANDSHAKE_SECONDS, failures_of
-
-        def search(seconds: float) -> Path | None:
-            with AIA(settings, store, failures_of(store), chain.anchors, seconds) as aia:
-                return aia.path(builder, chain.leaf)
-
-        path = chain.fetch(search, HANDSHAKE_SECONDS)
-    return path
+def _seconds_to_fetch(settings: Settings) -> float:
+    """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
+    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    if running_loop is not None and running_loop() is not None:
+        return settings.async_budget
+    return HANDSHAKE_SECONDS
 
 
-def _open(settings: Settings) -> Store:
+def opened(settings: Settings) -> Store:
+    """The store of this process: where nothing can be written, its memory is all there is."""
     global _opened
     with _opening:
         if _opened is None or _opened[0] != settings.dir:

@@ -102,8 +102,8 @@ class Trusted:
         found = self._alike.get(subject.issuer)
         if found is None:
             self._demand(subject.issuer_key)
-            likely = readable(der for der in self._ders if subject.issuer in der)
-            named = [certificate for certificate in likely if certificate.subject == subject.issuer]
+            # What the same CA issued holds the name too, and may be many: only the frame of those is read.
+            named = readable(der for der in self._ders if subject.issuer in der and _is_of(der, subject.issuer))
             found = list(dict.fromkeys([*named, *self._in_directories(subject.issuer_key)]))
             self._alike[subject.issuer] = found
         return found
@@ -166,6 +166,14 @@ def _directory_is_self_signed(path: str) -> bool:
         return _directories[identity]
     except OSError:
         return True  # OpenSSL finds nothing there either
+
+
+def _is_of(der: bytes, name: bytes) -> bool:
+    """Whether a certificate's subject is this name, to the byte."""
+    try:
+        return Certificate(der).subject == name
+    except DERError:
+        return False
 
 
 def _hashed(stem: str) -> Iterator[Certificate]:

@@ -5,10 +5,11 @@ trust anchors (`anchors`); `many` asks many. What was seen is a `finding`; `view
 `revocation` what the CRLs of each link say.
 """
 
+from ..target import TargetError, address, parse_target
 from .finding import MENDED_BY_CHAIN, Fault, Finding
 from .handshake import ProbeError
 from .host import FETCH_SECONDS, probe
-from .target import Target, TargetError, address, parse_target
+from .target import Target
 
 __all__ = [
     "FETCH_SECONDS",

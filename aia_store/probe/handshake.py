@@ -7,9 +7,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..target import address, in_ascii
 from . import starttls
 from .anchors import Witness
-from .target import Target, address, in_ascii
+from .target import Target
 
 if TYPE_CHECKING:
     from .anchors import TrustAnchors

@@ -11,10 +11,11 @@ from ..handshake.chain import Chain
 from ..handshake.completion import Builder, needs
 from ..pki.revocation.record import reader
 from ..store import open_store
+from ..target import in_ascii
 from . import anchors as trust
 from .finding import Finding
 from .handshake import ProbeError, handshake
-from .target import Target, in_ascii
+from .target import Target
 
 if TYPE_CHECKING:
     from ..config import Settings

@@ -23,9 +23,8 @@ import urllib3
 import websockets
 
 from tests.conftest import Hierarchy, MakeHierarchy, hooked
-from tests.support.listener import Listener
+from tests.support.proxy import Proxy
 from tests.support.servers import AIAHost, SMTPServer, TLSServer, Version, server_context
-from tests.support.wire import read_request, response_head
 
 T = TypeVar("T")
 Client = Callable[[int, str], bytes]  #: takes the port and a file with the root, and returns what the server replies
@@ -214,23 +213,6 @@ def waiting_for(step: Callable[[], T], feed: Callable[[], None]) -> T:
             return step()
         except ssl.SSLWantReadError:
             feed()
-
-
-class Proxy(Listener):
-    """An HTTP proxy that knows CONNECT, and no more."""
-
-    def serve(self, connection: socket.socket) -> None:
-        request = read_request(connection)
-        assert request is not None and request.method == "CONNECT"
-        with connected(int(request.path.rpartition(":")[2])) as server:
-            connection.sendall(response_head(200, {}))
-            ends = {connection: server, server: connection}
-            while True:
-                for ready in select(list(ends), [], [], 30)[0]:
-                    piece = ready.recv(65536)
-                    if not piece:
-                        return
-                    ends[ready].sendall(piece)
 
 
 CLIENTS = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ... import probe
 from ...probe.starttls import PROTOCOLS
-from ...probe.target import HTTPS
+from ...target import HTTPS
 from ..errors import WrongUseError
 from .answer import Answer
 

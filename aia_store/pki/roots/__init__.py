@@ -52,7 +52,7 @@ def source(settings: Settings) -> Source:
     if settings.roots is not None:
         if not os.path.isfile(settings.roots):
             raise RootsError(f"{settings.roots} is no file; set AIA_STORE_ROOTS to a PEM file of trust anchors")
-        if _is_our_bundle(settings.roots):
+        if is_our_bundle(settings.roots):
             raise RootsError(
                 f"{settings.roots} is a bundle made by aia-store; set AIA_STORE_ROOTS to what it is made of"
             )
@@ -61,12 +61,12 @@ def source(settings: Settings) -> Source:
         if system.is_here():
             return Source(system.PATH, system.REASON)
     for path in SYSTEM_FILES:
-        if os.path.isfile(path) and os.path.getsize(path) and not _is_our_bundle(path):
+        if os.path.isfile(path) and os.path.getsize(path) and not is_our_bundle(path):
             return Source(path, "the system keeps its trust anchors there")
     import certifi
 
     path = certifi.where()
-    if os.path.isfile(path) and not _is_our_bundle(path):
+    if os.path.isfile(path) and not is_our_bundle(path):
         return Source(path, f"certifi brings it; {sys.platform} has no file of its own that is known here")
     raise RootsError("no trust anchors were found; set AIA_STORE_ROOTS to a PEM file of them")
 
@@ -99,7 +99,7 @@ def read(where: Source) -> Roots:
 
 def distrust() -> Distrust:
     """What this system distrusts, as it stands now."""
-    return _distrust(tuple(_identity(path) for path in p11kit.watched()))
+    return _distrust(tuple(identity(path) for path in p11kit.watched()))
 
 
 def watched(where: Source) -> list[str]:
@@ -114,8 +114,8 @@ def _distrust(state: tuple[object, ...]) -> Distrust:
     return Distrust()
 
 
-def _identity(path: str) -> object:
-    """What is another for another state of the files."""
+def identity(path: str) -> object:
+    """What is another for another state of a file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -131,7 +131,8 @@ def _ders(path: str) -> list[bytes]:
         return list(pem_certificates(file.read()))
 
 
-def _is_our_bundle(path: str) -> bool:
+def is_our_bundle(path: str) -> bool:
+    """Whether a file is a bundle that we published, under whatever name."""
     try:
         with open(path, "rb") as file:
             return BUNDLE_MARK in file.read()

@@ -1,0 +1,57 @@
+"""For asyncio: learn what hosts do not send, before their handshakes would have to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from .errors import AIAError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .building import Built
+
+AT_ONCE = 4  # hosts that are looked at: few, as threads that compute keep the loop from running, up to 5 ms each
+SECONDS = 30.0  # for each step of a connection
+
+
+class Prepared(NamedTuple):
+    """What `prepare` learned of one host."""
+
+    host: str  #: as it was given
+    missing: list[bytes]  #: the intermediates (DER) that it does not send, and that are in the store now
+    error: Exception | None  #: why no chain can be had: an AIAError, ssl.SSLError or OSError; None: there is one
+
+
+async def prepare(*hosts: str, timeout: float = SECONDS) -> list[Prepared]:
+    """Learn what these hosts do not send, so that no handshake with them has to fetch it while the event loop waits.
+
+    Each host is "name", "name:port", an IPv6 address, "[address]:port" or an https URL. It is connected to once, a few
+    at a time, in threads. `timeout` (seconds) is for each step of a connection. Returns what was learned of each, in
+    the order given; a host that fails does not keep the others from being looked at.
+    """
+    if not hosts:
+        return []
+    # The import takes longer than a loop should stand still.
+    build_for = await asyncio.to_thread(_imported)
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(host: str) -> Prepared:
+        async with turn:
+            return await asyncio.to_thread(_prepared, host, timeout, build_for)
+
+    return await asyncio.gather(*map(one, hosts))
+
+
+def _imported() -> Callable[[str, float], Built]:
+    from .building import build_for
+
+    return build_for
+
+
+def _prepared(host: str, timeout: float, build_for: Callable[[str, float], Built]) -> Prepared:
+    try:
+        return Prepared(host, [certificate.der for certificate in build_for(host, timeout).missing], None)
+    except (AIAError, OSError) as error:
+        return Prepared(host, [], error)

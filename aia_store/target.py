@@ -1,0 +1,48 @@
+"""Which host is meant, as people write it."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+HTTPS = 443
+
+
+class TargetError(Exception):
+    """What was named is no host; the message is one line that says what is."""
+
+
+def address(host: str, port: int) -> str:
+    """Host and port as one writes them, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
+    """Host and port of HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL, else `port`. Raises TargetError."""
+    if target.count(":") > 1 and "[" not in target and "://" not in target:
+        target = f"[{target}]"
+    try:
+        parts = urlsplit(target if "://" in target else f"https://{target}")
+        host, named, scheme = parts.hostname, parts.port, parts.scheme
+    except ValueError:
+        host, named, scheme = None, None, ""
+    if not host or not _is_host(host) or named == 0 or scheme != "https":
+        raise TargetError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
+    return host, named or port
+
+
+def in_ascii(host: str) -> str:
+    """A host as DNS and TLS have it: an address as it is, a name in A-labels. Raises UnicodeError."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.encode("idna").decode("ascii")
+    return host
+
+
+def _is_host(host: str) -> bool:
+    try:
+        in_ascii(host)
+    except UnicodeError:
+        return False
+    return host.isprintable() and not set(" \\\"'<>`{}|^") & set(host)
