@@ -106,7 +106,7 @@ class Verifier:
         if time.time() < not_before:
             raise NotYetValidError("it is not yet valid")
         reason = "it leads to no trust anchor of this machine"
-        leaf = Certificate(_leaf_under(certificate))
+        leaf = Certificate(leaf_under(certificate))
         for _, (_, *path) in zip(range(MOST_PATHS), self._paths(leaf, certificate), strict=False):
             if any(self.revoked(link) is not None for link in path[1:-1]):
                 reason = "it leads to a trust anchor only by a certificate that is revoked"
@@ -163,7 +163,7 @@ def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     return True
 
 
-def _leaf_under(issuer: Certificate) -> bytes:
+def leaf_under(issuer: Certificate) -> bytes:
     """The DER of a certificate that names this issuer, made for the rehearsal; nobody signed it."""
     algorithm = next(
         (signature for key, signature in _SIGNATURES.items() if encode(OID, key) in issuer.public_key[:32]), None
