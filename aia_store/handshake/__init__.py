@@ -24,11 +24,12 @@ A server's context is attached to only where the program asked for it, for this 
 are completed in the same way (`clientside`, `allowance`).
 
 **Trust on demand** (`cafile`, `plain`, `on_demand`). Parsing a CA file of 144 roots takes most of the time that a
-program spends on its first context, and a handshake uses one of them. So the doors take a large file's bytes and put the
-parsing off, and at the Certificate message every certificate is loaded that OpenSSL could look for: it looks by name
-only, for the issuers that it still needs and for what was sent. The errors of a file come at the call that they always
-came at, as a file is put off only if every OpenSSL surely reads all of it; whoever looks at the context, and every
-connection of which we will not see the certificates, has all of it loaded first; and so has a chain that is refused.
+program spends on its first context, and a handshake uses one of them. So the doors take a large file's bytes and put
+the parsing off, and at the Certificate message every certificate is loaded that OpenSSL could look for: it looks by
+name only, for the issuers that it still needs and for what was sent. The errors of a file come at the call that they
+always came at, as a file is put off only if every OpenSSL surely reads all of it; whoever looks at the context, and
+every connection of which we will not see the certificates, has all of it loaded first; and so has a chain that is
+refused.
 
 pyOpenSSL brings an OpenSSL of its own, with doors of its own (`handshake.pyopenssl`).
 

@@ -71,10 +71,10 @@ def probe(
         failed=failed,
         revoked={certificate: why(certificate) or "" for certificate in builder.revoked},
     )
-    if revocation:
+    if revocation and path is not None:
         from .revocation import ask
 
-        finding.asked = ask(finding, settings, store)
+        finding.asked = ask(path.certificates, settings, store)
     return finding
 
 

@@ -12,10 +12,11 @@ from ..pki.revocation.crls import CRLs
 from ..pki.revocation.points import crl_urls
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..config import Settings
     from ..der import Certificate
     from ..store import Store
-    from .finding import Finding
 
 SECONDS = 60.0  # for all CRLs of one host
 
@@ -27,14 +28,14 @@ class Status(NamedTuple):
     reason: str
 
 
-def ask(finding: Finding, settings: Settings, store: Store) -> dict[Certificate, Status]:
-    """What their issuers' CRLs say of the leaf and the intermediates; nothing where no path was found."""
+def ask(path: Sequence[Certificate], settings: Settings, store: Store) -> dict[Certificate, Status]:
+    """What their issuers' CRLs say of the leaf and the intermediates of a path, from the leaf to the trust anchor."""
     home = store.home
-    if finding.path is None or home is None:
+    if home is None:
         return {}
     failures = Failures(home, patient=False)
     source = CRLs(home, failures, Downloader(settings, failures, time.monotonic() + SECONDS))
-    return {subject: _status(source, subject, issuer) for subject, issuer in pairwise(finding.path.certificates)}
+    return {subject: _status(source, subject, issuer) for subject, issuer in pairwise(path)}
 
 
 def _status(source: CRLs, subject: Certificate, issuer: Certificate) -> Status:
