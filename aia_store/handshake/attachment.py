@@ -92,7 +92,10 @@ class Attachment:
             from ..log import debug
 
             debug(f"left the handshake as it was: {type(error).__name__}: {error}")
-            self.load_all()
+            try:
+                self.load_all()
+            except Exception:
+                pass  # OpenSSL refuses a chain whose anchor is not there
         except handshake.Interrupted:
             raise
         except BaseException as error:

@@ -131,6 +131,7 @@ def _noting(make: "Callable[..., Any]") -> "Callable[..., Any]":
         _guarded(lambda: _attachment_of(context).note_birth())
         return context
 
+    make_noted.__wrapped__ = make  # type: ignore[attr-defined]  # whose signature is shown to whoever asks
     return make_noted
 
 
