@@ -1,8 +1,9 @@
 """Which fetches failed, and until when they are not tried again: one minute, doubling to a day.
 
 Kept on disk, so that a dead host is not asked at every handshake of every process, and in memory where there is no
-disk. Only digests are written: no file says which host was visited. Notes live in a fixed number of slots, so a
-hostile server that names a fresh URL every time can push others out, but never fill a disk.
+disk. Only digests are written: no file says which host was visited. Notes live in a fixed number of slots, two for
+each to choose from, so that no two keep pushing each other out; a hostile server that names a fresh URL every time can
+push others out, but never fill a disk.
 """
 
 from __future__ import annotations
@@ -53,16 +54,20 @@ class Failures:
 
     def _recall(self, digest: str) -> tuple[int, float]:
         """How often this failed in a row, and when the pause ends (seconds since 1970)."""
-        noted = self._memory.get(digest, (0, 0.0))
+        found = [(count, until) for whose, count, until in self._notes(digest) if whose == digest]
+        return max([self._memory.get(digest, (0, 0.0)), *found])
+
+    def _notes(self, digest: str) -> list[tuple[str, int, float]]:
+        """What the slots of a digest hold."""
         if self._folder is None:
-            return noted
-        whose, count, until = read_note(os.path.join(self._folder.path, FOLDER, digest[:SLOT_DIGITS]))
-        return max(noted, (count, until)) if whose == digest else noted
+            return []
+        return [read_note(os.path.join(self._folder.path, FOLDER, slot)) for slot in slots(digest)]
 
     def _note(self, digest: str, count: int, until: float) -> None:
         if self._folder is not None:
             try:
-                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FOLDER, digest[:SLOT_DIGITS])
+                slot = self._slot(digest)
+                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FOLDER, slot)
                 self._memory.pop(digest, None)
                 return
             except OSError:
@@ -70,6 +75,19 @@ class Failures:
         if len(self._memory) >= MOST_IN_MEMORY:
             self._memory.clear()
         self._memory[digest] = (count, until)
+
+    def _slot(self, digest: str) -> str:
+        """Where to note: where it was noted before, else where no other's pause runs, else in the first slot."""
+        now = time.time()
+        places = list(zip(slots(digest), self._notes(digest), strict=True))
+        mine = [slot for slot, (whose, _, _) in places if whose == digest]
+        free = [slot for slot, (_, _, until) in places if not now < until <= now + LONGEST_PAUSE]
+        return next(iter([*mine, *free, *slots(digest)]))
+
+
+def slots(digest: str) -> tuple[str, str]:
+    """The names of the slots in which a failure may be noted."""
+    return digest[:SLOT_DIGITS], digest[SLOT_DIGITS : 2 * SLOT_DIGITS]
 
 
 def read_note(path: str) -> tuple[str, int, float]:

@@ -30,7 +30,7 @@ def sweep(folder: Folder) -> None:
             _release(folder, os.path.basename(path))
     for path, _ in _files(os.path.join(folder.path, failures.FOLDER)):
         whose, _, until = failures.read_note(path)
-        is_ours = whose and whose[: failures.SLOT_DIGITS] == os.path.basename(path)
+        is_ours = os.path.basename(path) in failures.slots(whose)
         if not is_ours or not now - FORGOTTEN_AFTER < until <= now + failures.LONGEST_PAUSE:
             _unlink(path)
 

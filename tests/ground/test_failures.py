@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -113,6 +114,23 @@ def test_any_number_of_failing_urls_takes_a_bounded_number_of_files(folder: Fold
         failures.failed(f"http://{number}.example/")
     assert all(re.fullmatch("[0-9a-f]{3}", slot.name) for slot in slots(folder))
     assert failures.paused("http://999.example/")
+
+
+def test_failures_whose_slots_are_the_same_are_both_remembered(folder: Folder) -> None:
+    """Or the two URLs of one certificate would be asked again at every handshake, by turns."""
+    seen: dict[str, str] = {}
+    for number in range(10_000):
+        url = f"http://{number}.example/"
+        other = seen.setdefault(hashlib.sha256(url.encode()).hexdigest()[:3], url)
+        if other != url:
+            break
+    failures = Failures(folder)
+    for _ in range(2):
+        failures.failed(other)
+        failures.failed(url)
+        assert failures.paused(other)
+        assert failures.paused(url)
+    assert len(slots(folder)) == 2
 
 
 @pytest.mark.parametrize("ahead", [LONGEST_PAUSE + 60, 10 * 365 * 86_400])
