@@ -35,12 +35,11 @@ Made by `python -m tests.clients.document` from what the tests found; do not edi
 Each client is a small program that knows nothing of aia-store, in a virtual environment of its own with the hook. It
 talks to a server that sends its leaf only: without the hook it fails, with it it gets its answer, over one connection
 (pip and pymongo make more by themselves), and the missing intermediate is fetched once. Its CA file is as large as a
-system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster). *Newest* and *oldest* are the
-releases tested. The oldest is the one that a search by halves ends at, for releases that install without a compiler
-and run on that Python, with what they depend on as it is today; of urllib3 it is the first of 2, the row below has 1.
-pyOpenSSL and what stands on it (the last three) bring an OpenSSL of their own, and were tried from the first release
-that works with cryptography 41 on, not searched further back.
-"""
+system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster). *Newest* and
+*oldest* are the releases tested. The oldest is the one that a search by halves ends at, for releases that install
+without a compiler and run on that Python, with what they depend on as it is today; of urllib3 it is the first of 2,
+the row below has 1. pyOpenSSL and what stands on it (the last three) bring an OpenSSL of their own, and were tried
+from the first release that works with cryptography 41 on, not searched further back."""
 _TOOLS = """
 ## Outside Python's ssl
 
