@@ -60,16 +60,22 @@ class Builder:
         self.revoked: dict[Certificate, None] = {}  # the intermediates for which paths were passed over
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
 
-    def path(self, settings: Settings, seconds: float) -> Path | None:
-        """The first accepted path of what is at hand, then of what AIA gives within so many seconds; it is kept."""
+    def path(self, settings: Settings, seconds: float, *, patient: bool = True) -> Path | None:
+        """The first accepted path of what is at hand, then of what AIA gives within so many seconds; it is kept.
+
+        Who is not `patient` fetches what failed lately too.
+        """
         path = self.path_at_hand()
         if path is not None:
             self.keep(path)
         elif seconds > 0 and not settings.offline:
+            from ..failures import Failures
             from .aia import AIA, failures_of
 
+            failures = failures_of(self._store) if patient else Failures(self._store.home, patient=False)
+
             def search(seconds: float) -> Path | None:
-                with AIA(settings, self._store, failures_of(self._store), self._chain.anchors, seconds) as aia:
+                with AIA(settings, self._store, failures, self._chain.anchors, seconds) as aia:
                     self.failed = aia.failed
                     return aia.path(self, self._chain.leaf)
 

@@ -46,9 +46,10 @@ class Sources:
         """That `set_default_verify_paths` was called, and the file's contents if they are loaded on demand."""
         from .cafile import default_paths
 
-        self.note(*default_paths(), None)
+        paths = default_paths()
+        self.note(*paths, None)
         if put_off is not None:
-            self._put_off(put_off, instead_of=default_paths())
+            self._put_off(put_off, instead_of=paths)
 
     def _put_off(self, file: "CAFile", instead_of: "tuple[str, str] | None" = None) -> None:
         if self._on_demand is None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..der import readable
-from ..failures import Failures
-from ..handshake.aia import AIA
 from ..handshake.chain import Chain
 from ..handshake.completion import Builder, needs
 from ..pki.revocation.record import reader
@@ -20,9 +18,6 @@ from .target import Target
 if TYPE_CHECKING:
     from ..config import Settings
     from ..der import Certificate
-    from ..handshake.completion import Path
-    from ..store import Store
-    from .anchors import TrustAnchors
 
 FETCH_SECONDS = 30.0  # the manager may wait longer than a program
 
@@ -52,7 +47,7 @@ def probe(
     chain = Chain(sent, trusted.trusted)
     store = open_store(settings)
     builder = Builder(chain, store)
-    path, failed = (None, {}) if chain.is_hopeless() else _path(builder, chain, settings, store, trusted)
+    path = None if chain.is_hopeless() else builder.path(settings, FETCH_SECONDS, patient=False)
     needed = needs(chain, path) if path is not None else []
     name = in_ascii(target.name)
     whole = [link.der for link in path.certificates[:-1]] if path is not None else sent
@@ -68,7 +63,7 @@ def probe(
         missing=[certificate for certificate in needed if certificate not in chain.sent],
         completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
         strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
-        failed=failed,
+        failed=builder.failed,
         revoked={certificate: why(certificate) or "" for certificate in builder.revoked},
     )
     if revocation and path is not None:
@@ -76,20 +71,6 @@ def probe(
 
         finding.asked = ask(path.certificates, settings, store)
     return finding
-
-
-def _path(
-    builder: Builder, chain: Chain, settings: Settings, store: Store, trusted: TrustAnchors
-) -> tuple[Path | None, dict[str, str]]:
-    """The path, of what is at hand or else by AIA, and which URLs failed; its intermediates are kept."""
-    path = builder.path_at_hand()
-    if path is not None:
-        builder.keep(path)
-    if path is not None or settings.offline:
-        return path, {}
-    failures = Failures(store.home, patient=False)
-    with AIA(settings, store, failures, trusted.trusted.digest, FETCH_SECONDS) as aia:
-        return aia.path(builder, chain.leaf), aia.failed
 
 
 def _stated(refusal: str | None) -> str | None:
