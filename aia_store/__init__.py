@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     import ssl
     from typing import Any
 
-    from .asynchronous import AsyncAIASession
-    from .building import build_path, fetch_issuer
-    from .errors import AIADownloadError, AIAError, AIASchemeError, DownloadError, InvalidCAError
-    from .preparation import Prepared, prepare
-    from .public_store import Store
-    from .session import DEFAULT_USER_AGENT, AIASession, openssl_get_cert_info
+    from .library.asynchronous import AsyncAIASession
+    from .library.building import build_path, fetch_issuer
+    from .library.errors import AIADownloadError, AIAError, AIASchemeError, DownloadError, InvalidCAError
+    from .library.preparation import Prepared, prepare
+    from .library.public_store import Store
+    from .library.session import DEFAULT_USER_AGENT, AIASession, openssl_get_cert_info
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,12 +39,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "asynchronous": ("AsyncAIASession",),
-    "building": ("build_path", "fetch_issuer"),
-    "errors": ("AIADownloadError", "AIAError", "AIASchemeError", "DownloadError", "InvalidCAError"),
-    "preparation": ("Prepared", "prepare"),
-    "public_store": ("Store",),
-    "session": ("DEFAULT_USER_AGENT", "AIASession", "openssl_get_cert_info"),
+    "library.asynchronous": ("AsyncAIASession",),
+    "library.building": ("build_path", "fetch_issuer"),
+    "library.errors": ("AIADownloadError", "AIAError", "AIASchemeError", "DownloadError", "InvalidCAError"),
+    "library.preparation": ("Prepared", "prepare"),
+    "library.public_store": ("Store",),
+    "library.session": ("DEFAULT_USER_AGENT", "AIASession", "openssl_get_cert_info"),
 }
 
 
@@ -62,7 +62,8 @@ def enable() -> None:
     """Complete the chains of all client connections of this process from now on, whoever makes them."""
     import ssl
 
-    from . import handshake, startup
+    from . import inside as handshake
+    from .inside import startup
 
     startup.attach()
     startup.attach_to(ssl)
@@ -72,7 +73,7 @@ def enable() -> None:
 
 def disable() -> None:
     """Undo `enable` for this process, and the hook too. Contexts given to `complete` stay as they are."""
-    from . import handshake
+    from . import inside as handshake
 
     handshake.enabled = False
     _switch_the_machines(False)
@@ -84,7 +85,7 @@ def _switch_the_machines(enabled: bool) -> None:
     from importlib import import_module
 
     if "_aia_store" in sys.modules:
-        handshake: Any = import_module("_aia_store.handshake")
+        handshake: Any = import_module("_aia_store.inside")
         handshake.enabled = enabled
 
 
@@ -96,7 +97,7 @@ def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) ->
     """
     import ssl
 
-    from .handshake import attachment, doors
+    from .inside import attachment, doors
 
     doors.install(ssl)
     attached = attachment.attachment_of(context)
@@ -111,7 +112,7 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
     """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
     import ssl
 
-    from .handshake import doors
+    from .inside import doors
 
     doors.install(ssl)  # first: the hashed directories that a context is given are seen only then
     return complete(ssl.create_default_context(*arguments, **named))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from tests.support.pki import Authority
 
 from .pairs import Row, Sample, reported, take_turns

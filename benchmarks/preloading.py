@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 
 from .lookup import FEW, fill, numbered
 from .pairs import BenchmarkError, Row, Sample, take_turns, wall

@@ -1,1 +1,1 @@
-../aia_store/hooks/aia_store_finder.py
+../aia_store/install/hooks/aia_store_finder.py

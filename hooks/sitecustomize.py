@@ -1,1 +1,1 @@
-../aia_store/hooks/sitecustomize.py
+../aia_store/install/hooks/sitecustomize.py

@@ -34,7 +34,7 @@ FLAGS = {
 }
 
 #: What a program with the hook does first, as the interpreter's start-up does it.
-ATTACH = "import aia_store.startup; aia_store.startup.attach()\n"
+ATTACH = "import aia_store.inside.startup; aia_store.inside.startup.attach()\n"
 
 #: Makes `connect(port, cafile)` in a child process, which imports nothing but socket and ssl.
 CONNECT = """

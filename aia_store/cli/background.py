@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .. import config
-from ..daemon.journal import FORMATS, Journal
-from ..daemon.service import Service
+from ..inside import settings as config
+from ..manager.daemon.journal import FORMATS, Journal
+from ..manager.daemon.service import Service
 
 
 @click.command("daemon")

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from .. import bundle, config, learn
-from .. import refresh as refreshing
-from ..pki import roots
-from ..pki.revocation.record import reader
-from ..pki.verify import Verifier, VerifyError
-from ..probe import ProbeError, TargetError
-from ..store import Store, sound_store
-from ..words import counted
+from ..check import ProbeError, TargetError
+from ..inside import settings as config
+from ..inside.store import Store, sound_store
+from ..library import learn
+from ..manager import bundle, roots
+from ..manager import refresh as refreshing
+from ..manager.revocation.record import reader
+from ..manager.verify import Verifier, VerifyError
+from ..manager.words import counted
 from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
-    from ..der import Certificate
+    from ..inside.certificate import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
 MOST_SHOWN = 20  # things of one kind that are told one by one

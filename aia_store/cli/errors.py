@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from .. import config
-from ..words import one_line
+from ..inside import settings as config
+from ..manager.words import one_line
 
 NO, WRONG_USE = 1, 2
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import everywhere, hook
-from ..everywhere import environments, library
-from ..everywhere.interpreters import InterpreterError
+from ..install import environments, everywhere, hook
+from ..install import standard_library as library
+from ..install.interpreters import InterpreterError
 from .errors import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..everywhere import Standing
-    from ..everywhere.interpreters import Interpreter
+    from ..install.everywhere import Standing
+    from ..install.interpreters import Interpreter
 
 _LEFT_ALONE = "left alone"
 

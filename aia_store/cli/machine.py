@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .. import config, shells
+from ..inside import settings as config
+from ..install import shells
 from .quick import print_bundle, usable_bundle
 
 NEEDS_A_LOOK, FINE = "!", "ok"
@@ -40,8 +41,8 @@ def status_command(as_json: bool) -> None:
     """Say whether everything is in place on this machine, and if not, what to do; then the status is 1."""
     from rich.text import Text
 
-    from ..status import survey
     from . import output
+    from .status import survey
 
     aspects = survey(config.load())
     if as_json:
@@ -67,8 +68,7 @@ def selftest_command(as_json: bool) -> None:
     """Show on this machine, without the internet, that it works: a broken server before and after."""
     from rich.text import Text
 
-    from .. import selftest
-    from . import output
+    from . import output, selftest
 
     steps = []
     for step in selftest.run():

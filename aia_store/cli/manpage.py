@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import __version__, config
+from .. import __version__
+from ..inside import settings as config
 from .commands import cli
 
 if TYPE_CHECKING:

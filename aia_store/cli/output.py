@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..words import harmless as harmless
+from ..manager.words import harmless as harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ..der import Certificate
+    from ..inside.certificate import Certificate
 
 MOST_LAID_OUT = 500  # rows of a table
 
@@ -77,7 +77,7 @@ def issuer(certificate: Certificate) -> str:
 
 def ca_issuers(certificate: Certificate) -> list[str]:
     """The URLs of the issuer that a certificate names, to be shown; none where its AIA cannot be read."""
-    from ..der import DERError
+    from ..inside.certificate import DERError
 
     try:
         return [harmless(url) for url in certificate.ca_issuers]
@@ -146,8 +146,8 @@ def _parsed(name: bytes) -> Any:
     """The Name as `cryptography` reads it: in a certificate request, as it parses no name alone."""
     from cryptography import x509
 
-    from ..der import BIT_STRING, INTEGER, OID, SEQUENCE, encode
-    from ..pki.quiet import quietly
+    from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, encode
+    from ..manager.quiet import quietly
 
     algorithm = encode(SEQUENCE, encode(OID, b"\x2b\x65\x70"))
     key = encode(SEQUENCE, algorithm + encode(BIT_STRING, bytes(33)))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 
-from .. import config, folders, store
+from ..inside import folders, store
+from ..inside import settings as config
 
 _ON_THE_STORE = ("bundle", "clear", "daemon", "env", "preload", "refresh", "remove")
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import config
-from ..preload import DEFAULT, MisnamedReportError, preload
-from ..words import one_line
+from ..inside import settings as config
+from ..manager.preload import DEFAULT, MisnamedReportError, preload
+from ..manager.words import one_line
 from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
-    from ..preload import Outcome, Skipped
+    from ..manager.preload import Outcome, Skipped
 
 MOST_NAMED = 5  # of those that were skipped for one reason
 LONGEST_NAME = 200  # that a report gives

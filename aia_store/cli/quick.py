@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from .. import bundle, config
+from ..inside import settings as config
+from ..manager import bundle
 from .errors import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..config import Settings
+    from ..inside.settings import Settings
 
 
 def print_bundle(*, rebuild: bool = False) -> int:

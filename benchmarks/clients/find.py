@@ -8,7 +8,7 @@ NAMES is a file with one canonical subject name a line, in hexadecimal; every na
 import sys
 import time
 
-from aia_store.store import Folder, Store
+from aia_store.inside.store import Folder, Store
 
 folder, names, times = sys.argv[1:]
 with open(names, encoding="ascii") as file:

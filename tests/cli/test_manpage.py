@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 import pytest
 
-from aia_store import __version__, config
+from aia_store import __version__
 from aia_store.cli import manpage
 from aia_store.cli.commands import cli
+from aia_store.inside import settings as config
 
 FORMATTERS = {
     "man": ["man", "--warnings", "--local-file"],

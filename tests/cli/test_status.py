@@ -88,7 +88,7 @@ def test_all_is_well_once_every_remedy_was_taken(machine: Machine, root: Authori
     """The hook's own tests install it; here it is enough that it attaches."""
     start = machine.folder / "start"
     start.mkdir()
-    (start / "sitecustomize.py").write_text("from aia_store.startup import attach\nattach()\n")
+    (start / "sitecustomize.py").write_text("from aia_store.inside.startup import attach\nattach()\n")
     path = ":".join(filter(None, [str(start), machine.environment.get("PYTHONPATH")]))
     quoted = " ".join(map(shlex.quote, [sys.executable, "-m", "aia_store"]))
     script = f'eval "$({quoted} env --shell sh)" && {quoted} status && {quoted} status --json'

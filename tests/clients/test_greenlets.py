@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.locks import acquire
-from aia_store.store import Folder
+from aia_store.inside.locks import acquire
+from aia_store.inside.store import Folder
 from tests.clients.environments import Environments, NotInstallable
 from tests.clients.table import PROGRAMS
 from tests.conftest import MakeHierarchy, wait_until

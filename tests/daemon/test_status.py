@@ -116,10 +116,10 @@ def test_a_state_does_not_steer_the_terminal(machine: Machine, root: Authority, 
 #: Whether a daemon runs, as a user sees it who may not look at its lock: `-c ANOTHER_USER store`.
 ANOTHER_USER = """
 import os, sys
-import aia_store.daemon.state
-from aia_store.store import Folder
+import aia_store.manager.daemon.state
+from aia_store.inside.store import Folder
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-print(aia_store.daemon.state.running(Folder(sys.argv[1])) is not None)
+print(aia_store.manager.daemon.state.running(Folder(sys.argv[1])) is not None)
 """
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from aia_store import config
 from aia_store.cli.commands import COMMANDS
+from aia_store.inside import settings as config
 from tests.docs.blocks import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import aia_store
-from aia_store.handshake import fetch
+from aia_store.inside import fetch
 
 from ..support.pki import Authority, Certified, Leaf, pem
 from ..support.servers import AIAHost, TLSServer

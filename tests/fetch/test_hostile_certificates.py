@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from aia_store.der import Certificate
-from aia_store.handshake.aia import MOST_FETCHES, MOST_URLS_TRIED, TOO_MANY_URLS
-from aia_store.store import Folder
+from aia_store.inside.aia import MOST_FETCHES, MOST_URLS_TRIED, TOO_MANY_URLS
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 
 from ..support import asn1
 from ..support.pki import Authority, Leaf, aia_value, pkcs7, private_key

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aia_store.handshake.message import MOST_BYTES, MOST_CERTIFICATES, MessageError, certificates
+from aia_store.inside.message import MOST_BYTES, MOST_CERTIFICATES, MessageError, certificates
 
 from ..support.pki import Authority
 

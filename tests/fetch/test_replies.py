@@ -18,8 +18,8 @@ from cryptography.x509.oid import ObjectIdentifier
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aia_store.der import Certificate, encode
-from aia_store.handshake import fetch, reply
+from aia_store.inside import fetch, reply
+from aia_store.inside.certificate import Certificate, encode
 
 from ..support import asn1
 from ..support.pki import Authority, Leaf, pem, pkcs7, pkcs7_ber

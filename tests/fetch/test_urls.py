@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aia_store.handshake import fetch
+from aia_store.inside import fetch
 
 from ..support.pki import Authority
 from ..support.servers import AIAHost, refusing_port

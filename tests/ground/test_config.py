@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aia_store import config
-from aia_store.config import ConfigError, load
+from aia_store.inside import settings as config
+from aia_store.inside.settings import ConfigError, load
 
 
 class Files:

@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from aia_store.constraints import carries_all, extended_key_usages, is_outlived_by
-from aia_store.der import Certificate
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.constraints import carries_all, extended_key_usages, is_outlived_by
 
 from ..support.pki import Authority
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aia_store.der import Certificate, DERError, canonical_name, encode, pem_certificates, to_pem
+from aia_store.inside.certificate import Certificate, DERError, canonical_name, encode, pem_certificates, to_pem
 
 from ..support import asn1
 from ..support.pki import Authority, Leaf, aia_value

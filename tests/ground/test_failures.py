@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.failures import FIRST_PAUSE, LONGEST_PAUSE, Failures
-from aia_store.store import Folder
+from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_PAUSE, Failures
+from aia_store.inside.store import Folder
 
 from .conftest import Run
 
@@ -93,8 +93,8 @@ def test_another_process_sees_the_pause(folder: Folder, run: Run) -> None:
     Failures(folder).failed(URL)
     code = """
 import sys
-from aia_store.failures import Failures
-from aia_store.store import Folder
+from aia_store.inside.pauses import Failures
+from aia_store.inside.store import Folder
 print(Failures(Folder(sys.argv[1])).paused(sys.argv[2]))
 """
     assert run(code, folder.path, URL) == "True\n"

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.locks import Lock, LockError, acquire
-from aia_store.store import Folder
+from aia_store.inside.locks import Lock, LockError, acquire
+from aia_store.inside.store import Folder
 
 from .conftest import Run
 
 HOLD = """
 import sys, time
-from aia_store.locks import acquire
-from aia_store.store import Folder
+from aia_store.inside.locks import acquire
+from aia_store.inside.store import Folder
 lock = acquire(Folder(sys.argv[1]), "name", time.monotonic() + 10)
 print("held", flush=True)
 sys.stdin.read()
@@ -30,8 +30,8 @@ lock.release()
 EIGHT = """
 import sys, time
 from pathlib import Path
-from aia_store.locks import acquire
-from aia_store.store import Folder
+from aia_store.inside.locks import acquire
+from aia_store.inside.store import Folder
 counter = Path(sys.argv[2])
 for _ in range(25):
     lock = acquire(Folder(sys.argv[1]), "name", time.monotonic() + 50)
@@ -140,8 +140,8 @@ def test_a_child_that_outlives_the_holder_does_not_keep_it(folder: Folder, run: 
     """A forked child inherits the descriptor, and with it the lock on that file; so the next lock is on a new one."""
     code = """
 import os, sys, time
-from aia_store.locks import acquire
-from aia_store.store import Folder
+from aia_store.inside.locks import acquire
+from aia_store.inside.store import Folder
 lock = acquire(Folder(sys.argv[1]), "name", time.monotonic() + 5)
 child = os.fork()
 if child == 0:

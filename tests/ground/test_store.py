@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.config import Settings
-from aia_store.der import Certificate, to_pem
-from aia_store.store import (
+from aia_store.inside.certificate import Certificate, to_pem
+from aia_store.inside.settings import Settings
+from aia_store.inside.store import (
     LARGEST_FILE,
     MOST_OF_ONE_NAME,
     Folder,
@@ -407,9 +407,9 @@ def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.Monke
 
 KEEP_AND_FIND = """
 import sys
-from aia_store.der import Certificate, pem_certificates
-from aia_store.failures import Failures
-from aia_store.store import Folder, Store
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.pauses import Failures
+from aia_store.inside.store import Folder, Store
 certificates = [Certificate(der) for der in pem_certificates(open(sys.argv[2], "rb").read())]
 store = Store([Folder(sys.argv[1])])
 failures = Failures(store.home)
@@ -502,8 +502,8 @@ def test_a_full_disk_leaves_memory_and_no_damage(tmp_path: Path, some: Path) -> 
 
 WRITE_UNTIL_KILLED = """
 import os, random, signal, sys, time
-from aia_store.der import Certificate, pem_certificates
-from aia_store.store import Folder, Store
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.store import Folder, Store
 certificates = [Certificate(der) for der in pem_certificates(open(sys.argv[2], "rb").read())]
 random.seed(1)
 for round in range(int(sys.argv[3])):
@@ -559,8 +559,8 @@ def test_what_the_killed_left_behind_is_told(folder: Folder) -> None:
 
 EIGHT_AT_ONCE = """
 import os, random, sys, time
-from aia_store.der import Certificate, pem_certificates
-from aia_store.store import Folder, Store
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.store import Folder, Store
 folder, file, start = sys.argv[1:]
 certificates = [Certificate(der) for der in pem_certificates(open(file, "rb").read())]
 store = Store([Folder(folder)])
@@ -593,8 +593,8 @@ def test_eight_processes_keep_and_read_the_same_certificates(
 
 COUNT_CALLS = """
 import sys
-from aia_store.der import Certificate, pem_certificates
-from aia_store.store import Folder, Store
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.store import Folder, Store
 from aia_store import folders, locks
 folder, file = sys.argv[1:]
 certificate = Certificate(next(pem_certificates(open(file, "rb").read())))

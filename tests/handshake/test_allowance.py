@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from aia_store.handshake.allowance import PERIOD, Allowance
+from aia_store.inside.allowance import PERIOD, Allowance
 
 
 class Clock:

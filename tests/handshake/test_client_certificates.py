@@ -16,11 +16,11 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import aia_store
-from aia_store.bundle import exportable
-from aia_store.der import Certificate
-from aia_store.handshake import clientside
-from aia_store.handshake.allowance import Allowance
-from aia_store.store import Folder, Store
+from aia_store.inside import clientside
+from aia_store.inside.allowance import Allowance
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder, Store
+from aia_store.manager.bundle import exportable
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, write_pem
 from tests.support.mutual import ACCEPTED, MutualServer, call, client_context
 from tests.support.pki import Authority, Leaf, Options

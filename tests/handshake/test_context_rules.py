@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from tests.conftest import (
     FLAGS,
     Hierarchy,

@@ -16,24 +16,24 @@ MANAGERS = {"cryptography", "watchdog", "platformdirs", "click", "rich", "certif
 #: After `CONNECT_ONCE`: what was imported.
 AND_MODULES = "import json; print(json.dumps(sorted(sys.modules)))\n"
 
-AT_START = {"aia_store", "aia_store.startup", "aia_store.watcher"}
+AT_START = {"aia_store", "aia_store.inside.startup", "aia_store.inside.watcher"}
 ON_IMPORT = AT_START | {
-    "aia_store.handshake",
-    "aia_store.handshake.attachment",
-    "aia_store.handshake.doors",
+    "aia_store.inside",
+    "aia_store.inside.attachment",
+    "aia_store.inside.doors",
 }
 #: Of the standard library, beyond what ssl and socket import.
 CHEAP = {"__future__", "_xxsubinterpreters", "hashlib", "_hashlib", "_blake2"}
 #: What only an incomplete chain is a reason for.
 SEARCH = {
-    "aia_store.config",
-    "aia_store.failures",
-    "aia_store.locks",
-    "aia_store.store",
-    "aia_store.handshake.aia",
-    "aia_store.handshake.completion",
-    "aia_store.handshake.fetch",
-    "aia_store.handshake.reply",
+    "aia_store.inside.settings",
+    "aia_store.inside.pauses",
+    "aia_store.inside.locks",
+    "aia_store.inside.store",
+    "aia_store.inside.aia",
+    "aia_store.inside.completion",
+    "aia_store.inside.fetch",
+    "aia_store.inside.reply",
 }
 MOST_ON_A_RIGHT_SERVER = 13  # modules of ours
 
@@ -62,8 +62,8 @@ def test_python_alone(store: Path) -> None:
 def test_import_of_ssl(store: Path) -> None:
     bare = modules("import ssl, sys\n", hook=False)
     with_hook = modules("import ssl, sys\n")
-    assert "aia_store.startup" in with_hook
-    assert "aia_store.handshake" not in with_hook, "that comes with the first context"
+    assert "aia_store.inside.startup" in with_hook
+    assert "aia_store.inside" not in with_hook, "that comes with the first context"
     assert with_hook - bare <= ON_IMPORT | CHEAP
     assert not store.exists()
 
@@ -72,7 +72,7 @@ def test_a_right_server(pki: Hierarchy, aia: AIAHost, store: Path) -> None:
     with TLSServer(pki.leaf, pki.intermediates) as server:
         bare = modules(CONNECT_ONCE, server.port, pki.cafile, hook=False)
         with_hook = modules(CONNECT_ONCE, server.port, pki.cafile)
-    assert "aia_store.handshake.chain" in with_hook
+    assert "aia_store.inside.chain" in with_hook
     assert not SEARCH & with_hook
     ours = {name for name in with_hook if name.startswith("aia_store")}
     assert len(ours) <= MOST_ON_A_RIGHT_SERVER
@@ -138,7 +138,7 @@ def test_disabled_by_the_environment(pki: Hierarchy, aia: AIAHost, store: Path, 
 
 
 def test_disabled_means_not_there(store: Path) -> None:
-    code = "import aia_store, sys, ssl; print([*sys.modules].count('aia_store.handshake'), sys.meta_path)\n"
+    code = "import aia_store, sys, ssl; print([*sys.modules].count('aia_store.inside'), sys.meta_path)\n"
     done = run_python(code, env={"AIA_STORE_DISABLE": "1"})
     assert done.stdout.startswith("0 ")
     assert "aia_store" not in done.stdout
@@ -156,7 +156,7 @@ def test_a_broken_configuration(pki: Hierarchy, aia: AIAHost, config: str) -> No
         assert (done.stdout, done.stderr) == ("ok\n", "")
         done = run_python(CONNECT_ONCE, broken.port, pki.cafile)
     assert "unable to get local issuer certificate" in done.stderr
-    assert "aia_store.config" not in done.stderr
+    assert "aia_store.inside.settings" not in done.stderr
     assert aia.connections == 0
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from aia_store.bundle import FILE, STATE_FILE
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
+from aia_store.manager.bundle import FILE, STATE_FILE
 from tests.support.pki import Certified, der_of, pem, pem_blocks
 
 COMMAND = [sys.executable, "-m", "aia_store"]
@@ -29,7 +29,7 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "SYSTEMROOT", "TMPDIR")
 
 #: A program with the hook: `-c HOOKED port` connects to localhost and prints the protocol.
 HOOKED = """
-from aia_store.startup import attach
+from aia_store.inside.startup import attach
 attach()
 import socket, ssl, sys
 context = ssl.create_default_context(cafile=sys.argv[2])

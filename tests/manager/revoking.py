@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from aia_store.der import Certificate
+from aia_store.inside.certificate import Certificate
 from tests.support import asn1
 from tests.support.pki import Authority, Certified, der_of
 

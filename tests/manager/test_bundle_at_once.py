@@ -25,8 +25,8 @@ KILLS = 30
 BUILDER = """
 import os, sys
 from aia_store import bundle, config
-from aia_store.store import open_store
-import aia_store.pki.roots, aia_store.pki.verify
+from aia_store.inside.store import open_store
+import aia_store.manager.roots, aia_store.manager.verify
 
 settings = config.load()
 print("ready", flush=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from aia_store import bundle, config
+from aia_store.inside import settings as config
+from aia_store.manager import bundle
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, pem, pem_blocks
 

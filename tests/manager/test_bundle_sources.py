@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.pki.roots import SYSTEM_FILES
+from aia_store.manager.roots import SYSTEM_FILES
 from tests.manager.machine import Machine, loaded
 from tests.support.pki import Authority, pem, pem_blocks
 

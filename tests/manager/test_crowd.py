@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aia_store.der import Certificate
-from aia_store.store import MOST_FILES, Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import MOST_FILES, Folder
 from tests.manager.machine import COMMAND, HOOKED, Machine
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, TLSServer

@@ -12,10 +12,10 @@ from urllib.parse import quote
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from aia_store.config import Settings
-from aia_store.der import INTEGER, Certificate, encode, pem_certificates
-from aia_store.pki import roots
-from aia_store.pki.roots import Distrust, macos, p11kit, windows
+from aia_store.inside.certificate import INTEGER, Certificate, encode, pem_certificates
+from aia_store.inside.settings import Settings
+from aia_store.manager import roots
+from aia_store.manager.roots import Distrust, macos, p11kit, windows
 from tests.support.pki import Authority, Certified, der_of, pem
 from tests.support.users import Users, require_users
 
@@ -225,8 +225,8 @@ COMMAND = "import sys; sys.argv[0] = 'aia-store'; from aia_store.cli import main
 STATUS = "from aia_store import config, status; print(*status._roots(config.load()), sep='\\n')"
 PLANT = """
 import sys
-from aia_store.der import Certificate, pem_certificates
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.store import Folder
 for der in pem_certificates(sys.argv[1].encode()):
     Folder("/var/cache/store").keep(Certificate(der))
 """

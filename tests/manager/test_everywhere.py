@@ -135,9 +135,9 @@ def test_what_programs_load_is_compiled(base: Copy, ours: Installation) -> None:
     ours.does("install", "--python", base.python)
     for module in (FINDER, SITECUSTOMIZE):
         assert (base.cache / f"{module}.{sys.implementation.cache_tag}.pyc").stat().st_mode & 0o777 == 0o644
-    for source in (base.library / f"{FINDER}.py", base.sitecustomize, ours.package / "handshake" / "doors.py"):
+    for source in (base.library / f"{FINDER}.py", base.sitecustomize, ours.package / "inside" / "doors.py"):
         assert f"matches {source}\n" in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
-    (ours.package / "handshake" / "doors.py").touch()  # as an upgrade does
+    (ours.package / "inside" / "doors.py").touch()  # as an upgrade does
     assert f"matches {source}\n" not in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
     ours.does("install", "--python", base.python)
     assert f"matches {source}\n" in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
@@ -150,11 +150,11 @@ def test_an_environment_with_a_package_of_its_own_uses_that_one(
 ) -> None:
     own = Installation(tmp_path / "own", machine).package
     shutil.copytree(own, venv.site / "aia_store")
-    code = "import ssl, sys; print(sys.modules['aia_store.startup'].__file__, '_aia_store' in sys.modules)"
+    code = "import ssl, sys; print(sys.modules['aia_store.inside.startup'].__file__, '_aia_store' in sys.modules)"
     assert venv.run("-c", code).stdout == f"{venv.site / 'aia_store' / 'startup.py'} False\n"
     assert completes(venv, broken)
     # One that has come to nothing leaves it to the machine's.
-    shutil.rmtree(venv.site / "aia_store" / "handshake")
+    shutil.rmtree(venv.site / "aia_store" / "inside")
     (venv.site / "aia_store" / "startup.py").write_text("raise RuntimeError\n")
     assert completes(venv, broken, AIA_STORE_OFFLINE="1")
 
@@ -388,7 +388,7 @@ def deleted(base: Copy, ours: Installation) -> None:
 
 
 def half_deleted(base: Copy, ours: Installation) -> None:
-    shutil.rmtree(ours.package / "handshake")
+    shutil.rmtree(ours.package / "inside")
 
 
 def without_its_start(base: Copy, ours: Installation) -> None:

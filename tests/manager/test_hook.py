@@ -166,7 +166,7 @@ def deleted(venv: Venv) -> None:
 
 
 def half_deleted(venv: Venv) -> None:
-    shutil.rmtree(venv.site / "aia_store" / "handshake")
+    shutil.rmtree(venv.site / "aia_store" / "inside")
 
 
 def without_its_start(venv: Venv) -> None:

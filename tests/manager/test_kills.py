@@ -19,9 +19,9 @@ LONGEST = 0.06  # seconds until the kill
 DRIVER = """
 import os, signal, socket, ssl, sys, time
 from aia_store import bundle, config, refresh, startup
-from aia_store.der import Certificate, pem_certificates
-from aia_store.store import Folder
-import aia_store.handshake.aia, aia_store.handshake.fetch, aia_store.pki.verify
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.store import Folder
+import aia_store.inside.aia, aia_store.inside.fetch, aia_store.manager.verify
 startup.attach()
 port, roots, other, learned, orphan = sys.argv[1:]
 settings = config.load()

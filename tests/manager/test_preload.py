@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from aia_store.der import Certificate
-from aia_store.preload import DEFAULT
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
+from aia_store.manager.preload import DEFAULT
 from tests.manager.machine import Machine, fingerprint, snapshot
 from tests.manager.reports import LAYOUTS, all_pems, mozilla
 from tests.manager.revoking import by_serial, onecrl, report

@@ -16,7 +16,7 @@ from pathlib import Path
 import certifi
 import pytest
 
-from aia_store.der import Certificate
+from aia_store.inside.certificate import Certificate
 from tests.manager.machine import Machine
 from tests.support.pki import pem, pem_blocks
 

@@ -95,7 +95,7 @@ def test_old_pythons_load_it_and_nothing_happens(machine: Machine, hooks: str, t
 
 def test_it_never_prints_whatever_is_broken(machine: Machine, ours: Installation, hooks: str) -> None:
     code = "import ssl; ssl.create_default_context(); print(ssl.SSLContext.__name__)"
-    for ruin in ("handshake/doors.py", "startup.py", "__init__.py", "hooks/aia_store_finder.py"):
+    for ruin in ("inside/doors.py", "inside/startup.py", "inside/__init__.py", "install/hooks/aia_store_finder.py"):
         (ours.package / ruin).write_text("((")
         done = run(machine, BASE, "-c", code, PYTHONPATH=hooks)
         assert (done.returncode, done.stdout, done.stderr) == (0, "SSLContext\n", ""), ruin
@@ -104,7 +104,7 @@ def test_it_never_prints_whatever_is_broken(machine: Machine, ours: Installation
 
 
 def test_an_environment_with_a_package_of_its_own_uses_that_one(machine: Machine, hooks: str) -> None:
-    code = "import ssl, sys; print('aia_store.startup' in sys.modules, '_aia_store' in sys.modules)"
+    code = "import ssl, sys; print('aia_store.inside.startup' in sys.modules, '_aia_store' in sys.modules)"
     found = subprocess.run([sys.executable, "-I", "-c", "import aia_store"], capture_output=True, check=False)
     if found.returncode != 0:
         pytest.skip("aia-store is not installed in this environment")

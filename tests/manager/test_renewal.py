@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from tests.manager.machine import COMMAND, Machine, fingerprint
 from tests.support.pki import Authority, Certified, der_of, pem
 from tests.support.servers import AIAHost, TLSServer

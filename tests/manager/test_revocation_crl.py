@@ -12,10 +12,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from aia_store import config
-from aia_store.pki import download
-from aia_store.pki.revocation import crl as crl_module
-from aia_store.refresh import Report, refresh
+from aia_store.inside import settings as config
+from aia_store.manager import download
+from aia_store.manager.refresh import Report, refresh
+from aia_store.manager.revocation import crl as crl_module
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
 from tests.support import asn1

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aia_store import revoked
-from aia_store.der import Certificate
-from aia_store.store import REVOKED, Folder
+from aia_store.inside import revoked
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import REVOKED, Folder
 from tests.support.pki import Authority
 
 ROOT = Authority.root("File Root")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from aia_store import config
-from aia_store.pki import download
-from aia_store.refresh import Report, refresh
+from aia_store.inside import settings as config
+from aia_store.manager import download
+from aia_store.manager.refresh import Report, refresh
 from tests.manager.machine import Machine, fingerprint
 from tests.manager.revoking import by_key, by_serial, onecrl, report
 from tests.support.pki import Authority, pem

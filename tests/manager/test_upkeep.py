@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.failures import Failures
-from aia_store.locks import acquire
-from aia_store.store import Folder
+from aia_store.inside.locks import acquire
+from aia_store.inside.pauses import Failures
+from aia_store.inside.store import Folder
 from tests.manager.machine import Machine
 from tests.support.pki import Authority
 

@@ -208,8 +208,8 @@ def test_a_hand_in_folder_that_is_none_is_not_written(
 HAND_IN = """
 import sys
 from aia_store import config
-from aia_store.der import Certificate, pem_certificates
-from aia_store.store import open_store
+from aia_store.inside.certificate import Certificate, pem_certificates
+from aia_store.inside.store import open_store
 store = open_store(config.load())
 for der in pem_certificates(sys.argv[1].encode()):
     store.keep(Certificate(der))

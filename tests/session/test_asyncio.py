@@ -71,7 +71,7 @@ def test_prepare_says_of_each_host_what_it_learned(server: TLSServer, pki: Hiera
 
 def test_prepare_imports_what_is_heavy_in_a_thread_and_nothing_that_holds_the_loop_up() -> None:
     code = (
-        "import aia_store, asyncio, sys\naia_store.prepare\nprint('aia_store.building' in sys.modules)\n"
+        "import aia_store, asyncio, sys\naia_store.prepare\nprint('aia_store.library.building' in sys.modules)\n"
         "asyncio.run(aia_store.prepare('no host'))\nprint('cryptography' in sys.modules)"
     )
     assert run_python(code, hook=False).stdout == "False\nFalse\n"

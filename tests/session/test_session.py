@@ -19,16 +19,9 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 import aia_store
-from aia_store import (
-    AIADownloadError,
-    AIAError,
-    AIASchemeError,
-    AIASession,
-    DownloadError,
-    InvalidCAError,
-    peer,
-)
-from aia_store.handshake.rehearsal import handshake_message
+from aia_store import AIADownloadError, AIAError, AIASchemeError, AIASession, DownloadError, InvalidCAError
+from aia_store.inside.rehearsal import handshake_message
+from aia_store.library import peer
 from tests.conftest import Hierarchy, MakeHierarchy, run_python, write_pem
 from tests.session.conftest import host_of
 from tests.support.dead import refusing_port

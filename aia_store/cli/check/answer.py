@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...probe import MENDED_BY_CHAIN
+from ...check import MENDED_BY_CHAIN
 
 if TYPE_CHECKING:
-    from ...der import Certificate
-    from ...probe import Finding, Target
+    from ...check import Finding, Target
+    from ...inside.certificate import Certificate
 
 COULD_NOT_TELL_STATUS = 2
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ... import config, probe
-from ...pki import roots
-from ...probe import many
-from ...probe.starttls import PROTOCOLS
-from ...words import counted, one_line
+from ... import check as probe
+from ...check import many
+from ...check.starttls import PROTOCOLS
+from ...inside import settings as config
+from ...manager import roots
+from ...manager.words import counted, one_line
 from .. import output
 from .answer import Answer, Result, exit_status
 from .document import Document

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...probe.views import views
+from ...check.views import views
 from .. import output
 from .answer import Result
 from .verdict import verdict
 from .words import source_of
 
 if TYPE_CHECKING:
-    from ...der import Certificate
-    from ...probe import Finding
+    from ...check import Finding
+    from ...inside.certificate import Certificate
     from .answer import Answer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from ...probe.views import views
+from ...check.views import views
 from .. import output
 from .answer import Result
 from .verdict import WORKS_IN, verdict
@@ -14,9 +14,9 @@ from .words import command_for, fault_of, how_reached, lasting, names_of, revoca
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...der import Certificate
-    from ...probe import Finding
-    from ...probe.views import View
+    from ...check import Finding
+    from ...check.views import View
+    from ...inside.certificate import Certificate
     from .answer import Answer
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...words import counted
+from ...manager.words import counted
 from .files import OutputError, appearing
 
 if TYPE_CHECKING:

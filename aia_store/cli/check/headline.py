@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...probe import Fault
-from ...words import counted
+from ...check import Fault
+from ...manager.words import counted
 from .. import output
 from .answer import Result
 from .words import names_of

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import IO, TYPE_CHECKING
 
 from ... import __version__
-from ...words import counted
+from ...manager.words import counted
 from .. import output
 from .answer import Result
 from .drawing import section, text

@@ -6,9 +6,9 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from ... import probe
-from ...probe.starttls import PROTOCOLS
-from ...target import HTTPS
+from ... import check as probe
+from ...check.starttls import PROTOCOLS
+from ...manager.target import HTTPS
 from ..errors import WrongUseError
 from .answer import Answer
 

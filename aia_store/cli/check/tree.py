@@ -11,8 +11,8 @@ from .. import output
 from .words import fault_of, how_reached, lasting, revocation_of, source_of, uselessness
 
 if TYPE_CHECKING:
-    from ...der import Certificate
-    from ...probe import Finding
+    from ...check import Finding
+    from ...inside.certificate import Certificate
 
 _BAD = ("✗ ", "bold red")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...probe import MENDED_BY_CHAIN, Fault
-from ...probe.views import views
-from ...words import counted
+from ...check import MENDED_BY_CHAIN, Fault
+from ...check.views import views
+from ...manager.words import counted
 from .. import output
 from .words import command_for, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...probe import Finding
+    from ...check import Finding
 
 WORKS_IN = "Works in: "  # so begins the sentence that a page draws instead
 SOON = 15  # days before its end, from which on a certificate is spoken of

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from ...probe import Fault
-from ...probe.names import names
-from ...words import counted
+from ...check import Fault
+from ...check.host_names import names
+from ...manager.words import counted
 from .. import output
 
 if TYPE_CHECKING:
-    from ...der import Certificate
-    from ...probe import Finding, Target
+    from ...check import Finding, Target
+    from ...inside.certificate import Certificate
 
 MOST_NAMES = 4  # of a certificate, shown
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from aia_store import config, probe
-from aia_store.der import Certificate
-from aia_store.handshake.rehearsal import _SERVER_HELLO, _certificate_message, _records
+from aia_store import check as probe
+from aia_store.inside import settings as config
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.rehearsal import _SERVER_HELLO, _certificate_message, _records
 from tests.conftest import Hierarchy, MakeHierarchy, get, hooked, trusting
 from tests.manager.machine import Machine
 from tests.support.listener import Listener

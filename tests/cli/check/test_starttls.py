@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from aia_store import config
-from aia_store.der import Certificate
-from aia_store.probe import ProbeError, probe
-from aia_store.probe.starttls import PROTOCOLS, StartTLSError, start
+from aia_store.check import ProbeError, probe
+from aia_store.check.starttls import PROTOCOLS, StartTLSError, start
+from aia_store.inside import settings as config
+from aia_store.inside.certificate import Certificate
 from tests.cli.check.dialogues import DECLINING, SERVERS, TALKS, Talker
 from tests.manager.machine import Machine
 from tests.support.listener import Listener

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 
-from aia_store.der import Certificate
+from aia_store.inside.certificate import Certificate
 from tests.support.pki import pem
 
 from .memory import Outcome, Servers

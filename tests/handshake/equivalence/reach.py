@@ -9,9 +9,9 @@ import ssl
 from collections.abc import Iterable
 from unittest import mock
 
-from aia_store.der import Certificate
-from aia_store.handshake import aia, completion, path
-from aia_store.store import Folder
+from aia_store.inside import aia, completion, path
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 
 from .judge import TooDense, paths
 from .model import Made, Step

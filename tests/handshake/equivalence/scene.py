@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import aia_store
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from tests.support.pki import Authority, Certified, Leaf, der_of, pem
 
 from . import generator

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import aia_store
-from aia_store.handshake import cafile
-from aia_store.handshake.on_demand import OnDemand
+from aia_store.inside import cafile
+from aia_store.inside.on_demand import OnDemand
 from tests.support.ca_files import large_ca_file, loaded
 
 from .judge import Judge, apply

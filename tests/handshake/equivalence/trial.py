@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import aia_store
-from aia_store.der import Certificate, canonical_name
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate, canonical_name
+from aia_store.inside.store import Folder
 from tests.support.pki import pem
 
 from .judge import Judge, apply, is_self_signed, paths

@@ -12,8 +12,8 @@ from typing import Any
 import certifi
 import pytest
 
-from aia_store.der import Certificate, to_pem
-from aia_store.handshake import plain
+from aia_store.inside import plain
+from aia_store.inside.certificate import Certificate, to_pem
 from tests.support.pki import Authority, pem
 
 FILES = [Path(certifi.where()), Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pki/tls/certs/ca-bundle.crt")]

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from aia_store.der import Certificate, readable
-from aia_store.handshake import cafile
-from aia_store.handshake.on_demand import OnDemand
-from aia_store.handshake.rehearsal import Rehearsal
-from aia_store.pki.verify import VerifyError, leaf_under
+from aia_store.inside import cafile
+from aia_store.inside.certificate import Certificate, readable
+from aia_store.inside.on_demand import OnDemand
+from aia_store.inside.rehearsal import Rehearsal
+from aia_store.manager.verify import VerifyError, leaf_under
 from tests.handshake.on_demand.test_plain import FILES
 from tests.support.ca_files import loaded_ders
 from tests.support.pki import pem_blocks

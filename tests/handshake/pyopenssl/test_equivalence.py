@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import aia_store
-from aia_store.der import Certificate
-from aia_store.store import Folder
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from tests.handshake.equivalence.conftest import laboratory  # noqa: F401  # a fixture
 from tests.handshake.equivalence.judge import TooDense, is_self_signed, orders, paths
 from tests.handshake.equivalence.laboratory import Laboratory

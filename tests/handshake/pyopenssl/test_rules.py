@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aia_store.handshake.pyopenssl import doors
+from aia_store.inside.pyopenssl import doors
 from tests.conftest import Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
 from tests.handshake.test_interrupts import OUTCOME, ends
 from tests.handshake.test_wrong_servers import MISSING, WHOLE, Sends
@@ -76,13 +76,13 @@ def test_a_right_server_costs_no_import(store: Path, hierarchy: MakeHierarchy) -
     assert reply == "ok"
     assert set(modules.split()) <= {
         "aia_store",
-        "aia_store.startup",
-        "aia_store.handshake",
-        "aia_store.handshake.message",
-        "aia_store.handshake.pyopenssl",
-        "aia_store.handshake.pyopenssl.attachment",
-        "aia_store.handshake.pyopenssl.doors",
-        "aia_store.handshake.pyopenssl.store",
+        "aia_store.inside.startup",
+        "aia_store.inside",
+        "aia_store.inside.message",
+        "aia_store.inside.pyopenssl",
+        "aia_store.inside.pyopenssl.attachment",
+        "aia_store.inside.pyopenssl.doors",
+        "aia_store.inside.pyopenssl.store",
     }
 
 
@@ -323,7 +323,7 @@ aia_store.enable()
 aia_store.disable()
 assert "OpenSSL" not in sys.modules
 import OpenSSL.SSL
-from aia_store import handshake
+from aia_store import inside as handshake
 print(handshake.enabled, hasattr(OpenSSL.SSL.Context, "_aia_store_doors"))
 aia_store.enable()
 print(handshake.enabled)

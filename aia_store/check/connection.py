@@ -1,0 +1,96 @@
+"""One verified handshake with a host, for what it sends and what OpenSSL says to that."""
+
+from __future__ import annotations
+
+import _ssl
+import socket
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..manager.target import address, in_ascii
+from . import starttls
+from .asked import Target
+from .trust import Witness
+
+if TYPE_CHECKING:
+    from .trust import TrustAnchors
+
+SECONDS = 10.0  # to connect, and then again for all that follows
+
+
+class ProbeError(Exception):
+    """The host cannot be asked at all; the message is one line that names it and says what to do."""
+
+
+class Sent(NamedTuple):
+    """What a server sent (DER, the leaf first), and why OpenSSL refuses it, in its words; None: it accepts."""
+
+    certificates: list[bytes]
+    refusal: str | None
+
+
+def handshake(target: Target, anchors: TrustAnchors) -> Sent:
+    """Shake hands with a host. Raises ProbeError where it shows no certificate."""
+    place = address(*target.place)
+    witness = Witness()
+    refusal, is_judged = None, False
+    try:
+        name = in_ascii(target.name)
+        with _connected(target) as connection:
+            if target.starttls is not None:
+                starttls.start(target.starttls, connection, name, time.monotonic() + SECONDS)
+            connection.settimeout(SECONDS)
+            anchors.context._wrap_socket(connection, False, name, owner=witness).do_handshake()
+            is_judged = True
+    except _ssl.SSLCertVerificationError as error:
+        refusal, is_judged = error.verify_message.rstrip("."), True
+    except starttls.StartTLSError as error:
+        raise ProbeError(f"{place} {error}") from error
+    except socket.gaierror as error:
+        raise ProbeError(f"{target.place[0]} is not known ({error.strerror}); check its spelling") from error
+    except (OSError, UnicodeError) as error:
+        if not witness.sent:
+            raise ProbeError(f"{place} {_complaint(error)}{_hint(target)}") from error
+    if not witness.sent:
+        raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
+    if not is_judged:  # it ended the handshake itself, as one that asks for a client's certificate does
+        refusal = anchors.rehearsal.refusal(witness.sent, name)
+    return Sent(witness.sent, refusal.rstrip(".") if refusal else None)
+
+
+def _connected(target: Target) -> socket.socket:
+    """A connection to the first of the host's addresses that answers, all within one time. Raises OSError."""
+    host, port = target.place
+    deadline = time.monotonic() + SECONDS
+    found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
+    failed: OSError | None = None
+    for left, (family, kind, protocol, _, place) in zip(range(len(found), 0, -1), found, strict=True):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(max((deadline - time.monotonic()) / left, 0.1))
+            connection.connect(place)
+            return connection
+        except OSError as error:
+            connection.close()
+            failed = error
+    raise failed or OSError("it has no address")
+
+
+def _complaint(error: OSError | UnicodeError) -> str:
+    """What went wrong before any certificate was seen."""
+    if isinstance(error, TimeoutError):
+        return "does not answer"
+    if not isinstance(error, _ssl.SSLError):
+        return f"cannot be reached ({getattr(error, 'strerror', None) or error})"
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    if "alert" in reason or reason.startswith("tlsv1"):
+        return f"ends the handshake ({reason})"
+    return f"does not speak TLS that we understand ({reason})"
+
+
+def _hint(target: Target) -> str:
+    """What to do about a host that shows no certificate."""
+    protocol = starttls.usual_at(target.place[1])
+    if target.starttls is None and protocol is not None:
+        return f"; try --starttls {protocol}"
+    return "; is the port right?"

@@ -1,0 +1,160 @@
+"""What was seen of one host, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..inside.certificate import to_pem
+from ..inside.path import MOST_INTERMEDIATES, likeliest_first, may_have_issued
+
+if TYPE_CHECKING:
+    from ..inside.certificate import Certificate
+    from ..inside.chain import Chain
+    from ..inside.completion import Path
+    from .asked import Target
+    from .revocation import Status
+
+DAY = 86_400  # seconds
+
+
+class Fault(StrEnum):
+    """What can be wrong with a host, in the words of the JSON document."""
+
+    REVOKED = "revoked"
+    EXPIRED = "expired"  # the leaf
+    NOT_YET_VALID = "not-yet-valid"  # the leaf
+    SELF_SIGNED = "self-signed"  # the leaf
+    NO_PATH = "no-path"  # to a trust anchor, whatever is looked up
+    WRONG_NAME = "wrong-name"
+    INCOMPLETE = "incomplete"  # intermediates must be looked up
+    OBSTRUCTED = "obstructed"  # all of the path is sent, and beside it what misleads OpenSSL
+
+
+MENDED_BY_CHAIN = {Fault.INCOMPLETE, Fault.OBSTRUCTED}  # what the full chain mends
+
+
+@dataclass
+class Finding:
+    """What was seen of one host."""
+
+    target: Target
+    chain: Chain
+    refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None: it accepts
+    strict_refusal: str | None  # the same with the flags of Python 3.13 and newer
+    path: Path | None  # the path to a trust anchor, where one was found
+    stored: set[Certificate]  # what the store knew of it
+    learned: list[Certificate]  # what was not in the store before
+    missing: list[Certificate]  # what of the path the server should send and does not
+    completed_refusal: str | None  # what OpenSSL still says when the missing ones are there; None: it accepts
+    strict_completed_refusal: str | None  # the same with the flags of Python 3.13 and newer
+    failed: dict[str, str]  # URLs that could not be fetched, and why
+    revoked: dict[Certificate, str]  # intermediates that were passed over because they are revoked, and why
+    asked: dict[Certificate, Status] = field(default_factory=dict)  # what the CRLs of each link say, if they were asked
+
+    @property
+    def host(self) -> str:
+        """The host that was named."""
+        return self.target.host
+
+    @property
+    def port(self) -> int:
+        """The port that was named."""
+        return self.target.port
+
+    @property
+    def address(self) -> str:
+        """Host and port as one writes them."""
+        return self.target.address
+
+    @property
+    def hangs_on_revoked(self) -> bool:
+        """Whether there is no path but over an intermediate that is revoked, which plain OpenSSL does not know."""
+        return self.path is None and bool(self.revoked)
+
+    @property
+    def revoked_links(self) -> dict[Certificate, str]:
+        """The certificates of the path that are revoked, or without which there is none, and why."""
+        asked = {link: status.reason for link, status in self.asked.items() if status.is_revoked}
+        return {**(self.revoked if self.path is None else {}), **asked}
+
+    @property
+    def faults(self) -> list[Fault]:
+        """All that is wrong, the gravest first; empty: every client that trusts the root can connect."""
+        found = [Fault.REVOKED] if self.revoked_links else []
+        if self.refusal is None or self.hangs_on_revoked:
+            return found
+        leaf = self.chain.leaf
+        if self.chain.is_hopeless():
+            if leaf.validity[1] < self.chain.now:
+                found.append(Fault.EXPIRED)
+            elif self.chain.now < leaf.validity[0]:
+                found.append(Fault.NOT_YET_VALID)
+            else:
+                found.append(Fault.SELF_SIGNED)
+        elif self.path is None:
+            found.append(Fault.NO_PATH)
+        else:
+            # OpenSSL accepted the path itself, so it can only be the name.
+            if self.completed_refusal is not None:
+                found.append(Fault.WRONG_NAME)
+            if self.missing:
+                found.append(Fault.INCOMPLETE)
+            elif self.completed_refusal is None:
+                found.append(Fault.OBSTRUCTED)
+        return found
+
+    @cached_property
+    def drawn(self) -> list[Certificate]:
+        """The path; where none was found, as far as the names of what was sent lead, and the anchor of that name."""
+        if self.path is not None:
+            return self.path.certificates
+        found = [self.chain.leaf]
+        while not found[-1].is_self_signed and len(found) <= MOST_INTERMEDIATES:
+            sent = [issuer for issuer in self.chain.sent if may_have_issued(issuer, found[-1]) and issuer not in found]
+            anchors = self.chain.trusted.issuers_of(found[-1])
+            if not (anchors or sent):
+                break
+            found.append(anchors[0] if anchors else likeliest_first(found[-1], sent)[0])
+        return found
+
+    @property
+    def useless(self) -> list[Certificate]:
+        """What was sent, or found in the search, and leads nowhere."""
+        known = dict.fromkeys([*self.revoked, *self.chain.sent])
+        return [certificate for certificate in known if certificate not in self.drawn]
+
+    @property
+    def not_found(self) -> bytes | None:
+        """The name (DER) of the issuer that is nowhere to be had, where it ends there."""
+        last = self.drawn[-1]
+        return None if self.path is not None or last.is_self_signed or self.is_anchor(last) else last.issuer
+
+    def is_anchor(self, certificate: Certificate) -> bool:
+        """Whether clients of this machine trust it."""
+        return self.chain.trusted.is_anchor(certificate)
+
+    @property
+    def links(self) -> list[Certificate]:
+        """What a server that is right sends: the leaf and all intermediates; the leaf alone where no path was found."""
+        return self.path.certificates[:-1] if self.path else [self.chain.leaf]
+
+    @property
+    def ends(self) -> int:
+        """When the first of the links ends, in seconds since 1970."""
+        return min(link.validity[1] for link in self.links)
+
+    def days_left(self, certificate: Certificate) -> int:
+        """Whole days until a certificate ends; negative once it has."""
+        return int((certificate.validity[1] - self.chain.now) // DAY)
+
+    def ending_within(self, days: int) -> list[Certificate]:
+        """The links that end within so many days, or have ended."""
+        return [link for link in self.links if self.days_left(link) < days]
+
+    @property
+    def fullchain(self) -> str:
+        """What the server's owner should install: the leaf and all intermediates, as PEM."""
+        return "".join(to_pem(link.der) for link in self.links)

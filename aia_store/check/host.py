@@ -1,0 +1,78 @@
+"""Ask one host: what does it send, and what would complete it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..inside.certificate import readable
+from ..inside.chain import Chain
+from ..inside.completion import Builder, needs
+from ..inside.store import open_store
+from ..manager.revocation.record import reader
+from ..manager.target import in_ascii
+from . import trust
+from .asked import Target
+from .connection import ProbeError, handshake
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from ..inside.certificate import Certificate
+    from ..inside.settings import Settings
+
+FETCH_SECONDS = 30.0  # the manager may wait longer than a program
+
+
+def probe(
+    host: str,
+    port: int,
+    settings: Settings,
+    anchors: list[Certificate],
+    *,
+    servername: str | None = None,
+    connect: tuple[str, int] | None = None,
+    starttls: str | None = None,
+    revocation: bool = False,
+) -> Finding:
+    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
+
+    `servername` is asked for and verified instead of the host, `connect` is the host and port to reach instead,
+    `starttls` a protocol of `starttls.PROTOCOLS`; with `revocation`, the CRLs that the links name are asked too. The
+    anchors are loaded by OpenSSL once, as long as they stay the same.
+    """
+    target = Target(host, port, servername, connect, starttls)
+    trusted = trust.loaded(tuple(anchors))
+    sent, refusal = handshake(target, trusted)
+    if not any(readable(sent[:1])):
+        raise ProbeError(f"{target.address} sent a certificate that cannot be read")
+    chain = Chain(sent, trusted.trusted)
+    store = open_store(settings)
+    builder = Builder(chain, store)
+    path = None if chain.is_hopeless() else builder.path(settings, FETCH_SECONDS, patient=False)
+    needed = needs(chain, path) if path is not None else []
+    name = in_ascii(target.name)
+    whole = [link.der for link in path.certificates[:-1]] if path is not None else sent
+    why = reader(store.folders)
+    finding = Finding(
+        target=target,
+        chain=chain,
+        refusal=refusal,
+        strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
+        path=path,
+        stored=builder.stored,
+        learned=[link for link in path.intermediates if link not in builder.stored] if path and needed else [],
+        missing=[certificate for certificate in needed if certificate not in chain.sent],
+        completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
+        strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
+        failed=builder.failed,
+        revoked={certificate: why(certificate) or "" for certificate in builder.revoked},
+    )
+    if revocation and path is not None:
+        from .revocation import ask
+
+        finding.asked = ask(path.certificates, settings, store)
+    return finding
+
+
+def _stated(refusal: str | None) -> str | None:
+    """OpenSSL's words without their full stop."""
+    return refusal.rstrip(".") if refusal else None

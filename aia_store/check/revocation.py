@@ -1,0 +1,51 @@
+"""What the CRLs say of every link of one chain: asked for, where `update` only asks about what is in the store."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside.pauses import Failures
+from ..manager.download import Downloader
+from ..manager.revocation.crls import CRLs
+from ..manager.revocation.points import crl_urls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..inside.certificate import Certificate
+    from ..inside.settings import Settings
+    from ..inside.store import Store
+
+SECONDS = 60.0  # for all CRLs of one host
+
+
+class Status(NamedTuple):
+    """What is known of one link: revoked, or not, or None where nobody could say; and why, in words."""
+
+    is_revoked: bool | None
+    reason: str
+
+
+def ask(path: Sequence[Certificate], settings: Settings, store: Store) -> dict[Certificate, Status]:
+    """What their issuers' CRLs say of the leaf and the intermediates of a path, from the leaf to the trust anchor."""
+    home = store.home
+    if home is None:
+        return {}
+    failures = Failures(home, patient=False)
+    source = CRLs(home, failures, Downloader(settings, failures, time.monotonic() + SECONDS))
+    return {subject: _status(source, subject, issuer) for subject, issuer in pairwise(path)}
+
+
+def _status(source: CRLs, subject: Certificate, issuer: Certificate) -> Status:
+    urls = crl_urls(subject)
+    if not urls:
+        return Status(None, "it names no CRL")
+    crl, fault = source.obtain(urls, issuer, of_leaf=not subject.basic_constraints[0])
+    if crl is None:
+        return Status(None, fault or "it cannot be had")
+    reason = crl.reason(subject)
+    if reason is not None:
+        return Status(True, reason)
+    return Status(None, fault) if fault is not None else Status(False, "not revoked, by the CRL of its issuer")

@@ -1,0 +1,93 @@
+"""Talk with a server that may be anything: what is read is bounded in bytes and in time, and never one byte too many.
+
+What follows the server's last word is TLS, so only what was asked for is taken from the connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from ...manager.words import one_line
+
+MOST_BYTES = 65_536  # of a whole dialogue
+LONGEST_LINE = 4_096
+_MOST_SHOWN = 80  # characters of what the server said
+
+
+class StartTLSError(Exception):
+    """TLS is not to be had in this way; the message goes on after the host: "HOST:PORT ..."."""
+
+
+class Conversation:
+    """What is said on one connection before TLS. Its methods raise StartTLSError, and OSError from the connection."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline  # on the monotonic clock
+        self._left = MOST_BYTES
+
+    def send(self, data: bytes) -> None:
+        """Say this."""
+        self._set_timeout()
+        self._connection.sendall(data)
+
+    def read(self, count: int) -> bytes:
+        """So many bytes, exactly."""
+        data = b""
+        while len(data) < count:
+            data += self._received(count - len(data))
+        return data
+
+    def line(self) -> bytes:
+        """One line, without its end."""
+        line = self.until(b"\n", most=LONGEST_LINE)
+        return line.rstrip(b"\r\n")
+
+    def until(self, *marks: bytes, most: int = MOST_BYTES) -> bytes:
+        """All up to the first of these marks, that included."""
+        data = b""
+        while True:
+            # Looked at first, as what stands after the mark is not for us.
+            self._set_timeout()
+            ahead = data + self._connection.recv(LONGEST_LINE, socket.MSG_PEEK)
+            if len(ahead) == len(data):
+                raise StartTLSError("closed the connection before TLS")
+            ends = [at + len(mark) for mark in marks if (at := ahead.find(mark)) >= 0]
+            stop = min(ends, default=len(ahead))
+            data += self.read(stop - len(data))
+            if ends:
+                return data
+            if len(data) > most:
+                raise StartTLSError("goes on and on before TLS")
+
+    def _received(self, most: int) -> bytes:
+        if most > self._left:
+            raise StartTLSError("goes on and on before TLS")
+        self._set_timeout()
+        data = self._connection.recv(most)
+        if not data:
+            raise StartTLSError("closed the connection before TLS")
+        self._left -= len(data)
+        return data
+
+    def _set_timeout(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise StartTLSError("is too slow before TLS")
+        self._connection.settimeout(left)
+
+
+def unexpected(protocol: str, said: bytes) -> StartTLSError:
+    """What is said of a server that does not speak the protocol."""
+    return StartTLSError(f"does not speak {protocol} (it said {_shown(said)}); is the port right?")
+
+
+def declined(said: bytes) -> StartTLSError:
+    """What is said of a server that speaks it, but not TLS."""
+    return StartTLSError(f"does not offer TLS (it said {_shown(said)})")
+
+
+def _shown(said: bytes) -> str:
+    text = one_line(said.decode("utf-8", "replace"))
+    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")

@@ -1,0 +1,77 @@
+"""Whether a certificate may stand alone: does it carry every constraint of the certificates above it?
+
+Where a program takes an intermediate for a trust anchor (OpenSSL under X509_V_FLAG_PARTIAL_CHAIN, which Python sets
+from 3.13 on; curl, Go, GnuTLS and others with any CA file), what stands above it is not looked at. So there it may
+only be offered if nothing would change: each constraint from above stands in it too, at least as narrow.
+Time is a constraint as well, but only for one who will not look again before it is over: see `is_outlived_by`.
+"""
+
+from __future__ import annotations
+
+from .certificate import (
+    EXTENDED_KEY_USAGE,
+    INHIBIT_ANY_POLICY,
+    NAME_CONSTRAINTS,
+    OID,
+    POLICY_CONSTRAINTS,
+    POLICY_MAPPINGS,
+    SEQUENCE,
+    Certificate,
+    elements,
+    expect,
+)
+
+ANY_EXTENDED_KEY_USAGE = b"\x55\x1d\x25\x00"
+_DIRECTORY_NAME = b"\xa4"
+
+
+def carries_all(certificate: Certificate, above: list[Certificate]) -> bool:
+    """Whether the certificate repeats all constraints of those above it (its issuer first, the anchor last)."""
+    return all(_carries(certificate, issuer, depth) for depth, issuer in enumerate(above))
+
+
+def is_outlived_by(certificate: Certificate, above: list[Certificate]) -> bool:
+    """Whether nothing above the certificate expires before it does."""
+    return all(certificate.validity[1] <= issuer.validity[1] for issuer in above)
+
+
+def _carries(certificate: Certificate, issuer: Certificate, between: int) -> bool:
+    return (
+        _path_length_is_carried(certificate, issuer, between)
+        and _names_are_carried(certificate, issuer)
+        and _key_usages_are_carried(certificate, issuer)
+        and not any(name in issuer.extensions for name in (POLICY_CONSTRAINTS, POLICY_MAPPINGS, INHIBIT_ANY_POLICY))
+    )
+
+
+def _path_length_is_carried(certificate: Certificate, issuer: Certificate, between: int) -> bool:
+    """RFC 5280, 6.1.4 (l, m): a path length of n leaves n - 1 to the CA below."""
+    limit = issuer.basic_constraints[1]
+    own = certificate.basic_constraints[1]
+    return limit is None or (own is not None and own <= limit - between - 1)
+
+
+def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
+    """Equal to the byte; and never under constraints on directory names, which bind the certificate itself too."""
+    names = issuer.extensions.get(NAME_CONSTRAINTS)
+    if names is None:
+        return True
+    return certificate.extensions.get(NAME_CONSTRAINTS) == names and _DIRECTORY_NAME not in names
+
+
+def _key_usages_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
+    """OpenSSL applies the EKU of a CA to what it issues; anyExtendedKeyUsage allows all."""
+    allowed = extended_key_usages(issuer)
+    if allowed is None or ANY_EXTENDED_KEY_USAGE in allowed:
+        return True
+    own = extended_key_usages(certificate)
+    return own is not None and own <= allowed
+
+
+def extended_key_usages(certificate: Certificate) -> set[bytes] | None:
+    """The purposes of the EKU extension, as contents of object identifiers; None without the extension."""
+    value = certificate.extensions.get(EXTENDED_KEY_USAGE)
+    if value is None:
+        return None
+    start, end = expect(value, 0, len(value), SEQUENCE)
+    return {value[inner:stop] for tag, _, inner, stop in elements(value, start, end) if tag == OID}

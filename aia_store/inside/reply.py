@@ -1,0 +1,101 @@
+"""What an AIA host answered: a certificate in DER, a certs-only PKCS#7, or PEM; told apart by content.
+
+RFC 5280, 4.2.2.1 allows the first two; real hosts send all three, and 12 % of the real URLs are PKCS#7, some of it in
+BER. Whatever else comes is no certificate. Never more than a bounded number is read, never more than a bounded depth.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from .certificate import OID, SEQUENCE, DERError, expect, pem_certificates, read, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .certificate import Certificate
+
+MOST_CERTIFICATES = 10
+_MOST_DEPTH = 16
+_PEM_PKCS7 = (b"-----BEGIN PKCS7-----", b"-----END PKCS7-----")
+_SIGNED_DATA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
+
+
+def certificates(body: bytes, most: int = MOST_CERTIFICATES) -> list[Certificate]:
+    """The certificates in a reply, at most so many, in their order; of PEM the first block only. Never raises."""
+    found: list[bytes] = []
+    try:
+        for der in islice(_certificates(body), most):
+            found.append(der)
+    except DERError:
+        pass  # what came before is as good as ever
+    return list(readable(found))
+
+
+def _certificates(body: bytes) -> Iterator[bytes]:
+    try:
+        whole = _element(body, 0, len(body), 0, SEQUENCE)
+    except DERError:
+        body = _of_pem(body)
+        whole = _element(body, 0, len(body), 0, SEQUENCE)
+    if body[whole[0] : whole[0] + 1] == bytes((OID,)):
+        yield from _of_pkcs7(body, *whole)
+    else:
+        yield body
+
+
+def _of_pem(text: bytes) -> bytes:
+    """What the first block of a PEM text holds."""
+    first = next(pem_certificates(text), None)
+    if first is not None:
+        return first
+    start, stop = (text.find(mark) for mark in _PEM_PKCS7)
+    if start < 0 or stop < start:
+        raise DERError("neither BER nor PEM")
+    import binascii
+
+    try:
+        return binascii.a2b_base64(text[start + len(_PEM_PKCS7[0]) : stop])
+    except binascii.Error as error:
+        raise DERError("PEM that is no base64") from error
+
+
+def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
+    """RFC 5652, 3 and 5.1: ContentInfo { signedData, [0] SignedData { …, [0] certificates, … } }."""
+    inner, at = expect(body, start, end, OID)
+    if body[inner:at] != _SIGNED_DATA:
+        raise DERError("PKCS#7 that is no SignedData")
+    start, end = _element(body, at, end, 1, 0xA0)
+    start, end = _element(body, start, end, 2, SEQUENCE)
+    for tag, _, inner, stop, _ in _elements(body, start, end, 3):
+        if tag == 0xA0:
+            for choice, first, _, _, after in _elements(body, inner, stop, 4):
+                if choice == SEQUENCE:  # the others are attribute certificates and their like
+                    yield body[first:after]
+
+
+def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int, int]:
+    """Where the contents of the BER element at `at` start and stop; it must have this tag."""
+    found, _, start, stop, _ = next(_elements(body, at, end, depth), (None, 0, 0, 0, 0))
+    if found != tag:
+        raise DERError("not the structure of PKCS#7 or of a certificate")
+    return start, stop
+
+
+def _elements(body: bytes, at: int, end: int, depth: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """The BER elements from `at` on: tag, where each begins, its contents start and stop, and where it ends."""
+    if depth > _MOST_DEPTH:
+        raise DERError("BER nested too deeply")
+    while at < end and body[at : at + 2] != b"\x00\x00":
+        if body[at + 1 : at + 2] == b"\x80":  # indefinite length: up to two zero bytes
+            start = at + 2
+            stop = max((after for *_, after in _elements(body, start, end, depth + 1)), default=start)
+            after = stop + 2
+            if body[stop:after] != b"\x00\x00" or after > end:
+                raise DERError("an indefinite length without its end")
+        else:
+            _, start, stop = read(body, at, end)
+            after = stop
+        yield body[at], at, start, stop, after
+        at = after

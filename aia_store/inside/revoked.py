@@ -1,0 +1,84 @@
+"""Which certificates are known to be revoked: a file that the manager writes and every program with the hook reads.
+
+The file `revoked` in a store folder holds nothing but SHA-256 digests, sorted, 32 bytes each, so asking costs a few
+short reads however long it is. Three digests stand for one certificate, and any of them revokes it: see `digests`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .store import READ_FLAGS, REVOKED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .certificate import Certificate
+    from .store import Folder
+
+_SIZE = 32  # bytes of a digest
+
+
+def digests(certificate: Certificate) -> tuple[bytes, bytes, bytes]:
+    """What may stand in the file for this certificate. Raises DERError where its names cannot be read."""
+    import hashlib
+
+    key_hash = hashlib.sha256(certificate.public_key).digest()
+    return (
+        hashlib.sha256(certificate.der).digest(),
+        serial_digest(certificate.issuer_key, certificate.serial),
+        key_digest(certificate.subject_key, key_hash),
+    )
+
+
+def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
+    """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER)."""
+    import hashlib
+
+    return hashlib.sha256(b"serial" + issuer_key + serial).digest()
+
+
+def key_digest(subject_key: bytes, key_hash: bytes) -> bytes:
+    """Stands for all certificates with this canonical subject name and this key, of which it takes the SHA-256."""
+    import hashlib
+
+    return hashlib.sha256(b"key" + subject_key + key_hash).digest()
+
+
+def is_revoked(certificate: Certificate, folders: Iterable[Folder]) -> bool:
+    """Whether one of the folders says so; a file that is missing or not ours says nothing. Raises DERError."""
+    return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate) for folder in folders)
+
+
+def _holds_one_of(path: str, certificate: Certificate) -> bool:
+    try:
+        descriptor = os.open(path, READ_FLAGS)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size % _SIZE:
+            return False
+        return any(_holds(descriptor, status.st_size // _SIZE, digest) for digest in digests(certificate))
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _holds(descriptor: int, count: int, digest: bytes) -> bool:
+    """Binary search."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        os.lseek(descriptor, middle * _SIZE, os.SEEK_SET)
+        found = os.read(descriptor, _SIZE)
+        if found == digest:
+            return True
+        if found < digest:
+            low = middle + 1
+        else:
+            high = middle
+    return False

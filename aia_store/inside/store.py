@@ -1,0 +1,440 @@
+"""Intermediates on disk: a hint, never an authority.
+
+One file a certificate, in PEM, named by the SHA-256 of its DER, in a folder named by the SHA-256 of its subject's
+canonical name; so finding the issuers of a name is one listing of one small folder, however many others there are:
+
+    certificates/3f/3f0c…/9a51….pem      what was needed on this machine
+    preloaded/3f/3f0c…/9a51….pem         what is known beforehand, in the same way (`aia-store preload`)
+
+What was preloaded is found as what was needed is, and the first handshake that needs it has it kept among that, so
+that what was needed is whole without it: of that alone the bundle is made, and only that is dropped when unused.
+
+Files appear by rename and are never changed, so any number of processes may read and write at once, and one killed
+midway leaves at most a file in `tmp`. Nothing read here is believed: what is malformed, misnamed, no regular file or
+in a folder that others may write to is passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from . import folders
+from .certificate import Certificate, pem_certificates, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .settings import Settings
+
+LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
+MOST_OF_ONE_NAME = 64
+MOST_FILES = 20_000  # of a folder that are looked at; all CAs of the world together have some ten thousand
+USE_IS_NOTED_EVERY = 86_400  # seconds
+SOURCES = "sources"  # a folder of notes: where each certificate came from
+LARGEST_URL = 2_048
+REVOKED = "revoked"  # the file of a folder that `revoked.py` reads
+READ_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a FIFO must not hold us up
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class Folder:
+    """One store folder, the user's or the site's, and what was needed. Its methods raise nothing but OSError."""
+
+    PART = "certificates"
+
+    def __init__(self, path: str, *, shared: bool = False) -> None:
+        self.path = path
+        self.shared = shared  # the site's, for all users to read
+        self._mode = 0o755 if shared else 0o700
+        self._certificates = os.path.join(path, self.PART)
+
+    @property
+    def preloaded(self) -> Preloaded:
+        """What was preloaded into this folder."""
+        return Preloaded(self.path, shared=self.shared)
+
+    def fault(self) -> str | None:
+        """Why nothing here is used: what is wrong with the folder, in words; None where it is sound or absent."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"{self.path} cannot be used ({error.strerror})"
+        if not stat.S_ISDIR(status.st_mode):
+            return f"{self.path} is no folder"
+        if os.name == "posix" and status.st_uid not in (0, os.geteuid()) and not self._is_placed_by_root():
+            return f"{self.path} belongs to another user"
+        if os.name == "posix" and status.st_mode & stat.S_IWOTH:
+            return f"{self.path} can be written by everyone"
+        return None
+
+    def _is_placed_by_root(self) -> bool:
+        """Whether this is the site's folder, and nobody but root could give it to the user whose it is."""
+        try:
+            above = os.stat(os.path.dirname(os.path.realpath(self.path)))
+        except OSError:
+            return False
+        return self.shared and above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+    def may_be_written(self) -> bool:
+        """Whether this process may put files here, the folder being there.
+
+        Root only where the folder is root's: elsewhere, links that its owner made could lead root astray.
+        """
+        if hasattr(os, "geteuid") and os.geteuid() == 0 and owner(self.path) != 0:
+            return False
+        return os.access(self.path, os.W_OK | os.X_OK)
+
+    def make(self, *parts: str) -> str:
+        """The path of a folder inside, made if it is missing."""
+        path = os.path.join(self.path, *parts)
+        missing = []
+        while not os.path.isdir(path) and len(path) >= len(self.path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        if missing:
+            os.makedirs(path, exist_ok=True)
+        for path in reversed(missing):
+            try:
+                os.mkdir(path, self._mode)
+                os.chmod(path, self._mode)  # whatever the umask is
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
+        return os.path.join(self.path, *parts)
+
+    def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
+        """Put a file in place as a whole; returns its path. `durable`: it survives a power failure."""
+        path = os.path.join(self.make(*parts[:-1]), parts[-1])
+        name = f"{os.getpid()}-{time.time_ns()}-{id(contents)}"
+        temporary = os.path.join(self.make("tmp"), name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(contents)
+                if hasattr(os, "fchmod"):
+                    os.fchmod(file.fileno(), self._mode & 0o666 if mode is None else mode)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            try:
+                os.replace(temporary, path)
+            except FileNotFoundError:  # another process found the folder empty and removed it
+                os.replace(temporary, os.path.join(self.make(*parts[:-1]), parts[-1]))
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        return path
+
+    def find(self, subject_key: bytes, known: Iterable[Certificate] = ()) -> Iterator[Certificate]:
+        """Every readable certificate with this canonical subject name, up to a bound; those known are not read."""
+        names = {f"{certificate.fingerprint}.pem" for certificate in known}
+        for path in _listing(self._bucket(subject_key), MOST_OF_ONE_NAME):
+            certificate = None if os.path.basename(path) in names else read_certificate(path)
+            if certificate is not None and certificate.subject_key == subject_key:
+                yield certificate
+
+    def paths(self) -> Iterator[str]:
+        """The path of everything that stands where certificates belong, foreign things included; sorted, bounded."""
+        left = MOST_FILES
+        for top in _listing(self._certificates):
+            for bucket in _listing(top):
+                paths = _listing(bucket, left)
+                yield from paths
+                left -= max(1, len(paths))
+                if left <= 0:
+                    return
+
+    def is_crowded(self) -> bool:
+        """Whether there are more files than are looked at."""
+        return sum(1 for _ in self.paths()) >= MOST_FILES
+
+    def temporary_files(self) -> list[str]:
+        """What is being written, or was when its process was killed."""
+        return _listing(os.path.join(self.path, "tmp"))
+
+    def keep(self, certificate: Certificate, source: str | None = None) -> str:
+        """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor.
+
+        `source` is the caIssuers URL that it came from, which is noted: there it can be renewed.
+        """
+        place = os.path.relpath(self.path_of(certificate), self.path)
+        path = self.write(certificate.pem.encode("ascii"), *os.path.split(place))
+        if source is not None and _may_be_noted(source):
+            self.write(f"{source}\n".encode("ascii"), SOURCES, certificate.fingerprint)
+        self.note_change()
+        return path
+
+    def source_of(self, certificate: Certificate) -> str | None:
+        """The URL that a certificate came from, hostile until checked; None where none is noted."""
+        try:
+            text = read_regular_file(os.path.join(self.path, SOURCES, certificate.fingerprint), LARGEST_URL)
+            return text.decode("ascii").removesuffix("\n")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def remove(self, path: str) -> None:
+        """Remove what `paths` or `keep` named, and its folder if that is empty now."""
+        os.unlink(path)
+        try:
+            self._forget(os.path.basename(path).removesuffix(".pem"))
+        except OSError:
+            pass  # a full disk, or no note: what is gone is gone
+        try:
+            os.removedirs(os.path.dirname(path))
+        except OSError:
+            pass
+
+    def _forget(self, fingerprint: str) -> None:
+        self.note_change()
+        os.unlink(os.path.join(self.path, SOURCES, fingerprint))
+
+    def note_change(self) -> None:
+        """Say that a certificate was added or removed: what was made of this folder is stale."""
+        now = time.time_ns()  # not the file system's own time, whose ticks are too long to tell two changes apart
+        try:
+            os.utime(os.path.join(self.path, "changed"), ns=(now, now))
+        except OSError:
+            self.write(b"", "changed")
+
+    def changed(self) -> int:
+        """When a certificate was last added or removed here (nanoseconds since 1970), 0 for never."""
+        try:
+            return os.stat(os.path.join(self.path, "changed")).st_mtime_ns
+        except OSError:
+            return 0
+
+    def note_use(self, certificate: Certificate) -> None:
+        """Set the file's time to now, at most once a day: what nobody uses can be told apart.
+
+        Raises PermissionError where that is due and only its owner may do it, FileNotFoundError where it is not here.
+        """
+        path = self.path_of(certificate)
+        if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
+            os.utime(path)
+
+    def path_of(self, certificate: Certificate) -> str:
+        """Where a certificate lies, or would."""
+        return os.path.join(self._bucket(certificate.subject_key), f"{certificate.fingerprint}.pem")
+
+    def _bucket(self, subject_key: bytes) -> str:
+        import hashlib
+
+        name = hashlib.sha256(subject_key).hexdigest()
+        return os.path.join(self._certificates, name[:2], name)
+
+
+class Preloaded(Folder):
+    """What was preloaded into a store folder. Nothing is made of it, so that a change is nobody's to know."""
+
+    PART = "preloaded"
+
+    def _forget(self, fingerprint: str) -> None:
+        pass
+
+    def note_change(self) -> None:
+        """Nothing is stale."""
+
+
+def _may_be_noted(source: str) -> bool:
+    """Whether a URL is one line of text, and says where an issuer is and nothing more."""
+    return len(source) < LARGEST_URL and source.isascii() and source.isprintable() and not set(" ?#@") & set(source)
+
+
+def read_certificate(path: str) -> Certificate | None:
+    """The certificate in a file of the store, or None if it is not exactly what its name says."""
+    name, extension = os.path.splitext(os.path.basename(path))
+    if extension != ".pem":
+        return None
+    try:
+        text = read_regular_file(path, LARGEST_FILE)
+    except OSError:
+        return None
+    certificate = next(readable(pem_certificates(text)), None)
+    return certificate if certificate is not None and certificate.fingerprint == name else None
+
+
+def read_regular_file(path: str, most: int) -> bytes:
+    """The contents of a regular file of at most so many bytes, no link followed. Raises OSError."""
+    descriptor = os.open(path, READ_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            raise OSError(f"{path} is no regular file of at most {most} bytes")
+        return os.read(descriptor, most + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _listing(path: str, most: int = MOST_FILES) -> list[str]:
+    """The paths of what is in a folder, sorted; of a folder that holds more than so many, any so many."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # noqa: B905  # one is longer
+    except OSError:
+        return []
+
+
+def crowded_note(folder: Folder) -> str:
+    """What there is to say of a crowded folder."""
+    return f"{folder.path} holds more than {MOST_FILES:,} files, and no more are looked at"
+
+
+class Store:
+    """The folders of this user: all are read, the first is written; where it cannot be, memory serves."""
+
+    def __init__(self, folders: list[Folder]) -> None:
+        self.folders = [folder for folder in folders if folder.fault() is None]
+        self.preloaded = [folder.preloaded for folder in self.folders]
+        self._memory: dict[bytes, list[Certificate]] = {}
+
+    @property
+    def home(self) -> Folder | None:
+        """The folder that is written, made if it is missing; None where none can be."""
+        for folder in self.folders:
+            try:
+                folder.make()
+            except OSError:
+                continue
+            if folder.may_be_written():
+                return folder
+        return None
+
+    def find(self, subject_key: bytes) -> list[Certificate]:
+        """The intermediates with this canonical subject name, each once."""
+        return self._found(subject_key, [*self.folders, *self.preloaded])
+
+    def needed(self, subject_key: bytes) -> list[Certificate]:
+        """Those of them that were needed on this machine."""
+        return self._found(subject_key, self.folders)
+
+    def _found(self, subject_key: bytes, folders: Iterable[Folder]) -> list[Certificate]:
+        found = dict.fromkeys(self._memory.get(subject_key, ()))
+        for folder in folders:
+            found.update(dict.fromkeys(folder.find(subject_key, list(found))))
+        return list(found)
+
+    def keep(self, certificate: Certificate, source: str | None = None) -> bool:
+        """Keep an intermediate that was proved to lead to an anchor, and the URL that it came from.
+
+        Returns whether it is on disk now.
+        """
+        if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
+            return True
+        home = self.home
+        is_written = self._is_written(certificate, source, home)
+        if not is_written:
+            kept = self._memory.setdefault(certificate.subject_key, [])
+            if certificate in kept:
+                return False
+            kept.append(certificate)
+        site = next((folder for folder in self.folders if folder.shared), None)
+        if site is not None and site is not home:
+            from . import handin
+
+            handin.leave(certificate, site)
+        return is_written
+
+    def _is_written(self, certificate: Certificate, source: str | None, home: Folder | None) -> bool:
+        try:
+            if home is not None:
+                home.keep(certificate, source)
+            return home is not None
+        except OSError:
+            return False
+
+    def may_know_revoked(self) -> bool:
+        """Whether a folder has a file of revoked certificates: where none has, nobody need read one."""
+        return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
+
+    def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
+        """The path and the certificate of every sound file, each certificate once; its fingerprint starts so.
+
+        Of what was needed, or of what was `preloaded`.
+        """
+        seen: set[Certificate] = set()
+        for folder in self.preloaded if preloaded else self.folders:
+            for path in folder.paths():
+                if not os.path.basename(path).startswith(fingerprint):
+                    continue
+                certificate = read_certificate(path)
+                if certificate is not None and certificate not in seen and path == folder.path_of(certificate):
+                    seen.add(certificate)
+                    yield path, certificate
+
+    def certificates(self) -> list[Certificate]:
+        """Every intermediate that was needed, once."""
+        return [certificate for _, certificate in self.entries()]
+
+    def note_use(self, certificate: Certificate) -> None:
+        """Say that a handshake needed this certificate; what was only preloaded is kept from now on."""
+        is_kept = certificate in self._memory.get(certificate.subject_key, ())
+        for folder in self.folders:
+            try:
+                folder.note_use(certificate)
+            except PermissionError:
+                if folder.shared:
+                    from . import handin
+
+                    handin.leave_again(certificate, folder, self.home)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                pass
+            is_kept = True
+        if not is_kept:
+            self.keep(certificate)
+
+
+def folders_of(settings: Settings) -> list[Folder]:
+    """The folders that the settings mean, the one to write first.
+
+    The one that was set, alone; else the user's and then the site's, or for whose the site's is that alone: root, or
+    a service user that root gave it to. Then root is a user like others.
+    """
+    site = folders.site_cache()
+    if settings.dir is not None:
+        return [Folder(settings.dir, shared=settings.dir == site)]
+    shared = [Folder(site, shared=True)] if site else []
+    if site and hasattr(os, "geteuid") and os.geteuid() == owner(site):
+        return shared
+    user = folders.user_cache()
+    return ([Folder(user)] if user else []) + shared
+
+
+def owner(path: str) -> int:
+    """Whose a folder is; one that is not there would be root's."""
+    try:
+        return os.stat(path).st_uid
+    except OSError:
+        return 0
+
+
+class StoreError(Exception):
+    """The store cannot be used at all; the message is one line that says why and what to do."""
+
+
+def sound_store(settings: Settings, *, to_write: bool = False) -> Store:
+    """The store that the settings mean. Raises StoreError where a folder of it cannot be used, or none be written."""
+    tried = folders_of(settings)
+    faults = [fault for fault in (folder.fault() for folder in tried) if fault is not None]
+    store = Store(tried)
+    if to_write and not faults and store.home is None:
+        faults = [f"{folder.path} cannot be written" for folder in tried]
+    if faults:
+        raise StoreError(f"{'; '.join(faults)}; mend it, or set AIA_STORE_DIR to a folder of yours")
+    return store
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings mean."""
+    return Store(folders_of(settings))

@@ -1,0 +1,91 @@
+"""The virtual environments of this machine or user, as their pyvenv.cfg describe them; none of them is run."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside.store import read_regular_file
+
+if TYPE_CHECKING:
+    from .interpreters import Interpreter
+
+MOST = 1_000  # environments; it is only to be shown
+_LARGEST = 65_536  # bytes of a pyvenv.cfg
+_PLACES = (
+    "{WORKON_HOME}/*",
+    "{PIPX_HOME}/venvs/*",
+    "{UV_TOOL_DIR}/*",
+    "{PYENV_ROOT}/versions/*",
+    "{PYENV_ROOT}/versions/*/envs/*",
+    "~/.local/pipx/venvs/*",
+    "~/.local/share/virtualenvs/*",
+    "~/.cache/pypoetry/virtualenvs/*",
+    "~/.local/share/hatch/env/virtual/*/*/*",
+    "~/.venv",
+    "~/.venvs/*",
+    "~/*",
+    "~/*/.venv",
+    "~/*/venv",
+    "/opt/*",
+    "/opt/*/.venv",
+    "/opt/*/venv",
+    "/opt/pipx/venvs/*",
+    "/srv/*",
+    "/srv/*/.venv",
+    "/srv/*/venv",
+)
+_DEFAULTS = {
+    "WORKON_HOME": "~/.virtualenvs",
+    "PIPX_HOME": "~/.local/share/pipx",
+    "UV_TOOL_DIR": "~/.local/share/uv/tools",
+    "PYENV_ROOT": "~/.pyenv",
+}
+
+
+class Environment(NamedTuple):
+    """A virtual environment: its folder, and where the interpreter is that it was made from."""
+
+    folder: str
+    home: str  # a folder
+    is_orphan: bool  # its interpreter is gone
+
+    def is_of(self, interpreter: Interpreter) -> bool:
+        """Whether it was made from this one."""
+        real = os.path.realpath(os.path.join(self.folder, "bin", "python"))
+        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy: what it names has to do
+            real = os.path.join(os.path.realpath(self.home), os.path.basename(os.path.realpath(interpreter.python)))
+        return real == os.path.realpath(interpreter.python)
+
+
+def find() -> list[Environment]:
+    """Those in the usual places, at most `MOST`."""
+    found: dict[str, Environment] = {}
+    for pattern in map(_expanded, _PLACES):
+        for file in sorted(glob.iglob(os.path.join(pattern, "pyvenv.cfg"))):
+            folder = os.path.dirname(file)
+            environment = _read(folder, file)
+            if environment is not None:
+                found.setdefault(os.path.realpath(folder), environment)
+            if len(found) >= MOST:
+                return list(found.values())
+    return list(found.values())
+
+
+def _expanded(pattern: str) -> str:
+    for name, default in _DEFAULTS.items():
+        pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
+    return os.path.expanduser(pattern)
+
+
+def _read(folder: str, file: str) -> Environment | None:
+    try:
+        text = read_regular_file(file, _LARGEST).decode("utf-8", "replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and key.strip().lower() == "home":
+            return Environment(folder, value.strip(), not os.path.exists(os.path.join(folder, "bin", "python")))
+    return None

@@ -1,0 +1,202 @@
+"""Completion in every Python program of the machine: its interpreters, and the environments made from them.
+
+`interpreters` finds them, `library` says what is put where, `environments` knows the virtual ones. What goes wrong
+with one interpreter is told in a line, and the others are done all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import standard_library as library
+from .hook import HookError
+from .interpreters import Interpreter, InterpreterError, ask, candidates, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ALL, ITSELF, NOT, TOO_OLD = "with its virtual environments", "by itself only", "no", "too old: left alone"
+_PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
+_FIRST_OF_USERS = 1_000  # the groups below are the system's: Debian's staff may write to /usr/local
+_USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"
+
+
+class Standing(NamedTuple):
+    """How it stands with the hook of one interpreter."""
+
+    interpreter: Interpreter
+    reached: str  # one of the four above
+    by: list[str]  # the files that make it so
+    obstacles: list[str]  # what stands in the way, each a line with the remedy
+    notes: list[str]  # what is worth knowing, and needs no remedy
+
+    @property
+    def is_fine(self) -> bool:
+        return self.reached == TOO_OLD or (self.reached == ALL and not self.obstacles)
+
+
+def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
+    """The base interpreters in the usual places, and of those paths; each once, or why one cannot be asked."""
+    seen = set()
+    for path in candidates(paths) if usual else paths:
+        try:
+            found = ask(path)
+        except InterpreterError as error:
+            yield error
+            continue
+        library_folder = os.path.realpath(found.stdlib)
+        if library_folder not in seen:
+            seen.add(library_folder)
+            yield found
+
+
+def install(interpreter: Interpreter) -> Standing:
+    """Put the hook in place for one interpreter, and say how it stands then."""
+    if not interpreter.is_supported:
+        return status(interpreter)
+    obstacles = []
+    try:
+        compiled = library.compile_package(interpreter)
+        place = library.place_of(interpreter)
+        try:
+            library.install(place, compiled)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                library.remove(place)
+            obstacles.append(_cannot_write(interpreter, error))
+            own = _users_place(interpreter)
+            if own is not None:
+                library.install(own, compiled)
+        standing = status(interpreter)
+    except OSError as error:
+        return Standing(
+            interpreter, NOT, [], [*obstacles, f"{error.filename} cannot be written ({error.strerror})"], []
+        )
+    except InterpreterError as error:
+        return Standing(interpreter, NOT, [], [*obstacles, str(error)], [])
+    return standing._replace(obstacles=obstacles or standing.obstacles)
+
+
+def remove(interpreter: Interpreter) -> list[str]:
+    """Take the hook out of one interpreter; returns the files that were changed. Raises HookError."""
+    changed = []
+    for place in reversed(_places(interpreter)):  # the user's own first: the other may be root's
+        if place.is_ours:
+            try:
+                changed += library.remove(place)
+            except OSError as error:
+                raise HookError(
+                    f"the hook in {place.folder} cannot be removed ({error.strerror}); run this as its owner"
+                ) from error
+    return changed
+
+
+def status(interpreter: Interpreter) -> Standing:
+    """How it stands with one interpreter, as fresh processes of it show. Raises InterpreterError."""
+    if not interpreter.is_supported:
+        return Standing(interpreter, TOO_OLD, [], [], [])
+    places = [place for place in _places(interpreter) if place.is_ours]
+    by = [os.path.join(place.folder, library.FINDER) for place in places]
+    obstacles = [
+        f"{fault}; run `aia-store hook install --all` again"
+        for fault in map(library.fault, places)
+        if fault is not None
+    ]
+    alone, in_environment, said = _try(interpreter)
+    reached = ALL if alone and in_environment else ITSELF if alone else NOT
+    if said:
+        obstacles.append(f"{interpreter.python} says at its start: {said}; mend its sitecustomize or .pth files")
+    if not places:
+        if reached == NOT:
+            obstacles.append("run `aia-store hook install --all`")
+        elif reached == ITSELF:
+            obstacles.append("its virtual environments are not reached; run `aia-store hook install --all`")
+    elif reached != ALL and not obstacles:
+        obstacles.append(
+            "its virtual environments are not reached; run `aia-store hook install --all` as its owner"
+            if reached == ITSELF
+            else "the hook is in place and does nothing; see whether the package is whole: " + library.PACKAGE
+        )
+    if places and not _is_for_all(library.PACKAGE) and _is_for_all(interpreter.stdlib):
+        obstacles.append(f"other users cannot read {library.PACKAGE}; install aia-store where they can")
+    notes = ["externally managed: nothing is put into its site-packages"] if interpreter.is_externally_managed else []
+    return Standing(interpreter, reached, by, obstacles, notes)
+
+
+def refuse_unsafe() -> None:
+    """For root, not to have every program run what another user can change. Raises HookError."""
+    if os.name != "posix":
+        raise HookError("`--all` is for POSIX systems; run `aia-store hook install` in each environment")
+    if not os.path.isfile(os.path.join(library.HOOKS, library.FINDER)):
+        raise HookError(f"{library.PACKAGE} is not whole; install aia-store again, not in an archive")
+    if os.geteuid() != 0:
+        return
+    path = os.path.realpath(library.PACKAGE)
+    while True:
+        found = os.stat(path)
+        by_others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid >= _FIRST_OF_USERS)
+        if found.st_uid != 0 or (by_others and not found.st_mode & stat.S_ISVTX):
+            raise HookError(
+                f"{path} can be changed by others than root, and every program would run what is there; "
+                "install aia-store as root, say into /opt"
+            )
+        if path == os.path.dirname(path):
+            return
+        path = os.path.dirname(path)
+
+
+def hiding() -> list[str]:
+    """Folders in this shell's PYTHONPATH with a sitecustomize of others, which may hide ours."""
+    folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    return [folder for folder in folders if library.is_foreign_sitecustomize(folder)]
+
+
+def _places(interpreter: Interpreter) -> list[library.Place]:
+    own = _users_place(interpreter)
+    return [library.place_of(interpreter), *([own] if own is not None else [])]
+
+
+def _users_place(interpreter: Interpreter) -> library.Place | None:
+    """Where a user who may not write to the standard library reaches his programs of it; root has no need of one."""
+    if os.geteuid() == 0 or not interpreter.is_supported:
+        return None
+    folder = _last_line(interpreter.run("-c", _USER_SITE).stdout)
+    return library.Place(interpreter, folder, folder) if os.path.isabs(folder) else None
+
+
+def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
+    """Whether fresh processes attach: the interpreter's, and a virtual environment's; and what they say of it."""
+    alone = interpreter.run("-c", _PROBE)
+    with tempfile.TemporaryDirectory() as folder:
+        python = os.path.join(folder, "bin", "python")
+        os.mkdir(os.path.dirname(python))
+        os.symlink(interpreter.python, python)
+        with open(os.path.join(folder, "pyvenv.cfg"), "w", encoding="utf-8") as file:
+            file.write(f"home = {os.path.dirname(interpreter.python)}\ninclude-system-site-packages = false\n")
+        in_environment = run([python, "-B", "-c", _PROBE])
+    said = (alone.stderr or in_environment.stderr).strip().splitlines()
+    return _last_line(alone.stdout) == "True", _last_line(in_environment.stdout) == "True", said[-1] if said else ""
+
+
+def _last_line(output: str) -> str:
+    """What our question was answered with; somebody else's start-up hook may have printed before."""
+    return "".join(output.splitlines()[-1:])
+
+
+def _cannot_write(interpreter: Interpreter, error: OSError) -> str:
+    remedy = "run this as root" if os.geteuid() else "make it writable, or set PYTHONPATH to `aia-store hook path`"
+    return f"{interpreter.stdlib} cannot be written ({error.strerror}), so its environments are not reached; {remedy}"
+
+
+def _is_for_all(path: str) -> bool:
+    """Whether every user can read this folder."""
+    path = os.path.realpath(path)
+    while path != os.path.dirname(path):
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            return False
+        path = os.path.dirname(path)
+    return True

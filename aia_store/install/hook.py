@@ -1,0 +1,177 @@
+"""Put completion into every program of one interpreter, take it out again, and say whether it is there.
+
+A `.pth` file is run by `site` at every start; Python 3.15 reads `.start` files instead. Both only wait for the
+program to import ssl, and neither can stop an interpreter from starting, whatever is broken; nor does the `.pth`
+print. Of a `.start` site itself says that the watcher is missing or broken; not what becomes of the package.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import py_compile
+import site
+import subprocess
+import sys
+import sysconfig
+from typing import NamedTuple
+
+from ..inside.startup import OLDEST
+
+PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
+_PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
+
+
+class HookError(Exception):
+    """The hook cannot be put in place or taken away; the message is one line that says why and what to do."""
+
+
+class Status(NamedTuple):
+    """How it stands with the hook of the running interpreter."""
+
+    python: str
+    version: str
+    files: list[str]  # ours that are in place
+    broken: list[str]  # ours that do not hold what they should
+    is_active: bool  # whether a fresh interpreter really attaches
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do, in words; None where all is well."""
+        if self.is_active and not self.broken:
+            return None
+        if self.files:
+            return "a file of the hook is there but does nothing; run `aia-store hook install` again"
+        return "run `aia-store hook install`"
+
+
+def folders() -> list[str]:
+    """Where the hook's files may lie: the site-packages of this interpreter, or its user's, the preferred one first."""
+    found = [sysconfig.get_path("purelib")]
+    if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE:
+        found.append(site.getusersitepackages())
+    return found
+
+
+def install() -> list[str]:
+    """Write the files of the hook; returns their paths. Raises HookError."""
+    if sys.version_info < OLDEST:
+        raise HookError(f"Python {sys.version.split()[0]} is too old for the hook; it needs 3.11")
+    problems = []
+    for folder in folders():
+        try:
+            os.makedirs(folder, exist_ok=True)
+            return _write_all(folder)
+        except OSError as error:
+            problems.append(f"{folder} ({error.strerror})")
+    raise HookError(
+        f"nowhere to put the hook: {', '.join(problems)}; run this as the owner, or in a virtual environment"
+    )
+
+
+def stage(folder: str, root: str) -> list[str]:
+    """For those who make packages: write the files that are to lie in `folder` below a root of the packager's."""
+    staged = os.path.join(root, os.path.relpath(folder, os.sep))
+    os.makedirs(staged, exist_ok=True)
+    return [_write(staged, name, text, meant_for=folder) for name, text in _contents(folder).items()]
+
+
+def remove() -> list[str]:
+    """Remove the files of the hook wherever they lie; returns their paths. Raises HookError."""
+    paths = _present()
+    for path in paths:
+        try:
+            _unlink(path)
+        except OSError as error:
+            raise HookError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
+    return paths
+
+
+def status() -> Status:
+    """Look for the files, and ask a fresh interpreter whether it attaches."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
+    answer = subprocess.run(
+        [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, check=False
+    )
+    files = _present()
+    return Status(
+        sys.executable,
+        sys.version.split()[0],
+        files,
+        [path for path in files if _read(path) != _contents(os.path.dirname(path))[os.path.basename(path)]],
+        answer.stdout.splitlines()[-1:] == ["True"],  # other hooks may print before
+    )
+
+
+def _contents(folder: str) -> dict[str, str]:
+    """The files of the hook in a folder, the one that is run last, so that it never finds the others missing."""
+    module = WATCHER_FILE.removesuffix(".py")
+    return {
+        WATCHER_FILE: _read(os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "watcher.py")),
+        START_FILE: start_line(module),
+        PTH_FILE: pth_line(module),
+    }
+
+
+def pth_line(module: str) -> str:
+    """What a .pth file holds, so that site imports this module, and prints nothing where that fails.
+
+    site executes a line that begins with "import", and prints what it raises.
+    """
+    load = f"try:import {module}\nexcept Exception:0"  # short, as every start of the interpreter compiles it
+    return f"import sys; exec({load!r})\n"
+
+
+def start_line(module: str) -> str:
+    """What a .start file holds, so that site calls `attach` of this module. There is no way to guard it."""
+    return f"{module}:attach\n"
+
+
+def _present() -> list[str]:
+    candidates = [os.path.join(folder, name) for folder in folders() for name in (PTH_FILE, START_FILE, WATCHER_FILE)]
+    return [path for path in candidates if os.path.lexists(path)]
+
+
+def _write_all(folder: str) -> list[str]:
+    written: list[str] = []
+    new = [name for name in _contents(folder) if not os.path.lexists(os.path.join(folder, name))]
+    try:
+        for name, text in _contents(folder).items():
+            written.append(_write(folder, name, text))
+    except OSError:
+        for path in written:
+            if os.path.basename(path) in new:
+                _unlink(path)
+        raise
+    return written
+
+
+def _unlink(path: str) -> None:
+    os.unlink(path)
+    if os.path.exists(compiled := importlib.util.cache_from_source(path)):
+        os.unlink(compiled)
+
+
+def _write(folder: str, name: str, text: str, meant_for: str | None = None) -> str:
+    path = os.path.join(folder, name)
+    temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    if name.endswith(".py"):
+        # Or a start pays for it that may not write.
+        py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))
+    return path
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

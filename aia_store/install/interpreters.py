@@ -1,0 +1,166 @@
+"""The base interpreters of this machine, or of this user: those that virtual environments are made from."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside.startup import OLDEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SECONDS = 20  # for an interpreter to start, on a slow disk
+_NAME = re.compile(r"(python|pypy)(\d(\.\d+)?t?)?")
+#: Where interpreters lie, the system's first. `~` is the home of whoever asks.
+_FOLDERS = (
+    "/usr/bin",
+    "/usr/local/bin",
+    "/opt/homebrew/bin",
+    "/home/linuxbrew/.linuxbrew/bin",
+    "{PYENV_ROOT}/versions/*/bin",
+    "/opt/pyenv/versions/*/bin",
+    "{UV_PYTHON_INSTALL_DIR}/*/bin",
+    "{PIPX_HOME}/py/*/bin",
+    "{PIPX_HOME}/py/*/python/bin",
+    "/opt/pipx/py/*/bin",
+    *(
+        f"{root}{part}/bin"
+        for root in ("{CONDA_ROOT}", "/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
+        for part in ("", "/envs/*")
+    ),
+    "~/miniconda3/bin",
+    "~/miniconda3/envs/*/bin",
+    "~/miniforge3/bin",
+    "~/miniforge3/envs/*/bin",
+    "~/anaconda3/bin",
+    "~/anaconda3/envs/*/bin",
+)
+_DEFAULTS = {
+    "PYENV_ROOT": "~/.pyenv",
+    "UV_PYTHON_INSTALL_DIR": "~/.local/share/uv/python",
+    "PIPX_HOME": "~/.local/share/pipx",
+    "CONDA_ROOT": "~/.conda",
+}
+# Run with -E -s -S, which Python 2.7 knows too: nothing of the environment or of site-packages takes part.
+_QUESTION = """
+import json, os, sys, sysconfig
+base = getattr(sys, "base_prefix", sys.prefix)
+stdlib = os.path.dirname(os.path.abspath(os.__file__))
+print(json.dumps({
+    "python": getattr(sys, "_base_executable", None) or sys.executable,
+    "version": sys.version_info[:3],
+    "prefix": base,
+    "stdlib": stdlib,
+    "site": sysconfig.get_path("purelib", vars={"base": base, "platbase": base}),
+    "tag": getattr(getattr(sys, "implementation", None), "cache_tag", None),
+}))
+"""
+
+
+class InterpreterError(Exception):
+    """An interpreter of no use here; the message is one line that names it, the reason and the remedy."""
+
+
+class Interpreter(NamedTuple):
+    """A base interpreter, as it describes itself."""
+
+    python: str
+    version: tuple[int, ...]
+    prefix: str
+    stdlib: str  # its standard library folder
+    site: str  # its own site-packages, which its virtual environments do not see
+    tag: str | None  # in the names of its compiled files
+
+    @property
+    def is_supported(self) -> bool:
+        return self.version >= OLDEST
+
+    @property
+    def release(self) -> str:
+        return ".".join(map(str, self.version))
+
+    @property
+    def is_externally_managed(self) -> bool:
+        """Whether its site-packages are for another package manager to fill (PEP 668)."""
+        return os.path.exists(os.path.join(self.stdlib, "EXTERNALLY-MANAGED"))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run it as a program of the machine would be, writing no compiled files. Raises InterpreterError."""
+        return run([self.python, "-B", *arguments])
+
+
+def candidates(also: Iterable[str] = ()) -> Iterator[str]:
+    """Paths of interpreters in the usual places and of the one that runs this, each file once; then those given."""
+    usual = [
+        path
+        for pattern in map(_expanded, _FOLDERS)
+        for folder in sorted(glob.glob(pattern))
+        for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*")))
+        if _NAME.fullmatch(os.path.basename(path)) and os.path.isfile(path) and os.access(path, os.X_OK)
+    ]
+    seen = set()
+    for path in [*usual, sys.executable]:
+        file = os.path.realpath(path)
+        if file not in seen:
+            seen.add(file)
+            yield path
+    yield from also
+
+
+def ask(path: str) -> Interpreter:
+    """The base interpreter of the one at this path (or itself). Raises InterpreterError."""
+    _refuse_foreign(path)
+    answer = run([os.path.abspath(path), "-E", "-s", "-S", "-B", "-c", _QUESTION])
+    try:
+        told = json.loads(answer.stdout)
+        found = Interpreter(
+            told["python"] or path, tuple(told["version"]), told["prefix"], told["stdlib"], told["site"], told["tag"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        said = answer.stderr.strip().splitlines()
+        raise InterpreterError(
+            f"{path} cannot be run ({said[-1] if said else f'status {answer.returncode}'}); repair or remove it"
+        ) from error
+    if not os.path.isdir(found.stdlib):
+        raise InterpreterError(f"{path} has no standard library folder ({found.stdlib}); it cannot be hooked")
+    return found
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter from the root folder, with no setting of Python's or ours. Raises InterpreterError."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AIA_STORE_"))}
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            cwd="/",
+            encoding="utf-8",
+            env=environment,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=SECONDS,
+        )
+    except OSError as error:
+        raise InterpreterError(f"{command[0]} cannot be run ({error.strerror}); repair or remove it") from error
+    except subprocess.TimeoutExpired as error:
+        raise InterpreterError(f"{command[0]} did not end in {SECONDS} seconds; repair or remove it") from error
+
+
+def _expanded(pattern: str) -> str:
+    for name, default in _DEFAULTS.items():
+        pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
+    return os.path.expanduser(pattern)
+
+
+def _refuse_foreign(path: str) -> None:
+    """For root, not to run what another user can change."""
+    owner = os.stat(path).st_uid if os.path.exists(path) else 0
+    if os.geteuid() == 0 and owner != 0:
+        raise InterpreterError(f"{path} belongs to another user, who can run `aia-store hook install --all`")

@@ -1,0 +1,313 @@
+"""What is put into the standard library folder of a base interpreter, so that its virtual environments see it too.
+
+- `aia_store_finder.py`: the finder, a copy of the one in `aia_store/install/hooks`, told where the package is.
+- `sitecustomize.py`, which imports it: ours where there is none, else a marked block at the end of the one that is
+  there (Debian's is a conffile behind a link: the block goes into what the link leads to, and dpkg keeps it).
+- `aia_store_hook.json`, the receipt: what was there before, so that `remove` can put it back byte for byte.
+
+A sitecustomize earlier on the path hides ours, and not all of them look for the next. So where its site-packages are
+nobody else's to fill, a `.pth` (from Python 3.15 on, a `.start`) there loads the finder for the base interpreter.
+
+Everything is written beside and renamed: a file may be a hard link into the cache of uv or conda.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .hook import pth_line, start_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .interpreters import Interpreter
+
+FINDER, SITECUSTOMIZE, RECEIPT = "aia_store_finder.py", "sitecustomize.py", "aia_store_hook.json"
+PTH, START = "aia_store_finder.pth", "aia_store_finder.start"
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HOOKS = os.path.join(PACKAGE, "install", "hooks")
+BLOCK = b"""
+# >>> aia-store block >>>
+# Completes certificate chains; `aia-store hook remove --all` takes it out again.
+try:
+    __import__("aia_store_finder")
+except Exception:
+    pass
+# <<< aia-store block <<<
+"""
+_BLOCKS = re.compile(rb"\n# >>> aia-store block >>>\n.*?# <<< aia-store block <<<\n", re.DOTALL)
+_FILE = re.compile(rb"# >>> aia-store file >>>\n.*?# <<< aia-store file <<<\n", re.DOTALL)
+_COMPILE = "import py_compile, sys\nfor path in sys.argv[1:]: py_compile.compile(path, doraise=True)"
+_COMPILE_STALE = "import compileall, sys\nfor path in sys.argv[1:]: compileall.compile_file(path, quiet=2)"
+_TEXT = 0o644
+
+
+class Place(NamedTuple):
+    """Where the files of one interpreter go."""
+
+    interpreter: Interpreter
+    folder: str  # the standard library's; or a user's site-packages, which their virtual environments do not see
+    pth_folder: str | None  # where a .pth is read
+
+    @property
+    def receipt(self) -> str:
+        return os.path.join(self.folder, RECEIPT)
+
+    @property
+    def is_library(self) -> bool:
+        """Whether a sitecustomize there is seen by virtual environments."""
+        return self.folder == self.interpreter.stdlib
+
+    @property
+    def sitecustomize(self) -> str:
+        """The file that holds the sitecustomize of this place, links followed."""
+        return os.path.realpath(os.path.join(self.folder, SITECUSTOMIZE))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether anything of ours is there."""
+        return any(os.path.lexists(os.path.join(self.folder, name)) for name in (RECEIPT, FINDER)) or (
+            self.is_library and _without_ours(current := _read(self.sitecustomize)) != current
+        )
+
+
+def place_of(interpreter: Interpreter) -> Place:
+    """The place that reaches the interpreter and all its virtual environments."""
+    site = interpreter.site
+    is_free = not interpreter.is_externally_managed and os.access(site, os.W_OK)
+    return Place(interpreter, interpreter.stdlib, site if is_free else None)
+
+
+def install(place: Place, compiled_package: list[str]) -> None:
+    """Put everything in place; `compiled_package` are the files that were compiled for it. Raises OSError."""
+    receipt = _receipt(place, compiled_package)  # first: it says which folders we make
+    with _locked(place.folder):
+        os.makedirs(os.path.join(place.folder, "__pycache__"), exist_ok=True)
+        _write(place.receipt, json.dumps(receipt, indent=1).encode("ascii"))
+        for path, contents in _contents(place).items():
+            _write(path, contents)
+            if path.endswith(".py"):
+                _compile(place, os.path.basename(path))
+
+
+def remove(place: Place) -> list[str]:
+    """Put back what was there; returns what was changed. Raises OSError."""
+    with _locked(place.folder):
+        receipt = _read_receipt(place)
+        changed = _restore_sitecustomize(place, receipt.get("before")) if place.is_library else []
+        paths = [*_pth_files(place), os.path.join(place.folder, FINDER)]
+        if os.path.lexists(paths[-1]):
+            paths += [_compiled(place, FINDER)]
+        compiled = [path for path in receipt.get("compiled", []) if isinstance(path, str) and _is_compiled_ours(path)]
+        for path in [*paths, *compiled, place.receipt]:
+            if os.path.lexists(path):
+                os.unlink(path)
+                changed += [] if path.endswith(".pyc") else [path]
+        for folder in receipt.get("folders", []):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+    return changed
+
+
+def fault(place: Place) -> str | None:
+    """What is not as `install` left it; None where all is. Only for a place that holds something of ours."""
+    for path, contents in _contents(place).items():
+        found = _read(path)
+        if place.is_library and path == place.sitecustomize:
+            if BLOCK not in found and _own(SITECUSTOMIZE) not in found:
+                return f"{path} was replaced"
+        elif found != contents:
+            return f"{path} is {'not what it was' if os.path.lexists(path) else 'gone'}"
+    return None
+
+
+def is_foreign_sitecustomize(folder: str) -> bool:
+    """Whether this folder has a sitecustomize.py, and it is not ours."""
+    contents = _read(os.path.join(folder, SITECUSTOMIZE))
+    return bool(contents) and _without_ours(contents) == contents
+
+
+def compile_package(interpreter: Interpreter) -> list[str]:
+    """Compile for it what programs load of the package, as they may not write there; returns the new files."""
+    folders = [PACKAGE, os.path.join(PACKAGE, "inside")]
+    sources = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
+    wanted = {
+        os.path.join(os.path.dirname(path), "__pycache__", f"{os.path.basename(path)[:-3]}.{interpreter.tag}.pyc"): path
+        for path in sources
+        if path.endswith(".py")
+    }
+    missing = [compiled for compiled in wanted if not os.path.exists(compiled)]
+    if all(os.access(folder, os.W_OK) for folder in folders):
+        interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *wanted.values())
+    made = [compiled for compiled in missing if os.path.exists(compiled)]
+    for path in made:
+        os.chmod(path, _TEXT)
+    return made
+
+
+def _contents(place: Place) -> dict[str, bytes]:
+    """The files as they should be, the one that is run last."""
+    source = _own(FINDER)
+    line = next(line for line in source.splitlines() if line.startswith(b"package = "))
+    told = f"package = {PACKAGE!a}".encode("ascii")
+    finder = os.path.join(place.folder, FINDER)
+    files = {finder: source.replace(line, told)}
+    if place.is_library:
+        rest = _without_ours(current := _read_or_raise(place.sitecustomize))
+        is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
+        files[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
+    if place.pth_folder is not None:
+        files[os.path.join(place.pth_folder, START)] = start_line(FINDER[:-3]).encode("ascii")
+        files[os.path.join(place.pth_folder, PTH)] = pth_line(FINDER[:-3]).encode("ascii")
+    return files
+
+
+def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
+    """What there was before us. What an earlier receipt says holds on, as long as what it describes is there."""
+    earlier = _read_receipt(place)
+    current = _read_or_raise(place.sitecustomize) if place.is_library else b""
+    before = earlier.get("before")
+    if place.is_library and _without_ours(current) == current:
+        before = None
+        compiled = _compiled(place, SITECUSTOMIZE)
+        if os.path.exists(place.sitecustomize):
+            before = {
+                "sha256": hashlib.sha256(current).hexdigest(),
+                "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
+                "compiled": base64.b64encode(_read(compiled)).decode("ascii"),
+                "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
+            }
+    return {
+        "before": before,
+        "folders": [*_missing(os.path.join(place.folder, "__pycache__")), *earlier.get("folders", [])],
+        "compiled": sorted({*compiled_package, *earlier.get("compiled", [])}),
+    }
+
+
+def _missing(folder: str) -> list[str]:
+    """The folders to make until there is this one, the deepest first."""
+    missing = []
+    while not os.path.exists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
+
+
+def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[str]:
+    path = place.sitecustomize
+    current = _read_or_raise(path)
+    rest = _without_ours(current)
+    if rest == current:
+        return []
+    compiled = _compiled(place, SITECUSTOMIZE)
+    if not rest and _FILE.search(current):
+        os.unlink(path)
+    else:
+        _write(path, rest)
+    is_as_before = before is not None and hashlib.sha256(rest).hexdigest() == before["sha256"]
+    if before is not None and is_as_before:
+        os.utime(path, ns=(before["mtime_ns"], before["mtime_ns"]))
+    if before is not None and is_as_before and before["compiled"]:
+        _write(compiled, base64.b64decode(before["compiled"]))
+        os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
+    elif os.path.lexists(compiled):
+        os.unlink(compiled)
+    return [path]
+
+
+def _without_ours(contents: bytes) -> bytes:
+    return _FILE.sub(b"", _BLOCKS.sub(b"", contents))
+
+
+def _read_receipt(place: Place) -> dict[str, Any]:
+    try:
+        receipt = json.loads(_read(place.receipt))
+    except ValueError:
+        return {}
+    return receipt if isinstance(receipt, dict) else {}
+
+
+def _pth_files(place: Place) -> list[str]:
+    return [os.path.join(place.pth_folder or place.interpreter.site, name) for name in (PTH, START)]
+
+
+def _compiled(place: Place, name: str) -> str:
+    return os.path.join(place.folder, "__pycache__", f"{name[:-3]}.{place.interpreter.tag}.pyc")
+
+
+def _is_compiled_ours(path: str) -> bool:
+    return path.startswith(PACKAGE + os.sep) and path.endswith(".pyc")
+
+
+def _compile(place: Place, name: str) -> None:
+    """Or a start pays for it that may not write. It may fail: then it costs just that."""
+    place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
+    if os.path.exists(compiled := _compiled(place, name)):
+        os.chmod(compiled, _TEXT)  # whatever the umask
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """One at a time: two that change the same file would undo each other's work."""
+    import fcntl
+
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: str, contents: bytes) -> None:
+    """Replace a file, or make it; the owner, mode and attributes of one that is there stay."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(path):
+            status = os.stat(path)
+            shutil.copystat(path, temporary)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(temporary, status.st_uid, status.st_gid)
+            os.utime(temporary)
+        else:
+            os.chmod(temporary, _TEXT)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _own(name: str) -> bytes:
+    """A file of the hook as the package has it. Raises OSError where the package is not whole."""
+    with open(os.path.join(HOOKS, name), "rb") as file:
+        return file.read()
+
+
+def _read_or_raise(path: str) -> bytes:
+    """What is in a file that is to be changed, or nothing. Raises OSError, lest what cannot be read be lost."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _read(path: str) -> bytes:
+    try:
+        return _read_or_raise(path)
+    except OSError:
+        return b""

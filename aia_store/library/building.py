@@ -1,0 +1,166 @@
+"""Build certification paths outside of any handshake: the search and the judge are the handshake's own."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside import Interrupted, fetch, reply
+from ..inside import settings as config
+from ..inside.aia import urls_to_fetch
+from ..inside.certificate import Certificate, DERError
+from ..inside.chain import Chain
+from ..inside.completion import Builder, needs, opened
+from ..inside.waiting import in_a_thread
+from . import anchors as machine
+from . import peer
+from .errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..inside.settings import Settings
+    from .anchors import Anchors
+    from .public_store import Store
+
+SECONDS = 30.0  # to fetch what is missing
+
+
+class Built(NamedTuple):
+    """A path that OpenSSL accepted, from the leaf to the trust anchor, and what of it was not sent and is needed."""
+
+    path: list[Certificate]
+    missing: list[Certificate]
+
+
+def build(
+    sent: Sequence[bytes], anchors: Anchors, seconds: float, settings: Settings, store: Store | None = None
+) -> Built:
+    """The path of what a server sends (DER, the leaf first), completed from the store and by AIA; what helped is kept.
+
+    Raises AIAError, or ssl.SSLError where OpenSSL refuses all that was found.
+    """
+    try:
+        chain = Chain(list(sent), anchors.trusted)
+        builder = Builder(chain, store.internal if store is not None else opened(settings))
+        if chain.leaf in anchors.certificates:
+            return Built([chain.leaf], [])
+        path = None if chain.is_hopeless() else builder.path(settings, seconds)
+    except DERError as error:
+        raise AIAError(f"the certificate of the server cannot be read ({error})") from error
+    except Interrupted as interrupt:  # Ctrl-C, which within a handshake needs another way out
+        raise interrupt.raised from None
+    if path is None:
+        raise _why_not(chain, builder)
+    return Built(path.certificates, [c for c in needs(chain, path) if c not in chain.sent])
+
+
+def build_for(host: str, seconds: float) -> Built:
+    """The path of a host as `peer.target` reads it; `seconds` is for each step of the connection.
+
+    Raises as `build` does, and OSError where the host cannot be reached.
+    """
+    sent = peer.certificates(*peer.target(host), seconds)
+    return build(sent, machine.of_this_machine(), SECONDS, loaded_settings())
+
+
+def _why_not(chain: Chain, builder: Builder) -> Exception:
+    """What to raise where no path was found."""
+    not_before, not_after = chain.leaf.validity
+    if chain.leaf.is_self_signed:
+        return InvalidCAError("the certificate is self-signed, and no trust anchor here")
+    if not not_before <= chain.now <= not_after:
+        return ssl.SSLError(f"certificate {'has expired' if not_after < chain.now else 'is not yet valid'}")
+    if builder.refused:
+        return ssl.SSLError(f"OpenSSL refuses the chain: {list(builder.refused.values())[-1]}")
+    if builder.revoked:
+        return InvalidCAError("every path to a trust anchor leads over an intermediate that is revoked")
+    if builder.failed:
+        return _download_error(builder.failed)
+    named = (chain.leaf, *chain.sent)
+    if any(certificate.ca_issuers for certificate in named) and not any(map(urls_to_fetch, named)):
+        return AIASchemeError("the issuer is named by URLs that are not fetched; only plain http is")
+    return InvalidCAError("no path to a trust anchor was found")
+
+
+def _download_error(failed: dict[str, str]) -> AIADownloadError:
+    return AIADownloadError("; ".join(f"{url} cannot be fetched: {reason}" for url, reason in failed.items()))
+
+
+def build_path(
+    chain: Sequence[bytes],
+    *,
+    anchors: Iterable[bytes] | None = None,
+    store: Store | None = None,
+    timeout: float = SECONDS,
+) -> list[bytes]:
+    """The certification path of a server's certificate, from it to a trust anchor, both included (DER).
+
+    `chain` is what the server sends (DER, its own certificate first), in any order and with anything in between;
+    `anchors` are the trust anchors (DER, self-signed), by default this machine's; `store` is where intermediates are
+    looked for and kept, by default this user's; `timeout` is the time for all fetches in seconds, 0 for none.
+
+    OpenSSL has accepted the path, as a TLS server's, with the flags of Python's default context. The name of the host
+    is not looked at. Raises AIAError (InvalidCAError where nothing leads to an anchor, AIADownloadError where an
+    issuer could not be fetched, AIASchemeError where none may be), ssl.SSLError where OpenSSL refuses what was found.
+    """
+    if not chain:
+        raise AIAError("the chain is empty; it begins with the server's own certificate")
+    settings = store.settings if store is not None else loaded_settings()
+    trusts = machine.of_this_machine() if anchors is None else machine.of(anchors)
+    return [certificate.der for certificate in build(chain, trusts, timeout, settings, store).path]
+
+
+def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]:
+    """What the caIssuers URLs of a certificate (DER) offer as its issuer (DER): none, one or several, **unverified**.
+
+    They bear the name of the issuer, and nothing more is known of them; `build_path` says what leads to a trust
+    anchor. The URLs are asked in their order (RFC 5280, 4.2.2.1), until one offers something, within `timeout`
+    seconds, under the policy of all fetches (docs/trust-model.md). Nothing is kept.
+
+    Raises AIADownloadError where every URL failed, AIASchemeError where none may be fetched, AIAError where the
+    certificate names none or cannot be read.
+    """
+    settings = loaded_settings()
+    try:
+        subject = Certificate(certificate)
+        named, urls = subject.ca_issuers, urls_to_fetch(subject)
+        issuer_key = subject.issuer_key
+    except DERError as error:
+        raise AIAError(f"the certificate cannot be read ({error})") from error
+    if not named:
+        raise AIAError("the certificate names no URL of its issuer (AIA)")
+    if not urls:
+        raise AIASchemeError("the issuer is named by URLs that are not fetched; only plain http is")
+    if settings.offline:
+        raise AIADownloadError("nothing was fetched: AIA_STORE_OFFLINE is set")
+    deadline = time.monotonic() + timeout
+    failed = {}
+    for url in urls:
+        try:
+            body = _fetched(url, settings, min(deadline, time.monotonic() + fetch.SECONDS))
+        except (fetch.FetchError, TimeoutError) as error:
+            failed[url] = str(error)
+            continue
+        found = [offered.der for offered in reply.certificates(body) if offered.subject_key == issuer_key]
+        if found:
+            return found
+    if failed:
+        raise _download_error(failed)
+    return []
+
+
+def _fetched(url: str, settings: Settings, deadline: float) -> bytes:
+    try:
+        return in_a_thread(lambda: fetch.fetch(url, settings.allowed_networks, deadline), deadline)
+    except Interrupted as interrupt:
+        raise interrupt.raised from None
+
+
+def loaded_settings() -> Settings:
+    """The settings as they stand now. Raises AIAError where they cannot be used."""
+    try:
+        return config.load()
+    except config.ConfigError as error:
+        raise AIAError(str(error)) from error

@@ -1,0 +1,149 @@
+"""Learn intermediates ahead of any handshake: from a host, an AIA URL or a file."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..check import FETCH_SECONDS, parse_target, probe
+from ..inside import fetch, reply
+from ..inside.certificate import pem_certificates, readable
+from ..inside.store import sound_store
+from ..manager import roots
+from ..manager.revocation.record import reader
+from ..manager.verify import Verifier, VerifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..inside.certificate import Certificate
+    from ..inside.settings import Settings
+    from ..inside.store import Store
+
+LARGEST_FILE = 256 << 20
+_FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
+
+
+class LearnError(Exception):
+    """Nothing could be learned from this; the message is one line that names it and says what to do."""
+
+
+class Learned(NamedTuple):
+    """One certificate that was offered: `reason` is why it was not kept, None if it was."""
+
+    certificate: Certificate
+    reason: str | None
+    is_new: bool
+
+
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+def learn(source: str, settings: Settings, progress: Callable[[int, int], None] = _no_progress) -> list[Learned]:
+    """Keep those intermediates of a source that lead to a trust anchor of this machine.
+
+    The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
+    """
+    anchors = roots.load(roots.source(settings))
+    if os.path.exists(source):
+        offered = _of_file(source)
+    elif source.startswith("http://"):
+        return keep(_of_url(source, settings), settings, anchors, progress, source)
+    elif os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
+        raise LearnError(f"{source} does not exist")
+    else:
+        return _of_host(source, settings, anchors)
+    return keep(offered, settings, anchors, progress)
+
+
+def keep(
+    offered: list[Certificate],
+    settings: Settings,
+    anchors: list[Certificate],
+    progress: Callable[[int, int], None] = _no_progress,
+    url: str | None = None,
+) -> list[Learned]:
+    """Keep those certificates that lead to one of these anchors, also through one another; `url` is their source.
+
+    Raises LearnError, StoreError.
+    """
+    store = sound_store(settings, to_write=True)
+    beside: dict[bytes, list[Certificate]] = {}
+    for certificate in offered:
+        beside.setdefault(certificate.subject_key, []).append(certificate)
+    verifier = Verifier(
+        anchors,
+        lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
+        reader(store.folders),
+    )
+    known = {certificate for certificate in offered if certificate in store.needed(certificate.subject_key)}
+    outcome = []
+    for done, certificate in enumerate(offered):
+        progress(done, len(offered))
+        try:
+            path = verifier.path(certificate)
+        except VerifyError as error:
+            outcome.append(Learned(certificate, str(error), False))
+            continue
+        for link in path[:-1]:
+            _keep_one(store, link, url if link in beside.get(link.subject_key, ()) else None)
+        outcome.append(Learned(certificate, None, certificate not in known))
+    progress(len(offered), len(offered))
+    return outcome
+
+
+def _keep_one(store: Store, certificate: Certificate, url: str | None = None) -> None:
+    if not store.keep(certificate, url):
+        places = ", ".join(folder.path for folder in store.folders)
+        raise LearnError(f"nothing can be kept in {places}; is the disk full?")
+
+
+def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
+    host, port = parse_target(source)
+    store = sound_store(settings, to_write=True)
+    finding = probe(host, port, settings, anchors)
+    if finding.path is None:
+        reason = finding.refusal or "no path to a trust anchor was found"
+        if finding.hangs_on_revoked:
+            reason = f"an intermediate is revoked {next(iter(finding.revoked.values()))}"
+        raise LearnError(
+            f"{finding.address}: nothing could be learned ({reason}); `aia-store check {finding.address}` shows more"
+        )
+    outcome = []
+    for certificate in finding.path.intermediates:
+        is_new = certificate in finding.learned or certificate not in store.needed(certificate.subject_key)
+        _keep_one(store, certificate)
+        outcome.append(Learned(certificate, None, is_new))
+    return outcome
+
+
+def _of_url(url: str, settings: Settings) -> list[Certificate]:
+    if settings.offline:
+        raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
+    try:
+        body = fetch.fetch(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+    except fetch.FetchError as error:
+        raise LearnError(f"{url} cannot be fetched: {error}") from error
+    return _parsed(body, url)
+
+
+def _of_file(path: str) -> list[Certificate]:
+    try:
+        if os.path.isdir(path):
+            raise LearnError(f"{path} is a folder; name the files in it")
+        if os.path.getsize(path) > LARGEST_FILE:
+            raise LearnError(f"{path} is too large to hold certificates")
+        with open(path, "rb") as file:
+            return _parsed(file.read(), path)
+    except OSError as error:
+        raise LearnError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _parsed(content: bytes, source: str) -> list[Certificate]:
+    """Every certificate of PEM (also inside a CCADB report), DER or PKCS#7, each once."""
+    found = list(readable(pem_certificates(content))) or list(reply.certificates(content, most=10_000))
+    if not found:
+        raise LearnError(f"{source} holds no certificate; PEM, DER, PKCS#7 and the CCADB's reports can be read")
+    return found

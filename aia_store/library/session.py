@@ -1,0 +1,173 @@
+"""`AIASession`, for programs that were written for the class of that name in `aia` 0.2.0."""
+
+from __future__ import annotations
+
+import ssl
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from .. import __version__, complete
+from ..inside import PARTIAL_CHAIN
+from ..inside.certificate import Certificate, DERError, to_pem
+from ..inside.rehearsal import Rehearsal
+from ..manager.names import as_openssl_prints
+from . import anchors, peer
+from .building import SECONDS, Built, build, loaded_settings
+from .errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from http.client import HTTPResponse
+    from typing import Any
+
+DEFAULT_USER_AGENT = f"aia-store/{__version__}"
+REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, hosts: what a host sent
+# X509_V_ERR_ of a chain that ends before a trust anchor: 2 and 20, no issuer; 18 and 19, self-signed; 21, one link.
+_NO_ANCHOR = (2, 18, 19, 20, 21)
+
+
+class AIASession:
+    """Looks at hosts, completes their chains, and makes contexts and downloads of that. May be shared by threads.
+
+    A host is "name", "name:port", an IPv6 address or "[address]:port"; a URL is any with a host. Port 443 is the
+    default. A host is asked through the proxy that urllib would use (`HTTPS_PROXY`, `NO_PROXY`, …), the hosts of
+    intermediates never. What a host sent is remembered for an hour, its intermediates are kept in the store.
+
+    Trust anchors are those of this machine: the file that AIA_STORE_ROOTS names, else the one that SSL_CERT_FILE
+    names, else the system's. Methods that build a chain raise InvalidCAError where it leads to none of them,
+    AIADownloadError where an issuer could not be fetched, AIASchemeError where none may be fetched, ssl.SSLError
+    where OpenSSL refuses the chain, and OSError where the host cannot be reached.
+    """
+
+    def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
+        """`user_agent` is what `download` says it is; `timeout` (seconds) is for each step of a connection."""
+        self.user_agent = user_agent
+        self.timeout = timeout
+        self._seen: dict[tuple[str, int], tuple[float, list[bytes]]] = {}
+
+    def get_host_cert(self, host: str) -> bytes:
+        """The certificate of a host (DER), unverified."""
+        return self._sent(host)[0]
+
+    def aia_chase(self, host: str) -> Iterator[bytes]:
+        """The certification path of a host (DER), from its certificate to the trust anchor, both included."""
+        sent = self._sent(host)
+        yield sent[0]
+        yield from (certificate.der for certificate in self._built(sent).path[1:])
+
+    def validate_certificate_chain(self, der_certs: Sequence[bytes]) -> None:
+        """Have OpenSSL verify a whole chain (DER) of a TLS server: its certificate first, last the root to trust.
+
+        Raises ssl.SSLError where it refuses. The name of the host is not looked at.
+        """
+        if not der_certs:
+            raise ssl.SSLError("the chain is empty")
+        *chain, root = der_certs
+        context = _trusting(to_pem(root))
+        refusal = Rehearsal(root, context.verify_flags, context.security_level).refusal(chain or [root])
+        if refusal is not None:
+            raise ssl.SSLError(f"OpenSSL refuses the chain: {refusal}")
+
+    def cadata_from_host(self, host: str) -> str:
+        """What verifies a host, as PEM: its intermediates and, last, the root; not its own certificate.
+
+        Where it goes into a CA file, know that Python 3.13 and many other programs take every certificate of a CA
+        file for a trust anchor. The context of `ssl_context_from_host` does not.
+        """
+        path = self._built(self._sent(host)).path
+        return "".join(certificate.pem for certificate in path[1:] or path)
+
+    def cadata_from_url(self, url: str) -> str:
+        """As `cadata_from_host`, for the host of a URL."""
+        return self.cadata_from_host(_host_of(url))
+
+    def ssl_context_from_host(self, host: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
+        """As `ssl.create_default_context`, for one host: nothing is trusted but the root that its chain leads to.
+
+        The intermediates are in it too, and only help: it asks for whole chains, on Python 3.13 as well.
+        """
+        return _trusting(self.cadata_from_host(host), purpose)
+
+    def ssl_context_from_url(self, url: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
+        """As `ssl_context_from_host`, for the host of a URL."""
+        return self.ssl_context_from_host(_host_of(url), purpose)
+
+    def urlopen(
+        self,
+        url: str | urllib.request.Request,
+        data: bytes | Iterable[bytes] | None = None,
+        timeout: float | None = None,
+    ) -> HTTPResponse:
+        """As `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
+
+        Raises what urllib raises, but InvalidCAError where a chain leads to no trust anchor.
+        """
+        scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
+        if scheme not in ("http", "https"):
+            raise AIASchemeError(f"{scheme!r} is no scheme of a page; http and https are")
+        context = complete(anchors.of_this_machine().context)
+        seconds = self.timeout if timeout is None else timeout
+        try:
+            response: HTTPResponse = urllib.request.urlopen(url, data, seconds, context=context)
+        except URLError as error:
+            refusal = error.reason
+            if isinstance(refusal, ssl.SSLCertVerificationError) and refusal.verify_code in _NO_ANCHOR:
+                raise InvalidCAError(f"no path to a trust anchor was found ({refusal.verify_message})") from error
+            raise
+        return response
+
+    def download(self, url: str) -> bytes:
+        """What a GET of this URL gives. Raises DownloadError unless the status is 200; else as `urlopen`."""
+        request = urllib.request.Request(url, headers={"User-Agent": self.user_agent})
+        try:
+            with self.urlopen(request) as response:
+                if response.status == 200:
+                    return response.read()
+                status = response.status
+        except HTTPError as error:
+            error.close()
+            raise DownloadError(f"HTTP {error.code}") from error
+        raise DownloadError(f"HTTP {status}")
+
+    def _sent(self, host: str) -> list[bytes]:
+        target = peer.target(host)
+        until, sent = self._seen.get(target, (0.0, []))
+        if until < time.monotonic():
+            sent = peer.certificates(*target, self.timeout)
+            if len(self._seen) >= MOST_REMEMBERED:
+                self._seen.clear()
+            self._seen[target] = time.monotonic() + REMEMBERED_FOR, sent
+        return sent
+
+    def _built(self, sent: list[bytes]) -> Built:
+        return build(sent, anchors.of_this_machine(), SECONDS, loaded_settings())
+
+
+def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
+    """Of a certificate (DER): "issuer" and "subject" as the openssl command prints them, and "aia_ca_issuers", a list
+    of URLs. Without that command. Raises AIAError where the certificate cannot be read.
+    """
+    try:
+        certificate = Certificate(cert_der)
+        return {
+            "issuer": as_openssl_prints(certificate.issuer),
+            "subject": as_openssl_prints(certificate.subject),
+            "aia_ca_issuers": certificate.ca_issuers,
+        }
+    except DERError as error:
+        raise AIAError(f"the certificate cannot be read ({error})") from error
+
+
+def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
+    """A context as Python's default one, with these certificates, that asks for whole chains."""
+    context = ssl.create_default_context(purpose, cadata=cadata)
+    # The default from 3.13 on, by which every certificate of the context would be a trust anchor.
+    context.verify_flags &= ~PARTIAL_CHAIN
+    return context
+
+
+def _host_of(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]

@@ -1,0 +1,87 @@
+"""Is the clock to be believed? Under one that is years off, every certificate looks expired, or unused for ages.
+
+What a folder of the store remembers tells: the last refresh, and when an intermediate was last added, removed or used.
+A handshake that used one was verified, so the clock was right then, to about a year: the life of a leaf.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from ..inside.path import is_valid
+from ..inside.store import folders_of, open_store, read_regular_file
+
+if TYPE_CHECKING:
+    from ..inside.certificate import Certificate
+    from ..inside.settings import Settings
+    from ..inside.store import Folder
+
+FIRST_RELEASE = 1_735_689_600  # 2025-01-01: no clock that is right shows an earlier time
+LONGEST_SILENCE = 366 * 86_400  # seconds without a sign of life, after which not the silence but the clock is doubted
+DOUBTED_FOR = 7 * 86_400  # seconds; a clock that goes on so long is believed
+_REFRESHED, _DOUBTED = "refreshed", "doubted"  # files of a store folder, each with a time in seconds since 1970
+
+
+def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
+    """Why the clock cannot be right, in words; None where nothing speaks against it."""
+    now = time.time()
+    today = time.strftime("%Y-%m-%d", time.gmtime(now))
+    if now < FIRST_RELEASE:
+        return f"the clock shows {today}, which is in the past; set it right"
+    if not any(is_valid(anchor, now) for anchor in anchors):
+        return f"the clock shows {today}, when not one trust anchor of this machine is valid; set it right"
+    home = open_store(settings).home
+    if home is None or now - _newest_sign(settings, now) <= LONGEST_SILENCE:
+        return None
+    since = _time_in(home, _DOUBTED)
+    if 0 < since <= now and now - since > DOUBTED_FOR:
+        return None
+    if not 0 < since <= now:
+        _write_time(home, _DOUBTED)
+    return f"the clock shows {today}, more than a year after the last sign of life in {home.path}; set it right"
+
+
+def believe(settings: Settings) -> None:
+    """Note that a refresh was done under this clock."""
+    home = open_store(settings).home
+    if home is not None:
+        _write_time(home, _REFRESHED)
+        try:
+            os.unlink(os.path.join(home.path, _DOUBTED))
+        except OSError:
+            pass  # it was not doubted
+
+
+def _newest_sign(settings: Settings, now: float) -> float:
+    """When it was last seen that the clock is right (seconds since 1970); `now` where nothing was ever seen."""
+    folders = [folder for folder in folders_of(settings) if folder.fault() is None]
+    signs = [_time_in(folder, _REFRESHED) for folder in folders]
+    signs += [folder.changed() / 1e9 for folder in folders]
+    newest = max((sign for sign in signs if 0 < sign <= now), default=0.0)
+    if now - newest > LONGEST_SILENCE:
+        uses = (_modified(path) for folder in folders for path in folder.paths())
+        newest = max((use for use in uses if use <= now), default=newest)
+    return newest or now
+
+
+def _modified(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _time_in(folder: Folder, name: str) -> float:
+    try:
+        return float(int(read_regular_file(os.path.join(folder.path, name), 32)))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _write_time(folder: Folder, name: str) -> None:
+    try:
+        folder.write(f"{time.time():.0f}\n".encode("ascii"), name)
+    except OSError:
+        pass  # a full disk

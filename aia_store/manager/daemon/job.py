@@ -1,0 +1,78 @@
+"""A piece of work in a child process, which can be abandoned at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...inside.settings import Settings
+
+ENDS_WITHIN = 0.4  # seconds, once it was asked to; then it is killed
+_MOST_OUTPUT = 65_536
+
+
+class Job:
+    """One piece of work, begun at once; `tell` is called, in another thread, when it is over."""
+
+    def __init__(self, action: str, settings: Settings, deadline: float, tell: Callable[[], None]) -> None:
+        """`deadline`, on the monotonic clock, is for the caller to heed. Raises OSError where no process can start."""
+        self.action = action
+        self.deadline = deadline
+        self.is_over = False
+        self._output = b""
+        self.process = subprocess.Popen(
+            # -P: what lies in the working folder is not imported
+            [sys.executable, "-P", "-m", "aia_store.daemon.work", action],
+            env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        threading.Thread(target=self._follow, args=(json.dumps(vars(settings)).encode(), tell), daemon=True).start()
+
+    def outcome(self) -> Outcome:
+        """How it went, once it is over."""
+        lines = self._output.decode("utf-8", "replace").strip().splitlines() or [""]
+        try:
+            found = json.loads(lines[-1])
+            details = list(map(str, found["details"]))
+            return Outcome(bool(found["failed"]), str(found["message"]), details, bool(found["has_more"]))
+        except (ValueError, KeyError, TypeError):
+            ended = f"its process ended with status {self.process.returncode}"
+            return Outcome(True, f"{ended}: {lines[-1]}" if lines[-1] else ended, [])
+
+    def _follow(self, settings: bytes, tell: Callable[[], None]) -> None:
+        process = self.process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError), process.stdin:
+            process.stdin.write(settings)
+        with process.stdout:
+            while piece := os.read(process.stdout.fileno(), _MOST_OUTPUT):
+                self._output = (self._output + piece)[-_MOST_OUTPUT:]
+        process.wait()
+        self.is_over = True
+        tell()
+
+
+def end(jobs: list[Job]) -> None:
+    """Abandon them. What they have published stays, what they have half done goes."""
+    for job in jobs:
+        job.process.terminate()
+    deadline = time.monotonic() + ENDS_WITHIN
+    for job in jobs:
+        try:
+            job.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            job.process.kill()

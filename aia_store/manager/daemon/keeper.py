@@ -1,0 +1,75 @@
+"""One manager per store: the lock that says so, kept even where the store folder is removed and made again."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from ...inside import locks
+from ...inside.store import StoreError, sound_store
+from . import state
+
+if TYPE_CHECKING:
+    from ...inside.settings import Settings
+    from ...inside.store import Folder
+
+WAITS = 1.0  # seconds for a lock: `status` may be looking at it
+
+
+class DaemonError(Exception):
+    """The manager cannot run; the message is one line that says why and what to do."""
+
+
+class Keeper:
+    """Holds the lock of the store folder that is written, `home`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises StoreError where the store cannot be written, DaemonError where another manager keeps it."""
+        self._settings = settings
+        self.home = _home(settings)
+        self._lock: locks.Lock | None = _take(self.home)
+
+    def keep(self) -> bool:
+        """Take the lock again where it was removed; returns whether that was so. Raises DaemonError."""
+        if self._lock is not None and os.path.exists(os.path.join(self.home.path, "locks", state.LOCK)):
+            return False
+        self.release()
+        try:
+            self.home = _home(self._settings)
+            self._lock = _take(self.home)
+        except StoreError:
+            return False  # the store cannot be written: so it is for any other manager
+        return True
+
+    def move(self, settings: Settings) -> None:
+        """Keep the store that these settings mean. Raises as the constructor does; then nothing has changed."""
+        home = _home(settings)
+        if home.path != self.home.path:
+            lock = _take(home)
+            self.release()
+            self.home, self._lock = home, lock
+        self._settings = settings
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _home(settings: Settings) -> Folder:
+    home = sound_store(settings, to_write=True).home
+    assert home is not None  # or sound_store would have said so
+    return home
+
+
+def _take(home: Folder) -> locks.Lock:
+    try:
+        lock = locks.acquire(home, state.LOCK, time.monotonic() + WAITS)
+    except locks.LockError as error:
+        raise StoreError(f"{error}; set AIA_STORE_DIR to a folder of yours") from error
+    if lock is None:
+        other = state.read(home)
+        process = f"process {other.pid}" if other is not None else "another process"
+        raise DaemonError(f"{process} keeps the store in {home.path} already; `aia-store status` says more")
+    return lock

@@ -1,0 +1,62 @@
+"""What on this machine matters to the manager: where it is, and what it looks like now."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ...inside import handin
+from ...inside import settings as config
+from ...inside.store import folders_of
+from .. import roots
+from .places import folder_identity, identity, plan
+
+if TYPE_CHECKING:
+    from ...inside.settings import Settings
+    from .watching import Watcher
+
+SETTLES = 5  # attempts to watch what may be moving meanwhile
+
+
+class Lookout:
+    """The trust anchors, the configuration, the hand-in folder and the store folders that the settings mean."""
+
+    def __init__(self, settings: Settings, watcher: Watcher) -> None:
+        self._settings = settings
+        self._watcher = watcher
+        self._trust_paths = [settings.roots] if settings.roots is not None else []
+        self._handins = handin.folder(settings)
+
+    def watch(self) -> str:
+        """Watch the folders that all of it goes through at the moment; returns in words what that is."""
+        with suppress(roots.RootsError):  # then those of the last time, until there are others
+            source = roots.source(self._settings)
+            self._trust_paths = sorted({source.path, *roots.watched(source)})
+        changes = [os.path.join(folder.path, "changed") for folder in folders_of(self._settings)]
+        arrivals = None
+        if self._handins is not None:
+            changes.append(self._handins)
+            arrivals = os.path.realpath(self._handins) if os.path.isdir(self._handins) else None
+        for _ in range(SETTLES):
+            places = plan([*self._trust_paths, *config.files(), *changes])
+            if not self._watcher.watch(places, arrivals):
+                break
+        return f"watching {len(places) + (arrivals is not None)} folders by {self._watcher.method}"
+
+    def trust(self) -> object:
+        """Differs from before when the trust anchors may have changed."""
+        try:
+            source: object = roots.source(self._settings)
+        except roots.RootsError as error:
+            source = str(error)
+        return source, *map(identity, self._trust_paths)
+
+    def handins(self) -> object:
+        """Differs from before when something was handed in, or taken away."""
+        return folder_identity(self._handins) if self._handins is not None else None
+
+
+def configuration() -> object:
+    """Differs from before when a configuration file was changed."""
+    return tuple(map(identity, config.files()))

@@ -1,0 +1,123 @@
+"""What the manager is doing, as a file in the store folder, for `status`; and whether it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...inside.store import read_regular_file
+from ..words import one_line
+
+if TYPE_CHECKING:
+    from ...inside.store import Folder
+
+FILE, LOCK = "daemon.json", "daemon"
+_LARGEST = 65_536
+_LONGEST_TEXT = 1_000
+
+
+class Last(NamedTuple):
+    """The last thing that was done: what, when (seconds since 1970), how it went, and whether it failed."""
+
+    action: str
+    at: float
+    outcome: str
+    failed: bool
+
+
+class State(NamedTuple):
+    """What the manager says of itself. Times are seconds since 1970."""
+
+    pid: int
+    process: str  # tells this process from a later one with its number; empty where the system does not say
+    since: float
+    watching: str
+    refreshed: float | None  # the last refresh that went well
+    last: Last | None
+    next_refresh: float | None
+
+
+def write(folder: Folder, state: State) -> None:
+    """Put the state on disk. Raises OSError."""
+    last = state.last._asdict() if state.last is not None else None
+    folder.write(json.dumps(state._asdict() | {"last": last}).encode(), FILE, mode=0o644)
+
+
+def read(folder: Folder) -> State | None:
+    """What the last manager of this folder wrote; None where that is nothing, or not ours."""
+    try:
+        found = json.loads(read_regular_file(os.path.join(folder.path, FILE), _LARGEST))
+        last = found["last"]
+        return State(
+            int(found["pid"]),
+            str(found["process"]),
+            float(found["since"]),
+            _text(found["watching"]),
+            _time(found["refreshed"]),
+            Last(_text(last["action"]), float(last["at"]), _text(last["outcome"]), last["failed"] is True)
+            if last is not None
+            else None,
+            _time(found["next_refresh"]),
+        )
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return None
+
+
+def running(folder: Folder) -> State | None:
+    """The state of the manager that runs for this folder; None where none does."""
+    state = read(folder)
+    if state is None:
+        return None
+    held = _lock_is_held(os.path.join(folder.path, "locks", LOCK))
+    if held is None:  # this user may not look at the lock
+        held = _lives(state)
+    return state if held else None
+
+
+def process_mark(pid: int | str = "self") -> str:
+    """What tells a process from a later one with its number: when it began, in ticks since the machine did."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # Field 22 of proc(5); the second, the name, is in parentheses and may hold anything.
+            return file.read().rpartition(b")")[2].split()[19].decode("ascii")
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
+def _lock_is_held(path: str) -> bool | None:
+    """Whether a living process holds this lock; None where that cannot be told."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _lives(state: State) -> bool:
+    try:
+        os.kill(state.pid, 0)
+    except PermissionError:
+        pass  # another user's
+    except (OSError, OverflowError):
+        return False
+    mark = process_mark(state.pid)
+    return not mark or not state.process or mark == state.process
+
+
+def _text(value: object) -> str:
+    return one_line(str(value))[:_LONGEST_TEXT]
+
+
+def _time(value: object) -> float | None:
+    return None if value is None else float(value)  # type: ignore[arg-type]  # a TypeError is caught above

@@ -1,0 +1,106 @@
+"""What the manager has done by a child: `python -m aia_store.daemon.work ACTION`, the settings on standard input.
+
+Prints the `Outcome` as one JSON object. Everything is put on disk by a temporary file and a rename, so this may be
+ended at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from ...inside.settings import Settings
+from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_DETAILS = 20  # lines; the rest is counted
+
+
+def build(settings: Settings) -> Outcome:
+    """Publish the bundle anew."""
+    from .. import bundle
+
+    path = bundle.build(settings)
+    anchors, intermediates = bundle.counts(settings) or (0, 0)
+    held = f"{_counted(anchors, 'trust anchor')} and {_counted(intermediates, 'intermediate')}"
+    return Outcome(False, f"{path} holds {held}", [])
+
+
+def refresh(settings: Settings) -> Outcome:
+    """Take what was handed in, verify everything again, and publish the bundle anew."""
+    from ..refresh import refresh as run
+
+    handed_in = collect(settings)
+    report = run(settings)
+    if report.doubt is not None:
+        return Outcome(True, report.doubt, handed_in.details)
+    told = []
+    details = []
+    for name, value in report._asdict().items():
+        if isinstance(value, list):
+            details += [f"{name}: {_described(item)}" for item in value]
+        if isinstance(value, (int, list)):
+            told.append(f"{len(value) if isinstance(value, list) else value} {name}")
+    message = f"{', '.join(told)}; {handed_in.message}; the bundle is {report.bundle}"
+    return Outcome(False, message, _bounded(handed_in.details + details))
+
+
+def collect(settings: Settings) -> Outcome:
+    """Take what was handed in."""
+    from ..handins import collect as run
+
+    collected = run(settings)
+    message = f"{collected.kept} handed in were kept, {collected.refused} refused"
+    return Outcome(False, message, [], collected.more)
+
+
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}
+
+
+def main() -> None:
+    """Do what the command line says, with the settings that standard input says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the manager decides when we end
+    signal.signal(signal.SIGTERM, _end)
+    settings = Settings()
+    for key, value in json.load(sys.stdin).items():
+        setattr(settings, key, value)
+    try:
+        outcome = ACTIONS[sys.argv[1]](settings)
+    except Exception as error:
+        outcome = Outcome(True, _reason(error), [])
+    sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
+
+
+def _end(*_: object) -> None:
+    """On the way out, what is being written is removed."""
+    raise SystemExit(1)
+
+
+def _reason(error: Exception) -> str:
+    if type(error).__module__.partition(".")[0] == "aia_store":
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _described(item: object) -> str:
+    """A line of a report: its text, or of an entry the file and the reason."""
+    return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    more = len(lines) - MOST_DETAILS
+    return [*lines[:MOST_DETAILS], f"and {more} more"] if more > 0 else lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""Take what users handed in, verify it to the site's trust anchors, and keep the good in the site's store.
+
+Everything in the hand-in folder is hostile. What one user puts there can cost another neither trust (all is verified
+here, and by every program again) nor service: each user's share of files, of time and of the store is bounded, users
+take their turns in random order, what one handed in is no issuer for another's, and nothing here replaces or removes
+what is in the store. What was looked at is removed, kept or not: files, links, FIFOs, devices, and empty folders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import stat
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside import handin
+from ..inside.certificate import Certificate, pem_certificates, readable
+from ..inside.store import open_store
+from . import roots
+from .revocation.record import reader
+from .shares import Shares
+from .verify import Verifier, VerifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..inside.settings import Settings
+    from ..inside.store import Folder, Store
+
+MOST_ENTRIES = 200_000  # of the folder, in one run; folders in it not counted
+MOST_OF_ONE_USER = 64  # files of one user that are read in one run
+SECONDS_FOR_ONE_USER = 3.0
+SECONDS = 30.0  # for verifying, in one run
+SETTLED_AFTER = 1.0  # seconds: a younger file that cannot be read may still be being written
+
+_PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class CollectError(Exception):
+    """Nothing can be taken or kept; the message is one line that says why and what to do."""
+
+
+class Collected(NamedTuple):
+    """What a run did: intermediates that are new in the site's store, and things that were refused and removed.
+
+    `more`: a bound was reached, or a file was still being written; the next run, a second later, will find more.
+    """
+
+    kept: int
+    refused: int
+    more: bool = False
+
+
+def collect(settings: Settings, stop: Callable[[], bool] = lambda: False) -> Collected:
+    """Empty the hand-in folder, made if it is missing, into the site's store.
+
+    Does nothing where that store is not this user's to write. `stop` is asked often, and ends the run early. Raises
+    CollectError and RootsError; then everything that was not looked at is still there.
+    """
+    path = handin.folder(settings)
+    store = open_store(settings)
+    site = store.home
+    if path is None or site is None or not site.shared or not hasattr(os, "O_DIRECTORY"):
+        return Collected(0, 0)
+    place = _opened(path)
+    try:
+        return _Collection(place, site, store, settings, stop).run()
+    except OSError as error:
+        raise CollectError(f"{site.path} cannot be written ({error.strerror}); what was handed in waits") from error
+    finally:
+        os.close(place)
+
+
+def _opened(path: str) -> int:
+    """A descriptor of the hand-in folder, which is ours and has the right mode. Raises CollectError."""
+    try:
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
+        place = os.open(path, _PLACE_FLAGS)
+    except OSError as error:
+        raise CollectError(f"{path} cannot be used ({error.strerror}); remove it, it will be made anew") from error
+    try:
+        if stat.S_IMODE(os.fstat(place).st_mode) != handin.MODE:
+            os.fchmod(place, handin.MODE)
+    except OSError as error:
+        os.close(place)
+        raise CollectError(f"{path} belongs to another user; remove it, it will be made anew") from error
+    return place
+
+
+class _Collection:
+    """One run."""
+
+    def __init__(self, place: int, site: Folder, store: Store, settings: Settings, stop: Callable[[], bool]) -> None:
+        self._place = place
+        self._site = site
+        self._store = store
+        self._settings = settings
+        self._stop = stop
+        self._shares = Shares(site)
+        self._beside: dict[bytes, list[Certificate]] = {}  # what the user whose turn it is handed in, by subject
+        self._kept = self._refused = 0
+        self._more = False
+
+    def run(self) -> Collected:
+        users = list(self._names().items())
+        if users:
+            random.shuffle(users)
+            anchors = roots.load(roots.source(self._settings))
+            verifier = Verifier(anchors, self._issuers_of, reader(self._store.folders))
+            deadline = time.monotonic() + SECONDS
+            for user, names in users:
+                if self._stop() or time.monotonic() > deadline:
+                    self._more = True
+                    break
+                self._take(user, names, verifier)
+            self._shares.save()
+        return Collected(self._kept, self._refused, self._more)
+
+    def _names(self) -> dict[int, list[str]]:
+        """The names of each user's files, as many as are his to hand in; all that is nobody's hand-in is removed."""
+        names: dict[int, list[str]] = {}
+        looked_at = 0
+        with os.scandir(self._place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    self._remove(entry.name, os.rmdir)  # one that is not empty stays; it is never looked into
+                    continue
+                if looked_at >= MOST_ENTRIES or self._stop():
+                    self._more = True
+                    break
+                looked_at += 1
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                of_this_user = names.get(status.st_uid, [])
+                if _may_be_handed_in(status) and len(of_this_user) < MOST_OF_ONE_USER:
+                    names.setdefault(status.st_uid, of_this_user).append(entry.name)
+                else:
+                    self._remove(entry.name)
+        return names
+
+    def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
+        """What one user handed in. What is beyond his time or his share of the store is removed."""
+        deadline = time.monotonic() + SECONDS_FOR_ONE_USER
+        found = {name: self._read(name) for name in names}
+        self._beside = {}
+        for certificate in found.values():
+            if certificate is not None:
+                self._beside.setdefault(certificate.subject_key, []).append(certificate)
+        for name, certificate in found.items():
+            if certificate is None and self._is_young(name):
+                self._more = True
+            elif certificate is None:
+                self._remove(name)
+            elif time.monotonic() < deadline and self._is_kept(certificate, user, verifier):
+                _unlink(name, self._place)
+            else:
+                self._remove(name)
+
+    def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
+        """Whether it is in the store now."""
+        if certificate in self._site.find(certificate.subject_key):
+            with contextlib.suppress(OSError):  # another process dropped it
+                self._site.note_use(certificate)  # that is what it was handed in again for
+            return True
+        try:
+            path = verifier.path(certificate)
+        except VerifyError:
+            return False
+        for link in reversed(path[:-1]):  # so that what is kept has its issuers
+            if link not in self._site.find(link.subject_key):
+                if not self._shares.take(user):
+                    return False
+                self._site.keep(link)
+                self._kept += 1
+        return True
+
+    def _issuers_of(self, subject: Certificate) -> list[Certificate]:
+        return [*self._beside.get(subject.issuer_key, ()), *self._store.find(subject.issuer_key)]
+
+    def _read(self, name: str) -> Certificate | None:
+        """The certificate in a file, its name regardless."""
+        try:
+            file = os.open(name, _FILE_FLAGS, dir_fd=self._place)
+        except OSError:
+            return None
+        try:
+            if not _may_be_handed_in(os.fstat(file)):  # it may be another by now
+                return None
+            text = os.read(file, handin.LARGEST_FILE)
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+        return next(readable(pem_certificates(text)), None)
+
+    def _is_young(self, name: str) -> bool:
+        try:
+            age = time.time() - os.stat(name, dir_fd=self._place, follow_symlinks=False).st_ctime
+        except OSError:
+            return False
+        return 0 <= age < SETTLED_AFTER
+
+    def _remove(self, name: str, remove: Callable[..., None] = os.unlink) -> None:
+        if _unlink(name, self._place, remove):
+            self._refused += 1
+
+
+def _may_be_handed_in(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size <= handin.LARGEST_FILE
+
+
+def _unlink(name: str, place: int, remove: Callable[..., None] = os.unlink) -> bool:
+    try:
+        remove(name, dir_fd=place)
+    except OSError:
+        return False
+    return True

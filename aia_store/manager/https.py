@@ -1,0 +1,53 @@
+"""A list or a report over https: verified against this machine's trust anchors, through the proxies that it has set."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from ..inside.certificate import to_pem
+from ..inside.fetch import FetchError
+from . import roots
+
+if TYPE_CHECKING:
+    from ..inside.settings import Settings
+
+_PIECE = 65_536
+
+
+def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
+    """The body behind an https URL, of at most so many bytes. Raises FetchError."""
+    try:
+        anchors = roots.load(roots.source(settings))
+        context = ssl.create_default_context(cadata="".join(to_pem(anchor.der) for anchor in anchors))
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _OnlyToHTTPS)
+        request = urllib.request.Request(url, headers={"User-Agent": "aia-store"})
+        with opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as response:
+            pieces, size = [], 0
+            while piece := response.read1(_PIECE):
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise FetchError("a reply that is too large")
+                if time.monotonic() > deadline:
+                    raise FetchError("timed out")
+            if response.length:  # what was promised and did not come
+                raise FetchError("a reply that is cut short")
+            return b"".join(pieces)
+    except urllib.error.HTTPError as error:
+        raise FetchError(f"status {error.code}") from error
+    except urllib.error.URLError as error:
+        raise FetchError(str(error.reason)) from error
+    except (OSError, ValueError, http.client.HTTPException, roots.RootsError) as error:
+        raise FetchError(str(error) or type(error).__name__) from error
+
+
+class _OnlyToHTTPS(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not newurl.startswith("https://"):
+            raise FetchError("a redirect that leaves https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

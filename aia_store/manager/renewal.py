@@ -1,0 +1,167 @@
+"""Fetch again what will soon expire: a CA publishes the successor of an intermediate under the same URL."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside import fetch, locks, reply
+from ..inside.aia import MOST_URLS_TRIED, TOO_MANY_URLS, host_of
+from ..inside.certificate import DERError
+from ..inside.path import may_have_issued
+from ..inside.pauses import Failures
+from ..inside.waiting import in_a_thread
+from .verify import VerifyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..inside.certificate import Certificate
+    from ..inside.settings import Settings
+    from ..inside.store import Folder
+    from .verify import Verifier
+
+SOON = 30 * 86_400  # seconds
+SECONDS = 30.0  # for all of one refresh; what is left over is the next one's
+MOST_FETCHES = 30
+
+
+class Held(NamedTuple):
+    """An intermediate on disk that leads to a trust anchor: its file, and its path, itself and the anchor included."""
+
+    folder: Folder
+    path: str
+    certificate: Certificate
+    links: list[Certificate]
+
+
+class Renewed(NamedTuple):
+    """A successor that was fetched and kept."""
+
+    certificate: Certificate
+    old: Certificate
+    url: str
+
+
+def renew(settings: Settings, held: list[Held], verifier: Verifier) -> list[Renewed]:
+    """Fetch and keep the successors of what ends soon; the old ones stay until they expire. Raises nothing.
+
+    The URL is the one that an intermediate was fetched from, as its file says, or that certificates below it name.
+    """
+    now = time.time()
+    due = sorted((one for one in held if one.certificate.validity[1] - now < SOON), key=_end)
+    if settings.offline or not due:
+        return []
+    below: dict[bytes, list[Certificate]] = {}
+    for one in held:
+        below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
+    known = {one.certificate for one in held}
+    lasting = {_identity(one.certificate) for one in held if one.certificate.validity[1] - now >= SOON}
+    renewal = _Renewal(settings, verifier, known)
+    done = []
+    for one in due:
+        if _identity(one.certificate) not in lasting:
+            done += renewal.of(one, _urls(one, below.get(one.certificate.subject_key, ())))
+    return done
+
+
+class _Renewal:
+    """The fetches of one refresh, and their bounds."""
+
+    def __init__(self, settings: Settings, verifier: Verifier, known: set[Certificate]) -> None:
+        self._settings = settings
+        self._verifier = verifier
+        self._known = known
+        self._deadline = time.monotonic() + SECONDS
+        self._replies: dict[str, list[Certificate]] = {}
+
+    def of(self, old: Held, urls: list[str]) -> list[Renewed]:
+        """Look for the successors of one intermediate; the first URL that has any is the last one asked."""
+        failures = Failures(old.folder)
+        for url in urls:
+            fruitless = f"{url} to renew {old.certificate.fingerprint}"
+            if failures.paused(fruitless):
+                continue
+            offered = self._behind(url, old.folder, failures)
+            if offered is None:
+                continue
+            found = []
+            for certificate in offered:
+                if self._succeeds(certificate, old.certificate):
+                    try:
+                        old.folder.keep(certificate, url)
+                    except OSError:
+                        continue
+                    self._known.add(certificate)
+                    found.append(Renewed(certificate, old.certificate, url))
+            if found:
+                return found
+            failures.failed(fruitless)
+        return []
+
+    def _succeeds(self, certificate: Certificate, old: Certificate) -> bool:
+        if (
+            certificate in self._known
+            or certificate.subject_key != old.subject_key
+            or certificate.validity[1] <= old.validity[1]
+        ):
+            return False
+        try:
+            self._verifier.path(certificate)
+        except VerifyError:
+            return False
+        return True
+
+    def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
+        """The certificates behind a URL; None where it was not asked: it is paused, busy, or one too many."""
+        if url in self._replies:
+            return self._replies[url]
+        left = self._deadline - time.monotonic()
+        if left <= 0 or len(self._replies) >= MOST_FETCHES or any(map(failures.paused, (url, host_of(url)))):
+            return None
+        try:
+            lock = locks.acquire(home, hashlib.sha256(url.encode()).hexdigest(), 0)
+        except locks.LockError:
+            return None
+        if lock is None:
+            return None
+        try:
+            self._replies[url] = _fetched(url, self._settings, failures, time.monotonic() + min(left, fetch.SECONDS))
+        finally:
+            lock.release()
+        return self._replies[url]
+
+
+def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
+    try:
+        found = reply.certificates(in_a_thread(lambda: fetch.fetch(url, settings.allowed_networks, deadline), deadline))
+    except (fetch.FetchError, TimeoutError) as error:
+        failures.failed(url)
+        dead_url = error.dead_url if isinstance(error, fetch.FetchError) else url
+        if dead_url is not None:
+            failures.failed(host_of(dead_url))
+        return []
+    (failures.succeeded if found else failures.failed)(url)
+    return found
+
+
+def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
+    """Where an intermediate may be had, at most so many; hostile until checked."""
+    urls = [one.folder.source_of(one.certificate) or ""]
+    for certificate in below:
+        try:
+            named = certificate.ca_issuers if may_have_issued(one.certificate, certificate) else []
+        except DERError:
+            continue
+        urls += named if len(named) < TOO_MANY_URLS else []
+    return [url for url in dict.fromkeys(urls) if fetch.is_fetchable(url)][:MOST_URLS_TRIED]
+
+
+def _identity(certificate: Certificate) -> tuple[bytes, bytes]:
+    """What a leaf finds its issuer by: name and key."""
+    return certificate.subject_key, certificate.public_key
+
+
+def _end(one: Held) -> int:
+    return one.certificate.validity[1]

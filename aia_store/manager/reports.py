@@ -1,0 +1,75 @@
+"""The certificates in a report of the CCADB, and what in it is none.
+
+Three layouts can be read: MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM (PEM in single quotes) and
+AllCertificatePEMs (lines of 65 characters); and whatever else has a column with PEM. Half a file is read as far as it
+goes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..inside.certificate import pem_certificates
+from . import ccadb
+
+LAYOUTS = "MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM and AllCertificatePEMs"
+LARGEST_CERTIFICATE = 65_536  # bytes of DER
+
+_PEM = "pem"  # in the name of the column that holds the certificate, in every layout
+_NAMES = ("certificate name", "subject", "sha")  # in the name of a column that says whose row it is
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
+class ReportError(Exception):
+    """This is no report of the CCADB; the message is the reason, in words."""
+
+
+class Entry(NamedTuple):
+    """What a row offers: a certificate (DER), None where the row holds none; and by whose word it is revoked, if so."""
+
+    name: str  # what the report calls it, as it stands there
+    der: bytes | None
+    revoked: str | None
+
+
+class Contents(NamedTuple):
+    """What a report holds; `fault`: why what follows could not be read."""
+
+    entries: list[Entry]
+    fault: str | None
+
+
+def read(content: bytes) -> Contents:
+    """Every row of a report. Raises ReportError for what is none."""
+    start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start:
+        raise ReportError("it is empty")
+    if start[:1] == b"<":
+        raise ReportError("it is a web page")
+    if b"\0" in start:
+        raise ReportError("it is binary")
+    try:
+        report = ccadb.read(content)
+    except ValueError as error:
+        raise ReportError(str(error)) from error
+    pem = report.column(_PEM)
+    if pem is None:
+        raise ReportError("none of its columns holds certificates in PEM")
+    names = [column for words in _NAMES if (column := report.column(words)) is not None]
+    entries: list[Entry] = []
+    for number, row in enumerate(report.rows, 1):
+        name = next((row[column] for column in names if row.get(column)), f"row {number}")
+        revoked = ccadb.revocation(report, row)
+        ders = [der for der in pem_certificates(row.get(pem, "").encode()) if len(der) <= LARGEST_CERTIFICATE]
+        entries += [Entry(name, der, revoked) for der in ders or (None,)]
+    return Contents(entries, report.fault or _cut(report, pem))
+
+
+def _cut(report: ccadb.Report, pem: str) -> str | None:
+    """That the last row is not whole, if so."""
+    if not report.rows:
+        return None
+    last = report.rows[-1]
+    text = last.get(pem, "")
+    is_whole = len(last) == len(set(report.columns)) and (_BEGIN not in text or _END in text)
+    return None if is_whole else "it ends in the middle of a row"

@@ -1,0 +1,137 @@
+"""One CRL: what it revokes, once its issuer, its signature, its scope and its dates are found right."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from ...inside import revoked
+from ...inside.certificate import KEY_USAGE, DERError, canonical_name
+
+if TYPE_CHECKING:
+    from ...inside.certificate import Certificate
+
+MOST_BYTES = 5_000_000
+MOST_ENTRIES = 10_000  # more are about leaves; of those, only what is asked for is looked up
+LONGEST_TRUST = 30 * 86_400  # seconds after which a CRL is fetched again, however late the next one is announced
+WITHOUT_NEXT = 86_400  # seconds for one that announces none
+
+_CRL_SIGN = 0x02  # in the first octet of the key usage bits
+_KNOWN_EXTENSIONS = (x509.CRLNumber.oid, x509.AuthorityKeyIdentifier.oid, x509.IssuingDistributionPoint.oid)
+# What `cryptography` raises for content that it cannot read.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+class CRLError(Exception):
+    """Not a CRL that tells anything of these certificates; the message is the reason, in words."""
+
+
+class CRL:
+    """A CRL that this issuer signed, about all of its CA certificates, whatever its dates. Raises CRLError."""
+
+    def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
+        """`content` is DER or PEM; `urls` are those under which the certificates name the CRL.
+
+        With `of_leaf` it must tell of all end-entity certificates instead.
+        """
+        self._issuer = issuer
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
+                self._crl = _parsed(content)
+                self._check_issuer()
+                self._check_scope(urls, of_leaf)
+                self.this_update = self._crl.last_update_utc.timestamp()
+                next_update = self._crl.next_update_utc
+                self.next_update = None if next_update is None else next_update.timestamp()
+                self._count = len(self._crl)
+        except (*_UNREADABLE, DERError) as error:
+            raise CRLError("it cannot be read") from error
+
+    def check_dates(self) -> None:
+        """Raises CRLError where today is not within its time."""
+        if time.time() < self.this_update:
+            raise CRLError("it is not yet valid")
+        if self.next_update is not None and self.next_update <= time.time():
+            raise CRLError("it has expired")
+
+    def serves_until(self, fetched: float) -> float:
+        """When it is to be fetched again, if it was fetched then (seconds since 1970)."""
+        return min(self.next_update or fetched + WITHOUT_NEXT, fetched + LONGEST_TRUST)
+
+    def reason(self, certificate: Certificate) -> str | None:
+        """Why the issuer revoked this certificate; None if it did not."""
+        serial = int.from_bytes(certificate.serial, "big", signed=True)
+        try:
+            entry = self._crl.get_revoked_certificate_by_serial_number(serial)
+        except _UNREADABLE:
+            return None
+        if entry is None:
+            return None
+        try:
+            return f"by its issuer ({entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value})"
+        except (*_UNREADABLE, x509.ExtensionNotFound):
+            return "by its issuer"
+
+    def digests(self) -> set[bytes]:
+        """What stands for all that it revokes; nothing of a CRL that is long, so one about leaves."""
+        if self._count > MOST_ENTRIES:
+            return set()
+        try:
+            return {
+                revoked.serial_digest(self._issuer.subject_key, _integer(entry.serial_number)) for entry in self._crl
+            }
+        except _UNREADABLE:
+            return set()
+
+    def _check_issuer(self) -> None:
+        if canonical_name(self._crl.issuer.public_bytes()) != self._issuer.subject_key:
+            raise CRLError("it is by another issuer")
+        usage = self._issuer.extensions.get(KEY_USAGE)
+        if usage is not None and not int.from_bytes(usage[3:4], "big") & _CRL_SIGN:
+            raise CRLError("its issuer may not sign CRLs")
+        key = load_der_public_key(self._issuer.public_key)
+        if not self._crl.is_signature_valid(key):  # type: ignore[arg-type]  # a TypeError is caught
+            raise CRLError("its signature does not hold")
+
+    def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
+        """RFC 5280, 5.2 and 6.3.3 (b): a whole CRL, by the issuer itself, about all of these, and the one named."""
+        for extension in self._crl.extensions:
+            if isinstance(extension.value, x509.DeltaCRLIndicator):
+                raise CRLError("it is a delta CRL")
+            if extension.critical and extension.oid not in _KNOWN_EXTENSIONS:
+                raise CRLError("it has a critical extension that is not known here")
+            scope = extension.value
+            if not isinstance(scope, x509.IssuingDistributionPoint):
+                continue
+            if scope.indirect_crl:
+                raise CRLError("it is an indirect CRL")
+            others_only = scope.only_contains_ca_certs if of_leaf else scope.only_contains_user_certs
+            if others_only or scope.only_contains_attribute_certs or scope.only_some_reasons:
+                raise CRLError(f"it does not tell of all {'end-entity' if of_leaf else 'CA'} certificates")
+            names = [name.value for name in scope.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
+            if names and not set(names) & set(urls):
+                raise CRLError("it is the CRL of another distribution point")
+
+
+def _parsed(content: bytes) -> x509.CertificateRevocationList:
+    if content.lstrip()[:5] == b"-----":
+        return x509.load_pem_x509_crl(content)
+    return x509.load_der_x509_crl(content)
+
+
+def _integer(value: int) -> bytes:
+    """The contents of an INTEGER in DER."""
+    return value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True)

@@ -1,0 +1,96 @@
+"""The CRLs that certificates name: fetched, verified, kept in the store folder until the next one is due.
+
+What is on disk is verified again each time it is read. Once its time is over and no newer one can be had, it still
+tells what it revoked: a revocation does not end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...inside.store import read_regular_file
+from ..download import Downloader, DownloadError
+from .crl import CRL, MOST_BYTES, CRLError
+from .points import worth_fetching
+
+if TYPE_CHECKING:
+    from ...inside.certificate import Certificate
+    from ...inside.pauses import Failures
+    from ...inside.store import Folder
+
+FOLDER = "crls"
+
+
+class Obtained(NamedTuple):
+    """A CRL, or why there is none that is current."""
+
+    crl: CRL | None
+    fault: str | None  # why a current one cannot be had, naming the URL
+
+
+class CRLs:
+    """Where CRLs come from: the disk and the network. May be used by several threads."""
+
+    def __init__(self, folder: Folder, failures: Failures, downloader: Downloader) -> None:
+        self._folder = folder
+        self._failures = failures
+        self._downloader = downloader
+
+    def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
+        """The CRL of this issuer under one of these URLs; they are mirrors of one another, tried in order.
+
+        It must tell of all CA certificates; with `of_leaf`, of all others.
+        """
+        wanted = worth_fetching(urls)
+        if not wanted:
+            return Obtained(None, f"{urls[0]}: the fetch policy does not allow it (plain http only)")
+        old = None
+        for url in wanted:
+            kept = self._kept(url, issuer, urls, of_leaf)
+            if kept is not None and kept[1]:
+                return Obtained(kept[0], None)
+            old = old or kept
+        faults = []
+        for url in wanted:
+            try:
+                return Obtained(self._fetched(url, issuer, urls, of_leaf), None)
+            except (CRLError, DownloadError) as error:
+                faults.append(f"{url}: {error}")
+        return Obtained(old[0], f"{faults[0]}; the last one is used") if old else Obtained(None, faults[0])
+
+    def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
+        """What is on disk, and whether it is still current."""
+        path = os.path.join(self._folder.path, FOLDER, file_name(url))
+        try:
+            fetched = os.stat(path).st_mtime
+            crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls, of_leaf=of_leaf)
+        except (OSError, CRLError):
+            return None
+        return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
+
+    def _fetched(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> CRL:
+        # Noted for this issuer only: or a hostile CA could name, and so silence, the URL of an honest one.
+        useless = f"{url} for {'leaves' if of_leaf else 'CRLs'} of {hashlib.sha256(issuer.public_key).hexdigest()}"
+        if self._failures.paused(useless):
+            raise CRLError("it was of no use lately and is not fetched again yet")
+        content = self._downloader.plain(url, MOST_BYTES)
+        try:
+            crl = CRL(content, issuer, urls, of_leaf=of_leaf)
+            crl.check_dates()
+        except CRLError:
+            self._failures.failed(useless)
+            raise
+        self._failures.succeeded(useless)
+        try:
+            self._folder.write(content, FOLDER, file_name(url))
+        except OSError:
+            pass  # fetched again next time
+        return crl
+
+
+def file_name(url: str) -> str:
+    """The name of the file that keeps what was behind a URL."""
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,94 @@
+"""The revocation lists that were set: files or URLs; OneCRL as JSON, the CCADB's report as CSV.
+
+Each is kept as it was read last, for when it cannot be had or read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...inside.store import read_regular_file
+from ..documents import DocumentError, MisnamedError, contents
+from . import onecrl
+from . import revoked_report as ccadb
+from .crls import file_name
+
+if TYPE_CHECKING:
+    from ...inside.settings import Settings
+    from ...inside.store import Folder
+    from ..download import Downloader
+
+MOST_BYTES = 32 << 20
+MOST_DIGESTS = 100_000  # of all lists
+FOLDER = "lists"
+
+
+class ListError(Exception):
+    """A list that cannot be read; the message is the reason, in words."""
+
+
+class Listed(NamedTuple):
+    """What the lists say."""
+
+    reasons: dict[bytes, str]  # by digest
+    notes: list[str]
+
+
+def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> Listed:
+    """Every list, or what was kept of it. Raises nothing; the notes say what could not be had."""
+    reasons: dict[bytes, str] = {}
+    notes = []
+    for source in settings.revocation_lists:
+        try:
+            content = contents(source, settings, downloader, MOST_BYTES)
+            found, bad = _parsed(content)
+        except (DocumentError, ListError) as error:
+            kept, remark = _kept(folder, source)
+            reasons |= kept
+            advice = "; correct AIA_STORE_REVOCATION_LISTS" if isinstance(error, MisnamedError) else ""
+            notes.append(f"{source}: {error}{advice}; {remark}")
+            continue
+        reasons |= found
+        if bad:
+            notes.append(f"{source}: {bad} entries cannot be read and were left out")
+        try:
+            folder.write(content, FOLDER, file_name(source))
+        except OSError as error:
+            notes.append(f"{source}: no copy can be kept ({error.strerror})")
+    if len(reasons) > MOST_DIGESTS:
+        notes.append(f"the revocation lists are too long; {MOST_DIGESTS} of {len(reasons)} entries are heeded")
+        reasons = dict(list(reasons.items())[:MOST_DIGESTS])
+    return Listed(reasons, notes)
+
+
+def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
+    """The reason by digest, and how many entries could not be read. Raises ListError."""
+    reasons: dict[bytes, str] = {}
+    bad = 0
+    try:
+        if content.lstrip()[:1] in (b"{", b"["):
+            entries = ((onecrl.REASON, onecrl.digests(record)) for record in onecrl.records(content))
+        else:
+            entries = ((reason, ccadb.digests(row)) for reason, row in ccadb.rows(content))
+    except ValueError as error:
+        raise ListError(f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})") from error
+    for reason, digests in entries:
+        try:
+            reasons.update(dict.fromkeys(digests, reason))
+        except ValueError:
+            bad += 1
+    if bad and not reasons:
+        raise ListError("not one of its entries can be read")
+    return reasons, bad
+
+
+def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
+    """What was kept of a list, and a remark on it."""
+    path = os.path.join(folder.path, FOLDER, file_name(source))
+    try:
+        found, _ = _parsed(read_regular_file(path, MOST_BYTES))
+        return found, f"what it said on {time.strftime('%Y-%m-%d', time.gmtime(os.stat(path).st_mtime))} is used"
+    except (OSError, ListError):
+        return {}, "nothing of it is known"

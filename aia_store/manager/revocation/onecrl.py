@@ -1,0 +1,61 @@
+"""OneCRL, as JSON: the records of Mozilla's collection, alone or in the envelope of its server."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Any
+
+from ...inside import revoked
+from ...inside.certificate import DERError, canonical_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REASON = "by OneCRL"
+_KEY_HASH_BYTES = 32  # SHA-256
+
+
+def records(content: bytes) -> list[Any]:
+    """The records of a list, or of {"data": [...]}. Raises ValueError for what is neither."""
+    try:
+        found = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if isinstance(found, dict):
+        found = found.get("data")
+    if not isinstance(found, list):
+        raise ValueError("no list of records")
+    return found
+
+
+def digests(record: Any) -> Iterator[bytes]:
+    """What stands for the certificates of one record. Raises ValueError where it cannot be read.
+
+    A record is {issuerName, serialNumber} or {subject, pubKeyHash}, in base64: DER of a Name, the contents of an
+    INTEGER, the SHA-256 of a SubjectPublicKeyInfo. Whatever else is in it does not matter: "enabled" neither.
+    """
+    try:
+        if "issuerName" in record:
+            issuer_key = canonical_name(_bytes(record["issuerName"]))
+            serial = _bytes(record["serialNumber"])
+            yield revoked.serial_digest(issuer_key, serial)
+            if serial[:1] >= b"\x80":  # written without the zero that DER puts before it
+                yield revoked.serial_digest(issuer_key, b"\0" + serial)
+        else:
+            key_hash = _bytes(record["pubKeyHash"])
+            if len(key_hash) != _KEY_HASH_BYTES:
+                raise ValueError("no SHA-256")
+            yield revoked.key_digest(canonical_name(_bytes(record["subject"])), key_hash)
+    except (DERError, LookupError, TypeError) as error:
+        raise ValueError("a record of another kind") from error
+
+
+def _bytes(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("no text")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("no base64") from error

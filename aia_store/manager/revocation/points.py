@@ -1,0 +1,50 @@
+"""Where a certificate says that its issuer publishes CRLs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...inside.certificate import SEQUENCE, DERError, elements, expect
+from ...inside.fetch import is_fetchable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...inside.certificate import Certificate
+
+MOST_URLS_TRIED = 5  # of one certificate
+TOO_MANY_URLS = 10  # a certificate with so many gets none fetched, as with AIA
+
+_CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
+_NAME, _REASONS, _CRL_ISSUER = 0xA0, 0x81, 0xA2
+_FULL_NAME, _URI = 0xA0, 0x86
+
+
+def crl_urls(certificate: Certificate) -> list[str]:
+    """All URLs of the whole CRLs of its own issuer (RFC 5280, 4.2.1.13); none where they cannot be read.
+
+    Read by hand, because `cryptography` reads no extension of a certificate in which one is broken.
+    """
+    try:
+        value = certificate.extensions.get(_CRL_DISTRIBUTION_POINTS)
+        return [] if value is None else list(dict.fromkeys(_urls(value)))
+    except DERError:
+        return []
+
+
+def worth_fetching(urls: list[str]) -> list[str]:
+    """Those that the fetch policy allows, in their order, up to a bound."""
+    return [url for url in urls if is_fetchable(url)][:MOST_URLS_TRIED] if len(urls) < TOO_MANY_URLS else []
+
+
+def _urls(value: bytes) -> Iterator[str]:
+    start, end = expect(value, 0, len(value), SEQUENCE)
+    for _, _, point, point_end in elements(value, start, end):
+        fields = {tag: (inner, stop) for tag, _, inner, stop in elements(value, point, point_end)}
+        if _NAME not in fields or _REASONS in fields or _CRL_ISSUER in fields:
+            continue  # a part of the reasons only, or a CRL by somebody else
+        for kind, _, name, name_end in elements(value, *fields[_NAME]):
+            if kind == _FULL_NAME:
+                for tag, _, inner, stop in elements(value, name, name_end):
+                    if tag == _URI:
+                        yield value[inner:stop].decode("latin-1")

@@ -1,0 +1,127 @@
+"""What is known to be revoked, and why: in memory, and in a store folder for programs (digests) and people (reasons).
+
+What a list says is known as long as the list says it. What a CRL said of a certificate that was in the store is
+remembered, as nobody asks for that CRL once the certificate is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from ...inside import revoked
+from ...inside.certificate import DERError
+from ...inside.store import REVOKED, read_regular_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ...inside.certificate import Certificate
+    from ...inside.store import Folder
+
+REASONS = "revoked.json"
+MOST_REMEMBERED = 10_000
+MOST_DIGESTS = 200_000
+UNKNOWN = "by its issuer or a list"
+_LARGEST_FILE = 64 << 20
+
+
+class Record:
+    """What is revoked, as far as one folder knows."""
+
+    def __init__(self, folder: Folder, listed: dict[bytes, str]) -> None:
+        """`listed` is what the lists say now: the reason by digest."""
+        self._folder = folder
+        self._listed = listed
+        self._remembered = _read(folder)["remembered"]
+        self._others: set[bytes] = set()  # what CRLs revoke that was never in the store
+
+    def reason(self, certificate: Certificate) -> str | None:
+        """Why this certificate is revoked; None if it is not, as far as is known here."""
+        if not (self._listed or self._remembered or self._others):
+            return None
+        try:
+            digests = revoked.digests(certificate)
+        except DERError:
+            return None
+        for digest in digests:
+            if digest in self._listed:
+                return self._listed[digest]
+            if digest.hex() in self._remembered:
+                return self._remembered[digest.hex()]
+        return UNKNOWN if not self._others.isdisjoint(digests) else None
+
+    def add(self, certificate: Certificate, reason: str) -> None:
+        """Note that a CRL revokes this certificate."""
+        digest = revoked.serial_digest(certificate.issuer_key, certificate.serial)
+        self._remembered[digest.hex()] = reason
+
+    def add_others(self, digests: set[bytes]) -> None:
+        """Note what else a CRL revokes, as far as there is room."""
+        if len(self._others) + len(digests) <= MOST_DIGESTS:
+            self._others |= digests
+
+    def write(self) -> None:
+        """Put it in place for programs, if it says anything new. Raises OSError."""
+        known = _read(self._folder)["remembered"] | self._remembered  # another refresh may have been faster
+        remembered = dict(list(known.items())[-MOST_REMEMBERED:])
+        digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}
+        content = b"".join(sorted(digests))
+        path = os.path.join(self._folder.path, REVOKED)
+        if content != _content(path):
+            if content:
+                self._folder.write(content, REVOKED)
+            else:
+                os.unlink(path)
+            self._folder.write(b"", "changed")  # the bundle may have to leave something out
+        listed = {digest.hex(): reason for digest, reason in self._listed.items()}
+        reasons = json.dumps({"listed": listed, "remembered": remembered}, indent=0).encode()
+        if reasons != _content(os.path.join(self._folder.path, REASONS)):
+            self._folder.write(reasons, REASONS)
+
+
+def reader(folders: Iterable[Folder]) -> Callable[[Certificate], str | None]:
+    """What tells why a certificate is revoked, None if it is not, by what was written in these folders."""
+    searched = list(folders)
+    known: list[dict[str, str]] = []  # read when first needed, which is seldom
+
+    def reason(certificate: Certificate) -> str | None:
+        try:
+            if not revoked.is_revoked(certificate, searched):
+                return None
+            digests = [digest.hex() for digest in revoked.digests(certificate)]
+        except DERError:
+            return None
+        if not known:
+            known.extend(reasons for folder in searched for reasons in _read(folder).values())
+        return next((reasons[digest] for reasons in known for digest in digests if digest in reasons), UNKNOWN)
+
+    return reason
+
+
+def _content(path: str) -> bytes:
+    try:
+        return read_regular_file(path, _LARGEST_FILE)
+    except OSError:
+        return b""
+
+
+def _read(folder: Folder) -> dict[str, dict[str, str]]:
+    """The reasons by digest, in hexadecimal: those of lists, and those that are remembered."""
+    try:
+        found: Any = json.loads(_content(os.path.join(folder.path, REASONS)))
+    except (ValueError, RecursionError):
+        found = None
+    return {part: _sound(found.get(part) if isinstance(found, dict) else None) for part in ("listed", "remembered")}
+
+
+def _sound(found: Any) -> dict[str, str]:
+    """What is ours of a file that anything may be in."""
+    if not isinstance(found, dict):
+        return {}
+    return {
+        digest: reason
+        for digest, reason in found.items()
+        if isinstance(reason, str) and len(digest) == 64 and not digest.strip("0123456789abcdef")
+    }

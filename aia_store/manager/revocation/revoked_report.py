@@ -1,0 +1,52 @@
+"""The CCADB's reports as CSV: which of their certificates are revoked.
+
+Read by the names of the columns: PublicIntermediateCertsRevokedWithPEMCSV, and every other report that has a
+revocation status. A report without one tells of no revocation: MozillaIntermediateCerts lists the good ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from ...inside import revoked
+from ...inside.certificate import Certificate, DERError, pem_certificates
+from .. import ccadb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certificate)", "sha256")
+
+
+def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
+    """By whose word each is revoked, and the rows about them. Raises ValueError for what is no such report, whole."""
+    report = ccadb.read(content)
+    if report.status is None:
+        raise ValueError("no column tells of a revocation status")
+    if report.fault is not None:
+        raise ValueError(report.fault)
+    told = ((ccadb.revocation(report, row), row) for row in report.rows)
+    return [(reason, row) for reason, row in told if reason is not None]
+
+
+def digests(row: dict[str, str]) -> Iterator[bytes]:
+    """What stands for the certificate of one row. Raises ValueError where the row names none.
+
+    Of a certificate that is in the row its serial number too, as the bytes of an ECDSA signature can be changed by
+    anybody, and with them the fingerprint.
+    """
+    found = {row[column].replace(":", "").strip().lower() for column in _FINGERPRINTS if row.get(column)}
+    fingerprints = [bytes.fromhex(text) for text in found if re.fullmatch("[0-9a-f]{64}", text)]
+    ders = [der for value in row.values() if "-----BEGIN" in value for der in pem_certificates(value.encode())]
+    if not fingerprints and not ders:
+        raise ValueError("a row that names no certificate")
+    yield from fingerprints
+    for der in ders:
+        yield hashlib.sha256(der).digest()
+        try:
+            certificate = Certificate(der)
+            yield revoked.serial_digest(certificate.issuer_key, certificate.serial)
+        except DERError:
+            continue  # its fingerprint will do

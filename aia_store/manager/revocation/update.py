@@ -1,0 +1,154 @@
+"""Ask the CRLs and the lists what is revoked, and note it: once a refresh."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...inside.log import escaped
+from ...inside.pauses import Failures
+from ...inside.store import folders_of
+from ..download import Downloader
+from ..verify import VerifyError
+from . import crls, lists
+from .crls import CRLs
+from .points import crl_urls, worth_fetching
+from .record import Record, reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...inside.certificate import Certificate
+    from ...inside.settings import Settings
+    from ...inside.store import Folder
+    from ..verify import Verifier
+
+MOST_CRLS = 2_000  # of one refresh
+AT_ONCE = 8
+SECONDS = 300.0  # for all fetches of one refresh
+
+
+class Revocation:
+    """What is known of revocation after an update. `notes` say what could not be had, one line each."""
+
+    def __init__(self, record: Record, elsewhere: Iterable[Folder], notes: list[str]) -> None:
+        self._record = record
+        self._elsewhere = reader(elsewhere)
+        self.notes = notes
+
+    def reason(self, certificate: Certificate) -> str | None:
+        """Why a certificate is revoked, in words; None if it is not, as far as is known."""
+        return self._record.reason(certificate) or self._elsewhere(certificate)
+
+
+class _Wanted(NamedTuple):
+    """A CRL to ask for: whose, where, and of which certificates."""
+
+    depth: int  # of the certificates below their anchor
+    issuer: Certificate
+    urls: list[str]
+    subjects: list[Certificate]
+
+
+class _Answer(NamedTuple):
+    wanted: _Wanted
+    reasons: dict[Certificate, str]
+    others: set[bytes]
+    fault: str | None
+
+
+def update(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
+    """Ask what of these intermediates is revoked, note it in the folder, and have the verifier heed it from now on.
+
+    Raises nothing for what cannot be had: the notes say so, and what was known before stays known.
+    """
+    failures = Failures(folder)
+    downloader = Downloader(settings, failures, time.monotonic() + SECONDS)
+    listed = lists.read_all(settings, folder, downloader)
+    record = Record(folder, listed.reasons)
+    elsewhere = [other for other in folders_of(settings) if other.path != folder.path and other.fault() is None]
+    revocation = Revocation(record, elsewhere, listed.notes)
+    verifier.revoked = revocation.reason
+    wanted = _wanted(certificates, verifier)
+    if len(wanted) > MOST_CRLS:
+        revocation.notes.append(f"there are {len(wanted)} CRLs to ask for; only {MOST_CRLS} were")
+    source = CRLs(folder, failures, downloader)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        faults = [
+            fault
+            for answer in pool.map(lambda one: _ask(source, one), wanted[:MOST_CRLS])
+            if (fault := _take(answer, revocation, record)) is not None
+        ]
+    if settings.offline and faults:
+        faults = [f"AIA_STORE_OFFLINE is set: {len(faults)} CRL{'s' * (len(faults) > 1)} could not be fetched"]
+    revocation.notes += faults
+    try:
+        record.write()
+    except OSError as error:
+        revocation.notes.append(f"{folder.path} cannot be written ({error.strerror}); programs do not learn of it")
+    _sweep(folder, crls.FOLDER, [url for one in wanted for url in worth_fetching(one.urls)])
+    _sweep(folder, lists.FOLDER, settings.revocation_lists)
+    # They hold URLs of certificates and words of hosts.
+    revocation.notes[:] = map(escaped, revocation.notes)
+    return revocation
+
+
+def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocation:
+    """What the lists say now, and what was noted in this and other folders; nothing is noted, and no CRL is asked."""
+    listed = lists.read_all(settings, folder, downloader)
+    sound = [one for one in folders_of(settings) if one.fault() is None]
+    return Revocation(Record(folder, listed.reasons), sound, list(map(escaped, listed.notes)))
+
+
+def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
+    """The CRLs that sound certificates name, those of the anchors first; each once."""
+    found: dict[tuple[bytes, bytes, tuple[str, ...]], _Wanted] = {}
+    for certificate in certificates:
+        urls = crl_urls(certificate)
+        if not urls:
+            continue
+        try:
+            path = verifier.path(certificate)
+        except VerifyError:
+            continue
+        issuer = path[1]
+        key = (issuer.subject_key, issuer.public_key, tuple(urls))
+        found.setdefault(key, _Wanted(len(path), issuer, urls, [])).subjects.append(certificate)
+    return sorted(found.values(), key=lambda one: one.depth)
+
+
+def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
+    crl, fault = source.obtain(wanted.urls, wanted.issuer)
+    if crl is None:
+        return _Answer(wanted, {}, set(), fault)
+    reasons = {subject: crl.reason(subject) for subject in wanted.subjects}
+    revoked = {subject: reason for subject, reason in reasons.items() if reason is not None}
+    return _Answer(wanted, revoked, crl.digests(), fault)
+
+
+def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
+    """Note what a CRL said; returns a line about why it is not current, None if it is or makes no difference."""
+    wanted = answer.wanted
+    if wanted.depth > 2 and revocation.reason(wanted.issuer) is not None:
+        return None  # a CA that is revoked itself has no say
+    for certificate, reason in answer.reasons.items():
+        record.add(certificate, reason)
+    record.add_others(answer.others)
+    left = len(wanted.subjects) - len(answer.reasons)
+    if answer.fault is None or not left:
+        return None
+    return f"CRL {answer.fault}; {left} intermediate{'s' * (left > 1)} kept without it"
+
+
+def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
+    """Remove what nobody names any more."""
+    path = os.path.join(folder.path, part)
+    names = set(map(crls.file_name, used))
+    try:
+        for name in os.listdir(path):
+            if name not in names:
+                os.unlink(os.path.join(path, name))
+    except OSError:
+        return

@@ -1,0 +1,200 @@
+"""What the system distrusts, as p11-kit's trust folders say it: Fedora, RHEL, Arch, SUSE and their kin.
+
+A PEM file of trust anchors can name what is trusted, and no more. p11-kit's own files say besides what is distrusted
+(by certificate, by issuer and serial number, by public key), and from which date on an anchor's new certificates are.
+They are read here as `trust extract` judges them: what is distrusted anywhere is no anchor, its key under another
+certificate neither. The format: p11-kit's notes on its persistence format and the manual of its trust module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from ...inside.certificate import (
+    INTEGER,
+    OID,
+    SEQUENCE,
+    Certificate,
+    DERError,
+    canonical_name,
+    elements,
+    encode,
+    expect,
+    readable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FOLDERS = (
+    "/etc/pki/ca-trust/source",  # Fedora, RHEL
+    "/usr/share/pki/ca-trust-source",
+    "/etc/ca-certificates/trust-source",  # Arch
+    "/usr/share/ca-certificates/trust-source",
+    "/etc/pki/trust",  # SUSE
+    "/usr/share/pki/trust",
+)
+_BLOCKED = ("blocklist", "blacklist")  # whatever lies in these is distrusted, whatever it says of itself
+_PARTS = ("", "anchors", *_BLOCKED)
+
+MOST_FILES = 1_000  # in one folder
+LARGEST_FILE = 16 << 20
+
+_SECTION = b"[p11-kit-object-v1]"
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
+_ATTRIBUTE = re.compile(rb"^[ \t]*([a-z0-9-]+)[ \t]*[:=][ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
+_SAYS_SOMETHING = re.compile(rb"x-distrusted[ \t]*[:=][ \t]*true|nss-server-distrust-after")
+_NO_DATE = (b"", b"\0", b"false")  # how "never" is written
+_FOR_TLS_SERVERS = (encode(OID, b"\x2b\x06\x01\x05\x05\x07\x03\x01"), encode(OID, b"\x55\x1d\x25\x00"))  # or for all
+
+
+class Distrust:
+    """What the files of some folders distrust. `notes` names what could not be read, a line each."""
+
+    def __init__(self, folders: Iterable[str] = FOLDERS) -> None:
+        self._certificates: set[bytes] = set()
+        self._serials: set[tuple[bytes, bytes]] = set()  # canonical name of the issuer, serial number
+        self._keys: set[bytes] = set()
+        self._limited: set[bytes] = set()  # keys of anchors with a date
+        self.notes: list[str] = []
+        for folder in folders:
+            for part in _PARTS:
+                for path in files(os.path.join(folder, part)):
+                    self._read(path, part in _BLOCKED)
+
+    def names(self, certificate: Certificate) -> bool:
+        """Whether this certificate is distrusted: itself, its key, or by its issuer and serial number."""
+        return (
+            certificate.der in self._certificates
+            or certificate.public_key in self._keys
+            or (certificate.issuer_key, _bare(certificate.serial)) in self._serials
+        )
+
+    def limits(self, certificate: Certificate) -> bool:
+        """Whether it is an anchor, or has the key of one, of which nothing new is trusted from some date on."""
+        return certificate.public_key in self._limited
+
+    def _read(self, path: str, blocked: bool) -> None:
+        try:
+            text = _contents(path)
+        except OSError as error:
+            self.notes.append(f"{path} cannot be read ({error.strerror or error})")
+            return
+        if _SECTION in text:
+            for section in text.split(_SECTION)[1:]:
+                if blocked or _SAYS_SOMETHING.search(section):  # one in a hundred, and reading takes time
+                    self._read_object(section, path, blocked)
+            return
+        certificates = list(_certificates(text))
+        for der, is_rejected in certificates or [(text, False)]:
+            if blocked or is_rejected:
+                self._distrust(der, path)
+
+    def _read_object(self, section: bytes, path: str, blocked: bool) -> None:
+        attributes = {
+            name.decode("ascii"): _value(value) for name, value in _ATTRIBUTE.findall(_BLOCK.sub(b"", section))
+        }
+        ders = [der for der, _ in _certificates(section)]
+        if not ders and attributes.get("value", b"")[:1] == b"\x30" and "object-id" not in attributes:
+            ders = [attributes["value"]]
+        if blocked or attributes.get("x-distrusted") == b"true":
+            for der in ders:
+                self._distrust(der, path)
+            keys = [key for kind, key in _blocks(section) if kind == b"PUBLIC KEY"]
+            self._keys.update(keys)
+            by_serial = "serial-number" in attributes and self._distrust_serial(attributes)
+            if not (ders or keys or by_serial):
+                self.notes.append(f"{path} distrusts something that cannot be read")
+        elif attributes.get("nss-server-distrust-after", b"") not in _NO_DATE:
+            self._limited.update(certificate.public_key for certificate in readable(ders))
+
+    def _distrust(self, der: bytes, path: str) -> None:
+        certificate = next(readable([der]), None)
+        if certificate is None:
+            self.notes.append(f"{path} distrusts something that cannot be read")
+            return
+        self._certificates.add(der)
+        self._keys.add(certificate.public_key)
+        self._serials.add((certificate.issuer_key, _bare(certificate.serial)))
+
+    def _distrust_serial(self, attributes: dict[str, bytes]) -> bool:
+        serial = attributes["serial-number"]
+        try:
+            start, stop = expect(serial, 0, len(serial), INTEGER)
+            self._serials.add((canonical_name(attributes.get("issuer", b"")), _bare(serial[start:stop])))
+        except DERError:
+            return False
+        return True
+
+
+def watched(folders: Iterable[str] = FOLDERS) -> list[str]:
+    """Every folder that may say something, there or not, and every file that does."""
+    parts = [os.path.join(folder, part) if part else folder for folder in folders for part in _PARTS]
+    return [path for part in parts for path in (part, *files(part))]
+
+
+def files(folder: str) -> list[str]:
+    """The files of one folder, sorted; hidden ones are none, as p11-kit has it."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))[:MOST_FILES]
+    except OSError:
+        return []
+    return [path for name in names if not os.path.isdir(path := os.path.join(folder, name))]
+
+
+def _contents(path: str) -> bytes:
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
+            raise OSError(f"it is no regular file of at most {LARGEST_FILE} bytes")
+        return file.read(LARGEST_FILE)
+
+
+def _value(text: bytes) -> bytes:
+    """An attribute's value: percent-decoded where it stands in quotes."""
+    return unquote_to_bytes(text[1:-1]) if len(text) > 1 and text[:1] == text[-1:] == b'"' else text
+
+
+def _bare(serial: bytes) -> bytes:
+    return serial.lstrip(b"\0")
+
+
+def _blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The label and the DER of every PEM block."""
+    import binascii
+
+    for label, body in _BLOCK.findall(text):
+        try:
+            yield label, binascii.a2b_base64(body)
+        except binascii.Error:
+            continue
+
+
+def _certificates(text: bytes) -> Iterator[tuple[bytes, bool]]:
+    """The DER of every certificate in PEM, and whether OpenSSL's trust settings there reject it for TLS servers."""
+    for label, der in _blocks(text):
+        if label == b"CERTIFICATE":
+            yield der, False
+        elif label == b"TRUSTED CERTIFICATE":
+            try:
+                _, end = expect(der, 0, len(der), SEQUENCE)
+                yield der[:end], _is_rejected(der[end:])
+            except DERError:
+                continue
+
+
+def _is_rejected(settings: bytes) -> bool:
+    """Whether OpenSSL's X509_CERT_AUX, which follows a trusted certificate, rejects the use for TLS servers."""
+    if not settings:
+        return False
+    start, end = expect(settings, 0, len(settings), SEQUENCE)
+    rejected = [settings[inner:stop] for tag, _, inner, stop in elements(settings, start, end) if tag == 0xA0]
+    return any(
+        settings_of[at:stop] in _FOR_TLS_SERVERS
+        for settings_of in rejected
+        for _, at, _, stop in elements(settings_of, 0, len(settings_of))
+    )
