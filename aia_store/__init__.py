@@ -97,22 +97,24 @@ def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) ->
     """
     import ssl
 
-    from .inside import attachment, doors
+    from .inside import patch
 
-    doors.install(ssl)
-    attached = attachment.attachment_of(context)
-    attached.is_explicit = True
-    if client_certificates:
-        attached.completes_clients = True
-        doors.attach(context, attached)  # now: an SNI callback may bring connections that came through no door of it
+    patch.install(ssl)
+    patch.complete(context, client_certificates=client_certificates)
     return context
 
 
 def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext":
     """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
     import ssl
+    from _thread import get_ident
 
-    from .inside import doors
+    from .inside import completing_threads, patch
 
-    doors.install(ssl)  # first: the hashed directories that a context is given are seen only then
-    return complete(ssl.create_default_context(*arguments, **named))
+    patch.install(ssl)  # first: what a context is given is seen only then
+    thread = get_ident()
+    completing_threads.add(thread)
+    try:
+        return complete(ssl.create_default_context(*arguments, **named))
+    finally:
+        completing_threads.discard(thread)

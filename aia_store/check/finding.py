@@ -12,8 +12,8 @@ from ..inside.path import MOST_INTERMEDIATES, likeliest_first, may_have_issued
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
-    from ..inside.chain import Chain
     from ..inside.completion import Path
+    from ..inside.verification import Chain
     from .asked import Target
     from .revocation import Status
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..inside.certificate import readable
-from ..inside.chain import Chain
 from ..inside.completion import Builder, needs
 from ..inside.store import open_store
+from ..inside.verification import Chain
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
 from . import trust
@@ -44,7 +44,7 @@ def probe(
     sent, refusal = handshake(target, trusted)
     if not any(readable(sent[:1])):
         raise ProbeError(f"{target.address} sent a certificate that cannot be read")
-    chain = Chain(sent, trusted.trusted)
+    chain = Chain(sent, trusted.trusted, trusted.terms)
     store = open_store(settings)
     builder = Builder(chain, store)
     path = None if chain.is_hopeless() else builder.path(settings, FETCH_SECONDS, patient=False)

@@ -9,11 +9,10 @@ import _ssl
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..inside import PARTIAL_CHAIN, message
+from ..inside import PARTIAL_CHAIN, verification
 from ..inside.certificate import to_pem
-from ..inside.doors import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
-from ..inside.rehearsal import Rehearsal
-from ..inside.sources import Sources
+from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
+from ..inside.rehearsal import Rehearsal, Terms
 from ..inside.trusted import Trusted
 
 if TYPE_CHECKING:
@@ -43,21 +42,21 @@ class TrustAnchors:
         context.load_verify_locations(cadata="".join(map(to_pem, self._ders)))
         context._msg_callback = _see
         self.context = context
-        self.trusted = Trusted(context, Sources(complete=True), (), partial_chains=False)
+        self.terms = Terms(int(context.verify_flags), context.security_level)
+        self.trusted = Trusted.of(self._ders, self.terms.flags)
 
     @cached_property
     def rehearsal(self) -> Rehearsal:
         """Judges as plain OpenSSL does here; always to be asked with a name."""
-        return self._rehearsal(self.trusted.flags)
+        return self._rehearsal(self.terms.flags)
 
     @cached_property
     def strict_rehearsal(self) -> Rehearsal:
         """Judges as Python's default context does from 3.13 on; always to be asked with a name."""
-        return self._rehearsal(self.trusted.flags | STRICT | PARTIAL_CHAIN)
+        return self._rehearsal(self.terms.flags | STRICT | PARTIAL_CHAIN)
 
     def _rehearsal(self, flags: int) -> Rehearsal:
-        first, *others = self._ders
-        return Rehearsal(first, flags, self.trusted.security_level, *others)
+        return Rehearsal(Terms(flags, self.terms.level), self._ders)
 
 
 @lru_cache(maxsize=1)
@@ -67,9 +66,9 @@ def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
 
 
 def _see(witness: Witness, direction: str, version: int, content: int, kind: int, data: bytes) -> None:
-    is_certificate = content == HANDSHAKE and kind in (message.CERTIFICATE, message.COMPRESSED_CERTIFICATE)
+    is_certificate = content == HANDSHAKE and kind in (verification.CERTIFICATE, verification.COMPRESSED_CERTIFICATE)
     if is_certificate and direction == "read" and not witness.sent:
         try:
-            witness.sent = message.certificates(data, version)
-        except message.MessageError:
+            witness.sent = verification.certificates(data, version)
+        except verification.MessageError:
             pass  # OpenSSL ends the handshake

@@ -67,6 +67,10 @@ remembered, and what a signal handler raises meanwhile comes out of `do_handshak
 # somebody says so: what is attached to after `aia_store.disable()` does not undo that.
 enabled: "bool | None" = None
 
+# The threads that are making contexts to be completed explicitly, and those that are rehearsing in a program's context.
+completing_threads: "set[int]" = set()
+rehearsing: "set[int]" = set()
+
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 
 

@@ -1,64 +1,78 @@
-"""CA files: where OpenSSL looks for the default one, and the contents of a large one as they were at one moment.
+"""CA files whose loading may be deferred: so plain that every OpenSSL reads all that is in them.
 
-What is read once serves all contexts of the process, as long as the file holds the same bytes. Certificates are found
-in it by name; nothing but the file itself says what is in it.
+To parse a CA file takes OpenSSL most of the time that a program spends on its first context, and a handshake uses one
+certificate of it. What is in a plain file is told here in a tenth of that time, without asking OpenSSL. A text is plain
+if it holds PEM blocks of certificates and no others, in lines of 64 characters, each block the DER of a certificate
+(RFC 5280, 4.1) with nothing unusual in it. OpenSSL reads much else besides; what is not plain is left to it. Whether a
+certificate is any good is not asked: OpenSSL does not ask either, until a chain leads there.
+
+What is read once serves all contexts of the process, as long as the file holds the same bytes.
 """
 
 from __future__ import annotations
 
 import _ssl
+import binascii
 import os
 import stat
 import sys
 
-from . import plain
-from .certificate import Certificate, folded, may_hold, words_of
+from .certificate import (
+    BIT_STRING,
+    GENERALIZED_TIME,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    SET,
+    UTC_TIME,
+    Certificates,
+    DERError,
+    elements,
+    expect,
+    read,
+)
 
-LARGEST = 32 << 20  # bytes
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
+LARGEST = 32 << 20
 MOST_KNOWN = 8  # files of one process
 _AT_SECURE = 23  # of the auxiliary vector: the program has rights that who started it has not
 _WORD = 8  # bytes
+
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----"
+_ANY_BEGIN = b"-----BEGIN "
+_COLUMNS = 65  # of a line of base64, its end included
+_NULL, _UTF8_STRING = 0x05, 0x0C
+_STRINGS = (_UTF8_STRING, 0x13, 0x14, 0x16)  # UTF8String, PrintableString, T61String, IA5String
+_VERSION_3 = b"\xa0\x03\x02\x01\x02"
+_TRUE_OR_FALSE = b"\x01\x01"
 
 
 class CAFile:
     """The contents of a plain CA file. Raises NotPlainError where only OpenSSL can say what is in it."""
 
-    def __init__(self, path: str, text: bytes) -> None:
-        self.path = path
+    def __init__(self, text: bytes) -> None:
         self.text = text
-        self.certificates = plain.certificates(text)  # in DER, in their order
-        self._folded: list[bytes] = []
-
-    def named(self, subject_key: bytes) -> list[bytes]:
-        """Those certificates (DER) whose subject has this canonical name: what OpenSSL's look-up could return."""
-        words = words_of(subject_key)
-        if not self._folded:
-            self._folded = list(map(folded, self.certificates))
-        return [
-            der
-            for der, folded_der in zip(self.certificates, self._folded, strict=True)
-            if may_hold(folded_der, words) and Certificate(der).subject_key == subject_key
-        ]
-
-    def is_unchanged(self) -> bool:
-        """Whether the file still holds the same bytes."""
-        try:
-            return _read(self.path) == self.text
-        except OSError:
-            return False
+        self.certificates = Certificates(certificates(text))
 
 
 _known: dict[str, tuple[bytes, CAFile | None]] = {}  # what was read, and what was made of it
 
 
 def of(path: str) -> CAFile | None:
-    """The file as it is now, if a context may do with a part of it; None: OpenSSL is to load it. Raises OSError."""
+    """The file as it is now, if its loading may be deferred; None: OpenSSL is to load it. Raises OSError."""
+    if os.stat(path).st_size < SMALLEST:
+        return None
     text = _read(path)
     known = _known.get(path)
     if known is None or known[0] != text:
         try:
-            known = text, CAFile(path, text)
-        except plain.NotPlainError:
+            known = text, CAFile(text)
+        except NotPlainError:
             known = text, None
         if len(_known) >= MOST_KNOWN:
             _known.clear()
@@ -87,7 +101,7 @@ def _has_special_rights() -> bool:
     except OSError:
         return True
     numbers = [int.from_bytes(words[at : at + _WORD], sys.byteorder) for at in range(0, len(words), _WORD)]
-    return dict(zip(numbers[::2], numbers[1::2], strict=False)).get(_AT_SECURE) != 0
+    return dict(zip(numbers[::2], numbers[1::2])).get(_AT_SECURE) != 0
 
 
 def _read(path: str) -> bytes:
@@ -97,3 +111,178 @@ def _read(path: str) -> bytes:
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
             raise OSError(f"{path} is no regular file of at most {LARGEST} bytes")
         return file.readall()
+
+
+_sound: set[bytes] = set()  # pieces of certificates that were found sound: most stand in many
+
+
+class NotPlainError(ValueError):
+    """What OpenSSL makes of this text, only OpenSSL can say."""
+
+
+def certificates(text: bytes) -> list[bytes]:
+    """The certificates (DER) of a plain CA file, in their order. Raises NotPlainError for every other text."""
+    if b"\0" in text:  # OpenSSL reads lines as C does, and takes one that begins with NUL for the end
+        raise NotPlainError("a text with NUL in it")
+    before, *blocks = text.split(_BEGIN)
+    _demand(bool(blocks) and text.count(_ANY_BEGIN) == len(blocks) and before[-1:] in (b"", b"\n"))
+    try:
+        found = [_block(block, is_last=number == len(blocks)) for number, block in enumerate(blocks, 1)]
+        for certificate in found:
+            _certificate(certificate)
+    except (DERError, IndexError, UnicodeDecodeError) as error:
+        raise NotPlainError(str(error)) from error
+    return found
+
+
+def _block(text: bytes, *, is_last: bool) -> bytes:
+    """What a block holds; `text` goes from its first line to the next block, which begins on a line of its own."""
+    body, end, after = text.partition(_END)
+    lines, rest = divmod(len(body), _COLUMNS)
+    _demand(
+        bool(end)
+        and ((after[:1] == b"\n" == after[-1:]) or (is_last and after[:1] in (b"", b"\n")))
+        and body[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
+        and body[-1:] == b"\n"
+        and body.count(b"\n") == lines + bool(rest)
+        and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and an end
+    )
+    try:
+        return _from_base64(body.replace(b"\n", b""))
+    except binascii.Error as error:
+        raise NotPlainError("base64 that is out of order") from error
+
+
+if sys.version_info >= (3, 11):
+
+    def _from_base64(text: bytes) -> bytes:
+        return binascii.a2b_base64(text, strict_mode=True)
+else:
+
+    def _from_base64(text: bytes) -> bytes:
+        """The same without strict mode: what comes back must be what was there."""
+        found = binascii.a2b_base64(text)
+        _demand(binascii.b2a_base64(found, newline=False) == text)
+        return found
+
+
+def _certificate(der: bytes) -> None:
+    """RFC 5280, 4.1: every field that OpenSSL decodes when it loads a certificate, as d2i_X509 does."""
+    start, stop = expect(der, 0, len(der), SEQUENCE)
+    _demand(stop == len(der))
+    at, end = expect(der, start, stop, SEQUENCE)
+    _demand(_bit_string(der, _algorithm(der, end, stop), stop) == stop)
+    is_version_3 = der[at : at + 5] == _VERSION_3
+    if is_version_3:
+        at += 5
+    at = _algorithm(der, _serial(der, at, end), end)
+    issuer, at = at, _name(der, at, end)
+    name = der[issuer:at]
+    inner, stop = expect(der, at, end, SEQUENCE)
+    _demand(_time(der, _time(der, inner, stop), stop) == stop)
+    at = stop + len(name) if der.startswith(name, stop) else _name(der, stop, end)
+    inner, stop = expect(der, at, end, SEQUENCE)
+    _demand(_bit_string(der, _algorithm(der, inner, stop), stop) == stop)
+    if stop < end:
+        _demand(is_version_3)
+        _extensions(der, stop, end)
+
+
+def _extensions(der: bytes, at: int, end: int) -> None:
+    inner, stop = expect(der, at, end, 0xA3)
+    _demand(stop == end)
+    inner, stop = expect(der, inner, end, SEQUENCE)
+    _demand(stop == end and inner < end)
+    _each(der, inner, end, _extension)
+
+
+def _extension(der: bytes, tag: int, start: int, stop: int) -> None:
+    _demand(tag == SEQUENCE)
+    at = _identifier(der, start, stop)
+    if der.startswith(_TRUE_OR_FALSE, at):
+        at += 3
+    _demand(expect(der, at, stop, OCTET_STRING)[1] == stop)
+
+
+def _name(der: bytes, at: int, end: int) -> int:
+    """A Name that is not empty, of strings whose canonical form OpenSSL can make; returns where it ends."""
+    start, end = expect(der, at, end, SEQUENCE)
+    _demand(start < end)
+    _each(der, start, end, _relative_name)
+    return end
+
+
+def _relative_name(der: bytes, tag: int, start: int, stop: int) -> None:
+    _demand(tag == SET and start < stop)
+    for kind, _, inner, end in elements(der, start, stop):
+        _demand(kind == SEQUENCE)
+        string, value, after = read(der, _identifier(der, inner, end), end)
+        _demand(after == end and string in _STRINGS)
+        if string == _UTF8_STRING:
+            der[value:end].decode("utf-8")
+
+
+def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int], None]) -> None:
+    """Examine each element up to `end`, unless the same bytes were found sound before."""
+    while at < end:
+        length = der[at + 1]
+        whole = der[at : at + 2 + length]
+        if length < 0x80 and whole in _sound:
+            at += 2 + length
+            continue
+        tag, start, stop = read(der, at, end)
+        examine(der, tag, start, stop)
+        if length < 0x80:
+            _sound.add(whole)
+        at = stop
+    _demand(at == end)
+
+
+def _algorithm(der: bytes, at: int, end: int) -> int:
+    """An AlgorithmIdentifier whose parameters are absent, NULL or an object identifier; returns where it ends."""
+    start, end = expect(der, at, end, SEQUENCE)
+    whole = der[start:end]
+    if whole not in _sound:
+        at = _identifier(der, start, end)
+        if at < end:
+            tag, inner, stop = read(der, at, end)
+            _demand((tag == _NULL and inner == stop == end) or (tag == OID and _identifier(der, at, end) == end))
+        _sound.add(whole)
+    return end
+
+
+def _identifier(der: bytes, at: int, end: int) -> int:
+    """An object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
+    start, end = expect(der, at, end, OID)
+    value = der[start:end]
+    if value not in _sound:
+        _demand(bool(value) and value[-1] < 0x80)
+        _demand(all(octet != 0x80 or before >= 0x80 for before, octet in zip(b"\0" + value, value)))
+        _sound.add(value)
+    return end
+
+
+def _serial(der: bytes, at: int, end: int) -> int:
+    """An INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
+    start, end = expect(der, at, end, INTEGER)
+    first = der[start : min(start + 2, end)]
+    _demand(bool(first) and (len(first) == 1 or not (first < b"\0\x80" or first >= b"\xff\x80")))
+    return end
+
+
+def _bit_string(der: bytes, at: int, end: int) -> int:
+    start, end = expect(der, at, end, BIT_STRING)
+    _demand(start < end and der[start] < 8)
+    return end
+
+
+def _time(der: bytes, at: int, end: int) -> int:
+    tag, start, end = read(der, at, end)
+    digits = {UTC_TIME: 12, GENERALIZED_TIME: 14}.get(tag)
+    _demand(end - start - 1 == digits and der[end - 1 : end] == b"Z" and der[start : end - 1].isdigit())
+    return end
+
+
+def _demand(is_so: bool) -> None:
+    if not is_so:
+        raise NotPlainError("a CA file with something unusual in it")

@@ -8,6 +8,7 @@ raises `DERError`.
 from __future__ import annotations
 
 import binascii
+import sys
 from functools import cached_property
 
 TYPE_CHECKING = False
@@ -33,6 +34,8 @@ CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
+_TRUSTED_BEGIN = b"-----BEGIN TRUSTED CERTIFICATE-----"
+_TRUSTED_END = b"-----END TRUSTED CERTIFICATE-----"
 
 _UTF8_STRING = 0x0C
 
@@ -154,26 +157,49 @@ def folded(der: bytes) -> bytes:
     return der.lower().replace(b"\0", b"")
 
 
-def pem_certificates(text: bytes) -> Iterator[bytes]:
-    """The DER of each CERTIFICATE block of a PEM text, whatever stands around them; broken blocks are left out."""
-    at = text.find(_PEM_BEGIN)
+def pem_certificates(text: bytes, *, with_trust_settings: bool = False) -> Iterator[bytes]:
+    """The DER of each CERTIFICATE block of a PEM text, whatever stands around them; broken blocks are left out.
+
+    `with_trust_settings`: of the TRUSTED CERTIFICATE blocks of OpenSSL too, without their settings.
+    """
+    yield from _blocks(text, _PEM_BEGIN, _PEM_END)
+    if with_trust_settings:
+        for block in _blocks(text, _TRUSTED_BEGIN, _TRUSTED_END):
+            try:
+                yield block[: expect(block, 0, len(block), SEQUENCE)[1]]  # the settings stand behind the certificate
+            except DERError:
+                pass
+
+
+def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
+    at = text.find(begin)
     while at >= 0:
-        start = at + len(_PEM_BEGIN)
-        stop = text.find(_PEM_END, start)
+        start = at + len(begin)
+        stop = text.find(end, start)
         if stop < 0:
             return
-        start = max(start, text.rfind(_PEM_BEGIN, start, stop) + len(_PEM_BEGIN))  # one before it has no end
+        start = max(start, text.rfind(begin, start, stop) + len(begin))  # the block before it has no end
         try:
             yield binascii.a2b_base64(text[start:stop])
         except binascii.Error:
             pass
-        at = text.find(_PEM_BEGIN, stop)
+        at = text.find(begin, stop)
 
 
 def to_pem(der: bytes) -> str:
     """One certificate as a PEM block, ending in a newline."""
     lines = (binascii.b2a_base64(der[at : at + 48]).decode("ascii") for at in range(0, len(der), 48))
     return f"{_PEM_BEGIN.decode()}\n{''.join(lines)}{_PEM_END.decode()}\n"
+
+
+def to_cadata(ders: Iterable[bytes]) -> bytes | str:
+    """Certificates (DER) as `load_verify_locations` takes them in `cadata`.
+
+    PyPy raises from DER, though it has added the certificates.
+    """
+    if sys.implementation.name == "cpython":
+        return b"".join(ders)
+    return "".join(map(to_pem, ders))
 
 
 def _seconds(tag: int, text: bytes) -> int:
@@ -385,3 +411,48 @@ def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
         except DERError:
             continue
         yield certificate
+
+
+class Certificates:
+    """Certificates (DER) in their order, found by name. It never changes."""
+
+    def __init__(self, ders: Iterable[bytes]) -> None:
+        self.ders = tuple(ders)
+        self._folded: tuple[bytes, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificates) and self.ders == other.ders
+
+    def __hash__(self) -> int:
+        return hash(self.ders)
+
+    def named(self, subject_key: bytes) -> list[bytes]:
+        """Those whose subject has this canonical name, and those whose name cannot be read here."""
+        if not self._folded:
+            self._folded = tuple(map(folded, self.ders))
+        words = words_of(subject_key)
+        return [
+            der for der, text in zip(self.ders, self._folded) if may_hold(text, words) and _may_be_of(der, subject_key)
+        ]
+
+
+def _may_be_of(der: bytes, subject_key: bytes) -> bool:
+    try:
+        return Certificate(der).subject_key == subject_key
+    except DERError:
+        return True
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256, 64 hexadecimal digits."""
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def subject_hash(subject_key: bytes) -> str:
+    """The name of a file in a hashed directory, without its number: what `openssl x509 -subject_hash` prints."""
+    import hashlib
+
+    digest = hashlib.sha1(subject_key, usedforsecurity=False).digest()
+    return f"{int.from_bytes(digest[:4], 'little'):08x}"

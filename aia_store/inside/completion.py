@@ -6,14 +6,10 @@ come with the first fetch.
 
 from __future__ import annotations
 
-import sys
 from _thread import RLock
 
-from . import PARTIAL_CHAIN
-from . import settings as config
 from .log import debug
 from .path import Search, likeliest_first
-from .rehearsal import CRL_CHECKS
 from .store import open_store
 
 TYPE_CHECKING = False
@@ -21,13 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from .certificate import Certificate
-    from .chain import Chain
     from .settings import Settings
     from .store import Store
+    from .verification import Chain
 
 MOST_REHEARSALS = 32  # in one search
-HANDSHAKE_SECONDS = 10.0  # for all fetches of one handshake, where no event loop waits for it
-POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400  # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP
 
 _opened: tuple[str | None, Store] | None = None  # for the process: its memory may be all there is
 _opening = RLock()  # reentrant, because a signal handler may connect too
@@ -84,15 +78,11 @@ class Builder:
 
     def path_at_hand(self) -> Path | None:
         """The first accepted path that needs no fetch; names that are spelled otherwise are tried last."""
-        return self.accepted(self._spelled_alike) or self.accepted(self.at_hand)
+        return self.accepted(self.at_hand)
 
     def at_hand(self, subject: Certificate) -> Iterator[Certificate]:
         """The issuers that need no fetch: what the context trusts, what was sent, what is on disk."""
         yield from self._chain.trusted.issuers_of(subject)
-        yield from self._untrusted(subject)
-
-    def _spelled_alike(self, subject: Certificate) -> Iterator[Certificate]:
-        yield from self._chain.trusted.issuers_spelled_alike(subject)
         yield from self._untrusted(subject)
 
     def _untrusted(self, subject: Certificate) -> Iterator[Certificate]:
@@ -103,7 +93,7 @@ class Builder:
 
     def _is_near(self, certificate: Certificate) -> bool:
         """Whether a trusted certificate bears the name of its issuer."""
-        return bool(self._chain.trusted.issuers_spelled_alike(certificate))
+        return bool(self._chain.trusted.issuers_of(certificate))
 
     def has_issuer_at_hand(self, subject: Certificate) -> bool:
         """Whether a search without AIA can go on from here."""
@@ -150,33 +140,7 @@ class Builder:
         return bool(found)
 
     def _refusal(self, path: list[Certificate]) -> str | None:
-        *certificates, anchor = (certificate.der for certificate in path)
-        trusted = self._chain.trusted
-        return self._chain.rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
-
-
-def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], bool] | None:
-    """What to add to the context, so that OpenSSL completes this chain by itself; None where nothing helps.
-
-    Returns the intermediates, none if nothing is missing after all, and whether each is known to be safe even as a
-    trust anchor of its own, which it must be in a context with partial chains, or where the caller says so. What was
-    found is kept in the store.
-    """
-    settings = config.load()
-    if settings.disable:
-        return None
-    path = Builder(chain, opened(settings)).path(settings, _seconds_to_fetch(settings))
-    if path is None:
-        debug("no path to a trust anchor was found")
-        return None
-    needed = needs(chain, path)
-    # Without partial chains nothing that is added can become an anchor, so nobody needs to know.
-    safe = bool(must_be_safe or chain.trusted.flags & PARTIAL_CHAIN) and _are_safe(needed, path, chain.trusted.flags)
-    if (must_be_safe or chain.trusted.partial_chains) and not safe:
-        debug("an intermediate that would be a trust anchor of its own here is not added")
-        return None
-    debug(f"completing the chain with {len(needed)} of {len(path.intermediates)} intermediates")
-    return needed, safe
+        return self._chain.refusal(path)
 
 
 def needs(chain: Chain, path: Path) -> list[Certificate]:
@@ -186,30 +150,13 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
     """
 
     def is_certain(certificate: Certificate, below: Certificate) -> bool:
-        if certificate not in chain.sent and not chain.trusted.holds(certificate):
+        if certificate not in chain.sent and not chain.trusted.is_anchor(certificate):
             return False
         rivals = (*chain.sent, *chain.trusted.issuers_of(below))
         return all(rival == certificate for rival in rivals if rival.subject_key == certificate.subject_key)
 
-    pairs = list(zip(path.intermediates, path.certificates, strict=False))
+    pairs = list(zip(path.intermediates, path.certificates))
     return path.intermediates[next((at for at, pair in enumerate(pairs) if not is_certain(*pair)), len(pairs)) :]
-
-
-def _are_safe(needed: list[Certificate], path: Path, flags: int) -> bool:
-    from .constraints import carries_all, is_outlived_by
-
-    return not flags & (CRL_CHECKS | POLICY_CHECKS) and all(
-        carries_all(certificate, path.above(certificate)) and is_outlived_by(certificate, path.above(certificate))
-        for certificate in needed
-    )
-
-
-def _seconds_to_fetch(settings: Settings) -> float:
-    """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
-    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
-    if running_loop is not None and running_loop() is not None:
-        return settings.async_budget
-    return HANDSHAKE_SECONDS
 
 
 def opened(settings: Settings) -> Store:

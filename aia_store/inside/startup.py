@@ -69,12 +69,11 @@ def _attach_to_new(module: "ModuleType") -> None:
 def attach_to(module: "ModuleType") -> None:
     """Install the doors in `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us."""
     try:
-        from .. import inside as handshake
-
+        handshake: Any = sys.modules[__package__]
         if module.__name__ == "ssl":
-            from . import doors
+            from . import patch
 
-            doors.install(module)
+            patch.install(module)
         else:
             from .pyopenssl import doors as of_pyopenssl
 

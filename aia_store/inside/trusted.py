@@ -1,192 +1,207 @@
-"""What a context trusts: the certificates in its X509_STORE and in its hashed directories.
+"""What a context of the program's was given, and what it trusts by that.
 
-`get_ca_certs` shows the first at once. Of a hashed directory (`capath`) OpenSSL reads a certificate when a chain
-names it, so it is looked up here the same way, by the hash of its name.
+OpenSSL does not tell afterwards where its certificates came from, nor with which settings. So the doors note each call
+that gives a context something (`Given`), and a search asks which certificates bear a name (`Trusted`). Of a hashed
+directory (`capath`) OpenSSL reads a certificate when a chain names it, so it is looked up here the same way, by the
+hash of its name.
 """
 
 from __future__ import annotations
 
 import _ssl
 import os
+import stat
 
+from . import PARTIAL_CHAIN
 from .certificate import (
-    AUTHORITY_KEY_IDENTIFIER,
-    OID,
     Certificate,
+    Certificates,
     DERError,
-    encode,
-    folded,
-    may_hold,
     pem_certificates,
     readable,
-    words_of,
+    sha256,
+    subject_hash,
+    to_cadata,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from typing import Any
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any, Union
 
-    from .sources import Sources
+    from .cafile import CAFile
+
+    PathLike = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+
+# What a text holds besides plain certificates: `-----BEGIN TRUSTED CERTIFICATE-----`, `-----BEGIN X509 CRL-----`.
+_SPECIAL = (b"BEGIN TRUSTED", b"BEGIN X509 CRL")
+_MOST_TO_LOOK_AT = 1 << 22  # bytes of a file
 
 _context: Any = _ssl._SSLContext
-_AKID = encode(OID, AUTHORITY_KEY_IDENTIFIER)
-_HASHED_NAME = 8  # hexadecimal digits, then a point and a number
 
-_self_signed: dict[bytes, bool] = {}  # what is known of anchors, for all contexts of the process
-_directories: dict[tuple[str, int], bool] = {}  # whether a directory, as it was then, holds self-signed ones only
+
+class Given:
+    """What one context was given: by OpenSSL's own loading, and in CA files whose loading was deferred."""
+
+    def __init__(self, *, is_complete: bool) -> None:
+        self.is_complete = is_complete  # seen from the birth of the context on
+        self.is_plain = is_complete  # nothing but certificates: no trust settings, no revocation lists
+        self.deferred: tuple[CAFile, ...] = ()
+        self.files: list[PathLike] = []  # that OpenSSL loaded
+        self.directories: list[str] = []
+        self.defaults: tuple[str, ...] = ()  # the default paths, where their file was deferred
+        self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
+        self.loads = 0  # how often it was given something
+        self._is_stale = True  # whether it has loaded more since
+
+    def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:
+        """Note what OpenSSL just loaded, a text perhaps among it."""
+        self.loads += 1
+        self.is_plain = self.is_plain and is_plain
+        if file is not None:
+            self.files.append(file)
+        if directory is not None:
+            # OpenSSL takes several in one text, as in PATH.
+            parts = os.fsdecode(directory).split(os.pathsep)
+            self.directories += [part for part in parts if part and part not in self.directories]
+        self._is_stale = True
+
+    def look(self, context: _ssl._SSLContext) -> None:
+        """Have OpenSSL show what the context holds, if that may have changed.
+
+        To be called from the program's own calls only: a look-up in a directory that another thread's handshake causes
+        adds to the list that is read here.
+        """
+        if not self._is_stale:
+            return
+        ders: list[bytes] = _context.get_ca_certs(context, True)
+        if ders != list(self.loaded.ders):
+            self.loaded = Certificates(ders)
+        # It shows CA certificates only: where the program pinned another, only its own context knows all.
+        self.is_plain = self.is_plain and _context.cert_store_stats(context)["x509"] == len(ders)
+        self._is_stale = False
+
+    def load_deferred(self, context: _ssl._SSLContext) -> None:
+        """Load into the program's context what was deferred: somebody looks who must find it.
+
+        As `cadata`, which OpenSSL adds under the store's lock: the context may be in use by other threads.
+        """
+        ders = [der for file in self.deferred for der in file.certificates.ders]
+        if ders:
+            _context.load_verify_locations(context, cadata=to_cadata(ders))
+            self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
+            self.deferred = ()  # last, as another thread may look meanwhile
+
+    @property
+    def lists(self) -> tuple[Certificates, ...]:
+        """All certificates that are not in directories."""
+        return (self.loaded, *(file.certificates for file in self.deferred))
 
 
 class Trusted:
-    """The trusted certificates of one context.
+    """The certificates that a context trusts, found by their names.
 
-    `sources` tells its hashed directories; `ours` are the certificates (DER) that completion added, which are no
-    anchors; `partial_chains` says whether any other trusted certificate is one, self-signed or not. `flags` are
-    X509_V_FLAG_ bits, `security_level` is OpenSSL's.
+    `flags` are the X509_V_FLAG_ bits of the connection: under PARTIAL_CHAIN any trusted certificate is an anchor, else
+    a self-signed one only.
     """
 
-    def __init__(
-        self, context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes], partial_chains: bool
-    ) -> None:
-        self._context = context
-        self._ours = ours
-        self._alike: dict[bytes, list[Certificate]] = {}  # by the name looked for
-        self._issuers: dict[bytes, list[Certificate]] = {}
-        self.flags: int = _context.verify_flags.__get__(context)
-        self.security_level: int = _context.security_level.__get__(context)
-        self.partial_chains = partial_chains
-        # An assumed directory does no harm where an intermediate is never an anchor: the real handshake looks again.
-        self._directories = sources.directories() if sources.are_certain or not self.partial_chains else []
-        self._sources = sources
-        self._look()
+    def __init__(self, lists: Sequence[Certificates], directories: Sequence[str] = (), flags: int = 0) -> None:
+        self.lists = lists
+        self.directories = directories
+        self.flags = flags
+        self.is_plain = True  # whether no trust settings were met in a directory
+        self._named: dict[bytes, list[Certificate]] = {}
+
+    @classmethod
+    def of(cls, certificates: Iterable[bytes], flags: int = 0) -> Trusted:
+        """Just these certificates (DER)."""
+        return cls((Certificates(certificates),), (), flags)
 
     def is_anchor(self, certificate: Certificate) -> bool:
-        """Whether a chain may end here: the program put it there, and it is self-signed or need not be."""
-        if certificate.der in self._ours or not (self.partial_chains or certificate.is_self_signed):
+        """Whether a certification path may end here: the certificate is trusted, and self-signed or need not be."""
+        if not (self.flags & PARTIAL_CHAIN or certificate.is_self_signed):
             return False
-        return self.holds(certificate)
-
-    def holds(self, certificate: Certificate) -> bool:
-        """Whether this certificate is among the trusted, anchor or not."""
-        self._demand(certificate.subject_key)
-        return certificate.der in self._ders or certificate in self._in_directories(certificate.subject_key)
-
-    def digest(self) -> str:
-        """A text that is another for other trusted certificates."""
-        import hashlib
-
-        given = {*self._ders, *self._sources.put_off()}.difference(self._ours)
-        return hashlib.sha256(b"".join(sorted(given))).hexdigest()
-
-    def pins(self, leaf: Certificate) -> bool:
-        """Whether the program trusts this very leaf, so that nothing is missing above it."""
-        return self.partial_chains and self._hides_some and leaf.der in self._sources.certificates()
+        return certificate in self.named(certificate.subject_key)
 
     def issuers_of(self, subject: Certificate) -> list[Certificate]:
         """The trusted certificates that bear the name of the subject's issuer."""
-        found = self._issuers.get(subject.issuer)
+        return self.named(subject.issuer_key)
+
+    def named(self, subject_key: bytes) -> list[Certificate]:
+        """The trusted certificates with this canonical subject name."""
+        found = self._named.get(subject_key)
         if found is None:
-            found = self.issuers_spelled_alike(subject)
-            if not found:
-                words = words_of(subject.issuer_key)
-                likely = readable(der for der in self._ders if may_hold(folded(der), words))
-                found = [certificate for certificate in likely if certificate.subject_key == subject.issuer_key]
-            self._issuers[subject.issuer] = found
+            ders = [der for listed in self.lists for der in listed.named(subject_key)]
+            ders += self._in_directories(subject_key)
+            found = self._named[subject_key] = [c for c in readable(ders) if c.subject_key == subject_key]
         return found
 
-    def issuers_spelled_alike(self, subject: Certificate) -> list[Certificate]:
-        """Those of them whose name is the same to the byte, as nearly always, and those in directories.
+    def all_named_by(self, chain: Iterable[Certificate]) -> list[bytes]:
+        """What OpenSSL could look up when it verifies this chain, directories aside (DER).
 
-        A search in bytes is a hundred times faster than parsing.
+        It looks by name only: for the subjects and the issuers of what was sent, and for the issuers of what it finds.
         """
-        found = self._alike.get(subject.issuer)
-        if found is None:
-            self._demand(subject.issuer_key)
-            # What the same CA issued holds the name too, and may be many: only the frame of those is read.
-            named = readable(der for der in self._ders if subject.issuer in der and _is_of(der, subject.issuer))
-            found = list(dict.fromkeys([*named, *self._in_directories(subject.issuer_key)]))
-            self._alike[subject.issuer] = found
-        return found
+        names = dict.fromkeys(name for found in chain for name in (found.subject_key, found.issuer_key))
+        queue = list(names)
+        ders: dict[bytes, None] = {}
+        for name in queue:  # which grows meanwhile
+            for der in (der for listed in self.lists for der in listed.named(name)):
+                ders[der] = None
+                try:
+                    issuer = Certificate(der).issuer_key
+                except DERError:
+                    continue  # it is there in case OpenSSL can read it
+                if issuer not in names:
+                    names[issuer] = None
+                    queue.append(issuer)
+        return list(ders)
 
-    def _demand(self, subject_key: bytes) -> None:
-        """Have the context load what it was given under this name, if it has not."""
-        on_demand = self._sources.on_demand
-        if on_demand and on_demand.load_named(self._context, subject_key):
-            self._look()
+    def digest(self) -> str:
+        """Changes whenever the trusted certificates change."""
+        return sha256(b"".join(sorted({der for listed in self.lists for der in listed.ders})))
 
-    def _look(self) -> None:
-        self._ders: list[bytes] = _context.get_ca_certs(self._context, True)
-        self._hides_some = _context.cert_store_stats(self._context)["x509"] > len(self._ders)
-
-    def _in_directories(self, subject_key: bytes) -> list[Certificate]:
-        if not self._directories:
+    def _in_directories(self, subject_key: bytes) -> list[bytes]:
+        if not self.directories:
             return []
-        import hashlib
+        stem = subject_hash(subject_key)
+        return [der for folder in self.directories for der in self._hashed(os.path.join(folder, stem))]
 
-        digest = hashlib.sha1(subject_key, usedforsecurity=False).digest()
-        name = f"{int.from_bytes(digest[:4], 'little'):08x}"
-        return [
-            certificate
-            for directory in self._directories
-            for certificate in _hashed(os.path.join(directory, name))
-            if certificate.subject_key == subject_key
-        ]
-
-
-def only_self_signed(context: _ssl._SSLContext, sources: Sources, ours: Collection[bytes]) -> bool:
-    """Whether all that the program trusts is self-signed, so that X509_V_FLAG_PARTIAL_CHAIN changes nothing for it."""
-    ders: list[bytes] = _context.get_ca_certs(context, True)
-    if _context.cert_store_stats(context)["x509"] > len(ders):
-        return False  # it pinned something that is no CA, which get_ca_certs does not show
-    given = (der for der in (*ders, *sources.put_off()) if der not in ours)
-    return all(map(_is_self_signed, given)) and all(map(_directory_is_self_signed, sources.directories()))
+    def _hashed(self, stem: str) -> Iterator[bytes]:
+        """The certificates in stem.0, stem.1 and so on, up to the first gap."""
+        number = 0
+        while text := _contents(f"{stem}.{number}"):
+            self.is_plain = self.is_plain and is_plain(text)
+            yield from pem_certificates(text, with_trust_settings=True)
+            number += 1
 
 
-def _is_self_signed(der: bytes) -> bool:
-    known = _self_signed.get(der)
-    if known is None:
-        try:
-            certificate = Certificate(der)
-            # Without an AKID there is no extension to be read.
-            known = (certificate.subject == certificate.issuer and _AKID not in der) or certificate.is_self_signed
-        except DERError:
-            known = False
-        _self_signed[der] = known
-    return known
+def is_plain(text: bytes) -> bool:
+    """Whether a PEM text has no trust settings and no revocation lists."""
+    return not any(mark in text for mark in _SPECIAL)
 
 
-def _directory_is_self_signed(path: str) -> bool:
+def identity_of(path: PathLike) -> tuple[int, ...] | None:
+    """What changes when a regular file changes; None for everything else, and for a file too large to look at."""
     try:
-        identity = (path, os.stat(path).st_mtime_ns)
-        if identity not in _directories:
-            names = [name for name in os.listdir(path) if name[_HASHED_NAME:].startswith(".")]
-            _directories[identity] = all(
-                _is_self_signed(der) for name in names for der in _ders_of(os.path.join(path, name))
-            )
-        return _directories[identity]
-    except OSError:
-        return True  # OpenSSL finds nothing there either
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_TO_LOOK_AT:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _is_of(der: bytes, name: bytes) -> bool:
-    """Whether a certificate's subject is this name, to the byte."""
-    try:
-        return Certificate(der).subject == name
-    except DERError:
+def is_plain_file(path: PathLike) -> bool:
+    """Whether a regular file is `is_plain`. Anything else, such as a FIFO, is not touched."""
+    if identity_of(path) is None:
         return False
+    with open(path, "rb", buffering=0) as file:
+        return is_plain(file.read())
 
 
-def _hashed(stem: str) -> Iterator[Certificate]:
-    """The certificates of a hashed directory with this hash of a name: stem.0, stem.1 and so on, to the first gap."""
-    number = 0
-    while ders := _ders_of(f"{stem}.{number}"):
-        yield from readable(ders)
-        number += 1
-
-
-def _ders_of(path: str) -> list[bytes]:
+def _contents(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return list(pem_certificates(file.read()))
+            return file.read(_MOST_TO_LOOK_AT)
     except OSError:
-        return []
+        return b""

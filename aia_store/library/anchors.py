@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside import PARTIAL_CHAIN
 from ..inside import settings as config
 from ..inside.certificate import readable
-from ..inside.sources import Sources
+from ..inside.rehearsal import Terms
 from ..inside.trusted import Trusted
 from ..manager import roots
 from .errors import AIAError
@@ -35,6 +35,7 @@ class Anchors(NamedTuple):
     certificates: list[Certificate]
     context: ssl.SSLContext
     trusted: Trusted
+    terms: Terms
 
 
 def of(certificates: Iterable[bytes]) -> Anchors:
@@ -47,7 +48,8 @@ def of(certificates: Iterable[bytes]) -> Anchors:
     for certificate in others:
         context.load_verify_locations(cadata=certificate.pem)
     context.verify_flags &= ~PARTIAL_CHAIN
-    return Anchors(found, context, Trusted(context, Sources(complete=True), (), partial_chains=False))
+    terms = Terms(int(context.verify_flags), context.security_level)
+    return Anchors(found, context, Trusted.of((certificate.der for certificate in found), terms.flags), terms)
 
 
 _loading = threading.Lock()

@@ -10,8 +10,8 @@ from ..inside import Interrupted, fetch, reply
 from ..inside import settings as config
 from ..inside.aia import urls_to_fetch
 from ..inside.certificate import Certificate, DERError
-from ..inside.chain import Chain
 from ..inside.completion import Builder, needs, opened
+from ..inside.verification import Chain
 from ..inside.waiting import in_a_thread
 from . import anchors as machine
 from . import peer
@@ -42,7 +42,7 @@ def build(
     Raises AIAError, or ssl.SSLError where OpenSSL refuses all that was found.
     """
     try:
-        chain = Chain(list(sent), anchors.trusted)
+        chain = Chain(list(sent), anchors.trusted, anchors.terms)
         builder = Builder(chain, store.internal if store is not None else opened(settings))
         if chain.leaf in anchors.certificates:
             return Built([chain.leaf], [])

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ..inside import message
+from ..inside import verification
 from ..manager.target import TargetError, address, parse_target
 from .errors import AIAError
 
@@ -33,9 +33,9 @@ def certificates(host: str, port: int, seconds: float) -> list[bytes]:
     sent: list[bytes] = []
 
     def see(_: object, direction: str, version: int, __: object, kind: int, data: bytes) -> None:
-        if direction == "read" and kind in (message.CERTIFICATE, message.COMPRESSED_CERTIFICATE) and not sent:
-            with contextlib.suppress(message.MessageError):
-                sent.extend(message.certificates(data, version))
+        if direction == "read" and kind in (verification.CERTIFICATE, verification.COMPRESSED_CERTIFICATE) and not sent:
+            with contextlib.suppress(verification.MessageError):
+                sent.extend(verification.certificates(data, version))
 
     context._msg_callback = see
     connection = _connection(host, port, seconds, context)

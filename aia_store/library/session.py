@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from .. import __version__, complete
 from ..inside import PARTIAL_CHAIN
 from ..inside.certificate import Certificate, DERError, to_pem
-from ..inside.rehearsal import Rehearsal
+from ..inside.rehearsal import Rehearsal, Terms
 from ..manager.names import as_openssl_prints
 from . import anchors, peer
 from .building import SECONDS, Built, build, loaded_settings
@@ -67,7 +67,8 @@ class AIASession:
             raise ssl.SSLError("the chain is empty")
         *chain, root = der_certs
         context = _trusting(to_pem(root))
-        refusal = Rehearsal(root, context.verify_flags, context.security_level).refusal(chain or [root])
+        terms = Terms(int(context.verify_flags), context.security_level)
+        refusal = Rehearsal(terms, [root]).refusal(chain or [root])
         if refusal is not None:
             raise ssl.SSLError(f"OpenSSL refuses the chain: {refusal}")
 

@@ -8,20 +8,17 @@ signature further up. Those, `cryptography` checks, one by one.
 
 from __future__ import annotations
 
-import _ssl
 import time
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from ..inside import PARTIAL_CHAIN
-from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode, to_pem
+from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
 from ..inside.path import Search, likeliest_first
-from ..inside.rehearsal import Rehearsal
-from ..inside.sources import Sources
+from ..inside.rehearsal import Rehearsal, Terms
 from ..inside.trusted import Trusted
 from .quiet import quietly
 from .roots import distrust
@@ -65,10 +62,7 @@ class Verifier:
     ) -> None:
         self.roots = roots
         self.revoked = revoked
-        self._context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
-        self._context.verify_flags &= ~PARTIAL_CHAIN
-        self._context.load_verify_locations(cadata="".join(to_pem(root.der) for root in roots))
-        self._trusted = Trusted(self._context, Sources(complete=True), (), partial_chains=False)
+        self._trusted = Trusted.of(root.der for root in roots)
         self._issuers_of = issuers_of
         self._distrust = distrust()
         self._rehearsals: dict[bytes, Rehearsal] = {}
@@ -133,7 +127,7 @@ class Verifier:
                 return "a signature does not hold"
         anchor = path[-1].der
         if anchor not in self._rehearsals:
-            self._rehearsals[anchor] = Rehearsal(anchor, 0, SECURITY_LEVEL)
+            self._rehearsals[anchor] = Rehearsal(Terms(0, SECURITY_LEVEL), [anchor])
         refusal = self._rehearsals[anchor].refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
         return None if refusal == _EXPECTED else refusal or "no verdict"
 

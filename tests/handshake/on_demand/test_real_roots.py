@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aia_store.inside.on_demand import OnDemand
 
 from aia_store.inside import cafile
 from aia_store.inside.certificate import Certificate, readable
-from aia_store.inside.on_demand import OnDemand
 from aia_store.inside.rehearsal import Rehearsal
 from aia_store.manager.verify import VerifyError, leaf_under
 from tests.handshake.on_demand.test_plain import FILES

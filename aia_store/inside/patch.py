@@ -1,0 +1,647 @@
+"""What is in front of `ssl`: the doors through which every connection of every library gets its SSL object.
+
+`_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`: beneath contexts made before
+the hook, names imported from ssl, urllib3, asyncio, gevent, truststore and pip. What stands here runs in every
+program, so it does little: it notes what a context is given and how an SSL object was made, and sets one callback.
+
+What is known of contexts and connections stands beside them, found by their ids and dropped with them: a copy or a
+pickle of the program's objects carries nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import os
+import sys
+import time
+from collections import deque
+from functools import partial
+from _thread import get_ident
+from _weakref import ref
+
+from . import Interrupted, completing_threads, rehearsing
+from .log import debug
+from .trusted import Given, identity_of, is_plain, is_plain_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .cafile import CAFile
+    from .rehearsal import Terms
+    from .trusted import PathLike
+
+VERIFY_NONE = 0
+# RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
+NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
+TLS_1_3 = 0x0304
+# A record's content type, and types of handshake messages. A resumed session has no Certificate, but a Finished.
+HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
+SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # what a cipher list may begin with
+LONGEST_WAIT = 2.0  # seconds that `load_cert_chain` waits for verdicts that are being reached
+
+_context: Any = _ssl._SSLContext
+_ssl_object_type: Any = vars(_ssl)["_SSLSocket"]
+_flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
+_present_context = _ssl_object_type.context
+_security_level: Any = getattr(_context, "security_level", None)  # from Python 3.10 on
+_inside: Any = sys.modules[__package__]  # under whatever name it was loaded
+_lets_go = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+class State:
+    """What is known of one context of the program's. `is_new`: from its birth on."""
+
+    def __init__(self, context: Any, *, is_new: bool) -> None:
+        identifier = id(context)
+        self.context = ref(context, lambda _: _forget_context(identifier))
+        self.given = Given(is_complete=is_new)
+        self.is_explicit = is_new and get_ident() in completing_threads  # whether or not the hook is enabled
+        self.completes_clients = False  # the chains of a server's clients too
+        self.may_defer = is_new  # whether every connection of the context calls us
+        self.program_callback: Any = None  # the message callback that the program set, as OpenSSL's wrapper calls it
+        self.level: int | None = None  # the security level that a cipher list named last
+        # What a cipher list began with to ask for Suite B, which stays; None: not known.
+        self.suite_b = "" if is_new or not _may_be_suite_b(context) else None
+        self.certificates = object()  # another one whenever the context's own certificate was loaded
+        self.loading: list[int] = []  # the threads that are loading it
+
+    @property
+    def is_active(self) -> bool:
+        return bool(_inside.enabled or self.is_explicit)
+
+
+class Connection:
+    """What is known of one SSL object: how it was made, and the context that it had before ours.
+
+    OpenSSL copies the flags and the certificate of its context when it makes one.
+    """
+
+    def __init__(self, owner: Any, state: State, flags: int) -> None:
+        self.identifier = identifier = id(owner)
+        self.owner = ref(owner, lambda _: _forget_connection(identifier))
+        self.state = state
+        self.flags = flags
+        self.certificates = state.certificates
+        self.is_certain = False  # whether no other thread changed the context meanwhile
+        self.before: Any = None  # the program's context, while ours is in its place
+        self.ours: Any = None
+        self.thread = 0  # in which ours was put there
+        self.was_in_ours = False
+        self.raised: BaseException | None = None  # by a signal handler, within the callback
+
+    def driver(self) -> Any:
+        """The SSLSocket or SSLObject that the program holds, ssl's or another library's; None where it is gone."""
+        owner: Any = self.owner()
+        # gevent makes the owner a socket beneath its SSLSocket, with a weak reference to that.
+        return owner._sslsock() if hasattr(owner, "_sslsock") else owner
+
+    def ssl_object(self) -> Any:
+        """The object of C."""
+        return getattr(self.driver(), "_sslobj", None)
+
+
+_states: dict[int, State] = {}
+_connections: dict[int, Connection] = {}
+_pending: dict[int, Connection] = {}  # what is to be done when OpenSSL returns: ours put back, an interrupt raised
+_with_callbacks: set[int] = set()  # contexts that have a message callback of the program's
+_looked_after: set[type] = set()
+_clients_are_completed = False  # in any context
+
+
+def install(ssl_module: Any) -> None:
+    """Put the doors in place in this `ssl` module; once is enough."""
+    owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
+    if "_wrap_bio" in vars(owner):
+        return
+    for name, door in vars(_Doors).items():
+        if not name.startswith("__"):
+            setattr(owner, name, _resembling(door, getattr(owner, name)))
+    owner.__new__ = staticmethod(_noting_birth(owner.__new__))
+    owner._msg_callback = _callback_property(owner._msg_callback)
+    for connection, methods in (
+        (ssl_module.SSLSocket, ("do_handshake", "read", "write", "send")),
+        (ssl_module.SSLObject, ("do_handshake", "read", "write")),
+    ):
+        _look_after(connection, methods)
+        connection.context = _context_property(connection.context)
+
+
+def complete(context: Any, *, client_certificates: bool = False) -> None:
+    """Complete the chains of this context's connections, whether or not the hook is enabled."""
+    global _clients_are_completed
+    state = state_of(context)
+    state.is_explicit = True
+    if client_certificates:
+        _clients_are_completed = True
+        state.completes_clients = True
+        _attach(context, state)  # an SNI callback may bring connections that come through no door of this context
+
+
+def state_of(context: Any) -> State:
+    """What is known of a context of the program's."""
+    state = _states.get(id(context))
+    if state is None or state.context() is not context:
+        state = _states[id(context)] = State(context, is_new=False)
+    return state
+
+
+class _Doors:
+    """What takes the place of the methods of the same names."""
+
+    def _wrap_socket(self: Any, sock: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
+        owner = named.get("owner")
+        return _made(
+            self,
+            server_side,
+            sock if owner is None else owner,
+            lambda: _context._wrap_socket(self, sock, server_side, *rest, **named),
+        )
+
+    def _wrap_bio(self: Any, incoming: Any, outgoing: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
+        return _made(
+            self,
+            server_side,
+            named.get("owner"),
+            lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named),
+        )
+
+    # A large CA file is not loaded until somebody looks: a context of ours has what a chain names.
+    def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        file = None if cafile is None else _guarded(_to_defer, self, cafile)
+        if file is not None:
+            if capath is not None or cadata is not None:
+                _context.load_verify_locations(self, None, capath, cadata)
+            _guarded(_note_deferred, self, file, capath, cadata)
+            return
+        was = None if cafile is None else _guarded(identity_of, cafile)
+        _context.load_verify_locations(self, cafile, capath, cadata)
+        _guarded(_note_loaded, self, cafile, capath, cadata, was)
+
+    def set_default_verify_paths(self: Any) -> None:
+        file = _guarded(_default_to_defer, self)
+        if file is None:
+            _context.set_default_verify_paths(self)
+            _guarded(_note_defaults, self)
+
+    # OpenSSL completes the chain of a client's certificate from the context's trusted certificates: all are loaded.
+    def load_cert_chain(self: Any, *arguments: Any, **named: Any) -> None:
+        state = _guarded(_before_own_certificate, self)
+        try:
+            _context.load_cert_chain(self, *arguments, **named)
+        finally:
+            if state is not None:
+                state.certificates = object()
+                state.loading.remove(get_ident())
+
+    def set_ciphers(self: Any, *arguments: Any) -> None:
+        _context.set_ciphers(self, *arguments)
+        _guarded(_note_ciphers, self, *arguments)
+
+    # These two show what is trusted: all of it.
+    def get_ca_certs(self: Any, *arguments: Any, **named: Any) -> Any:
+        _guarded(_load_deferred, self)
+        return _context.get_ca_certs(self, *arguments, **named)
+
+    def cert_store_stats(self: Any) -> Any:
+        _guarded(_load_deferred, self)
+        return _context.cert_store_stats(self)
+
+
+def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -> Any:
+    """Make an SSL object, and note how it was made."""
+    state = _guarded(_attached, context, bool(server_side), owner)
+    if state is None:
+        return make()
+    connection = _guarded(Connection, owner, state, _flags.__get__(context))
+    made = make()
+    if connection is not None:
+        connection.is_certain = _flags.__get__(context) == connection.flags and not state.loading
+        _connections[id(owner)] = connection
+    return made
+
+
+def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
+    """The state of a context, if the SSL object that is about to be made is to be completed; its callback is set."""
+    state = state_of(context)
+    is_verified = owner is not None and _context.verify_mode.__get__(context) != VERIFY_NONE
+    if is_verified and state.is_active and (state.completes_clients or not server_side):
+        _attach(context, state)
+        state.given.look(context)
+        if hasattr(owner, "_sslsock"):
+            _look_after(type(owner._sslsock()), ("do_handshake", "read", "write", "send"))
+        return state
+    state.may_defer = False
+    state.given.load_deferred(context)  # nobody will see which certificates this connection asks for
+    # An SNI callback may give it to a context whose clients' chains are completed.
+    return state if is_verified and server_side and _clients_are_completed else None
+
+
+def _attach(context: Any, state: State) -> None:
+    """Set our message callback, once; the program's own, if it has one, is called by ours."""
+    found = _msg_callback.__get__(context)
+    if found is not _see_message:
+        _note_callback(context, state, found)
+        _msg_callback.__set__(context, _see_message)
+
+
+# What the doors note.
+
+
+def _noting_birth(make: Any) -> Any:
+    """A context's `__new__` after which it is known from its birth."""
+
+    def __new__(cls: Any, *arguments: Any, **named: Any) -> Any:
+        context = make(cls, *arguments, **named)
+        _guarded(_note_birth, context)
+        return context
+
+    return _resembling(__new__, make)
+
+
+def _note_birth(context: Any) -> None:
+    _states[id(context)] = State(context, is_new=True)
+    if NO_COMPRESSED_CERTIFICATES:
+        _options.__set__(context, _options.__get__(context) | NO_COMPRESSED_CERTIFICATES)
+
+
+def _to_defer(context: Any, path: PathLike) -> CAFile | None:
+    """The contents of a CA file that need not be loaded now; None: OpenSSL is to load it. May raise any exception.
+
+    Never where a server can be made of the context: its clients' certificates are not seen.
+    """
+    state = state_of(context)
+    if not (state.may_defer and state.is_active and state.given.is_plain):
+        return None
+    if _context.protocol.__get__(context) != _ssl.PROTOCOL_TLS_CLIENT:
+        return None
+    from . import cafile
+    from . import settings as config
+
+    if os.stat(path).st_size < cafile.SMALLEST:
+        return None
+    settings = config.load()
+    return None if settings.disable or not settings.trust_on_demand else cafile.of(os.fsdecode(path))
+
+
+def _default_to_defer(context: Any) -> CAFile | None:
+    """The same for `set_default_verify_paths`, whose directory is then in use."""
+    from . import cafile
+
+    path, directories = cafile.default_paths()
+    file = _to_defer(context, path) if cafile.default_paths_are_certain() else None
+    if file is not None:
+        if directories:
+            _context.load_verify_locations(context, None, directories)
+        _note_deferred(context, file, directories or None, None)
+        state_of(context).given.defaults = path, directories
+    return file
+
+
+def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text: Any) -> None:
+    state = state_of(context)
+    if file not in state.given.deferred:
+        state.given.deferred += (file,)
+    state.given.add(None, directory, is_plain=_is_plain_text(text))
+    _load_where_needed(context, state)
+
+
+def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[int, ...] | None) -> None:
+    """`was`: what the file was before OpenSSL read it."""
+    state = state_of(context)
+    is_known = file is None or (was is not None and is_plain_file(file) and identity_of(file) == was)
+    state.given.add(file, directory, is_plain=is_known and _is_plain_text(text))
+    _load_where_needed(context, state)
+
+
+def _note_defaults(context: Any) -> None:
+    from . import cafile
+
+    state = state_of(context)
+    path, directories = cafile.default_paths()
+    is_known = cafile.default_paths_are_certain() and (not os.path.exists(path) or is_plain_file(path))
+    state.given.add(path if os.path.exists(path) else None, directories or None, is_plain=is_known)
+    state.given.is_complete = state.given.is_complete and cafile.default_paths_are_certain()
+    _load_where_needed(context, state)
+
+
+def _load_where_needed(context: Any, state: State) -> None:
+    """Where there is more than plain certificates, the program's own context may be asked: then it has all."""
+    if not state.given.is_plain:
+        state.may_defer = False
+        state.given.load_deferred(context)
+
+
+def _is_plain_text(text: Any) -> bool:
+    """Whether a `cadata` is. In PEM it is a str, DER can hold nothing else."""
+    return not isinstance(text, str) or is_plain(text.encode("ascii", "replace"))
+
+
+def _load_deferred(context: Any) -> None:
+    state_of(context).given.load_deferred(context)
+
+
+def _before_own_certificate(context: Any) -> State:
+    """A certificate must not be loaded while OpenSSL copies the context's, as it does whenever ours is put back.
+
+    A handshake that meets a load is left alone; the load waits for those that are between.
+    """
+    state = state_of(context)
+    state.may_defer = False
+    state.given.load_deferred(context)
+    thread = get_ident()
+    state.loading.append(thread)
+    deadline = time.monotonic() + LONGEST_WAIT
+    while any(other.before is context and other.thread != thread for other in list(_pending.values())):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+    return state
+
+
+def _note_ciphers(context: Any, rules: str) -> None:
+    state = state_of(context)
+    for name in SUITE_B:
+        if rules.startswith(name):
+            state.suite_b = name
+            break
+    _, found, level = rules.rpartition("@SECLEVEL=")
+    if found:
+        state.level = int(level[:1])
+
+
+def _may_be_suite_b(context: Any) -> bool:
+    """Whether a context that was made before us may ask for Suite B, which cannot be read back."""
+    older = {cipher["name"] for cipher in _context.get_ciphers(context) if cipher["protocol"] != "TLSv1.3"}
+    return bool(older) and older <= {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"}
+
+
+def _note_callback(context: Any, state: State, callback: Any) -> None:
+    state.program_callback = callback
+    if callback is None:
+        _with_callbacks.discard(id(context))
+    else:
+        _with_callbacks.add(id(context))
+
+
+def _forget_context(identifier: int) -> None:
+    _states.pop(identifier, None)
+    _with_callbacks.discard(identifier)
+
+
+def _forget_connection(identifier: int) -> None:
+    _connections.pop(identifier, None)
+    _pending.pop(identifier, None)
+
+
+def _forget_other_threads() -> None:
+    """In a forked child there is but one thread, and it is in no handshake of ours."""
+    _pending.clear()
+    for state in list(_states.values()):
+        state.loading = []
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
+
+
+# What OpenSSL calls. Whatever happens here, the handshake goes on.
+
+
+def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
+    """Any message, or the header of any record. The first behind a Certificate message comes after the verdict."""
+    if rehearsing and get_ident() in rehearsing:
+        return
+    connection = _connections.get(id(owner))
+    try:
+        if connection is not None and connection.ours is not None:
+            _put_back(connection)
+            _let_go_if_done(connection, version)
+        if content_type == HANDSHAKE and direction == "read":
+            if message_type in CERTIFICATES:
+                _see_certificates(owner, connection, data, version)
+            elif message_type == FINISHED and connection is not None:
+                _let_go_if_done(connection, version)
+    except Exception as error:
+        debug(f"left the connection as it was: {type(error).__name__}: {error}")
+    except BaseException as error:
+        # OpenSSL's wrapper would show it as the context of the handshake's own error only.
+        if connection is not None:
+            connection.raised = error.raised if isinstance(error, Interrupted) else error
+            _pending[connection.identifier] = connection
+    if _with_callbacks:
+        _call_the_programs(owner, direction, version, content_type, message_type, data)
+
+
+def _call_the_programs(owner: Any, *arguments: Any) -> None:
+    connection = _connections.get(id(owner))
+    if connection is not None and connection.before is not None:
+        context = connection.before
+    else:
+        ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
+        context = getattr(ssl_object, "context", None)
+    state = _states.get(id(context))
+    if state is not None and state.program_callback is not None:
+        state.program_callback(owner, *arguments)
+
+
+def _see_certificates(owner: Any, connection: Connection | None, data: bytes, version: int) -> None:
+    """The peer's certificates, before OpenSSL verifies them."""
+    ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
+    context = _present_context.__get__(ssl_object)
+    state = state_of(context)
+    ours = None
+    try:
+        terms = None if connection is None else _terms(connection, context, state, ssl_object.server_side)
+        if connection is not None and terms is not None:
+            from . import verification
+
+            state.given.look(context)
+            name = getattr(connection.driver(), "server_hostname", None)
+            ours = verification.context_for(data, version, context, state.given, terms, name)
+            if ours is not None:
+                _put_ours(connection, context, state, ssl_object, ours)
+    finally:
+        if connection is None or connection.ours is None:
+            state.given.load_deferred(context)  # the connection is verified in it
+    if connection is not None and ours is None:
+        _let_go_if_done(connection, version, was_whole=True)
+
+
+def _terms(connection: Connection, context: Any, state: State, is_server: bool) -> Terms | None:
+    """What the connection is judged under; None where that is not known, or nothing is to be completed."""
+    is_wanted = state.is_active and (state.completes_clients or not is_server)
+    is_certain = (
+        connection.is_certain
+        and connection.state is state
+        and connection.certificates is state.certificates
+        and not state.loading
+        and state.suite_b is not None
+        and (_security_level is not None or state.given.is_complete)
+    )
+    if not (is_wanted and is_certain):
+        return None
+    from .rehearsal import Terms
+
+    level = state.level if _security_level is None else _security_level.__get__(context)
+    return Terms(connection.flags, level, state.suite_b or "", from_client=is_server)
+
+
+def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
+    """Have the connection verified in a context of ours, which no more is changed from here on."""
+    if _msg_callback.__get__(ours) is None:
+        _msg_callback.__set__(ours, _see_message)
+    connection.thread = get_ident()
+    connection.before = context
+    _pending[connection.identifier] = connection
+    # Only now: whoever loads a certificate from here on waits for us.
+    if state.loading or connection.certificates is not state.certificates:
+        connection.before = None
+        del _pending[connection.identifier]
+        return
+    connection.ours = ours
+    _present_context.__set__(ssl_object, ours)
+
+
+def _put_back(connection: Connection) -> None:
+    ssl_object = connection.ssl_object()
+    if ssl_object is not None and _present_context.__get__(ssl_object) is connection.ours:
+        _present_context.__set__(ssl_object, connection.before)
+    connection.ours = connection.before = None
+    connection.was_in_ours = True
+    if connection.raised is None:
+        _pending.pop(connection.identifier, None)
+
+
+def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = False) -> None:
+    """Have OpenSSL call us no more for this connection, which it would do twice for every record of a download.
+
+    Not before TLS 1.3 if the peer may show certificates again, in a renegotiation, that need us. To set the context of
+    an SSL object takes over whether that context has a callback. No other thread may find it without one meanwhile:
+    three calls of C, made by C, with no code of Python's between them.
+    """
+    ssl_object, state = connection.ssl_object(), connection.state
+    if not _lets_go or ssl_object is None or state.program_callback is not None or connection.raised is not None:
+        return
+    if version < TLS_1_3 and not (was_whole and not state.given.deferred and not connection.was_in_ours):
+        return
+    context = _present_context.__get__(ssl_object)
+    if _msg_callback.__get__(context) is not _see_message or (ssl_object.server_side and context.post_handshake_auth):
+        return  # which may yet ask for a certificate
+    steps = (
+        partial(_msg_callback.__set__, context, None),
+        partial(_present_context.__set__, ssl_object, context),
+        partial(_msg_callback.__set__, context, _see_message),
+    )
+    deque(map(partial.__call__, steps), 0)
+
+
+# What programs call.
+
+
+def _look_after(owner: type, names: tuple[str, ...]) -> None:
+    """Have these methods, any of which may drive a handshake, followed by what is left to be done for it."""
+    if owner not in _looked_after:
+        _looked_after.add(owner)
+        for name in names:
+            if name in vars(owner):
+                setattr(owner, name, _followed(vars(owner)[name]))
+
+
+def _followed(method: Any) -> Any:
+    def drive(self: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            return method(self, *arguments, **named)
+        finally:
+            if _pending:
+                _finish(self)
+
+    return _resembling(drive, method)
+
+
+def _finish(driver: Any) -> None:
+    """Put the program's context back if OpenSSL did not get so far; raise what a signal handler raised."""
+    connection = _pending_of(driver)
+    if connection is None:
+        return
+    if connection.ours is not None and connection.thread == get_ident():
+        _put_back(connection)
+    raised, connection.raised = connection.raised, None
+    if raised is not None:
+        _pending.pop(connection.identifier, None)
+        raise raised from None
+
+
+def _pending_of(driver: Any) -> Connection | None:
+    found = _pending.get(id(driver))
+    if found is not None:
+        return found
+    return next((other for other in list(_pending.values()) if other.driver() is driver), None)
+
+
+def _context_property(attribute: Any) -> property:
+    """The `context` of a connection: never ours, and one that is set is looked after."""
+
+    def get(self: Any) -> Any:
+        connection = _pending_of(self) if _pending else None
+        before = None if connection is None else connection.before
+        return attribute.fget(self) if before is None else before
+
+    def set_and_note(self: Any, context: Any) -> None:
+        _guarded(_before_change, self, context)
+        attribute.fset(self, context)
+
+    return property(get, set_and_note, attribute.fdel, attribute.__doc__)
+
+
+def _before_change(driver: Any, context: Any) -> None:
+    state = state_of(context)
+    connection = _connections.get(id(driver))
+    if connection is None or not state.is_active:
+        state.given.load_deferred(context)
+        return
+    _attach(context, state)
+    state.given.look(context)
+    connection.state, connection.certificates = state, state.certificates
+
+
+class _Scratch(_ssl._SSLContext):
+    """Has a message callback made as `ssl` makes it, and is thrown away."""
+
+
+def _callback_property(attribute: Any) -> property:
+    """`SSLContext._msg_callback`, which shows the program's own while ours is in its place."""
+
+    def get(self: Any) -> Any:
+        if _msg_callback.__get__(self) is not _see_message:
+            return attribute.fget(self)
+        return getattr(state_of(self).program_callback, "user_function", None)
+
+    def set_beside_ours(self: Any, callback: Any) -> None:
+        if _msg_callback.__get__(self) is not _see_message:
+            attribute.fset(self, callback)
+            return
+        scratch = _Scratch(_ssl.PROTOCOL_TLS_CLIENT)
+        attribute.fset(scratch, callback)
+        _note_callback(self, state_of(self), _msg_callback.__get__(scratch))
+
+    return property(get, set_beside_ours, attribute.fdel, attribute.__doc__)
+
+
+def _resembling(door: Any, original: Any) -> Any:
+    """The door, as whoever asks for its name, text or signature sees it."""
+    door.__wrapped__ = original
+    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
+        if hasattr(original, name):
+            setattr(door, name, getattr(original, name))
+    return door
+
+
+def _guarded(action: Callable[..., Any], *arguments: Any) -> Any:
+    """What the action returns; None where it fails, as the program must not."""
+    try:
+        return action(*arguments)
+    except Exception as error:
+        debug(f"left alone: {type(error).__name__}: {error}")
+        return None

@@ -1,0 +1,328 @@
+"""One Certificate message: does what was sent stand, what completes it, and in which context is it verified?
+
+`context_for` answers with a context of ours, or with None: then the connection is verified in the program's own, as
+without us. What it decided holds for equal questions, but no longer than any certificate of the path.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from . import PARTIAL_CHAIN
+from . import settings as config
+from .certificate import Certificate, DERError, readable
+from .log import debug
+from .rehearsal import (
+    CRL_CHECK_ALL,
+    CRL_CHECKS,
+    CannotAskError,
+    Rehearsal,
+    Terms,
+    kept,
+    may_ask_the_program,
+    refusal_by_the_program,
+)
+from .trusted import Trusted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _ssl
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from .completion import Path
+    from .trusted import Given
+
+    T = TypeVar("T")
+
+CERTIFICATE, COMPRESSED_CERTIFICATE = 11, 25  # messages
+TLS_1_3 = 0x0304
+MOST_SENT = 100  # certificates of one message that are looked at
+MOST_UNPACKED = 1 << 20  # bytes of a message
+SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
+MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # bytes of a message that is remembered
+HANDSHAKE_SECONDS = 10.0  # for all fetches of one handshake, where no event loop waits for it
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+_ZLIB, _ZSTD = 1, 3
+
+
+class MessageError(ValueError):
+    """This is no Certificate message that can be read."""
+
+
+class Chain:
+    """What a peer sent (DER, its own certificate first), and what the other side trusts.
+
+    Raises DERError where the leaf cannot be read.
+    """
+
+    def __init__(self, sent: list[bytes], trusted: Trusted, terms: Terms) -> None:
+        self.ders = sent
+        self.leaf = Certificate(sent[0])
+        self.sent = list(readable(sent[1:]))
+        self.trusted = trusted
+        self.terms = terms
+        self.now = time.time()
+
+    def is_hopeless(self) -> bool:
+        """Whether no intermediate can help: the leaf is its own issuer, or out of its time."""
+        if self.leaf.is_self_signed:
+            return True
+        not_before, not_after = self.leaf.validity
+        return not self.terms.flags & NO_CHECK_TIME and not not_before <= self.now <= not_after
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None: it accepts."""
+        *certificates, anchor = (certificate.der for certificate in path)
+        return kept(self.terms, [anchor]).refusal(certificates)
+
+    def anchors(self) -> str:
+        """A text that changes whenever the trust anchors change."""
+        return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
+
+    def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
+        """What a search finds that may fetch, and is told for how many seconds; None where it may not now."""
+        if self.terms.from_client:
+            from .clients import allowance
+
+            return allowance.use(search)
+        return search(seconds)
+
+
+class Question(Chain):
+    """What a program's connection was sent, and the program's own context, which is asked where only it knows."""
+
+    def __init__(
+        self,
+        sent: list[bytes],
+        terms: Terms,
+        context: _ssl._SSLContext,
+        given: Given,
+        name: str | None,
+    ) -> None:
+        super().__init__(sent, Trusted(given.lists, given.directories, terms.flags), terms)
+        self._context = context
+        self._given = given
+        self._name = name
+        self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
+
+    def whole_chain(self) -> Rehearsal | None:
+        """Where OpenSSL accepts what was sent, just as it was sent: a context of ours that trusts what it looks up."""
+        if self._given.directories:
+            ours = Rehearsal(self.terms, self._look_up, directories=self._given.directories)
+        elif self._look_up:
+            ours = kept(self.terms, self._look_up)
+        else:
+            return None
+        return ours if ours.refusal(self.ders) is None else None
+
+    def is_ambiguous(self) -> bool:
+        """Whether several trusted certificates bear one name: which of them OpenSSL takes first, it does not say."""
+        names = [certificate.subject_key for certificate in readable(self._look_up)]
+        return len(set(names)) < len(names)
+
+    def is_accepted_as_sent(self) -> bool:
+        """Whether the program's own context accepts what was sent, by what only it knows."""
+        return not self._is_plain() and self._own_refusal(self.ders) is None
+
+    def may_be_completed(self) -> bool:
+        """Whether a context of ours could stand for the program's own."""
+        if self.terms.flags & CRL_CHECK_ALL and self.terms.flags & PARTIAL_CHAIN:
+            # OpenSSL then wants a revocation list for the intermediate where the path ends, and its issuer's key.
+            debug("a chain under VERIFY_CRL_CHECK_CHAIN and VERIFY_X509_PARTIAL_CHAIN is not completed")
+            return False
+        if self.terms.flags & CRL_CHECKS and not self._given.is_complete:
+            return False  # its revocation lists are not known
+        return not self._asks_the_program() or may_ask_the_program(self._context, self.terms)
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        refusal = super().refusal(path)
+        if refusal is None and self._asks_the_program():
+            refusal = self._own_refusal([certificate.der for certificate in path[:-1]])
+        return refusal
+
+    def context_of(self, path: list[Certificate]) -> Rehearsal:
+        """A context of ours for this path, which was accepted just before; it begins with the leaf.
+
+        It holds all intermediates, so that OpenSSL, which looks there first, takes this very path. Trust settings and
+        revocation lists come along with the files that hold them.
+        """
+        if not self._asks_the_program() or not self._given.is_complete:
+            return kept(self.terms, [certificate.der for certificate in path[1:]])
+        return Rehearsal(
+            self.terms,
+            [*self._given.loaded.ders, *(certificate.der for certificate in path[1:-1])],
+            self._given.files,
+            self._given.directories,
+            checks_crls=True,
+        )
+
+    def _is_plain(self) -> bool:
+        return self._given.is_plain and self.trusted.is_plain
+
+    def _asks_the_program(self) -> bool:
+        return not self._is_plain() or bool(self.terms.flags & CRL_CHECKS)
+
+    def _own_refusal(self, ders: list[bytes]) -> str | None:
+        try:
+            return refusal_by_the_program(self._context, self._given, self.terms, ders, self._name)
+        except CannotAskError as error:
+            return f"the program's own context cannot be asked: {error}"
+
+
+_decisions: dict[object, tuple[float, Any]] = {}
+
+
+def context_for(
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, name: str | None
+) -> Any:
+    """The context of ours to verify a connection in; None: the program's own will do, or nothing can be done.
+
+    `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
+    `given` what it was given; `name` is the host name that the program asked for. May raise any exception.
+    """
+    # Only plain certificates are the same for every context that has them.
+    whose = (given, given.loads, name) if given.directories or not given.is_plain else None
+    key = message, terms.key, given.lists, whose
+    now = time.time()
+    until, decided = _decisions.get(key, (0.0, None))
+    if not now < until <= now + SETTLED_FOR:
+        seconds, decided = _decide(message, version, context, given, terms, name)
+        if len(_decisions) >= MOST_DECISIONS:
+            _decisions.clear()
+        if len(message) <= LARGEST_KEY:
+            _decisions[key] = now + seconds, decided
+    return decided
+
+
+def everything(given: Given, terms: Terms) -> Any:
+    """A context of ours with all that the program trusts, to refuse a chain as the program's own would have.
+
+    Only for what was deferred: the program's own context does not have it. One serves all contexts that name the files.
+    """
+    ders = [der for listed in given.lists for der in listed.ders]
+    return kept(terms, ders, given.directories, given.defaults).context
+
+
+def _decide(
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, name: str | None
+) -> tuple[float, Any]:
+    """For how many seconds the decision holds, and which context of ours it is."""
+    answer = _answer(message, version, context, given, terms, name)
+    if answer is not None:
+        return answer
+    return FAILED_FOR, everything(given, terms) if given.deferred else None
+
+
+def _answer(
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, name: str | None
+) -> tuple[float, Any] | None:
+    """The same; None where OpenSSL is to refuse what was sent."""
+    try:
+        sent = certificates(message, version)
+        if not sent:
+            return FAILED_FOR, None  # a client that has none to show
+        question = Question(sent, terms, context, given, name)
+        is_hopeless = question.is_hopeless()
+    except (MessageError, DERError) as error:
+        debug(f"left the chain to OpenSSL: {error}")
+        return None
+    if is_hopeless:
+        return None
+    whole = question.whole_chain()
+    if whole is not None:
+        return SETTLED_FOR, whole.context if given.deferred or question.is_ambiguous() else None
+    if not question.may_be_completed():
+        return None
+    if question.is_accepted_as_sent():
+        return SETTLED_FOR, None
+    path = _path(question)
+    if path is None:
+        return None
+    ends = min(certificate.validity[1] for certificate in path.certificates)
+    return min(SETTLED_FOR, ends - question.now), question.context_of(path.certificates).context
+
+
+def _path(chain: Chain) -> Path | None:
+    """A certification path that OpenSSL accepts; it is kept in the store."""
+    settings = config.load()
+    if settings.disable:
+        return None
+    from .completion import Builder, opened
+
+    path = Builder(chain, opened(settings)).path(settings, _seconds_to_fetch(settings.async_budget))
+    if path is None:
+        debug("no path to a trust anchor was found")
+    return path
+
+
+def _seconds_to_fetch(async_budget: float) -> float:
+    """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
+    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    if running_loop is not None and running_loop() is not None:
+        return async_budget
+    return HANDSHAKE_SECONDS
+
+
+def certificates(message: bytes, version: int) -> list[bytes]:
+    """The certificates (DER) of a Certificate message, header included, of that TLS version. Raises MessageError.
+
+    RFC 8446, 4.4.2 and RFC 5246, 7.4.2; a message of type 25 is decompressed first (RFC 8879).
+    """
+    body = message[4:]
+    if message[:1] == bytes((COMPRESSED_CERTIFICATE,)):
+        body = _decompressed(body)
+    if version >= TLS_1_3:
+        body = body[1 + body[0] :] if body else body  # certificate_request_context
+    entries, _ = _vector(body, 0, 3)
+    found: list[bytes] = []
+    at = 0
+    while at < len(entries) and len(found) < MOST_SENT:
+        certificate, at = _vector(entries, at, 3)
+        if version >= TLS_1_3:
+            _, at = _vector(entries, at, 2)  # extensions
+        found.append(certificate)
+    return found
+
+
+def _vector(data: bytes, at: int, octets: int) -> tuple[bytes, int]:
+    """A vector behind a length of so many octets, and where the next thing begins."""
+    start = at + octets
+    stop = start + int.from_bytes(data[at:start], "big")
+    if start > len(data) or stop > len(data):
+        raise MessageError("a Certificate message that is cut short")
+    return data[start:stop], stop
+
+
+def _decompressed(body: bytes) -> bytes:
+    algorithm = int.from_bytes(body[:2], "big")
+    size = int.from_bytes(body[2:5], "big")
+    packed, _ = _vector(body, 5, 3)
+    if size > MOST_UNPACKED:
+        raise MessageError("a Certificate message too large to decompress")
+    if algorithm == _ZLIB:
+        import zlib
+
+        try:
+            plain = zlib.decompressobj().decompress(packed, size + 1)
+        except zlib.error as error:
+            raise MessageError("a Certificate message that zlib cannot read") from error
+    elif algorithm == _ZSTD:
+        plain = _unpack_zstd(packed, size)
+    else:
+        raise MessageError(f"certificate compression {algorithm}, which Python has no decoder for")
+    if len(plain) != size:
+        raise MessageError("a Certificate message of another size than it says")
+    return plain
+
+
+def _unpack_zstd(packed: bytes, size: int) -> bytes:
+    try:
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
+    except ImportError as error:
+        raise MessageError("certificate compression zstd, which Python reads from 3.14 on") from error
+    try:
+        return bytes(zstd.ZstdDecompressor().decompress(packed, size + 1))
+    except zstd.ZstdError as error:
+        raise MessageError("a Certificate message that zstd cannot read") from error
