@@ -57,6 +57,8 @@ class State:
         identifier = id(context)
         self.context = ref(context, lambda _: _forget_context(identifier))
         self.given = Given(is_complete=is_new)
+        if not is_new:
+            _guarded(_assume_directories, self.given)
         self.is_explicit = is_new and get_ident() in completing_threads  # whether or not the hook is enabled
         self.completes_clients = False  # the chains of a server's clients too
         self.may_defer = is_new  # whether every connection of the context calls us
@@ -336,6 +338,16 @@ def _load_where_needed(context: Any, state: State) -> None:
 def _is_plain_text(text: Any) -> bool:
     """Whether a `cadata` is. In PEM it is a str, DER can hold nothing else."""
     return not isinstance(text, str) or is_plain(text.encode("ascii", "replace"))
+
+
+def _assume_directories(given: Given) -> None:
+    """A context that was filled before us most likely looks in the default directories: there, issuers are sought.
+
+    Whether a chain that ends there is good is asked of the program's own context.
+    """
+    from . import cafile
+
+    given.add(None, cafile.default_paths()[1] or None)
 
 
 def _load_deferred(context: Any) -> None:

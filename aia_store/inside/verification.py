@@ -117,10 +117,10 @@ class Question(Chain):
             return None
         return ours if ours.refusal(self.ders) is None else None
 
-    def is_ambiguous(self) -> bool:
-        """Whether several trusted certificates bear one name: which of them OpenSSL takes first, it does not say."""
+    def may_be_led_astray(self) -> bool:
+        """Whether several trusted certificates bear one name: which of them OpenSSL takes first may differ."""
         names = [certificate.subject_key for certificate in readable(self._look_up)]
-        return len(set(names)) < len(names)
+        return self._is_plain() and len(set(names)) < len(names)
 
     def is_accepted_as_sent(self) -> bool:
         """Whether the program's own context accepts what was sent, by what only it knows."""
@@ -232,7 +232,7 @@ def _answer(
         return None
     whole = question.whole_chain()
     if whole is not None:
-        return SETTLED_FOR, whole.context if given.deferred or question.is_ambiguous() else None
+        return SETTLED_FOR, whole.context if given.deferred or question.may_be_led_astray() else None
     if not question.may_be_completed():
         return None
     if question.is_accepted_as_sent():
