@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeHierarchy, start_python, wait_until
-from tests.inside.harm.conftest import MEET, Sites, answer, size
+from tests.inside.harm.conftest import MEET, UNKNOWN, Sites, answer, size
 from tests.support.servers import AIAHost, TLSServer
 
 ALLOWED = 20  # seconds until a child counts as hanging
@@ -194,7 +194,9 @@ def test_pools_of_processes(sites: Sites, kind: str) -> None:
 
 
 IN_A_HANDLER = """
-port, cafile, forks = sys.argv[1], sys.argv[2], int(sys.argv[3])
+port, cafile, forks, warm = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+"localhost".encode("idna")  # the codec is the program's, and is there before the first signal
+first = meet(ssl.create_default_context(cafile=cafile), port) if warm == "warm" else "ok"
 children = []
 
 def connect():
@@ -209,7 +211,7 @@ def fork(number, frame):
 
 signal.signal(signal.SIGALRM, fork)
 signal.setitimer(signal.ITIMER_REAL, 0.011, 0.011)
-said = set()
+said = {first}
 while len(children) < forks:
     said.add(meet(ssl.create_default_context(cafile=cafile), port))
 signal.setitimer(signal.ITIMER_REAL, 0)
@@ -218,9 +220,15 @@ print(json.dumps(sorted(said)))
 """
 
 
-@pytest.mark.parametrize("kind", ["right", "leaf-only"])
-def test_in_a_signal_handler(sites: Sites, kind: str) -> None:
-    assert answer(FORK + IN_A_HANDLER, sites.port(kind), sites.pki.cafile, size(40, 300)) == ["ok"]
+@pytest.mark.parametrize(("kind", "warm"), [("right", "cold"), ("right", "warm"), ("leaf-only", "warm")])
+def test_in_a_signal_handler(sites: Sites, kind: str, warm: str) -> None:
+    assert answer(FORK + IN_A_HANDLER, sites.port(kind), sites.pki.cafile, size(40, 300), warm) == ["ok"]
+
+
+def test_in_a_signal_handler_while_our_modules_are_imported(sites: Sites) -> None:
+    """A child that was forked in the midst of an import may complete nothing, but sees no error of ours."""
+    said = answer(FORK + IN_A_HANDLER, sites.port("leaf-only"), sites.pki.cafile, size(40, 300), "cold")
+    assert {"ok"} <= set(said) <= {"ok", UNKNOWN}
 
 
 A_CHILD_OF_A_CHILD = """
