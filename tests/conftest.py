@@ -115,18 +115,20 @@ class Hierarchy:
 
 
 class MakeHierarchy(Protocol):
-    """The intermediates' options, the leaf's issuer first; and the leaf's. Default: one intermediate."""
+    """The intermediates' options, the leaf's issuer first; and the leaf's. Default: one intermediate, a new root."""
 
-    def __call__(self, *intermediates: Options, **leaf: Unpack[Options]) -> Hierarchy: ...
+    def __call__(
+        self, *intermediates: Options, root: Authority | None = None, **leaf: Unpack[Options]
+    ) -> Hierarchy: ...
 
 
 @pytest.fixture
 def hierarchy(aia: AIAHost, tmp_path: Path) -> MakeHierarchy:
     """Make a `Hierarchy` whose certificates are published on `aia`: /0.cer issued the leaf, /1.cer issued that."""
 
-    def make(*intermediates: Options, **leaf: Unpack[Options]) -> Hierarchy:
+    def make(*intermediates: Options, root: Authority | None = None, **leaf: Unpack[Options]) -> Hierarchy:
         levels = intermediates or ({},)
-        authority = root = Authority.root()
+        authority = root = root or Authority.root()
         url = aia.publish("/root.cer", root.der)
         chain: list[Authority] = []
         for level in reversed(range(len(levels))):
