@@ -18,9 +18,6 @@ from .conftest import Comparison, verdicts
 from .files import file_of, folder_of
 from .programs import Program
 
-NO_ISSUER = "unable to get local issuer certificate"
-NO_ROOT = "unable to get issuer certificate"
-
 flags_of = pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
 PARTIAL = FLAGS["flags of 3.13"]
 
