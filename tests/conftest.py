@@ -16,10 +16,10 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -28,9 +28,13 @@ from tests.support.pki import Authority, Certified, Leaf, Options, pem
 from tests.support.servers import AIAHost
 from tests.support.tls import TLSListener
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` has a name for from Python 3.10 on
 FLAGS = {
     "flags of 3.11": ssl.VERIFY_X509_TRUSTED_FIRST,
-    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT,
+    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_STRICT | PARTIAL_CHAIN,
 }
 
 #: What a program with the hook does first, as the interpreter's start-up does it.
@@ -115,18 +119,20 @@ class Hierarchy:
 
 
 class MakeHierarchy(Protocol):
-    """The intermediates' options, the leaf's issuer first; and the leaf's. Default: one intermediate."""
+    """The intermediates' options, the leaf's issuer first; and the leaf's. Default: one intermediate, a new root."""
 
-    def __call__(self, *intermediates: Options, **leaf: Unpack[Options]) -> Hierarchy: ...
+    def __call__(
+        self, *intermediates: Options, root: Authority | None = None, **leaf: Unpack[Options]
+    ) -> Hierarchy: ...
 
 
 @pytest.fixture
 def hierarchy(aia: AIAHost, tmp_path: Path) -> MakeHierarchy:
     """Make a `Hierarchy` whose certificates are published on `aia`: /0.cer issued the leaf, /1.cer issued that."""
 
-    def make(*intermediates: Options, **leaf: Unpack[Options]) -> Hierarchy:
+    def make(*intermediates: Options, root: Authority | None = None, **leaf: Unpack[Options]) -> Hierarchy:
         levels = intermediates or ({},)
-        authority = root = Authority.root()
+        authority = root = root or Authority.root()
         url = aia.publish("/root.cer", root.der)
         chain: list[Authority] = []
         for level in reversed(range(len(levels))):
@@ -186,12 +192,21 @@ def refused(server: TLSListener, context: ssl.SSLContext, host: str = "localhost
 
 
 def start_python(
-    code: str, *args: object, env: dict[str, str] | None = None, hook: bool = True
+    code: str,
+    *args: object,
+    env: dict[str, str] | None = None,
+    hook: bool = True,
+    cwd: Path | None = None,
+    under: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """Start this interpreter with this program, with the hook from the first line on, or without it."""
+    """Start this interpreter with this program, with the hook from the first line on, or without it.
+
+    `cwd` is the folder to start it in; `under` is a command that starts it, such as setpriv.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", (ATTACH if hook else "") + code, *map(str, args)],
+        [*under, sys.executable, "-c", (ATTACH if hook else "") + code, *map(str, args)],
         env={**os.environ, **(env or {})},
+        cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -200,10 +215,15 @@ def start_python(
 
 
 def run_python(
-    code: str, *args: object, env: dict[str, str] | None = None, hook: bool = True
+    code: str,
+    *args: object,
+    env: dict[str, str] | None = None,
+    hook: bool = True,
+    cwd: Path | None = None,
+    under: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run such a program to its end, and no longer than a minute."""
-    with start_python(code, *args, env=env, hook=hook) as process:
+    with start_python(code, *args, env=env, hook=hook, cwd=cwd, under=under) as process:
         try:
             output, errors = process.communicate(timeout=60)
         except BaseException:

@@ -1,0 +1,27 @@
+"""A process that calls functions as it is told to: reads them and their arguments, and writes what they return."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import traceback
+
+
+def main() -> None:
+    """Until standard input ends. What is printed goes to standard error, the answers to what was standard output."""
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        while True:
+            try:
+                function, arguments, environment = pickle.load(sys.stdin.buffer)
+            except EOFError:
+                return
+            os.environ.clear()
+            os.environ.update(environment)
+            try:
+                answer = True, function(*arguments)
+            except Exception:
+                answer = False, traceback.format_exc()
+            pickle.dump(answer, answers, protocol=4)
+            answers.flush()

@@ -1,0 +1,262 @@
+"""A forked child never waits for a lock that only its parent could release.
+
+A child that hangs is ended by SIGALRM, and its parent says so.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeHierarchy, start_python, wait_until
+from tests.inside.harm.conftest import MEET, UNKNOWN, Sites, answer, size
+from tests.support.servers import AIAHost, TLSServer
+
+ALLOWED = 20  # seconds until a child counts as hanging
+
+#: `ended(child)` is what a child said of its connection, or the signal that ended it.
+FORK = f"""
+import signal
+
+def forked(run):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm({ALLOWED})
+        said = "nothing"
+        try:
+            said = run()
+        except BaseException as error:
+            said = repr(error)
+        finally:
+            os.write(writing, said.encode())
+            os._exit(0)
+    os.close(writing)
+    return child, reading
+
+def ended(child):
+    said = b""
+    while True:
+        piece = os.read(child[1], 4096)
+        if not piece:
+            break
+        said += piece
+    os.close(child[1])
+    status = os.waitpid(child[0], 0)[1]
+    return f"killed by signal {{status & 127}}" if status & 127 else said.decode()
+
+def first_failure(said, right="ok"):
+    return next((one for one in said if one != right), right)
+"""
+
+BESIDE_A_THREAD = """
+import threading
+
+port, cafile, forks = sys.argv[1], sys.argv[2], int(sys.argv[3])
+busy = ssl.create_default_context(cafile=cafile)
+made = threading.Event()
+
+def make():
+    while True:
+        busy.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+        made.set()
+
+threading.Thread(target=make, daemon=True).start()
+made.wait()
+
+def connect():
+    return meet(ssl.create_default_context(cafile=cafile), port)
+
+said = "ok"
+for _ in range(0, forks, 10):
+    children = [forked(connect) for _ in range(10)]
+    said = first_failure([ended(child) for child in children])
+    if said != "ok":
+        break
+print(json.dumps(said))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+FORKS = size(100, 400)
+
+
+@pytest.mark.parametrize("kind", ["right", "leaf-only"])
+def test_beside_a_thread_that_makes_ssl_objects(sites: Sites, kind: str) -> None:
+    assert answer(FORK + BESIDE_A_THREAD, sites.port(kind), sites.pki.cafile, FORKS) == "ok"
+
+
+BESIDE_HANDSHAKES = """
+import threading
+
+ports, cafile, forks = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+shared = ssl.create_default_context(cafile=cafile or None)
+met = threading.Event()
+
+def visit(kind):
+    while True:
+        try:
+            meet(shared, ports[kind])
+        except OSError:
+            pass
+        met.set()
+
+for kind in ports:
+    threading.Thread(target=visit, args=(kind,), daemon=True).start()
+met.wait()
+
+def connect():
+    return meet(ssl.create_default_context(cafile=cafile or None), ports["leaf-only"])
+
+said = "ok"
+for _ in range(forks):
+    said = ended(forked(connect))
+    if said != "ok":
+        break
+print(json.dumps(said))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.usefixtures("default_paths")
+@pytest.mark.parametrize("cafile", ["cafile", "default paths"])
+def test_beside_threads_in_handshakes(sites: Sites, cafile: str) -> None:
+    file = sites.pki.cafile if cafile == "cafile" else ""
+    assert answer(FORK + BESIDE_HANDSHAKES, sites.ports, file, size(40, 200)) == "ok"
+
+
+DURING_A_FETCH = """
+import threading
+
+slow, other, cafile = sys.argv[1:4]
+thread = threading.Thread(target=lambda: meet(ssl.create_default_context(cafile=cafile), slow), daemon=True)
+thread.start()
+sys.stdin.readline()  # the fetch is under way
+said = ended(forked(lambda: meet(ssl.create_default_context(cafile=cafile), other)))
+print(json.dumps([said, thread.is_alive()]))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("writable", [True, False], ids=["writable", "unwritable"])
+def test_during_a_fetch(store: Path, aia: AIAHost, hierarchy: MakeHierarchy, writable: bool) -> None:
+    """With no folder to write in, fetches take turns within a process; a child is a process of its own."""
+    pki = hierarchy()
+    other = pki.root.intermediate("Other CA")
+    other_leaf = other.leaf(aia=[aia.publish("/other.cer", other.der)])
+    aia.silent("/0.cer")
+    store.parent.joinpath("file").write_text("in the way")
+    folder = store if writable else store.parent / "file" / "store"
+    with TLSServer(pki.leaf) as slow, TLSServer(other_leaf) as quick:
+        code = MEET + FORK + DURING_A_FETCH
+        process = start_python(code, slow.port, quick.port, pki.cafile, env={"AIA_STORE_DIR": str(folder)})
+        wait_until(lambda: aia.count("/0.cer") == 1)
+        output, errors = process.communicate("now\n", timeout=60)
+    said, fetch_was_under_way = json.loads(output)
+    assert (said, errors) == ("ok", "")
+    assert fetch_was_under_way, "the child's fetch does not wait for the parent's"
+
+
+POOL = """
+import multiprocessing, threading
+
+port, cafile = sys.argv[1], sys.argv[2]
+context = ssl.create_default_context(cafile=cafile)
+first = meet(context, port)
+
+def connect(number):
+    signal.alarm(20)
+    return meet(context if number % 2 else ssl.create_default_context(cafile=cafile), port)
+
+def make():
+    while True:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+
+threading.Thread(target=make, daemon=True).start()
+said = {first}
+for _ in range(int(sys.argv[3])):
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        said.update(pool.map_async(connect, range(12)).get(30))
+print(json.dumps(sorted(said)))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("kind", ["right", "leaf-only"])
+def test_pools_of_processes(sites: Sites, kind: str) -> None:
+    code = "import signal, warnings; warnings.simplefilter('ignore')\n" + POOL
+    assert answer(code, sites.port(kind), sites.pki.cafile, size(5, 50)) == ["ok"]
+
+
+IN_A_HANDLER = """
+port, cafile, forks, warm = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+"localhost".encode("idna")  # the codec is the program's, and is there before the first signal
+first = meet(ssl.create_default_context(cafile=cafile), port) if warm == "warm" else "ok"
+children = []
+
+def connect():
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(20)
+    return meet(ssl.create_default_context(cafile=cafile), port)
+
+def fork(number, frame):
+    if len(children) < forks:
+        children.append(forked(connect))
+
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.011, 0.011)
+said = {first}
+while len(children) < forks:
+    said.add(meet(ssl.create_default_context(cafile=cafile), port))
+signal.setitimer(signal.ITIMER_REAL, 0)
+said.update(ended(child) for child in children)
+print(json.dumps(sorted(said)))
+"""
+
+
+@pytest.mark.parametrize(("kind", "warm"), [("right", "cold"), ("right", "warm"), ("leaf-only", "warm")])
+def test_in_a_signal_handler(sites: Sites, kind: str, warm: str) -> None:
+    assert answer(FORK + IN_A_HANDLER, sites.port(kind), sites.pki.cafile, size(40, 300), warm) == ["ok"]
+
+
+def test_in_a_signal_handler_while_our_modules_are_imported(sites: Sites) -> None:
+    """A child that was forked in the midst of an import may complete nothing, but sees no error of ours."""
+    said = answer(FORK + IN_A_HANDLER, sites.port("leaf-only"), sites.pki.cafile, size(40, 300), "cold")
+    assert {"ok"} <= set(said) <= {"ok", UNKNOWN}
+
+
+A_CHILD_OF_A_CHILD = """
+port, cafile = sys.argv[1], sys.argv[2]
+context = ssl.create_default_context(cafile=cafile or None)
+first = meet(context, port) if sys.argv[3] == "used" else "ok"
+tcp = socket.create_connection(("127.0.0.1", int(port)), 30)
+begun = context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+
+def connect():
+    return meet(context, port)
+
+def parent_too():
+    return first_failure([connect(), ended(forked(connect)), connect()])
+
+def go_on():
+    begun.do_handshake()
+    return "ok"
+
+said = [first, ended(forked(parent_too)), ended(forked(go_on)), connect()]
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.usefixtures("default_paths")
+@pytest.mark.parametrize("used", ["new", "used"])
+@pytest.mark.parametrize("cafile", ["cafile", "default paths"])
+@pytest.mark.parametrize("kind", ["right", "leaf-only"])
+def test_a_child_of_a_child(sites: Sites, kind: str, cafile: str, used: str) -> None:
+    file = sites.pki.cafile if cafile == "cafile" else ""
+    assert answer(FORK + A_CHILD_OF_A_CHILD, sites.port(kind), file, used) == ["ok"] * 4

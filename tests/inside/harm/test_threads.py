@@ -1,0 +1,51 @@
+"""Many threads share one context, whatever servers they meet: no interpreter dies, and each verdict is right.
+
+Adding a lookup to an X509_STORE that other threads read corrupts the heap, and a process that dies of that does so at
+some later point. So each child process takes many fresh contexts. AIA_STORE_TEST_HARM=all runs the full number.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.inside.harm.conftest import Sites, answer, size
+
+THREADS = 24
+CONTEXTS = 15
+PROCESSES = {"default paths": size(2, 20), "cafile": size(1, 20), "large cafile": size(1, 20)}
+
+CROWD = """
+import threading
+
+port, threads, contexts, cafile = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+verdicts = {}
+
+def run(context, start):
+    start.wait()
+    try:
+        said = meet(context, port)
+    except Exception as error:
+        said = repr(error)
+    verdicts[said] = verdicts.get(said, 0) + 1
+
+for _ in range(contexts):
+    context = ssl.create_default_context(cafile=cafile or None)
+    start = threading.Barrier(threads)
+    crowd = [threading.Thread(target=run, args=(context, start)) for _ in range(threads)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+print(json.dumps(sorted(verdicts)))
+"""
+
+
+@pytest.mark.usefixtures("default_paths")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("cafile", PROCESSES)
+@pytest.mark.parametrize("kind", ["self-signed", "unknown", "right", "leaf-only"])
+def test_a_crowd_on_fresh_contexts(sites: Sites, kind: str, cafile: str) -> None:
+    file = {"default paths": "", "cafile": sites.pki.cafile, "large cafile": sites.large_cafile}[cafile]
+    for _ in range(PROCESSES[cafile]):
+        seen = answer(CROWD, sites.port(kind), THREADS, CONTEXTS, file)
+        assert seen == [sites.verdicts[kind]]
