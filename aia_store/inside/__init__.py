@@ -63,6 +63,9 @@ wrong, the handshake goes on as it would have without us. Waiting is bounded (`w
 remembered, and what a signal handler raises meanwhile comes out of `do_handshake` as itself.
 """
 
+import os
+from _thread import RLock, get_ident
+
 # Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`. None until
 # somebody says so: what is attached to after `aia_store.disable()` does not undo that.
 enabled: "bool | None" = None
@@ -80,3 +83,41 @@ class Interrupted(BaseException):
     def __init__(self, raised: BaseException) -> None:
         super().__init__(raised)
         self.raised = raised
+
+
+class _Importing:
+    """Stands around every import that is done late: a fork waits for it, though not for ever.
+
+    The lock of a module that another thread is importing stays locked in a forked child, and whoever imports it there
+    waits for a thread that does not exist.
+    """
+
+    LONGEST_WAIT = 5.0  # seconds
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._forking: "set[int]" = set()  # the threads that hold the lock for a fork
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._renew)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *raised: object) -> None:
+        self._lock.release()
+
+    def _before(self) -> None:
+        if self._lock.acquire(timeout=self.LONGEST_WAIT):
+            self._forking.add(get_ident())
+
+    def _after(self) -> None:
+        if get_ident() in self._forking:
+            self._forking.discard(get_ident())
+            self._lock.release()
+
+    def _renew(self) -> None:
+        self._lock = RLock()
+        self._forking.clear()
+
+
+importing = _Importing()

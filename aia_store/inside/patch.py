@@ -19,7 +19,7 @@ from functools import partial
 from _thread import get_ident
 from _weakref import ref
 
-from . import Interrupted, completing_threads, rehearsing
+from . import Interrupted, completing_threads, importing, rehearsing
 from .log import debug
 from .trusted import Given, identity_of, is_plain, is_plain_file
 
@@ -73,6 +73,10 @@ class State:
     def is_active(self) -> bool:
         return bool(_inside.enabled or self.is_explicit)
 
+    def security_level(self, context: Any) -> int | None:
+        """OpenSSL's security level; None for its default, where a context does not tell (Python 3.9)."""
+        return self.level if _security_level is None else int(_security_level.__get__(context))
+
 
 class Connection:
     """What is known of one SSL object: how it was made, and the context that it had before ours.
@@ -80,11 +84,13 @@ class Connection:
     OpenSSL copies the flags and the certificate of its context when it makes one.
     """
 
-    def __init__(self, owner: Any, state: State, flags: int) -> None:
+    def __init__(self, owner: Any, context: Any, state: State) -> None:
         self.identifier = identifier = id(owner)
         self.owner = ref(owner, lambda _: _forget_connection(identifier))
         self.state = state
-        self.flags = flags
+        self.flags: int = _flags.__get__(context)
+        self.level = state.security_level(context)
+        self.suite_b = state.suite_b
         self.certificates = state.certificates
         self.is_certain = False  # whether no other thread changed the context meanwhile
         self.before: Any = None  # the program's context, while ours is in its place
@@ -216,7 +222,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
     state = _guarded(_attached, context, bool(server_side), owner)
     if state is None:
         return make()
-    connection = _guarded(Connection, owner, state, _flags.__get__(context))
+    connection = _guarded(Connection, owner, context, state)
     made = make()
     if connection is not None:
         connection.is_certain = _flags.__get__(context) == connection.flags and not state.loading
@@ -278,8 +284,9 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
         return None
     if _context.protocol.__get__(context) != _ssl.PROTOCOL_TLS_CLIENT:
         return None
-    from . import cafile
-    from . import settings as config
+    with importing:
+        from . import cafile
+        from . import settings as config
 
     if os.stat(path).st_size < cafile.SMALLEST:
         return None
@@ -289,7 +296,8 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
 
 def _default_to_defer(context: Any) -> CAFile | None:
     """The same for `set_default_verify_paths`, whose directory is then in use."""
-    from . import cafile
+    with importing:
+        from . import cafile
 
     path, directories = cafile.default_paths()
     file = _to_defer(context, path) if cafile.default_paths_are_certain() else None
@@ -318,7 +326,8 @@ def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[
 
 
 def _note_defaults(context: Any) -> None:
-    from . import cafile
+    with importing:
+        from . import cafile
 
     state = state_of(context)
     path, directories = cafile.default_paths()
@@ -345,7 +354,8 @@ def _assume_directories(given: Given) -> None:
 
     Whether a chain that ends there is good is asked of the program's own context.
     """
-    from . import cafile
+    with importing:
+        from . import cafile
 
     given.add(None, cafile.default_paths()[1] or None)
 
@@ -467,7 +477,8 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
     try:
         terms = None if connection is None else _terms(connection, context, state, ssl_object.server_side)
         if connection is not None and terms is not None:
-            from . import verification
+            with importing:
+                from . import verification
 
             state.given.look(context)
             name = getattr(connection.driver(), "server_hostname", None)
@@ -489,15 +500,16 @@ def _terms(connection: Connection, context: Any, state: State, is_server: bool) 
         and connection.state is state
         and connection.certificates is state.certificates
         and not state.loading
-        and state.suite_b is not None
+        and connection.level == state.security_level(context)
+        and connection.suite_b == state.suite_b is not None
         and (_security_level is not None or state.given.is_complete)
     )
     if not (is_wanted and is_certain):
         return None
-    from .rehearsal import Terms
+    with importing:
+        from .rehearsal import Terms
 
-    level = state.level if _security_level is None else _security_level.__get__(context)
-    return Terms(connection.flags, level, state.suite_b or "", from_client=is_server)
+    return Terms(connection.flags, connection.level, connection.suite_b or "", from_client=is_server)
 
 
 def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
@@ -615,7 +627,9 @@ def _before_change(driver: Any, context: Any) -> None:
         return
     _attach(context, state)
     state.given.look(context)
+    # To set a context takes over its certificate, level and Suite B; the flags stay.
     connection.state, connection.certificates = state, state.certificates
+    connection.level, connection.suite_b = state.security_level(context), state.suite_b
 
 
 class _Scratch(_ssl._SSLContext):

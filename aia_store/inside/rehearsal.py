@@ -12,12 +12,12 @@ A context of ours is built whole before its first use and never added to. Then a
 from __future__ import annotations
 
 import _ssl
-import os
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLWantReadError
 from _thread import get_ident
 
-from . import rehearsing
+from . import importing, rehearsing
 from .certificate import to_cadata
+from .trusted import time_of_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Rehearsal:
         if defaults:
             context.set_default_verify_paths()
         if self.is_server:
-            from .clients import prepare_server
+            with importing:
+                from .clients import prepare_server
 
             prepare_server(context)
         self.context = context
@@ -121,7 +122,8 @@ class Rehearsal:
 
     def _hello(self) -> bytes:
         if self.is_server:
-            from .clients import client_hello
+            with importing:
+                from .clients import client_hello
 
             return client_hello(self._cipher)
         return _server_hello(self._cipher)
@@ -137,7 +139,7 @@ def kept(
 
     There is one for all who ask for the same.
     """
-    key = terms.key, tuple(ders), tuple((path, _changed(path)) for path in (*directories, *defaults))
+    key = terms.key, tuple(ders), tuple((path, time_of_change(path)) for path in (*directories, *defaults))
     found = _kept.get(key)
     if found is None:
         found = Rehearsal(terms, ders, directories=directories, defaults=bool(defaults))
@@ -145,13 +147,6 @@ def kept(
             _kept.clear()
         _kept[key] = found
     return found
-
-
-def _changed(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def refusal_by_the_program(

@@ -102,7 +102,7 @@ class Trusted:
     """The certificates that a context trusts, found by their names.
 
     `flags` are the X509_V_FLAG_ bits of the connection: under PARTIAL_CHAIN any trusted certificate is an anchor, else
-    a self-signed one only.
+    a self-signed one only, or one that is trusted for a purpose by settings of its own: all of them `may_be_anchors`.
     """
 
     def __init__(self, lists: Sequence[Certificates], directories: Sequence[str] = (), flags: int = 0) -> None:
@@ -110,6 +110,7 @@ class Trusted:
         self.directories = directories
         self.flags = flags
         self.is_plain = True  # whether no trust settings were met in a directory
+        self.may_be_anchors = bool(flags & PARTIAL_CHAIN)
         self._named: dict[bytes, list[Certificate]] = {}
 
     @classmethod
@@ -119,7 +120,7 @@ class Trusted:
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether a certification path may end here: the certificate is trusted, and self-signed or need not be."""
-        if not (self.flags & PARTIAL_CHAIN or certificate.is_self_signed):
+        if not (self.may_be_anchors or certificate.is_self_signed):
             return False
         return certificate in self.named(certificate.subject_key)
 
@@ -158,7 +159,9 @@ class Trusted:
 
     def digest(self) -> str:
         """Changes whenever the trusted certificates change."""
-        return sha256(b"".join(sorted({der for listed in self.lists for der in listed.ders})))
+        parts = sorted({der for listed in self.lists for der in listed.ders})
+        parts += (f"{folder} {time_of_change(folder)}".encode("utf-8", "replace") for folder in self.directories)
+        return sha256(b"".join(parts))
 
     def _in_directories(self, subject_key: bytes) -> list[bytes]:
         if not self.directories:
@@ -178,6 +181,14 @@ class Trusted:
 def is_plain(text: bytes) -> bool:
     """Whether a PEM text has no trust settings and no revocation lists."""
     return not any(mark in text for mark in _SPECIAL)
+
+
+def time_of_change(path: str) -> int:
+    """Nanoseconds since 1970; 0 for what is not there."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def identity_of(path: PathLike) -> tuple[int, ...] | None:

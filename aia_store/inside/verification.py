@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
-from . import PARTIAL_CHAIN
+from . import PARTIAL_CHAIN, importing
 from . import settings as config
 from .certificate import Certificate, DERError, readable
 from .log import debug
@@ -84,7 +84,8 @@ class Chain:
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
         """What a search finds that may fetch, and is told for how many seconds; None where it may not now."""
         if self.terms.from_client:
-            from .clients import allowance
+            with importing:
+                from .clients import allowance
 
             return allowance.use(search)
         return search(seconds)
@@ -105,6 +106,8 @@ class Question(Chain):
         self._context = context
         self._given = given
         self._name = name
+        if not given.is_plain:
+            self.trusted.may_be_anchors = True  # the program's own context says whether
         self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
 
     def whole_chain(self) -> Rehearsal | None:
@@ -137,7 +140,9 @@ class Question(Chain):
         return not self._asks_the_program() or may_ask_the_program(self._context, self.terms)
 
     def refusal(self, path: list[Certificate]) -> str | None:
-        refusal = super().refusal(path)
+        # Where an anchor is one by its own trust settings, only the program's own context can tell.
+        is_common = path[-1].is_self_signed or bool(self.terms.flags & PARTIAL_CHAIN)
+        refusal = super().refusal(path) if is_common else None
         if refusal is None and self._asks_the_program():
             refusal = self._own_refusal([certificate.der for certificate in path[:-1]])
         return refusal
@@ -249,7 +254,8 @@ def _path(chain: Chain) -> Path | None:
     settings = config.load()
     if settings.disable:
         return None
-    from .completion import Builder, opened
+    with importing:
+        from .completion import Builder, opened
 
     path = Builder(chain, opened(settings)).path(settings, _seconds_to_fetch(settings.async_budget))
     if path is None:
