@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from .certificate import Certificate, readable
-from .path import NO_CHECK_TIME, is_valid, may_have_issued
 from .rehearsal import Rehearsal, accepts
+from .search import NO_CHECK_TIME, is_valid, may_have_issued
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class Chain:
     def anchors(self) -> str:
         """A text that is another for other trust anchors."""
         return self.trusted.digest()
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        """Why OpenSSL refuses a path from the leaf to an anchor, both included, in its words; None: it accepts."""
+        *certificates, anchor = (certificate.der for certificate in path)
+        return self.rehearsal(anchor, self.trusted.flags, self.trusted.security_level).refusal(certificates)
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
         """What a search finds that may fetch, and is told how many seconds that may take; None where it may not now."""

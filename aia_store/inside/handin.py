@@ -14,6 +14,7 @@ import stat
 import time
 
 from . import folders
+from .store import HAND_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .store import Folder
 
-FOLDER = "hand-in"
 MODE = 0o1733
 LARGEST_FILE = 65_536
 MOST_OF_A_PROCESS = 16
@@ -38,7 +38,7 @@ _left = 0
 def folder(settings: Settings) -> str | None:
     """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
     site = folders.site_cache()
-    return os.path.join(site, FOLDER) if site is not None and settings.dir in (None, site) else None
+    return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
 
 def leave(certificate: Certificate, site: Folder) -> None:
@@ -48,7 +48,7 @@ def leave(certificate: Certificate, site: Folder) -> None:
     if _left >= MOST_OF_A_PROCESS or len(contents) > LARGEST_FILE or not hasattr(os, "O_PATH"):
         return
     try:
-        place = os.open(os.path.join(site.path, FOLDER), _PLACE_FLAGS)
+        place = os.open(os.path.join(site.path, HAND_IN), _PLACE_FLAGS)
     except OSError:
         return
     try:

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from aia_store.inside.aia import MOST_FETCHES, MOST_URLS_TRIED, TOO_MANY_URLS
 from aia_store.inside.certificate import Certificate
+from aia_store.inside.search import Budget
 from aia_store.inside.store import Folder
 
 from ..support import asn1
@@ -311,7 +311,7 @@ def test_a_fresh_issuer_at_every_hop_is_followed_three_times(
     met = meet(lowest.leaf(aia=urls), ROOT)
     assert ended_well(met, completed)
     assert len(met.kept) == (missing if completed else 0)
-    assert aia.count() == min(missing, MOST_FETCHES)
+    assert aia.count() == min(missing, Budget.fetches)
 
 
 @pytest.mark.parametrize("links", [2, 3])
@@ -323,7 +323,7 @@ def test_a_ring_of_issuers_ends(aia: AIAHost, meet: Meet, links: int) -> None:
         ring = seeds[following].cross_sign(seed, aia=[aia.url(f"/{following}")])
         aia.publish(f"/{number}", ring.der)
     assert ended_well(meet(seeds[0].leaf(aia=[aia.url("/0")]), ROOT), False)
-    assert aia.count() <= MOST_FETCHES
+    assert aia.count() <= Budget.fetches
 
 
 def test_an_aia_that_names_itself_is_asked_once(aia: AIAHost, meet: Meet) -> None:
@@ -424,7 +424,7 @@ def test_of_six_urls_five_are_tried_three_at_a_time(aia: AIAHost, meet: Meet) ->
     for _ in range(3):
         assert ended_well(meet(leaf, ROOT), False)
         counts.append(aia.count())
-    assert counts == [MOST_FETCHES, MOST_URLS_TRIED, MOST_URLS_TRIED]
+    assert counts == [Budget.fetches, Budget.urls, Budget.urls]
     assert aia.count("/good") == 0
 
 
@@ -443,7 +443,7 @@ def test_the_third_url_is_taken_when_the_first_two_fail_and_others_are_not_http(
 
 @pytest.mark.parametrize(("number", "fetched"), [(9, True), (10, False), (11, False), (240, False)])
 def test_a_certificate_with_ten_urls_gets_none_fetched(aia: AIAHost, meet: Meet, number: int, fetched: bool) -> None:
-    assert TOO_MANY_URLS == 10
+    assert Budget.too_many_urls == 10
     urls = [aia.publish("/ca", CA.der), *(aia.url(f"/{count}") for count in range(number - 1))]
     assert ended_well(meet(CA.leaf(aia=urls), ROOT), fetched)
     assert aia.count() == fetched

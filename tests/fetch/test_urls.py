@@ -289,8 +289,8 @@ class Resolver:
         self._answers = [*answers]
         monkeypatch.setattr(_socket, "getaddrinfo", self._answer)
 
-    def _answer(self, host: str, port: int, *_: Any) -> list[Any]:
-        self.asked.append(host)
+    def _answer(self, host: bytes, port: int, *_: Any) -> list[Any]:
+        self.asked.append(host.decode())
         addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return [
             (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
