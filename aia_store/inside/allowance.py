@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from _thread import RLock
 
@@ -26,6 +27,12 @@ class Allowance:
         self._least = least
         self._left = seconds
         self._at = time.monotonic()
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        """A lock of this process: a forked child would wait for ever for what another thread held."""
         self._counting = RLock()  # reentrant, because a signal handler may shake hands too
 
     def use(self, work: Callable[[float], T]) -> T | None:
