@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..inside.certificate import to_pem
-from ..inside.path import MOST_INTERMEDIATES, likeliest_first, may_have_issued
+from ..inside.search import Budget, likeliest_first, may_have_issued
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
-    from ..inside.completion import Path
-    from ..inside.verification import Chain
+    from ..inside.rehearsal import Chain
+    from ..inside.search import Path
     from .asked import Target
     from .revocation import Status
 
@@ -112,7 +112,7 @@ class Finding:
         if self.path is not None:
             return self.path.certificates
         found = [self.chain.leaf]
-        while not found[-1].is_self_signed and len(found) <= MOST_INTERMEDIATES:
+        while not found[-1].is_self_signed and len(found) <= Budget.intermediates:
             sent = [issuer for issuer in self.chain.sent if may_have_issued(issuer, found[-1]) and issuer not in found]
             anchors = self.chain.trusted.issuers_of(found[-1])
             if not (anchors or sent):

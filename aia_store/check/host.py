@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..inside.certificate import readable
-from ..inside.completion import Builder, needs
+from ..inside.rehearsal import Chain
+from ..inside.search import Budget, Search, needs
 from ..inside.store import open_store
-from ..inside.verification import Chain
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
 from . import trust
@@ -46,8 +46,8 @@ def probe(
         raise ProbeError(f"{target.address} sent a certificate that cannot be read")
     chain = Chain(sent, trusted.trusted, trusted.terms)
     store = open_store(settings)
-    builder = Builder(chain, store)
-    path = None if chain.is_hopeless() else builder.path(settings, FETCH_SECONDS, patient=False)
+    search = Search(chain, store, Budget(FETCH_SECONDS))
+    path = None if chain.is_hopeless() else search.path(settings, patient=False)
     needed = needs(chain, path) if path is not None else []
     name = in_ascii(target.name)
     whole = [link.der for link in path.certificates[:-1]] if path is not None else sent
@@ -58,13 +58,13 @@ def probe(
         refusal=refusal,
         strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
         path=path,
-        stored=builder.stored,
-        learned=[link for link in path.intermediates if link not in builder.stored] if path and needed else [],
+        stored=search.stored,
+        learned=[link for link in path.intermediates if link not in search.stored] if path and needed else [],
         missing=[certificate for certificate in needed if certificate not in chain.sent],
         completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
         strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
-        failed=builder.failed,
-        revoked={certificate: why(certificate) or "" for certificate in builder.revoked},
+        failed=search.failed,
+        revoked={certificate: why(certificate) or "" for certificate in search.revoked},
     )
     if revocation and path is not None:
         from .revocation import ask

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import DERError, pem_certificates
 from ..inside.fetch import is_fetchable
-from ..inside.path import may_have_issued
+from ..inside.search import may_have_issued
 from .finding import Fault
 
 if TYPE_CHECKING:

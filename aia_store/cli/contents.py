@@ -200,14 +200,16 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
 @click.command("clear")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear_command(yes: bool) -> None:
-    """Empty the store, of what was preloaded too. Programs learn again what they need."""
+    """Empty the store, of what was preloaded too, and forget what failed. Programs learn again what they need."""
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; say --yes")
     if not yes:
         click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
     sound_store(settings)
-    click.echo(f"removed {counted(refreshing.clear(settings), 'intermediate')}")
+    cleared = refreshing.clear(settings)
+    ended = f", ended {counted(cleared.pauses, 'pause')} after failed fetches" if cleared.pauses else ""
+    click.echo(f"removed {counted(cleared.certificates, 'intermediate')}{ended}")
 
 
 @click.command("refresh")

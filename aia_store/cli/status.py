@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..inside import pauses
 from ..inside.store import crowded_note, folders_of, open_store
 from ..install import hook, shells
 from ..manager import bundle, clock, roots
@@ -50,6 +51,9 @@ def _store(settings: Settings) -> Aspect:
     if preloaded:
         state += f" and {preloaded:,} preloaded"
     state += f" in {', '.join(folder.path for folder in store.folders)}"
+    paused = sum(map(pauses.count, store.folders))
+    if paused:
+        state += f"; {counted(paused, 'pause')} after failed fetches, which `aia-store clear` ends"
     crowded = next((folder for folder in store.folders if folder.is_crowded()), None)
     if crowded is not None:
         return Aspect("store", state, f"{crowded_note(crowded)}; run `aia-store clear`")

@@ -96,7 +96,7 @@ class _Importing:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._forking: "set[int]" = set()  # the threads that hold the lock for a fork
+        self._forking: set[int] = set()  # the threads that hold the lock for a fork
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._renew)
 

@@ -186,6 +186,13 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
         at = text.find(begin, stop)
 
 
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, 64 hexadecimal digits; without `hashlib`, whose import takes 5 ms and more."""
+    from _hashlib import openssl_sha256
+
+    return openssl_sha256(data).hexdigest()
+
+
 def to_pem(der: bytes) -> str:
     """One certificate as a PEM block, ending in a newline."""
     lines = (binascii.b2a_base64(der[at : at + 48]).decode("ascii") for at in range(0, len(der), 48))
@@ -271,9 +278,7 @@ class Certificate:
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of the certificate, 64 hexadecimal digits."""
-        import hashlib
-
-        return hashlib.sha256(self.der).hexdigest()
+        return sha256(self.der)
 
     @property
     def pem(self) -> str:
@@ -443,16 +448,9 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
         return True
 
 
-def sha256(data: bytes) -> str:
-    """The SHA-256, 64 hexadecimal digits."""
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
 def subject_hash(subject_key: bytes) -> str:
     """The name of a file in a hashed directory, without its number: what `openssl x509 -subject_hash` prints."""
-    import hashlib
+    from _hashlib import openssl_sha1
 
-    digest = hashlib.sha1(subject_key, usedforsecurity=False).digest()
+    digest = openssl_sha1(subject_key, usedforsecurity=False).digest()
     return f"{int.from_bytes(digest[:4], 'little'):08x}"

@@ -1,13 +1,16 @@
 """Fetch one caIssuers URL, under a policy as strict as the strictest browser's, or stricter.
 
 Plain http only, at first and after every redirect; public addresses only, each checked before it is connected to, so
-that a name cannot be resolved differently in between; bounded in bytes and in time, whatever the server drips. The
-request says nothing of the program or of the host that it visits, and no proxy, cookie or credential is used.
+that a name cannot be resolved differently in between; bounded in bytes and in time, whatever the server drips and
+however long its name takes to look up. The request says nothing of the program or of the host that it visits, and no
+proxy, cookie or credential is used.
 """
 
 from __future__ import annotations
 
 import _socket
+import _thread
+import errno
 import http.client
 import io
 import ipaddress
@@ -15,47 +18,199 @@ import time
 import zlib
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from .locks import as_built, new_lock
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from _typeshed import WriteableBuffer
+
+    T = TypeVar("T")
 
 MOST_BYTES = 65_536  # of the body, after decoding
 MOST_HEADER_BYTES = 16_384  # and of all that is not the body
 MOST_REDIRECTS = 3
 LONGEST_URL = 2_048
-SECONDS = 5.0
 _PORTS = (80, 443, 8080)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "aia-store"}
+_GZIP = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1
 _SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; parts of it pass for global up to Python 3.12
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Of RFC 5737 and RFC 3849: nobody's, so that the default route is what leads there.
+_NOBODYS = (_socket.AF_INET, ("192.0.2.1", 80)), (_socket.AF_INET6, ("2001:db8::1", 80))
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+_NO_ANSWER = (None, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)  # None: our own time limit
+
+_start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread, "start_new_thread")
 
 
 class FetchError(Exception):
-    """A fetch that failed; the message says why. `dead_url`: the host of this URL could not be reached."""
+    """A fetch that failed; the message says why, and the attributes who is to blame besides the URL.
 
-    def __init__(self, reason: str, *, dead_url: str | None = None) -> None:
+    `dead_url`: the host of this URL could not be found, or not be connected to. `is_ours`: nobody is, not even the
+    URL: our policy refuses it, or this machine has no network or no means.
+    """
+
+    def __init__(self, reason: str, *, dead_url: str | None = None, is_ours: bool = False) -> None:
         super().__init__(reason)
         self.dead_url = dead_url
+        self.is_ours = is_ours
+
+
+class RefusedError(FetchError):
+    """What our policy refuses to ask."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, is_ours=True)
+
+
+class _TimedOutError(FetchError):
+    pass
 
 
 def fetch(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
-    """The body behind a URL, of at most so many bytes. `deadline` is on the monotonic clock. Raises FetchError."""
-    for _ in range(MOST_REDIRECTS + 1):
+    """The body behind a URL, of at most so many bytes. `deadline` is on the monotonic clock.
+
+    Raises FetchError, and nothing else but what a signal handler raises meanwhile.
+    """
+    one = _Fetch(url, allowed_networks, deadline, most)
+    try:
+        return done_by(deadline, one.body)
+    except _TimedOutError as error:
+        if one.is_connected:
+            raise
+        raise _unreachable(one.url, str(error)) from error
+
+
+def done_by(deadline: float, work: Callable[[], T]) -> T:
+    """What the work returns, if it does by the deadline (on the monotonic clock).
+
+    A thread does it, since what looks up a name may hang beyond any time limit; that thread is then left to itself.
+    Raises FetchError, and nothing else but what a signal handler raises meanwhile.
+    """
+    outcome: list[T] = []
+    failure: list[FetchError] = []
+    done = new_lock()
+    done.acquire()
+
+    def run() -> None:
         try:
-            response = _get(checked_url(url), allowed_networks, deadline, most)
-            if isinstance(response, bytes):
-                return response
-            url = urljoin(url, response.location)
-        except _UnreachableError as error:
-            raise FetchError(str(error), dead_url=url) from error
-        except (http.client.HTTPException, ValueError) as error:
-            raise FetchError(f"a reply that cannot be read ({type(error).__name__})") from error
-    raise FetchError("too many redirects")
+            outcome.append(work())
+        except FetchError as error:
+            failure.append(error)
+        except Exception as error:
+            is_ours = isinstance(error, (ImportError, MemoryError))
+            failure.append(FetchError(f"it cannot be fetched ({type(error).__name__})", is_ours=is_ours))
+        finally:
+            done.release()
+
+    try:
+        _start_thread(run, ())
+    except RuntimeError as error:
+        raise FetchError("no thread can be started to fetch it", is_ours=True) from error
+    done.acquire(timeout=max(0.0, deadline - time.monotonic()))
+    if outcome:
+        return outcome[0]
+    raise failure[0] if failure else _TimedOutError("timed out")
 
 
-class _UnreachableError(Exception):
-    """The host has no address, does not answer, or hangs up; the message says which."""
+class _Fetch:
+    """One fetch, and how far it has come: `url` is that of the present hop."""
+
+    def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int) -> None:
+        self.url = url
+        self.is_connected = False  # to the host of that URL
+        self._allowed_networks = allowed_networks
+        self._deadline = deadline
+        self._most = most
+
+    def body(self) -> bytes:
+        """The body, after any redirects. Raises FetchError."""
+        for hop in range(MOST_REDIRECTS + 1):
+            try:
+                response = self._response()
+                if isinstance(response, bytes):
+                    return response
+                self.url, self.is_connected = urljoin(self.url, response.location), False
+            except RefusedError as error:
+                if hop == 0:
+                    raise
+                # It was asked, and sent us there: that is for the URL to answer for.
+                raise FetchError(f"a redirect to where nothing is fetched: {error}") from error
+            except (http.client.HTTPException, ValueError) as error:
+                raise FetchError(f"a reply that cannot be read ({type(error).__name__})") from error
+        raise FetchError("too many redirects")
+
+    def _response(self) -> bytes | _Redirect:
+        parts = checked_url(self.url)
+        host, port = parts.hostname or "", parts.port or 80
+        wire = _Wire(self._connection(host, port), self._deadline, self._most)
+        self.is_connected = True
+        try:
+            return _get(parts, wire, self._most)
+        except OSError as error:
+            reason = f"{host} does not answer ({error.strerror or error})"
+            raise FetchError(reason, is_ours=error.errno in _NO_ROUTE and not has_network()) from error
+        finally:
+            wire.hang_up()
+
+    def _connection(self, host: str, port: int) -> _socket.socket:
+        """Connect to the first of the host's addresses that is allowed and answers."""
+        try:
+            # As bytes: of a text, even one in ASCII, Python imports the codec for international names first.
+            answers = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
+        except OSError as error:
+            raise _unreachable(self.url, f"{host} has no address") from error
+        addresses = [(found[0], found[4]) for found in answers if is_allowed(str(found[4][0]), self._allowed_networks)]
+        if not addresses:
+            raise RefusedError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
+        errors: list[OSError] = []
+        for at, (family, address) in enumerate(addresses):
+            try:
+                connection = _socket.socket(family, _socket.SOCK_STREAM)
+            except OSError as error:  # of this machine's making: no more descriptors, no IPv6
+                errors.append(error)
+                continue
+            try:
+                connection.settimeout(_remaining(self._deadline) / (len(addresses) - at))
+                connection.connect(address)
+                return connection
+            except OSError as error:
+                connection.close()
+                errors.append(error)
+        reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
+        if any(error.errno in _NO_ANSWER for error in errors):
+            raise FetchError(reason, dead_url=self.url)
+        if any(error.errno in _NO_ROUTE for error in errors):
+            raise _unreachable(self.url, reason)
+        raise FetchError(reason, is_ours=True)
+
+
+def _unreachable(url: str, reason: str) -> FetchError:
+    """The error for a host that could not be found or connected to, unless it is this machine that has no network."""
+    if has_network():
+        return FetchError(reason, dead_url=url)
+    return FetchError(f"{reason}; this machine has no network", is_ours=True)
+
+
+def has_network() -> bool:
+    """Whether there is a route to anywhere. To connect a UDP socket sends nothing."""
+    for family, address in _NOBODYS:
+        try:
+            probe = _socket.socket(family, _socket.SOCK_DGRAM)
+        except OSError:
+            continue
+        try:
+            probe.connect(address)
+            return True
+        except OSError:
+            continue
+        finally:
+            probe.close()
+    return False
 
 
 class _Redirect:
@@ -64,20 +219,20 @@ class _Redirect:
 
 
 def checked_url(url: str) -> SplitResult:
-    """The parts of a URL that may be fetched. Raises FetchError for every other."""
+    """The parts of a URL that may be fetched. Raises RefusedError for every other."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise FetchError("a URL that is too long, or has characters that belong in none")
+        raise RefusedError("a URL that is too long, or has characters that belong in none")
     try:
         parts = urlsplit(url)
         port = parts.port or 80
     except ValueError as error:
-        raise FetchError("a URL that cannot be read") from error
+        raise RefusedError("a URL that cannot be read") from error
     if parts.scheme != "http":
-        raise FetchError("only plain http is fetched")
+        raise RefusedError("only plain http is fetched")
     if not parts.hostname or "@" in parts.netloc or "%" in parts.netloc:
-        raise FetchError("a URL without a plain host")
+        raise RefusedError("a URL without a plain host")
     if port not in _PORTS and port < 1024:
-        raise FetchError(f"port {port} is not allowed")
+        raise RefusedError(f"port {port} is not allowed")
     return parts
 
 
@@ -85,7 +240,7 @@ def is_fetchable(url: str) -> bool:
     """Whether the policy allows a URL, as far as its text tells."""
     try:
         checked_url(url)
-    except FetchError:
+    except RefusedError:
         return False
     return True
 
@@ -106,44 +261,45 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     return ip.is_global and not unusual
 
 
-def _get(parts: SplitResult, allowed_networks: list[str], deadline: float, most: int) -> bytes | _Redirect:
-    host = parts.hostname or ""
-    connection = http.client.HTTPConnection(host, parts.port or 80)
-    wire = _Wire(_connected(host, parts.port or 80, allowed_networks, deadline), deadline, most)
-    try:
-        connection.sock = wire  # http.client asks only for sendall, makefile and close
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers=_HEADERS)
-        with connection.getresponse() as response:
-            if response.status in _REDIRECTS:
-                return _Redirect(response.headers.get("Location", ""))
-            if response.status != 200:
-                raise FetchError(f"status {response.status}")
-            return _body(response, most)
-    except OSError as error:
-        raise _UnreachableError(f"{host} does not answer ({error.strerror or error})") from error
-    finally:
-        wire.hang_up()
+def _get(parts: SplitResult, wire: _Wire, most: int) -> bytes | _Redirect:
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
+    connection.sock = wire  # http.client asks only for sendall, makefile and close
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.request("GET", target, headers=_HEADERS)
+    with connection.getresponse() as response:
+        if response.status in _REDIRECTS:
+            return _Redirect(response.headers.get("Location", ""))
+        if response.status not in (200, 203):  # 203: changed by a proxy, which may have unpacked it (RFC 9110, 15.3.4)
+            raise FetchError(f"status {response.status}")
+        return _body(response, most)
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     body = response.read(most + 1)
     if response.length:  # what Content-Length promised and did not come, or more than we take
         raise FetchError("a reply that is too large" if len(body) > most else "a reply that is cut short")
-    encoding = response.headers.get("Content-Encoding", "identity").lower()
-    if encoding in ("gzip", "deflate"):
-        try:
-            # 32: zlib tells gzip from zlib by itself.
-            unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)
-            body = unpacker.decompress(body, most + 1)
-        except zlib.error as error:
-            raise FetchError("a reply that is not in its own encoding") from error
-        if len(body) <= most and not unpacker.eof:
-            raise FetchError("a reply that is cut short")
-    elif encoding != "identity":
-        raise FetchError("a reply in an unknown encoding")
+    if len(body) <= most:
+        body = _unpacked(body, response.headers.get("Content-Encoding", "").lower(), most)
     if not 0 < len(body) <= most:
         raise FetchError("a reply that is too large" if body else "an empty reply")
+    return body
+
+
+def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    """A body without its content coding, which its first bytes tell: real hosts name false ones. Raises FetchError."""
+    is_gzip = body.startswith(_GZIP)
+    is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
+    if not (is_gzip or is_zlib):
+        return body
+    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # 32: zlib tells gzip from zlib by itself
+    try:
+        body = unpacker.decompress(body, most + 1)
+    except zlib.error as error:
+        raise FetchError("a reply that is not in its own encoding") from error
+    if len(body) <= most and not unpacker.eof:
+        raise FetchError("a reply that is cut short")
+    if body.startswith(_GZIP):
+        raise FetchError("a reply in more than one encoding")
     return body
 
 
@@ -188,34 +344,6 @@ class _Reader(io.RawIOBase):
         if self._left < 0:
             raise FetchError("a reply that is too large")
         return count
-
-
-def _connected(host: str, port: int, allowed_networks: list[str], deadline: float) -> _socket.socket:
-    """Connect to the first of the host's addresses that is allowed and answers."""
-    try:
-        answers = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise _UnreachableError(f"{host} has no address") from error
-    addresses = [(found[0], found[4]) for found in answers if is_allowed(str(found[4][0]), allowed_networks)]
-    if not addresses:
-        raise FetchError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
-    reason, tried = "no answer", False
-    for left, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        try:
-            connected = _socket.socket(family, _socket.SOCK_STREAM)
-        except OSError as error:  # of this machine's making: no more descriptors, no IPv6
-            reason = error.strerror or str(error)
-            continue
-        try:
-            connected.settimeout(_remaining(deadline) / left)
-            connected.connect(address)
-            return connected
-        except OSError as error:
-            connected.close()
-            reason, tried = error.strerror or str(error), True
-    if tried:
-        raise _UnreachableError(f"{host} cannot be reached ({reason})")
-    raise FetchError(f"{host} was not tried ({reason})")
 
 
 def _remaining(deadline: float) -> float:

@@ -14,14 +14,23 @@ import stat
 import time
 
 from . import folders
+from .store import HAND_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from .certificate import Certificate
     from .settings import Settings
-    from .store import Folder
 
-FOLDER = "hand-in"
+    class Folder(Protocol):
+        """As much of `store.Folder` as is needed here."""
+
+        path: str
+
+        def write(self, contents: bytes, *parts: str) -> str: ...
+
+
 MODE = 0o1733
 LARGEST_FILE = 65_536
 MOST_OF_A_PROCESS = 16
@@ -38,7 +47,7 @@ _left = 0
 def folder(settings: Settings) -> str | None:
     """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
     site = folders.site_cache()
-    return os.path.join(site, FOLDER) if site is not None and settings.dir in (None, site) else None
+    return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
 
 def leave(certificate: Certificate, site: Folder) -> None:
@@ -48,7 +57,7 @@ def leave(certificate: Certificate, site: Folder) -> None:
     if _left >= MOST_OF_A_PROCESS or len(contents) > LARGEST_FILE or not hasattr(os, "O_PATH"):
         return
     try:
-        place = os.open(os.path.join(site.path, FOLDER), _PLACE_FLAGS)
+        place = os.open(os.path.join(site.path, HAND_IN), _PLACE_FLAGS)
     except OSError:
         return
     try:

@@ -1,78 +1,178 @@
-"""One at a time, machine-wide: a lock that the system releases when its holder dies."""
+"""One at a time: machine-wide by file locks, which the system releases when their holder dies; else in this process.
+
+Whoever waits here stands still as a thread, with all its greenlets. Within OpenSSL's callback none may switch to
+another: the next would enter OpenSSL on a stack that has not left it, and wait for locks that only the first can
+release. gevent and eventlet put switching functions into `time` and `_thread`, so what waits is the interpreter's own.
+"""
 
 from __future__ import annotations
 
+import _thread
+import errno
 import os
 import sys
 import time
+from types import BuiltinFunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
 
     from .store import Folder
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.05  # seconds
+_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # what flock says where another holds it; EACCES: Windows
+
+
+def as_built(module: ModuleType, name: str) -> Any:
+    """A function of a built-in module, as it was before anybody put another in its place."""
+    found = getattr(module, name)
+    if isinstance(found, BuiltinFunctionType):
+        return found
+    from importlib.machinery import BuiltinImporter
+    from importlib.util import module_from_spec
+
+    # A second instance of the module, which nobody else sees.
+    spec = BuiltinImporter.find_spec(module.__name__)
+    assert spec is not None
+    another = module_from_spec(spec)
+    BuiltinImporter.exec_module(another)
+    return getattr(another, name)
+
+
+sleep: Callable[[float], None] = as_built(time, "sleep")
+new_lock: Callable[[], _thread.LockType] = as_built(_thread, "allocate_lock")
+
+_held: dict[int, Lock] = {}  # by descriptor
+_turns: dict[str, _thread.LockType] = {}  # those of this process that are taken, by name
 
 
 class LockError(Exception):
-    """No lock can be had here at all: the folder cannot be written."""
+    """No lock can be had here at all: the folder cannot be written, or its file system knows no locks."""
 
 
 class Lock:
     """A lock held by this process until `release`; its file is gone afterwards."""
 
-    def __init__(self, path: str, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
+    def __init__(self, folder: Folder, name: str) -> None:
+        """Open the file of the lock. Raises LockError."""
+        self._folder = folder.path
+        try:
+            self._path = os.path.join(folder.make("locks"), name)
+            self._descriptor = os.open(self._path, _FLAGS, 0o600)
+        except OSError as error:
+            raise LockError(f"{folder.path} cannot be written ({error.strerror})") from error
+        _held[self._descriptor] = self
+
+    def take(self) -> bool:
+        """Whether nobody else holds it; then this process does. Raises LockError."""
+        try:
+            if sys.platform == "win32":  # not tested: no Windows machine was at hand
+                import msvcrt
+
+                msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno in _BUSY:
+                return False
+            self._remove()  # nobody can hold it
+            raise LockError(f"{self._folder} knows no file locks ({error.strerror})") from error
+
+    def is_in_place(self) -> bool:
+        """Whether it is still the file of that name: its last holder removes it."""
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
     def release(self) -> None:
+        """Let others have it. Does nothing in a forked child, whose parent it is that holds it."""
+        if _held.get(self._descriptor) is self:
+            self._remove()
+            self.close(unlock=True)
+
+    def close(self, *, unlock: bool = False) -> None:
+        """Close the file; what is locked stays so if a child has it open too, unless it is unlocked."""
+        if _held.pop(self._descriptor, None) is not self:
+            return
+        try:
+            if unlock and sys.platform != "win32":
+                import fcntl
+
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(self._descriptor)
+
+    def _remove(self) -> None:
         try:
             os.unlink(self._path)
         except OSError:
             pass
-        os.close(self._descriptor)
 
 
-def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float], None] = time.sleep) -> Lock | None:
+class Turn:
+    """A lock of this process, held until `release`."""
+
+    def __init__(self, name: str, held: _thread.LockType) -> None:
+        self._name = name
+        self._held = held
+
+    def release(self) -> None:
+        """Let another thread have it."""
+        if _turns.get(self._name) is self._held:
+            del _turns[self._name]  # whoever waits sees that, and takes a new one
+        self._held.release()
+
+
+def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
     """Wait until `deadline` (on the monotonic clock) for the lock of this name. None: not had. Raises LockError."""
     wait = _FIRST_WAIT
     while True:
+        lock = Lock(folder, name)
+        is_had = False
         try:
-            path = os.path.join(folder.make("locks"), name)
-            descriptor = os.open(path, _FLAGS, 0o600)
-        except OSError as error:
-            raise LockError(f"{folder.path} cannot be written ({error.strerror})") from error
-        if _lock(descriptor):
-            if _is_at(path, descriptor):
-                return Lock(path, descriptor)
-            os.close(descriptor)  # its last holder removed it while we waited
-            continue
-        os.close(descriptor)
-        if time.monotonic() + wait > deadline:
+            is_free = lock.take()
+            is_had = is_free and lock.is_in_place()
+        finally:
+            if not is_had:
+                lock.close()
+        if is_had:
+            return lock
+        if not is_free:
+            if time.monotonic() + wait > deadline:
+                return None
+            sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def acquire_in_process(name: str, deadline: float) -> Turn | None:
+    """The same among the threads of this process, where no file can be locked."""
+    while True:
+        mine = _turns.setdefault(name, new_lock())
+        if not mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return None
-        sleep(wait)
-        wait = min(2 * wait, _LONGEST_WAIT)
+        if _turns.get(name) is mine:
+            return Turn(name, mine)
+        mine.release()  # its last holder removed it while we waited
 
 
-def _lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":  # not tested: no Windows machine was at hand
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except OSError:
-        return False
+def _forget_in_child() -> None:
+    """A forked child holds nothing: neither what its parent locked, nor what another thread did there."""
+    _turns.clear()
+    for lock in list(_held.values()):
+        try:
+            lock.close()
+        except OSError:
+            pass
+    _held.clear()
 
 
-def _is_at(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except OSError:
-        return False
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -14,10 +14,10 @@ import _ssl
 import os
 import sys
 import time
-from collections import deque
-from functools import partial
 from _thread import get_ident
 from _weakref import ref
+from collections import deque
+from functools import partial
 
 from . import Interrupted, completing_threads, importing, rehearsing
 from .log import debug

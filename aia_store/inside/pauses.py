@@ -11,11 +11,17 @@ from __future__ import annotations
 import os
 import time
 
+from .certificate import sha256
 from .store import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .fetch import FetchError
     from .store import Folder
+
+    Note = tuple[str, int, float]  # whose failures (a digest), how many in a row, until when (seconds since 1970)
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
@@ -26,18 +32,37 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 class Failures:
     """The memory of failed fetches. A key is any text: a URL, a host.
 
-    Who is not `patient`, as a person who has just mended his server, notes failures but does not pause for them.
+    What cannot be written to the folder is noted in `memory`, which lives as long as its owner. Who is not `patient`,
+    as a person who has just mended his server, notes failures but does not pause for them.
     """
 
-    def __init__(self, folder: Folder | None, *, patient: bool = True) -> None:
+    def __init__(
+        self, folder: Folder | None, memory: dict[str, tuple[int, float]] | None = None, *, patient: bool = True
+    ) -> None:
         self._folder = folder
         self._patient = patient
-        self._memory: dict[str, tuple[int, float]] = {}  # what could not be written
+        self._memory = {} if memory is None else memory  # by digest
+
+    def url_is_paused(self, url: str) -> bool:
+        """Whether this URL or its host failed so lately that it is not to be asked now."""
+        return self.paused(url) or self.paused(host_of(url))
+
+    def blame(self, url: str, error: FetchError) -> None:
+        """Note a failed fetch against whom it speaks: the URL, its host, or nobody."""
+        if error.is_ours:
+            return
+        self.failed(url)
+        if error.dead_url is not None:
+            self.failed(host_of(error.dead_url))
+
+    def forgive(self, url: str) -> None:
+        """Forget the failures of a URL and its host, as it was fetched."""
+        self.succeeded(url)
+        self.succeeded(host_of(url))
 
     def paused(self, key: str) -> bool:
         """Whether this failed so lately that it is not to be tried now."""
-        remaining = self._recall(_digest(key))[1] - time.time()
-        return self._patient and 0 < remaining <= LONGEST_PAUSE  # a longer one was written under another clock
+        return self._patient and _is_running(self._recall(_digest(key))[1], time.time())
 
     def failed(self, key: str) -> None:
         """Note one more failure, and pause twice as long as after the last."""
@@ -54,14 +79,14 @@ class Failures:
 
     def _recall(self, digest: str) -> tuple[int, float]:
         """How often this failed in a row, and when the pause ends (seconds since 1970)."""
-        found = [(count, until) for whose, count, until in self._notes(digest) if whose == digest]
+        found = [(count, until) for whose, count, until in self._notes(digest).values() if whose == digest]
         return max([self._memory.get(digest, (0, 0.0)), *found])
 
-    def _notes(self, digest: str) -> list[tuple[str, int, float]]:
-        """What the slots of a digest hold."""
+    def _notes(self, digest: str) -> dict[str, Note]:
+        """What the slots of a digest hold, by their names."""
         if self._folder is None:
-            return []
-        return [read_note(os.path.join(self._folder.path, FOLDER, slot)) for slot in slots(digest)]
+            return {}
+        return {slot: read_note(os.path.join(self._folder.path, FOLDER, slot)) for slot in slots(digest)}
 
     def _note(self, digest: str, count: int, until: float) -> None:
         if self._folder is not None:
@@ -79,10 +104,48 @@ class Failures:
     def _slot(self, digest: str) -> str:
         """Where to note: where it was noted before, else where no other's pause runs, else in the first slot."""
         now = time.time()
-        places = list(zip(slots(digest), self._notes(digest), strict=True))
-        mine = [slot for slot, (whose, _, _) in places if whose == digest]
-        free = [slot for slot, (_, _, until) in places if not now < until <= now + LONGEST_PAUSE]
-        return next(iter([*mine, *free, *slots(digest)]))
+        notes = self._notes(digest)
+        mine = [slot for slot, (whose, _, _) in notes.items() if whose == digest]
+        free = [slot for slot, (_, _, until) in notes.items() if not _is_running(until, now)]
+        return [*mine, *free, *notes][0]
+
+
+def count(folder: Folder) -> int:
+    """How many pauses run now, of URLs and of hosts, as far as a folder tells."""
+    now = time.time()
+    return sum(_is_running(read_note(path)[2], now) for path in _files(folder))
+
+
+def clear(folder: Folder) -> int:
+    """Forget all failures that a folder tells of; returns how many pauses that ended."""
+    ended = count(folder)
+    for path in _files(folder):
+        try:
+            os.unlink(path)
+        except OSError:
+            pass  # another user's
+    return ended - count(folder)
+
+
+def _files(folder: Folder) -> Iterator[str]:
+    """The slots in use; what else lies there was not made by us."""
+    try:
+        names = os.listdir(os.path.join(folder.path, FOLDER))
+    except OSError:
+        return
+    for name in names:
+        if len(name) == SLOT_DIGITS:
+            yield os.path.join(folder.path, FOLDER, name)
+
+
+def _is_running(until: float, now: float) -> bool:
+    """Whether a pause runs; one that is longer than the longest was written under another clock."""
+    return 0 < until - now <= LONGEST_PAUSE
+
+
+def host_of(url: str) -> str:
+    """The scheme, host and port of a URL: what is paused when the host is dead."""
+    return "/".join(url.split("/", 3)[:3]).lower()
 
 
 def slots(digest: str) -> tuple[str, str]:
@@ -90,8 +153,8 @@ def slots(digest: str) -> tuple[str, str]:
     return digest[:SLOT_DIGITS], digest[SLOT_DIGITS : 2 * SLOT_DIGITS]
 
 
-def read_note(path: str) -> tuple[str, int, float]:
-    """Of one slot: whose failures these are (a digest), how many in a row, until when; ("", 0, 0.0) where none are."""
+def read_note(path: str) -> Note:
+    """What one slot says; ("", 0, 0.0) where it says nothing."""
     try:
         whose, count, until = read_regular_file(path, 256).decode("ascii").split()
         return (whose, int(count), float(until)) if int(count) >= 0 else ("", 0, 0.0)
@@ -100,6 +163,4 @@ def read_note(path: str) -> tuple[str, int, float]:
 
 
 def _digest(key: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(key.encode("utf-8", "surrogatepass"))

@@ -12,21 +12,25 @@ A context of ours is built whole before its first use and never added to. Then a
 from __future__ import annotations
 
 import _ssl
+import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLWantReadError
 from _thread import get_ident
 
 from . import importing, rehearsing
-from .certificate import to_cadata
+from .certificate import Certificate, readable, to_cadata
 from .trusted import time_of_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TypeVar
 
-    from .trusted import Given, PathLike
+    from .trusted import Given, PathLike, Trusted
+
+    T = TypeVar("T")
 
 CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8  # X509_V_FLAG_
+NO_CHECK_TIME = 0x200000
 CRL_CHECKS = CRL_CHECK | CRL_CHECK_ALL
 MOST_KEPT = 64  # contexts
 ECDHE_ECDSA_AES128_GCM_SHA256, ECDHE_ECDSA_AES256_GCM_SHA384 = 0xC02B, 0xC02C
@@ -71,7 +75,8 @@ class _Context(_ssl._SSLContext):
 class Rehearsal:
     """A context of ours, which trusts these certificates (DER) and what is in these files and hashed directories.
 
-    `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are left out of a rehearsal unless it `checks_crls`: they need the program's own CRLs.
+    `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are
+    left out of a rehearsal unless it `checks_crls`: they need the program's own CRLs.
     """
 
     def __init__(
@@ -135,9 +140,9 @@ _kept: dict[object, Rehearsal] = {}
 def kept(
     terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = (), defaults: tuple[str, ...] = ()
 ) -> Rehearsal:
-    """A context of ours with these certificates (DER), directories, and default paths if they are named, as they are now.
+    """A context of ours with these certificates (DER), directories and default paths: one for all who ask for the same.
 
-    There is one for all who ask for the same.
+    What is in directories is what it was when the directory was last changed.
     """
     key = terms.key, tuple(ders), tuple((path, time_of_change(path)) for path in (*directories, *defaults))
     found = _kept.get(key)
@@ -147,6 +152,46 @@ def kept(
             _kept.clear()
         _kept[key] = found
     return found
+
+
+class Chain:
+    """What a peer sent (DER, its own certificate first), and what the other side trusts.
+
+    Raises DERError where the leaf cannot be read.
+    """
+
+    def __init__(self, sent: list[bytes], trusted: Trusted, terms: Terms) -> None:
+        self.ders = sent
+        self.leaf = Certificate(sent[0])
+        self.sent = list(readable(sent[1:]))
+        self.trusted = trusted
+        self.terms = terms
+        self.now = time.time()
+
+    def is_hopeless(self) -> bool:
+        """Whether no intermediate can help: the leaf is its own issuer, or out of its time."""
+        if self.leaf.is_self_signed:
+            return True
+        not_before, not_after = self.leaf.validity
+        return not self.terms.flags & NO_CHECK_TIME and not not_before <= self.now <= not_after
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None: it accepts."""
+        *certificates, anchor = (certificate.der for certificate in path)
+        return kept(self.terms, [anchor]).refusal(certificates)
+
+    def anchors(self) -> str:
+        """A text that changes whenever the trust anchors change."""
+        return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
+
+    def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
+        """What a search finds that may fetch, and is told for how many seconds; None where it may not now."""
+        if self.terms.from_client:
+            with importing:
+                from .clients import allowance
+
+            return allowance.use(search)
+        return search(seconds)
 
 
 def refusal_by_the_program(

@@ -1,11 +1,13 @@
-"""What an AIA host answered: a certificate in DER, a certs-only PKCS#7, or PEM; told apart by content.
+"""What an AIA host answered: a certificate in DER, a certs-only PKCS#7, either in base64, or PEM; told by content.
 
-RFC 5280, 4.2.2.1 allows the first two; real hosts send all three, and 12 % of the real URLs are PKCS#7, some of it in
-BER. Whatever else comes is no certificate. Never more than a bounded number is read, never more than a bounded depth.
+RFC 5280, 4.2.2.1 allows the first two; real hosts send all of them, and 12 % of the real URLs are PKCS#7, some of it
+in BER. Whatever else comes is no certificate. Never more than a bounded number is read, never more than a bounded
+depth.
 """
 
 from __future__ import annotations
 
+import binascii
 from itertools import islice
 
 from .certificate import OID, SEQUENCE, DERError, expect, pem_certificates, read, readable
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 MOST_CERTIFICATES = 10
 _MOST_DEPTH = 16
 _PEM_PKCS7 = (b"-----BEGIN PKCS7-----", b"-----END PKCS7-----")
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 _SIGNED_DATA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 
 
 def certificates(body: bytes, most: int = MOST_CERTIFICATES) -> list[Certificate]:
-    """The certificates in a reply, at most so many, in their order; of PEM the first block only. Never raises."""
+    """The certificates in a reply, at most so many, in their order. Never raises."""
     found: list[bytes] = []
     try:
         for der in islice(_certificates(body), most):
@@ -35,30 +38,49 @@ def certificates(body: bytes, most: int = MOST_CERTIFICATES) -> list[Certificate
 
 def _certificates(body: bytes) -> Iterator[bytes]:
     try:
-        whole = _element(body, 0, len(body), 0, SEQUENCE)
-    except DERError:
-        body = _of_pem(body)
-        whole = _element(body, 0, len(body), 0, SEQUENCE)
-    if body[whole[0] : whole[0] + 1] == bytes((OID,)):
-        yield from _of_pkcs7(body, *whole)
-    else:
-        yield body
+        yield from _of_element(body)
+        return
+    except _NoElementError:
+        pass
+    has_blocks = False
+    for block in pem_certificates(body):
+        has_blocks = True
+        try:
+            yield from _of_element(block)
+        except DERError:
+            continue
+    if not has_blocks:
+        yield from _of_element(_of_base64(body))
 
 
-def _of_pem(text: bytes) -> bytes:
-    """What the first block of a PEM text holds."""
-    first = next(pem_certificates(text), None)
-    if first is not None:
-        return first
-    start, stop = (text.find(mark) for mark in _PEM_PKCS7)
-    if start < 0 or stop < start:
-        raise DERError("neither BER nor PEM")
-    import binascii
-
+def _of_element(body: bytes) -> Iterator[bytes]:
+    """The certificates in DER or PKCS#7. Raises _NoElementError where it cannot be either, DERError where it breaks."""
     try:
-        return binascii.a2b_base64(text[start + len(_PEM_PKCS7[0]) : stop])
+        start, end = _element(body, 0, len(body), 0, SEQUENCE)
+    except DERError as error:
+        raise _NoElementError from error
+    if body[start : start + 1] == bytes((OID,)):
+        yield from _of_pkcs7(body, start, end)
+    else:
+        # A line end behind it is what an editor leaves there.
+        yield body if body[end:].strip(b"\r\n") else body[:end]
+
+
+class _NoElementError(DERError):
+    pass
+
+
+def _of_base64(text: bytes) -> bytes:
+    """What a PKCS7 block of a PEM text holds, or a text that is nothing but base64. Raises DERError."""
+    start, stop = (text.find(mark) for mark in _PEM_PKCS7)
+    if 0 <= start < stop:
+        text = text[start + len(_PEM_PKCS7[0]) : stop]
+    elif text.translate(None, _BASE64):
+        raise DERError("neither BER nor PEM nor base64")
+    try:
+        return binascii.a2b_base64(text)
     except binascii.Error as error:
-        raise DERError("PEM that is no base64") from error
+        raise DERError("no base64") from error
 
 
 def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:

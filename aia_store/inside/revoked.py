@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
+from .certificate import sha256
 from .store import READ_FLAGS, REVOKED
 
 TYPE_CHECKING = False
@@ -23,11 +24,9 @@ _SIZE = 32  # bytes of a digest
 
 def digests(certificate: Certificate) -> tuple[bytes, bytes, bytes]:
     """What may stand in the file for this certificate. Raises DERError where its names cannot be read."""
-    import hashlib
-
-    key_hash = hashlib.sha256(certificate.public_key).digest()
+    key_hash = _sha256(certificate.public_key)
     return (
-        hashlib.sha256(certificate.der).digest(),
+        _sha256(certificate.der),
         serial_digest(certificate.issuer_key, certificate.serial),
         key_digest(certificate.subject_key, key_hash),
     )
@@ -35,16 +34,16 @@ def digests(certificate: Certificate) -> tuple[bytes, bytes, bytes]:
 
 def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
     """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER)."""
-    import hashlib
-
-    return hashlib.sha256(b"serial" + issuer_key + serial).digest()
+    return _sha256(b"serial" + issuer_key + serial)
 
 
 def key_digest(subject_key: bytes, key_hash: bytes) -> bytes:
     """Stands for all certificates with this canonical subject name and this key, of which it takes the SHA-256."""
-    import hashlib
+    return _sha256(b"key" + subject_key + key_hash)
 
-    return hashlib.sha256(b"key" + subject_key + key_hash).digest()
+
+def _sha256(data: bytes) -> bytes:
+    return bytes.fromhex(sha256(data))
 
 
 def is_revoked(certificate: Certificate, folders: Iterable[Folder]) -> bool:

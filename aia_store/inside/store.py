@@ -20,8 +20,8 @@ import os
 import stat
 import time
 
-from . import folders
-from .certificate import Certificate, pem_certificates, readable
+from . import folders, importing
+from .certificate import Certificate, pem_certificates, readable, sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ USE_IS_NOTED_EVERY = 86_400  # seconds
 SOURCES = "sources"  # a folder of notes: where each certificate came from
 LARGEST_URL = 2_048
 REVOKED = "revoked"  # the file of a folder that `revoked.py` reads
+HAND_IN = "hand-in"  # the folder of the site's store that `handin.py` puts copies into
 READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -227,9 +228,7 @@ class Folder:
         return os.path.join(self._bucket(certificate.subject_key), f"{certificate.fingerprint}.pem")
 
     def _bucket(self, subject_key: bytes) -> str:
-        import hashlib
-
-        name = hashlib.sha256(subject_key).hexdigest()
+        name = sha256(subject_key)
         return os.path.join(self._certificates, name[:2], name)
 
 
@@ -279,7 +278,7 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
     """The paths of what is in a folder, sorted; of a folder that holds more than so many, any so many."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # noqa: B905  # one is longer
+            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # one is longer
     except OSError:
         return []
 
@@ -296,6 +295,7 @@ class Store:
         self.folders = [folder for folder in folders if folder.fault() is None]
         self.preloaded = [folder.preloaded for folder in self.folders]
         self._memory: dict[bytes, list[Certificate]] = {}
+        self.failures: dict[str, tuple[int, float]] = {}  # what `pauses.Failures` could not write
 
     @property
     def home(self) -> Folder | None:
@@ -338,8 +338,9 @@ class Store:
                 return False
             kept.append(certificate)
         site = next((folder for folder in self.folders if folder.shared), None)
-        if site is not None and site is not home:
-            from . import handin
+        if site is not None and site is not home and _takes_copies(site):
+            with importing:
+                from . import handin
 
             handin.leave(certificate, site)
         return is_written
@@ -378,21 +379,29 @@ class Store:
     def note_use(self, certificate: Certificate) -> None:
         """Say that a handshake needed this certificate; what was only preloaded is kept from now on."""
         is_kept = certificate in self._memory.get(certificate.subject_key, ())
+        sites = []
         for folder in self.folders:
             try:
                 folder.note_use(certificate)
             except PermissionError:
-                if folder.shared:
-                    from . import handin
-
-                    handin.leave_again(certificate, folder, self.home)
+                sites += [folder] if folder.shared and _takes_copies(folder) else []
             except FileNotFoundError:
                 continue
             except OSError:
                 pass
             is_kept = True
+        for site in sites:
+            with importing:
+                from . import handin
+
+            handin.leave_again(certificate, site, self.home)
         if not is_kept:
             self.keep(certificate)
+
+
+def _takes_copies(site: Folder) -> bool:
+    """Whether the site's store has a hand-in folder: where it has none, nobody need know how to use one."""
+    return os.path.isdir(os.path.join(site.path, HAND_IN))
 
 
 def folders_of(settings: Settings) -> list[Folder]:
@@ -438,3 +447,12 @@ def sound_store(settings: Settings, *, to_write: bool = False) -> Store:
 def open_store(settings: Settings) -> Store:
     """The store that the settings mean."""
     return Store(folders_of(settings))
+
+
+_stores: dict[str | None, Store] = {}  # of this process, by the folder that was set
+
+
+def store_of_process(settings: Settings) -> Store:
+    """The same, one for all of this process: where nothing can be written, its memory is all there is."""
+    found = _stores.get(settings.dir)
+    return found if found is not None else _stores.setdefault(settings.dir, open_store(settings))

@@ -122,6 +122,10 @@ class Trusted:
         """Whether a certification path may end here: the certificate is trusted, and self-signed or need not be."""
         if not (self.may_be_anchors or certificate.is_self_signed):
             return False
+        return self.holds(certificate)
+
+    def holds(self, certificate: Certificate) -> bool:
+        """Whether this certificate is trusted, as an anchor or not."""
         return certificate in self.named(certificate.subject_key)
 
     def issuers_of(self, subject: Certificate) -> list[Certificate]:

@@ -6,7 +6,6 @@ without us. What it decided holds for equal questions, but no longer than any ce
 
 from __future__ import annotations
 
-import sys
 import time
 
 from . import PARTIAL_CHAIN, importing
@@ -17,6 +16,7 @@ from .rehearsal import (
     CRL_CHECK_ALL,
     CRL_CHECKS,
     CannotAskError,
+    Chain,
     Rehearsal,
     Terms,
     kept,
@@ -28,13 +28,10 @@ from .trusted import Trusted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _ssl
-    from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any
 
-    from .completion import Path
+    from .search import Path
     from .trusted import Given
-
-    T = TypeVar("T")
 
 CERTIFICATE, COMPRESSED_CERTIFICATE = 11, 25  # messages
 TLS_1_3 = 0x0304
@@ -42,53 +39,11 @@ MOST_SENT = 100  # certificates of one message that are looked at
 MOST_UNPACKED = 1 << 20  # bytes of a message
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
 MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # bytes of a message that is remembered
-HANDSHAKE_SECONDS = 10.0  # for all fetches of one handshake, where no event loop waits for it
-NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
 _ZLIB, _ZSTD = 1, 3
 
 
 class MessageError(ValueError):
     """This is no Certificate message that can be read."""
-
-
-class Chain:
-    """What a peer sent (DER, its own certificate first), and what the other side trusts.
-
-    Raises DERError where the leaf cannot be read.
-    """
-
-    def __init__(self, sent: list[bytes], trusted: Trusted, terms: Terms) -> None:
-        self.ders = sent
-        self.leaf = Certificate(sent[0])
-        self.sent = list(readable(sent[1:]))
-        self.trusted = trusted
-        self.terms = terms
-        self.now = time.time()
-
-    def is_hopeless(self) -> bool:
-        """Whether no intermediate can help: the leaf is its own issuer, or out of its time."""
-        if self.leaf.is_self_signed:
-            return True
-        not_before, not_after = self.leaf.validity
-        return not self.terms.flags & NO_CHECK_TIME and not not_before <= self.now <= not_after
-
-    def refusal(self, path: list[Certificate]) -> str | None:
-        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None: it accepts."""
-        *certificates, anchor = (certificate.der for certificate in path)
-        return kept(self.terms, [anchor]).refusal(certificates)
-
-    def anchors(self) -> str:
-        """A text that changes whenever the trust anchors change."""
-        return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
-
-    def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """What a search finds that may fetch, and is told for how many seconds; None where it may not now."""
-        if self.terms.from_client:
-            with importing:
-                from .clients import allowance
-
-            return allowance.use(search)
-        return search(seconds)
 
 
 class Question(Chain):
@@ -255,20 +210,12 @@ def _path(chain: Chain) -> Path | None:
     if settings.disable:
         return None
     with importing:
-        from .completion import Builder, opened
+        from .search import path_for
 
-    path = Builder(chain, opened(settings)).path(settings, _seconds_to_fetch(settings.async_budget))
+    path = path_for(chain, settings)
     if path is None:
         debug("no path to a trust anchor was found")
     return path
-
-
-def _seconds_to_fetch(async_budget: float) -> float:
-    """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
-    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
-    if running_loop is not None and running_loop() is not None:
-        return async_budget
-    return HANDSHAKE_SECONDS
 
 
 def certificates(message: bytes, version: int) -> list[bytes]:

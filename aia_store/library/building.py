@@ -10,9 +10,9 @@ from ..inside import Interrupted, fetch, reply
 from ..inside import settings as config
 from ..inside.aia import urls_to_fetch
 from ..inside.certificate import Certificate, DERError
-from ..inside.completion import Builder, needs, opened
-from ..inside.verification import Chain
-from ..inside.waiting import in_a_thread
+from ..inside.rehearsal import Chain
+from ..inside.search import Budget, Search, needs
+from ..inside.store import store_of_process
 from . import anchors as machine
 from . import peer
 from .errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAError
@@ -43,16 +43,16 @@ def build(
     """
     try:
         chain = Chain(list(sent), anchors.trusted, anchors.terms)
-        builder = Builder(chain, store.internal if store is not None else opened(settings))
+        search = Search(chain, store.internal if store is not None else store_of_process(settings), Budget(seconds))
         if chain.leaf in anchors.certificates:
             return Built([chain.leaf], [])
-        path = None if chain.is_hopeless() else builder.path(settings, seconds)
+        path = None if chain.is_hopeless() else search.path(settings)
     except DERError as error:
         raise AIAError(f"the certificate of the server cannot be read ({error})") from error
     except Interrupted as interrupt:  # Ctrl-C, which within a handshake needs another way out
         raise interrupt.raised from None
     if path is None:
-        raise _why_not(chain, builder)
+        raise _why_not(chain, search)
     return Built(path.certificates, [c for c in needs(chain, path) if c not in chain.sent])
 
 
@@ -65,21 +65,21 @@ def build_for(host: str, seconds: float) -> Built:
     return build(sent, machine.of_this_machine(), SECONDS, loaded_settings())
 
 
-def _why_not(chain: Chain, builder: Builder) -> Exception:
+def _why_not(chain: Chain, search: Search) -> Exception:
     """What to raise where no path was found."""
     not_before, not_after = chain.leaf.validity
     if chain.leaf.is_self_signed:
         return InvalidCAError("the certificate is self-signed, and no trust anchor here")
     if not not_before <= chain.now <= not_after:
         return ssl.SSLError(f"certificate {'has expired' if not_after < chain.now else 'is not yet valid'}")
-    if builder.refused:
-        return ssl.SSLError(f"OpenSSL refuses the chain: {list(builder.refused.values())[-1]}")
-    if builder.revoked:
+    if search.refused:
+        return ssl.SSLError(f"OpenSSL refuses the chain: {list(search.refused.values())[-1]}")
+    if search.revoked:
         return InvalidCAError("every path to a trust anchor leads over an intermediate that is revoked")
-    if builder.failed:
-        return _download_error(builder.failed)
+    if search.failed:
+        return _download_error(search.failed)
     named = (chain.leaf, *chain.sent)
-    if any(certificate.ca_issuers for certificate in named) and not any(map(urls_to_fetch, named)):
+    if any(certificate.ca_issuers for certificate in named) and not any(urls_to_fetch(one, Budget()) for one in named):
         return AIASchemeError("the issuer is named by URLs that are not fetched; only plain http is")
     return InvalidCAError("no path to a trust anchor was found")
 
@@ -125,7 +125,7 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     settings = loaded_settings()
     try:
         subject = Certificate(certificate)
-        named, urls = subject.ca_issuers, urls_to_fetch(subject)
+        named, urls = subject.ca_issuers, urls_to_fetch(subject, Budget())
         issuer_key = subject.issuer_key
     except DERError as error:
         raise AIAError(f"the certificate cannot be read ({error})") from error
@@ -139,8 +139,9 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     failed = {}
     for url in urls:
         try:
-            body = _fetched(url, settings, min(deadline, time.monotonic() + fetch.SECONDS))
-        except (fetch.FetchError, TimeoutError) as error:
+            until = min(deadline, time.monotonic() + Budget.fetch_seconds)
+            body = fetch.fetch(url, settings.allowed_networks, until)
+        except fetch.FetchError as error:
             failed[url] = str(error)
             continue
         found = [offered.der for offered in reply.certificates(body) if offered.subject_key == issuer_key]
@@ -149,13 +150,6 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     if failed:
         raise _download_error(failed)
     return []
-
-
-def _fetched(url: str, settings: Settings, deadline: float) -> bytes:
-    try:
-        return in_a_thread(lambda: fetch.fetch(url, settings.allowed_networks, deadline), deadline)
-    except Interrupted as interrupt:
-        raise interrupt.raised from None
 
 
 def loaded_settings() -> Settings:

@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ..inside.path import is_valid
+from ..inside.search import is_valid
 from ..inside.store import folders_of, open_store, read_regular_file
 
 if TYPE_CHECKING:

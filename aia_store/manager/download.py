@@ -6,8 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from ..inside import fetch
-from ..inside.aia import host_of
-from ..inside.waiting import in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,29 +30,21 @@ class Downloader:
 
     def plain(self, url: str, most: int) -> bytes:
         """The body of at most so many bytes behind an http URL. Raises DownloadError."""
-        return self.download(
-            url, lambda deadline: fetch.fetch(url, self._settings.allowed_networks, deadline, most), host_of(url)
-        )
+        return self.download(url, lambda deadline: fetch.fetch(url, self._settings.allowed_networks, deadline, most))
 
-    def download(self, url: str, get: Callable[[float], bytes], *pausing: str) -> bytes:
-        """What `get` returns, which is given a deadline and may raise FetchError. Raises DownloadError.
-
-        `pausing` are keys of failures that speak against a try besides that of the URL itself.
-        """
+    def download(self, url: str, get: Callable[[float], bytes]) -> bytes:
+        """What `get` returns, which is given a deadline, keeps it, and may raise FetchError. Raises DownloadError."""
         if self._settings.offline:
             raise DownloadError("AIA_STORE_OFFLINE is set")
-        if any(map(self._failures.paused, (url, *pausing))):
+        if self._failures.url_is_paused(url):
             raise DownloadError("it failed lately and is not tried again yet")
         if time.monotonic() >= self._deadline:
             raise DownloadError("the time for all fetches is over")
         deadline = min(self._deadline, time.monotonic() + SECONDS)
         try:
-            body = in_a_thread(lambda: get(deadline), deadline)
-        except (fetch.FetchError, TimeoutError) as error:
-            dead_url = url if isinstance(error, TimeoutError) else error.dead_url
-            for key in (url, *([host_of(dead_url)] if dead_url is not None else [])):
-                self._failures.failed(key)
+            body = get(deadline)
+        except fetch.FetchError as error:
+            self._failures.blame(url, error)
             raise DownloadError(str(error)) from error
-        for key in (url, *pausing):
-            self._failures.succeeded(key)
+        self._failures.forgive(url)
         return body

@@ -10,7 +10,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from ..inside.certificate import to_pem
-from ..inside.fetch import FetchError
+from ..inside.fetch import FetchError, done_by, has_network
 from . import roots
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ _PIECE = 65_536
 
 
 def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
-    """The body behind an https URL, of at most so many bytes. Raises FetchError."""
+    """The body behind an https URL, of at most so many bytes, until a time (on the monotonic clock).
+
+    Raises FetchError.
+    """
+    return done_by(deadline, lambda: _body(url, settings, deadline, most))
+
+
+def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
     try:
         anchors = roots.load(roots.source(settings))
         context = ssl.create_default_context(cadata="".join(to_pem(anchor.der) for anchor in anchors))
@@ -41,7 +48,7 @@ def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
     except urllib.error.HTTPError as error:
         raise FetchError(f"status {error.code}") from error
     except urllib.error.URLError as error:
-        raise FetchError(str(error.reason)) from error
+        raise FetchError(str(error.reason), is_ours=not has_network()) from error
     except (OSError, ValueError, http.client.HTTPException, roots.RootsError) as error:
         raise FetchError(str(error) or type(error).__name__) from error
 

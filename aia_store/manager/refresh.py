@@ -7,6 +7,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..inside import pauses
 from ..inside.certificate import Certificate
 from ..inside.store import Folder, Preloaded, Store, crowded_note, folders_of, open_store, read_certificate
 from . import bundle, clock, roots, upkeep
@@ -179,10 +180,18 @@ def _parts(store: Store) -> Iterator[Folder]:
         yield from (folder, folder.preloaded)
 
 
-def clear(settings: Settings) -> int:
-    """Remove every certificate from the folders that this user can write; returns how many went."""
-    folders = list(_parts(open_store(settings)))
+class Cleared(NamedTuple):
+    """How many certificates were removed, and how many pauses after failed fetches ended."""
+
+    certificates: int
+    pauses: int
+
+
+def clear(settings: Settings) -> Cleared:
+    """Remove every certificate from the folders that this user can write, and forget there which fetches failed."""
+    store = open_store(settings)
+    folders = list(_parts(store))
     gone = 0
     while count := sum(_remove(folder, path) for folder in folders for path in folder.paths()):
         gone += count  # a crowded folder takes more than one pass
-    return gone
+    return Cleared(gone, sum(map(pauses.clear, _writable(store))))

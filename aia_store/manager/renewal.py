@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import fetch, locks, reply
-from ..inside.aia import MOST_URLS_TRIED, TOO_MANY_URLS, host_of
-from ..inside.certificate import DERError
-from ..inside.path import may_have_issued
+from ..inside.aia import urls_to_fetch
+from ..inside.certificate import sha256
 from ..inside.pauses import Failures
-from ..inside.waiting import in_a_thread
+from ..inside.search import Budget, may_have_issued
 from .verify import VerifyError
 
 if TYPE_CHECKING:
@@ -118,31 +116,30 @@ class _Renewal:
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
-        if left <= 0 or len(self._replies) >= MOST_FETCHES or any(map(failures.paused, (url, host_of(url)))):
+        if left <= 0 or len(self._replies) >= MOST_FETCHES or failures.url_is_paused(url):
             return None
         try:
-            lock = locks.acquire(home, hashlib.sha256(url.encode()).hexdigest(), 0)
+            lock = locks.acquire(home, sha256(url.encode()), 0)
+            if lock is None:
+                return None
         except locks.LockError:
-            return None
-        if lock is None:
-            return None
+            lock = None  # better to fetch twice than not at all
         try:
-            self._replies[url] = _fetched(url, self._settings, failures, time.monotonic() + min(left, fetch.SECONDS))
+            deadline = time.monotonic() + min(left, Budget.fetch_seconds)
+            self._replies[url] = _fetched(url, self._settings, failures, deadline)
         finally:
-            lock.release()
+            if lock is not None:
+                lock.release()
         return self._replies[url]
 
 
 def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
     try:
-        found = reply.certificates(in_a_thread(lambda: fetch.fetch(url, settings.allowed_networks, deadline), deadline))
-    except (fetch.FetchError, TimeoutError) as error:
-        failures.failed(url)
-        dead_url = error.dead_url if isinstance(error, fetch.FetchError) else url
-        if dead_url is not None:
-            failures.failed(host_of(dead_url))
+        found = reply.certificates(fetch.fetch(url, settings.allowed_networks, deadline))
+    except fetch.FetchError as error:
+        failures.blame(url, error)
         return []
-    (failures.succeeded if found else failures.failed)(url)
+    (failures.forgive if found else failures.failed)(url)
     return found
 
 
@@ -150,12 +147,9 @@ def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
     """Where an intermediate may be had, at most so many; hostile until checked."""
     urls = [one.folder.source_of(one.certificate) or ""]
     for certificate in below:
-        try:
-            named = certificate.ca_issuers if may_have_issued(one.certificate, certificate) else []
-        except DERError:
-            continue
-        urls += named if len(named) < TOO_MANY_URLS else []
-    return [url for url in dict.fromkeys(urls) if fetch.is_fetchable(url)][:MOST_URLS_TRIED]
+        if may_have_issued(one.certificate, certificate):
+            urls += urls_to_fetch(certificate, Budget())
+    return [url for url in dict.fromkeys(urls) if fetch.is_fetchable(url)][: Budget.urls]
 
 
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:

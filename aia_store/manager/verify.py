@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
-from ..inside.path import Search, likeliest_first
 from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.trusted import Trusted
 from .quiet import quietly
 from .roots import distrust
@@ -119,7 +119,7 @@ class Verifier:
             offered = [issuer for issuer in offered if not self._distrust.names(issuer)]
             return [*self._trusted.issuers_of(subject), *offered]
 
-        return Search(issuers_of, self._trusted.is_anchor, 0, time.time()).paths(leaf)
+        return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
     def _refusal(self, leaf: Certificate, path: list[Certificate]) -> str | None:
         for subject, issuer in pairwise(path):

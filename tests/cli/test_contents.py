@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from aia_store.inside.pauses import Failures
+from aia_store.inside.store import Folder
 from tests.cli.terminal import CTRL_C, on_terminal
 from tests.manager.machine import Machine, fingerprint
 from tests.support.pki import Authority, der_of
@@ -133,6 +135,17 @@ def test_clear_without_a_question(machine: Machine, planted: list[Authority]) ->
     assert "removed 2 intermediates" in machine.says("clear", "--yes")
     assert machine.kept() == set()
     assert "removed 0" in machine.says("clear", "--yes")
+
+
+def test_clear_forgets_which_fetches_failed(machine: Machine, planted: list[Authority]) -> None:
+    failures = Failures(Folder(str(machine.store)))
+    failures.failed("http://dead.example/ca.cer")
+    failures.failed("http://dead.example")
+    assert "2 pauses after failed fetches" in machine.run("status", "--json").stdout
+    assert "removed 2 intermediates, ended 2 pauses after failed fetches" in machine.says("clear", "--yes")
+    assert not failures.paused("http://dead.example/ca.cer")
+    assert not failures.paused("http://dead.example")
+    assert "pause" not in machine.says("clear", "--yes")
 
 
 @pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 2), ("\n", 1, 2), (CTRL_C, 1, 2)])

@@ -5,9 +5,14 @@ Each ends in one of two ways: completed, with a chain that OpenSSL accepts, or e
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import resource
+import socket
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,17 +24,20 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
-from aia_store.inside.aia import MOST_FETCHES, MOST_URLS_TRIED, TOO_MANY_URLS
+import aia_store
 from aia_store.inside.certificate import Certificate
+from aia_store.inside.search import Budget
 from aia_store.inside.store import Folder
 
+from ..conftest import wait_until
 from ..support import asn1
 from ..support.pki import Authority, Leaf, aia_value, pkcs7, private_key
-from ..support.servers import AIAHost
+from ..support.servers import AIAHost, TLSServer
 from .conftest import IN_THE_GUARD, Meet, Meeting
 
 ROOT = Authority.root("Hostile Root")
 CA = ROOT.intermediate("Hostile CA")
+OTHER_CA = ROOT.intermediate("Other CA")
 ELSEWHERE = Authority.root("Elsewhere")
 IMPOSTOR = ELSEWHERE.intermediate("Hostile CA")
 SAME_KEY_ID = ELSEWHERE.intermediate("Hostile CA", subject_key_id=CA.key_id or False)
@@ -311,7 +319,7 @@ def test_a_fresh_issuer_at_every_hop_is_followed_three_times(
     met = meet(lowest.leaf(aia=urls), ROOT)
     assert ended_well(met, completed)
     assert len(met.kept) == (missing if completed else 0)
-    assert aia.count() == min(missing, MOST_FETCHES)
+    assert aia.count() == min(missing, Budget.fetches)
 
 
 @pytest.mark.parametrize("links", [2, 3])
@@ -323,7 +331,7 @@ def test_a_ring_of_issuers_ends(aia: AIAHost, meet: Meet, links: int) -> None:
         ring = seeds[following].cross_sign(seed, aia=[aia.url(f"/{following}")])
         aia.publish(f"/{number}", ring.der)
     assert ended_well(meet(seeds[0].leaf(aia=[aia.url("/0")]), ROOT), False)
-    assert aia.count() <= MOST_FETCHES
+    assert aia.count() <= Budget.fetches
 
 
 def test_an_aia_that_names_itself_is_asked_once(aia: AIAHost, meet: Meet) -> None:
@@ -424,7 +432,7 @@ def test_of_six_urls_five_are_tried_three_at_a_time(aia: AIAHost, meet: Meet) ->
     for _ in range(3):
         assert ended_well(meet(leaf, ROOT), False)
         counts.append(aia.count())
-    assert counts == [MOST_FETCHES, MOST_URLS_TRIED, MOST_URLS_TRIED]
+    assert counts == [Budget.fetches, Budget.urls, Budget.urls]
     assert aia.count("/good") == 0
 
 
@@ -443,7 +451,7 @@ def test_the_third_url_is_taken_when_the_first_two_fail_and_others_are_not_http(
 
 @pytest.mark.parametrize(("number", "fetched"), [(9, True), (10, False), (11, False), (240, False)])
 def test_a_certificate_with_ten_urls_gets_none_fetched(aia: AIAHost, meet: Meet, number: int, fetched: bool) -> None:
-    assert TOO_MANY_URLS == 10
+    assert Budget.too_many_urls == 10
     urls = [aia.publish("/ca", CA.der), *(aia.url(f"/{count}") for count in range(number - 1))]
     assert ended_well(meet(CA.leaf(aia=urls), ROOT), fetched)
     assert aia.count() == fetched
@@ -540,6 +548,12 @@ def test_urls_that_policy_refuses_do_not_use_up_the_fetches(aia: AIAHost, meet: 
     assert ended_well(meet(CA.leaf(aia=[*refused, aia.publish("/good", CA.der)]), ROOT), True)
 
 
+@pytest.mark.parametrize("uri", [b" %b", b"%b ", b"  %b\t"], ids=["before", "behind", "around"])
+def test_blanks_around_a_url_are_no_part_of_it(aia: AIAHost, meet: Meet, uri: bytes) -> None:
+    leaf = CA.leaf(aia_raw=aia_value(uri % aia.publish("/ca", CA.der).encode()))
+    assert ended_well(meet(leaf, ROOT), True)
+
+
 # Bombs
 
 
@@ -598,6 +612,38 @@ def test_without_a_store_memory_serves_and_one_fetch_is_enough(
         assert met.completed
         assert met.kept == []
     assert aia.count() == 1
+
+
+def test_without_descriptors_the_handshake_is_left_as_it_was_and_nothing_pauses(
+    aia: AIAHost, meet: Meet, settings: Path
+) -> None:
+    leaf = CA.leaf(aia=[aia.publish("/ca", CA.der)])
+    assert meet(OTHER_CA.leaf(aia=[aia.publish("/other", OTHER_CA.der)]), ROOT).completed  # all is loaded now
+    context = aia_store.complete(ssl.create_default_context(cadata=ROOT.pem))
+    with (
+        TLSServer(leaf) as server,
+        socket.create_connection(("127.0.0.1", server.port), 20) as tcp,
+        context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False) as tls,
+    ):
+        wait_until(lambda: server.connections == 1)
+        with no_descriptors(), pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
+            tls.do_handshake()
+    assert not (settings / "failures").exists()
+    assert aia.count("/ca") == 0
+    assert meet(leaf, ROOT).completed
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Not one more file or socket can be opened."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[0], 256), limits[1]))
+    with contextlib.ExitStack() as taken:
+        taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        with contextlib.suppress(OSError):
+            while True:
+                taken.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        yield
 
 
 @pytest.mark.parametrize("contents", [b"", CA.pem.encode()[:200], bytes(range(256)) * 8, IMPOSTOR.pem.encode()])

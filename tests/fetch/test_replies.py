@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import gzip
 import os
 import socket
+import threading
 import time
 import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from hypothesis import strategies as st
 
 from aia_store.inside import fetch, reply
 from aia_store.inside.certificate import Certificate, encode
+from aia_store.inside.search import Budget
 
 from ..support import asn1
 from ..support.pki import Authority, Leaf, pem, pkcs7, pkcs7_ber
@@ -90,6 +94,14 @@ def test_a_good_body_is_taken_whatever_its_content_type(aia: AIAHost, get: Fetch
         response_head(200, {"Content-Encoding": "gzip"}) + gzip.compress(DER),
         response_head(200, {"Content-Encoding": "GZIP"}) + gzip.compress(DER),
         response_head(200, {"Content-Encoding": "deflate"}) + zlib.compress(DER),
+        response_head(200, {"Content-Encoding": "x-gzip"}) + gzip.compress(DER),
+        response_head(200, {"Content-Encoding": "br"}) + gzip.compress(DER),
+        response_head(200, {}) + gzip.compress(DER),
+        response_head(200, {"Content-Encoding": "gzip"}) + DER,
+        response_head(200, {"Content-Encoding": "deflate"}) + DER,
+        response_head(200, {"Content-Encoding": "br"}) + DER,
+        response_head(200, {"Content-Encoding": "pkix-cert"}) + DER,
+        response_head(203, {}) + DER,
     ],
     ids=[
         "no length",
@@ -105,6 +117,14 @@ def test_a_good_body_is_taken_whatever_its_content_type(aia: AIAHost, get: Fetch
         "gzip",
         "GZIP",
         "deflate",
+        "x-gzip",
+        "gzip that is called br",
+        "gzip that is called nothing",
+        "called gzip",
+        "called deflate",
+        "called br",
+        "called what nobody knows",
+        "203",
     ],
 )
 def test_a_right_reply_is_taken_in_every_framing(aia: AIAHost, get: Fetch, wire: bytes) -> None:
@@ -144,7 +164,7 @@ def raw(wire: bytes) -> Publish:
 NO_REPLIES: dict[str, tuple[Publish, str]] = {
     **{
         f"{number} with a good body": (status(number), f"status {number}")
-        for number in (201, 202, 203, 206, 300, 304, 400, 401, 403, 404, 407, 410, 418, 429, 500, 502, 503, 599, 999)
+        for number in (201, 202, 206, 300, 304, 400, 401, 403, 404, 407, 410, 418, 429, 500, 502, 503, 599, 999)
     },
     "204": (status(204, b""), "status 204"),
     "200 empty": (status(200, b""), "empty"),
@@ -188,7 +208,6 @@ NO_REPLIES: dict[str, tuple[Publish, str]] = {
         "too large",
     ),
     "gzip cut short": (raw(response_head(200, {"Content-Encoding": "gzip"}) + gzip.compress(DER)[:-9]), "short"),
-    "gzip that is none": (raw(response_head(200, {"Content-Encoding": "gzip"}) + DER), "encoding"),
     "gzip with a wrong sum": (
         raw(response_head(200, {"Content-Encoding": "gzip"}) + gzip.compress(DER)[:-8] + bytes(8)),
         "encoding",
@@ -197,7 +216,6 @@ NO_REPLIES: dict[str, tuple[Publish, str]] = {
         raw(response_head(200, {"Content-Encoding": "gzip, gzip"}) + gzip.compress(gzip.compress(DER))),
         "encoding",
     ),
-    "br": (raw(response_head(200, {"Content-Encoding": "br"}) + DER), "encoding"),
 }
 
 
@@ -235,7 +253,7 @@ def test_a_slow_host_is_left_at_the_deadline(aia: AIAHost, publish: Publish) -> 
     with pytest.raises(fetch.FetchError, match="timed out") as raised:
         fetch.fetch(url, LOOPBACK, started + 0.3)
     assert 0.25 < time.monotonic() - started < 2
-    assert raised.value.dead_url == url
+    assert (raised.value.dead_url, raised.value.is_ours) == (None, False), "it was found and connected to"
 
 
 def test_an_endless_slow_trickle_is_left_at_the_deadline(aia: AIAHost) -> None:
@@ -256,20 +274,40 @@ def test_redirects_share_one_deadline(aia: AIAHost) -> None:
     assert time.monotonic() - started < 2
 
 
-def test_a_dead_host_is_told_from_a_useless_reply(aia: AIAHost) -> None:
-    with BlackHole() as hole:
-        for url, dead in [
-            (f"http://127.0.0.1:{refusing_port()}/", True),
-            (hole.url(), True),
-            ("http://nobody.invalid/", True),
-            (aia.url("/404"), False),
-            (aia.publish("/empty", b""), False),
-            ("https://127.0.0.1/", False),
-            ("http://10.0.0.1/", False),
+def test_who_is_to_blame(aia: AIAHost) -> None:
+    """A host only where it could not be found or connected to; nobody where we refuse to ask."""
+    to_inner = aia.redirect("/inner", "http://10.0.0.1/")
+    with BlackHole() as hole, listening_and_hanging_up() as rude:
+        for url, dead, ours in [
+            (f"http://127.0.0.1:{refusing_port()}/", True, False),
+            ("http://nobody.invalid/", True, False),
+            (hole.url(), False, False),
+            (rude, False, False),
+            (aia.url("/404"), False, False),
+            (aia.publish("/empty", b""), False, False),
+            (to_inner, False, False),
+            ("https://127.0.0.1/", False, True),
+            ("http://127.0.0.1:22/", False, True),
+            ("http://10.0.0.1/", False, True),
         ]:
             with pytest.raises(fetch.FetchError) as raised:
                 fetch.fetch(url, LOOPBACK, time.monotonic() + 0.2)
             assert raised.value.dead_url == (url if dead else None), url
+            assert raised.value.is_ours is ours, url
+
+
+@contextlib.contextmanager
+def listening_and_hanging_up() -> Iterator[str]:
+    """The URL of a host that accepts connections and ends each without a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
 
 
 def test_a_dead_host_behind_a_redirect_does_not_count_against_the_first(aia: AIAHost, get: Fetch) -> None:
@@ -332,11 +370,10 @@ def test_credentials_of_netrc_are_not_sent(aia: AIAHost, get: Fetch, tmp_path: A
 
 KEY = CA.key_pem.encode()
 PEM = CA.pem.encode()
+BASE64 = base64.encodebytes(DER)
 
 
 def with_line_lengths(size: int) -> bytes:
-    import base64
-
     text = base64.b64encode(DER)
     lines = [text[at : at + size] for at in range(0, len(text), size)]
     return b"-----BEGIN CERTIFICATE-----\n" + b"\n".join(lines) + b"\n-----END CERTIFICATE-----\n"
@@ -362,6 +399,16 @@ BODIES: dict[str, tuple[bytes, list[bytes]]] = {
     "DER": (DER, [DER]),
     "DER and trailing bytes": (DER + b"\0", []),
     "DER twice": (DER + OTHER.der, []),
+    "DER and a line end": (DER + b"\n", [DER]),
+    "DER and a line end of Windows": (DER + b"\r\n", [DER]),
+    "DER after a line end": (b"\n" + DER, []),
+    "base64": (BASE64, [DER]),
+    "base64 in one line": (BASE64.replace(b"\n", b""), [DER]),
+    "base64 with CRLF and blanks": (b"  " + BASE64.replace(b"\n", b" \r\n"), [DER]),
+    "base64 of PKCS#7": (base64.encodebytes(pkcs7(OTHER.der, DER)), [OTHER.der, DER]),
+    "base64 cut short": (BASE64[: len(BASE64) // 2], []),
+    "base64 and more": (BASE64 + b"<!-- served by -->", []),
+    "base64 of what is no certificate": (base64.encodebytes(b"Not found, and nothing else to be said of it"), []),
     "DER cut short": (DER[:-1], []),
     "DER that speaks of PEM": ((quoting := ROOT.intermediate("-----BEGIN CERTIFICATE-----")).der, [quoting.der]),
     "PEM": (PEM, [DER]),
@@ -372,7 +419,10 @@ BODIES: dict[str, tuple[bytes, list[bytes]]] = {
     "PEM with text before": (b"Subject: CN = Reply CA\n\n" + PEM, [DER]),
     "PEM with text after": (PEM + b"\n<!-- served by -->", [DER]),
     "PEM after a byte order mark": (b"\xef\xbb\xbf" + PEM, [DER]),
-    "PEM twice, the first is taken": (pem(CA, OTHER).encode(), [DER]),
+    "PEM of another first": (pem(OTHER, CA).encode(), [OTHER.der, DER]),
+    "PEM of eleven": (pem(*[OTHER] * 10, CA).encode(), [OTHER.der]),
+    "PEM of PKCS#7 that calls itself a certificate": (pem(pkcs7(OTHER.der, DER)).encode(), [OTHER.der, DER]),
+    "PEM of rubbish first": (pem(b"rubbish", CA).encode(), [DER]),
     "PEM after a key": (KEY + PEM, [DER]),
     "PEM before a key": (PEM + KEY, [DER]),
     "PEM after a broken block": (b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n" + PEM, [DER]),
@@ -473,6 +523,9 @@ GOOD = {
     "DER": DER,
     "PEM": PEM,
     "PEM with text before": b"Subject: x\n" + PEM,
+    "PEM of another first": pem(OTHER, CA).encode(),
+    "DER and a line end": DER + b"\n",
+    "base64": BASE64,
     "PKCS#7": pkcs7(DER),
     "PKCS#7 in BER, another first": pkcs7_ber(OTHER.der, DER),
     "PKCS#7, a corrupt one first": pkcs7(encode(0x30, b"junk"), DER),
@@ -560,7 +613,7 @@ def test_a_handshake_survives_a_wrong_body(aia: AIAHost, meet: Meet, body: bytes
 def test_a_handshake_waits_so_long_and_then_takes_the_second_url(
     aia: AIAHost, meet: Meet, monkeypatch: pytest.MonkeyPatch, publish: Publish
 ) -> None:
-    monkeypatch.setattr(fetch, "SECONDS", 0.3)
+    monkeypatch.setattr(Budget, "fetch_seconds", 0.3)
     with AIAHost() as elsewhere:
         met = meet(leaf(publish(aia), elsewhere.publish("/good", DER)), ROOT)
     assert met.completed

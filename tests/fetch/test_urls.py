@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import _socket
 import ipaddress
+import os
 import random
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aia_store.inside import fetch
 
+from ..manager.disks import need_namespaces
 from ..support.pki import Authority
 from ..support.servers import AIAHost, refusing_port
 from .conftest import LOOPBACK, Fetch, Meet
@@ -289,8 +294,8 @@ class Resolver:
         self._answers = [*answers]
         monkeypatch.setattr(_socket, "getaddrinfo", self._answer)
 
-    def _answer(self, host: str, port: int, *_: Any) -> list[Any]:
-        self.asked.append(host)
+    def _answer(self, host: bytes, port: int, *_: Any) -> list[Any]:
+        self.asked.append(host.decode())
         addresses = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return [
             (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
@@ -424,3 +429,61 @@ def test_a_handshake_survives_an_odd_url(aia: AIAHost, meet: Meet, odd: Named, s
     assert met.completed if second else met.is_left_alone()
     assert aia.count() == second
     assert met.seconds < 2
+
+
+# With a name server that never answers
+
+SILENT_RESOLVER = """
+set -e
+ip link set lo up
+printf 'nameserver 127.0.0.1\\noptions timeout:20 attempts:2\\n' > "$1/resolv.conf"
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+shift
+exec "$@"
+"""
+
+#: Runs a piece of code, and prints how it failed, beside a socket that listens for questions and answers none.
+UNANSWERED = """
+import socket, time
+listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listening.bind(("127.0.0.1", 53))
+started = time.monotonic()
+try:
+    {code}
+except Exception as error:
+    print(type(error).__name__, error)
+print(len(listening.recv(512)) > 12, time.monotonic() - started < 10, flush=True)
+import os; os._exit(0)
+"""
+
+ASKING = {
+    "fetch": "from aia_store.inside import fetch; fetch.fetch(URL, [], time.monotonic() + 1)",
+    "add": "from aia_store.library import learn; learn.FETCH_SECONDS = 1; learn.learn(URL, load())",
+    "fetch_issuer": "from aia_store.library import building; building.fetch_issuer(LEAF, timeout=1)",
+    "manager": "from aia_store.manager.download import Downloader; Downloader(Settings(), "
+    "Failures(None), time.monotonic() + 1).plain(URL, 1000)",
+    "manager, https": "from aia_store.manager import https; https.get(URL.replace('http', 'https'), Settings(), "
+    "time.monotonic() + 1, 1000)",
+}
+
+
+@pytest.mark.parametrize("code", ASKING.values(), ids=ASKING)
+def test_a_resolver_that_never_answers_holds_nobody_past_the_deadline(tmp_path: Path, code: str) -> None:
+    need_namespaces("unshare", "--net", "--mount")
+    (tmp_path / "root.pem").write_text(ROOT.pem)
+    before = (
+        "from aia_store.inside.pauses import Failures; from aia_store.inside.settings import Settings, load\n"
+        "import time; "
+        f"URL = 'http://ca.example/ca.cer'; LEAF = bytes.fromhex('{CA.leaf(aia=['http://ca.example/']).der.hex()}')\n"
+    )
+    command = ["unshare", "--net", "--mount", "sh", "-c", SILENT_RESOLVER, "sh", tmp_path]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", before + UNANSWERED.format(code=code)],
+        env={**os.environ, "AIA_STORE_ROOTS": str(tmp_path / "root.pem")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "timed out" in done.stdout, done
+    assert done.stdout.endswith("True True\n"), done

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_PAUSE, Failures
+from aia_store.inside.fetch import FetchError
+from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_PAUSE, Failures, clear, count
 from aia_store.inside.store import Folder
 
 from .conftest import Run
@@ -245,3 +246,59 @@ def test_memory_is_bounded_too() -> None:
         failures.failed(f"http://{number}.example/")
     assert failures.paused("http://19999.example/")
     assert len(failures._memory) <= 4_096
+
+
+# Who is to blame
+
+
+def blamed(failures: Failures, error: FetchError) -> tuple[bool, bool]:
+    """Whether the URL pauses after this error, and whether its host does."""
+    failures.blame(URL, error)
+    return failures.paused(URL), failures.paused("http://dead.example")
+
+
+def test_a_url_is_blamed_for_its_reply_and_a_host_only_where_it_is_dead(folder: Folder) -> None:
+    assert blamed(Failures(folder), FetchError("status 404")) == (True, False)
+    assert blamed(Failures(None), FetchError("it cannot be reached", dead_url=URL)) == (True, True)
+    behind_a_redirect = FetchError("it cannot be reached", dead_url="http://another.example/")
+    failures = Failures(None)
+    assert blamed(failures, behind_a_redirect) == (True, False)
+    assert failures.url_is_paused("http://another.example/x")
+
+
+def test_nobody_is_blamed_for_what_is_ours(folder: Folder) -> None:
+    assert blamed(Failures(folder), FetchError("no network", is_ours=True)) == (False, False)
+    assert not Path(folder.path).exists()
+
+
+def test_a_url_pauses_with_its_host_and_both_are_forgiven(failures: Failures) -> None:
+    failures.blame(URL, FetchError("it cannot be reached", dead_url=URL))
+    assert failures.url_is_paused("http://DEAD.example/another.crt")
+    assert not failures.url_is_paused("http://dead.example:8080/ca.crt"), "that is another server"
+    failures.forgive("http://dead.example/another.crt")
+    assert failures.paused(URL)
+    failures.forgive(URL)
+    assert not failures.url_is_paused(URL)
+
+
+def test_what_cannot_be_written_is_remembered_by_the_owner_of_the_memory() -> None:
+    memory: dict[str, tuple[int, float]] = {}
+    Failures(None, memory).failed(URL)
+    assert Failures(None, memory).paused(URL)
+    assert not Failures(None).paused(URL)
+
+
+def test_pauses_are_counted_and_forgotten(folder: Folder, clock: Clock) -> None:
+    assert (count(folder), clear(folder)) == (0, 0)
+    failures = Failures(folder)
+    for number in range(5):
+        failures.failed(f"http://{number}.example/")
+    clock.now += FIRST_PAUSE + 5
+    failures.failed(URL)
+    foreign = Path(folder.path, "failures", "note.txt")
+    foreign.write_text("hello")
+    assert count(folder) == 1
+    assert clear(folder) == 1
+    assert slots(folder) == [foreign], "those that are over are forgotten too"
+    failures.failed(URL)
+    assert abs(pause_after(failures, clock) - FIRST_PAUSE) <= 2

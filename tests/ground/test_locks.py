@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from aia_store.inside.locks import Lock, LockError, acquire
+from aia_store.inside.locks import Lock, LockError, acquire, acquire_in_process
 from aia_store.inside.store import Folder
 
+from ..conftest import run_python
+from ..support import seccomp
 from .conftest import Run
 
 HOLD = """
@@ -174,3 +179,130 @@ def test_where_nothing_can_be_written_that_is_said_at_once(tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(LockError):
         acquire(Folder(str(tmp_path / "file" / "store")), "name", soon())
+
+
+# File systems without locks
+
+FAILING = """
+import errno, sys, time
+from aia_store.inside.locks import LockError, acquire
+from aia_store.inside.store import Folder
+from tests.support.seccomp import flock_fails_with
+flock_fails_with(getattr(errno, sys.argv[2]))
+started = time.monotonic()
+try:
+    print(acquire(Folder(sys.argv[1]), "name", time.monotonic() + 0.5))
+except LockError as error:
+    print("none:", error)
+print("at once" if time.monotonic() - started < 0.4 else "waited")
+"""
+
+needs_seccomp = pytest.mark.skipif(not seccomp.supported, reason="no seccomp filter is known for this machine")
+
+
+@needs_seccomp
+@pytest.mark.parametrize("name", ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL", "EIO"])
+def test_a_folder_that_knows_no_locks_is_told_at_once(folder: Folder, name: str) -> None:
+    done = run_python(FAILING, folder.path, name, hook=False)
+    assert done.stdout.splitlines() == [
+        f"none: {folder.path} knows no file locks ({os.strerror(getattr(errno, name))})",
+        "at once",
+    ], done.stderr
+    assert list(Path(folder.path, "locks").iterdir()) == []
+
+
+@needs_seccomp
+@pytest.mark.parametrize("name", ["EWOULDBLOCK", "EACCES"])
+def test_a_lock_that_another_holds_is_waited_for(folder: Folder, name: str) -> None:
+    done = run_python(FAILING, folder.path, name, hook=False)
+    assert done.stdout == "None\nwaited\n", done.stderr
+
+
+# Forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_child_holds_nothing_and_cannot_let_go_for_its_parent(folder: Folder) -> None:
+    lock = held(folder)
+    place = Path(folder.path, "locks", "name")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        open_files = {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
+        lock.release()
+        os.write(writer, b"open" if str(place) in open_files else b"closed")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 16) == b"closed"
+    assert place.exists()
+    assert acquire(folder, "name", soon(0.05)) is None, "the parent still holds it"
+    lock.release()
+    held(folder).release()
+
+
+def test_a_release_unlocks_whoever_else_has_the_file_open(folder: Folder, tmp_path: Path) -> None:
+    """A child that was forked in a bad moment shares the open file, and with it the lock."""
+    lock = held(folder)
+    os.link(Path(folder.path, "locks", "name"), tmp_path / "same")
+    shared = os.dup(lock._descriptor)
+    lock.release()
+    with open(tmp_path / "same", "rb") as same:
+        fcntl.flock(same, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(shared)
+
+
+# Where no file can be locked
+
+
+def test_in_a_process_only_one_thread_has_a_turn_at_a_time() -> None:
+    inside, most = [0], [0]
+
+    def work() -> None:
+        for _ in range(50):
+            turn = acquire_in_process("name", soon(30))
+            assert turn is not None
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.0002)
+            inside[0] -= 1
+            turn.release()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+
+
+def test_a_turn_that_another_thread_has_is_waited_for_until_the_deadline() -> None:
+    turn, other = acquire_in_process("name", soon()), acquire_in_process("other", soon())
+    assert turn is not None
+    assert other is not None
+    assert acquire_in_process("name", soon(0.05)) is None
+    turn.release()
+    again = acquire_in_process("name", time.monotonic() - 1)
+    assert again is not None
+    again.release()
+    other.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(run: Run) -> None:
+    code = """
+import os, threading, time
+from aia_store.inside.locks import acquire_in_process
+taken = threading.Event()
+def work():
+    acquire_in_process("name", time.monotonic() + 5)
+    taken.set()
+    time.sleep(30)
+threading.Thread(target=work, daemon=True).start()
+taken.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0 if acquire_in_process("name", time.monotonic() + 1) is not None else 1)
+print(os.waitpid(child, 0)[1], flush=True)
+os._exit(0)
+"""
+    assert run(code) == "0\n"

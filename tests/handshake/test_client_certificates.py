@@ -377,5 +377,5 @@ def test_strangers_hold_a_server_up_for_seconds_only(pki: Hierarchy, aia: AIAHos
         urls = [aia.silent(f"/{number}") for number in range(10)]
         for url in urls:
             assert server.verdict(client_context(stranger(url))) == NO_ISSUER
-        assert time.monotonic() - started < clientside.SECONDS + 2
-    assert aia.count() == 1
+        assert time.monotonic() - started < 2 * clientside.SECONDS + 2, "the last one may overdraw it"
+    assert aia.count() <= 2

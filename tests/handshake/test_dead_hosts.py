@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import CONNECT_ONCE, get, refused, run_python, trusting
+from aia_store.inside.search import Budget
+from tests.conftest import CONNECT_ONCE, get, refused, run_python, trusting, wait_until
+from tests.manager.disks import need_namespaces
 from tests.support.pki import Authority, Leaf
 from tests.support.servers import AIAHost, TLSServer, free_port
 
@@ -180,3 +185,128 @@ def test_a_hostile_leaf_silences_no_honest_url(
         assert aia.count() == 1
         assert get(good, trusting(root)) == b"ok"
     assert aia.count() == 2
+
+
+# Who is not to blame
+
+
+def hangs_up(host: AIAHost) -> str:
+    return host.raw("/bad.cer", b"")
+
+
+def is_silent(host: AIAHost) -> str:
+    return host.silent("/bad.cer")
+
+
+def answers_badly(host: AIAHost) -> str:
+    return host.raw("/bad.cer", b"no HTTP")
+
+
+def fails(host: AIAHost) -> str:
+    return host.publish("/bad.cer", b"", 500)
+
+
+@pytest.mark.parametrize("misbehaves", [hangs_up, is_silent, answers_badly, fails])
+def test_a_host_that_could_be_connected_to_is_asked_for_its_other_urls(
+    hook: None,
+    aia: AIAHost,
+    root: Authority,
+    ca: Authority,
+    misbehaves: Callable[[AIAHost], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or a hostile leaf could name a page of an honest CA's host, and have all of that host silenced."""
+    monkeypatch.setattr(Budget, "fetch_seconds", 1.0)
+    monkeypatch.setattr(Budget, "fair_seconds", 0.5)
+    with TLSServer(ca.leaf(aia=[misbehaves(aia)])) as server:
+        for _ in range(2):
+            refused(server, trusting(root))
+    assert aia.count() == 1, "its URL pauses"
+    with TLSServer(ca.leaf(aia=[aia.publish("/ca.cer", ca.der)])) as server:
+        assert get(server, trusting(root)) == b"ok"
+
+
+def test_what_our_policy_refuses_does_not_pause(
+    hook: None, store: Path, aia: AIAHost, root: Authority, ca: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIA_STORE_ALLOWED_NETWORKS")
+    with TLSServer(ca.leaf(aia=[aia.publish("/ca.cer", ca.der)])) as server:
+        refused(server, trusting(root))
+        assert not (store / "failures").exists()
+        monkeypatch.setenv("AIA_STORE_ALLOWED_NETWORKS", "127.0.0.0/8")
+        assert get(server, trusting(root)) == b"ok"
+
+
+def test_what_our_policy_refuses_uses_no_fetch_up(hook: None, aia: AIAHost, root: Authority, ca: Authority) -> None:
+    inner = [f"http://10.0.0.{number}/ca.cer" for number in range(4)]
+    with TLSServer(ca.leaf(aia=[*inner, aia.publish("/ca.cer", ca.der)])) as server:
+        assert get(server, trusting(root)) == b"ok"
+
+
+#: Meets a server whose AIA can be reached only through a network; prints how it ended and what was noted.
+FAR_AWAY = """
+import os, sys
+from tests.conftest import refused, trusting
+from tests.support.pki import Authority
+from tests.support.servers import TLSServer
+import aia_store
+
+aia_store.enable()
+root = Authority.root()
+with TLSServer(root.intermediate().leaf(aia=sys.argv[1:])) as server:
+    print(refused(server, trusting(root)))
+folder = os.path.join(os.environ["AIA_STORE_DIR"], "failures")
+print(len(os.listdir(folder)) if os.path.isdir(folder) else 0)
+"""
+OFFLINE = "ip link set lo up"
+WITH_A_ROUTE = f"{OFFLINE}; ip route add default dev lo"  # which leads nowhere
+
+
+def in_a_network(network: str, *urls: str) -> list[str]:
+    """What `FAR_AWAY` prints in a network namespace of its own."""
+    need_namespaces("unshare", "--net")
+    if shutil.which("ip") is None:
+        pytest.skip("the ip command is not here")
+    command = ["unshare", "--net", "sh", "-ec", f'{network}\nexec "$@"', "sh", sys.executable, "-c", FAR_AWAY, *urls]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+URL_FAR_AWAY = "http://8.8.8.8/ca.cer"
+
+
+@pytest.mark.parametrize("url", [URL_FAR_AWAY, "http://[2606:4700::1111]/ca.cer", "http://ca.example/ca.cer"])
+def test_without_a_network_nothing_pauses(store: Path, url: str) -> None:
+    assert in_a_network(OFFLINE, url) == [NO_ISSUER, "0"]
+
+
+def test_where_there_is_a_route_a_host_that_cannot_be_reached_pauses_with_its_url(store: Path) -> None:
+    assert in_a_network(WITH_A_ROUTE, URL_FAR_AWAY) == [NO_ISSUER, "2"]
+
+
+@pytest.mark.parametrize("has_disk", [True, False], ids=["with a disk", "without a disk"])
+def test_a_hostile_leaf_holds_no_honest_url_up(
+    hook: None,
+    aia: AIAHost,
+    root: Authority,
+    ca: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_disk: bool,
+) -> None:
+    """It names an honest URL first, and then slow ones: while those are waited for, others need the honest one."""
+    if not has_disk:
+        tmp_path.joinpath("file").write_text("in the way")
+        monkeypatch.setenv("AIA_STORE_DIR", str(tmp_path / "file" / "store"))
+    honest = aia.publish("/ca.cer", ca.der)
+    slow = [aia.silent("/1.cer"), aia.silent("/2.cer")]
+    hostile = of_another_issuer(ca, honest).issuer.leaf(aia=[honest, *slow])
+    with TLSServer(hostile) as bad, TLSServer(ca.leaf(aia=[honest])) as good:
+        waiting = threading.Thread(target=refused, args=(bad, trusting(root)))
+        waiting.start()
+        wait_until(lambda: aia.count("/1.cer") == 1)
+        assert get(good, trusting(root)) == b"ok"
+        assert waiting.is_alive(), "the slow ones are still waited for"
+        waiting.join()
+    assert aia.count("/ca.cer") == 2

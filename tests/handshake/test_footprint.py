@@ -31,7 +31,6 @@ SEARCH = {
     "aia_store.inside.locks",
     "aia_store.inside.store",
     "aia_store.inside.aia",
-    "aia_store.inside.completion",
     "aia_store.inside.fetch",
     "aia_store.inside.reply",
 }
@@ -88,8 +87,10 @@ def test_a_first_meeting_and_the_second(pki: Hierarchy, aia: AIAHost) -> None:
         second = modules(CONNECT_ONCE, server.port, pki.cafile)
         assert aia.count() == 1
     assert not MANAGERS & first
+    assert not {"aia_store.inside.handin", "aia_store.inside.revoked"} & first, "nobody hands in or revokes here"
     assert "http.client" in first  # or this test shows nothing
     assert not (MANAGERS | {"http.client", "urllib.parse", "asyncio", "threading", "logging"}) & second
+    assert not {"hashlib", "tempfile", "random"} & second
 
 
 def test_nothing_is_printed(pki: Hierarchy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import subprocess
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONNECT, CONNECT_ONCE, MakeHierarchy, get, run_python, start_python, trusting, wait_until
+from tests.support import seccomp
 from tests.support.servers import AIAHost, TLSServer
 
 PROCESSES = 32
@@ -155,3 +157,47 @@ def test_a_fork_completes_too(store: Path, aia: AIAHost, hierarchy: MakeHierarch
     with TLSServer(pki.leaf) as server:
         assert run_python(code, server.port, pki.cafile).stdout == "ok\nok\n"
     assert aia.count() == 2
+
+
+@pytest.mark.skipif(not seccomp.supported, reason="no seccomp filter is known for this machine")
+@pytest.mark.parametrize("name", ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL"])
+def test_a_file_system_without_locks(store: Path, aia: AIAHost, hierarchy: MakeHierarchy, name: str) -> None:
+    """One fetch at a time in each process is the best that can be had there; and what one has kept, all find."""
+    pki = hierarchy()
+    aia.publish("/0.cer", pki.intermediates[0].der, delay=0.2)
+    code = f"from tests.support.seccomp import flock_fails_with\nflock_fails_with({getattr(errno, name)})\n" + THREADS
+    with TLSServer(pki.leaf) as server:
+        for _ in range(2):
+            done = run_python(code, server.port, pki.cafile)
+            assert (done.stdout.split(), done.stderr) == (["TLSv1.3"] * 16, "")
+    assert aia.count() == 1
+    assert not list(store.glob("locks/*"))
+
+
+def test_a_child_that_was_forked_during_a_fetch_waits_for_nobody_where_nothing_can_be_written(
+    store: Path, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    aia.silent("/0.cer")
+    code = CONNECT + (
+        "import os, threading\n"
+        "def fetch():\n"
+        "    try: connect(*sys.argv[1:])\n"
+        "    except ssl.SSLError: pass\n"
+        "threading.Thread(target=fetch, daemon=True).start()\n"
+        "sys.stdin.readline()\n"
+        "if os.fork() == 0:\n"
+        "    print(connect(*sys.argv[1:]), flush=True)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "os._exit(0)\n"
+    )
+    store.parent.joinpath("file").write_text("in the way")
+    env = {"AIA_STORE_DIR": str(store.parent / "file" / "store"), "PYTHONWARNINGS": "ignore"}
+    with TLSServer(pki.leaf) as server:
+        process = start_python(code, server.port, pki.cafile, env=env)
+        wait_until(lambda: aia.count() == 1)
+        aia.publish("/0.cer", pki.intermediates[0].der)
+        started = time.monotonic()
+        assert process.communicate("\n", timeout=30) == ("ok\n", "")
+        assert time.monotonic() - started < 4, "the thread of its parent is still at it"

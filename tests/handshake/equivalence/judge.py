@@ -92,11 +92,11 @@ def paths(
     anchors: Iterable[Made],
     issuers_of: Callable[[Made], Iterable[Made]],
     *,
-    no_key_twice: bool = False,
+    no_name_twice: bool = False,
 ) -> Iterator[list[Made]]:
     """Every path from a leaf to one of the anchors, both included, whose signatures are true, shortest first.
 
-    No certificate is in a path twice; with `no_key_twice` no name with one key either. Raises TooDense.
+    No certificate is in a path twice; with `no_name_twice` no name either. Raises TooDense.
     """
     by_name: dict[str, list[Made]] = {}
     for anchor in anchors:
@@ -115,7 +115,7 @@ def paths(
             for issuer in issuers_of(below):
                 if issuer.subject != below.issuer or issuer.key != below.signer or issuer in path:
                     continue
-                if no_key_twice and any(other.subject == issuer.subject and other.key == issuer.key for other in path):
+                if no_name_twice and any(other.subject == issuer.subject for other in path):
                     continue
                 longer.append([*path, issuer])
                 count += 1

@@ -9,8 +9,8 @@ import ssl
 from collections.abc import Iterable
 from unittest import mock
 
-from aia_store.inside import aia, completion, path
 from aia_store.inside.certificate import Certificate
+from aia_store.inside.search import Budget
 from aia_store.inside.store import Folder
 
 from .judge import TooDense, paths
@@ -35,7 +35,7 @@ def check_refusal(trial: Trial, step: Step, tally: Tally) -> None:
         return at_hand.union(published)
 
     try:
-        candidates = paths(step.server.leaf, trial.trusted, reachable, no_key_twice=True)
+        candidates = paths(step.server.leaf, trial.trusted, reachable, no_name_twice=True)
         for _, candidate in zip(range(MOST_ASKED), candidates, strict=False):
             fetched = sum(made not in at_hand for made in candidate[1:-1])
             if fetched <= MOST_FETCHES and judge.accepts([made.der for made in candidate]):
@@ -63,8 +63,8 @@ def _why(trial: Trial, step: Step) -> str:
     if _tries_again(trial, step):
         return FILLED_BEFORE
     with contextlib.ExitStack() as generous:
-        for module, name in ((aia, "MOST_FETCHES"), (path, "MOST_STEPS"), (completion, "MOST_REHEARSALS")):
-            generous.enter_context(mock.patch.object(module, name, 10_000))
+        for name in ("fetches", "steps", "rehearsals"):
+            generous.enter_context(mock.patch.object(Budget, name, 10_000))
         if _tries_again(trial, step):
             return "beyond a budget"
     return trial.beside.strip() or "otherwise"

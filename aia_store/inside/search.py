@@ -1,0 +1,331 @@
+"""The search for a certification path (RFC 4158): found here by names and key identifiers, judged by OpenSSL.
+
+Issuers are looked for in small sources, the cheapest first: what the program trusts, what was sent, what the store
+holds, and last what AIA gives. A path that OpenSSL accepts is kept in the store, so that nobody need fetch it again.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import importing
+from .certificate import Certificate, DERError
+from .log import debug
+from .store import store_of_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .rehearsal import Chain
+    from .settings import Settings
+    from .store import Store
+
+    IssuersOf = Callable[[Certificate], Iterable[Certificate]]
+
+NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+
+
+class Budget:
+    """The limits of one search. Of browsers and operating systems, the strictest sets each figure, or it is stricter.
+
+    Those of a single fetch stand in `fetch`, those of a reply in `reply`.
+    """
+
+    intermediates = 10  # in a path; those of the CCADB have 1 to 3
+    steps = 200  # certificates tried as an issuer, per walk; Chromium stops after 20 paths, GnuTLS after 16 links
+    rehearsals = 32  # paths judged by OpenSSL, per walk: about 1 ms each
+    fetches = 3  # Windows: 3 a chain; Apple: 3
+    urls = 5  # tried of one certificate, in the CA's order; Chromium: 5, Windows: 5
+    too_many_urls = 10  # a certificate that names so many gets none fetched; those of the CCADB name 3 at most
+    fetch_seconds = 5.0  # for one fetch; Chromium: 10
+    fair_seconds = 2.5  # a host that had less time to answer is not to blame
+    handshake_seconds = 10.0  # for all fetches of a handshake, as long as Chromium waits for one
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        """`seconds` is the time for all fetches; 0: nothing is fetched."""
+        self.seconds = seconds
+
+
+class Path:
+    """A certification path that OpenSSL accepted: from the leaf to the anchor, both included."""
+
+    def __init__(self, certificates: list[Certificate]) -> None:
+        self.certificates = certificates
+        self.sources: dict[Certificate, str] = {}  # the URL of each that was fetched
+
+    @property
+    def intermediates(self) -> list[Certificate]:
+        return self.certificates[1:-1]
+
+    def above(self, certificate: Certificate) -> list[Certificate]:
+        """What stands above a certificate of the path, its issuer first."""
+        return self.certificates[self.certificates.index(certificate) + 1 :]
+
+
+def path_for(chain: Chain, settings: Settings) -> Path | None:
+    """A path for the chain of a handshake, None where there is none; what of it was missing is kept in the store.
+
+    Raises Interrupted where a signal handler raises something meanwhile.
+    """
+    return Search(chain, store_of_process(settings), Budget(_seconds_to_fetch(settings))).path(settings)
+
+
+def _seconds_to_fetch(settings: Settings) -> float:
+    """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
+    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
+    if running_loop is not None and running_loop() is not None:
+        return settings.async_budget
+    return Budget.handshake_seconds
+
+
+class Search:
+    """The search for a path of one chain, which says what OpenSSL thinks of each (`chain.refusal`)."""
+
+    def __init__(self, chain: Chain, store: Store, budget: Budget) -> None:
+        self._chain = chain
+        self._store = store
+        self._budget = budget
+        self.stored: set[Certificate] = set()  # what was found in the store
+        self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
+        self.revoked: dict[Certificate, None] = {}  # the intermediates for which paths were passed over
+        self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
+
+    def path(self, settings: Settings, *, patient: bool = True) -> Path | None:
+        """The first accepted path of what is at hand, then of what AIA gives; it is kept in the store.
+
+        Who is not `patient` fetches what failed lately too. Raises Interrupted, as `path_for` does.
+        """
+        path = self._path_at_hand()
+        if path is not None:
+            self._keep(path)
+        elif self._budget.seconds > 0 and not settings.offline:
+            path = self._chain.fetch(
+                lambda seconds: self._path_by_aia(settings, seconds, patient=patient), self._budget.seconds
+            )
+        return path
+
+    def _path_at_hand(self) -> Path | None:
+        """The first accepted path that needs no fetch."""
+        return self._accepted(self._at_hand)
+
+    def _path_by_aia(self, settings: Settings, seconds: float, *, patient: bool) -> Path | None:
+        """AIA is asked first where no issuer is at hand; then, if OpenSSL refused what is at hand, for the leaf's, as
+        a wrong intermediate is mostly that one; then for any."""
+        with importing:
+            from .aia import AIA
+
+        aia = AIA(settings, self._store, Budget(seconds), self._chain.anchors, self._newly_stored, patient=patient)
+        with aia:
+            self.failed = aia.failed
+
+            def accepted(asks_for: Callable[[Certificate], bool]) -> Path | None:
+                def issuers_of(subject: Certificate) -> Iterator[Certificate]:
+                    yield from self._at_hand(subject)
+                    if asks_for(subject):
+                        yield from aia.issuers_of(subject)
+
+                return self._accepted(issuers_of)
+
+            path = accepted(lambda subject: not self._has_issuer_at_hand(subject))
+            if path is None and self.refused:
+                path = accepted(lambda subject: subject == self._chain.leaf)
+            if path is None:
+                path = accepted(lambda _: True)
+            if path is not None:
+                path.sources = aia.sources
+                self._keep(path)
+                aia.note_proved(path.intermediates)
+            return path
+
+    def _accepted(self, issuers_of: IssuersOf) -> Path | None:
+        """The first path from these issuers that OpenSSL accepts; none is rehearsed twice.
+
+        One with an intermediate that is known to be revoked is passed over, wherever that came from.
+        """
+        rehearsals = 0
+        for path in self._walk(issuers_of).paths(self._chain.leaf):
+            if tuple(path) in self.refused or self._is_revoked(path):
+                continue
+            refusal = self._chain.refusal(path)
+            if refusal is None:
+                return Path(path)
+            debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
+            self.refused[tuple(path)] = refusal
+            rehearsals += 1
+            if rehearsals >= self._budget.rehearsals:
+                return None
+        return None
+
+    def _walk(self, issuers_of: IssuersOf) -> Walk:
+        trusted = self._chain.trusted
+        now = None if trusted.flags & NO_CHECK_TIME else self._chain.now
+        return Walk(issuers_of, trusted.is_anchor, now, self._budget)
+
+    def _at_hand(self, subject: Certificate) -> Iterator[Certificate]:
+        """The issuers that need no fetch: what the program trusts, what was sent, what is in the store."""
+        yield from self._chain.trusted.issuers_of(subject)
+        yield from self._untrusted(subject)
+
+    def _untrusted(self, subject: Certificate) -> Iterator[Certificate]:
+        yield from likeliest_first(subject, self._chain.sent, self._is_near)
+        stored = self._store.find(subject.issuer_key)
+        self.stored.update(stored)
+        yield from likeliest_first(subject, stored, self._is_near)
+
+    def _newly_stored(self, subject: Certificate) -> list[Certificate]:
+        """The issuers that another process has put into the store since this search looked there."""
+        found = [issuer for issuer in self._store.find(subject.issuer_key) if issuer not in self.stored]
+        self.stored.update(found)
+        return likeliest_first(subject, found)
+
+    def _is_near(self, certificate: Certificate) -> bool:
+        """Whether a trusted certificate bears the name of its issuer."""
+        return bool(self._chain.trusted.issuers_of(certificate))
+
+    def _has_issuer_at_hand(self, subject: Certificate) -> bool:
+        """Whether a walk without AIA can go on from here."""
+        walk = self._walk(self._at_hand)
+        return any(walk.may_lead_on(candidate, subject) for candidate in self._at_hand(subject))
+
+    def _is_revoked(self, path: list[Certificate]) -> bool:
+        if not self._store.may_know_revoked():
+            return False
+        with importing:
+            from .revoked import is_revoked
+
+        found = [certificate for certificate in path[1:-1] if is_revoked(certificate, self._store.folders)]
+        self.revoked.update(dict.fromkeys(found))
+        return bool(found)
+
+    def _keep(self, path: Path) -> None:
+        """Keep the intermediates of an accepted path, if the server did not send all that is needed."""
+        if needs(self._chain, path):
+            for certificate in path.intermediates:
+                if certificate not in self.stored:
+                    self._store.keep(certificate, path.sources.get(certificate))
+                self._store.note_use(certificate)
+
+
+def needs(chain: Chain, path: Path) -> list[Certificate]:
+    """What of a path OpenSSL must be given: from what was not sent upwards, or what has a rival of the same name.
+
+    All that stands above it too: from the first trusted certificate on, OpenSSL looks for issuers in its store only.
+    """
+
+    def is_certain(certificate: Certificate, below: Certificate) -> bool:
+        if certificate not in chain.sent and not chain.trusted.holds(certificate):
+            return False
+        rivals = (*chain.sent, *chain.trusted.issuers_of(below))
+        return all(rival == certificate for rival in rivals if rival.subject_key == certificate.subject_key)
+
+    for at, certificate in enumerate(path.intermediates):
+        if not is_certain(certificate, path.certificates[at]):
+            return path.intermediates[at:]
+    return []
+
+
+class Walk:
+    """A depth-first walk from a leaf to any trust anchor, bounded in length and in steps (RFC 4158, 8.1).
+
+    `issuers_of` gives the certificates that may have issued one, best source first; it is asked lazily, so a source
+    that costs much is asked only when those before it led nowhere. `now` is in seconds since 1970; None: no dates are
+    looked at.
+    """
+
+    def __init__(
+        self,
+        issuers_of: IssuersOf,
+        is_anchor: Callable[[Certificate], bool],
+        now: float | None,
+        budget: Budget,
+    ) -> None:
+        self._issuers_of = issuers_of
+        self._is_anchor = is_anchor
+        self._now = now
+        self._most_intermediates = budget.intermediates
+        self._steps_left = budget.steps
+
+    def paths(self, leaf: Certificate) -> Iterator[list[Certificate]]:
+        """Every path found, from the leaf to the anchor, both included; none names a subject twice."""
+        if self._is_anchor(leaf) or leaf.is_self_signed:
+            return
+        yield from self._extended([leaf])
+
+    def _extended(self, path: list[Certificate]) -> Iterator[list[Certificate]]:
+        for candidate in self._issuers_of(path[-1]):
+            self._steps_left -= 1
+            if self._steps_left < 0:
+                return
+            if not self.may_lead_on(candidate, path[-1]) or _is_named_in(path, candidate):
+                continue
+            if self._is_anchor(candidate):
+                yield [*path, candidate]
+            elif len(path) <= self._most_intermediates and _has_room_for(path, candidate):
+                yield from self._extended([*path, candidate])
+
+    def may_lead_on(self, candidate: Certificate, subject: Certificate) -> bool:
+        """Whether a candidate may have issued the subject, and is an anchor or an intermediate at this time."""
+        if not may_have_issued(candidate, subject):
+            return False
+        return self._is_anchor(candidate) or self._is_intermediate(candidate)
+
+    def _is_intermediate(self, candidate: Certificate) -> bool:
+        return (
+            candidate.basic_constraints[0]
+            and not candidate.is_self_signed
+            and (self._now is None or is_valid(candidate, self._now))
+        )
+
+
+def _is_named_in(path: list[Certificate], candidate: Certificate) -> bool:
+    """Whether a certificate of the path bears the same name (RFC 4158, 2.4.2 and 5.2).
+
+    OpenSSL 3.0 says "certificate chain too long" of such a path, once its certificates stand in a store.
+    """
+    return any(candidate.subject_key == other.subject_key for other in path)
+
+
+def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
+    """Whether the path length of an intermediate lets it stand above this path; OpenSSL looks closer, later."""
+    _, path_length = candidate.basic_constraints
+    return path_length is None or path_length >= len(path) - 1
+
+
+def is_valid(certificate: Certificate, now: float) -> bool:
+    """Whether the time, in seconds since 1970, lies within the validity of the certificate."""
+    not_before, not_after = certificate.validity
+    return not_before <= now <= not_after
+
+
+def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
+    """Whether names and key identifiers allow it; the signature is OpenSSL's to check."""
+    try:
+        return (
+            issuer.subject == subject.issuer or issuer.subject_key == subject.issuer_key
+        ) and subject.names_as_issuer(issuer)
+    except DERError:
+        return False
+
+
+def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
+    """Whether the subject names this very key as its issuer's, by AKID and SKID."""
+    if not may_have_issued(issuer, subject):
+        return False
+    akid = subject.authority_key_id
+    return akid is not None and akid.key_id is not None and akid.key_id == issuer.subject_key_id
+
+
+def likeliest_first(
+    subject: Certificate,
+    candidates: Iterable[Certificate],
+    is_near: Callable[[Certificate], bool] = lambda _: False,
+) -> list[Certificate]:
+    """Candidates in the order to try them: those the AKID names, those near an anchor, those that live longest."""
+
+    def rank(candidate: Certificate) -> tuple[bool, bool, int, bytes]:
+        # Last their bytes: one store gives one path, in whatever order it lists its files.
+        return not surely_issued(candidate, subject), not is_near(candidate), -candidate.validity[1], candidate.der
+
+    found = list(candidates)
+    return sorted(found, key=rank) if len(found) > 1 else found
