@@ -63,11 +63,34 @@ wrong, the handshake goes on as it would have without us. Waiting is bounded (`w
 remembered, and what a signal handler raises meanwhile comes out of `do_handshake` as itself.
 """
 
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`. None until
 # somebody says so: what is attached to after `aia_store.disable()` does not undo that.
 enabled: "bool | None" = None
 
+# The threads that are in `aia_store.create_default_context()`: what they make is completed from its birth on, so that
+# trust on demand can put its CA files off.
+completing_threads: "set[int]" = set()
+
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+
+
+def is_enabled() -> bool:
+    """Whether every client connection of this process is completed."""
+    return enabled is True
+
+
+def set_enabled(now: bool, *, by_hook: bool = False) -> None:
+    """Say so. What the hook says holds only as long as the program says nothing."""
+    global enabled
+    if enabled is None or not by_hook:
+        enabled = now
 
 
 class Interrupted(BaseException):
@@ -76,3 +99,43 @@ class Interrupted(BaseException):
     def __init__(self, raised: BaseException) -> None:
         super().__init__(raised)
         self.raised = raised
+
+
+_AT_SECURE = 23  # of the auxiliary vector, in Linux' <elf.h>
+_WORD = 8 if sys.maxsize > 1 << 32 else 4  # bytes of a C long
+
+
+def _has_special_rights() -> bool:
+    """Whether this process has rights that whoever started it has not: set-user-ID, set-group-ID or capabilities.
+
+    The kernel says so (AT_SECURE, getauxval(3)), and OpenSSL believes no variable then (secure_getenv(3)). Once
+    privileges were dropped, a process may not read what the kernel said.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    if os.geteuid() != os.getuid() or os.getegid() != os.getgid():
+        return True
+    try:
+        vector = _read("/proc/self/auxv")
+    except OSError:
+        return _has_capabilities() and os.geteuid() != 0
+    words = [int.from_bytes(vector[at : at + _WORD], sys.byteorder) for at in range(0, len(vector), _WORD)]
+    return dict(zip(words[::2], words[1::2])).get(_AT_SECURE, 0) != 0
+
+
+def _has_capabilities() -> bool:
+    try:
+        status = _read("/proc/self/status")
+    except OSError:
+        return False
+    return any(int(line[7:], 16) for line in status.splitlines() if line.startswith(b"CapPrm:"))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+# The variables of the environment that may be believed: none where somebody with fewer rights than ours set them.
+believes_environment = not _has_special_rights()
+environ: "Mapping[str, str]" = os.environ if believes_environment else {}

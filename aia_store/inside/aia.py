@@ -10,9 +10,9 @@ import time
 
 from .certificate import DERError
 from .locks import LockError, acquire
-from .log import debug
 from .path import likeliest_first
 from .pauses import Failures
+from .settings import debug
 from .waiting import in_a_thread, interruptible, lock, sleep
 
 TYPE_CHECKING = False

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import _ssl
 import os
-import sys
 import time
+from _thread import get_ident
 from _weakref import ref
 
-from .. import inside as handshake
-from . import PARTIAL_CHAIN
+from . import PARTIAL_CHAIN, Interrupted, completing_threads, is_enabled
+from .settings import debug
 from .sources import Sources
 
 TYPE_CHECKING = False
@@ -46,11 +46,12 @@ class Attachment:
 
     @property
     def is_active(self) -> bool:
-        return callbacks_are_safe and bool(handshake.enabled or self.is_explicit)
+        return is_enabled() or self.is_explicit
 
     def note_birth(self) -> None:
         """The context was just made."""
         self._sees_all = True
+        self.is_explicit |= get_ident() in completing_threads
 
     def note_bare_connection(self) -> None:
         """A connection was made that verifies and does not call us."""
@@ -89,17 +90,15 @@ class Attachment:
             if context is not None:
                 self._see(context, data, version, from_client)
         except Exception as error:
-            from .log import debug
-
             debug(f"left the handshake as it was: {type(error).__name__}: {error}")
             try:
                 self.load_all()
             except Exception:
                 pass  # OpenSSL refuses a chain whose anchor is not there
-        except handshake.Interrupted:
+        except Interrupted:
             raise
         except BaseException as error:
-            raise handshake.Interrupted(error) from None
+            raise Interrupted(error) from None
 
     def needs_whole_chains(self) -> bool:
         """Whether X509_V_FLAG_PARTIAL_CHAIN is to be kept from an SSL object of this context.
@@ -204,17 +203,3 @@ def attachment_of(context: ssl.SSLContext) -> Attachment:
     if found is None:
         found = state[_ATTRIBUTE] = Attachment(context)
     return found
-
-
-def _callbacks_are_safe() -> bool:
-    """Up to Python 3.11, OpenSSL's callbacks run in the main interpreter, whichever one set them."""
-    if sys.version_info >= (3, 12):
-        return True
-    try:
-        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
-    except ImportError:
-        return True
-    return bool(interpreters.get_current() == interpreters.get_main())
-
-
-callbacks_are_safe = _callbacks_are_safe()

@@ -11,9 +11,9 @@ from _thread import RLock
 
 from . import PARTIAL_CHAIN
 from . import settings as config
-from .log import debug
 from .path import Search, likeliest_first
 from .rehearsal import CRL_CHECKS
+from .settings import debug
 from .store import open_store
 
 TYPE_CHECKING = False

@@ -154,7 +154,7 @@ def _guarded(action: "Callable[[], Any]") -> "Any":
     try:
         return action()
     except Exception as error:
-        from .log import debug
+        from .settings import debug
 
         debug(f"left the connection as it was: {type(error).__name__}: {error}")
         return None

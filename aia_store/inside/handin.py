@@ -13,7 +13,7 @@ import os
 import stat
 import time
 
-from . import folders
+from .settings import site_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _left = 0
 
 def folder(settings: Settings) -> str | None:
     """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
-    site = folders.site_cache()
+    site = site_cache()
     return os.path.join(site, FOLDER) if site is not None and settings.dir in (None, site) else None
 
 

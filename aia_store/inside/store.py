@@ -20,8 +20,8 @@ import os
 import stat
 import time
 
-from . import folders
 from .certificate import Certificate, pem_certificates, readable
+from .settings import site_cache, user_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
     """The paths of what is in a folder, sorted; of a folder that holds more than so many, any so many."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # noqa: B905  # one is longer
+            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # one is longer
     except OSError:
         return []
 
@@ -401,13 +401,13 @@ def folders_of(settings: Settings) -> list[Folder]:
     The one that was set, alone; else the user's and then the site's, or for whose the site's is that alone: root, or
     a service user that root gave it to. Then root is a user like others.
     """
-    site = folders.site_cache()
+    site = site_cache()
     if settings.dir is not None:
         return [Folder(settings.dir, shared=settings.dir == site)]
     shared = [Folder(site, shared=True)] if site else []
     if site and hasattr(os, "geteuid") and os.geteuid() == owner(site):
         return shared
-    user = folders.user_cache()
+    user = user_cache()
     return ([Folder(user)] if user else []) + shared
 
 
