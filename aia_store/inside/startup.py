@@ -110,6 +110,7 @@ def _attach_after(spec: "ModuleSpec") -> None:
 
     def exec_module(module: "ModuleType") -> None:
         del loader.exec_module  # type: ignore[union-attr]
+        _attach_to_waiting(module)
         execute(module)
         _attach_to_new(module)
 
@@ -124,15 +125,26 @@ def _attach_to_new(module: "ModuleType") -> None:
         attach_to(module)
         return
 
-    def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
+    def attach_now() -> None:
         context.__new__ = make
         attach_to(module)
+
+    def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
+        attach_now()
         return context.__new__(cls, *arguments, **named)
 
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(make_the_first, name, getattr(make.__func__, name))
     make_the_first.__wrapped__ = make.__func__  # type: ignore[attr-defined]  # whose signature inspect shows
+    make_the_first.attach_now = attach_now  # type: ignore[attr-defined]
     context.__new__ = staticmethod(make_the_first)
+
+
+def _attach_to_waiting(module: "ModuleType") -> None:
+    """Before `ssl` is loaded anew: what was imported from it stays in use, and would find the new classes."""
+    attach_now = getattr(getattr(getattr(module, "SSLContext", None), "__new__", None), "attach_now", None)
+    if attach_now is not None:
+        attach_now()
 
 
 def attach_to(module: "ModuleType") -> None:

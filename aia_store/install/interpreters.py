@@ -56,10 +56,10 @@ _QUESTION = """
 import json, os, sys, sysconfig
 base = getattr(sys, "base_prefix", sys.prefix)
 stdlib = os.path.dirname(os.path.abspath(os.__file__))
-paths = sysconfig.get_paths(vars={"base": base, "platbase": base})
-if sys.version_info >= (3,):  # Python 2's runs what is there
+folders = list(sysconfig.get_paths(vars={"base": base, "platbase": base}).values())
+if sys.version_info >= (3,):  # in Python 2, importing site runs what is in these
     import site
-    paths = dict(paths, **dict(enumerate(site.getsitepackages([base]))))
+    folders += site.getsitepackages([base])
 print(json.dumps({
     "python": getattr(sys, "_base_executable", None) or sys.executable,
     "version": sys.version_info[:3],
@@ -67,7 +67,7 @@ print(json.dumps({
     "stdlib": stdlib,
     "site": sysconfig.get_path("purelib", vars={"base": base, "platbase": base}),
     "tag": getattr(getattr(sys, "implementation", None), "cache_tag", None),
-    "folders": sorted(set(paths.values())),
+    "folders": folders,
 }))
 """
 

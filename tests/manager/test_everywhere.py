@@ -392,7 +392,7 @@ def half_deleted(base: Copy, ours: Installation) -> None:
 
 
 def without_its_start(base: Copy, ours: Installation) -> None:
-    (ours.package / "startup.py").unlink()
+    (ours.package / "inside" / "startup.py").unlink()
 
 
 def cut_short(base: Copy, ours: Installation) -> None:

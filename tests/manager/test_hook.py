@@ -170,11 +170,11 @@ def half_deleted(venv: Venv) -> None:
 
 
 def without_its_start(venv: Venv) -> None:
-    (venv.site / "aia_store" / "startup.py").unlink()
+    (venv.site / "aia_store" / "inside" / "startup.py").unlink()
 
 
 def without_the_store(venv: Venv) -> None:
-    (venv.site / "aia_store" / "store.py").unlink()
+    (venv.site / "aia_store" / "inside" / "store.py").unlink()
 
 
 def cut_short(venv: Venv) -> None:
