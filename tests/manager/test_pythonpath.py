@@ -11,17 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONNECT_ONCE, MakeHierarchy
-from tests.manager.copies import Installation, run
+from tests.manager.copies import OLDEST, VERSIONS, Installation, run
 from tests.manager.machine import Machine
 from tests.support.servers import TLSServer
 
-_VERSIONS = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
 _OLD = re.compile(r"2\.7|3\.[5-8]\b")
-_OLDEST = re.compile(r"3\.(9|10)\b")  # that the hook serves; tests need newer ones
 #: Where aia-store is not installed, if the tests run in a virtual environment.
 BASE: str = getattr(sys, "_base_executable", sys.executable)
-OLDEST = [found / "bin" / "python" for found in sorted(_VERSIONS.glob("*")) if _OLDEST.match(found.name)]
-OLD = [found / "bin" / "python" for found in sorted(_VERSIONS.glob("*")) if _OLD.match(found.name)]
+OLD = [found / "bin" / "python" for found in sorted(VERSIONS.glob("*")) if _OLD.match(found.name)]
 
 
 @pytest.fixture
