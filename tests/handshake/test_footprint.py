@@ -11,9 +11,12 @@ import pytest
 
 from aia_store.install.watcher import HOOKS
 from tests.conftest import CONNECT, CONNECT_ONCE, Hierarchy, MakeHierarchy, run_python
+from tests.support import NO_HOOK
 from tests.support.servers import AIAHost, TLSServer
 
 MANAGERS = {"cryptography", "watchdog", "platformdirs", "click", "rich", "certifi"}
+
+WATCHED = {"PYTHONPATH": f"{HOOKS}{os.pathsep}{NO_HOOK}"}
 
 #: After `CONNECT_ONCE`: what was imported.
 AND_MODULES = "import json; print(json.dumps(sorted(sys.modules)))\n"
@@ -45,7 +48,7 @@ def modules(code: str, *args: object, hook: bool = True, env: dict[str, str] | N
 
 def loaded_by_the_watcher(code: str) -> set[str]:
     """What the hook as it is installed adds to that."""
-    return modules(code, hook=False, env={"PYTHONPATH": HOOKS}) - modules(code, hook=False, env={"PYTHONPATH": ""})
+    return modules(code, hook=False, env=WATCHED) - modules(code, hook=False, env={"PYTHONPATH": NO_HOOK})
 
 
 @pytest.fixture
@@ -135,7 +138,7 @@ def test_disabled_by_the_environment(pki: Hierarchy, aia: AIAHost, store: Path, 
 def test_disabled_means_not_there(store: Path) -> None:
     code = "import sys, ssl; ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
     code += "print(ssl.SSLContext.__new__.__code__.co_filename, '_aia_store.settings' in sys.modules)\n"
-    done = run_python(code, hook=False, env={"AIA_STORE_DISABLE": "1", "PYTHONPATH": HOOKS})
+    done = run_python(code, hook=False, env={"AIA_STORE_DISABLE": "1", **WATCHED})
     assert done.stdout == f"{ssl.__file__} False\n"
 
 

@@ -10,12 +10,16 @@ import pytest
 
 from aia_store.install.watcher import HOOKS
 from tests.conftest import CONNECT_ONCE, Hierarchy, MakeHierarchy, run_python
+from tests.support import NO_HOOK
 from tests.support.servers import AIAHost, TLSServer
 
 LOCAL_ISSUER = "unable to get local issuer certificate"
 #: Whether a new context has a door of ours.
 ATTACHED = "import ssl; print(hasattr(type(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))._wrap_bio, '__code__'))\n"
-WATCHED = {"PYTHONPATH": HOOKS}
+WATCHED = {"PYTHONPATH": f"{HOOKS}{os.pathsep}{NO_HOOK}"}
+
+#: The same, and the package of this working tree is found.
+WITH_PACKAGE = {"PYTHONPATH": os.pathsep.join([HOOKS, NO_HOOK, *filter(None, sys.path)])}
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def test_only_openssl_is_attached_to(store: Path, library: str, expected: bool) 
     """Its kin verify at another moment; no Python of this machine is built with one, so one says it is."""
     code = f"import _ssl; _ssl.OPENSSL_VERSION = {library!r}\n{ATTACHED}"
     code += "import aia_store; aia_store.complete(ssl.create_default_context()); aia_store.create_default_context()\n"
-    done = run_python(code, hook=False, env={"PYTHONPATH": os.pathsep.join([HOOKS, *filter(None, sys.path)])})
+    done = run_python(code, hook=False, env=WITH_PACKAGE)
     assert (done.stdout, done.stderr) == (f"{expected}\n", "")
 
 
@@ -94,10 +98,6 @@ for make in (earlier, ssl.SSLContext):
 def test_a_reload_of_ssl_leaves_no_class_unattached(store: Path) -> None:
     done = run_python(RELOADED, hook=False, env=WATCHED)
     assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
-
-
-#: The package of this working tree is found, and the hook was first.
-WITH_PACKAGE = {"PYTHONPATH": os.pathsep.join([HOOKS, *filter(None, sys.path)])}
 
 
 @pytest.mark.parametrize(

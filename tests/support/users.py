@@ -14,6 +14,7 @@ from typing import Self
 import pytest
 
 import aia_store
+from tests.support import NO_HOOK
 
 SITE = Path("/var/cache/aia-store")
 _NEEDED = ("unshare", "nsenter", "setpriv", "mount")
@@ -49,7 +50,7 @@ class Users:
     def __init__(self, environment: Mapping[str, str]) -> None:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         reached = dict.fromkeys(str(path) for path in (sys.base_prefix, sys.prefix, _project()))
-        self._environment = {**passed_on, "PYTHONPATH": str(_project()), **environment}
+        self._environment = {**passed_on, "PYTHONPATH": f"{_project()}:{NO_HOOK}", **environment}
         self._holder = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", _ENTER, "-", *reached],
             stdin=subprocess.PIPE,
