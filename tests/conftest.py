@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if any(getattr(finder, "is_aia_store_watcher", False) for finder in sys.meta_path):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [NO_HOOK, os.environ.get("PYTHONPATH")]))
         config.pluginmanager.getplugin("capturemanager").stop_global_capturing()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
 
 
 _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")
