@@ -58,35 +58,30 @@ def __getattr__(name: str) -> "Any":
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def enable() -> None:
-    """Complete the chains of all client connections of this process from now on, whoever makes them."""
-    import ssl
+def _instance() -> "Any":
+    """The `inside.startup` that is, or will be, in front of ssl: that of the hook, if it was first, else ours.
 
-    from . import inside as handshake
+    What is called of it is described there; it may be of another version.
+    """
+    import ssl  # noqa: F401  # the hook, if there is one, attaches now
+    import sys
+
+    hook = sys.modules.get("_aia_store.startup")
+    if hook is not None:
+        return hook
     from .inside import startup
 
-    startup.attach()
-    startup.attach_to(ssl)
-    handshake.enabled = True
-    _switch_the_machines(True)
+    return startup
+
+
+def enable() -> None:
+    """Complete the chains of all client connections of this process from now on, whoever makes them."""
+    _instance().enable()
 
 
 def disable() -> None:
     """Undo `enable` for this process, and the hook too. Contexts given to `complete` stay as they are."""
-    from . import inside as handshake
-
-    handshake.enabled = False
-    _switch_the_machines(False)
-
-
-def _switch_the_machines(enabled: bool) -> None:
-    """The hook of the machine (`hooks/aia_store_finder.py`) may have been first, when our package was not found yet."""
-    import sys
-    from importlib import import_module
-
-    if "_aia_store" in sys.modules:
-        handshake: Any = import_module("_aia_store.inside")
-        handshake.enabled = enabled
+    _instance().disable()
 
 
 def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) -> "ssl.SSLContext":
@@ -95,26 +90,11 @@ def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) ->
     `client_certificates`: those of the clients of a server's context too, which nothing else does. Clients can then
     make the server fetch, within bounds: docs/trust-model.md.
     """
-    import ssl
-
-    from .inside import patch
-
-    patch.install(ssl)
-    patch.complete(context, client_certificates=client_certificates)
+    _instance().complete(context, client_certificates)
     return context
 
 
 def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext":
     """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
-    import ssl
-    from _thread import get_ident
-
-    from .inside import completing_threads, patch
-
-    patch.install(ssl)  # first: what a context is given is seen only then
-    thread = get_ident()
-    completing_threads.add(thread)
-    try:
-        return complete(ssl.create_default_context(*arguments, **named))
-    finally:
-        completing_threads.discard(thread)
+    context: ssl.SSLContext = _instance().create_default_context(*arguments, **named)
+    return context

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 import aia_store
+from tests.support import NO_HOOK
 from tests.support.pki import Authority, Certified, Leaf, Options, pem
 from tests.support.servers import AIAHost
 from tests.support.tls import TLSListener
@@ -61,6 +62,15 @@ CONNECT_ONCE = CONNECT + "print(connect(sys.argv[1], sys.argv[2]))\n"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and every program that a test interrupts would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start anew without the machine's own hook, if there is one."""
+    if any(getattr(finder, "is_aia_store_watcher", False) for finder in sys.meta_path):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [NO_HOOK, os.environ.get("PYTHONPATH")]))
+        config.pluginmanager.getplugin("capturemanager").stop_global_capturing()
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+
 
 _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")
 

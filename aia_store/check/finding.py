@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 DAY = 86_400  # seconds
 
 
-class Fault(StrEnum):
+class Fault(str, Enum):
     """What can be wrong with a host, in the words of the JSON document."""
+
+    __str__ = str.__str__
 
     REVOKED = "revoked"
     EXPIRED = "expired"  # the leaf

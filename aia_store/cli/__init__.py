@@ -34,8 +34,9 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from .owner import become_owner
+    from .owner import become_owner, say_what_is_ignored
 
+    say_what_is_ignored()
     become_owner(arguments)
     if arguments == ["bundle"]:
         # Shells run this at their start, so it is spared the import of click.

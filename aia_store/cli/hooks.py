@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..install import environments, everywhere, hook
-from ..install import standard_library as library
+from ..install import environments, everywhere, hook, watcher
 from ..install.interpreters import InterpreterError
 from .errors import say
 
@@ -115,7 +114,7 @@ def path_command() -> None:
 
     For where no file may be changed: export PYTHONPATH=$(aia-store hook path)
     """
-    click.echo(library.HOOKS)
+    click.echo(watcher.HOOKS)
 
 
 def _interpreters(every: bool, paths: tuple[str, ...]) -> Iterator[Interpreter | InterpreterError]:

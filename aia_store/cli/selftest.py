@@ -136,7 +136,7 @@ def _issue(name: str, issuer: _Certified | None, aia: str | None) -> _Certified:
     """A root without an issuer, a leaf with an AIA URL, else an intermediate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     signer = issuer or _Certified(None, key)  # type: ignore[arg-type]
     is_ca = aia is None
     builder = (

@@ -11,9 +11,9 @@ import time
 from . import Interrupted, fetch, reply
 from .certificate import DERError, sha256
 from .locks import LockError, acquire, acquire_in_process, sleep
-from .log import debug
 from .pauses import Failures
 from .search import Budget
+from .settings import debug
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

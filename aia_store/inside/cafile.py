@@ -17,6 +17,7 @@ import os
 import stat
 import sys
 
+from . import believes_environment
 from .certificate import (
     BIT_STRING,
     GENERALIZED_TIME,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
 LARGEST = 32 << 20
 MOST_KNOWN = 8  # files of one process
-_AT_SECURE = 23  # of the auxiliary vector: the program has rights that who started it has not
-_WORD = 8  # bytes
 
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----"
 _ANY_BEGIN = b"-----BEGIN "
@@ -91,17 +90,7 @@ def default_paths_are_certain() -> bool:
     file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
     if file_variable not in os.environ and directory_variable not in os.environ:
         return True
-    return sys.platform.startswith("linux") and not _has_special_rights()
-
-
-def _has_special_rights() -> bool:
-    try:
-        with open("/proc/self/auxv", "rb", buffering=0) as file:
-            words = file.read()
-    except OSError:
-        return True
-    numbers = [int.from_bytes(words[at : at + _WORD], sys.byteorder) for at in range(0, len(words), _WORD)]
-    return dict(zip(numbers[::2], numbers[1::2])).get(_AT_SECURE) != 0
+    return sys.platform.startswith("linux") and believes_environment
 
 
 def _read(path: str) -> bytes:

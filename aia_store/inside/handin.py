@@ -13,7 +13,7 @@ import os
 import stat
 import time
 
-from . import folders
+from .settings import site_cache
 from .store import HAND_IN
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ _left = 0
 
 def folder(settings: Settings) -> str | None:
     """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
-    site = folders.site_cache()
+    site = site_cache()
     return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
 

@@ -19,8 +19,8 @@ from _weakref import ref
 from collections import deque
 from functools import partial
 
-from . import Interrupted, completing_threads, importing, rehearsing
-from .log import debug
+from . import Interrupted, completing_threads, importing, is_enabled, rehearsing_threads
+from .settings import debug, load
 from .trusted import Given, identity_of, is_plain, is_plain_file
 
 TYPE_CHECKING = False
@@ -46,7 +46,6 @@ _ssl_object_type: Any = vars(_ssl)["_SSLSocket"]
 _flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
 _present_context = _ssl_object_type.context
 _security_level: Any = getattr(_context, "security_level", None)  # from Python 3.10 on
-_inside: Any = sys.modules[__package__]  # under whatever name it was loaded
 _lets_go = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
@@ -71,7 +70,7 @@ class State:
 
     @property
     def is_active(self) -> bool:
-        return bool(_inside.enabled or self.is_explicit)
+        return is_enabled() or self.is_explicit
 
     def security_level(self, context: Any) -> int | None:
         """OpenSSL's security level; None for its default, where a context does not tell (Python 3.9)."""
@@ -286,11 +285,10 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
         return None
     with importing:
         from . import cafile
-        from . import settings as config
 
     if os.stat(path).st_size < cafile.SMALLEST:
         return None
-    settings = config.load()
+    settings = load()
     return None if settings.disable or not settings.trust_on_demand else cafile.of(os.fsdecode(path))
 
 
@@ -433,7 +431,7 @@ if hasattr(os, "register_at_fork"):
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
     """Any message, or the header of any record. The first behind a Certificate message comes after the verdict."""
-    if rehearsing and get_ident() in rehearsing:
+    if rehearsing_threads and get_ident() in rehearsing_threads:
         return
     connection = _connections.get(id(owner))
     try:

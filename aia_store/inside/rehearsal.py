@@ -16,7 +16,7 @@ import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLWantReadError
 from _thread import get_ident
 
-from . import importing, rehearsing
+from . import importing, rehearsing_threads
 from .certificate import Certificate, readable, to_cadata
 from .trusted import time_of_change
 
@@ -208,11 +208,11 @@ def refusal_by_the_program(
     if asked is None and _context.check_hostname.__get__(context):
         raise CannotAskError("it wants a host name, and there is none")
     thread = get_ident()
-    rehearsing.add(thread)
+    rehearsing_threads.add(thread)
     try:
         return _refusal(context, _server_hello(cipher), chain, asked, is_server=False)
     finally:
-        rehearsing.discard(thread)
+        rehearsing_threads.discard(thread)
 
 
 def may_ask_the_program(context: _ssl._SSLContext, terms: Terms) -> bool:

@@ -10,7 +10,7 @@ import sys
 
 from . import importing
 from .certificate import Certificate, DERError
-from .log import debug
+from .settings import debug
 from .store import store_of_process
 
 TYPE_CHECKING = False

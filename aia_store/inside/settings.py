@@ -1,21 +1,33 @@
-"""The settings: environment variables, and before them the keys of the site's and the user's config.toml."""
+"""What was set on this machine: the settings, the folders of the site and the user, and the debug log.
+
+A setting is an environment variable, or a key of the user's or the site's config.toml; the first of these counts.
+Programs load all of this with their first context, so it imports nothing that they do not have.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE
 
-from . import folders
+from . import believes_environment, environ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
+NAME = "aia-store"
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
 _MOST = 36_500  # days or hours
 _MOST_SECONDS = 10.0  # that a handshake may fetch
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+#: Why a file cannot be read that is not there; and why a user may not even know whether his is: ProtectHome=yes, a
+#: HOME that was kept when privileges were dropped, a stale NFS mount.
+_ABSENT = (ENOENT, ENOTDIR, ENAMETOOLONG)
+_OUT_OF_REACH = (*_ABSENT, EACCES, ELOOP, ESTALE)
 
 
 class ConfigError(Exception):
@@ -53,7 +65,7 @@ class Settings:
         elif not isinstance(value, str):
             raise ConfigError(f"{source} must be a text, not {value!r}; put it in quotes")
         elif key in _PATHS:
-            path = os.path.expanduser(value)
+            path = os.path.expanduser(value) if believes_environment else value
             if value and not os.path.isabs(path) and not source.startswith(_PREFIX):
                 raise ConfigError(f"{source} must be an absolute path, not {value!r}")
             setattr(self, key, os.path.abspath(path) if value else None)
@@ -62,37 +74,84 @@ class Settings:
 
 
 KEYS = tuple(vars(Settings()))
+_VARIABLES = {_PREFIX + key.upper(): key for key in KEYS}
+
+_read_last: Any = None  # the variables and the state of the files that were read last
+_latest = Settings()  # what they said
+_ignored: list[str] = []
 
 
 def files() -> list[str]:
     """The configuration files that could be read, the weakest first."""
-    return [os.path.join(folder, FILE) for folder in (folders.site_config(), folders.user_config()) if folder]
+    return [path for path, _ in _files()]
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings as they stand now. Raises ConfigError."""
+def _files() -> list[tuple[str, tuple[int, ...]]]:
+    """Each of them, and the errors that mean that there is none."""
+    folders = (site_config(), _ABSENT), (user_config(), _OUT_OF_REACH)
+    return [(os.path.join(folder, FILE), errors) for folder, errors in folders if folder]
+
+
+def load(environ: Mapping[str, str] = environ) -> Settings:
+    """The settings as they stand now; the files are read again only if they changed. Raises ConfigError."""
+    global _read_last, _latest, _ignored
+    ignored: list[str] = []
+    sources = [(path, errors) for path, errors in _files() if _is_safe(path, ignored)]
+    variables = {name: environ[name] for name in _VARIABLES if name in environ}
+    state = variables, [(path, _identity(path)) for path, _ in sources]
+    if state != _read_last:
+        settings = Settings()
+        for path, errors in sources:
+            _read_file(settings, path, errors)
+        for name, value in variables.items():
+            settings.set(_VARIABLES[name], value, name)
+        _read_last, _latest = state, settings
     settings = Settings()
-    for path in files():
-        _read_file(settings, path)
-    for key in KEYS:
-        variable = _PREFIX + key.upper()
-        if variable in environ:
-            settings.set(key, environ[variable], variable)
+    vars(settings).update(vars(_latest))
+    if settings.roots is not None and not _is_safe(settings.roots, ignored):
+        settings.roots = None
+    _ignored = ignored
     return settings
 
 
-def _read_file(settings: Settings, path: str) -> None:
+def ignored() -> list[str]:
+    """What the last `load` ignored, and why: a line each."""
+    return _ignored
+
+
+def _is_safe(path: str, ignored: list[str]) -> bool:
+    """Whether a file may decide what is trusted: for root, only what nobody else can change."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not os.path.exists(path):
+        return True
+    from .ownership import changed_by_others
+
+    weak = changed_by_others(path)
+    if weak is not None:
+        ignored.append(f"{path} is ignored, as others than root can change {weak}")
+    return weak is None
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    """What is another when the file was changed or replaced, or can be read by others than before."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return (error.errno or 0,)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _read_file(settings: Settings, path: str, absent: tuple[int, ...]) -> None:
     try:
         with open(path, "rb") as file:
-            text = file.read()
-    except FileNotFoundError:
-        return
+            contents = file.read()
     except OSError as error:
+        if error.errno in absent:
+            return
         raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its permissions or remove it") from error
-    import tomllib
+    from .toml import parse
 
     try:
-        table = tomllib.loads(text.decode("utf-8"))
+        table = parse(contents.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     for key, value in table.items():
@@ -135,12 +194,99 @@ def _texts(value: object, source: str, of: str = "files or URLs") -> list[str]:
 
 
 def _networks(value: object, source: str) -> list[str]:
-    import ipaddress
-
     networks = _texts(value, source, "networks such as 10.0.0.0/8")
     for network in networks:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise ConfigError(f"{source} has no network in {network!r}: {error}") from error
+        if not _is_plain_network(network):
+            import ipaddress
+
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ConfigError(f"{source} has no network in {network!r}: {error}") from error
     return networks
+
+
+def _is_plain_network(text: str) -> bool:
+    """Whether it is address/length, as is said without ipaddress; to import that takes 2 ms."""
+    from _socket import AF_INET, AF_INET6, inet_pton
+
+    address, _, length = text.partition("/")
+    if not (length.isascii() and length.isdigit() and len(length) <= 3):
+        return False
+    try:
+        packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except (OSError, ValueError):
+        return False
+    host_bits = 8 * len(packed) - int(length)
+    return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
+
+
+# The folders: those that platformdirs names, without importing it into programs; a test holds the two together.
+# Each is None where this user has no home, or his environment is not to be believed.
+
+
+def user_cache() -> str | None:
+    """The user's store."""
+    if sys.platform == "win32":
+        return _windows("LOCALAPPDATA", "Cache")
+    mac = sys.platform == "darwin"
+    return _first_of("XDG_CACHE_HOME") or _home(*(("Library", "Caches") if mac else (".cache",)))
+
+
+def site_cache() -> str | None:
+    """The store of the whole machine."""
+    if sys.platform == "win32":
+        return _windows("PROGRAMDATA", "Cache")
+    return os.path.join("/Library/Caches" if sys.platform == "darwin" else "/var/cache", NAME)
+
+
+def user_config() -> str | None:
+    """Where the user's config.toml lies."""
+    if sys.platform == "win32":
+        return _windows("LOCALAPPDATA")
+    mac = sys.platform == "darwin"
+    return _first_of("XDG_CONFIG_HOME") or _home(*(("Library", "Application Support") if mac else (".config",)))
+
+
+def site_config() -> str | None:
+    """Where the machine's config.toml lies."""
+    if sys.platform == "win32":
+        return _windows("PROGRAMDATA")
+    default = "/Library/Application Support" if sys.platform == "darwin" else "/etc/xdg"
+    return _first_of("XDG_CONFIG_DIRS") or os.path.join(default, NAME)
+
+
+def _first_of(variable: str) -> str | None:
+    """Our folder in the first absolute path of an XDG variable; the others the specification says to ignore."""
+    separator = os.pathsep if variable.endswith("_DIRS") else None
+    paths = environ.get(variable, "").split(separator) if separator else [environ.get(variable, "")]
+    return next((os.path.join(path, NAME) for path in paths if os.path.isabs(path)), None)
+
+
+def _home(*parts: str) -> str | None:
+    if not believes_environment or environ.get("HOME", "/") == "":
+        return None
+    home = os.path.expanduser("~")
+    return os.path.join(home, *parts, NAME) if os.path.isabs(home) else None
+
+
+def _windows(variable: str, *parts: str) -> str | None:
+    base = environ.get(variable, "")
+    return os.path.join(base, NAME, *parts) if base else None
+
+
+# The log: one line an event, on standard error, where AIA_STORE_LOG or `log` says "debug".
+
+
+def debug(event: str) -> None:
+    """Say what the hook did, if it was asked to. Never raises: a program may have closed its standard error."""
+    if environ.get("AIA_STORE_LOG", _latest.log).lower() == "debug":
+        try:
+            sys.stderr.write(f"aia-store: {escaped(event)}\n")
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
+def escaped(text: str) -> str:
+    """Text from anywhere as one line: what steers a terminal or breaks a line is written as Python would."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,22 +1,30 @@
-"""What an interpreter runs at its start: wait for the program to import ssl or pyOpenSSL, and attach then.
+"""From an interpreter's start to the doors: wait for the program to import ssl or pyOpenSSL, and attach then.
 
-A program that imports neither pays for one finder in `sys.meta_path` (`watcher`) and imports nothing else of ours;
-this module comes with the first of them.
+A program that imports neither loads the watcher alone (`install/hooks/aia_store_finder.py`), a finder in
+`sys.meta_path`; this module comes with the first of them, and all else with the first context.
+
+`enable`, `disable`, `complete` and `create_default_context` are what the functions of these names in `aia_store` call,
+in whichever instance of this module is in front of `ssl`. The hook's may be another version: so these four keep their
+names, parameters and meaning.
 """
 
-import os
 import sys
+
+from . import completing_threads, environ, importing, set_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
-OLDEST = (3, 11)
-MODULES = ("ssl", "OpenSSL.SSL")  # what is attached to; `watcher` names them too
+OLDEST = (3, 9)
+MODULES = ("ssl", "OpenSSL.SSL")  # what is attached to; the watcher names them too
 _YES = ("1", "true", "yes", "on")
+
+is_aia_store_watcher = True  # this module is a finder too, as the watcher is
 
 
 def attach() -> None:
@@ -29,7 +37,51 @@ def attach() -> None:
                 attach_to(sys.modules[name])
 
 
-is_aia_store_watcher = True  # this module is a finder too, as `watcher` is
+def enable() -> None:
+    """Complete the chains of all client connections of this process from now on, whoever makes them."""
+    import ssl
+
+    attach()
+    attach_to(ssl)
+    set_enabled(True)
+
+
+def disable() -> None:
+    """Undo `enable` and the hook for this process. Contexts given to `complete` stay as they are."""
+    set_enabled(False)
+
+
+def complete(context: "ssl.SSLContext", client_certificates: bool = False) -> None:
+    """Complete the chains of all client connections of this context; and those of a server's clients, if asked to."""
+    import ssl
+
+    if not _is_fit(ssl):
+        return
+    with importing:
+        from . import patch
+
+    patch.install(ssl)
+    patch.complete(context, client_certificates=client_certificates)
+
+
+def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext":
+    """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
+    import ssl
+    from _thread import get_ident
+
+    if _is_fit(ssl):
+        with importing:
+            from . import patch
+
+        patch.install(ssl)  # first: what a context is given is seen only then
+    thread = get_ident()
+    completing_threads.add(thread)
+    try:
+        context = ssl.create_default_context(*arguments, **named)
+    finally:
+        completing_threads.discard(thread)
+    complete(context)
+    return context
 
 
 def find_spec(
@@ -50,6 +102,19 @@ def find(path: "Sequence[str] | None", target: "ModuleType | None", name: str = 
     return None
 
 
+def _attach_after(spec: "ModuleSpec") -> None:
+    loader = spec.loader
+    execute = loader.exec_module  # type: ignore[union-attr]
+
+    def exec_module(module: "ModuleType") -> None:
+        del loader.exec_module  # type: ignore[union-attr]
+        _attach_to_waiting(module)
+        execute(module)
+        _attach_to_new(module)
+
+    loader.exec_module = exec_module  # type: ignore[method-assign, union-attr]
+
+
 def _attach_to_new(module: "ModuleType") -> None:
     """Attach to a module that was just executed: to ssl with its first context, as most programs never make one."""
     context: Any = getattr(module, "SSLContext", None)
@@ -58,43 +123,51 @@ def _attach_to_new(module: "ModuleType") -> None:
         attach_to(module)
         return
 
-    def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
+    def attach_now() -> None:
         context.__new__ = make
         attach_to(module)
+
+    def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
+        attach_now()
         return context.__new__(cls, *arguments, **named)
 
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(make_the_first, name, getattr(make.__func__, name))
+    make_the_first.__wrapped__ = make.__func__  # type: ignore[attr-defined]  # whose signature inspect shows
+    make_the_first.attach_now = attach_now  # type: ignore[attr-defined]
     context.__new__ = staticmethod(make_the_first)
+
+
+def _attach_to_waiting(module: "ModuleType") -> None:
+    """Before `ssl` is loaded anew: what was imported from it stays in use, and would find the new classes."""
+    attach_now = getattr(getattr(getattr(module, "SSLContext", None), "__new__", None), "attach_now", None)
+    if attach_now is not None:
+        attach_now()
 
 
 def attach_to(module: "ModuleType") -> None:
     """Install the doors in `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us."""
     try:
-        handshake: Any = sys.modules[__package__]
+        with importing:
+            from .settings import debug
+    except Exception:
+        return  # the package is gone, or not whole
+    try:
+        if not _is_fit(module) or _is_disabled():
+            return
         if module.__name__ == "ssl":
-            from . import patch
+            with importing:
+                from . import patch
 
             patch.install(module)
         else:
-            from .pyopenssl import doors as of_pyopenssl
+            with importing:
+                from .pyopenssl import doors as of_pyopenssl
 
             of_pyopenssl.install(module)
-        if handshake.enabled is None:
-            handshake.enabled = True
+        set_enabled(True, by_hook=True)
     except Exception as error:
-        if os.environ.get("AIA_STORE_LOG"):
-            sys.stderr.write(f"aia-store: not attached: {type(error).__name__}: {error}\n")
-
-
-def _attach_after(spec: "ModuleSpec") -> None:
-    loader = spec.loader
-    execute = loader.exec_module  # type: ignore[union-attr]
-
-    def exec_module(module: "ModuleType") -> None:
-        del loader.exec_module  # type: ignore[union-attr]
-        execute(module)
-        _attach_to_new(module)
-
-    loader.exec_module = exec_module  # type: ignore[method-assign, union-attr]
+        debug(f"not attached: {type(error).__name__}: {error}")
 
 
 def _is_ours(finder: object) -> bool:
@@ -102,4 +175,31 @@ def _is_ours(finder: object) -> bool:
 
 
 def _is_wanted() -> bool:
-    return sys.version_info >= OLDEST and os.environ.get("AIA_STORE_DISABLE", "").lower() not in _YES
+    return sys.version_info >= OLDEST and environ.get("AIA_STORE_DISABLE", "").lower() not in _YES
+
+
+def _is_disabled() -> bool:
+    """Whether the settings say so, config.toml included. Where they cannot be read, each search says so itself."""
+    with importing:
+        from .settings import ConfigError, load
+
+    try:
+        return load().disable
+    except ConfigError:
+        return False
+
+
+def _is_fit(module: "ModuleType") -> bool:
+    """Whether the doors work here: BoringSSL and its kin verify at another moment than OpenSSL."""
+    if module.__name__ == "ssl" and not module.OPENSSL_VERSION.startswith("OpenSSL"):
+        return False
+    return sys.version_info >= (3, 12) or _is_main_interpreter()
+
+
+def _is_main_interpreter() -> bool:
+    """Up to Python 3.11, OpenSSL's callbacks run in the main interpreter, whichever one set them."""
+    try:
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+    except ImportError:
+        return True
+    return bool(interpreters.get_current() == interpreters.get_main())

@@ -20,8 +20,9 @@ import os
 import stat
 import time
 
-from . import folders, importing
+from . import importing
 from .certificate import Certificate, pem_certificates, readable, sha256
+from .settings import site_cache, user_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -410,13 +411,13 @@ def folders_of(settings: Settings) -> list[Folder]:
     The one that was set, alone; else the user's and then the site's, or for whose the site's is that alone: root, or
     a service user that root gave it to. Then root is a user like others.
     """
-    site = folders.site_cache()
+    site = site_cache()
     if settings.dir is not None:
         return [Folder(settings.dir, shared=settings.dir == site)]
     shared = [Folder(site, shared=True)] if site else []
     if site and hasattr(os, "geteuid") and os.geteuid() == owner(site):
         return shared
-    user = folders.user_cache()
+    user = user_cache()
     return ([Folder(user)] if user else []) + shared
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import time
 
 from . import PARTIAL_CHAIN, importing
-from . import settings as config
 from .certificate import Certificate, DERError, readable
-from .log import debug
 from .rehearsal import (
     CRL_CHECK_ALL,
     CRL_CHECKS,
@@ -23,6 +21,7 @@ from .rehearsal import (
     may_ask_the_program,
     refusal_by_the_program,
 )
+from .settings import debug, load
 from .trusted import Trusted
 
 TYPE_CHECKING = False
@@ -206,7 +205,7 @@ def _answer(
 
 def _path(chain: Chain) -> Path | None:
     """A certification path that OpenSSL accepts; it is kept in the store."""
-    settings = config.load()
+    settings = load()
     if settings.disable:
         return None
     with importing:

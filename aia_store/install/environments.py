@@ -6,13 +6,12 @@ import glob
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.store import read_regular_file
+from .interpreters import home_of
 
 if TYPE_CHECKING:
     from .interpreters import Interpreter
 
 MOST = 1_000  # environments; it is only to be shown
-_LARGEST = 65_536  # bytes of a pyvenv.cfg
 _PLACES = (
     "{WORKON_HOME}/*",
     "{PIPX_HOME}/venvs/*",
@@ -80,12 +79,7 @@ def _expanded(pattern: str) -> str:
 
 
 def _read(folder: str, file: str) -> Environment | None:
-    try:
-        text = read_regular_file(file, _LARGEST).decode("utf-8", "replace")
-    except OSError:
+    home = home_of(file)
+    if home is None:
         return None
-    for line in text.splitlines():
-        key, equals, value = line.partition("=")
-        if equals and key.strip().lower() == "home":
-            return Environment(folder, value.strip(), not os.path.exists(os.path.join(folder, "bin", "python")))
-    return None
+    return Environment(folder, home, not os.path.exists(os.path.join(folder, "bin", "python")))

@@ -13,15 +13,15 @@ import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import standard_library as library
+from . import watcher
 from .hook import HookError
-from .interpreters import Interpreter, InterpreterError, ask, candidates, run
+from .interpreters import Interpreter, InterpreterError, ask, candidates, changed_by_others, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALL, ITSELF, NOT, TOO_OLD = "with its virtual environments", "by itself only", "no", "too old: left alone"
 _PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
-_FIRST_OF_USERS = 1_000  # the groups below are the system's: Debian's staff may write to /usr/local
 _USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"
 
 
@@ -119,10 +119,10 @@ def status(interpreter: Interpreter) -> Standing:
         obstacles.append(
             "its virtual environments are not reached; run `aia-store hook install --all` as its owner"
             if reached == ITSELF
-            else "the hook is in place and does nothing; see whether the package is whole: " + library.PACKAGE
+            else "the hook is in place and does nothing; see whether the package is whole: " + watcher.PACKAGE
         )
-    if places and not _is_for_all(library.PACKAGE) and _is_for_all(interpreter.stdlib):
-        obstacles.append(f"other users cannot read {library.PACKAGE}; install aia-store where they can")
+    if places and not _is_for_all(watcher.PACKAGE) and _is_for_all(interpreter.stdlib):
+        obstacles.append(f"other users cannot read {watcher.PACKAGE}; install aia-store where they can")
     notes = ["externally managed: nothing is put into its site-packages"] if interpreter.is_externally_managed else []
     return Standing(interpreter, reached, by, obstacles, notes)
 
@@ -131,22 +131,16 @@ def refuse_unsafe() -> None:
     """For root, not to have every program run what another user can change. Raises HookError."""
     if os.name != "posix":
         raise HookError("`--all` is for POSIX systems; run `aia-store hook install` in each environment")
-    if not os.path.isfile(os.path.join(library.HOOKS, library.FINDER)):
-        raise HookError(f"{library.PACKAGE} is not whole; install aia-store again, not in an archive")
+    if not os.path.isfile(os.path.join(watcher.HOOKS, library.FINDER)):
+        raise HookError(f"{watcher.PACKAGE} is not whole; install aia-store again, not in an archive")
     if os.geteuid() != 0:
         return
-    path = os.path.realpath(library.PACKAGE)
-    while True:
-        found = os.stat(path)
-        by_others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid >= _FIRST_OF_USERS)
-        if found.st_uid != 0 or (by_others and not found.st_mode & stat.S_ISVTX):
-            raise HookError(
-                f"{path} can be changed by others than root, and every program would run what is there; "
-                "install aia-store as root, say into /opt"
-            )
-        if path == os.path.dirname(path):
-            return
-        path = os.path.dirname(path)
+    weak = changed_by_others(watcher.PACKAGE)
+    if weak is not None:
+        raise HookError(
+            f"{weak} can be changed by others than root, and every program would run what is there; "
+            "install aia-store as root, say into /opt"
+        )
 
 
 def hiding() -> list[str]:

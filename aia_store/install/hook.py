@@ -16,7 +16,7 @@ import sys
 import sysconfig
 from typing import NamedTuple
 
-from ..inside.startup import OLDEST
+from . import watcher
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
 _PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
@@ -55,8 +55,6 @@ def folders() -> list[str]:
 
 def install() -> list[str]:
     """Write the files of the hook; returns their paths. Raises HookError."""
-    if sys.version_info < OLDEST:
-        raise HookError(f"Python {sys.version.split()[0]} is too old for the hook; it needs 3.11")
     problems = []
     for folder in folders():
         try:
@@ -70,10 +68,14 @@ def install() -> list[str]:
 
 
 def stage(folder: str, root: str) -> list[str]:
-    """For those who make packages: write the files that are to lie in `folder` below a root of the packager's."""
+    """For those who make packages: write the files that are to lie in `folder`, beside the package, below a root.
+
+    Returns their paths. Raises OSError.
+    """
     staged = os.path.join(root, os.path.relpath(folder, os.sep))
     os.makedirs(staged, exist_ok=True)
-    return [_write(staged, name, text, meant_for=folder) for name, text in _contents(folder).items()]
+    contents = _contents(os.path.join(folder, "aia_store", "inside"))
+    return [_write(staged, name, text, meant_for=folder) for name, text in contents.items()]
 
 
 def remove() -> list[str]:
@@ -98,33 +100,19 @@ def status() -> Status:
         sys.executable,
         sys.version.split()[0],
         files,
-        [path for path in files if _read(path) != _contents(os.path.dirname(path))[os.path.basename(path)]],
+        [path for path in files if _read(path) != _contents()[os.path.basename(path)]],
         answer.stdout.splitlines()[-1:] == ["True"],  # other hooks may print before
     )
 
 
-def _contents(folder: str) -> dict[str, str]:
-    """The files of the hook in a folder, the one that is run last, so that it never finds the others missing."""
+def _contents(inside: str = watcher.INSIDE) -> dict[str, bytes]:
+    """The files of the hook, the one that is run last, so that it never finds the others missing."""
     module = WATCHER_FILE.removesuffix(".py")
     return {
-        WATCHER_FILE: _read(os.path.join(os.path.dirname(os.path.dirname(__file__)), "inside", "watcher.py")),
-        START_FILE: start_line(module),
-        PTH_FILE: pth_line(module),
+        WATCHER_FILE: watcher.source(inside),
+        START_FILE: watcher.start_line(module).encode("ascii"),
+        PTH_FILE: watcher.pth_line(module).encode("ascii"),
     }
-
-
-def pth_line(module: str) -> str:
-    """What a .pth file holds, so that site imports this module, and prints nothing where that fails.
-
-    site executes a line that begins with "import", and prints what it raises.
-    """
-    load = f"try:import {module}\nexcept Exception:0"  # short, as every start of the interpreter compiles it
-    return f"import sys; exec({load!r})\n"
-
-
-def start_line(module: str) -> str:
-    """What a .start file holds, so that site calls `attach` of this module. There is no way to guard it."""
-    return f"{module}:attach\n"
 
 
 def _present() -> list[str]:
@@ -134,10 +122,10 @@ def _present() -> list[str]:
 
 def _write_all(folder: str) -> list[str]:
     written: list[str] = []
-    new = [name for name in _contents(folder) if not os.path.lexists(os.path.join(folder, name))]
+    new = [name for name in _contents() if not os.path.lexists(os.path.join(folder, name))]
     try:
-        for name, text in _contents(folder).items():
-            written.append(_write(folder, name, text))
+        for name, contents in _contents().items():
+            written.append(_write(folder, name, contents))
     except OSError:
         for path in written:
             if os.path.basename(path) in new:
@@ -152,12 +140,12 @@ def _unlink(path: str) -> None:
         os.unlink(compiled)
 
 
-def _write(folder: str, name: str, text: str, meant_for: str | None = None) -> str:
+def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None) -> str:
     path = os.path.join(folder, name)
     temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(contents)
         os.replace(temporary, path)
     except OSError:
         if os.path.exists(temporary):
@@ -169,9 +157,9 @@ def _write(folder: str, name: str, text: str, meant_for: str | None = None) -> s
     return path
 
 
-def _read(path: str) -> str:
+def _read(path: str) -> bytes:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, "rb") as file:
             return file.read()
     except OSError:
-        return ""
+        return b""

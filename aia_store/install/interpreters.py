@@ -10,12 +10,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..inside import ownership
 from ..inside.startup import OLDEST
+from ..inside.store import read_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SECONDS = 20  # for an interpreter to start, on a slow disk
+SYSTEM_GROUPS = range(1_000)  # Debian's staff may write to /usr/local
+LARGEST_CFG = 65_536  # bytes of a pyvenv.cfg
 _NAME = re.compile(r"(python|pypy)(\d(\.\d+)?t?)?")
 #: Where interpreters lie, the system's first. `~` is the home of whoever asks.
 _FOLDERS = (
@@ -52,6 +56,10 @@ _QUESTION = """
 import json, os, sys, sysconfig
 base = getattr(sys, "base_prefix", sys.prefix)
 stdlib = os.path.dirname(os.path.abspath(os.__file__))
+folders = list(sysconfig.get_paths(vars={"base": base, "platbase": base}).values())
+if sys.version_info >= (3,):  # in Python 2, importing site runs what is in these
+    import site
+    folders += site.getsitepackages([base])
 print(json.dumps({
     "python": getattr(sys, "_base_executable", None) or sys.executable,
     "version": sys.version_info[:3],
@@ -59,6 +67,7 @@ print(json.dumps({
     "stdlib": stdlib,
     "site": sysconfig.get_path("purelib", vars={"base": base, "platbase": base}),
     "tag": getattr(getattr(sys, "implementation", None), "cache_tag", None),
+    "folders": folders,
 }))
 """
 
@@ -114,8 +123,11 @@ def candidates(also: Iterable[str] = ()) -> Iterator[str]:
 
 
 def ask(path: str) -> Interpreter:
-    """The base interpreter of the one at this path (or itself). Raises InterpreterError."""
-    _refuse_foreign(path)
+    """The base interpreter of the one at this path (or itself). Raises InterpreterError.
+
+    Root runs none that others can change, or that would run what others can change.
+    """
+    _refuse_foreign(path, _decisive(path))
     answer = run([os.path.abspath(path), "-E", "-s", "-S", "-B", "-c", _QUESTION])
     try:
         told = json.loads(answer.stdout)
@@ -129,12 +141,15 @@ def ask(path: str) -> Interpreter:
         ) from error
     if not os.path.isdir(found.stdlib):
         raise InterpreterError(f"{path} has no standard library folder ({found.stdlib}); it cannot be hooked")
+    _refuse_foreign(path, [*_decisive(found.python), found.stdlib, found.site, *told["folders"]])
     return found
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run an interpreter from the root folder, with no setting of Python's or ours. Raises InterpreterError."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AIA_STORE_"))}
+    if os.geteuid() == 0:
+        environment["PYTHONNOUSERSITE"] = "1"  # HOME may be another user's, under sudo
     try:
         return subprocess.run(
             command,
@@ -159,8 +174,50 @@ def _expanded(pattern: str) -> str:
     return os.path.expanduser(pattern)
 
 
-def _refuse_foreign(path: str) -> None:
-    """For root, not to run what another user can change."""
-    owner = os.stat(path).st_uid if os.path.exists(path) else 0
-    if os.geteuid() == 0 and owner != 0:
-        raise InterpreterError(f"{path} belongs to another user, who can run `aia-store hook install --all`")
+def changed_by_others(path: str) -> str | None:
+    """The part of a path that others than root can change, if there is one and this is root."""
+    return ownership.changed_by_others(path, SYSTEM_GROUPS) if os.geteuid() == 0 else None
+
+
+def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:
+    for part in decisive:
+        weak = changed_by_others(part)
+        if weak is not None:
+            raise InterpreterError(
+                f"{path} is left alone, as others than root can change {weak}; "
+                "their owner can run `aia-store hook install --all`"
+            )
+
+
+def _decisive(path: str) -> Iterator[str]:
+    """What decides which code an interpreter runs before it says anything: itself, pyvenv.cfg, and its prefixes.
+
+    Python looks for pyvenv.cfg beside the path that it was started by and one above, no link followed (PEP 405), and
+    for the standard library above itself, links followed, or above the `home` that is named there.
+    """
+    path = os.path.abspath(path)
+    folder = os.path.dirname(path)
+    yield path
+    homes = [folder, os.path.dirname(os.path.realpath(path))]
+    for file in (os.path.join(folder, "pyvenv.cfg"), os.path.join(os.path.dirname(folder), "pyvenv.cfg")):
+        if os.path.lexists(file):
+            yield file
+            homes += filter(None, [home_of(file)])
+    for home in homes:
+        yield home
+        prefix = os.path.dirname(home)
+        for library in ("lib", "lib64"):
+            yield from glob.iglob(os.path.join(glob.escape(prefix), library, "p*"))
+
+
+def home_of(file: str) -> str | None:
+    """The folder of the interpreter that a virtual environment was made from, as its pyvenv.cfg has it."""
+    try:
+        text = read_regular_file(file, LARGEST_CFG).decode("utf-8", "replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and key.strip().lower() == "home":
+            return value.strip()
+    return None

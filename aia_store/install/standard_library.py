@@ -1,6 +1,6 @@
 """What is put into the standard library folder of a base interpreter, so that its virtual environments see it too.
 
-- `aia_store_finder.py`: the finder, a copy of the one in `aia_store/install/hooks`, told where the package is.
+- `aia_store_finder.py`: the watcher, told where the package is.
 - `sitecustomize.py`, which imports it: ours where there is none, else a marked block at the end of the one that is
   there (Debian's is a conffile behind a link: the block goes into what the link leads to, and dpkg keeps it).
 - `aia_store_hook.json`, the receipt: what was there before, so that `remove` can put it back byte for byte.
@@ -22,17 +22,16 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .hook import pth_line, start_line
+from . import watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .interpreters import Interpreter
 
-FINDER, SITECUSTOMIZE, RECEIPT = "aia_store_finder.py", "sitecustomize.py", "aia_store_hook.json"
+FINDER, SITECUSTOMIZE, RECEIPT = watcher.FILE, "sitecustomize.py", "aia_store_hook.json"
 PTH, START = "aia_store_finder.pth", "aia_store_finder.start"
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-HOOKS = os.path.join(PACKAGE, "install", "hooks")
+LOCK = "aia_store_hook.lock"
 BLOCK = b"""
 # >>> aia-store block >>>
 # Completes certificate chains; `aia-store hook remove --all` takes it out again.
@@ -110,9 +109,9 @@ def remove(place: Place) -> list[str]:
             if os.path.lexists(path):
                 os.unlink(path)
                 changed += [] if path.endswith(".pyc") else [path]
-        for folder in receipt.get("folders", []):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+    for folder in receipt.get("folders", []):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
     return changed
 
 
@@ -136,7 +135,7 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 def compile_package(interpreter: Interpreter) -> list[str]:
     """Compile for it what programs load of the package, as they may not write there; returns the new files."""
-    folders = [PACKAGE, os.path.join(PACKAGE, "inside")]
+    folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     sources = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
     wanted = {
         os.path.join(os.path.dirname(path), "__pycache__", f"{os.path.basename(path)[:-3]}.{interpreter.tag}.pyc"): path
@@ -154,18 +153,14 @@ def compile_package(interpreter: Interpreter) -> list[str]:
 
 def _contents(place: Place) -> dict[str, bytes]:
     """The files as they should be, the one that is run last."""
-    source = _own(FINDER)
-    line = next(line for line in source.splitlines() if line.startswith(b"package = "))
-    told = f"package = {PACKAGE!a}".encode("ascii")
-    finder = os.path.join(place.folder, FINDER)
-    files = {finder: source.replace(line, told)}
+    files = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
         is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
         files[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
     if place.pth_folder is not None:
-        files[os.path.join(place.pth_folder, START)] = start_line(FINDER[:-3]).encode("ascii")
-        files[os.path.join(place.pth_folder, PTH)] = pth_line(FINDER[:-3]).encode("ascii")
+        files[os.path.join(place.pth_folder, START)] = watcher.start_line(FINDER[:-3]).encode("ascii")
+        files[os.path.join(place.pth_folder, PTH)] = watcher.pth_line(FINDER[:-3]).encode("ascii")
     return files
 
 
@@ -243,7 +238,7 @@ def _compiled(place: Place, name: str) -> str:
 
 
 def _is_compiled_ours(path: str) -> bool:
-    return path.startswith(PACKAGE + os.sep) and path.endswith(".pyc")
+    return path.startswith(watcher.PACKAGE + os.sep) and path.endswith(".pyc")
 
 
 def _compile(place: Place, name: str) -> None:
@@ -255,16 +250,33 @@ def _compile(place: Place, name: str) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """One at a time: two that change the same file would undo each other's work."""
+    """One at a time: two that change the same file would undo each other's work.
+
+    The lock is on a file that nobody else can open: on one that all can read, anybody could hold it for ever.
+    """
     import fcntl
 
     os.makedirs(folder, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
+    path = os.path.join(folder, LOCK)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(path, descriptor):  # whoever had the lock before removed the file
+                try:
+                    yield
+                finally:
+                    os.unlink(path)
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_at(path: str, descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _write(path: str, contents: bytes) -> None:
@@ -293,7 +305,7 @@ def _write(path: str, contents: bytes) -> None:
 
 def _own(name: str) -> bytes:
     """A file of the hook as the package has it. Raises OSError where the package is not whole."""
-    with open(os.path.join(HOOKS, name), "rb") as file:
+    with open(os.path.join(watcher.HOOKS, name), "rb") as file:
         return file.read()
 
 

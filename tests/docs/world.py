@@ -22,7 +22,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 import certifi
 import pytest
@@ -35,6 +35,9 @@ from tests.support.servers import AIAHost, SMTPServer, TLSServer
 SECONDS = 60  # for each block
 RESERVED = re.compile(r"\b(?:[a-z0-9-]+\.)*example(?:\.(?:com|net|org))?\b")
 HTTPS, SMTP, AIA = (443, 8443), (25, 587), 80
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 _NEEDED = ("unshare", "nsenter", "mount", "openssl")
 _SHARED = ("dev", "proc", "run", "sys", "tmp", "mnt", "media", "lost+found")  # that a machine of its own shares with us

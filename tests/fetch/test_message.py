@@ -8,10 +8,9 @@ import tracemalloc
 import zlib
 
 import pytest
+from aia_store.inside.message import MOST_BYTES, MOST_CERTIFICATES, MessageError, certificates
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from aia_store.inside.message import MOST_BYTES, MOST_CERTIFICATES, MessageError, certificates
 
 from ..support.pki import Authority
 

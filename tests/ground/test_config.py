@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
         ('dir = "/a b"', "/a b", "/a b"),
         ('roots = "/r.pem"', "/r.pem", "/r.pem"),
         ('allowed_networks = ["10.0.0.0/8", "fd00::/8"]', "10.0.0.0/8, fd00::/8", ["10.0.0.0/8", "fd00::/8"]),
+        ('allowed_networks = "10.0.0.0/255.0.0.0"', "10.0.0.0/255.0.0.0", ["10.0.0.0/255.0.0.0"]),
         ('allowed_networks = "10.0.0.1"', "10.0.0.1,", ["10.0.0.1"]),
         ("allowed_networks = []", "", []),
         ("offline = true", "1", True),
@@ -149,6 +152,10 @@ def test_every_key_is_a_variable_and_other_variables_are_nobodys_business(files:
         ("allowed_networks", '["10.0.0.0/33"]'),
         ("allowed_networks", '["10.0.0.1/8"]'),
         ("allowed_networks", '["localhost"]'),
+        ("allowed_networks", '["fd00::1/8"]'),
+        ("allowed_networks", '["10.0.0.0/-1"]'),
+        ("allowed_networks", '["10.0.0/24"]'),
+        ("allowed_networks", '["010.0.0.0/8"]'),
         ("allowed_networks", '["*"]'),
         ("allowed_networks", '["\\u001b[2J\\nnew line"]'),
     ],
@@ -210,25 +217,152 @@ def test_what_is_not_toml_names_the_file(files: Files, contents: bytes) -> None:
     assert str(files.user) in refusal()
 
 
-@pytest.mark.parametrize("kind", ["folder", "link to itself", "in place of the folder"])
-def test_what_cannot_be_read_names_the_file_and_the_remedy(files: Files, kind: str) -> None:
-    if kind == "folder":
-        files.user.mkdir()
-    elif kind == "link to itself":
-        files.user.symlink_to(files.user)
-    else:
-        files.user.parent.rmdir()
-        files.user.parent.write_bytes(b"")
+def test_what_cannot_be_read_names_the_file_and_the_remedy(files: Files) -> None:
+    files.user.mkdir()
     said = refusal()
     assert str(files.user) in said
     assert "remove" in said
 
 
+@pytest.mark.parametrize("home", ["/dev/null", "/" + "x" * 300, "/" + "x/" * 3_000, "a link to itself"])
+def test_a_user_whose_home_cannot_be_has_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, files: Files
+) -> None:
+    if home == "a link to itself":
+        (tmp_path / "loop").symlink_to(tmp_path / "loop")
+        home = str(tmp_path / "loop")
+    files.site.write_text("offline = true\n")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", home)
+    assert load().offline is True
+
+
+def test_what_stands_in_place_of_the_users_folder_is_no_file(files: Files) -> None:
+    files.user.parent.rmdir()
+    files.user.parent.write_bytes(b"")
+    assert load({}).offline is False
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_file_is_named(files: Files) -> None:
-    files.user.write_bytes(b"")
-    files.user.chmod(0)
-    assert str(files.user) in refusal()
+def test_the_sites_file_must_be_readable(files: Files) -> None:
+    files.site.write_bytes(b"")
+    files.site.chmod(0)
+    assert str(files.site) in refusal()
+
+
+def test_the_sites_file_that_leads_nowhere_is_named(files: Files) -> None:
+    files.site.symlink_to(files.site)
+    assert str(files.site) in refusal()
+
+
+def test_a_file_is_read_again_when_it_changes_and_not_before(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.user.write_text("unused_days = 30\n")
+    assert load().unused_days == 30
+    opened: list[object] = []
+    is_over = False  # an audit hook is for ever
+    sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "open" and not is_over else None)
+    load().unused_days = 31  # what one caller does to it is not another's
+    assert load().unused_days == 30
+    assert str(files.user) not in opened
+    files.user.write_text("unused_days = 7\n")
+    assert load().unused_days == 7
+    assert str(files.user) in opened
+    monkeypatch.setenv("AIA_STORE_UNUSED_DAYS", "5")
+    assert load().unused_days == 5
+    files.user.unlink()
+    monkeypatch.delenv("AIA_STORE_UNUSED_DAYS")
+    assert load().unused_days == 90
+    is_over = True
+
+
+# Root.
+
+only_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+SOMEBODY = 65_534
+
+
+def given_away(path: Path) -> None:
+    os.chown(path, SOMEBODY, SOMEBODY)
+
+
+def in_a_folder_given_away(path: Path) -> None:
+    os.chown(path.parent, SOMEBODY, SOMEBODY)
+
+
+def writable_by_a_group(path: Path) -> None:
+    path.chmod(0o664)
+
+
+def writable_by_all(path: Path) -> None:
+    path.chmod(0o666)
+
+
+def in_a_folder_that_all_may_write(path: Path) -> None:
+    path.parent.chmod(0o777)
+
+
+def behind_a_link_of_others(path: Path) -> None:
+    real = path.with_name("real")
+    path.rename(real)
+    path.symlink_to(real)
+    os.chown(path, SOMEBODY, SOMEBODY, follow_symlinks=False)
+
+
+def behind_a_link_to_what_is_theirs(path: Path) -> None:
+    real = path.parent.parent / "theirs"
+    path.rename(real)
+    path.symlink_to("../theirs")
+    given_away(real)
+
+
+CHANGEABLE = [
+    given_away,
+    in_a_folder_given_away,
+    writable_by_a_group,
+    writable_by_all,
+    in_a_folder_that_all_may_write,
+    behind_a_link_of_others,
+    behind_a_link_to_what_is_theirs,
+]
+
+
+@only_root
+@pytest.mark.parametrize("which", ["site", "user"])
+@pytest.mark.parametrize("change", CHANGEABLE)
+def test_root_ignores_a_configuration_that_others_can_change(
+    files: Files, which: str, change: Callable[[Path], None]
+) -> None:
+    file: Path = getattr(files, which)
+    file.write_text("offline = true\n")
+    assert load().offline is True
+    assert config.ignored() == []
+    change(file)
+    assert load().offline is False
+    (line,) = config.ignored()
+    assert line.startswith(f"{file} is ignored, as others than root can change ")
+
+
+@only_root
+@pytest.mark.parametrize("change", CHANGEABLE)
+def test_root_ignores_trust_anchors_that_others_can_change(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    roots = tmp_path / "roots" / "roots.pem"
+    roots.parent.mkdir()
+    roots.touch()
+    monkeypatch.setenv("AIA_STORE_ROOTS", str(roots))
+    assert load().roots == str(roots)
+    change(roots)
+    assert load().roots is None
+    assert str(roots) in config.ignored()[0]
+
+
+@only_root
+def test_root_believes_what_is_roots_in_a_sticky_folder(files: Files) -> None:
+    """As /tmp is: nobody else can rename or remove what root put there."""
+    files.user.write_text("offline = true\n")
+    files.user.parent.parent.chmod(0o1777)
+    assert load().offline is True
 
 
 def test_a_dangling_link_is_an_absent_file(files: Files) -> None:

@@ -10,7 +10,7 @@ import pytest
 from platformdirs import macos, unix, windows
 from platformdirs.api import PlatformDirsABC
 
-from aia_store.inside import folders
+from aia_store.inside import settings as folders
 
 OURS = {
     "user_cache_dir": folders.user_cache,

@@ -595,7 +595,7 @@ COUNT_CALLS = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.store import Folder, Store
-from aia_store.inside import folders, locks
+from aia_store.inside import locks, settings
 folder, file = sys.argv[1:]
 certificate = Certificate(next(pem_certificates(open(file, "rb").read())))
 store = Store([Folder(folder)])

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from pathlib import Path
 
 import pytest
 
+from aia_store.install.watcher import HOOKS
 from tests.conftest import CONNECT, CONNECT_ONCE, Hierarchy, MakeHierarchy, run_python
+from tests.support import NO_HOOK
 from tests.support.servers import AIAHost, TLSServer
 
 MANAGERS = {"cryptography", "watchdog", "platformdirs", "click", "rich", "certifi"}
 
+WATCHED = {"PYTHONPATH": f"{HOOKS}{os.pathsep}{NO_HOOK}"}
+
 #: After `CONNECT_ONCE`: what was imported.
 AND_MODULES = "import json; print(json.dumps(sorted(sys.modules)))\n"
 
-AT_START = {"aia_store", "aia_store.inside.startup", "aia_store.inside.watcher"}
-ON_IMPORT = AT_START | {
-    "aia_store.inside",
-    "aia_store.inside.attachment",
-    "aia_store.inside.doors",
-}
+#: What the hook adds to an interpreter's start, and to `import ssl`.
+AT_START = {"aia_store_finder", "sitecustomize"}
+ON_IMPORT = AT_START | {"_aia_store", "_aia_store.startup"}
 #: Of the standard library, beyond what ssl and socket import.
 CHEAP = {"__future__", "_xxsubinterpreters", "hashlib", "_hashlib", "_blake2"}
 #: What only an incomplete chain is a reason for.
 SEARCH = {
-    "aia_store.inside.settings",
     "aia_store.inside.pauses",
     "aia_store.inside.locks",
     "aia_store.inside.store",
@@ -37,11 +38,16 @@ SEARCH = {
 MOST_ON_A_RIGHT_SERVER = 13  # modules of ours
 
 
-def modules(code: str, *args: object, hook: bool = True) -> set[str]:
+def modules(code: str, *args: object, hook: bool = True, env: dict[str, str] | None = None) -> set[str]:
     """What such a program has imported in the end."""
-    done = run_python(code + AND_MODULES, *args, hook=hook)
+    done = run_python(code + AND_MODULES, *args, hook=hook, env=env)
     assert done.stderr == ""
     return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def loaded_by_the_watcher(code: str) -> set[str]:
+    """What the hook as it is installed adds to that."""
+    return modules(code, hook=False, env=WATCHED) - modules(code, hook=False, env={"PYTHONPATH": NO_HOOK})
 
 
 @pytest.fixture
@@ -50,20 +56,12 @@ def pki(store: Path, hierarchy: MakeHierarchy) -> Hierarchy:
 
 
 def test_python_alone(store: Path) -> None:
-    bare = modules("import sys\n", hook=False)
-    with_hook = modules("import sys\n")
-    assert "aia_store" in with_hook
-    assert with_hook - bare <= AT_START | {"__future__"}
-    assert "ssl" not in with_hook
+    assert loaded_by_the_watcher("import sys\n") == AT_START
     assert not store.exists()
 
 
 def test_import_of_ssl(store: Path) -> None:
-    bare = modules("import ssl, sys\n", hook=False)
-    with_hook = modules("import ssl, sys\n")
-    assert "aia_store.inside.startup" in with_hook
-    assert "aia_store.inside" not in with_hook, "that comes with the first context"
-    assert with_hook - bare <= ON_IMPORT | CHEAP
+    assert loaded_by_the_watcher("import ssl, sys\n") == ON_IMPORT
     assert not store.exists()
 
 
@@ -73,7 +71,7 @@ def test_a_right_server(pki: Hierarchy, aia: AIAHost, store: Path) -> None:
         with_hook = modules(CONNECT_ONCE, server.port, pki.cafile)
     assert "aia_store.inside.chain" in with_hook
     assert not SEARCH & with_hook
-    ours = {name for name in with_hook if name.startswith("aia_store")}
+    ours = {name for name in with_hook if name.split(".")[0] == "aia_store"}
     assert len(ours) <= MOST_ON_A_RIGHT_SERVER
     assert with_hook - bare <= ours | CHEAP
     assert not store.exists()
@@ -139,10 +137,10 @@ def test_disabled_by_the_environment(pki: Hierarchy, aia: AIAHost, store: Path, 
 
 
 def test_disabled_means_not_there(store: Path) -> None:
-    code = "import aia_store, sys, ssl; print([*sys.modules].count('aia_store.inside'), sys.meta_path)\n"
-    done = run_python(code, env={"AIA_STORE_DISABLE": "1"})
-    assert done.stdout.startswith("0 ")
-    assert "aia_store" not in done.stdout
+    code = "import sys, ssl; ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+    code += "print(ssl.SSLContext.__new__.__code__.co_filename, '_aia_store.settings' in sys.modules)\n"
+    done = run_python(code, hook=False, env={"AIA_STORE_DISABLE": "1", **WATCHED})
+    assert done.stdout == f"{ssl.__file__} False\n"
 
 
 @pytest.mark.parametrize(

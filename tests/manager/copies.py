@@ -21,25 +21,33 @@ from tests.manager.machine import Machine
 _NAME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-class Copy:
-    """A copy of the interpreter that runs the tests, with no site-packages to speak of."""
+VERSIONS = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+#: Interpreters of this machine that the hook serves, though this package needs a newer one, or nearly so.
+OLDEST = [found / "bin" / "python" for found in sorted(VERSIONS.glob("3.9.*")) + sorted(VERSIONS.glob("3.10.*"))]
 
-    def __init__(self, folder: Path, machine: Machine) -> None:
-        base = Path(sys.base_prefix)
+
+class Copy:
+    """A copy of an interpreter without a hook, by default of the one that runs the tests; no site-packages to speak of.
+
+    `original`: the binary, no link.
+    """
+
+    def __init__(self, folder: Path, machine: Machine, original: Path = Path(sys.base_prefix, "bin", _NAME)) -> None:
+        base, name = original.parents[1], original.name
         self.folder, self.machine = folder, machine
-        self.python = folder / "bin" / _NAME
-        self.library = folder / "lib" / _NAME
+        self.python = folder / "bin" / name
+        self.library = folder / "lib" / name
         self.cache = self.library / "__pycache__"
         self.site = self.library / "site-packages"
         self.sitecustomize = self.library / "sitecustomize.py"
         for part in (self.python.parent, self.cache, self.site):
             part.mkdir(parents=True)
-        shutil.copy2(os.path.realpath(base / "bin" / _NAME), self.python)
-        original = base / "lib" / _NAME
-        for source in (original, original / "__pycache__"):
+        shutil.copy2(os.path.realpath(original), self.python)
+        library = base / "lib" / name
+        for source in (library, library / "__pycache__"):
             for entry in source.iterdir():
-                if entry.name not in ("__pycache__", "site-packages") and "sitecustomize" not in entry.name:
-                    (self.library / entry.relative_to(original)).symlink_to(entry)
+                if entry.name not in ("__pycache__", "site-packages") and not _is_of_a_hook(entry.name):
+                    (self.library / entry.relative_to(library)).symlink_to(entry)
 
     def venv(self, folder: Path) -> Environment:
         """A virtual environment made from it as anybody makes one, with nothing in it."""
@@ -52,6 +60,10 @@ class Copy:
     def compile(self, file: Path) -> None:
         """Compile a file as an installer does."""
         assert self.run("-S", "-m", "py_compile", file, PYTHONDONTWRITEBYTECODE=None).returncode == 0
+
+
+def _is_of_a_hook(name: str) -> bool:
+    return "sitecustomize" in name or name.startswith("aia_store")
 
 
 class Environment:

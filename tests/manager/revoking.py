@@ -9,7 +9,7 @@ import io
 import json
 import textwrap
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -98,7 +98,7 @@ def report(
 
 def crl_with(authority: Authority, *extensions: tuple[x509.ExtensionType, bool], revoked: int = 0) -> bytes:
     """A CRL that is current, with these extensions, each with its critical flag."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CONNECT_ONCE, MakeHierarchy
-from tests.manager.copies import Copy, Environment, Installation, tree
+from tests.manager.copies import OLDEST, Copy, Environment, Installation, tree
 from tests.manager.machine import Machine
 from tests.support.servers import AIAHost, TLSServer
 
@@ -141,21 +141,35 @@ def test_what_programs_load_is_compiled(base: Copy, ours: Installation) -> None:
     assert f"matches {source}\n" not in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
     ours.does("install", "--python", base.python)
     assert f"matches {source}\n" in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
+    inside = [path for folder in (".", "pyopenssl") for path in (ours.package / "inside" / folder).glob("*.py")]
+    assert {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in ours.package.rglob("*.pyc")} == set(inside)
     ours.does("remove", "--python", base.python)
     assert not list(ours.package.rglob("*.pyc"))
 
 
-def test_an_environment_with_a_package_of_its_own_uses_that_one(
+def test_it_works_where_the_path_is_cut_after_the_start(venv: Environment, broken: tuple[int, Path]) -> None:
+    cut = f"import sys; sys.path[:] = [path for path in sys.path if path != {str(venv.site)!r}]\n"
+    done = venv.run("-c", cut + CONNECT_ONCE, *broken)
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
+def test_a_package_of_the_same_name_is_the_programs_own(venv: Environment, broken: tuple[int, Path]) -> None:
+    (venv.site / "aia_store").mkdir()
+    (venv.site / "aia_store" / "__init__.py").write_text("print('loaded')\n")
+    assert completes(venv, broken)
+    assert venv.run("-c", "import ssl, aia_store").stdout == "loaded\n"
+
+
+def test_the_hook_of_an_environment_and_that_of_the_machine_do_not_meet(
     tmp_path: Path, venv: Environment, machine: Machine, broken: tuple[int, Path]
 ) -> None:
-    own = Installation(tmp_path / "own", machine).package
-    shutil.copytree(own, venv.site / "aia_store")
-    code = "import ssl, sys; print(sys.modules['aia_store.inside.startup'].__file__, '_aia_store' in sys.modules)"
-    assert venv.run("-c", code).stdout == f"{venv.site / 'aia_store' / 'startup.py'} False\n"
+    own = Installation(tmp_path / "own", machine)
+    shutil.copytree(own.package, venv.site / "aia_store")
+    shutil.rmtree(venv.site / "aia_store" / "__pycache__")
+    install = "from aia_store.install import hook; hook.install()"
+    assert venv.run("-c", install).returncode == 0
     assert completes(venv, broken)
-    # One that has come to nothing leaves it to the machine's.
-    shutil.rmtree(venv.site / "aia_store" / "inside")
-    (venv.site / "aia_store" / "startup.py").write_text("raise RuntimeError\n")
+    shutil.rmtree(venv.site / "aia_store")  # what it leaves behind does not keep the machine's from working
     assert completes(venv, broken, AIA_STORE_OFFLINE="1")
 
 
@@ -392,7 +406,7 @@ def half_deleted(base: Copy, ours: Installation) -> None:
 
 
 def without_its_start(base: Copy, ours: Installation) -> None:
-    (ours.package / "startup.py").unlink()
+    (ours.package / "inside" / "startup.py").unlink()
 
 
 def cut_short(base: Copy, ours: Installation) -> None:
@@ -545,7 +559,104 @@ def test_root_does_not_run_the_interpreter_of_another_user(base: Copy, ours: Ins
     os.chown(base.python, 65_534, 65_534)
     done = ours.hook("install", "--python", base.python)
     assert done.returncode == 1
-    assert "belongs to another user" in done.stderr
+    assert done.stderr.startswith(
+        f"aia-store: {base.python} is left alone, as others than root can change {base.python}; "
+    )
+
+
+# Each makes of an environment what another user could: its Python would run what is in `marker`, and write a file.
+
+
+def named_by_pyvenv_cfg(venv: Environment, home: Path) -> None:
+    (venv.folder / "pyvenv.cfg").write_text(f"home = {home / 'bin'}\n")
+
+
+def with_a_pyvenv_cfg_of_theirs(venv: Environment, home: Path) -> None:
+    os.chown(venv.folder / "pyvenv.cfg", 65_534, 65_534)
+
+
+def in_a_folder_of_theirs(venv: Environment, home: Path) -> None:
+    os.chown(venv.folder, 65_534, 65_534)
+
+
+def in_a_folder_that_all_may_write(venv: Environment, home: Path) -> None:
+    venv.python.parent.chmod(0o777)
+
+
+def behind_a_link_of_theirs(venv: Environment, home: Path) -> None:
+    os.chown(venv.python, 65_534, 65_534, follow_symlinks=False)
+
+
+def with_a_library_that_all_may_write(venv: Environment, home: Path) -> None:
+    named_by_pyvenv_cfg(venv, home)
+    os.chown(home, 0, 0)
+    os.chown(home / "bin", 0, 0)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("command", ["status", "install", "remove"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        named_by_pyvenv_cfg,
+        with_a_pyvenv_cfg_of_theirs,
+        in_a_folder_of_theirs,
+        in_a_folder_that_all_may_write,
+        behind_a_link_of_theirs,
+        with_a_library_that_all_may_write,
+    ],
+)
+def test_root_runs_nothing_that_another_user_can_change(
+    tmp_path: Path,
+    base: Copy,
+    ours: Installation,
+    make: Callable[[Environment, Path], None],
+    command: str,
+) -> None:
+    home, venv, marker = tmp_path / "home", base.venv(tmp_path / "venv"), tmp_path / "marker"
+    theirs = home / "lib" / base.library.name
+    theirs.mkdir(parents=True)
+    (home / "bin").mkdir()
+    (theirs / "os.py").touch()  # the landmark of a standard library
+    (theirs / "encodings.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    for path in (home, home / "bin", home / "lib", theirs):
+        os.chown(path, 65_534, 65_534)
+    make(venv, home)
+    before = tree(base.folder, venv.folder)
+    done = ours.hook(command, "--python", venv.python)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"aia-store: {venv.python} is left alone, as others than root can change ")
+    assert done.stderr.count("\n") == 1
+    assert not marker.exists()
+    assert tree(base.folder, venv.folder) == before
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_root_runs_no_interpreter_whose_site_packages_are_anothers(base: Copy, ours: Installation) -> None:
+    (base.site / "theirs.pth").write_text("import sys; sys.stderr.write('theirs')\n")
+    os.chown(base.site, 65_534, 65_534)
+    done = ours.hook("install", "--python", base.python)
+    assert done.stderr.startswith(f"aia-store: {base.python} is left alone, as others than root can change {base.site}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_lock_that_anybody_can_hold_stops_nobody(base: Copy, ours: Installation) -> None:
+    import fcntl
+
+    for path in (base.library, base.site):
+        fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX)
+    ours.does("install", "--python", base.python)
+    ours.does("remove", "--python", base.python)
+
+
+@pytest.mark.skipif(not OLDEST, reason="no Python 3.9 or 3.10 is here")
+@pytest.mark.parametrize("python", OLDEST, ids=lambda python: python.parents[1].name)
+def test_the_oldest_pythons_are_reached(tmp_path: Path, machine: Machine, ours: Installation, python: Path) -> None:
+    base = Copy(tmp_path / "base", machine, python.resolve())
+    before = tree(base.folder)
+    assert "reached: with its virtual environments" in ours.does("install", "--python", base.python)
+    ours.does("remove", "--python", base.python)
+    assert tree(base.folder) == before
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user, too")

@@ -77,6 +77,27 @@ def test_a_plain_program_completes_a_chain(venv: Venv, broken: tuple[int, Path],
     assert "unable to get local issuer certificate" in disabled.stderr
 
 
+def test_it_works_where_the_path_is_cut_after_the_start(hooked: Venv, broken: tuple[int, Path]) -> None:
+    """As pip does it for isolated builds, and pex."""
+    cut = "import sys; sys.path[:] = [path for path in sys.path if 'site-packages' not in path]\n"
+    done = hooked.run("-c", cut + CONNECT_ONCE, *broken)
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
+@pytest.mark.parametrize("option", ["-c", "-m"])
+def test_a_folder_of_the_same_name_is_the_programs_own(hooked: Venv, broken: tuple[int, Path], option: str) -> None:
+    """Where a program is started by -c or -m, what lies there comes first on its path."""
+    for name in ("aia_store", "_aia_store"):
+        folder = hooked.machine.folder / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text("print('loaded')\n")
+    (hooked.machine.folder / "program.py").write_text(CONNECT_ONCE)
+    program = CONNECT_ONCE if option == "-c" else "program"
+    done = hooked.run(option, program, *broken)
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+    assert hooked.run("-c", "import ssl, aia_store").stdout == "loaded\n"
+
+
 def test_install_says_what_it_wrote(venv: Venv) -> None:
     before = venv.contents()
     done = venv.hook("install")
@@ -170,11 +191,11 @@ def half_deleted(venv: Venv) -> None:
 
 
 def without_its_start(venv: Venv) -> None:
-    (venv.site / "aia_store" / "startup.py").unlink()
+    (venv.site / "aia_store" / "inside" / "startup.py").unlink()
 
 
 def without_the_store(venv: Venv) -> None:
-    (venv.site / "aia_store" / "store.py").unlink()
+    (venv.site / "aia_store" / "inside" / "store.py").unlink()
 
 
 def cut_short(venv: Venv) -> None:

@@ -40,6 +40,7 @@ class ThisMachine:
         ours = Installation(folder / "ours", machine)
         assert self.execute("cp", "-rp", ours.folder, INSTALLED).returncode == 0  # where all users can read it
         self._path = ours.path.replace(str(ours.folder), str(INSTALLED))
+        self.hook("remove", "--all")  # that of this machine, if there is one
         self._as_installed = self.overlay.changes()
 
     def execute(self, *command: object, **variables: str | None) -> subprocess.CompletedProcess[str]:

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import aia_store
+from tests.manager.copies import Copy
 from tests.manager.machine import Machine, snapshot
 
 NAME, VERSION = "aia_store", aia_store.__version__
@@ -47,7 +47,7 @@ class Venv:
     """A virtual environment with nothing in it but aia-store, copied from where pip put it once."""
 
     def __init__(self, folder: Path, machine: Machine, installed: Path | None) -> None:
-        venv.create(folder, symlinks=True)
+        Copy(folder.with_name(f"base of {folder.name}"), machine).venv(folder)  # the machine's may have a hook
         self.python = folder / "bin" / "python"
         self.site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
         self.machine = machine

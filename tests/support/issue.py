@@ -72,7 +72,7 @@ def issue(
     signer = options.get("signed_by", issuer_key)
     not_after = options.get("not_after", timedelta(days=90))
     not_before = options.get("not_before", min(timedelta(days=-1), not_after - timedelta(days=1)))
-    now = datetime.now(timezone.utc).replace(microsecond=0)  # noqa: UP017  Python 3.9 has no UTC
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -179,7 +179,7 @@ def crl(
     signed_by: PrivateKey | None = None,
 ) -> bytes:
     """The authority's CRL in DER, with these certificates or serial numbers revoked; times are from now."""
-    now = datetime.now(timezone.utc).replace(microsecond=0)  # noqa: UP017  Python 3.9 has no UTC
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import aia_store
+from tests.support import NO_HOOK
 
 if TYPE_CHECKING:
     from typing import Self
@@ -52,7 +53,7 @@ class Users:
     def __init__(self, environment: Mapping[str, str]) -> None:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         reached = dict.fromkeys(str(path) for path in (sys.base_prefix, sys.prefix, _project()))
-        self._environment = {**passed_on, "PYTHONPATH": str(_project()), **environment}
+        self._environment = {**passed_on, "PYTHONPATH": f"{_project()}:{NO_HOOK}", **environment}
         self._holder = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", _ENTER, "-", *reached],
             stdin=subprocess.PIPE,

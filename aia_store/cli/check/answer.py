@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...check import MENDED_BY_CHAIN
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 COULD_NOT_TELL_STATUS = 2
 
 
-class Result(StrEnum):
+class Result(str, Enum):
     """What it comes to, in the words of the JSON document."""
+
+    __str__ = str.__str__
 
     COMPLETE = "complete"
     ENDING = "ending"  # complete, but not for as long as was asked for

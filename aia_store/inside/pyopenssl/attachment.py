@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ... import inside as handshake
-from .. import PARTIAL_CHAIN
+from .. import PARTIAL_CHAIN, is_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ class Attachment:
 
         `refuse` makes OpenSSL refuse whatever was sent. Raises Interrupted, and anything.
         """
-        if not (handshake.enabled or self.added):
+        if not (is_enabled() or self.added):
             return
         now = time.time()
         settings = self.flags, self.security_level, verify_depth
-        key = hash((data, store.count(), settings, handshake.enabled))
+        key = hash((data, store.count(), settings, is_enabled()))
         if self._settled.get(key, 0.0) > now:
             return
         from .. import message
@@ -54,10 +53,10 @@ class Attachment:
         sent = message.certificates(data, version)
         error, chain = store.verify(sent)
         holds_for = SETTLED_FOR
-        if error and handshake.enabled and not self.judges_otherwise:
+        if error and is_enabled() and not self.judges_otherwise:
             holds_for = self._complete(sent, store, settings, now)
             error, chain = store.verify(sent)
-            key = hash((data, store.count(), settings, handshake.enabled))
+            key = hash((data, store.count(), settings, is_enabled()))
         if not error and chain[-1] in self.added and self.added[chain[-1]] != settings:
             refuse()  # partial chains are accepted, and one would end where nothing proves it safe
             return

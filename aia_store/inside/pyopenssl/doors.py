@@ -77,7 +77,7 @@ class _Doors:
         try:
             self._see_certificates(connection, ssl, bytes(contents), version)
         except Exception as error:
-            from ..log import debug
+            from ..settings import debug
 
             debug(f"left the handshake as it was: {type(error).__name__}: {error}")
         except Interrupted as error:
@@ -186,7 +186,7 @@ def _guarded(note: Callable[..., None], *arguments: Any, **named: Any) -> None:
     try:
         note(*arguments, **named)
     except Exception as error:
-        from ..log import debug
+        from ..settings import debug
 
         debug(f"left a context as it was: {type(error).__name__}: {error}")
 

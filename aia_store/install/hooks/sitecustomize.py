@@ -5,7 +5,7 @@ import os
 import sys
 
 try:
-    if sys.version_info >= (3, 11):
+    if sys.version_info >= (3, 9):
         __import__("aia_store_finder")
 except Exception:
     pass

@@ -7,8 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.log import escaped
 from ...inside.pauses import Failures
+from ...inside.settings import escaped
 from ...inside.store import folders_of
 from ..download import Downloader
 from ..verify import VerifyError

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aia_store.inside.on_demand import OnDemand
 
 import aia_store
 from aia_store.inside import cafile
-from aia_store.inside.on_demand import OnDemand
 from tests.support.ca_files import large_ca_file, loaded
 
 from .judge import Judge, apply

@@ -1,0 +1,54 @@
+"""Who can change a file: for root, who believes no file and runs no program that others can change."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+MOST_LINKS = 40  # as Linux follows (path_resolution(7))
+
+
+def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | None:
+    """The first part of a path, its links followed, that others than root can change; None where all is root's.
+
+    Part means each folder on the way, each link and the file itself. In a sticky folder such as /tmp only their owners
+    can rename or remove entries, so what root put there is root's. What is not there, nobody but root could make: the
+    last folder that is there counts. Raises nothing: a path that cannot be followed is not root's.
+    """
+    missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
+    at = os.sep
+    while True:
+        try:
+            status = os.lstat(at)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return at
+        if status.st_uid != 0 or _is_writable(status, trusted_groups):
+            return at
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > MOST_LINKS:
+                return at
+            target = os.readlink(at)
+            missing += target.split(os.sep)[::-1]
+            at = os.sep if os.path.isabs(target) else os.path.dirname(at)
+            continue
+        while missing and missing[-1] in ("", os.curdir):
+            missing.pop()
+        if not missing:
+            return None
+        part = missing.pop()
+        at = os.path.dirname(at) if part == os.pardir else os.path.join(at, part)
+
+
+def _is_writable(status: os.stat_result, trusted_groups: Container[int]) -> bool:
+    """Whether others than its owner can change what is there."""
+    if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        return False
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in trusted_groups
+    return bool(status.st_mode & stat.S_IWOTH or by_group)

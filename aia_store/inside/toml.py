@@ -1,0 +1,114 @@
+"""A reader for as much of TOML as config.toml needs, for Pythons without tomllib; importing that takes 3 ms.
+
+Strings on one line, booleans, decimal numbers, arrays of strings, comments, bare keys. What it accepts means the same
+to tomllib, which a test shows. All else is left to tomllib, where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Token = tuple[str, str]
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank>    [ \t]+ | \#[^\x00-\x08\x0a-\x1f\x7f]* )
+    | (?P<end>      \n )
+    | (?P<basic>    "(?: [^"\\\x00-\x08\x0a-\x1f\x7f] | \\["\\bfnrt] )*" )
+    | (?P<literal>  '[^'\x00-\x08\x0a-\x1f\x7f]*' )
+    | (?P<number>   [+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)? (?![\w.:+-]) )
+    | (?P<word>     [A-Za-z_][A-Za-z0-9_-]* )
+    | (?P<sign>     [=\[\],] )
+    """,
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_EQUALS, _COMMA, _OPEN, _CLOSE, _END = ("sign", "="), ("sign", ","), ("sign", "["), ("sign", "]"), ("end", "\n")
+
+
+class NotReadError(ValueError):
+    """What this reader does not know; the message says in which line."""
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The table that a text in TOML is. Raises ValueError, and RecursionError for what is nested too deeply."""
+    try:
+        return read(text)
+    except NotReadError:
+        if sys.version_info >= (3, 11):
+            import tomllib
+
+            return tomllib.loads(text)
+        raise
+
+
+def read(text: str) -> dict[str, Any]:
+    """The same, without help. Raises ValueError."""
+    table: dict[str, Any] = {}
+    tokens = _tokens(text.replace("\r\n", "\n"))
+    for kind, key in tokens:
+        if kind == "end":
+            continue
+        if kind != "word" or key in table or next(tokens) != _EQUALS:
+            raise NotReadError(f"no `key = value`, or a key twice, at {key!r}")
+        table[key] = _value(next(tokens), tokens)
+        if next(tokens) != _END:
+            raise NotReadError(f"more than one value of {key!r}")
+    return table
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    """What a text consists of, its kind first; there is always one more line end than is in it."""
+    at = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise NotReadError(f"line {text.count(chr(10), 0, at) + 1} is not understood by Python {sys.version[:4]}")
+        if found.lastgroup != "blank":
+            yield str(found.lastgroup), found.group()
+        at = found.end()
+    yield _END
+    yield _END
+
+
+def _value(token: Token, tokens: Iterator[Token]) -> Any:
+    kind, text = token
+    if kind in ("basic", "literal"):
+        return _string(token)
+    if kind == "number":
+        return float(text) if "." in text else int(text)
+    if text in ("true", "false"):
+        return text == "true"
+    if token != _OPEN:
+        raise NotReadError(f"no value that is known here: {text!r}")
+    return _array(tokens)
+
+
+def _array(tokens: Iterator[Token]) -> list[str]:
+    """An array of strings, whose bracket was opened."""
+    values: list[str] = []
+    follows_comma = True  # or is the first
+    for token in tokens:
+        if token == _CLOSE:
+            return values
+        if token == _COMMA and not follows_comma:
+            follows_comma = True
+        elif token[0] in ("basic", "literal") and follows_comma:
+            values.append(_string(token))
+            follows_comma = False
+        elif token != _END:
+            break
+    raise NotReadError("an array that is not one of strings, or does not end")
+
+
+def _string(token: Token) -> str:
+    kind, text = token
+    inner = text[1:-1]
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), inner) if kind == "basic" else inner

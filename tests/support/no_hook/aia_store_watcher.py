@@ -1,0 +1,1 @@
+aia_store_finder.py
