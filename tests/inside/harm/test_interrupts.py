@@ -1,0 +1,254 @@
+"""What a signal handler raises while the hook waits comes out of the program's own call, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import Hierarchy, MakeHierarchy, start_python, wait_until
+from tests.inside.harm.conftest import MEET, size
+from tests.support.servers import AIAHost, TLSServer
+
+#: A program that `begin`s a connection, `drive`s its handshake, and tells what it sees when that was interrupted.
+START = """
+import gc, signal, weakref
+
+port, right, cafile = sys.argv[1:4]
+context = ssl.create_default_context(cafile=cafile)
+
+class Alarm(Exception):
+    pass
+
+class Harsh(BaseException):
+    pass
+
+def ring(number, frame):
+    raise Alarm("ring")
+
+def ring_harshly(number, frame):
+    raise Harsh("ring")
+
+signal.signal(signal.SIGALRM, ring)
+signal.signal(signal.SIGUSR1, ring_harshly)
+
+def begin():
+    tcp = socket.create_connection(("127.0.0.1", int(port)), 30)
+    return context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+"""
+
+TELL = """
+connection = begin()
+seen = {}
+try:
+    drive(connection)
+except BaseException as error:
+    seen["raised"] = [type(error).__name__, str(error)]
+    seen["shows an error of ours beside it"] = not error.__suppress_context__ and error.__context__ is not None
+bare = getattr(connection, "_sslobj", connection)
+seen["context"] = connection.context is context and bare.context is context
+gone = weakref.ref(connection)
+if hasattr(connection, "close"):
+    connection.close()
+del connection, bare
+gc.collect()
+seen["connection is alive"] = gone() is not None
+seen["SSL objects"] = sum(type(one).__name__ == "_SSLSocket" for one in gc.get_objects())
+seen["goes on"] = meet(context, right)
+print(json.dumps(seen))
+"""
+
+DRIVES = {
+    "do_handshake": "drive = lambda connection: connection.do_handshake()\n",
+    "recv": "drive = lambda connection: connection.recv(100)\n",
+    "recv_into": "drive = lambda connection: connection.recv_into(bytearray(100))\n",
+    "read": "drive = lambda connection: connection.read(100)\n",
+    "send": "drive = lambda connection: connection.send(b'hello')\n",
+    "sendall": "drive = lambda connection: connection.sendall(b'hello')\n",
+    "write": "drive = lambda connection: connection.write(b'hello')\n",
+    "object": """
+def begin():
+    global tcp, incoming, outgoing
+    tcp = socket.create_connection(("127.0.0.1", int(port)), 30)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    return context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+def drive(connection, step="do_handshake", *arguments):
+    while True:
+        try:
+            return getattr(connection, step)(*arguments)
+        except ssl.SSLWantReadError:
+            tcp.sendall(outgoing.read())
+            incoming.write(tcp.recv(65536))
+""",
+}
+DRIVES["object, read"] = (
+    DRIVES["object"] + "by_step = drive\ndrive = lambda connection: by_step(connection, 'read', 100)\n"
+)
+DRIVES["object, write"] = (
+    DRIVES["object"] + "by_step = drive\ndrive = lambda connection: by_step(connection, 'write', b'hello')\n"
+)
+
+SIGNALS = {
+    "SIGINT": (signal.SIGINT, ["KeyboardInterrupt", ""]),
+    "SIGALRM": (signal.SIGALRM, ["Alarm", "ring"]),
+    "SIGUSR1": (signal.SIGUSR1, ["Harsh", "ring"]),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A server whose intermediate is with a host that never answers, and a right one."""
+
+    pki: Hierarchy
+    silent: TLSServer
+    right: TLSServer
+    aia: AIAHost
+
+    def interrupted(self, code: str, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+        """Start such a program, send it the signal during its fetch, and see how it ends."""
+        process = start_python(code, self.silent.port, self.right.port, self.pki.cafile)
+        wait_until(lambda: self.aia.count("/0.cer") == 1)
+        time.sleep(0.1)  # from the request to the wait for its answer
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+@pytest.fixture
+def world(store: object, aia: AIAHost, hierarchy: MakeHierarchy) -> Iterator[World]:
+    pki = hierarchy()
+    aia.silent("/0.cer")
+    with TLSServer(pki.leaf) as silent, TLSServer(pki.leaf, pki.intermediates) as right:
+        yield World(pki, silent, right, aia)
+
+
+OTHER_SIGNALS = [(way, number) for way in ("do_handshake", "recv", "object, read") for number in ("SIGALRM", "SIGUSR1")]
+
+
+@pytest.mark.parametrize(("way", "number"), [*((way, "SIGINT") for way in DRIVES), *OTHER_SIGNALS])
+def test_it_comes_out_of_the_call_that_waited(world: World, way: str, number: str) -> None:
+    sent, raised = SIGNALS[number]
+    done = world.interrupted(MEET + START + DRIVES[way] + TELL, sent)
+    assert done.stderr == ""
+    assert json.loads(done.stdout) == {
+        "raised": raised,
+        "shows an error of ours beside it": False,
+        "context": True,
+        "connection is alive": False,
+        "SSL objects": 0,
+        "goes on": "ok",
+    }
+
+
+ASYNCIO = """
+import asyncio, signal
+
+port, right, cafile = sys.argv[1:4]
+context = ssl.create_default_context(cafile=cafile)
+
+class Alarm(Exception):
+    pass
+
+def ring(number, frame):
+    raise Alarm("ring")
+
+def leave(number, frame):
+    sys.exit(7)
+
+signal.signal(signal.SIGALRM, ring)
+signal.signal(signal.SIGTERM, leave)
+
+async def connect(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context, server_hostname="localhost")
+    writer.write(b"GET / HTTP/1.1\\r\\n\\r\\n")
+    said = await reader.read()
+    writer.close()
+    return said.partition(b"\\r\\n\\r\\n")[2].decode()
+
+async def main(port):
+    try:
+        return await connect(port)
+    except Alarm as error:
+        return f"Alarm in the program: {error}"
+
+try:
+    print(asyncio.run(main(port)))
+except BaseException as error:
+    print(type(error).__name__, error)
+signal.alarm(0)
+print(asyncio.run(main(right)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (signal.SIGINT, "KeyboardInterrupt "),
+        (signal.SIGTERM, "SystemExit 7"),
+        (signal.SIGALRM, "Alarm in the program: ring"),
+    ],
+    ids=["SIGINT", "SIGTERM", "SIGALRM"],
+)
+def test_under_asyncio(world: World, number: signal.Signals, says: str) -> None:
+    done = world.interrupted(MEET + ASYNCIO, number)
+    assert done.stdout.splitlines() == [says, "ok"]
+
+
+#: How long a fetch lives that nobody waits for any more, and a little.
+MEMORY = """
+FETCH = 5.5
+import gc, signal, time, weakref
+
+port, right, cafile, times = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+context = ssl.create_default_context(cafile=cafile)
+
+class Alarm(Exception):
+    pass
+
+def ring(number, frame):
+    raise Alarm("ring")
+
+signal.signal(signal.SIGALRM, ring)
+
+def interrupted(after):
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        meet(context, port)
+    except Alarm:
+        return True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return False
+
+def living():
+    gc.collect()
+    return len(gc.get_objects())
+
+raised = sum(interrupted(0.8) for _ in range(2))
+time.sleep(FETCH)
+before = living()
+raised += sum(interrupted(0.15) for _ in range(times))
+time.sleep(FETCH)
+seen = [raised, living() - before, meet(context, right)]
+gone = weakref.ref(context)
+del context
+gc.collect()
+print(json.dumps([*seen, gone() is None]))
+"""
+
+
+def test_many_interrupts_leave_nothing_behind(world: World) -> None:
+    """Whoever is interrupted in a fetch holds no failure against the host, so that each one fetches anew."""
+    times = size(15, 100)
+    process = start_python(MEET + MEMORY, world.silent.port, world.right.port, world.pki.cafile, times)
+    output, errors = process.communicate(timeout=60)
+    assert errors == ""
+    raised, grown, said, is_context_gone = json.loads(output)
+    assert (raised, said, is_context_gone) == (times + 2, "ok", True)
+    assert grown < 2 * times
