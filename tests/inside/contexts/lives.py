@@ -35,7 +35,7 @@ def load_while_shaking_hands(setup: Setup, certificates: Sequence[str], port: in
     making, ends = threading.Lock(), threading.Event()
 
     def load() -> None:
-        while not ends.is_set():
+        while not ends.wait(0.0005):
             for certificate in certificates:
                 with making:
                     context.load_cert_chain(certificate)
@@ -60,7 +60,7 @@ def load_while_shaking_hands(setup: Setup, certificates: Sequence[str], port: in
     return outcomes
 
 
-def serve_by_name(setup: Setup, certificate: str, *, completes: bool) -> list[str]:
+def serve_by_name(setup: Setup, certificate: str, completes: bool) -> list[str]:
     """A server whose SNI callback brings another context, set up so, which requires a certificate of its client.
 
     Prints nothing and tells nobody its port: a client of its own thread connects, with `setup.certificate`. Returns
@@ -116,14 +116,6 @@ def _shake_hands(client: ssl.SSLContext, connection: socket.socket) -> None:
             tls.recv(10)
     except OSError:
         pass
-
-
-def show_late(setup: Setup, then: Setup, port: int) -> Outcome:
-    """Make the SSL object, do something more to its context, and shake hands."""
-    context = new_context(setup)
-    with connect(context, port) as tls:
-        then.apply(context)
-        return talk(tls)
 
 
 def feed_bytes(setup: Setup, to: Visit) -> Outcome:
