@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Sequence
 
-from .client import ACCEPTED, Outcome, Setup, Visit, connect, new_context, show_the_programs, talk
+from .client import ACCEPTED, Outcome, Setup, Visit, connect, new_context, show_the_programs, talk, visit
 
 
 def resume(setup: Setup, ports: Sequence[int]) -> list[Outcome]:
@@ -136,3 +136,13 @@ def feed_bytes(setup: Setup, to: Visit) -> Outcome:
             finally:
                 show_the_programs(tls, context)
     return Outcome(ACCEPTED)
+
+
+_contexts: dict[str, ssl.SSLContext] = {}
+
+
+def go_on(name: str, setup: Setup, visits: Sequence[Visit]) -> list[Outcome]:
+    """Visit servers with the context of this name, which is made for the first call and kept for the later ones."""
+    if name not in _contexts:
+        _contexts[name] = new_context(setup)
+    return [visit(_contexts[name], to) for to in visits]
