@@ -15,7 +15,8 @@ import pytest
 import aia_store
 from aia_store.inside import cafile
 from aia_store.inside.on_demand import OnDemand
-from tests.support.ca_files import large_ca_file, loaded
+from tests.support.ca_files import large_ca_file, large_file, loaded
+from tests.support.pki import pem
 
 from .judge import Judge, apply
 from .laboratory import Laboratory
@@ -23,7 +24,7 @@ from .memory import Outcome
 from .model import Made
 from .trial import Trial, with_the_hook
 
-WORLDS = int(os.environ.get("AIA_STORE_TEST_PKIS", "600")) // 4
+WORLDS = int(os.environ.get("AIA_STORE_TEST_PKIS", "300")) // 2
 SEED = int(os.environ.get("AIA_STORE_TEST_SEED", "0"))
 PART = 50  # worlds in one test, so that several processes can share the work
 STARTS = range(SEED, SEED + WORLDS, PART)
@@ -34,8 +35,7 @@ class FromFiles(Trial):
 
     def source(self, anchors: Sequence[Made]) -> dict[str, Any]:
         number = len(list(self.folder.glob("*.pem")))
-        path = large_ca_file(self.folder / f"{number}.pem", *(made.der for made in anchors))
-        return {"cafile": path}
+        return {"cafile": large_file(self.folder / f"{number}.pem", self.world.text(anchors).encode("ascii"))}
 
     def set_up(self, context: Any, *, unseen: bool = False) -> None:
         super().set_up(context, unseen=unseen)
@@ -75,7 +75,7 @@ def test_what_a_chain_names_is_all_that_openssl_looks_for(laboratory: Laboratory
             host = step.server.host
             message = step.server.message
             anchors = [made.der for made in world.anchors]
-            plain = Judge(laboratory.servers, settings, anchors, None, host).verdict(message)
+            plain = Judge(laboratory.servers, settings, pem(*anchors), None, host).verdict(message)
             context: Any = _ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             apply(settings, context)
             file = cafile.of(str(large_ca_file(_folder(laboratory, seed) / "file", *anchors)))
