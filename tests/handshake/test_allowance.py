@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from aia_store.inside.allowance import PERIOD, Allowance
+
+from aia_store.inside.clients import PERIOD, Allowance
 
 
 class Clock:

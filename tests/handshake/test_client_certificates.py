@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Unpack
 
 import pytest
-from aia_store.inside.allowance import Allowance
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import aia_store
 from aia_store.inside import clientside
 from aia_store.inside.certificate import Certificate
+from aia_store.inside.clients import Allowance
 from aia_store.inside.store import Folder, Store
 from aia_store.manager.bundle import exportable
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, write_pem

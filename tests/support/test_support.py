@@ -28,6 +28,7 @@ from .pki import Authority, Certified, Leaf, aia_value, crl, pem, pkcs7, pkcs7_b
 from .serve import Spec
 from .served import Served
 from .servers import AIAHost, BlackHole, SMTPServer, TLSServer, Version, refusing_port
+from .trusted import trusted_pem
 
 DER = 2
 
@@ -306,6 +307,22 @@ def test_no_thread_is_left() -> None:
     assert threading.active_count() == before
     for each in held:
         each.close()
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    ("trusts", "rejects", "settings"),
+    [
+        (["SERVER_AUTH"], [], ["-addtrust", "serverAuth"]),
+        ([], ["EMAIL_PROTECTION"], ["-addreject", "emailProtection"]),
+        (["CLIENT_AUTH"], ["ANY_EXTENDED_KEY_USAGE"], ["-addtrust", "clientAuth", "-addreject", "anyExtendedKeyUsage"]),
+    ],
+)
+def test_trust_settings_are_as_openssl_writes_them(trusts: list[str], rejects: list[str], settings: list[str]) -> None:
+    ours = trusted_pem(ROOT, *([getattr(ExtendedKeyUsageOID, name) for name in names] for names in (trusts, rejects)))
+    command = ["openssl", "x509", *settings, "-trustout"]
+    theirs = subprocess.run(command, input=ROOT.pem, check=True, capture_output=True, text=True).stdout
+    assert "".join(ours.split()) == "".join(theirs.split())
 
 
 def test_in_another_process(tmp_path: Path) -> None:

@@ -6,19 +6,19 @@ The keys come from a pool, so that two worlds of one seed differ in serial numbe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import TypeVar, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.support.issue import Options, issue, key_id_of
-from tests.support.keys import private_key
+from tests.support.issue import Options, issue
 
-from . import faults
+from . import extras, faults
+from .entity import KEY_IDS, KEYS, Entity
 from .model import (
     EXPLICIT_POLICY,
     NO_ALT_CHAINS,
@@ -35,35 +35,10 @@ from .model import (
 
 T = TypeVar("T")
 
-KEYS = [private_key() for _ in range(32)]
 SERVER_KEY = 0  # of all leaves
-KEY_IDS = [key_id_of(key.public_key()) or b"" for key in KEYS]
 
 FLAGS_OF_3_11 = TRUSTED_FIRST
 FLAGS_OF_3_13 = TRUSTED_FIRST | PARTIAL_CHAIN | STRICT
-
-
-@dataclass(frozen=True)
-class Entity:
-    """A name with a key; what issues, and what certificates are issued to."""
-
-    organization: str
-    name: str
-    key: int
-    is_root: bool = False
-
-    @property
-    def folded(self) -> str:
-        return f"{self.organization} / {self.name}".lower()
-
-    @property
-    def subject(self) -> x509.Name:
-        return x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.organization),
-                x509.NameAttribute(NameOID.COMMON_NAME, self.name),
-            ]
-        )
 
 
 def world(seed: int, base: str, flags: int | None = None) -> World:
@@ -121,7 +96,8 @@ class _Generator:
         in_directory = self.some(anchors, 0.7) if self.chance(0.12) else []
         settings = self._settings()
         planted_rate = random.choice((0, 0, 0.15, 0.4, 0.9, 0.9 * self.pins))
-        return World(
+        steps = self._steps(servers, settings, roots, authorities)
+        world = World(
             seed=self.seed,
             certificates=self.certificates,
             planted=[*self.some(authorities, planted_rate), *self.some(leaves, planted_rate / 5)],
@@ -132,8 +108,9 @@ class _Generator:
             settings=settings,
             process_wide=self.chance(0.4),
             attached_late=self.chance(0.4),
-            steps=self._steps(servers, settings, roots, authorities),
+            steps=steps,
         )
+        return extras.added(world, self.of, Random(f"{self.seed} extras"), checks=self.flags is None)
 
     def _two(self) -> tuple[Made, Made]:
         one, other = self.random.choices(self.certificates, k=2)

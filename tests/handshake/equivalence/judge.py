@@ -16,7 +16,6 @@ from typing import Any
 from cryptography import x509
 
 from aia_store.inside.certificate import Certificate
-from tests.support.pki import pem
 
 from .memory import Outcome, Servers
 from .model import Made, Settings
@@ -36,10 +35,13 @@ def apply(settings: Settings, context: Any) -> None:
 
 
 class Judge:
-    """A program's trust anchors and settings, without the hook, before one host."""
+    """A program's trust anchors and settings, without the hook, before one host.
+
+    `anchors` is PEM: certificates, with trust settings or without, and CRLs.
+    """
 
     def __init__(
-        self, servers: Servers, settings: Settings, anchors: Sequence[bytes], directory: Path | None, host: str | None
+        self, servers: Servers, settings: Settings, anchors: str, directory: Path | None, host: str | None
     ) -> None:
         self._servers = servers
         self._context: Any = _ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -47,7 +49,7 @@ class Judge:
             self._context.check_hostname = False
         apply(settings, self._context)
         if anchors:
-            self._context.load_verify_locations(cadata=pem(*anchors))
+            self._context.load_verify_locations(cafile=servers.file(anchors))
         if directory is not None:
             self._context.load_verify_locations(capath=directory)
         self._host = host

@@ -11,7 +11,7 @@ from tests.support.pki import pem, pkcs7, pkcs7_ber
 from tests.support.servers import AIAHost
 
 from . import generator
-from .checks import check, check_what_is_left
+from .checks import check, check_what_is_kept
 from .memory import Servers
 from .model import World
 from .reach import check_refusal
@@ -51,7 +51,7 @@ class Laboratory:
             for step, outcome in trial.play():
                 still_broken = check(trial, step, outcome, tally)
                 if attach is with_the_hook:
-                    check_what_is_left(trial, outcome, tally)
+                    check_what_is_kept(trial, outcome, tally)
                     if still_broken and not step.early:
                         check_refusal(trial, step, tally)
         finally:

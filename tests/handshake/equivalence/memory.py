@@ -47,6 +47,12 @@ class Servers:
             context.minimum_version = context.maximum_version = version
             self._contexts[tls_1_2] = context
 
+    def file(self, text: str) -> Path:
+        """A file with this text, until the next one is asked for."""
+        file = self._key.with_name("anchors.pem")
+        file.write_text(text, encoding="ascii")
+        return file
+
     def meet(self, make_client: MakeClient, message: Sequence[bytes], *, tls_1_2: bool = True) -> Outcome:
         """One handshake with a server that sends these certificates (DER, the leaf first)."""
         to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.support.pki import pem
+from tests.support.trusted import crl_pem, trusted_pem
 
 TRUSTED_FIRST = ssl.VERIFY_X509_TRUSTED_FIRST
 PARTIAL_CHAIN = ssl.VERIFY_X509_PARTIAL_CHAIN
 STRICT = ssl.VERIFY_X509_STRICT
 NO_ALT_CHAINS = 0x100000
 NO_CHECK_TIME = 0x200000
+CRL_CHECK_LEAF = ssl.VERIFY_CRL_CHECK_LEAF
+CRL_CHECK_CHAIN = ssl.VERIFY_CRL_CHECK_CHAIN
 EXPLICIT_POLICY = 0x80 | 0x100  # X509_V_FLAG_POLICY_CHECK, X509_V_FLAG_EXPLICIT_POLICY
+
+SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +44,19 @@ class Settings:
 
     flags: int = TRUSTED_FIRST
     security_level: int = 2
+
+
+@dataclass(frozen=True)
+class TrustSettings:
+    """What is said of an anchor in a `TRUSTED CERTIFICATE` block."""
+
+    trusts: Sequence[x509.ObjectIdentifier] = ()
+    rejects: Sequence[x509.ObjectIdentifier] = ()
+
+    @property
+    def is_for_servers(self) -> bool:
+        """Whether it is an anchor for a server's certificate."""
+        return SERVER_AUTH in self.trusts or not (self.trusts or SERVER_AUTH in self.rejects)
 
 
 @dataclass(frozen=True)
@@ -76,6 +99,27 @@ class World:
     process_wide: bool  #: enable(), not complete(context)
     attached_late: bool  #: the hook comes when the context is set up
     steps: Sequence[Step]
+    crls: Sequence[tuple[str, bytes]] = ()  #: what is worth saying of them, and DER; the program loads them all
+    trust: Mapping[Made, TrustSettings] = field(default_factory=dict)  #: of those anchors that have any
+
+    def text(self, certificates: Sequence[Made]) -> str:
+        """PEM of these certificates, with the trust settings that the program has for them."""
+        return "".join(
+            trusted_pem(made.der, self.trust[made].trusts, self.trust[made].rejects)
+            if made in self.trust
+            else pem(made.der)
+            for made in certificates
+        )
+
+    @property
+    def crl_text(self) -> str:
+        """PEM of all CRLs."""
+        return "".join(crl_pem(der) for _, der in self.crls)
+
+    @property
+    def is_special(self) -> bool:
+        """Whether the program's context holds more than plain certificates, so that only it knows all it was given."""
+        return bool(self.crls or self.trust)
 
     def __str__(self) -> str:
         numbers = {made.label: str(number) for number, made in enumerate(self.certificates)}
@@ -92,6 +136,8 @@ class World:
         lines.append(f"  in the store: {listed(self.planted)}")
         lines += [f"  and there {listed([made])} under the name of {listed([name])}" for made, name in self.misplaced]
         lines.append(f"  trusted: {listed(self.anchors)}; in a directory: {listed(self.in_directory)}")
+        lines += [f"  trust of {listed([made])}: {trust}" for made, trust in self.trust.items()]
+        lines += [f"  CRL of {note}" for note, _ in self.crls]
         lines.append(f"  {self.settings}, process wide: {self.process_wide}, attached late: {self.attached_late}")
         for number, step in enumerate(self.steps):
             sent = listed([step.server.leaf, *step.server.sends])

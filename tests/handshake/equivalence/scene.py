@@ -49,7 +49,7 @@ class Scene:
 
     def plain(self, *sent: Certified, host: str = "localhost") -> Outcome:
         """The same without the hook."""
-        judge = Judge(self.servers, self.settings, self.anchors, None, host)
+        judge = Judge(self.servers, self.settings, pem(*self.anchors), None, host)
         return judge.verdict([der_of(item) for item in sent])
 
     def change(self, settings: Settings) -> None:
@@ -62,7 +62,7 @@ class Scene:
         return {Path(path).stem for path in self.store.paths()}
 
     def added(self) -> set[bytes]:
-        """What the hook added to the context."""
+        """What the hook added to the context, which must be nothing."""
         return set(self.context.get_ca_certs(binary_form=True)) - set(self.anchors)
 
 

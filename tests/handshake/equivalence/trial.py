@@ -15,17 +15,15 @@ from aia_store.inside.certificate import Certificate, canonical_name
 from aia_store.inside.store import Folder
 from tests.support.pki import pem
 
-from .judge import Judge, apply, is_self_signed, paths
+from .judge import Judge, apply, paths
 from .memory import Outcome, Servers
-from .model import PARTIAL_CHAIN, Made, Server, Settings, Step, World
+from .model import Made, Server, Settings, Step, World
 
-#: Attaches a completion to a context.
-Attach = Callable[[ssl.SSLContext, World], None]
-
-BESIDE_A_PIN = " beside a pinned intermediate"
+#: Attaches a completion to a context of a world's program; the folder is for what it needs.
+Attach = Callable[[ssl.SSLContext, World, Path], None]
 
 
-def with_the_hook(context: ssl.SSLContext, world: World) -> None:
+def with_the_hook(context: ssl.SSLContext, world: World, _: Path) -> None:
     """Attach as the world says."""
     if world.process_wide:
         aia_store.enable()
@@ -46,7 +44,6 @@ class Trial:
         self.settings = world.settings
         self.step = -1
         self.before: tuple[int, ...] = ()  #: what the hook must leave as it is
-        self.added_before: list[Made] = []
         self.proved: set[Made] = set()  #: what was seen to be on an accepted path
         self._judges: dict[tuple[object, ...], Judge] = {}
         self.store = Folder(str(folder / "store"))
@@ -54,14 +51,14 @@ class Trial:
         self.planted = {Path(self.store.keep(Certificate(made.der))) for made in world.planted}
         for made, name in world.misplaced:
             self.planted |= _misplace(self.store, made, name)
-        self.directory = _hashed_directory(folder / "anchors", world.in_directory) if world.in_directory else None
+        self.directory = self._hashed_directory(world.in_directory) if world.in_directory else None
 
     def play(self) -> Iterator[tuple[Step, Outcome]]:
         """Each handshake, and how it ended."""
         world = self.world
         self.context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if not world.attached_late:
-            self.attach(context, world)
+            self.attach(context, world, self.folder)
         self.set_up(context, unseen=world.attached_late)
         early: dict[int, tuple[Any, ssl.MemoryBIO, ssl.MemoryBIO]] = {}
         for number, step in enumerate(world.steps):
@@ -70,7 +67,7 @@ class Trial:
                 client = context.wrap_bio(reads, writes, server_hostname=step.server.host)
                 early[number] = client, reads, writes
         if world.attached_late:
-            self.attach(context, world)
+            self.attach(context, world, self.folder)
         for number, step in enumerate(world.steps):
             self.step = number
             self._change(step)
@@ -85,12 +82,15 @@ class Trial:
         owner = _ssl._SSLContext if unseen else ssl.SSLContext
         if self.anchors:
             owner.load_verify_locations(context, **self.source(self.anchors))
+        if self.world.crls:
+            owner.load_verify_locations(context, cafile=self._file(self.world.crl_text))
         if self.directory is not None:
             owner.load_verify_locations(context, capath=self.directory)
 
     def source(self, anchors: Sequence[Made]) -> dict[str, Any]:
         """What the program says to `load_verify_locations` for these anchors."""
-        return {"cadata": pem(*(made.der for made in anchors))}
+        text = self.world.text(anchors)
+        return {"cafile": self._file(text)} if self.world.trust else {"cadata": text}
 
     def meet(self, context: ssl.SSLContext, server: Server, tls_1_2: bool) -> Outcome:
         """One handshake."""
@@ -114,14 +114,8 @@ class Trial:
         """All that the program trusts by now."""
         return [*self.anchors, *self.world.in_directory]
 
-    @property
-    def beside(self) -> str:
-        """Whether the program pinned an anchor that is not self-signed, which has a rule and a tally of its own."""
-        pins = self.settings.flags & PARTIAL_CHAIN and not all(is_self_signed(made.der) for made in self.trusted)
-        return BESIDE_A_PIN if pins else ""
-
     def added(self) -> list[Made]:
-        """What the context holds beyond the program's own."""
+        """What the context holds beyond the program's own, which must be nothing."""
         own = {made.der for made in self.trusted}
         ders: list[bytes] = _ssl._SSLContext.get_ca_certs(self.context, True)
         return [self.made[der] for der in ders if der not in own]
@@ -132,8 +126,21 @@ class Trial:
         key = (host, settings, anchor, *trusted)
         if key not in self._judges:
             directory = self.directory if anchor is None else None
-            self._judges[key] = Judge(self.servers, settings, [made.der for made in trusted], directory, host)
+            self._judges[key] = Judge(
+                self.servers, settings, self.world.text(trusted) + self.world.crl_text, directory, host
+            )
         return self._judges[key]
+
+    def accepts(self, host: str | None, settings: Settings, path: Sequence[Made]) -> bool:
+        """Whether plain OpenSSL accepts exactly this path, from a leaf to an anchor: promise 1.
+
+        The anchor is alone in the store, the rest is sent. Nor may the program reject an intermediate on the way.
+        """
+        if any(made in self.world.trust and not self.world.trust[made].is_for_servers for made in path[1:-1]):
+            return False
+        *below, anchor = path
+        message = [made.der for made in (below or path)]
+        return self.judge(host, settings, anchor).accepts(message)
 
     def paths(self, leaf: Made) -> Iterator[list[Made]]:
         """All true paths from a leaf to what the program trusts."""
@@ -151,17 +158,21 @@ class Trial:
             self.settings = step.settings
             apply(self.settings, self.context)
         self.before = self.state()
-        self.added_before = self.added()
 
+    def _file(self, text: str) -> Path:
+        file = self.folder / f"trust {len(list(self.folder.iterdir()))}.pem"
+        file.write_text(text, encoding="ascii")
+        return file
 
-def _hashed_directory(path: Path, certificates: Sequence[Made]) -> Path:
-    path.mkdir()
-    for made in certificates:
-        digest = hashlib.sha1(canonical_name(Certificate(made.der).subject), usedforsecurity=False).digest()
-        name = f"{int.from_bytes(digest[:4], 'little'):08x}"
-        number = len(list(path.glob(f"{name}.*")))
-        (path / f"{name}.{number}").write_text(pem(made.der), encoding="ascii")
-    return path
+    def _hashed_directory(self, certificates: Sequence[Made]) -> Path:
+        path = self.folder / "anchors"
+        path.mkdir()
+        for made in certificates:
+            digest = hashlib.sha1(canonical_name(Certificate(made.der).subject), usedforsecurity=False).digest()
+            name = f"{int.from_bytes(digest[:4], 'little'):08x}"
+            number = len(list(path.glob(f"{name}.*")))
+            (path / f"{name}.{number}").write_text(self.world.text([made]), encoding="ascii")
+        return path
 
 
 def _misplace(store: Folder, made: Made, name: Made) -> set[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 import certifi
 import pytest
 
-from aia_store.inside import plain
+from aia_store.inside import cafile as plain
 from aia_store.inside.certificate import Certificate, to_pem
 from tests.support.pki import Authority, pem
 

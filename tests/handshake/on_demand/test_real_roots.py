@@ -7,22 +7,20 @@ says so last, when it has nothing else to complain of, the trust anchor included
 
 from __future__ import annotations
 
-import _ssl
 import os
 import ssl
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aia_store.inside.on_demand import OnDemand
 
 from aia_store.inside import cafile
 from aia_store.inside.certificate import Certificate, readable
-from aia_store.inside.rehearsal import Rehearsal
+from aia_store.inside.rehearsal import Rehearsal, Terms
+from aia_store.inside.trusted import Trusted
 from aia_store.manager.verify import VerifyError, leaf_under
 from tests.handshake.on_demand.test_plain import FILES
-from tests.support.ca_files import loaded_ders
 from tests.support.pki import pem_blocks
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "ccadb"
@@ -43,7 +41,7 @@ def test_the_verdict_is_that_under_the_whole_file(path: Path, flags: int) -> Non
         pytest.skip("the CCADB's reports are not here")
     file = cafile.of(str(path))
     assert file is not None
-    judge = _judge(file.certificates, flags)
+    judge = _judge(file.certificates.ders, flags)
     intermediates = [*readable(der for report in REPORTS for der in pem_blocks(report.read_text(encoding="utf-8")))]
     by_name: dict[bytes, list[Certificate]] = {}
     for intermediate in intermediates:
@@ -57,22 +55,18 @@ def test_the_verdict_is_that_under_the_whole_file(path: Path, flags: int) -> Non
         above = [issuer.der for issuer in by_name.get(intermediate.issuer_key, ())]
         for chain in ([leaf], [leaf, intermediate.der], [leaf, intermediate.der, *above[:3]]):
             some = _loaded_for(chain, file)
-            assert len(some) < len(file.certificates) / 4
+            assert len(some) < len(file.certificates.ders) / 4
             verdict = judge.refusal(chain)
             assert verdict == (_judge(some, flags).refusal(chain) if some else "unable to get local issuer certificate")
             verdicts[verdict] += 1
     assert verdicts["certificate signature failure"] > verdicts.total() / 4, verdicts
 
 
-def _judge(anchors: list[bytes], flags: int) -> Rehearsal:
-    first, *others = anchors
-    return Rehearsal(first, flags, LEVEL, *others)
+def _judge(anchors: Sequence[bytes], flags: int) -> Rehearsal:
+    return Rehearsal(Terms(flags, LEVEL), anchors)
 
 
 def _loaded_for(chain: list[bytes], file: cafile.CAFile) -> list[bytes]:
-    """What of the file a new context loads for a chain."""
-    context: Any = _ssl._SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    on_demand = OnDemand()
-    on_demand.add(file)
-    on_demand.load_for(context, chain)
-    return [der for der in file.certificates if der in loaded_ders(context)]
+    """What of the file a context of ours trusts for a chain."""
+    some = Trusted((file.certificates,)).all_named_by(readable(chain))
+    return [der for der in file.certificates.ders if der in some]

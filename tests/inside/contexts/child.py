@@ -14,14 +14,14 @@ def main() -> None:
         os.dup2(2, 1)
         while True:
             try:
-                function, arguments, environment = pickle.load(sys.stdin.buffer)
+                number, function, arguments, environment = pickle.load(sys.stdin.buffer)
             except EOFError:
                 return
             os.environ.clear()
             os.environ.update(environment)
             try:
-                answer = True, function(*arguments)
+                answer = number, True, function(*arguments)
             except Exception:
-                answer = False, traceback.format_exc()
+                answer = number, False, traceback.format_exc()
             pickle.dump(answer, answers, protocol=4)
             answers.flush()

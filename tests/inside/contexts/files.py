@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,11 +32,6 @@ def folder_of(path: Path, *texts: str) -> str:
         file_of(path / f"{number}.pem", text)
     openssl("rehash", path)
     return str(path)
-
-
-def crl_pem(der: bytes) -> str:
-    """A CRL in PEM."""
-    return f"-----BEGIN X509 CRL-----\n{base64.encodebytes(der).decode()}-----END X509 CRL-----\n"
 
 
 def trusted_pem(certificate: Certified, *settings: str) -> str:

@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Sequence
 
-from .client import ACCEPTED, Outcome, Setup, Visit, connect, new_context, show_the_programs, talk
+from .client import ACCEPTED, Outcome, Setup, Visit, connect, new_context, show_the_programs, talk, visit
 
 
 def resume(setup: Setup, ports: Sequence[int]) -> list[Outcome]:
@@ -35,7 +35,7 @@ def load_while_shaking_hands(setup: Setup, certificates: Sequence[str], port: in
     making, ends = threading.Lock(), threading.Event()
 
     def load() -> None:
-        while not ends.is_set():
+        while not ends.wait(0.0005):
             for certificate in certificates:
                 with making:
                     context.load_cert_chain(certificate)
@@ -60,7 +60,7 @@ def load_while_shaking_hands(setup: Setup, certificates: Sequence[str], port: in
     return outcomes
 
 
-def serve_by_name(setup: Setup, certificate: str, *, completes: bool) -> list[str]:
+def serve_by_name(setup: Setup, certificate: str, completes: bool) -> list[str]:
     """A server whose SNI callback brings another context, set up so, which requires a certificate of its client.
 
     Prints nothing and tells nobody its port: a client of its own thread connects, with `setup.certificate`. Returns
@@ -118,14 +118,6 @@ def _shake_hands(client: ssl.SSLContext, connection: socket.socket) -> None:
         pass
 
 
-def show_late(setup: Setup, then: Setup, port: int) -> Outcome:
-    """Make the SSL object, do something more to its context, and shake hands."""
-    context = new_context(setup)
-    with connect(context, port) as tls:
-        then.apply(context)
-        return talk(tls)
-
-
 def feed_bytes(setup: Setup, to: Visit) -> Outcome:
     """Shake hands through memory, a byte at a time; whoever looks between two steps sees the program's context."""
     context = new_context(setup)
@@ -144,3 +136,13 @@ def feed_bytes(setup: Setup, to: Visit) -> Outcome:
             finally:
                 show_the_programs(tls, context)
     return Outcome(ACCEPTED)
+
+
+_contexts: dict[str, ssl.SSLContext] = {}
+
+
+def go_on(name: str, setup: Setup, visits: Sequence[Visit]) -> list[Outcome]:
+    """Visit servers with the context of this name, which is made for the first call and kept for the later ones."""
+    if name not in _contexts:
+        _contexts[name] = new_context(setup)
+    return [visit(_contexts[name], to) for to in visits]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from tests.conftest import ATTACH
 
@@ -33,41 +33,37 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self._printed,
         )
+        assert self._process.stdin and self._process.stdout
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._calls = 0
 
     def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call it there, in this process's environment as it is now, and return what it returns."""
-        self.start(function, *arguments, **named)
-        return self.finish()
-
-    def start(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> None:
-        """Call it there; `finish` waits for it."""
         assert not named, "positions only"
-        assert self._process.stdin
-        pickle.dump((function, arguments, dict(os.environ)), self._process.stdin, protocol=4)
-        self._process.stdin.flush()
-
-    def finish(self) -> Any:
-        """What the function returns."""
-        assert self._process.stdout
+        self._calls += 1
         try:
-            succeeded, answer = pickle.load(self._process.stdout)
-        except EOFError:
+            pickle.dump((self._calls, function, arguments, dict(os.environ)), self._stdin, protocol=4)
+            self._stdin.flush()
+            number = 0
+            while number != self._calls:  # an earlier call may have been given up
+                number, succeeded, answer = pickle.load(self._stdout)
+        except (EOFError, BrokenPipeError):
             raise AssertionError(f"it died: {self._process.wait(30)}\n{self._said()}") from None
         if not succeeded:
             raise AssertionError(answer)
-        return answer
+        result: T = answer
+        return result
 
     def close(self) -> None:
         """End it; it must have been alive and silent."""
-        assert self._process.stdin
         try:
-            self._process.stdin.close()
+            self._stdin.close()
             assert self._process.wait(30) == 0, self._said()
             assert not self._said(), self._said()
         finally:
             self._process.kill()
             self._process.wait()
-            self._process.stdout.close()  # type: ignore[union-attr]
+            self._stdout.close()
             self._printed.close()
 
     def __enter__(self) -> Self:

@@ -12,11 +12,12 @@ import pytest
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy
 from tests.support.pki import Options, crl
 from tests.support.servers import AIAHost, TLSServer
+from tests.support.trusted import crl_pem
 
 from . import client
 from .client import ACCEPTED, Setup, Visit
 from .conftest import Comparison, verdicts
-from .files import crl_pem, file_of, folder_of
+from .files import file_of, folder_of
 from .programs import Program
 
 LEAF, CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN

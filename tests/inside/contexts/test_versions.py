@@ -12,10 +12,11 @@ from tests.conftest import FLAGS, Hierarchy, MakeHierarchy
 from tests.support.keys import KeyKind
 from tests.support.pki import crl
 from tests.support.servers import Version
+from tests.support.trusted import crl_pem
 
 from .client import ACCEPTED, Setup
 from .conftest import Comparison
-from .files import crl_pem, file_of, trusted_pem
+from .files import file_of, trusted_pem
 
 VERSIONS: dict[Version, str] = {"1.2": "TLSv1_2", "1.3": "TLSv1_3"}
 LEAF = ssl.VERIFY_CRL_CHECK_LEAF
