@@ -477,7 +477,8 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
     users.run(owner, HAND_IN, pem(root.intermediate()))
     site.parent.chmod(above)
     found = users.run(
-        FIRST, "from aia_store.inside import settings, store; print(len(store.open_store(settings.load()).certificates()))"
+        FIRST,
+        "from aia_store.inside import settings, store; print(len(store.open_store(settings.load()).certificates()))",
     )
     assert found == ("1\n" if above == 0o755 else "0\n")
 
