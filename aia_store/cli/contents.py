@@ -13,9 +13,9 @@ from ..check import ProbeError, TargetError
 from ..inside import settings as config
 from ..inside.store import Store, sound_store
 from ..library import learn
-from ..manager import bundle, roots
-from ..manager.exportable import Export
 from ..manager import refresh as refreshing
+from ..manager import roots
+from ..manager.exportable import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
 from ..manager.words import counted

@@ -113,7 +113,7 @@ def file_identity(path: str) -> list[object] | None:
         status = os.stat(path)
     except OSError:
         return None
-    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+    return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def changes(settings: Settings) -> list[list[object]]:

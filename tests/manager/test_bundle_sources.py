@@ -157,7 +157,7 @@ def mutated(text: bytes, chance: random.Random) -> bytes:
             lambda: b"".join(lines[:at] + lines[at + 1 :]),
             lambda: b"".join(lines[:at] + lines[at : at + 1] * 2 + lines[at + 1 :]),
             lambda: b"".join(lines[:at] + lines[to : to + 1] + lines[at + 1 :]),
-            lambda: b"".join(lines[:at] + [lines[at].rstrip()] + lines[at + 1 :]),
+            lambda: b"".join([*lines[:at], lines[at].rstrip(), *lines[at + 1 :]]),
             lambda: text[:byte] + text[byte + chance.randrange(1, 90) :],
             lambda: text[:byte] + bytes([chance.randrange(256)]) + text[byte + 1 :],
             lambda: text[:byte] + chance.choice([b"\n", b"\r\n", b" ", b"=", b"-"]) + text[byte:],
