@@ -167,7 +167,7 @@ def _fallback(preferred: tuple[str, ...]) -> Source:
         import certifi
 
         path = certifi.where()
-    except (ImportError, OSError):
+    except (ImportError, AttributeError, OSError):  # not installed, or only its folder is left
         path = ""
     if not os.path.isfile(path) or is_our_bundle(path):
         raise RootsError(f"no trust anchors were found; {_INSTALL}, or {_SET}")
