@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.check.clients import CLIENTS
+from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, Leaf, pem
-from tests.support.servers import TLSServer
+from tests.support.servers import AIAHost, TLSServer
 
 ALL = [(view, number) for view, asked in CLIENTS.items() for number in range(len(asked)) if "hook" not in view]
 
@@ -73,6 +74,19 @@ def test_name_constraints_hold_with_the_bundle(
     assert machine.build() == [root.der]
     with serving((constrained.leaf(), constrained)) as ports:
         assert accepted(machine, view, number, machine.bundle_file, ports) == set()
+
+
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_java_fetches_what_is_missing_itself_where_it_is_switched_on(
+    machine: Machine, hierarchy: MakeHierarchy, aia: AIAHost, switched_on: bool
+) -> None:
+    pki = hierarchy({})
+    machine.trust(pki.root)
+    if switched_on:
+        machine.environment["JAVA_TOOL_OPTIONS"] = "-Dcom.sun.security.enableAIAcaIssuers=true"
+    with TLSServer(pki.leaf) as server:
+        assert accepted(machine, "Java", 0, machine.roots, [server.port]) == ({server.port} if switched_on else set())
+    assert (aia.count() > 0) == switched_on
 
 
 def test_java_does_not_heed_the_name_constraints_of_an_anchor(
