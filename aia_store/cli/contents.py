@@ -13,8 +13,9 @@ from ..check import ProbeError, TargetError
 from ..inside import settings as config
 from ..inside.store import Store, sound_store
 from ..library import learn
-from ..manager import bundle, roots
 from ..manager import refresh as refreshing
+from ..manager import roots
+from ..manager.exportable import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
 from ..manager.words import counted
@@ -107,7 +108,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
         revoked = reader(store.folders)
         links = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
-        entry["in_bundle"] = not preloaded and bool(bundle.exportable(anchors, store, [certificate]))
+        entry["in_bundle"] = not preloaded and Export(anchors, store).objection(certificate) is None
     except VerifyError as error:
         entry["leads_to"], entry["why_not"], entry["in_bundle"] = None, str(error), False
     if as_json:

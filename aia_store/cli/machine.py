@@ -29,10 +29,9 @@ def bundle_command(rebuild: bool) -> None:
 )
 def env_command(shell: str | None) -> None:
     """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)"."""
-    click.echo(
-        shells.lines(usable_bundle(config.load()), shells.KIN.get(shell, shell) if shell else shells.current_shell()),
-        nl=False,
-    )
+    path, status = usable_bundle(config.load())
+    click.echo(shells.lines(path, shells.KIN.get(shell, shell) if shell else shells.current_shell()), nl=False)
+    raise click.exceptions.Exit(status)
 
 
 @click.command("status")

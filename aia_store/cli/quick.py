@@ -6,7 +6,7 @@ import sys
 
 from ..inside import settings as config
 from ..manager import bundle
-from .errors import say
+from .errors import NO, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +16,33 @@ if TYPE_CHECKING:
 def print_bundle(*, rebuild: bool = False) -> int:
     """Print the path of the bundle, built first if it is missing or stale; returns the exit status."""
     settings = config.load()
-    path = _built(settings) if rebuild else usable_bundle(settings)
+    path, status = (_built(settings), 0) if rebuild else usable_bundle(settings)
     sys.stdout.write(f"{path}\n")
-    return 0
+    return status
 
 
-def usable_bundle(settings: Settings) -> str:
-    """The path of the bundle, built first if it must be; of the last good one, with a warning, if it cannot be."""
+def usable_bundle(settings: Settings) -> tuple[str, int]:
+    """The path of the bundle, built first if it must be, and the exit status.
+
+    If it cannot be built, it is the last good one, with a line on standard error; and where that is for the machine's
+    trust anchors, the status is 1.
+    """
     path = bundle.fresh(settings)
     if path is not None:
-        return path
+        return path, 0
+    from ..manager.roots import RootsError
+
+    try:
+        return _brought_up_to_date(settings), 0
+    except RootsError as error:
+        last = bundle.last_good(settings)
+        if last is None:
+            raise
+        say(f"{error}; this is the last good bundle")
+        return last, NO
+
+
+def _brought_up_to_date(settings: Settings) -> str:
     if not sys.stderr.isatty():
         return bundle.path(settings, say)
     from .output import progress

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..inside.search import is_valid
 from ..inside.store import folders_of, open_store, read_regular_file
+from .names import as_openssl_prints
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -25,15 +26,24 @@ _REFRESHED, _DOUBTED = "refreshed", "doubted"  # files of a store folder, each w
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
-    """Why the clock cannot be right, in words; None where nothing speaks against it."""
+    """Why nothing is to be verified now, in words: the clock cannot be right, or every trust anchor has ended.
+
+    None where nothing speaks against it.
+    """
     now = time.time()
-    today = time.strftime("%Y-%m-%d", time.gmtime(now))
+    today = _day(now)
     if now < FIRST_RELEASE:
         return f"the clock shows {today}, which is in the past; set it right"
+    is_silent = now - _newest_sign(settings, now) > LONGEST_SILENCE
     if not any(is_valid(anchor, now) for anchor in anchors):
+        last = max(anchors, key=lambda anchor: anchor.validity[1])
+        if not is_silent and last.validity[1] < now:
+            which = "the last trust anchor" if len(anchors) > 1 else "the only trust anchor"
+            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {_day(last.validity[1])}"
+            return f"{ended}; bring the machine's trust anchors up to date"
         return f"the clock shows {today}, when not one trust anchor of this machine is valid; set it right"
     home = open_store(settings).home
-    if home is None or now - _newest_sign(settings, now) <= LONGEST_SILENCE:
+    if home is None or not is_silent:
         return None
     since = _time_in(home, _DOUBTED)
     if 0 < since <= now and now - since > DOUBTED_FOR:
@@ -52,6 +62,10 @@ def believe(settings: Settings) -> None:
             os.unlink(os.path.join(home.path, _DOUBTED))
         except OSError:
             pass  # it was not doubted
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _newest_sign(settings: Settings, now: float) -> float:

@@ -20,7 +20,7 @@ from aia_store.inside import clientside
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.clients import Allowance
 from aia_store.inside.store import Folder, Store
-from aia_store.manager.bundle import exportable
+from aia_store.manager.exportable import Export
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, write_pem
 from tests.support.mutual import ACCEPTED, MutualServer, call, client_context
 from tests.support.pki import Authority, Leaf, Options
@@ -309,8 +309,9 @@ def test_what_is_learned_of_clients_is_kept_but_not_exported_unless_servers_have
         assert verdict(completed(pki.root), client_context(pki.leaf)) == ACCEPTED
         kept = Store([Folder(str(store))])
         assert pki.intermediates[0].der in [c.der for c in kept.find(Certificate(pki.intermediates[0].der).subject_key)]
-        learned.append(exportable([Certificate(pki.root.der)], kept))
-    assert [len(exported) for exported in learned] == [0, 1]
+        export = Export([Certificate(pki.root.der)], kept)
+        learned.append([export.objection(certificate) for certificate in kept.certificates()])
+    assert learned == [["OpenSSL says: unsuitable certificate purpose"], [None, None]]
 
 
 def test_a_reply_that_is_useless_for_a_client_is_asked_for_again_for_a_server(

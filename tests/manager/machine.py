@@ -151,6 +151,17 @@ class Machine:
         assert snapshot(self.store) == before
         return done.stderr.removeprefix("aia-store: ").strip()
 
+    def keeps_the_last_bundle(self, *arguments: object, status: int = 1, **variables: str) -> str:
+        """The one line with which the bundle is not built anew; the last one is printed, and is as it was."""
+        before = self.bundle_file.read_bytes()
+        done = self.run("bundle", *arguments, **variables)
+        assert (done.returncode, done.stdout) == (status, f"{self.bundle_file}\n"), done
+        assert done.stderr.startswith("aia-store: "), done.stderr
+        assert done.stderr.endswith("; this is the last good bundle\n"), done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert self.bundle_file.read_bytes() == before
+        return done.stderr.removeprefix("aia-store: ").strip()
+
     def build(self, **variables: str) -> list[bytes]:
         """Have the bundle built; returns the DER of what is in it, in its order."""
         done = self.run("bundle", **variables)

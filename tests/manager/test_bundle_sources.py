@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import random
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.manager.roots import SYSTEM_FILES
+from aia_store.manager.roots import SYSTEM_FILES, pem_files
 from tests.manager.machine import Machine, loaded
 from tests.support.pki import Authority, pem, pem_blocks
 
@@ -33,12 +35,9 @@ def bad_block(content: str) -> str:
         ONE.pem + TWO.pem + ONE.pem + THREE.pem + TWO.pem,
         ONE.pem + ONE.key_pem + TWO.pem + THREE.pem,
         "\ufeff" + ONE.pem + TWO.pem + THREE.pem,
-        bad_block("this is no base64 @@@@"),
-        bad_block(""),
-        bad_block(base64.b64encode(b"no certificate").decode()),
-        bad_block(ONE.pem[40:200]),
-        ONE.pem + ONE.pem.partition("-----END")[0] + TWO.pem + THREE.pem,
-        ONE.pem + TWO.pem + THREE.pem + ONE.pem[:200],
+        (ONE.pem + TWO.pem + THREE.pem).replace(" CERTIFICATE", " X509 CERTIFICATE"),
+        (ONE.pem + TWO.pem + THREE.pem).replace("\n", " \t\n"),
+        re.sub("([^-])\n([^-])", r"\1\2", ONE.pem + TWO.pem + THREE.pem),
     ],
     ids=[
         "no final newline",
@@ -47,12 +46,9 @@ def bad_block(content: str) -> str:
         "duplicates",
         "private key",
         "byte order mark",
-        "no base64",
-        "empty block",
-        "no DER",
-        "cut certificate",
-        "block without its end",
-        "cut file",
+        "the old label",
+        "white space at the end of lines",
+        "each in a line",
     ],
 )
 def test_every_good_certificate_is_taken_and_nothing_else(machine: Machine, text: str) -> None:
@@ -63,21 +59,132 @@ def test_every_good_certificate_is_taken_and_nothing_else(machine: Machine, text
     assert rest == pem(ONE, TWO, THREE)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "no certificate\n", NOT_A_CERTIFICATE.format("AAAA"), ONE.key_pem])
-def test_a_file_without_certificates_is_refused_and_the_old_bundle_stays(
-    machine: Machine, root: Authority, text: str
+DAMAGED = {
+    "empty": ("", "is empty"),
+    "an empty line": ("\n", "holds no certificate"),
+    "text": ("no certificate\n", "holds no certificate"),
+    "a private key": (ONE.key_pem, "holds no certificate"),
+    "no base64": (bad_block("this is no base64 @@@@"), "the block of line 11 is not base64"),
+    "bad padding": (bad_block("AAA"), "the block of line 11 is not base64"),
+    "an empty line in a block": (
+        ONE.pem + TWO.pem[:93] + "\n" + TWO.pem[93:],
+        "the block of line 11 has an empty line",
+    ),
+    "empty block": (bad_block("").replace("\n\n", "\n"), "the block of line 11 is empty"),
+    "no DER": (bad_block(base64.b64encode(b"no certificate").decode()), "1 of its 4 certificates cannot be read"),
+    "cut certificate": (bad_block(base64.b64encode(ONE.der[:200]).decode()), "1 of its 4 certificates cannot be read"),
+    "more than a certificate": (bad_block(base64.b64encode(ONE.der + b"x").decode()), "1 of its 4 certificates"),
+    "block without its end": (
+        ONE.pem + ONE.pem.partition("-----END")[0] + TWO.pem + THREE.pem,
+        "the block of line 11 has no end",
+    ),
+    "another end": (ONE.pem.replace("END CERTIFICATE", "END PRIVATE KEY") + TWO.pem, "the block of line 1 has no end"),
+    "cut at its beginning": (ONE.pem[200:] + TWO.pem, "line 7 is not the beginning of a block alone"),
+    "lines joined": (ONE.pem.rstrip() + TWO.pem, "the block of line 1 has no end"),
+    "joined to text": (f"One:{ONE.pem}{TWO.pem}", "line 1 is not the beginning of a block alone"),
+    "indented": (ONE.pem + " " + TWO.pem, "line 11 is not the beginning of a block alone"),
+    "CR for newline": ((ONE.pem + TWO.pem).replace("\n", "\r"), "is not the beginning of a block alone"),
+    "NUL at its end": (ONE.pem + TWO.pem + "\0" * 4096, "holds NUL bytes"),
+    "cut in a block": (ONE.pem + TWO.pem[:200], "is cut short: line 11 begins a block that has no end"),
+    "cut after a line": (ONE.pem + TWO.pem[:93], "is cut short: line 11 begins a block that has no end"),
+    "cut in its last line": (ONE.pem + TWO.pem[:-3], "is cut short: line 11 begins a block that has no end"),
+    "cut in a first line": (ONE.pem + TWO.pem[:9], "is cut short: line 11 begins a block that has no end"),
+    "cut in a key": (ONE.pem + ONE.key_pem[:90], "is cut short: line 11 begins a block that has no end"),
+}
+
+
+@pytest.mark.parametrize(("text", "complaint"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_refused_in_one_line_and_the_last_bundle_stays(
+    machine: Machine, root: Authority, text: str, complaint: str
 ) -> None:
     machine.build()
-    machine.roots.write_text(text)
-    assert str(machine.roots) in machine.complains("bundle")
+    machine.roots.write_text(text, newline="")
+    said = machine.keeps_the_last_bundle()
+    assert said.startswith(f"{machine.roots} ")
+    assert complaint in said
+    assert complaint in machine.complains("bundle", "--rebuild")
+    assert complaint in machine.complains("refresh")
     assert machine.bundled() == [root.der]
+    machine.trust(TWO)
+    assert machine.build() == [TWO.der]
 
 
-def test_a_file_that_went_away_is_named_and_the_old_bundle_stays(machine: Machine, root: Authority) -> None:
+@pytest.mark.parametrize(("text", "complaint"), DAMAGED.values(), ids=DAMAGED)
+def test_where_there_is_no_last_bundle_a_damaged_file_makes_none(machine: Machine, text: str, complaint: str) -> None:
+    machine.roots.write_text(text, newline="")
+    assert complaint in machine.complains("bundle")
+    assert not machine.bundle_file.exists()
+
+
+def test_a_file_is_damaged_wherever_it_is_cut(machine: Machine) -> None:
+    """But between two blocks, where what is left is a whole file."""
+    text = f"# Comment\n{ONE.pem}{TWO.pem}".encode()
+    ends = [text.index(b"-----END") + 25, len(text) - 1]
+    whole = {len(text), *(end + extra for end in ends for extra in (0, 1))}
+    for length in range(len(text) + 1):
+        try:
+            found = len(pem_files.in_text(text[:length]))
+        except pem_files.DamagedError:
+            found = 0
+        assert (found > 0) == (length in whole), length
+
+
+def test_what_is_taken_openssl_loads_whole_and_where_it_loads_less_it_is_damaged(machine: Machine) -> None:
+    """Thousands of texts with a line or some bytes lost, doubled, moved or changed."""
+    chance = random.Random(7)
+    text = (ONE.pem + TWO.pem + THREE.pem).encode()
+    verdicts = set()
+    for _ in range(3_000):
+        changed = mutated(text, chance)
+        try:
+            found = pem_files.in_text(changed)
+        except pem_files.DamagedError:
+            verdicts.add(False)
+            continue
+        machine.roots.write_bytes(changed)
+        if found:
+            assert loaded(machine.roots) == len(found), changed
+        verdicts.add(len(found) == 3)
+    assert verdicts == {False, True}
+
+
+def mutated(text: bytes, chance: random.Random) -> bytes:
+    lines = text.splitlines(keepends=True)
+    at, to = (chance.randrange(len(lines)) for _ in range(2))
+    byte = chance.randrange(len(text))
+    return chance.choice(
+        [
+            lambda: b"".join(lines[:at] + lines[at + 1 :]),
+            lambda: b"".join(lines[:at] + lines[at : at + 1] * 2 + lines[at + 1 :]),
+            lambda: b"".join(lines[:at] + lines[to : to + 1] + lines[at + 1 :]),
+            lambda: b"".join([*lines[:at], lines[at].rstrip(), *lines[at + 1 :]]),
+            lambda: text[:byte] + text[byte + chance.randrange(1, 90) :],
+            lambda: text[:byte] + bytes([chance.randrange(256)]) + text[byte + 1 :],
+            lambda: text[:byte] + chance.choice([b"\n", b"\r\n", b" ", b"=", b"-"]) + text[byte:],
+        ]
+    )()
+
+
+def test_a_file_that_went_away_is_named_and_the_last_bundle_stays(machine: Machine, root: Authority) -> None:
     machine.build()
     machine.roots.unlink()
-    assert str(machine.roots) in machine.complains("bundle")
-    assert machine.bundled() == [root.der]
+    assert str(machine.roots) in machine.keeps_the_last_bundle()
+
+
+def test_the_lines_of_env_name_the_last_bundle(machine: Machine, root: Authority) -> None:
+    machine.build()
+    machine.roots.write_text("")
+    done = machine.run("env", "--shell", "sh")
+    assert done.returncode == 1
+    assert f"export SSL_CERT_FILE='{machine.bundle_file}'" in done.stdout
+    assert "is empty" in done.stderr
+
+
+def test_the_last_bundle_of_other_roots_does_not_serve(machine: Machine, root: Authority) -> None:
+    machine.build()
+    other = machine.folder / "other.pem"
+    other.write_text("")
+    assert "is empty" in machine.complains("bundle", AIA_STORE_ROOTS=str(other))
 
 
 def renamed(bundle: Path, copy: Path) -> None:

@@ -80,6 +80,25 @@ def check_that_nothing_happens(machine: Machine, offset: str) -> None:
     assert not (machine.store / "doubted").exists()
 
 
+@pytest.mark.parametrize("others", [0, 2])
+def test_trust_anchors_that_have_ended_are_named_and_the_clock_is_not_blamed(machine: Machine, others: int) -> None:
+    day, root = timedelta(days=1), Authority.root("Ends", not_before=-YEARS, not_after=timedelta(days=1))
+    machine.trust(root, *(Authority.root(f"Ended {number}", not_after=-2 * day) for number in range(others)))
+    machine.plant(root.intermediate())
+    machine.build()
+    before = contents(machine)
+    machine.says("refresh")
+    which = "the last trust anchor" if others else "the only trust anchor"
+    ended = time.strftime("%Y-%m-%d", time.gmtime(time.time() + day.total_seconds()))
+    for command in ("refresh", "bundle", "status"):
+        done = machine.execute(*at("+3d"), *COMMAND, command)
+        said = " ".join((done.stdout + done.stderr).split())
+        if command != "status":  # whose table breaks lines
+            assert f"{which}, CN=Ends, ended on {ended}; bring the machine's trust anchors up to date" in said
+        assert "the clock shows" not in said
+    assert contents(machine).keys() >= before.keys(), "nothing was dropped"
+
+
 @pytest.mark.parametrize("offset", ["+10y", "-10y"])
 def test_where_there_is_no_bundle_one_is_built_all_the_same(
     machine: Machine, long_lived: Authority, offset: str

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from aia_store.inside.certificate import INTEGER, Certificate, encode, pem_certificates
 from aia_store.inside.settings import Settings
 from aia_store.manager import roots
-from aia_store.manager.roots import Distrust, macos, p11kit, windows
+from aia_store.manager.roots import Distrust, macos, p11kit, pem_files, windows
 from tests.support.pki import Authority, Certified, der_of, pem
 from tests.support.users import Users, require_users
 
@@ -160,7 +160,7 @@ def test_strange_files_are_noted_and_hold_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     os.mkfifo(tmp_path / "fifo")
     with open(tmp_path / "huge", "wb") as file:
-        file.truncate(p11kit.LARGEST_FILE + 1)
+        file.truncate(pem_files.LARGEST + 1)
     distrust = Distrust([str(tmp_path)])
     assert named(distrust, ONE, TWO) == [False, True]
     assert [note.split(" ")[0] for note in distrust.notes] == [
@@ -222,7 +222,11 @@ def trust_source(users: Users) -> Path:
 
 
 COMMAND = "import sys; sys.argv[0] = 'aia-store'; from aia_store.cli import main; main()"
-STATUS = "from aia_store import config, status; print(*status._roots(config.load()), sep='\\n')"
+STATUS = """
+from aia_store.cli import status
+from aia_store.inside import settings
+print(*status._roots(settings.load()), sep="\\n")
+"""
 PLANT = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ...inside import handin
@@ -30,9 +29,11 @@ class Lookout:
 
     def watch(self) -> str:
         """Watch the folders that all of it goes through at the moment; returns in words what that is."""
-        with suppress(roots.RootsError):  # then those of the last time, until there are others
-            source = roots.source(self._settings)
-            self._trust_paths = sorted({source.path, *roots.watched(source)})
+        try:
+            self._trust_paths = roots.watched(roots.source(self._settings))
+        except roots.RootsError:  # those of the last time stay, and others may come to be anywhere
+            anywhere = roots.watched(None) if self._settings.roots is None else []
+            self._trust_paths = sorted({*self._trust_paths, *anywhere})
         changes = [os.path.join(folder.path, "changed") for folder in folders_of(self._settings)]
         arrivals = None
         if self._handins is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -26,6 +25,7 @@ from ...inside.certificate import (
     expect,
     readable,
 )
+from .pem_files import DamagedError, contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,7 +42,6 @@ _BLOCKED = ("blocklist", "blacklist")  # whatever lies in these is distrusted, w
 _PARTS = ("", "anchors", *_BLOCKED)
 
 MOST_FILES = 1_000  # in one folder
-LARGEST_FILE = 16 << 20
 
 _SECTION = b"[p11-kit-object-v1]"
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
@@ -80,9 +79,12 @@ class Distrust:
 
     def _read(self, path: str, blocked: bool) -> None:
         try:
-            text = _contents(path)
+            text = contents(path)
         except OSError as error:
             self.notes.append(f"{path} cannot be read ({error.strerror or error})")
+            return
+        except DamagedError as error:
+            self.notes.append(f"{path} {error}")
             return
         if _SECTION in text:
             for section in text.split(_SECTION)[1:]:
@@ -144,14 +146,6 @@ def files(folder: str) -> list[str]:
     except OSError:
         return []
     return [path for name in names if not os.path.isdir(path := os.path.join(folder, name))]
-
-
-def _contents(path: str) -> bytes:
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
-            raise OSError(f"it is no regular file of at most {LARGEST_FILE} bytes")
-        return file.read(LARGEST_FILE)
 
 
 def _value(text: bytes) -> bytes:

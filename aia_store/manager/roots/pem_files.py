@@ -1,4 +1,19 @@
-"""Where Linux distributions and the BSDs keep their trust anchors: PEM files."""
+"""Where Linux distributions and the BSDs keep their trust anchors: PEM files.
+
+They are read more strictly than OpenSSL does. It passes over a block that does not begin a line, stops at a NUL, and
+loads nothing at all, or what stands before, where a block is cut short: nobody is told, and the trust anchors are
+others. Here that is an error.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import binascii
+import os
+import re
+import stat
+
+from ...inside.certificate import Certificate, readable
 
 PATHS = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Gentoo, Alpine with ca-certificates
@@ -10,3 +25,96 @@ PATHS = (
     "/usr/local/share/certs/ca-root-nss.crt",  # FreeBSD
     "/etc/ssl/cert.pem",  # Alpine, FreeBSD, OpenBSD
 )
+
+LARGEST = 16 << 20  # bytes
+
+_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")  # PEM_STRING_X509 and PEM_STRING_X509_OLD of OpenSSL
+_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+_EDGES = (b"-----BEGIN ", b"-----END ")
+_FIRST_EDGE = b"-----BEGIN CERTIFICATE-----"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # OpenSSL passes over it (get_name in its pem_lib.c)
+
+
+class DamagedError(ValueError):
+    """A file that is there and does not hold what it should; the message says what is wrong with it, in words."""
+
+
+def certificates(path: str) -> list[Certificate]:
+    """The certificates of a PEM file, each once, in their order.
+
+    Raises OSError where it cannot be read, DamagedError where it is not a sound file of at least one certificate.
+    """
+    text = contents(path)
+    found = in_text(text)
+    if not found:
+        raise DamagedError("holds no certificate" if text else "is empty")
+    return found
+
+
+def contents(path: str) -> bytes:
+    """What a regular file holds. Raises OSError, and DamagedError where it is none or too large."""
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise DamagedError(f"is no regular file of at most {LARGEST >> 20} MB")
+        return file.read()
+
+
+def in_text(text: bytes) -> list[Certificate]:
+    """The certificates of a PEM text (RFC 7468), each once; blocks of other labels are passed over.
+
+    Raises DamagedError.
+    """
+    if b"\0" in text:
+        raise DamagedError("holds NUL bytes")
+    lines = text.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    found: list[bytes] = []
+    label, begun, body = b"", 0, b""
+    for number, line in enumerate(map(bytes.rstrip, lines), 1):
+        if label and line == b"-----END " + label + b"-----":
+            if label in _CERTIFICATES:
+                found.append(_decoded(body, begun))
+            label = b""
+        elif label:
+            if number < len(lines):
+                _demand_body(line, label, begun)
+            body += line
+        elif begin := _BEGIN.fullmatch(line):
+            label, begun, body = begin[1], number, b""
+        elif any(edge + name in line for edge in _EDGES for name in _CERTIFICATES):
+            raise DamagedError(f"is damaged: line {number} is not the beginning of a block alone")
+    last = lines[-1].rstrip()
+    if label or (last and _FIRST_EDGE.startswith(last)):
+        raise DamagedError(f"is cut short: line {begun if label else len(lines)} begins a block that has no end")
+    unique = dict.fromkeys(found)
+    sound = [certificate for certificate in readable(unique) if _is_loaded(certificate)]
+    if len(sound) != len(unique):
+        raise DamagedError(f"is damaged: {len(unique) - len(sound)} of its {len(unique)} certificates cannot be read")
+    return sound
+
+
+def _demand_body(line: bytes, label: bytes, begun: int) -> None:
+    if any(edge in line for edge in _EDGES):
+        raise DamagedError(f"is damaged: the block of line {begun} has no end")
+    if not line and label in _CERTIFICATES:  # to OpenSSL, what is before an empty line is headers
+        raise DamagedError(f"is damaged: the block of line {begun} has an empty line")
+
+
+def _is_loaded(certificate: Certificate) -> bool:
+    """Whether OpenSSL can load it."""
+    context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=certificate.pem)
+    except _ssl.SSLError:
+        return False
+    return True
+
+
+def _decoded(body: bytes, line: int) -> bytes:
+    try:
+        der = binascii.a2b_base64(body, strict_mode=True)
+    except binascii.Error as error:
+        raise DamagedError(f"is damaged: the block of line {line} is not base64") from error
+    if not der:
+        raise DamagedError(f"is damaged: the block of line {line} is empty")
+    return der

@@ -1,0 +1,49 @@
+"""Hashed folders of trust anchors: where a system keeps them one by one, as `openssl rehash` lays them out.
+
+A file is named by the hash of its certificate's subject and a number, which is how OpenSSL finds it
+(X509_LOOKUP_hash_dir); a certificate under another name is never found, so it is no trust anchor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from . import pem_files
+
+if TYPE_CHECKING:
+    from ...inside.certificate import Certificate
+
+FOLDERS = (
+    "/etc/ssl/certs",  # Debian, SUSE, FreeBSD, and most others
+    "/etc/pki/ca-trust/extracted/pem/directory-hash",  # Fedora
+    "/etc/pki/tls/certs",  # older Fedora and RHEL
+    "/etc/openssl/certs",  # NetBSD
+)
+_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+
+
+def files(folder: str) -> list[str]:
+    """The paths of what is named by a hash, sorted. Raises OSError."""
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if _NAME.fullmatch(name))
+
+
+def certificates(folder: str) -> list[Certificate]:
+    """The certificates that OpenSSL would find there, each once. Raises as `pem_files.certificates` does."""
+    found: list[Certificate] = []
+    for path in files(folder):
+        try:
+            held = pem_files.certificates(path)
+        except pem_files.DamagedError as error:
+            raise pem_files.DamagedError(f"is damaged: {os.path.basename(path)} {error}") from error
+        found += [certificate for certificate in held if subject_hash(certificate) == os.path.basename(path)[:8]]
+    if not found:
+        raise pem_files.DamagedError("holds no certificate under the name that OpenSSL would look for")
+    return list(dict.fromkeys(found))
+
+
+def subject_hash(certificate: Certificate) -> str:
+    """What `openssl x509 -subject_hash` prints: of the SHA-1 of the canonical name, four bytes, the last one first."""
+    return hashlib.sha1(certificate.subject_key, usedforsecurity=False).digest()[3::-1].hex()
