@@ -260,8 +260,7 @@ def test_what_is_accepted_is_what_openssl_accepts_from_who_sends_all(
     assert (everything == ACCEPTED) is accepts
     context = completed(pki.root, flags)
     assert (verdict(context, client_context(pki.leaf)) == ACCEPTED) is accepts
-    if not accepts:
-        assert context.get_ca_certs(True) == [pki.root.der]
+    assert context.get_ca_certs(True) == [pki.root.der]
     # From who sends all, be it wrong, with what was learned meanwhile.
     assert verdict(context, client_context(pki.leaf, *pki.intermediates)) == everything
 
@@ -275,7 +274,7 @@ def test_another_root_refuses(pki: Hierarchy, flags: int) -> None:
 
 
 @flags_of
-def test_an_intermediate_that_was_added_is_no_anchor_for_a_chosen_context(clients: MakeHierarchy, flags: int) -> None:
+def test_what_was_completed_makes_no_anchor_for_a_chosen_context(clients: MakeHierarchy, flags: int) -> None:
     """A connection that an SNI callback brings keeps the flags that it began with, which may be other ones."""
     pki = clients({}, {"permitted": ["localhost"]})
     issuer = pki.intermediates[0]
@@ -292,12 +291,13 @@ def test_an_intermediate_that_was_added_is_no_anchor_for_a_chosen_context(client
     assert verdict(context, client_context(outside)) != ACCEPTED
 
 
-def test_an_intermediate_that_is_not_safe_as_an_anchor_is_not_added(clients: MakeHierarchy) -> None:
-    """That is stricter than it is for servers' chains: it would take a flag of the program there."""
+@flags_of
+def test_an_intermediate_that_outlives_its_root(clients: MakeHierarchy, flags: int) -> None:
+    """It is no anchor, and so it need not be fit to be one."""
     pki = clients({"not_after": timedelta(days=9_000)})
-    context = completed(pki.root)
+    context = completed(pki.root, flags)
     assert verdict(context, client_context(pki.leaf, *pki.intermediates)) == ACCEPTED
-    assert verdict(context, client_context(pki.leaf)) == NO_ISSUER
+    assert verdict(context, client_context(pki.leaf)) == ACCEPTED
 
 
 def test_what_is_learned_of_clients_is_kept_but_not_exported_unless_servers_have_it_too(

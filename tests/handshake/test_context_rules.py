@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 import ssl
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from tests.conftest import (
     trusting,
     write_pem,
 )
-from tests.support.pki import Authority, Leaf, Options, crl, pem
+from tests.support.pki import Authority, Leaf, Options, pem
 from tests.support.servers import AIAHost, TLSServer
 
 flags_of = pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
@@ -35,6 +34,7 @@ OTHER_ROOT = Authority.root("Other Root")
 OTHER_CA = OTHER_ROOT.intermediate("Other CA")
 
 GOOD, EVIL = "good.example", "evil.example"
+VIOLATION, NO_ISSUER = "permitted subtree violation", "unable to get local issuer certificate"
 
 
 def ending(days: int, **options: object) -> Options:
@@ -128,7 +128,7 @@ def test_a_self_signed_namesake_is_passed_over(
     with TLSServer(leaf, sends) as server:
         context = trusting(pki.root, flags=flags)
         assert get(server, context) == b"ok"
-        assert ders(context) == {pki.root.der, right.der}
+        assert ders(context) == {pki.root.der}
 
 
 @flags_of
@@ -272,35 +272,41 @@ def test_a_pinned_leaf(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> N
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "completes"),
+    ("lower", "upper"),
     [
-        ({}, {}, True),
-        ({}, {"permitted": [GOOD]}, False),
-        ({"permitted": [GOOD]}, {"permitted": [GOOD]}, True),
-        ({"permitted": ["example"]}, {"permitted": [GOOD]}, False),
-        ({}, {"excluded": [EVIL]}, False),
-        ({"excluded": [EVIL]}, {"excluded": [EVIL]}, True),
-        ({}, {"path_length": 1}, False),
-        ({"path_length": 1}, {"path_length": 1}, False),
-        ({"path_length": 0}, {"path_length": 1}, True),
-        ({"not_after": timedelta(days=80)}, {"not_after": timedelta(days=75)}, False),
+        ({}, {}),
+        ({}, {"permitted": [GOOD]}),
+        ({"permitted": [GOOD]}, {"permitted": [GOOD]}),
+        ({"permitted": ["example"]}, {"permitted": [GOOD]}),
+        ({}, {"excluded": [EVIL]}),
+        ({"excluded": [EVIL]}, {"excluded": [EVIL]}),
+        ({}, {"path_length": 1}),
+        ({"path_length": 1}, {"path_length": 1}),
+        ({"path_length": 0}, {"path_length": 1}),
+        ({"not_after": timedelta(days=80)}, {"not_after": timedelta(days=75)}),
     ],
 )
 def test_an_intermediate_beside_a_pinned_one(
-    hook: None, hierarchy: MakeHierarchy, lower: Options, upper: Options, completes: bool
+    hook: None, hierarchy: MakeHierarchy, lower: Options, upper: Options
 ) -> None:
-    """Under the flag of 3.13 it is an anchor, so it is added only if it carries every constraint from above."""
+    """It is no anchor, and so it need not repeat the constraints from above, which hold all the same."""
     pki = hierarchy({**ending(70), **lower}, {**ending(80), **upper}, san=[GOOD])
     context = trusting(pki.root, OTHER_CA, flags=PARTIAL)
-    with TLSServer(pki.leaf) as server, TLSServer(OTHER_CA.leaf()) as of_pinned:
+    constrained = upper.keys() & {"permitted", "excluded"}
+    evil = pki.intermediates[0].leaf(EVIL)
+    with (
+        TLSServer(pki.leaf) as server,
+        TLSServer(OTHER_CA.leaf()) as of_pinned,
+        TLSServer(evil) as violator,
+        TLSServer(evil, pki.intermediates) as whole_violator,
+    ):
         for _ in range(2):
-            if completes:
-                assert get(server, context, GOOD) == b"ok"
-            else:
-                refused(server, context, GOOD)
-        assert (pki.intermediates[0].der in ders(context)) is completes
+            assert get(server, context, GOOD) == b"ok"
+            if constrained:
+                assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
+                refused(whole_violator, context, EVIL)
+        assert ders(context) == {pki.root.der, OTHER_CA.der}
         assert get(of_pinned, context) == b"ok"
-        # Without the pinned one there is no such danger.
         assert get(server, trusting(pki.root, flags=PARTIAL), GOOD) == b"ok"
         assert get(server, trusting(pki.root, OTHER_CA, flags=FLAGS["flags of 3.11"]), GOOD) == b"ok"
 
@@ -318,14 +324,14 @@ def test_the_constraints_above_are_looked_at(hook: None, constrained: tuple[Hier
     context = trusting(pki.root, flags=flags)
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
         for _ in range(2):
-            refused(violator, context, EVIL)
+            assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
             assert get(server, context, GOOD) == b"ok"
-        assert pki.intermediates[0].der in ders(context)
-        assert refused(violator, context, EVIL) == "permitted subtree violation"
+        assert ders(context) == {pki.root.der}
+        assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
 
 
 @flags_of
-def test_an_anchor_pinned_later_makes_none_of_what_was_added(
+def test_an_anchor_pinned_later_makes_none_of_what_was_completed(
     hook: None, constrained: tuple[Hierarchy, Leaf], flags: int
 ) -> None:
     pki, evil = constrained
@@ -333,9 +339,9 @@ def test_an_anchor_pinned_later_makes_none_of_what_was_added(
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
         assert get(server, context, GOOD) == b"ok"
         context.load_verify_locations(cadata=OTHER_CA.pem)
-        assert refused(violator, context, EVIL) == "permitted subtree violation"
+        assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
         assert get(server, context, GOOD) == b"ok"
-        assert refused(violator, context, EVIL) == "permitted subtree violation"
+        assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
 
 
 def test_an_anchor_pinned_later_is_one(hook: None, hierarchy: MakeHierarchy) -> None:
@@ -356,11 +362,11 @@ def test_the_flag_set_later_makes_no_anchor(hook: None, constrained: tuple[Hiera
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
         assert get(server, context, GOOD) == b"ok"
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        assert refused(violator, context, EVIL) == "permitted subtree violation"
+        assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
 
 
 @flags_of
-def test_what_was_added_is_no_anchor_after_disable(
+def test_what_was_completed_is_no_anchor_after_disable(
     store: Path, constrained: tuple[Hierarchy, Leaf], flags: int
 ) -> None:
     pki, evil = constrained
@@ -368,14 +374,14 @@ def test_what_was_added_is_no_anchor_after_disable(
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
         with hooked():
             assert get(server, context, GOOD) == b"ok"
-        assert refused(violator, context, EVIL) == "permitted subtree violation"
-        assert get(server, context, GOOD) == b"ok"
+        for one, host in ((violator, EVIL), (server, GOOD)):
+            assert refused(one, context, host) == NO_ISSUER
         assert context.verify_flags == flags
 
 
 @flags_of
 @pytest.mark.parametrize("known", [False, True], ids=["before complete", "while disabled"])
-def test_what_was_added_is_no_anchor_for_a_connection_begun_before(
+def test_what_was_completed_is_no_anchor_for_a_connection_begun_before(
     store: Path, constrained: tuple[Hierarchy, Leaf], flags: int, known: bool
 ) -> None:
     """OpenSSL copied the flags of its context when it was made, and looks at the same certificates."""
@@ -391,7 +397,8 @@ def test_what_was_added_is_no_anchor_for_a_connection_begun_before(
             try:
                 get(server, context, GOOD)  # completes, or is left alone
             except ssl.SSLCertVerificationError:
-                assert pki.intermediates[0].der not in ders(context)
+                pass
+            assert ders(context) == {pki.root.der}
             with pytest.raises(ssl.SSLCertVerificationError):
                 begun.do_handshake()
 
@@ -573,49 +580,8 @@ def test_times_are_not_looked_at_where_the_program_says_so(hook: None, hierarchy
         assert get(server, trusting(pki.root, flags=no_check_time)) == b"ok"
 
 
-# Revocation lists.
-
-
-def with_lists(folder: Path, pki: Hierarchy, flags: int, *lists: bytes) -> ssl.SSLContext:
-    context = trusting(pki.root, flags=flags)
-    if not lists:
-        return context
-    blocks = (f"-----BEGIN X509 CRL-----\n{base64.encodebytes(der).decode()}-----END X509 CRL-----\n" for der in lists)
-    file = folder / "lists.pem"
-    file.write_text("".join(blocks))
-    context.load_verify_locations(file)
-    return context
-
-
-@flags_of
-@pytest.mark.parametrize("fetched", [False, True], ids=["unknown", "known"])
-def test_revocation_lists(hook: None, hierarchy: MakeHierarchy, tmp_path: Path, flags: int, fetched: bool) -> None:
-    pki = hierarchy()
-    ca = pki.intermediates[0]
-    flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-    with TLSServer(pki.leaf) as server:
-        if fetched:
-            assert get(server, trusting(pki.root)) == b"ok"
-        assert refused(server, with_lists(tmp_path, pki, flags)) == "unable to get certificate CRL"
-        assert refused(server, with_lists(tmp_path, pki, flags, crl(pki.root, [ca]), crl(ca))) == "certificate revoked"
-        assert refused(server, with_lists(tmp_path, pki, flags, crl(pki.root), crl(ca, [pki.leaf]))) == (
-            "certificate revoked"
-        )
-        assert get(server, with_lists(tmp_path, pki, flags, crl(pki.root), crl(ca))) == b"ok"
-
-
-@flags_of
-def test_revocation_lists_of_the_leaf(hook: None, hierarchy: MakeHierarchy, tmp_path: Path, flags: int) -> None:
-    pki = hierarchy()
-    ca = pki.intermediates[0]
-    flags |= ssl.VERIFY_CRL_CHECK_LEAF
-    with TLSServer(pki.leaf) as server:
-        assert refused(server, with_lists(tmp_path, pki, flags, crl(ca, [pki.leaf]))) == "certificate revoked"
-        assert get(server, with_lists(tmp_path, pki, flags, crl(pki.root, [ca]), crl(ca))) == b"ok"
-
-
 def test_a_context_may_be_used_by_a_server_and_a_client(hook: None, hierarchy: MakeHierarchy) -> None:
-    """A server object of a context that holds an added intermediate is made as ever."""
+    """A server object is made as ever, when a client's has been completed."""
     pki = hierarchy()
     context = trusting(pki.root)
     with TLSServer(pki.leaf) as server:

@@ -26,13 +26,12 @@ def context_of(cafile: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=cafile)
 
 
-def test_a_handshake_loads_what_its_chain_names(hook: None, trust: Trust) -> None:
+def test_a_handshake_loads_nothing_into_the_programs_context(hook: None, trust: Trust) -> None:
     context = context_of(trust.cafile)
     assert loaded(context) == 0
-    assert get(trust.servers[0], context) == b"ok"
-    assert loaded_ders(context) == {trust.roots[0].der}
-    assert get(trust.servers[1], context) == b"ok"
-    assert loaded_ders(context) == {root.der for root in trust.roots}
+    for server in (*trust.servers, *trust.servers):
+        assert get(server, context) == b"ok"
+        assert loaded(context) == 0
 
 
 def test_the_default_paths_are_loaded_on_demand(hook: None, trust: Trust, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +39,7 @@ def test_the_default_paths_are_loaded_on_demand(hook: None, trust: Trust, monkey
     context = ssl.create_default_context()
     assert loaded(context) == 0
     assert get(trust.servers[0], context) == b"ok"
-    assert loaded(context) == 1
+    assert loaded(context) == 0
 
 
 def test_a_chain_is_completed_up_to_a_root_that_is_loaded_on_demand(
@@ -50,7 +49,7 @@ def test_a_chain_is_completed_up_to_a_root_that_is_loaded_on_demand(
     context = context_of(large_ca_file(tmp_path / "large.pem", Authority.root("Another"), pki.root))
     with TLSServer(pki.leaf) as server:
         assert get(server, context) == b"ok"
-    assert loaded_ders(context) == {pki.root.der, *(ca.der for ca in pki.intermediates)}
+    assert loaded(context) == 0
 
 
 def test_whom_nothing_in_the_file_vouches_for_is_refused_as_ever(
@@ -61,7 +60,7 @@ def test_whom_nothing_in_the_file_vouches_for_is_refused_as_ever(
     context = context_of(large_ca_file(tmp_path / "large.pem", *others))
     with TLSServer(pki.leaf, pki.intermediates) as server:
         assert refused(server, context) == "unable to get local issuer certificate"
-        assert loaded(context) == len(others)
+        assert loaded(context) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,6 @@ def test_a_connection_that_waits_while_completion_goes_off_gets_what_it_needs(ho
     with context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False) as tls:
         aia_store.disable()
         tls.do_handshake()
-    assert loaded_ders(context) == {trust.roots[0].der}
 
 
 def test_what_verifies_nothing_has_all(hook: None, trust: Trust) -> None:
@@ -144,9 +142,9 @@ def test_a_directory_beside_the_file(hook: None, trust: Trust, tmp_path: Path) -
     context = ssl.create_default_context(cafile=trust.cafile, capath=hashed_directory(tmp_path / "hashed", third))
     with TLSServer(third.leaf()) as server:
         assert get(server, context) == b"ok"
-    assert loaded_ders(context) == {third.der}
+    assert loaded_ders(context) <= {third.der}
     assert get(trust.servers[0], context) == b"ok"
-    assert loaded(context) == 2
+    assert loaded_ders(context) <= {third.der}
 
 
 @pytest.mark.parametrize("name", [".1", ".0"], ids=["after a gap", "in DER"])
@@ -183,16 +181,15 @@ def test_several_files_and_certificates_at_once(hook: None, trust: Trust, tmp_pa
         with TLSServer(root.leaf()) as server:
             assert get(server, context) == b"ok"
     assert get(trust.servers[0], context) == b"ok"
-    assert loaded_ders(context) == {trust.roots[0].der, *(root.der for root in roots)}
+    assert loaded_ders(context) == {root.der for root in roots[:2]}
 
 
 def test_two_roots_of_one_name_come_together(hook: None, tmp_path: Path) -> None:
-    one, two = Authority.root("Twin"), Authority.root("Twin")
-    spelled = Authority.root("TWIN")
+    one, two, spelled = twins = [Authority.root(name) for name in ("Twin", "Twin", "TWIN")]
     context = context_of(large_ca_file(tmp_path / "large.pem", one, Authority.root("Another"), two, spelled))
-    with TLSServer(two.leaf()) as server:
-        assert get(server, context) == b"ok"
-    assert loaded_ders(context) == {one.der, two.der, spelled.der}
+    for twin in twins:
+        with TLSServer(twin.leaf()) as server:
+            assert get(server, context) == b"ok"
 
 
 def test_many_threads_and_one_new_context(hook: None, trust: Trust) -> None:
