@@ -19,18 +19,29 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 import aia_store
+from tests.support.flags import PARTIAL_CHAIN
 from tests.support.pki import Authority, Certified, Leaf, Options, pem
 from tests.support.servers import AIAHost
 from tests.support.tls import TLSListener
 
+if TYPE_CHECKING:
+    from typing import Unpack  # Python 3.11
+
+#: The tests of `aia_store.inside`, which need nothing else of the package: all that runs on Python 3.9.
+INSIDE_HALF = tuple(Path(__file__).with_name(name) for name in ("fetch", "ground", "handshake", "inside", "support"))
+HAS_WHOLE_PACKAGE = sys.version_info >= (3, 10)
+
+#: For the few tests in those folders that ask another part of the package.
+whole_package = pytest.mark.skipif(not HAS_WHOLE_PACKAGE, reason="only aia_store.inside runs on this Python")
+
 FLAGS = {
     "flags of 3.11": ssl.VERIFY_X509_TRUSTED_FIRST,
-    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT,
+    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT,
 }
 
 #: What a program with the hook does first, as the interpreter's start-up does it.
@@ -57,6 +68,14 @@ CONNECT_ONCE = CONNECT + "print(connect(sys.argv[1], sys.argv[2]))\n"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and every program that a test interrupts would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """On Python 3.9, look into the folders of `INSIDE_HALF` only."""
+    if HAS_WHOLE_PACKAGE or collection_path == Path(__file__).parent:
+        return None
+    return None if any(collection_path.is_relative_to(folder) for folder in INSIDE_HALF) else True
+
 
 _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")
 

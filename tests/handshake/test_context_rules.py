@@ -25,6 +25,7 @@ from tests.conftest import (
     trusting,
     write_pem,
 )
+from tests.support.flags import PARTIAL_CHAIN
 from tests.support.pki import Authority, Leaf, Options, crl, pem
 from tests.support.servers import AIAHost, TLSServer
 
@@ -352,10 +353,10 @@ def test_an_anchor_pinned_later_is_one(hook: None, hierarchy: MakeHierarchy) -> 
 @flags_of
 def test_the_flag_set_later_makes_no_anchor(hook: None, constrained: tuple[Hierarchy, Leaf], flags: int) -> None:
     pki, evil = constrained
-    context = trusting(pki.root, flags=flags & ~ssl.VERIFY_X509_PARTIAL_CHAIN)
+    context = trusting(pki.root, flags=flags & ~PARTIAL_CHAIN)
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
         assert get(server, context, GOOD) == b"ok"
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags |= PARTIAL_CHAIN
         assert refused(violator, context, EVIL) == "permitted subtree violation"
 
 
@@ -408,7 +409,7 @@ def test_the_programs_message_callback(hook: None, hierarchy: MakeHierarchy, whe
     def callback(
         connection: object, direction: object, version: object, kind: object, what: object, data: object
     ) -> None:
-        assert isinstance(connection, ssl.SSLSocket | ssl.SSLObject)
+        assert isinstance(connection, (ssl.SSLSocket, ssl.SSLObject))
         seen.append(what)
 
     def set_it() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import atexit
 import socket
-from typing import Self
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 
 def refusing_port() -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TypedDict
+from datetime import datetime, timedelta, timezone
+from typing import TypedDict, Union
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,7 +16,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, N
 from . import asn1, legacy
 from .keys import KeyKind, PrivateKey
 
-Name = str | x509.Name
+Name = Union[str, x509.Name]
 Extension = tuple[x509.ExtensionType, bool]
 
 
@@ -69,7 +69,7 @@ def issue(
     signer = options.get("signed_by", issuer_key)
     not_after = options.get("not_after", timedelta(days=90))
     not_before = options.get("not_before", min(timedelta(days=-1), not_after - timedelta(days=1)))
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Union
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+PrivateKey = Union[ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey]
 KeyKind = Literal["ec", "rsa", "ed25519"]
 
 RSA_POOL = 12

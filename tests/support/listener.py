@@ -6,7 +6,10 @@ import contextlib
 import socket
 import threading
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 
 class Listener(ABC):

@@ -6,8 +6,8 @@ import re
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Self, Unpack
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Union, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -23,6 +23,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from .issue import Name, Options, aia_value, issue, key_id_of, name_of
 from .keys import PrivateKey, private_key
 from .pkcs7 import pkcs7, pkcs7_ber
+
+if TYPE_CHECKING:
+    from typing import Self, Unpack  # Python 3.11
 
 __all__ = [
     "Authority",
@@ -109,7 +112,7 @@ class Leaf(Credential):
     def from_pem(cls, text: str) -> Leaf:
         """A leaf from PEM text with its certificate and its private key, in any order."""
         key = load_pem_private_key(text.encode(), None)
-        assert isinstance(key, PrivateKey)
+        assert isinstance(key, get_args(PrivateKey))
         return cls(x509.load_pem_x509_certificate(text.encode()), key, None, None, {})
 
     @classmethod
@@ -145,7 +148,7 @@ class Authority(Credential):
         return {"ca": True}
 
 
-Certified = bytes | x509.Certificate | Credential
+Certified = Union[bytes, x509.Certificate, Credential]
 
 
 def der_of(item: Certified) -> bytes:
@@ -177,7 +180,7 @@ def crl(
     signed_by: PrivateKey | None = None,
 ) -> bytes:
     """The authority's CRL in DER, with these certificates or serial numbers revoked; times are from now."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .serve import Counts, Spec
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 _PROJECT = Path(__file__).parents[2]
 

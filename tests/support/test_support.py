@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from .flags import PARTIAL_CHAIN
 from .pki import Authority, Certified, Leaf, aia_value, crl, pem, pkcs7, pkcs7_ber, private_key
 from .serve import Spec
 from .served import Served
@@ -52,7 +53,7 @@ def trusting(*anchors: Certified) -> ssl.SSLContext:
     """A strict client's context with just these anchors."""
     context = ssl.create_default_context(cadata=pem(*anchors))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.verify_flags &= ~ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~PARTIAL_CHAIN
     return context
 
 

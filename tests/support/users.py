@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 import aia_store
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 SITE = Path("/var/cache/aia-store")
 _NEEDED = ("unshare", "nsenter", "setpriv", "mount")

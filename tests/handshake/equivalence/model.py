@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 TRUSTED_FIRST = ssl.VERIFY_X509_TRUSTED_FIRST
-PARTIAL_CHAIN = ssl.VERIFY_X509_PARTIAL_CHAIN
 STRICT = ssl.VERIFY_X509_STRICT
 NO_ALT_CHAINS = 0x100000
 NO_CHECK_TIME = 0x200000

@@ -36,7 +36,7 @@ def check_refusal(trial: Trial, step: Step, tally: Tally) -> None:
 
     try:
         candidates = paths(step.server.leaf, trial.trusted, reachable, no_key_twice=True)
-        for _, candidate in zip(range(MOST_ASKED), candidates, strict=False):
+        for _, candidate in zip(range(MOST_ASKED), candidates):
             fetched = sum(made not in at_hand for made in candidate[1:-1])
             if fetched <= MOST_FETCHES and judge.accepts([made.der for made in candidate]):
                 story = trial.story("\n".join(made.label for made in candidate))
