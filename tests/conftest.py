@@ -77,6 +77,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None if any(collection_path.is_relative_to(folder) for folder in INSIDE_HALF) else True
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long text by its argument: one with a certificate differs between the processes of pytest-xdist."""
+    return argname if isinstance(val, (bytes, str)) and len(val) > 100 else None
+
+
 _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")
 
 
