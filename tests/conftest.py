@@ -16,7 +16,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,13 +24,12 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 import aia_store
-from tests.support.flags import PARTIAL_CHAIN
 from tests.support.pki import Authority, Certified, Leaf, Options, pem
 from tests.support.servers import AIAHost
 from tests.support.tls import TLSListener
 
 if TYPE_CHECKING:
-    from typing import Unpack  # Python 3.11
+    from typing import Unpack
 
 #: The tests of `aia_store.inside`, which need nothing else of the package: all that runs on Python 3.9.
 INSIDE_HALF = tuple(Path(__file__).with_name(name) for name in ("fetch", "ground", "handshake", "inside", "support"))
@@ -39,9 +38,10 @@ HAS_WHOLE_PACKAGE = sys.version_info >= (3, 10)
 #: For the few tests in those folders that ask another part of the package.
 whole_package = pytest.mark.skipif(not HAS_WHOLE_PACKAGE, reason="only aia_store.inside runs on this Python")
 
+PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` has a name for from Python 3.10 on
 FLAGS = {
     "flags of 3.11": ssl.VERIFY_X509_TRUSTED_FIRST,
-    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT,
+    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_STRICT | PARTIAL_CHAIN,
 }
 
 #: What a program with the hook does first, as the interpreter's start-up does it.
@@ -210,12 +210,21 @@ def refused(server: TLSListener, context: ssl.SSLContext, host: str = "localhost
 
 
 def start_python(
-    code: str, *args: object, env: dict[str, str] | None = None, hook: bool = True
+    code: str,
+    *args: object,
+    env: dict[str, str] | None = None,
+    hook: bool = True,
+    cwd: Path | None = None,
+    under: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """Start this interpreter with this program, with the hook from the first line on, or without it."""
+    """Start this interpreter with this program, with the hook from the first line on, or without it.
+
+    `cwd` is the folder to start it in; `under` is a command that starts it, such as setpriv.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", (ATTACH if hook else "") + code, *map(str, args)],
+        [*under, sys.executable, "-c", (ATTACH if hook else "") + code, *map(str, args)],
         env={**os.environ, **(env or {})},
+        cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -224,10 +233,15 @@ def start_python(
 
 
 def run_python(
-    code: str, *args: object, env: dict[str, str] | None = None, hook: bool = True
+    code: str,
+    *args: object,
+    env: dict[str, str] | None = None,
+    hook: bool = True,
+    cwd: Path | None = None,
+    under: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run such a program to its end, and no longer than a minute."""
-    with start_python(code, *args, env=env, hook=hook) as process:
+    with start_python(code, *args, env=env, hook=hook, cwd=cwd, under=under) as process:
         try:
             output, errors = process.communicate(timeout=60)
         except BaseException:

@@ -15,6 +15,7 @@ from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder
 from tests.conftest import (
     FLAGS,
+    PARTIAL_CHAIN,
     Hierarchy,
     MakeHierarchy,
     get,
@@ -25,7 +26,6 @@ from tests.conftest import (
     trusting,
     write_pem,
 )
-from tests.support.flags import PARTIAL_CHAIN
 from tests.support.pki import Authority, Leaf, Options, crl, pem
 from tests.support.servers import AIAHost, TLSServer
 

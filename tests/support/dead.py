@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
+    from typing import Self
 
 
 def refusing_port() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TypedDict, Union
+from typing import TYPE_CHECKING, TypedDict
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,7 +16,10 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, N
 from . import asn1, legacy
 from .keys import KeyKind, PrivateKey
 
-Name = Union[str, x509.Name]
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Name: TypeAlias = "str | x509.Name"
 Extension = tuple[x509.ExtensionType, bool]
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
+    from typing import Self
 
 
 class Listener(ABC):

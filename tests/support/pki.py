@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Union, get_args
+from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -25,7 +25,7 @@ from .keys import PrivateKey, private_key
 from .pkcs7 import pkcs7, pkcs7_ber
 
 if TYPE_CHECKING:
-    from typing import Self, Unpack  # Python 3.11
+    from typing import Self, TypeAlias, Unpack
 
 __all__ = [
     "Authority",
@@ -111,8 +111,7 @@ class Leaf(Credential):
     @classmethod
     def from_pem(cls, text: str) -> Leaf:
         """A leaf from PEM text with its certificate and its private key, in any order."""
-        key = load_pem_private_key(text.encode(), None)
-        assert isinstance(key, get_args(PrivateKey))
+        key = cast("PrivateKey", load_pem_private_key(text.encode(), None))
         return cls(x509.load_pem_x509_certificate(text.encode()), key, None, None, {})
 
     @classmethod
@@ -148,7 +147,7 @@ class Authority(Credential):
         return {"ca": True}
 
 
-Certified = Union[bytes, x509.Certificate, Credential]
+Certified: TypeAlias = "bytes | x509.Certificate | Credential"
 
 
 def der_of(item: Certified) -> bytes:

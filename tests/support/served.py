@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .serve import Counts, Spec
 
 if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
+    from typing import Self
 
 _PROJECT = Path(__file__).parents[2]
 

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from .flags import PARTIAL_CHAIN
+from tests.conftest import PARTIAL_CHAIN
+
 from .pki import Authority, Certified, Leaf, aia_value, crl, pem, pkcs7, pkcs7_ber, private_key
 from .serve import Spec
 from .served import Served

@@ -16,7 +16,7 @@ import pytest
 import aia_store
 
 if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
+    from typing import Self
 
 SITE = Path("/var/cache/aia-store")
 _NEEDED = ("unshare", "nsenter", "setpriv", "mount")

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tests.support.flags import PARTIAL_CHAIN
+from tests.conftest import PARTIAL_CHAIN
 from tests.support.issue import Options, issue, key_id_of
 from tests.support.keys import private_key
 

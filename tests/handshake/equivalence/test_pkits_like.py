@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 
 import aia_store
-from tests.support.flags import PARTIAL_CHAIN
+from tests.conftest import PARTIAL_CHAIN
 from tests.support.pki import Authority, Certified, Options
 
 from .generator import FLAGS_OF_3_11, FLAGS_OF_3_13

@@ -20,10 +20,9 @@ from aia_store.inside import cafile
 from aia_store.inside.certificate import Certificate, readable
 from aia_store.inside.on_demand import OnDemand
 from aia_store.inside.rehearsal import Rehearsal
-from tests.conftest import whole_package
+from tests.conftest import PARTIAL_CHAIN, whole_package
 from tests.handshake.on_demand.test_plain import FILES
 from tests.support.ca_files import loaded_ders
-from tests.support.flags import PARTIAL_CHAIN
 from tests.support.pki import pem_blocks
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "ccadb"
