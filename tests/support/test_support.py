@@ -8,6 +8,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -70,6 +71,8 @@ def get(server: TLSServer, context: ssl.SSLContext, path: str = "/") -> bytes:
 
 def received(server: TLSServer) -> list[bytes]:
     """The certificates that a client that checks nothing gets to see, and that the server is well."""
+    if sys.version_info < (3, 10):
+        pytest.skip("this Python does not show what a server sent")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
