@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, loop, on_demand, preloading, programs, startup, table, upkeep
+from . import connections, lookup, loop, on_demand, preloading, programs, refusals, startup, table, upkeep
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -29,6 +29,8 @@ BENCHMARKS = {
     "programs": Benchmark(on_demand.right_server, 60, 3),
     "right-server": Benchmark(connections.right_server, 20, 2),
     "leaf-only-server": Benchmark(connections.leaf_only_server, 20, 2),
+    "refused": Benchmark(refusals.one_context, 20, 2),
+    "refused-threads": Benchmark(refusals.threads, 20, 2),
     "known": Benchmark(programs.known, 80, 5),
     "first-meeting": Benchmark(programs.first_meeting, 80, 5),
     "peers": Benchmark(programs.second_process, 20, 1),

@@ -18,7 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from tests.support.pki import Authority, Leaf, pem, pem_blocks
+from tests.support.pki import Authority, Credential, Leaf, pem, pem_blocks
+from tests.support.serve import Spec
 from tests.support.served import Served
 from tests.support.servers import free_port
 
@@ -33,10 +34,10 @@ LOOPBACK = {"AIA_STORE_ALLOWED_NETWORKS": "127.0.0.0/8"}  # a fetch from our AIA
 class Hierarchy:
     """A root, an intermediate and a leaf for localhost; the last two name the URL of their issuer, as real ones do."""
 
-    def __init__(self, aia_port: int) -> None:
+    def __init__(self, aia_port: int, name: str = "Benchmark") -> None:
         at = f"http://localhost:{aia_port}"
-        self.root = Authority.root("Benchmark Root")
-        self.intermediate = self.root.intermediate("Benchmark Intermediate", aia=[f"{at}/root.cer"])
+        self.root = Authority.root(f"{name} Root")
+        self.intermediate = self.root.intermediate(f"{name} Intermediate", aia=[f"{at}/root.cer"])
         self.leaf: Leaf = self.intermediate.leaf("localhost", aia=[f"{at}/intermediate.cer"])
 
 
@@ -111,14 +112,14 @@ class World:
     @cached_property
     def right(self) -> Served:
         """A server that sends its whole chain."""
-        folder = self._server_folder("right")
+        folder = self._server_folder("right", self.hierarchy.leaf)
         (folder / "chain.pem").write_text(self.hierarchy.intermediate.pem, encoding="ascii")
         return self._stack.enter_context(Served({"tls": {"leaf": "leaf.pem", "chain": "chain.pem"}}, folder))
 
     @cached_property
     def broken(self) -> Served:
         """A server that sends its leaf alone, and the AIA host beside it; on port 443 where we may, for `aia`."""
-        folder = self._server_folder("broken")
+        folder = self._server_folder("broken", self.hierarchy.leaf)
         (folder / "root.cer").write_bytes(self.hierarchy.root.der)
         (folder / "intermediate.cer").write_bytes(self.hierarchy.intermediate.der)
         files = {"/root.cer": "root.cer", "/intermediate.cer": "intermediate.cer"}
@@ -131,6 +132,28 @@ class World:
                 folder,
             )
         )
+
+    @cached_property
+    def self_signed(self) -> Served:
+        """A server that vouches for itself."""
+        leaf = Authority.root("localhost", ca=False, san=["localhost"])
+        return self._stack.enter_context(
+            Served({"tls": {"leaf": "leaf.pem"}}, self._server_folder("self-signed", leaf))
+        )
+
+    @cached_property
+    def unknown_root(self) -> Served:
+        """A server that sends its whole chain, below a root that no program here trusts, and the root's AIA host."""
+        port = free_port()
+        hierarchy = Hierarchy(port, "Unknown")
+        folder = self._server_folder("unknown-root", hierarchy.leaf)
+        (folder / "chain.pem").write_text(hierarchy.intermediate.pem, encoding="ascii")
+        (folder / "root.cer").write_bytes(hierarchy.root.der)
+        spec: Spec = {
+            "tls": {"leaf": "leaf.pem", "chain": "chain.pem"},
+            "aia": {"files": {"/root.cer": "root.cer"}, "port": port},
+        }
+        return self._stack.enter_context(Served(spec, folder))
 
     @cached_property
     def store(self) -> Path:
@@ -186,9 +209,8 @@ class World:
             _run(*pip, "install", "--quiet", *packages)
         return python
 
-    def _server_folder(self, name: str) -> Path:
+    def _server_folder(self, name: str, leaf: Credential) -> Path:
         folder = self._made(name)
-        leaf = self.hierarchy.leaf
         (folder / "leaf.pem").write_text(leaf.pem + leaf.key_pem, encoding="ascii")
         return folder
 

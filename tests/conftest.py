@@ -32,6 +32,13 @@ from tests.support.tls import TLSListener
 if TYPE_CHECKING:
     from typing import Unpack
 
+#: The tests of `aia_store.inside`, which need nothing else of the package: all that runs on Python 3.9.
+INSIDE_HALF = tuple(Path(__file__).with_name(name) for name in ("fetch", "ground", "handshake", "inside", "support"))
+HAS_WHOLE_PACKAGE = sys.version_info >= (3, 10)
+
+#: For the few tests in those folders that ask another part of the package.
+whole_package = pytest.mark.skipif(not HAS_WHOLE_PACKAGE, reason="only aia_store.inside runs on this Python")
+
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` has a name for from Python 3.10 on
 FLAGS = {
     "flags of 3.11": ssl.VERIFY_X509_TRUSTED_FIRST,
@@ -70,6 +77,18 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [NO_HOOK, os.environ.get("PYTHONPATH")]))
         config.pluginmanager.getplugin("capturemanager").stop_global_capturing()
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """On Python 3.9, look into the folders of `INSIDE_HALF` only."""
+    if HAS_WHOLE_PACKAGE or collection_path == Path(__file__).parent:
+        return None
+    return None if any(collection_path.is_relative_to(folder) for folder in INSIDE_HALF) else True
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long text by its argument: one with a certificate differs between the processes of pytest-xdist."""
+    return argname if isinstance(val, (bytes, str)) and len(val) > 100 else None
 
 
 _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")

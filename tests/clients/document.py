@@ -19,6 +19,7 @@ from typing import Any
 from tests.clients.results import VARIABLE
 from tests.clients.table import CLIENTS, Client
 from tests.clients.tools import TOOLS
+from tests.peers.section import section
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_name("results.json")
@@ -99,7 +100,7 @@ def render(found: dict[str, Any]) -> str:
         ["client", "tested", "takes the bundle from"],
         [[tool.name, tools.get(tool.name, "not here"), tool.variable] for tool in TOOLS],
     )
-    lines.append(_NEWER.rstrip("\n"))
+    lines += [_NEWER.rstrip("\n"), section()]
     return "\n".join(lines) + "\n"
 
 

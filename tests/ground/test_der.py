@@ -11,7 +11,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,8 @@ def test_reads_what_cryptography_reads(certificates: Callable[[], list[bytes]]) 
     compared, differ = 0, []
     for der in certificates():
         try:
-            with warnings.catch_warnings(action="ignore"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 theirs = read_by_cryptography(x509.load_der_x509_certificate(der))
         except ValueError:  # real ones that `cryptography` cannot parse: not to be compared, but to be survived
             touch_everything(der)
@@ -389,14 +390,14 @@ def test_broken_aia_is_a_der_error(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("tag", "text", "moment"),
     [
-        (0x17, b"700101000000Z", datetime(1970, 1, 1, tzinfo=UTC)),
-        (0x17, b"491231235959Z", datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)),
-        (0x17, b"500101000000Z", datetime(1950, 1, 1, tzinfo=UTC)),
-        (0x17, b"000229120000Z", datetime(2000, 2, 29, 12, tzinfo=UTC)),
-        (0x18, b"20500101000000Z", datetime(2050, 1, 1, tzinfo=UTC)),
-        (0x18, b"21000301000000Z", datetime(2100, 3, 1, tzinfo=UTC)),
-        (0x18, b"99991231235959Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
-        (0x18, b"00010101000000Z", datetime(1, 1, 1, tzinfo=UTC)),
+        (0x17, b"700101000000Z", datetime(1970, 1, 1, tzinfo=timezone.utc)),
+        (0x17, b"491231235959Z", datetime(2049, 12, 31, 23, 59, 59, tzinfo=timezone.utc)),
+        (0x17, b"500101000000Z", datetime(1950, 1, 1, tzinfo=timezone.utc)),
+        (0x17, b"000229120000Z", datetime(2000, 2, 29, 12, tzinfo=timezone.utc)),
+        (0x18, b"20500101000000Z", datetime(2050, 1, 1, tzinfo=timezone.utc)),
+        (0x18, b"21000301000000Z", datetime(2100, 3, 1, tzinfo=timezone.utc)),
+        (0x18, b"99991231235959Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)),
+        (0x18, b"00010101000000Z", datetime(1, 1, 1, tzinfo=timezone.utc)),
         (0x17, b"7001010000Z", None),
         (0x17, b"700101000000+0100", None),
         (0x17, b"700101000000", None),

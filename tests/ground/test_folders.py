@@ -11,6 +11,9 @@ from platformdirs import macos, unix, windows
 from platformdirs.api import PlatformDirsABC
 
 from aia_store.inside import settings as folders
+from tests.conftest import whole_package
+
+pytestmark = whole_package  # its platformdirs: the last for Python 3.9 knows other folders
 
 OURS = {
     "user_cache_dir": folders.user_cache,

@@ -10,21 +10,23 @@ import time
 import warnings
 from datetime import timedelta
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import aia_store
-from aia_store.inside import clientside
+from aia_store.inside import clients as clientside
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.clients import Allowance
 from aia_store.inside.store import Folder, Store
-from aia_store.manager.exportable import Export
-from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, write_pem
+from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, whole_package, write_pem
 from tests.support.mutual import ACCEPTED, MutualServer, call, client_context
 from tests.support.pki import Authority, Leaf, Options
 from tests.support.servers import AIAHost, TLSServer, server_context
+
+if TYPE_CHECKING:
+    from typing import Unpack  # Python 3.11
 
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 NO_ISSUER = "unable to get local issuer certificate"
@@ -38,7 +40,7 @@ version_of = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLS
 def allowance(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has just begun, with a store of its own."""
     fresh = Allowance(clientside.SECONDS, clientside.LEAST_SECONDS)
-    monkeypatch.setattr(clientside, "_allowance", fresh)
+    monkeypatch.setattr(clientside, "allowance", fresh)
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def clients(hierarchy: MakeHierarchy) -> MakeHierarchy:
 
     def make(*intermediates: Options, **leaf: Unpack[Options]) -> Hierarchy:
         ending: list[Options] = [{"not_after": timedelta(days=60 + level)} for level in range(len(intermediates))]
-        options: list[Options] = [{**end, **given} for end, given in zip(ending, intermediates, strict=True)]
+        options: list[Options] = [{**end, **given} for end, given in zip(ending, intermediates)]
         usual: Options = {"eku": [CLIENT]}
         return hierarchy(*options, **{**usual, **leaf})
 
@@ -300,9 +302,12 @@ def test_an_intermediate_that_outlives_its_root(clients: MakeHierarchy, flags: i
     assert verdict(context, client_context(pki.leaf)) == ACCEPTED
 
 
+@whole_package
 def test_what_is_learned_of_clients_is_kept_but_not_exported_unless_servers_have_it_too(
     clients: MakeHierarchy, store: Path
 ) -> None:
+    from aia_store.manager.exportable import Export
+
     learned = []
     for eku in ([CLIENT], [CLIENT, SERVER]):
         pki = clients({"eku": eku})

@@ -8,6 +8,7 @@ import http.client
 import smtplib
 import socket
 import ssl
+import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,10 @@ from tests.support.proxy import Proxy
 from tests.support.servers import AIAHost, SMTPServer, TLSServer, Version, server_context
 
 T = TypeVar("T")
+
+has_start_tls = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="asyncio.StreamWriter.start_tls came with Python 3.11"
+)
 Client = Callable[[int, str], bytes]  #: takes the port and a file with the root, and returns what the server replies
 
 NO_ISSUER = "unable to get local issuer certificate"
@@ -228,7 +233,7 @@ CLIENTS = [
     httpx_async,
     aiohttp_client,
     asyncio_streams,
-    asyncio_start_tls,
+    pytest.param(asyncio_start_tls, marks=has_start_tls),
     not_blocking,
     byte_by_byte,
     subclass,
@@ -278,7 +283,7 @@ def smtp_with_streams(port: int, cafile: str) -> bytes:
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("client", [smtp_with_smtplib, smtp_with_streams])
+@pytest.mark.parametrize("client", [smtp_with_smtplib, pytest.param(smtp_with_streams, marks=has_start_tls)])
 def test_starttls(pki: Hierarchy, aia: AIAHost, client: Client) -> None:
     with SMTPServer(pki.leaf) as server:
         with pytest.raises(ssl.SSLCertVerificationError, match=NO_ISSUER):

@@ -14,6 +14,7 @@ from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder
 from tests.conftest import (
     FLAGS,
+    PARTIAL_CHAIN,
     Hierarchy,
     MakeHierarchy,
     get,
@@ -358,10 +359,10 @@ def test_an_anchor_pinned_later_is_one(hook: None, hierarchy: MakeHierarchy) -> 
 @flags_of
 def test_the_flag_set_later_makes_no_anchor(hook: None, constrained: tuple[Hierarchy, Leaf], flags: int) -> None:
     pki, evil = constrained
-    context = trusting(pki.root, flags=flags & ~ssl.VERIFY_X509_PARTIAL_CHAIN)
+    context = trusting(pki.root, flags=flags & ~PARTIAL_CHAIN)
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
         assert get(server, context, GOOD) == b"ok"
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags |= PARTIAL_CHAIN
         assert refused(violator, context, EVIL) in (VIOLATION, NO_ISSUER)
 
 
@@ -415,7 +416,7 @@ def test_the_programs_message_callback(hook: None, hierarchy: MakeHierarchy, whe
     def callback(
         connection: object, direction: object, version: object, kind: object, what: object, data: object
     ) -> None:
-        assert isinstance(connection, ssl.SSLSocket | ssl.SSLObject)
+        assert isinstance(connection, (ssl.SSLSocket, ssl.SSLObject))
         seen.append(what)
 
     def set_it() -> None:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -16,6 +16,9 @@ from cryptography.x509.oid import NameOID
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, hooked, refused, trusting
 from tests.support.pki import Authority, Certified, Options, private_key
 from tests.support.servers import AIAHost, TLSServer
+
+if TYPE_CHECKING:
+    from typing import Unpack  # Python 3.11
 
 Sends = Callable[[Hierarchy], list[Certified]]
 

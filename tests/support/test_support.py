@@ -8,6 +8,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -23,6 +24,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.conftest import PARTIAL_CHAIN
 
 from .pki import Authority, Certified, Leaf, aia_value, crl, pem, pkcs7, pkcs7_ber, private_key
 from .serve import Spec
@@ -53,7 +56,7 @@ def trusting(*anchors: Certified) -> ssl.SSLContext:
     """A strict client's context with just these anchors."""
     context = ssl.create_default_context(cadata=pem(*anchors))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.verify_flags &= ~ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~PARTIAL_CHAIN
     return context
 
 
@@ -69,6 +72,8 @@ def get(server: TLSServer, context: ssl.SSLContext, path: str = "/") -> bytes:
 
 def received(server: TLSServer) -> list[bytes]:
     """The certificates that a client that checks nothing gets to see, and that the server is well."""
+    if sys.version_info < (3, 10):
+        pytest.skip("this Python does not show what a server sent")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -242,9 +247,9 @@ def test_slow_and_silent(host: AIAHost) -> None:
     started = time.monotonic()
     assert fetch(host.drip("/drip", b"12345", 0.02)) == b"12345"
     assert time.monotonic() - started > 0.08
-    with pytest.raises(TimeoutError):
+    with pytest.raises(socket.timeout):
         fetch(host.silent("/silent"), 0.1)
-    with BlackHole() as hole, pytest.raises((TimeoutError, urllib.error.URLError), match="timed out"):
+    with BlackHole() as hole, pytest.raises((socket.timeout, urllib.error.URLError), match="timed out"):
         fetch(hole.url(), 0.1)
 
 

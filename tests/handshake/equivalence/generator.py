@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from tests.conftest import PARTIAL_CHAIN
 from tests.support.issue import Options, issue
 
 from . import extras, faults
@@ -23,7 +24,6 @@ from .model import (
     EXPLICIT_POLICY,
     NO_ALT_CHAINS,
     NO_CHECK_TIME,
-    PARTIAL_CHAIN,
     STRICT,
     TRUSTED_FIRST,
     Made,
@@ -154,7 +154,7 @@ class _Generator:
                 self._certify(entity, issuer, *self._ca_options(issuer))
         if len(authorities) > 2 and self.chance(0.2):  # a ring
             ring = self.random.sample(authorities, self.random.randint(2, len(authorities)))
-            for entity, issuer in zip(ring, [*ring[1:], ring[0]], strict=True):
+            for entity, issuer in zip(ring, [*ring[1:], ring[0]]):
                 self._certify(entity, issuer, *self._ca_options(issuer))
         for entity in authorities:
             if self.chance(0.06):

@@ -13,7 +13,6 @@ from tests.support.pki import pem
 from tests.support.trusted import crl_pem, trusted_pem
 
 TRUSTED_FIRST = ssl.VERIFY_X509_TRUSTED_FIRST
-PARTIAL_CHAIN = ssl.VERIFY_X509_PARTIAL_CHAIN
 STRICT = ssl.VERIFY_X509_STRICT
 NO_ALT_CHAINS = 0x100000
 NO_CHECK_TIME = 0x200000

@@ -35,7 +35,7 @@ def check_refusal(trial: Trial, step: Step, tally: Tally) -> None:
 
     try:
         candidates = paths(step.server.leaf, trial.trusted, reachable, no_name_twice=True)
-        for _, candidate in zip(range(MOST_ASKED), candidates, strict=False):
+        for _, candidate in zip(range(MOST_ASKED), candidates):
             fetched = sum(made not in at_hand for made in candidate[1:-1])
             if fetched <= MOST_FETCHES and trial.accepts(step.server.host, trial.settings, candidate):
                 story = trial.story("\n".join(made.label for made in candidate))

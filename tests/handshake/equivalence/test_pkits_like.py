@@ -14,11 +14,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 
 import aia_store
+from tests.conftest import PARTIAL_CHAIN
 from tests.support.pki import Authority, Certified, Options
 
 from .generator import FLAGS_OF_3_11, FLAGS_OF_3_13
 from .laboratory import Laboratory
-from .model import NO_CHECK_TIME, PARTIAL_CHAIN, TRUSTED_FIRST, Settings
+from .model import NO_CHECK_TIME, TRUSTED_FIRST, Settings
 from .scene import Scene, leaf
 
 MakeScene = Callable[..., Scene]

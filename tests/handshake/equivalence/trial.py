@@ -13,6 +13,7 @@ from typing import Any
 import aia_store
 from aia_store.inside.certificate import Certificate, canonical_name
 from aia_store.inside.store import Folder
+from tests.conftest import PARTIAL_CHAIN
 from tests.support.pki import pem
 
 from .judge import Judge, apply, paths
@@ -103,7 +104,7 @@ class Trial:
     def state(self) -> tuple[int, ...]:
         """What the hook must leave as it is."""
         context = self.context
-        return context.verify_flags, context.options, context.security_level, context.verify_mode
+        return context.verify_flags, context.options, getattr(context, "security_level", 2), context.verify_mode
 
     def settings_of(self, step: Step) -> Settings:
         """What holds for the connection: an SSL object keeps what held when it was made."""

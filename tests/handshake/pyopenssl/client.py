@@ -17,7 +17,6 @@ from tests.support.tls import TLSListener
 SSL = pytest.importorskip("OpenSSL.SSL")
 crypto = pytest.importorskip("OpenSSL.crypto")
 
-PARTIAL_CHAIN = 0x80000
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 

@@ -18,11 +18,12 @@ import pytest
 import aia_store
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder
+from tests.conftest import PARTIAL_CHAIN
 from tests.handshake.equivalence.conftest import laboratory  # noqa: F401  # a fixture
 from tests.handshake.equivalence.judge import TooDense, is_self_signed, orders, paths
 from tests.handshake.equivalence.laboratory import Laboratory
 from tests.handshake.equivalence.memory import Outcome, Servers
-from tests.handshake.equivalence.model import PARTIAL_CHAIN, Made, World
+from tests.handshake.equivalence.model import Made, World
 from tests.support.pki import pem
 
 from .client import SSL, crypto

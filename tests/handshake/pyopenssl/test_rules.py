@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from aia_store.inside.pyopenssl import doors
-from tests.conftest import Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
+from tests.conftest import PARTIAL_CHAIN, Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
 from tests.handshake.test_interrupts import OUTCOME, ends
 from tests.handshake.test_wrong_servers import MISSING, WHOLE, Sends
 from tests.support.pki import Authority, Leaf, Options, crl, pem
 from tests.support.servers import AIAHost, TLSServer
 
-from .client import PARTIAL_CHAIN, SSL, Client, connected
+from .client import SSL, Client, connected
 from .test_clients import PYOPENSSL
 
 OTHER = Authority.root("Other Root")
