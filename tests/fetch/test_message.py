@@ -8,9 +8,12 @@ import tracemalloc
 import zlib
 
 import pytest
-from aia_store.inside.message import MOST_BYTES, MOST_CERTIFICATES, MessageError, certificates
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from aia_store.inside.verification import MOST_SENT as MOST_CERTIFICATES
+from aia_store.inside.verification import MOST_UNPACKED as MOST_BYTES
+from aia_store.inside.verification import MessageError, certificates
 
 from ..support.pki import Authority
 

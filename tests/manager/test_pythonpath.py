@@ -113,7 +113,7 @@ def test_old_pythons_load_it_and_nothing_happens(machine: Machine, hooks: str, t
 
 def test_it_never_prints_whatever_is_broken(machine: Machine, ours: Installation, hooks: str) -> None:
     code = "import ssl; ssl.create_default_context(); print(ssl.SSLContext.__name__)"
-    for ruin in ("inside/doors.py", "inside/startup.py", "inside/__init__.py", "install/hooks/aia_store_finder.py"):
+    for ruin in ("inside/patch.py", "inside/startup.py", "inside/__init__.py", "install/hooks/aia_store_finder.py"):
         (ours.package / ruin).write_text("((")
         done = run(machine, BASE, "-c", code, PYTHONPATH=hooks)
         assert (done.returncode, done.stdout, done.stderr) == (0, "SSLContext\n", ""), ruin

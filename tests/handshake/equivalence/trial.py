@@ -13,7 +13,6 @@ from typing import Any
 import aia_store
 from aia_store.inside.certificate import Certificate, canonical_name
 from aia_store.inside.store import Folder
-from tests.conftest import PARTIAL_CHAIN
 from tests.support.pki import pem
 
 from .judge import Judge, apply, paths
