@@ -12,7 +12,6 @@ What is read once serves all contexts of the process, as long as the file holds 
 from __future__ import annotations
 
 import _ssl
-import binascii
 import os
 import stat
 import sys
@@ -32,6 +31,7 @@ from .certificate import (
     elements,
     expect,
     read,
+    strict_base64,
 )
 
 TYPE_CHECKING = False
@@ -119,7 +119,7 @@ def certificates(text: bytes) -> list[bytes]:
         found = [_block(block, is_last=number == len(blocks)) for number, block in enumerate(blocks, 1)]
         for certificate in found:
             _certificate(certificate)
-    except (DERError, IndexError, UnicodeDecodeError) as error:
+    except (ValueError, IndexError) as error:
         raise NotPlainError(str(error)) from error
     return found
 
@@ -136,23 +136,7 @@ def _block(text: bytes, *, is_last: bool) -> bytes:
         and body.count(b"\n") == lines + bool(rest)
         and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and an end
     )
-    try:
-        return _from_base64(body.replace(b"\n", b""))
-    except binascii.Error as error:
-        raise NotPlainError("base64 that is out of order") from error
-
-
-if sys.version_info >= (3, 11):
-
-    def _from_base64(text: bytes) -> bytes:
-        return binascii.a2b_base64(text, strict_mode=True)
-else:
-
-    def _from_base64(text: bytes) -> bytes:
-        """The same without strict mode: what comes back must be what was there."""
-        found = binascii.a2b_base64(text)
-        _demand(binascii.b2a_base64(found, newline=False) == text)
-        return found
+    return strict_base64(body.replace(b"\n", b""))
 
 
 def _certificate(der: bytes) -> None:

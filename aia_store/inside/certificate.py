@@ -8,7 +8,6 @@ raises `DERError`.
 from __future__ import annotations
 
 import binascii
-import sys
 from functools import cached_property
 
 TYPE_CHECKING = False
@@ -195,17 +194,25 @@ def sha256(data: bytes) -> str:
 
 def to_pem(der: bytes) -> str:
     """One certificate as a PEM block, ending in a newline."""
-    lines = (binascii.b2a_base64(der[at : at + 48]).decode("ascii") for at in range(0, len(der), 48))
-    return f"{_PEM_BEGIN.decode()}\n{''.join(lines)}{_PEM_END.decode()}\n"
+    text = binascii.b2a_base64(der, newline=False).decode("ascii")
+    lines = "\n".join([text[at : at + 64] for at in range(0, len(text), 64)])
+    return f"{_PEM_BEGIN.decode()}\n{lines}\n{_PEM_END.decode()}\n"
 
 
-def to_cadata(ders: Iterable[bytes]) -> bytes | str:
-    """Certificates (DER) as `load_verify_locations` takes them in `cadata`.
+def strict_base64(text: bytes) -> bytes:
+    """What base64 on one line stands for. Raises ValueError for all that is not exactly that."""
+    found = binascii.a2b_base64(text)
+    if binascii.b2a_base64(found, newline=False) != text:  # the strict mode of Python 3.11
+        raise ValueError("base64 that is out of order")
+    return found
 
-    PyPy raises from DER, though it has added the certificates.
+
+def to_cadata(ders: Iterable[bytes]) -> str:
+    """Certificates (DER) as `load_verify_locations` takes them in `cadata`: in PEM.
+
+    From DER, PyPy raises though it has added the certificates. CPython raises for one with an extension that OpenSSL
+    cannot read, which it loads from PEM.
     """
-    if sys.implementation.name == "cpython":
-        return b"".join(ders)
     return "".join(map(to_pem, ders))
 
 

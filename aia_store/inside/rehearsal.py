@@ -126,12 +126,7 @@ class Rehearsal:
         return _refusal(self.context, self._hello(), chain, name, is_server=self.is_server)
 
     def _hello(self) -> bytes:
-        if self.is_server:
-            with importing:
-                from .clients import client_hello
-
-            return client_hello(self._cipher)
-        return _server_hello(self._cipher)
+        return _hello([self._cipher], from_client=self.is_server)
 
 
 _kept: dict[object, Rehearsal] = {}
@@ -197,12 +192,12 @@ class Chain:
 def refusal_by_the_program(
     context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes], name: str | None
 ) -> str | None:
-    """Why the program's own context refuses this server's chain (DER, the leaf first); None: it accepts.
+    """Why the program's own context refuses this chain (DER, the leaf first); None: it accepts.
 
     It honours what a context of ours cannot know: revocation lists, trust settings, pins, the host's name. Nothing in
     it changes but its count of connections. Raises CannotAskError.
     """
-    cipher = _cipher_of(context, terms)
+    ciphers = _ciphers_of(context, terms)
     given.load_deferred(context)
     asked = name if _context.check_hostname.__get__(context) else None
     if asked is None and _context.check_hostname.__get__(context):
@@ -210,7 +205,8 @@ def refusal_by_the_program(
     thread = get_ident()
     rehearsing_threads.add(thread)
     try:
-        return _refusal(context, _server_hello(cipher), chain, asked, is_server=False)
+        hello = _hello(ciphers, from_client=terms.from_client)
+        return _refusal(context, hello, chain, asked, is_server=terms.from_client)
     finally:
         rehearsing_threads.discard(thread)
 
@@ -218,16 +214,16 @@ def refusal_by_the_program(
 def may_ask_the_program(context: _ssl._SSLContext, terms: Terms) -> bool:
     """Whether `refusal_by_the_program` can be asked."""
     try:
-        _cipher_of(context, terms)
+        _ciphers_of(context, terms)
     except CannotAskError:
         return False
     return True
 
 
-def _cipher_of(context: _ssl._SSLContext, terms: Terms) -> int:
-    """A TLS 1.2 cipher of the program's with which a server proves itself by a certificate."""
-    if terms.from_client:
-        raise CannotAskError("it is a server's")
+def _ciphers_of(context: _ssl._SSLContext, terms: Terms) -> list[int]:
+    """The TLS 1.2 ciphers of the program's with which a server proves itself by a certificate; at least one."""
+    if terms.from_client and _context.sni_callback.__get__(context) is not None:
+        raise CannotAskError("it would call the program")
     if _context.verify_mode.__get__(context) == _ssl.CERT_NONE:
         raise CannotAskError("it accepts everybody by now")
     if _context.verify_flags.__get__(context) != terms.flags:
@@ -236,10 +232,14 @@ def _cipher_of(context: _ssl._SSLContext, terms: Terms) -> int:
     speaks = lowest <= _ssl.PROTO_TLSv1_2 and (highest == _NEWEST or highest >= _ssl.PROTO_TLSv1_2)
     if not speaks or _context.options.__get__(context) & _NO_TLS_1_2:
         raise CannotAskError("it speaks no TLS 1.2")
-    for cipher in _context.get_ciphers(context):
-        if cipher["protocol"] != "TLSv1.3" and cipher["auth"] in ("auth-ecdsa", "auth-rsa"):
-            return int(cipher["id"]) & 0xFFFF
-    raise CannotAskError("it has no cipher with certificates")
+    ciphers = [
+        int(cipher["id"]) & 0xFFFF
+        for cipher in _context.get_ciphers(context)
+        if cipher["protocol"] != "TLSv1.3" and cipher["auth"] in ("auth-ecdsa", "auth-rsa")
+    ]
+    if not ciphers:
+        raise CannotAskError("it has no cipher with certificates")
+    return ciphers
 
 
 def _refusal(
@@ -266,13 +266,19 @@ def handshake_message(kind: int, body: bytes) -> bytes:
     return bytes((kind,)) + len(body).to_bytes(3, "big") + body
 
 
-def _server_hello(cipher: int) -> bytes:
+def _hello(ciphers: Sequence[int], *, from_client: bool) -> bytes:
+    """What the other side says before it shows its certificates."""
+    if from_client:
+        with importing:
+            from .clients import client_hello
+
+        return client_hello(ciphers)
     return handshake_message(
         2,
         b"\x03\x03"
         + bytes(32)  # random
         + b"\x00"  # no session
-        + cipher.to_bytes(2, "big")  # judged after the chain, so any leaf key will do
+        + ciphers[0].to_bytes(2, "big")  # judged after the chain, so any leaf key will do
         + b"\x00"  # no compression
         + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 insists on
     )

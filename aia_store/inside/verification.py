@@ -145,13 +145,16 @@ def context_for(
     whose = (given, given.loads, name) if given.directories or not given.is_plain else None
     key = message, terms.key, given.lists, whose
     now = time.time()
-    until, decided = _decisions.get(key, (0.0, None))
-    if not now < until <= now + SETTLED_FOR:
-        seconds, decided = _decide(message, version, context, given, terms, name)
-        if len(_decisions) >= MOST_DECISIONS:
-            _decisions.clear()
-        if len(message) <= LARGEST_KEY:
-            _decisions[key] = now + seconds, decided
+    for known in (key, (key, given)):
+        until, decided = _decisions.get(known, (0.0, None))
+        if now < until <= now + SETTLED_FOR:
+            return decided
+    seconds, decided = _decide(message, version, context, given, terms, name)
+    if len(_decisions) >= MOST_DECISIONS:
+        _decisions.clear()
+    if len(message) <= LARGEST_KEY:
+        # Another context is free to search at once for what this one did not find.
+        _decisions[key if seconds > FAILED_FOR else (key, given)] = now + seconds, decided
     return decided
 
 

@@ -139,8 +139,10 @@ def test_pauses_double_and_end_with_a_success(
         aia.publish("/ca.cer", ca.der)
         assert get(server, trusting(root)) == b"ok"
         assert aia.count() == 4
-        shutil.rmtree(store / "certificates")
-        aia.publish("/ca.cer", b"", status=503)
+    shutil.rmtree(store / "certificates")
+    aia.publish("/ca.cer", b"", status=503)
+    # Another chain: of the first, the process knows the path.
+    with TLSServer(ca.leaf(aia=[aia.url("/ca.cer")])) as server:
         refused(server, trusting(root))
         assert aia.count() == 5
         clock.ahead += 65

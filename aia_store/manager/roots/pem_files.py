@@ -8,12 +8,11 @@ others. Here that is an error.
 from __future__ import annotations
 
 import _ssl
-import binascii
 import os
 import re
 import stat
 
-from ...inside.certificate import Certificate, readable
+from ...inside.certificate import Certificate, readable, strict_base64
 
 PATHS = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Gentoo, Alpine with ca-certificates
@@ -112,8 +111,8 @@ def _is_loaded(certificate: Certificate) -> bool:
 
 def _decoded(body: bytes, line: int) -> bytes:
     try:
-        der = binascii.a2b_base64(body, strict_mode=True)
-    except binascii.Error as error:
+        der = strict_base64(body)
+    except ValueError as error:
         raise DamagedError(f"is damaged: the block of line {line} is not base64") from error
     if not der:
         raise DamagedError(f"is damaged: the block of line {line} is empty")

@@ -120,19 +120,28 @@ def test_a_context_that_may_serve_loads_at_once(hook: None, trust: Trust) -> Non
     assert loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=trust.cafile)) == 2
 
 
-def test_a_context_that_a_connection_is_moved_to_has_all(hook: None, trust: Trust) -> None:
+@pytest.mark.parametrize("before", [True, False], ids=["verified before", "accepted everybody before"])
+def test_a_context_that_a_connection_is_moved_to_trusts_the_same(hook: None, trust: Trust, before: bool) -> None:
     other = context_of(trust.cafile)
-    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
-    client.context = other
-    assert client.context is other
-    assert loaded(other) == 2
+    context = ssl.create_default_context() if before else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not before:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", trust.servers[0].port), 30) as tcp,
+        context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False) as tls,
+    ):
+        tls.context = other
+        assert tls.context is other
+        tls.do_handshake()
+        assert tls.context is other
+    assert loaded(other) == (0 if before else 2)
 
 
-def test_a_program_that_looks_at_messages_itself_has_all(hook: None, trust: Trust) -> None:
+def test_a_program_that_looks_at_messages_itself(hook: None, trust: Trust) -> None:
     context = context_of(trust.cafile)
     seen: list[object] = []
     context._msg_callback = lambda *message: seen.append(message)  # type: ignore[attr-defined]
-    assert loaded(context) == 2
     assert get(trust.servers[0], context) == b"ok"
     assert seen
 
