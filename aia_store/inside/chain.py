@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from .pyopenssl.trusted import StoreTrusted
+    from .pyopenssl.completed import StoreTrusted
     from .trusted import Trusted
 
     T = TypeVar("T")
@@ -50,6 +50,11 @@ class Chain:
             accepts(chain, anchor.der, self.trusted.flags, self.trusted.security_level, self.rehearsal)
             for anchor in anchors[:MOST_ANCHORS]
         )
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        """Why OpenSSL refuses this path (the leaf first, the anchor last), in its words; None: it accepts."""
+        *certificates, anchor = (certificate.der for certificate in path)
+        return self.rehearsal(anchor, self.trusted.flags, self.trusted.security_level).refusal(certificates)
 
     def anchors(self) -> str:
         """A text that is another for other trust anchors."""

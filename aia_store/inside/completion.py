@@ -119,7 +119,7 @@ class Builder:
         for path in self._search(issuers_of).paths(self._chain.leaf):
             if tuple(path) in self.refused or self._is_revoked(path):
                 continue
-            refusal = self._refusal(path)
+            refusal = self._chain.refusal(path)
             if refusal is None:
                 return Path(path)
             debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
@@ -149,11 +149,6 @@ class Builder:
         self.revoked.update(dict.fromkeys(found))
         return bool(found)
 
-    def _refusal(self, path: list[Certificate]) -> str | None:
-        *certificates, anchor = (certificate.der for certificate in path)
-        trusted = self._chain.trusted
-        return self._chain.rehearsal(anchor, trusted.flags, trusted.security_level).refusal(certificates)
-
 
 def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], bool] | None:
     """What to add to the context, so that OpenSSL completes this chain by itself; None where nothing helps.
@@ -165,7 +160,7 @@ def missing(chain: Chain, *, must_be_safe: bool) -> tuple[list[Certificate], boo
     settings = config.load()
     if settings.disable:
         return None
-    path = Builder(chain, opened(settings)).path(settings, _seconds_to_fetch(settings))
+    path = Builder(chain, opened(settings)).path(settings, seconds_to_fetch(settings))
     if path is None:
         debug("no path to a trust anchor was found")
         return None
@@ -204,7 +199,7 @@ def _are_safe(needed: list[Certificate], path: Path, flags: int) -> bool:
     )
 
 
-def _seconds_to_fetch(settings: Settings) -> float:
+def seconds_to_fetch(settings: Settings) -> float:
     """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is not None and running_loop() is not None:

@@ -88,7 +88,7 @@ class Rehearsal:
         With a name (a host's, in ASCII, or an IP address) the leaf must be good for it too.
         """
         incoming = MemoryBIO()
-        incoming.write(_records(self._hello + _certificate_message(chain) + _TOO_EARLY))
+        incoming.write(flight(chain, self._hello))
         self._context.check_hostname = name is not None
         connection = self._context._wrap_bio(incoming, MemoryBIO(), self._is_server, name)
         try:
@@ -100,6 +100,11 @@ class Rehearsal:
                 return None
             return f"OpenSSL cannot read it ({error.reason})"
         return "OpenSSL came to no verdict"
+
+
+def flight(chain: list[bytes], hello: bytes = _SERVER_HELLO) -> bytes:
+    """The records with which a TLS 1.2 peer sends this chain (DER, the leaf first), and then a message too early."""
+    return _records(hello + _certificate_message(chain) + _TOO_EARLY)
 
 
 def _certificate_message(chain: list[bytes]) -> bytes:

@@ -76,9 +76,9 @@ def attach_to(module: "ModuleType") -> None:
 
             doors.install(module)
         else:
-            from .pyopenssl import doors as of_pyopenssl
+            from .pyopenssl import hooked
 
-            of_pyopenssl.install(module)
+            hooked.install(module)
         if handshake.enabled is None:
             handshake.enabled = True
     except Exception as error:

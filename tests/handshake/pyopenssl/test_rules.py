@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aia_store.inside.pyopenssl import doors
+from aia_store.inside.pyopenssl import hooked
 from tests.conftest import Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
 from tests.handshake.test_interrupts import OUTCOME, ends
 from tests.handshake.test_wrong_servers import MISSING, WHOLE, Sends
@@ -345,7 +345,7 @@ def test_disable(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
 def test_bindings_without_the_callback() -> None:
     """As in cryptography before 39."""
     old = SimpleNamespace(_lib=SimpleNamespace(), Context=type("Context", (), {}))
-    doors.install(old)  # type: ignore[arg-type]
+    hooked.install(old)  # type: ignore[arg-type]
     assert "__init__" not in vars(old.Context)
 
 
