@@ -50,10 +50,11 @@ def install(module: ModuleType) -> None:
     (BoringSSL verifies at another moment), and without a GIL (nobody has shown yet that it is sound there).
     """
     bindings: Any = module
-    lib, ffi = bindings._lib, bindings._ffi
-    if bindings.Context in _hooked or not getattr(sys, "_is_gil_enabled", lambda: True)():
+    lib = bindings._lib
+    if bindings.Context in _hooked or not hasattr(lib, "SSL_CTX_set_msg_callback"):
         return
-    if hasattr(lib, "SSL_CTX_set_msg_callback") and ffi.string(lib.OpenSSL_version(0)).startswith(b"OpenSSL "):
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    if has_gil and bindings._ffi.string(lib.OpenSSL_version(0)).startswith(b"OpenSSL "):
         _hooked.add(bindings.Context)
         _Hooks(bindings)
 
@@ -277,7 +278,7 @@ class _Hooks:
     # What pyOpenSSL calls.
 
     def _step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """A method that calls OpenSSL: once it is left, no SSL_CTX of ours is set, and what a signal raised comes out."""
+        """A method that calls OpenSSL: when it ends, the program's SSL_CTX is back, and what a signal raised comes out."""
 
         @wraps(method)
         def step(connection: Any, *arguments: Any, **named: Any) -> Any:
