@@ -24,11 +24,10 @@ def ignores_the_verdict(code: CodeType) -> bool:
 
 
 def _may_tell(code: CodeType) -> set[str]:
-    """The parameters that bring the verdict: the third and the fifth; all of them where that is not certain."""
-    named = code.co_varnames[: code.co_argcount]
-    if code.co_flags & _HAS_VARIABLE_ARGUMENTS or len(named) not in (TAKES, TAKES + 1):  # with `self`
-        return set(code.co_varnames)
-    return {named[-3], named[-1]}
+    """The parameters that bring the verdict: of five, the third and the fifth; else, as in a method, perhaps any."""
+    if code.co_argcount == TAKES and not code.co_flags & _HAS_VARIABLE_ARGUMENTS:
+        return {code.co_varnames[2], code.co_varnames[4]}
+    return set(code.co_varnames)
 
 
 def _read_by(code: CodeType) -> set[str]:
