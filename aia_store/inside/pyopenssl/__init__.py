@@ -19,8 +19,8 @@ program's is called, and it does not matter which TLS versions and ciphers the p
 **Why ours accepts nothing else.** Ours holds the one path that OpenSSL built in that rehearsal, moments before, in the
 program's context: the same leaf, its intermediates, and the anchor as it lies in the program's store, with its trust
 settings. OpenSSL looks for issuers in a store first, so it comes to that path whatever the server sent. The cipher
-list is repeated, and with it the security level and Suite B; so are flags, but for those that need what only the
-program's store has (CRLs, the time), and X509_V_FLAG_PARTIAL_CHAIN, unless the program pinned the anchor.
+list is repeated, and with it the security level and Suite B; so are flags, but for what was
+judged already (CRLs, policies, the time) and X509_V_FLAG_PARTIAL_CHAIN, unless the program pinned the anchor.
 
 **Who is left alone.** Servers, DTLS, VERIFY_NONE; contexts made before the hooks, and those without any anchor; a
 connection with a certificate of its own, or older than its context's, since SSL_set_SSL_CTX would replace that; and

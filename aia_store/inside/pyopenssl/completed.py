@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .bindings import OpenSSL
     from .hooked import Noted
 
+# X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. A callback that is told of a
+# policy is told of no certificate, which crashes in pyOpenSSL: no connection may come to that by our doing.
+POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 USUAL_LEVEL = 2  # OpenSSL's own default; only the rehearsal in the program's SSL_CTX knows the program's
 
 
@@ -115,7 +118,7 @@ def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted
 
     The chain is the leaf and its intermediates (DER). What is trusted in ours is the one path that the program's own
     SSL_CTX verified now, the anchor being the very certificate in its store: so OpenSSL can only come to that path
-    again, whatever else the server sent. What only the program's store knows (CRLs, another time) was judged there.
+    again, whatever else the server sent. CRLs, policies, another time than now were judged there.
     Raises BindingsError.
     """
     error, path = _rehearsed(openssl, ssl_ctx, noted, chain)
@@ -125,7 +128,7 @@ def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted
     certificates = [Certificate(openssl.der_of(certificate)) for certificate in path]
     if len({certificate.subject_key for certificate in certificates}) < len(certificates):
         return None  # a name twice: OpenSSL, which looks issuers up by name, may take the wrong one
-    flags = noted.flags & ~(CRL_CHECKS | PARTIAL_CHAIN)
+    flags = noted.flags & ~(CRL_CHECKS | POLICY_CHECKS | PARTIAL_CHAIN)
     if noted.has_time:
         flags |= NO_CHECK_TIME
     if not certificates[-1].is_self_signed:
