@@ -31,7 +31,7 @@ always came at, as a file is put off only if every OpenSSL surely reads all of i
 every connection of which we will not see the certificates, has all of it loaded first; and so has a chain that is
 refused.
 
-pyOpenSSL brings an OpenSSL of its own, with doors of its own (`handshake.pyopenssl`).
+pyOpenSSL brings an OpenSSL of its own, with hooks of its own (`inside.pyopenssl`).
 
 **Is anything missing?** (`message`, `trusted`, `chain`) The names of what was sent are followed to the anchors of the
 context, and OpenSSL is asked, in memory (see "The judge"), whether it accepts what was sent, just as it was sent. If it

@@ -134,11 +134,13 @@ class _Hooks:
         self._noted: WeakKeyDictionary[Any, Noted] = WeakKeyDictionary()  # by SSL_CTX
         self._of_store: WeakValueDictionary[int, Noted] = WeakValueDictionary()
         self._code_of: WeakKeyDictionary[Any, CodeType] = WeakKeyDictionary()  # of a verify callback, by its helper
-        self._accepting: dict[CodeType, bool] = {}  # whether a verify callback accepts everybody, where that is known
+        self._is_plain: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # no method or closure: alike everywhere
+        # Whether a verify callback accepts everybody, where that is known; by its code, if plain, or else its helper.
+        self._accepting: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
         # By SSL, and not for longer than a step of the program's: connections in an SSL_CTX of ours; the callbacks
         # from which we wait for a verdict; what a signal handler raised.
         self._swaps: dict[Any, _Swap] = {}
-        self._judging: dict[Any, CodeType] = {}
+        self._judging: dict[Any, Any] = {}
         self._interrupts: dict[Any, BaseException] = {}
         # Never freed, as any SSL may call it at any time.
         self._callback = self._ffi.callback(MESSAGE_CALLBACK, self._see_message, onerror=_interrupt_later)
@@ -174,8 +176,8 @@ class _Hooks:
         # This comes twice for every record: do as little as possible for the others.
         if self._swaps:
             self._put_back(ssl)
-        if self._judging and (code := self._judging.pop(ssl, None)) is not None and not writes:
-            self._accepting[code] = True  # it has let pass what OpenSSL refused
+        if self._judging and (callback := self._judging.pop(ssl, None)) is not None and not writes:
+            self._accepting[callback] = True  # it has let pass what OpenSSL refused
         if content_type != HANDSHAKE or writes or not size or version >> 8 == DTLS:
             return
         contents = self._ffi.buffer(data, size)
@@ -200,24 +202,23 @@ class _Hooks:
             return
         if READS_FROM_A_SERVER not in self._ffi.string(lib.SSL_state_string_long(ssl)):
             return
-        code = self._code_of.get(connection._verify_helper) if connection._verify_helper else None
-        if code is not None and self._accepting.get(code):
+        callback = self._callback_of(connection)
+        if callback is not None and self._accepting.get(callback):
             return
-        ssl_ctx = connection._context._context
-        if not (self._openssl.count(ssl_ctx) or noted.has_folders):
+        if not (self._openssl.count(connection._context._context) or noted.has_folders):
             return  # no anchor that a path could reach
         from .. import message
 
-        seen = self._settled(ssl_ctx, noted, code, data, version)
+        seen = self._settled(connection, noted, data, version)
         if seen.missing is not None:
             chain = [message.certificates(data, version)[0], *seen.missing]
             self._swap(connection, ssl, noted, chain)
-        elif code is not None and not seen.stands:
-            self._judging[ssl] = code
+        elif callback is not None and not seen.stands:
+            self._judging[ssl] = callback
 
-    def _settled(self, ssl_ctx: Any, noted: Noted, code: CodeType | None, data: bytes, version: int) -> _Settled:
+    def _settled(self, connection: Any, noted: Noted, data: bytes, version: int) -> _Settled:
         """What is known of a Certificate message, looked at if need be. Raises Interrupted, and anything."""
-        now = time.time()
+        now, ssl_ctx = time.time(), connection._context._context
         key = hash((data, self._openssl.count(ssl_ctx), noted.flags, noted.has_time))
         seen = noted.settled.get(key)
         if seen is None or seen.until <= now:
@@ -226,7 +227,7 @@ class _Hooks:
             sent = message.certificates(data, version)
             if not self._openssl.verify(ssl_ctx, sent)[0]:
                 seen = _Settled(now + SETTLED_FOR, stands=True)
-            elif self._accepts_everybody(code):
+            elif self._accepts_everybody(connection):
                 return _Settled(now)
             else:
                 from . import completed
@@ -238,15 +239,22 @@ class _Hooks:
             noted.settled[key] = seen
         return seen
 
-    def _accepts_everybody(self, code: CodeType | None) -> bool:
-        """Whether a verify callback makes nothing of OpenSSL's verdict: then nothing is worth a fetch."""
+    def _callback_of(self, connection: Any) -> Any:
+        """What the verify callback of a connection is known by; None where it has none."""
+        helper = connection._verify_helper
+        return self._code_of[helper] if helper is not None and self._is_plain.get(helper) else helper
+
+    def _accepts_everybody(self, connection: Any) -> bool:
+        """Whether the verify callback makes nothing of OpenSSL's verdict: then nothing is worth a fetch."""
+        callback = self._callback_of(connection)
+        code = None if callback is None else self._code_of.get(connection._verify_helper)
         if code is None:
             return False
-        known = self._accepting.get(code)
+        known = self._accepting.get(callback)
         if known is None:
             from . import callbacks
 
-            known = self._accepting[code] = callbacks.ignores_the_verdict(code)
+            known = self._accepting[callback] = callbacks.ignores_the_verdict(code)
         return known
 
     def _swap(self, connection: Any, ssl: Any, noted: Noted, chain: list[bytes]) -> None:
@@ -278,7 +286,7 @@ class _Hooks:
     # What pyOpenSSL calls.
 
     def _step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """A method that calls OpenSSL: when it ends, the program's SSL_CTX is back, and what a signal raised comes out."""
+        """A method that calls OpenSSL: at its end the program's SSL_CTX is back, and what a signal raised comes out."""
 
         @wraps(method)
         def step(connection: Any, *arguments: Any, **named: Any) -> Any:
@@ -327,6 +335,7 @@ class _Hooks:
         code = getattr(callback, "__code__", None)
         if code is not None:
             self._code_of[helper] = code
+            self._is_plain[helper] = not code.co_freevars and not hasattr(callback, "__self__")
 
     def _note_ciphers(self, context: Any, cipher_list: Any) -> None:
         self._noted[context._context].cipher_list = os.fsencode(cipher_list)

@@ -119,6 +119,7 @@ class Sites:
         for number in range(SITES):
             intermediate = root.intermediate(f"CA {number}", aia=[url])
             leaf = intermediate.leaf(aia=[aia.publish(f"/{number}.cer", intermediate.der)])
+            self.leaves.append(leaf)
             self.right.append(stack.enter_context(TLSServer(leaf, [intermediate])).port)
             self.leaf_only.append(stack.enter_context(TLSServer(leaf)).port)
 
@@ -158,6 +159,20 @@ def test_a_callback_that_reads_the_verdict_and_accepts_is_found_out(sites: Sites
     cafile = write_pem(tmp_path / "other.pem", OTHER)
     assert replies(PYOPENSSL.replace("CALLBACK", logs), cafile, sites.right) == ["ok"] * SITES
     assert {request.path for request in aia.requests} <= {"/0.cer", "/root.cer"}
+
+
+def test_what_one_callback_accepts_says_nothing_of_another(hook: None, sites: Sites, aia: AIAHost) -> None:
+    """Two closures of one function: the lenient one is found out, and the strict one is served."""
+
+    def by(is_lenient: bool) -> Client:
+        client = Client(OTHER, sites.root)
+        client.context.set_verify(SSL.VERIFY_PEER, lambda c, x, error, d, ok: is_lenient or bool(ok))
+        return client
+
+    unknown = Authority.root("Unknown").leaf()
+    with TLSServer(unknown) as stranger, TLSServer(sites.leaves[0]) as broken:
+        assert by(True).get(stranger) == b"ok"
+        assert by(False).get(broken) == b"ok"
 
 
 def test_scrapy_as_it_comes(sites: Sites, aia: AIAHost) -> None:
