@@ -19,7 +19,20 @@ crypto = pytest.importorskip("OpenSSL.crypto")
 
 PARTIAL_CHAIN = 0x80000
 CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8
+STRICT = 0x20
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Changeable(SSL.Context):  # type: ignore[misc]
+    """A context that lets itself be changed while it is in use: newer releases forbid what older ones allow."""
+
+    @property
+    def _used(self) -> bool:
+        return False
+
+    @_used.setter
+    def _used(self, value: bool) -> None:
+        pass
 
 
 class Client:

@@ -19,7 +19,19 @@ from tests.support.pki import Authority, Leaf, pem
 from tests.support.servers import AIAHost, TLSServer, Version
 from tests.support.tls import server_context
 
-from .client import REQUEST, SSL, Client, by_memory, by_socket, byte_by_byte, connected, crypto, everything, tcp_to
+from .client import (
+    REQUEST,
+    SSL,
+    Changeable,
+    Client,
+    by_memory,
+    by_socket,
+    byte_by_byte,
+    connected,
+    crypto,
+    everything,
+    tcp_to,
+)
 
 CLIENT_CA = Authority.root("Client CA")
 INTERMEDIATE = CLIENT_CA.intermediate("Client Intermediate")
@@ -52,18 +64,6 @@ def identity(folder: Path, leaf: Leaf, *sends: Authority) -> str:
     file = folder / f"{leaf.certificate.serial_number}.pem"
     file.write_text(leaf.key_pem + pem(leaf, *sends))
     return str(file)
-
-
-class Lenient(SSL.Context):  # type: ignore[misc]
-    """A context that lets itself be changed while it is in use: newer releases forbid what older ones allow."""
-
-    @property
-    def _used(self) -> bool:
-        return False
-
-    @_used.setter
-    def _used(self, value: bool) -> None:
-        pass
 
 
 def show(context: Any, file: str) -> None:
@@ -396,7 +396,7 @@ def test_a_certificate_of_one_connection(hook: None, pki: Hierarchy, version: Ve
 
 def test_a_certificate_that_comes_after_the_connection_was_made(hook: None, pki: Hierarchy, tmp_path: Path) -> None:
     """Plain pyOpenSSL shows the earlier one, so this connection is left alone."""
-    client = Client(pki.root, kind=Lenient)
+    client = Client(pki.root, kind=Changeable)
     first, second = (identity(tmp_path, CLIENT_CA.leaf(name)) for name in ("first", "second"))
     show(client.context, first)
     with TLSServer(pki.leaf) as server, tcp_to(server.port) as tcp:
@@ -422,7 +422,7 @@ def test_a_certificate_that_is_loaded_while_a_connection_is_verified(
 ) -> None:
     """It waits until the program's context is back, and so the connection shows the certificate it was made with."""
     first, second = (identity(tmp_path, CLIENT_CA.leaf(name, eku=None)) for name in ("first", "second"))
-    client = Client(pki.root, kind=Lenient)
+    client = Client(pki.root, kind=Changeable)
     show(client.context, first)
     loader = threading.Thread(target=show, args=(client.context, second))
 

@@ -19,7 +19,7 @@ from tests.handshake.test_wrong_servers import MISSING, WHOLE, Sends
 from tests.support.pki import Authority, Leaf, Options, pem
 from tests.support.servers import AIAHost, TLSServer
 
-from .client import PARTIAL_CHAIN, SSL, Client, connected
+from .client import PARTIAL_CHAIN, SSL, STRICT, Client, connected
 from .test_clients import PYOPENSSL
 
 OTHER = Authority.root("Other Root")
@@ -27,9 +27,6 @@ OTHER_CA = OTHER.intermediate("Other CA")
 GOOD, EVIL = "localhost", "other.example"
 NO_ISSUER = 20  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
 NOT_PERMITTED = 47  # X509_V_ERR_PERMITTED_VIOLATION
-REVOKED = 23  # X509_V_ERR_CERT_REVOKED
-CRL_CHECK_CHAIN = 0x4 | 0x8
-STRICT = 0x20
 
 flags_of = pytest.mark.parametrize("flags", [0, PARTIAL_CHAIN | STRICT], ids=["plain", "partial and strict"])
 

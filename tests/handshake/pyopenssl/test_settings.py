@@ -16,7 +16,7 @@ from tests.support.keys import KeyKind
 from tests.support.pki import Authority, crl
 from tests.support.servers import AIAHost, TLSServer
 
-from .client import CRL_CHECK, CRL_CHECK_ALL, PARTIAL_CHAIN, SSL, Client
+from .client import CRL_CHECK, CRL_CHECK_ALL, PARTIAL_CHAIN, SSL, STRICT, Changeable, Client
 
 ACCEPTED = "accepted"
 
@@ -122,6 +122,26 @@ def test_another_time(store: Path, hierarchy: MakeHierarchy, days: int, expected
         return made
 
     same_verdict(pki, client, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda client: client.context.set_verify_depth(0),
+        lambda client: client.context.set_cipher_list(b"DEFAULT:@SECLEVEL=3"),
+        lambda client: client.set_flags(STRICT),
+        lambda client: client.set_flags(CRL_CHECK),
+    ],
+    ids=["depth", "level", "strictness", "CRLs"],
+)
+def test_what_is_set_later_counts(hook: None, hierarchy: MakeHierarchy, change: Callable[[Client], None]) -> None:
+    pki = hierarchy({"key": "rsa", "authority_key_id": False})
+    client = Client(pki.root, kind=Changeable)
+    with TLSServer(pki.leaf) as server, TLSServer(pki.leaf, pki.intermediates) as whole:
+        assert verdict(client, server) == ACCEPTED
+        change(client)
+        assert verdict(client, whole) == "refused"
+        assert verdict(client, server) == "refused"
 
 
 def test_a_time_at_which_what_has_expired_is_valid(store: Path, hierarchy: MakeHierarchy) -> None:
