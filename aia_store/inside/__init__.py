@@ -71,6 +71,7 @@ from _thread import RLock, get_ident
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 # Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`. None until
 # somebody says so: what is attached to after `aia_store.disable()` does not undo that.
@@ -79,8 +80,9 @@ enabled: "bool | None" = None
 # The threads that are in `aia_store.create_default_context()`: what they make is completed from its birth on, so that
 # the loading of its CA files can be deferred.
 completing_threads: "set[int]" = set()
-# The threads that are asking a program's own context about a chain: what OpenSSL reports of that is nobody's business.
-rehearsing_threads: "set[int]" = set()
+# Contexts of programs that are lent to a rehearsal, by the id of its SSL object. What OpenSSL reports of that object is
+# of no interest to the program.
+lent_contexts: "dict[int, Any]" = {}
 
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
 

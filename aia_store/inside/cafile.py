@@ -27,7 +27,6 @@ from .certificate import (
     SET,
     UTC_TIME,
     Certificates,
-    DERError,
     elements,
     expect,
     read,

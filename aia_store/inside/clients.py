@@ -19,7 +19,7 @@ from .rehearsal import handshake_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -30,24 +30,22 @@ PERIOD = 60.0  # seconds in which a spent allowance comes back
 NOBODY = os.path.join(os.path.dirname(__file__), "nobody.pem")
 
 _EXTENSIONS = (
-    b"\x00\x0a\x00\x08\x00\x06\x00\x17\x00\x1d\x00\x18"  # supported_groups: secp256r1, x25519, secp384r1
+    b"\x00\x0a\x00\x06\x00\x04\x00\x17\x00\x18"  # supported_groups: secp256r1, secp384r1
     b"\x00\x0b\x00\x02\x01\x00"  # ec_point_formats: uncompressed
-    # signature_algorithms, for the server's: ecdsa and rsa_pkcs1 with SHA-256, 384 and 512, rsa_pss_rsae, ed25519
-    b"\x00\x0d\x00\x16\x00\x14\x04\x03\x05\x03\x06\x03\x08\x04\x08\x05\x08\x06\x04\x01\x05\x01\x06\x01\x08\x07"
+    b"\x00\x0d\x00\x04\x00\x02\x04\x03"  # signature_algorithms: ecdsa_secp256r1_sha256, for the server's signature
     b"\xff\x01\x00\x01\x00"  # renegotiation_info
 )
 
 
-def client_hello(ciphers: Sequence[int]) -> bytes:
-    """What a client of TLS 1.2 says first. One of the ciphers suits the server's key; the client's may be any."""
-    named = b"".join(cipher.to_bytes(2, "big") for cipher in ciphers)
+def client_hello(cipher: bytes) -> bytes:
+    """What a client of TLS 1.2 says first. The cipher suits the server's key; the client's may be any."""
     return handshake_message(
         1,
         b"\x03\x03"
         + bytes(32)  # random
         + b"\x00"  # no session
-        + len(named).to_bytes(2, "big")
-        + named
+        + b"\x00\x02"
+        + cipher
         + b"\x01\x00"  # no compression
         + len(_EXTENSIONS).to_bytes(2, "big")
         + _EXTENSIONS,

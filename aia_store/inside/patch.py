@@ -19,7 +19,7 @@ from _weakref import ref
 from collections import deque
 from functools import partial
 
-from . import Interrupted, completing_threads, importing, is_enabled, rehearsing_threads
+from . import Interrupted, completing_threads, importing, is_enabled, lent_contexts
 from .settings import debug, load
 from .trusted import Given, identity_of, is_plain, is_plain_file
 
@@ -66,7 +66,6 @@ class State:
         # What a cipher list began with to ask for Suite B, which stays; None: not known.
         self.suite_b = "" if is_new or not _may_be_suite_b(context) else None
         self.certificates = object()  # another one whenever the context's own certificate was loaded
-        self.loading: list[int] = []  # the threads that are loading it
 
     @property
     def is_active(self) -> bool:
@@ -200,7 +199,7 @@ class _Doors:
         finally:
             if state is not None:
                 state.certificates = object()
-                state.loading.remove(get_ident())
+                state.given.loading.remove(get_ident())
 
     def set_ciphers(self: Any, *arguments: Any) -> None:
         _context.set_ciphers(self, *arguments)
@@ -224,7 +223,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
     connection = _guarded(Connection, owner, context, state)
     made = make()
     if connection is not None:
-        connection.is_certain = _flags.__get__(context) == connection.flags and not state.loading
+        connection.is_certain = _flags.__get__(context) == connection.flags and not state.given.loading
         _connections[id(owner)] = connection
     return made
 
@@ -371,13 +370,18 @@ def _before_own_certificate(context: Any) -> State:
     state.may_defer = False
     state.given.load_deferred(context)
     thread = get_ident()
-    state.loading.append(thread)
+    state.given.loading.append(thread)
     deadline = time.monotonic() + LONGEST_WAIT
-    while any(other.before is context and other.thread != thread for other in list(_pending.values())):
-        if time.monotonic() > deadline:
-            break
+    while _is_being_copied(context, thread) and time.monotonic() < deadline:
         time.sleep(0.001)
     return state
+
+
+def _is_being_copied(context: Any, thread: int) -> bool:
+    """Whether another thread's handshake, or rehearsal, is to set this context."""
+    return any(lent is context for lent in list(lent_contexts.values())) or any(
+        other.before is context and other.thread != thread for other in list(_pending.values())
+    )
 
 
 def _note_ciphers(context: Any, rules: str) -> None:
@@ -418,8 +422,9 @@ def _forget_connection(identifier: int) -> None:
 def _forget_other_threads() -> None:
     """In a forked child there is but one thread, and it is in no handshake of ours."""
     _pending.clear()
+    lent_contexts.clear()
     for state in list(_states.values()):
-        state.loading = []
+        state.given.loading.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -431,7 +436,7 @@ if hasattr(os, "register_at_fork"):
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
     """Any message, or the header of any record. The first behind a Certificate message comes after the verdict."""
-    if rehearsing_threads and get_ident() in rehearsing_threads:
+    if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
     try:
@@ -479,8 +484,7 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
                 from . import verification
 
             state.given.look(context)
-            name = getattr(connection.driver(), "server_hostname", None)
-            ours = verification.context_for(data, version, context, state.given, terms, name)
+            ours = verification.context_for(data, version, context, state.given, terms)
             if ours is not None:
                 _put_ours(connection, context, state, ssl_object, ours)
     finally:
@@ -497,7 +501,7 @@ def _terms(connection: Connection, context: Any, state: State, is_server: bool) 
         connection.is_certain
         and connection.state is state
         and connection.certificates is state.certificates
-        and not state.loading
+        and not state.given.loading
         and connection.level == state.security_level(context)
         and connection.suite_b == state.suite_b is not None
         and (_security_level is not None or state.given.is_complete)
@@ -518,7 +522,7 @@ def _put_ours(connection: Connection, context: Any, state: State, ssl_object: An
     connection.before = context
     _pending[connection.identifier] = connection
     # Only now: whoever loads a certificate from here on waits for us.
-    if state.loading or connection.certificates is not state.certificates:
+    if state.given.loading or connection.certificates is not state.certificates:
         connection.before = None
         del _pending[connection.identifier]
         return

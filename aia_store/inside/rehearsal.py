@@ -13,38 +13,45 @@ from __future__ import annotations
 
 import _ssl
 import time
-from _ssl import MemoryBIO, SSLCertVerificationError, SSLError, SSLWantReadError
-from _thread import get_ident
+from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import importing, rehearsing_threads
+from . import importing, lent_contexts
 from .certificate import Certificate, readable, to_cadata
 from .trusted import time_of_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any, Protocol, TypeVar
 
-    from .trusted import Given, PathLike, Trusted
+    from .trusted import Given, PathLike
 
     T = TypeVar("T")
+
+    class TrustedCertificates(Protocol):
+        """What a search asks of them: `trusted.Trusted`, or what pyOpenSSL has in its place."""
+
+        flags: int
+
+        def is_anchor(self, certificate: Certificate) -> bool: ...
+        def holds(self, certificate: Certificate) -> bool: ...
+        def issuers_of(self, subject: Certificate) -> list[Certificate]: ...
+        def digest(self) -> str: ...
+
 
 CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8  # X509_V_FLAG_
 NO_CHECK_TIME = 0x200000
 CRL_CHECKS = CRL_CHECK | CRL_CHECK_ALL
 MOST_KEPT = 64  # contexts
-ECDHE_ECDSA_AES128_GCM_SHA256, ECDHE_ECDSA_AES256_GCM_SHA384 = 0xC02B, 0xC02C
 
-_NO_TLS_1_2 = 1 << 27  # SSL_OP_NO_TLSv1_2
-_NEWEST = -1  # TLSVersion.MAXIMUM_SUPPORTED; MINIMUM_SUPPORTED is -2
 # What OpenSSL meets only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
 
-_context: Any = _ssl._SSLContext
+_HANDSHAKE, _CERTIFICATE = 22, 11  # a record's content type, and a handshake message's type
 
 
-class CannotAskError(Exception):
-    """A program's own context cannot be asked about a chain; the message says why."""
+class LentError(Exception):
+    """A program's own context cannot be asked about a chain now; the message says why."""
 
 
 class Terms:
@@ -89,18 +96,15 @@ class Rehearsal:
         defaults: bool = False,
         checks_crls: bool = False,
     ) -> None:
-        self.is_server = terms.from_client
+        self._terms = terms
         # OpenSSL's default level without one: what the level is cannot be read in Python 3.9.
         level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
-        context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if self.is_server else _ssl.PROTOCOL_TLS_CLIENT)
+        context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.minimum_version = context.maximum_version = _ssl.PROTO_TLSv1_2
         context.set_ciphers(f"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384{level}")
         if terms.suite_b:
             context.set_ciphers(terms.suite_b)
-        self._cipher = (
-            ECDHE_ECDSA_AES128_GCM_SHA256 if terms.suite_b == "SUITEB128ONLY" else ECDHE_ECDSA_AES256_GCM_SHA384
-        )
         context.verify_flags = terms.flags if checks_crls else terms.flags & ~CRL_CHECKS
         for file in files:
             context.load_verify_locations(cafile=file)
@@ -110,7 +114,7 @@ class Rehearsal:
             context.load_verify_locations(capath=directory)
         if defaults:
             context.set_default_verify_paths()
-        if self.is_server:
+        if terms.from_client:
             with importing:
                 from .clients import prepare_server
 
@@ -123,10 +127,7 @@ class Rehearsal:
         With a name (a host's, in ASCII, or an IP address) the leaf must be good for it too.
         """
         self.context.check_hostname = name is not None
-        return _refusal(self.context, self._hello(), chain, name, is_server=self.is_server)
-
-    def _hello(self) -> bytes:
-        return _hello([self._cipher], from_client=self.is_server)
+        return _refusal(self.context, _hello(self._terms), chain, name, is_server=self._terms.from_client)
 
 
 _kept: dict[object, Rehearsal] = {}
@@ -155,7 +156,7 @@ class Chain:
     Raises DERError where the leaf cannot be read.
     """
 
-    def __init__(self, sent: list[bytes], trusted: Trusted, terms: Terms) -> None:
+    def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
         self.ders = sent
         self.leaf = Certificate(sent[0])
         self.sent = list(readable(sent[1:]))
@@ -189,75 +190,66 @@ class Chain:
         return search(seconds)
 
 
-def refusal_by_the_program(
-    context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes], name: str | None
-) -> str | None:
-    """Why the program's own context refuses this chain (DER, the leaf first); None: it accepts.
+def refusal_by_the_program(context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes]) -> str | None:
+    """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None: it accepts.
 
-    It honours what a context of ours cannot know: revocation lists, trust settings, pins, the host's name. Nothing in
-    it changes but its count of connections. Raises CannotAskError.
+    That context knows what a context of ours cannot: revocation lists, trust settings, pins. The rehearsal is the
+    handshake mirrored: the SSL object is made of a context of ours, under the terms of the connection, and has the
+    program's for the verification alone. So nothing of the program's is called or counted, and neither its protocol
+    versions nor its ciphers matter. Raises LentError while the program changes what would be copied.
     """
-    ciphers = _ciphers_of(context, terms)
     given.load_deferred(context)
-    asked = name if _context.check_hostname.__get__(context) else None
-    if asked is None and _context.check_hostname.__get__(context):
-        raise CannotAskError("it wants a host name, and there is none")
-    thread = get_ident()
-    rehearsing_threads.add(thread)
-    try:
-        hello = _hello(ciphers, from_client=terms.from_client)
-        return _refusal(context, hello, chain, asked, is_server=terms.from_client)
-    finally:
-        rehearsing_threads.discard(thread)
+    return _refusal(_bare(terms), _hello(terms), chain, None, is_server=terms.from_client, lent=(context, given))
 
 
-def may_ask_the_program(context: _ssl._SSLContext, terms: Terms) -> bool:
-    """Whether `refusal_by_the_program` can be asked."""
-    try:
-        _ciphers_of(context, terms)
-    except CannotAskError:
-        return False
-    return True
+_bares: dict[object, Any] = {}
 
 
-def _ciphers_of(context: _ssl._SSLContext, terms: Terms) -> list[int]:
-    """The TLS 1.2 ciphers of the program's with which a server proves itself by a certificate; at least one."""
-    if terms.from_client and _context.sni_callback.__get__(context) is not None:
-        raise CannotAskError("it would call the program")
-    if _context.verify_mode.__get__(context) == _ssl.CERT_NONE:
-        raise CannotAskError("it accepts everybody by now")
-    if _context.verify_flags.__get__(context) != terms.flags:
-        raise CannotAskError("its flags were changed since the connection was made")
-    lowest, highest = (version.__get__(context) for version in (_context.minimum_version, _context.maximum_version))
-    speaks = lowest <= _ssl.PROTO_TLSv1_2 and (highest == _NEWEST or highest >= _ssl.PROTO_TLSv1_2)
-    if not speaks or _context.options.__get__(context) & _NO_TLS_1_2:
-        raise CannotAskError("it speaks no TLS 1.2")
-    ciphers = [
-        int(cipher["id"]) & 0xFFFF
-        for cipher in _context.get_ciphers(context)
-        if cipher["protocol"] != "TLSv1.3" and cipher["auth"] in ("auth-ecdsa", "auth-rsa")
-    ]
-    if not ciphers:
-        raise CannotAskError("it has no cipher with certificates")
-    return ciphers
+def _bare(terms: Terms) -> Any:
+    """A context of ours that trusts nobody, for SSL objects to which a program's context is lent."""
+    found = _bares.get(terms.key)
+    if found is None:
+        found = Rehearsal(terms, (), checks_crls=True).context
+        found._msg_callback = _lend
+        if len(_bares) >= MOST_KEPT:
+            _bares.clear()
+        _bares[terms.key] = found
+    return found
+
+
+def _lend(connection: Any, direction: str, _version: int, content_type: int, message_type: int, _data: bytes) -> None:
+    """OpenSSL is about to verify a chain, and then to give up."""
+    if content_type == _HANDSHAKE and direction == "read" and message_type == _CERTIFICATE:
+        connection.context = lent_contexts[id(connection)]
 
 
 def _refusal(
-    context: _ssl._SSLContext, hello: bytes, chain: Sequence[bytes], name: str | None, *, is_server: bool
+    context: Any,
+    hello: bytes,
+    chain: Sequence[bytes],
+    name: str | None,
+    *,
+    is_server: bool,
+    lent: tuple[_ssl._SSLContext, Given] | None = None,
 ) -> str | None:
     incoming = MemoryBIO()
     incoming.write(_records(hello + _certificate_message(chain) + _TOO_EARLY))
-    connection = _context._wrap_bio(context, incoming, MemoryBIO(), is_server, name)
+    connection = context._wrap_bio(incoming, MemoryBIO(), is_server, name)
     try:
+        if lent is not None:
+            program, given = lent
+            lent_contexts[id(connection)] = program
+            if given.loading:  # only now: whoever loads a certificate from here on waits for us
+                raise LentError("its certificate is being loaded")
         connection.do_handshake()
     except SSLCertVerificationError as error:
         return str(error.verify_message)
-    except SSLWantReadError:
-        return None  # with an RSA key exchange, nothing was too early
     except SSLError as error:
         if error.reason in _AFTER_THE_VERDICT:
             return None
         return f"OpenSSL cannot read it ({error.reason})"
+    finally:
+        lent_contexts.pop(id(connection), None)
     return "OpenSSL came to no verdict"
 
 
@@ -266,22 +258,29 @@ def handshake_message(kind: int, body: bytes) -> bytes:
     return bytes((kind,)) + len(body).to_bytes(3, "big") + body
 
 
-def _hello(ciphers: Sequence[int], *, from_client: bool) -> bytes:
+def _hello(terms: Terms) -> bytes:
     """What the other side says before it shows its certificates."""
-    if from_client:
+    # Of the two that Suite B has, each of its kinds allows one of these.
+    cipher = b"\xc0\x2b" if terms.suite_b == "SUITEB128ONLY" else b"\xc0\x2c"
+    if terms.from_client:
         with importing:
             from .clients import client_hello
 
-        return client_hello(ciphers)
+        return client_hello(cipher)
     return handshake_message(
         2,
         b"\x03\x03"
         + bytes(32)  # random
         + b"\x00"  # no session
-        + ciphers[0].to_bytes(2, "big")  # judged after the chain, so any leaf key will do
+        + cipher  # judged after the chain, so any leaf key will do
         + b"\x00"  # no compression
         + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 insists on
     )
+
+
+def flight(chain: Sequence[bytes]) -> bytes:
+    """The records with which a TLS 1.2 server sends this chain (DER, the leaf first), and then a message too early."""
+    return _records(_hello(Terms(0, None, "SUITEB128ONLY")) + _certificate_message(chain) + _TOO_EARLY)
 
 
 _TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which no server is sent either

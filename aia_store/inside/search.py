@@ -68,10 +68,10 @@ def path_for(chain: Chain, settings: Settings) -> Path | None:
 
     Raises Interrupted where a signal handler raises something meanwhile.
     """
-    return Search(chain, store_of_process(settings), Budget(_seconds_to_fetch(settings))).path(settings)
+    return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings))).path(settings)
 
 
-def _seconds_to_fetch(settings: Settings) -> float:
+def seconds_to_fetch(settings: Settings) -> float:
     """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is not None and running_loop() is not None:

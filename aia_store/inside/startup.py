@@ -162,9 +162,9 @@ def attach_to(module: "ModuleType") -> None:
             patch.install(module)
         else:
             with importing:
-                from .pyopenssl import doors as of_pyopenssl
+                from .pyopenssl import hooked
 
-            of_pyopenssl.install(module)
+            hooked.install(module)
         set_enabled(True, by_hook=True)
     except Exception as error:
         debug(f"not attached: {type(error).__name__}: {error}")

@@ -13,12 +13,11 @@ from .certificate import Certificate, DERError, readable
 from .rehearsal import (
     CRL_CHECK_ALL,
     CRL_CHECKS,
-    CannotAskError,
     Chain,
+    LentError,
     Rehearsal,
     Terms,
     kept,
-    may_ask_the_program,
     refusal_by_the_program,
 )
 from .settings import debug, load
@@ -48,18 +47,18 @@ class MessageError(ValueError):
 class Question(Chain):
     """What a program's connection was sent, and the program's own context, which is asked where only it knows."""
 
+    trusted: Trusted
+
     def __init__(
         self,
         sent: list[bytes],
         terms: Terms,
         context: _ssl._SSLContext,
         given: Given,
-        name: str | None,
     ) -> None:
         super().__init__(sent, Trusted(given.lists, given.directories, terms.flags), terms)
         self._context = context
         self._given = given
-        self._name = name
         if not given.is_plain:
             self.trusted.may_be_anchors = True  # the program's own context says whether
         self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
@@ -89,9 +88,8 @@ class Question(Chain):
             # OpenSSL then wants a revocation list for the intermediate where the path ends, and its issuer's key.
             debug("a chain under VERIFY_CRL_CHECK_CHAIN and VERIFY_X509_PARTIAL_CHAIN is not completed")
             return False
-        if self.terms.flags & CRL_CHECKS and not self._given.is_complete:
-            return False  # its revocation lists are not known
-        return not self._asks_the_program() or may_ask_the_program(self._context, self.terms)
+        # Or else its revocation lists must be known, to come along.
+        return self._given.is_complete or not self.terms.flags & CRL_CHECKS
 
     def refusal(self, path: list[Certificate]) -> str | None:
         # Where an anchor is one by its own trust settings, only the program's own context can tell.
@@ -125,31 +123,29 @@ class Question(Chain):
 
     def _own_refusal(self, ders: list[bytes]) -> str | None:
         try:
-            return refusal_by_the_program(self._context, self._given, self.terms, ders, self._name)
-        except CannotAskError as error:
+            return refusal_by_the_program(self._context, self._given, self.terms, ders)
+        except LentError as error:
             return f"the program's own context cannot be asked: {error}"
 
 
 _decisions: dict[object, tuple[float, Any]] = {}
 
 
-def context_for(
-    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, name: str | None
-) -> Any:
+def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Any:
     """The context of ours to verify a connection in; None: the program's own will do, or nothing can be done.
 
     `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
-    `given` what it was given; `name` is the host name that the program asked for. May raise any exception.
+    `given` what it was given. May raise any exception.
     """
     # Only plain certificates are the same for every context that has them.
-    whose = (given, given.loads, name) if given.directories or not given.is_plain else None
+    whose = (given, given.loads) if given.directories or not given.is_plain else None
     key = message, terms.key, given.lists, whose
     now = time.time()
     for known in (key, (key, given)):
         until, decided = _decisions.get(known, (0.0, None))
         if now < until <= now + SETTLED_FOR:
             return decided
-    seconds, decided = _decide(message, version, context, given, terms, name)
+    seconds, decided = _decide(message, version, context, given, terms)
     if len(_decisions) >= MOST_DECISIONS:
         _decisions.clear()
     if len(message) <= LARGEST_KEY:
@@ -167,25 +163,23 @@ def everything(given: Given, terms: Terms) -> Any:
     return kept(terms, ders, given.directories, given.defaults).context
 
 
-def _decide(
-    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, name: str | None
-) -> tuple[float, Any]:
+def _decide(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> tuple[float, Any]:
     """For how many seconds the decision holds, and which context of ours it is."""
-    answer = _answer(message, version, context, given, terms, name)
+    answer = _answer(message, version, context, given, terms)
     if answer is not None:
         return answer
     return FAILED_FOR, everything(given, terms) if given.deferred else None
 
 
 def _answer(
-    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, name: str | None
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms
 ) -> tuple[float, Any] | None:
     """The same; None where OpenSSL is to refuse what was sent."""
     try:
         sent = certificates(message, version)
         if not sent:
             return FAILED_FOR, None  # a client that has none to show
-        question = Question(sent, terms, context, given, name)
+        question = Question(sent, terms, context, given)
         is_hopeless = question.is_hopeless()
     except (MessageError, DERError) as error:
         debug(f"left the chain to OpenSSL: {error}")

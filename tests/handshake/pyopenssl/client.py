@@ -17,15 +17,36 @@ from tests.support.tls import TLSListener
 SSL = pytest.importorskip("OpenSSL.SSL")
 crypto = pytest.importorskip("OpenSSL.crypto")
 
+CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8
+STRICT = 0x20
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Changeable(SSL.Context):  # type: ignore[misc]
+    """A context that lets itself be changed while it is in use: newer releases forbid what older ones allow."""
+
+    @property
+    def _used(self) -> bool:
+        return False
+
+    @_used.setter
+    def _used(self, value: bool) -> None:
+        pass
 
 
 class Client:
     """One context, with just these anchors. `errors` is what its verify callback saw: OpenSSL's error numbers."""
 
-    def __init__(self, *anchors: Certified, cafile: Path | None = None, flags: int = 0, level: int | None = None):
+    def __init__(
+        self,
+        *anchors: Certified,
+        cafile: Path | None = None,
+        flags: int = 0,
+        level: int | None = None,
+        kind: type[Any] = SSL.Context,
+    ) -> None:
         self.errors: list[int] = []
-        self.context: Any = SSL.Context(SSL.TLS_METHOD)
+        self.context: Any = kind(SSL.TLS_METHOD)
         self.context.set_verify(SSL.VERIFY_PEER, self._callback)
         if level is not None:
             self.context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
@@ -41,6 +62,12 @@ class Client:
 
     def set_flags(self, flags: int) -> None:
         self.context.get_cert_store().set_flags(flags)
+
+    def holds(self) -> int:
+        """How many certificates and CRLs the context's store has."""
+        lib = SSL._lib
+        store = lib.SSL_CTX_get_cert_store(self.context._context)
+        return int(lib.sk_X509_OBJECT_num(lib.X509_STORE_get0_objects(store)))
 
     def load_list(self, der: bytes) -> None:
         """Load a revocation list; older releases have a class of their own for it."""

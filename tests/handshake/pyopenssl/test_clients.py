@@ -117,6 +117,19 @@ def test_program(pki: Hierarchy, aia: AIAHost, program: str, arguments: list[str
     assert aia.count() == 2
 
 
+def test_a_reactor_waits_no_longer_than_an_event_loop(pki: Hierarchy, aia: AIAHost) -> None:
+    """Where that is not at all, nothing is fetched; a program that only calls pyOpenSSL fetches all the same."""
+    pytest.importorskip("twisted")
+    pytest.importorskip("service_identity")
+    hurried = {"AIA_STORE_ASYNC_BUDGET": "0"}
+    with TLSServer(pki.leaf) as server:
+        done = run_python(TWISTED, server.port, pki.cafile, "roots", env=hurried)
+        assert "certificate verify failed" in done.stderr
+        assert aia.connections == 0
+        assert run_python(PYOPENSSL, server.port, pki.cafile, env=hurried).stdout == "ok\n"
+        assert aia.count() == 2
+
+
 def test_what_one_kind_of_program_learns_serves_the_other(pki: Hierarchy, aia: AIAHost, hook: None) -> None:
     with TLSServer(pki.leaf) as server:
         assert Client(pki.root).get(server) == b"ok"

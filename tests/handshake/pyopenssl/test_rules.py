@@ -5,21 +5,21 @@ from __future__ import annotations
 import gc
 import signal
 import weakref
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from aia_store.inside.pyopenssl import doors
+from aia_store.inside.pyopenssl.hooked import install
 from tests.conftest import PARTIAL_CHAIN, Hierarchy, MakeHierarchy, hooked, run_python, start_python, wait_until
 from tests.handshake.test_interrupts import OUTCOME, ends
 from tests.handshake.test_wrong_servers import MISSING, WHOLE, Sends
-from tests.support.pki import Authority, Leaf, Options, crl, pem
+from tests.support.pki import Authority, Leaf, Options, pem
 from tests.support.servers import AIAHost, TLSServer
 
-from .client import SSL, Client, connected
+from .client import SSL, STRICT, Client, connected
 from .test_clients import PYOPENSSL
 
 OTHER = Authority.root("Other Root")
@@ -27,16 +27,8 @@ OTHER_CA = OTHER.intermediate("Other CA")
 GOOD, EVIL = "localhost", "other.example"
 NO_ISSUER = 20  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
 NOT_PERMITTED = 47  # X509_V_ERR_PERMITTED_VIOLATION
-REVOKED = 23  # X509_V_ERR_CERT_REVOKED
-CRL_CHECK_CHAIN = 0x4 | 0x8
-STRICT = 0x20
 
 flags_of = pytest.mark.parametrize("flags", [0, PARTIAL_CHAIN | STRICT], ids=["plain", "partial and strict"])
-
-
-def added(client: Client) -> set[bytes]:
-    """What completion added to the store."""
-    return set(client.context._aia_store.added)
 
 
 # What servers send.
@@ -59,7 +51,7 @@ def test_a_right_server(hook: None, store: Path, aia: AIAHost, hierarchy: MakeHi
     with TLSServer(pki.leaf, sends(pki)) as server:
         client = Client(pki.root)
         assert client.get(server) == b"ok"
-    assert added(client) == set()
+    assert client.holds() == 1
     assert aia.connections == 0
     assert not store.exists()
 
@@ -78,11 +70,11 @@ def test_a_right_server_costs_no_import(store: Path, hierarchy: MakeHierarchy) -
         "aia_store",
         "aia_store.inside.startup",
         "aia_store.inside",
+        "aia_store.inside.log",
         "aia_store.inside.message",
         "aia_store.inside.pyopenssl",
-        "aia_store.inside.pyopenssl.attachment",
-        "aia_store.inside.pyopenssl.doors",
-        "aia_store.inside.pyopenssl.store",
+        "aia_store.inside.pyopenssl.bindings",
+        "aia_store.inside.pyopenssl.hooked",
     }
 
 
@@ -94,7 +86,7 @@ def test_an_unrelated_root(hook: None, store: Path, hierarchy: MakeHierarchy, fl
         client.refused(bare)
         client.refused(whole)
         client.refused(bare)
-    assert added(client) == set()
+    assert client.holds() == 1
     assert not list(store.glob("certificates/*/*/*"))
 
 
@@ -107,7 +99,7 @@ def test_a_root_that_is_offered_is_not_trusted(hook: None, aia: AIAHost, flags: 
         for _ in range(2):
             client.refused(server)
     assert aia.count() == 1
-    assert added(client) == set()
+    assert client.holds() == 1
 
 
 @flags_of
@@ -130,11 +122,11 @@ def test_an_intermediate_that_openssl_refuses(
     with TLSServer(pki.leaf) as server:
         for _ in range(2):
             client.refused(server)
-    assert added(client) == set()
+    assert client.holds() == 1
     assert not list(store.glob("certificates/*/*/*"))
 
 
-# Partial chains, which make an anchor of what is added.
+# Partial chains.
 
 
 def ending(days: int) -> Options:
@@ -148,63 +140,48 @@ def constrained(hierarchy: MakeHierarchy) -> tuple[Hierarchy, Leaf]:
     return pki, pki.intermediates[0].leaf(EVIL)
 
 
-def test_what_is_safe_as_an_anchor_is_added(hook: None, hierarchy: MakeHierarchy) -> None:
-    pki = hierarchy(ending(70), ending(80))
-    client = Client(pki.root, flags=PARTIAL_CHAIN)
-    with TLSServer(pki.leaf) as server:
-        assert client.get(server) == b"ok"
-        assert client.get(server) == b"ok"
-    assert added(client) == {authority.der for authority in pki.intermediates}
-
-
-def test_what_is_not_safe_as_an_anchor_is_not_added(hook: None, constrained: tuple[Hierarchy, Leaf]) -> None:
+@flags_of
+def test_what_stands_above_is_judged(hook: None, constrained: tuple[Hierarchy, Leaf], flags: int) -> None:
     pki, evil = constrained
-    client = Client(pki.root, flags=PARTIAL_CHAIN)
-    with TLSServer(pki.leaf) as server, TLSServer(evil) as violator:
+    client = Client(pki.root, flags=flags)
+    with TLSServer(pki.leaf) as server, TLSServer(evil) as violator, TLSServer(evil, pki.intermediates) as whole:
         for _ in range(2):
-            client.refused(server)
+            assert client.get(server) == b"ok"
             client.refused(violator)
-        assert added(client) == set()
-        # Without the flag there is no such danger.
-        client = Client(pki.root)
-        assert client.get(server) == b"ok"
-        assert client.refused(violator) == [NOT_PERMITTED]
+        assert client.refused(whole) == [NOT_PERMITTED]
+    assert client.holds() == 1
 
 
-def test_a_limited_depth_is_not_undercut(hook: None, hierarchy: MakeHierarchy) -> None:
+@pytest.mark.parametrize("flags", [0, PARTIAL_CHAIN], ids=["plain", "partial"])
+def test_a_limited_depth_is_not_undercut(hook: None, hierarchy: MakeHierarchy, flags: int) -> None:
     pki = hierarchy(ending(70), ending(80))
-    client = Client(pki.root, flags=PARTIAL_CHAIN)
+    client = Client(pki.root, flags=flags)
     client.context.set_verify_depth(1)
     with TLSServer(pki.leaf, pki.intermediates) as whole, TLSServer(pki.leaf) as server:
         client.refused(whole)
         client.refused(server)
 
 
-@pytest.mark.parametrize("still_on", [True, False], ids=["hooked", "disabled since"])
-def test_the_flag_set_later_makes_no_anchor(store: Path, constrained: tuple[Hierarchy, Leaf], still_on: bool) -> None:
+def test_the_flag_set_later_makes_no_anchor(hook: None, constrained: tuple[Hierarchy, Leaf]) -> None:
     pki, evil = constrained
     with TLSServer(pki.leaf) as server, TLSServer(evil) as violator, TLSServer(OTHER_CA.leaf()) as of_pinned:
-        with hooked():
-            client = Client(pki.root, OTHER_CA)
-            assert client.get(server) == b"ok"
-            client.set_flags(PARTIAL_CHAIN)
-            if still_on:
-                client.refused(violator)
-                client.refused(server)
+        client = Client(pki.root, OTHER_CA)
+        assert client.get(server) == b"ok"
+        client.set_flags(PARTIAL_CHAIN)
         client.refused(violator)
+        assert client.get(server) == b"ok"
         # The program's own pin is an anchor now.
         assert client.get(of_pinned) == b"ok"
 
 
-def test_flags_set_later_undo_what_was_proved_under_others(hook: None, hierarchy: MakeHierarchy) -> None:
+@flags_of
+def test_flags_set_later_count(hook: None, hierarchy: MakeHierarchy, flags: int) -> None:
     """With the lower intermediate as an anchor, nobody would see that the upper one is not strictly right."""
     pki = hierarchy(ending(70), {"authority_key_id": False, **ending(80)})
-    client, plain = Client(pki.root, flags=PARTIAL_CHAIN), Client(pki.root)
+    client = Client(pki.root, flags=flags & PARTIAL_CHAIN)
     with TLSServer(pki.leaf) as server, TLSServer(pki.leaf, pki.intermediates) as whole:
         assert client.get(server) == b"ok"
-        for one in (client, plain):
-            one.set_flags(STRICT)
-        plain.refused(whole)
+        client.set_flags(STRICT)
         client.refused(whole)
         client.refused(server)
 
@@ -217,39 +194,14 @@ def test_a_pinned_intermediate_stays_an_anchor(hook: None, aia: AIAHost, hierarc
     assert aia.connections == 0
 
 
-# The program's other settings.
-
-
-def test_revocation_lists(hook: None, hierarchy: MakeHierarchy) -> None:
-    pki = hierarchy()
-    for revoked, expected in (((), None), ((pki.leaf,), [REVOKED])):
-        client = Client(pki.root, flags=CRL_CHECK_CHAIN)
-        for der in (crl(pki.root), crl(pki.intermediates[0], list(revoked))):
-            client.load_list(der)
-        with TLSServer(pki.leaf) as server:
-            if expected is None:
-                assert client.get(server) == b"ok"
-            else:
-                assert client.refused(server) == expected
-
-
-def test_a_store_that_judges_at_another_time_is_left_alone(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
-    pki = hierarchy()
-    client = Client(pki.root)
-    client.context.get_cert_store().set_time(datetime.now())
+def test_a_path_ends_at_a_pinned_intermediate(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy({}, {}, {})
+    pinned, unpinned = Client(pki.intermediates[2], flags=PARTIAL_CHAIN), Client(pki.intermediates[2])
     with TLSServer(pki.leaf) as server:
-        assert client.refused(server) == [NO_ISSUER]
-    assert aia.connections == 0
-
-
-def test_a_security_level_of_the_programs(hook: None, hierarchy: MakeHierarchy) -> None:
-    pki = hierarchy()  # with keys on P-256
-    with TLSServer(pki.leaf) as server:
-        assert Client(pki.root, level=3).get(server) == b"ok"
-        client = Client(pki.root, level=4)
-        with pytest.raises(SSL.Error):
-            client.get(server)
-        assert added(client) == set()
+        assert pinned.get(server) == b"ok"
+        unpinned.refused(server)
+    assert aia.count("/2.cer") <= 1
+    assert pinned.holds() == 1
 
 
 # Who is left alone.
@@ -262,7 +214,7 @@ def test_a_context_that_verifies_nothing(hook: None, aia: AIAHost, hierarchy: Ma
     with TLSServer(pki.leaf) as server:
         assert client.get(server) == b"ok"
     assert aia.connections == 0
-    assert added(client) == set()
+    assert client.holds() == 1
 
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION], ids=["1.2", "1.3"])
@@ -324,7 +276,8 @@ aia_store.disable()
 assert "OpenSSL" not in sys.modules
 import OpenSSL.SSL
 from aia_store import inside as handshake
-print(handshake.enabled, hasattr(OpenSSL.SSL.Context, "_aia_store_doors"))
+from aia_store.inside.pyopenssl.hooked import _hooked
+print(handshake.enabled, OpenSSL.SSL.Context in _hooked)
 aia_store.enable()
 print(handshake.enabled)
 """
@@ -345,7 +298,7 @@ def test_disable(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
 def test_bindings_without_the_callback() -> None:
     """As in cryptography before 39."""
     old = SimpleNamespace(_lib=SimpleNamespace(), Context=type("Context", (), {}))
-    doors.install(old)  # type: ignore[arg-type]
+    install(old)  # type: ignore[arg-type]
     assert "__init__" not in vars(old.Context)
 
 
@@ -354,11 +307,11 @@ def test_a_context_is_let_go_of(hook: None, hierarchy: MakeHierarchy) -> None:
     client = Client(pki.root)
     with TLSServer(pki.leaf) as server:
         assert client.get(server) == b"ok"
-    context, attachment = weakref.ref(client.context), weakref.ref(client.context._aia_store)
+    context, ssl_ctx = weakref.ref(client.context), weakref.ref(client.context._context)
     del client
     gc.collect()
     assert context() is None
-    assert attachment() is None
+    assert ssl_ctx() is None
 
 
 def test_nothing_is_left_in_opensslls_queue_of_errors(hook: None, hierarchy: MakeHierarchy) -> None:

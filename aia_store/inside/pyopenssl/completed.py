@@ -1,0 +1,133 @@
+"""Find what completes a chain of pyOpenSSL's, and build the SSL_CTX in which its connection is verified.
+
+Loaded for the first chain that does not stand as it was sent. What completion shares with `ssl` is reached from here
+only: the search, its settings and its store.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .. import PARTIAL_CHAIN
+from ..certificate import Certificate, readable, sha256
+from ..rehearsal import CRL_CHECKS, NO_CHECK_TIME, Chain, Terms, flight
+from ..search import Budget, Search, seconds_to_fetch
+from ..settings import debug, load
+from ..store import store_of_process
+from .bindings import BindingsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .bindings import OpenSSL
+    from .hooked import Noted
+
+# X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. A callback that is told of a
+# policy is told of no certificate, which crashes in pyOpenSSL: no connection may come to that by our doing.
+POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+
+
+class StoreTrusted:
+    """What an X509_STORE of the program's trusts, as far as it was met: the counterpart of `inside.trusted`."""
+
+    def __init__(self, openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> None:
+        self._openssl = openssl
+        self._ssl_ctx = ssl_ctx
+        self._sources = noted.sources
+        self._held: set[bytes] = set()
+        self._issuers: dict[bytes, list[Certificate]] = {}
+        self.flags = noted.flags | (NO_CHECK_TIME if noted.has_time else 0)
+        self.partial_chains = bool(noted.flags & PARTIAL_CHAIN)
+
+    def is_anchor(self, certificate: Certificate) -> bool:
+        """Whether a path may end here: the program put it there, and it is self-signed or need not be."""
+        return (self.partial_chains or certificate.is_self_signed) and self.holds(certificate)
+
+    def holds(self, certificate: Certificate) -> bool:
+        """Whether this certificate was met in the store."""
+        return certificate.der in self._held
+
+    def digest(self) -> str:
+        """A text that changes whenever the trusted certificates change."""
+        return sha256("\n".join(sorted({*self._sources})).encode("utf-8", "replace"))
+
+    def issuers_of(self, subject: Certificate) -> list[Certificate]:
+        """The issuer of a certificate that OpenSSL itself takes from the store: one, or none."""
+        found = self._issuers.get(subject.der)
+        if found is None:
+            try:
+                # With nothing untrusted beside it, all that stands above the subject comes from the store.
+                _, (_, *above) = self._openssl.verify(self._ssl_ctx, [subject.der])
+            except (BindingsError, ValueError):
+                above = []
+            self._held.update(above)
+            found = self._issuers[subject.der] = list(readable(above[:1]))
+        return found
+
+
+class _StoreChain(Chain):
+    """A chain whose paths are judged by the program's own SSL_CTX."""
+
+    def __init__(self, sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> None:
+        trusted = StoreTrusted(openssl, ssl_ctx, noted)
+        super().__init__(sent, trusted, Terms(trusted.flags, None))
+        self._openssl = openssl
+        self._ssl_ctx = ssl_ctx
+        self._noted = noted
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        sent = [certificate.der for certificate in path[:-1]]
+        try:
+            error, _ = _rehearsed(self._openssl, self._ssl_ctx, self._noted, sent)
+        except BindingsError as unknown:
+            return str(unknown)
+        return self._openssl.reason(error) if error else None
+
+
+def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> list[bytes] | None:
+    """The intermediates (DER, the leaf's issuer first) with which the program accepts this leaf; None for none found.
+
+    Certificates are DER. May raise any exception, and Interrupted.
+    """
+    settings = load()
+    chain = _StoreChain(sent, openssl, ssl_ctx, noted)
+    if settings.disable or chain.is_hopeless():
+        return None
+    is_reactor = getattr(sys.modules.get("twisted.python.threadable"), "isInIOThread", lambda: False)()
+    seconds = settings.async_budget if is_reactor else seconds_to_fetch(settings)
+    path = Search(chain, store_of_process(settings), Budget(seconds)).path(settings)
+    if path is None:
+        debug("no path to a trust anchor was found")
+        return None
+    return [certificate.der for certificate in path.intermediates]
+
+
+def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> Any:
+    """An SSL_CTX of ours that accepts this leaf over this path, as the program's just did; None where it does not.
+
+    The chain is the leaf and its intermediates (DER). What is trusted in ours is the one path that the program's own
+    SSL_CTX verified now, the anchor being the very certificate in its store: so OpenSSL can only come to that path
+    again, whatever else the server sent. CRLs, policies, another time than now were judged there.
+    Raises BindingsError.
+    """
+    error, path = _rehearsed(openssl, ssl_ctx, noted, chain)
+    if error:
+        debug(f"the program's context refuses the path: {openssl.reason(error)}")
+        return None
+    certificates = [Certificate(openssl.der_of(certificate)) for certificate in path]
+    if len({certificate.subject_key for certificate in certificates}) < len(certificates):
+        return None  # a name twice: OpenSSL, which looks issuers up by name, may take the wrong one
+    flags = noted.flags & ~(CRL_CHECKS | POLICY_CHECKS | PARTIAL_CHAIN)
+    if noted.has_time:
+        flags |= NO_CHECK_TIME
+    if not certificates[-1].is_self_signed:
+        flags |= PARTIAL_CHAIN  # the program pinned it
+    return openssl.context_with(path[1:], flags, noted.cipher_list)
+
+
+def _rehearsed(openssl: OpenSSL, ssl_ctx: Any, noted: Noted, chain: list[bytes]) -> tuple[int, list[Any]]:
+    with noted.kept_as_it_is() as is_so:
+        if not is_so:
+            raise BindingsError("the context is being changed")
+        return openssl.rehearse(ssl_ctx, flight(chain))
