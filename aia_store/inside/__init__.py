@@ -119,8 +119,10 @@ def _has_special_rights() -> bool:
         vector = _read("/proc/self/auxv")
     except OSError:
         return _has_capabilities() and os.geteuid() != 0
-    words = [int.from_bytes(vector[at : at + _WORD], sys.byteorder) for at in range(0, len(vector), _WORD)]
-    return dict(zip(words[::2], words[1::2])).get(_AT_SECURE, 0) != 0
+    for at in range(0, len(vector), 2 * _WORD):  # pairs of a type and a value
+        if int.from_bytes(vector[at : at + _WORD], sys.byteorder) == _AT_SECURE:
+            return any(vector[at + _WORD : at + 2 * _WORD])
+    return False
 
 
 def _has_capabilities() -> bool:
