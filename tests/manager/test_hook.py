@@ -164,7 +164,16 @@ def test_status_is_not_fooled_by_a_setting_of_this_shell(hooked: Venv) -> None:
 
 
 def test_interpreters_start_with_any_option(hooked: Venv) -> None:
-    for option in ("-I", "-E", "-s", "-S", "-P", "-OO", "-Xdev", "-Wdefault"):
+    for option in (
+        "-I",
+        "-E",
+        "-s",
+        "-S",
+        "-OO",
+        "-Xdev",
+        "-Wdefault",
+        *(["-P"] if sys.version_info >= (3, 11) else []),
+    ):
         starts_silently(hooked, option)
 
 
