@@ -41,12 +41,12 @@ def parse(text: str) -> dict[str, Any]:
     """The table that a text in TOML is. Raises ValueError, and RecursionError for what is nested too deeply."""
     try:
         return read(text)
-    except NotReadError:
+    except NotReadError as error:
         if sys.version_info >= (3, 11):
             import tomllib
 
             return tomllib.loads(text)
-        raise
+        raise NotReadError(f"{error}; all of TOML is read from Python 3.11 on") from None
 
 
 def read(text: str) -> dict[str, Any]:
@@ -58,9 +58,12 @@ def read(text: str) -> dict[str, Any]:
             continue
         if kind != "word" or key in table or next(tokens) != _EQUALS:
             raise NotReadError(f"no `key = value`, or a key twice, at {key!r}")
-        table[key] = _value(next(tokens), tokens)
+        try:
+            table[key] = _value(next(tokens), tokens)
+        except NotReadError as error:
+            raise NotReadError(f"{key} is {error}") from None
         if next(tokens) != _END:
-            raise NotReadError(f"more than one value of {key!r}")
+            raise NotReadError(f"more than one value of {key}")
     return table
 
 
@@ -70,7 +73,7 @@ def _tokens(text: str) -> Iterator[Token]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise NotReadError(f"line {text.count(chr(10), 0, at) + 1} is not understood by Python {sys.version[:4]}")
+            raise NotReadError(f"{text[at : at + 20]!r}, in line {text.count(chr(10), 0, at) + 1}")
         if found.lastgroup != "blank":
             yield str(found.lastgroup), found.group()
         at = found.end()
@@ -87,7 +90,7 @@ def _value(token: Token, tokens: Iterator[Token]) -> Any:
     if text in ("true", "false"):
         return text == "true"
     if token != _OPEN:
-        raise NotReadError(f"no value that is known here: {text!r}")
+        raise NotReadError(f"neither a string, a number, a boolean nor an array of strings: {text!r}")
     return _array(tokens)
 
 

@@ -49,7 +49,7 @@ XDG = [
     {"XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": "", "XDG_CONFIG_DIRS": ""},
     {"XDG_CACHE_HOME": "relative", "XDG_CONFIG_HOME": "./relative", "XDG_CONFIG_DIRS": "relative"},
     {"XDG_CACHE_HOME": "~/c", "XDG_CONFIG_HOME": "~", "XDG_CONFIG_DIRS": "~/d"},
-    {"XDG_CACHE_HOME": " ", "XDG_CONFIG_HOME": " /d", "XDG_CONFIG_DIRS": " "},
+    {"XDG_CACHE_HOME": " ", "XDG_CONFIG_HOME": " ", "XDG_CONFIG_DIRS": " "},
     {"XDG_CONFIG_DIRS": "/first:/second"},
     {"XDG_CONFIG_DIRS": ":/second"},
     {"XDG_CONFIG_DIRS": "relative:/second"},

@@ -115,3 +115,20 @@ def test_a_home_out_of_reach_is_no_obstacle(users: Users) -> None:
     variables["AIA_STORE_DIR"] = store = f"/var/cache/home-{SOMEBODY}/store"
     assert users.run(SOMEBODY, show, **variables) == f"{store}\n"
     users.run(SOMEBODY, "import sys; sys.argv[1:] = ['list']; from aia_store.cli import main; main()", **variables)
+
+
+def test_root_is_told_once_what_is_ignored_and_his_programs_say_nothing(users: Users) -> None:
+    """As under `sudo -E`, which keeps HOME."""
+    folder = users.root / "var/cache/theirs/.config/aia-store"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('dir = "/theirs"\n')
+    os.chown(folder, SOMEBODY, SOMEBODY)
+    variables = {"HOME": "/var/cache/theirs", "XDG_CONFIG_DIRS": "/etc/xdg"}
+    command = "import sys; sys.argv[1:] = ['list']; sys.stderr = sys.stdout; from aia_store.cli import main; main()"
+    said = users.run(0, command, AIA_STORE_DIR="/var/cache/store", **variables)
+    inside = "/var/cache/theirs/.config/aia-store"
+    line = f"aia-store: {inside}/config.toml is ignored, as others than root can change {inside}\n"
+    assert said.startswith(line)
+    assert said.count("ignored") == 1
+    program = "import sys; sys.stderr = sys.stdout; from aia_store.inside import settings; print(settings.load().dir)"
+    assert users.run(0, program, **variables) == "/sites\n"

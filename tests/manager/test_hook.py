@@ -164,7 +164,8 @@ def test_status_is_not_fooled_by_a_setting_of_this_shell(hooked: Venv) -> None:
 
 
 def test_interpreters_start_with_any_option(hooked: Venv) -> None:
-    for option in ("-I", "-E", "-s", "-S", "-P", "-OO", "-Xdev", "-Wdefault"):
+    since_3_11 = ["-P"] if sys.version_info >= (3, 11) else []
+    for option in ("-I", "-E", "-s", "-S", "-OO", "-Xdev", "-Wdefault", *since_3_11):
         starts_silently(hooked, option)
 
 

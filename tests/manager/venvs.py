@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -47,9 +46,9 @@ class Venv:
     """A virtual environment with nothing in it but aia-store, copied from where pip put it once."""
 
     def __init__(self, folder: Path, machine: Machine, installed: Path | None) -> None:
-        Copy(folder.with_name(f"base of {folder.name}"), machine).venv(folder)  # the machine's may have a hook
-        self.python = folder / "bin" / "python"
-        self.site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
+        base = Copy(folder.with_name(f"base of {folder.name}"), machine)  # the machine's own may have a hook
+        environment = base.venv(folder)
+        self.python, self.site = environment.python, environment.site
         self.machine = machine
         if installed is not None:
             shutil.copytree(installed, self.site, dirs_exist_ok=True, symlinks=True)
