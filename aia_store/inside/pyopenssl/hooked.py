@@ -161,8 +161,7 @@ class _Hooks:
         _look_on(verify_helper, "__init__", self._note_callback)
         _look_on(connection, "__init__", self._note_connection)
         for name in ("set_context", "use_certificate", "use_privatekey"):
-            if hasattr(connection, name):  # the last two are in pyOpenSSL from 24.3 on
-                _look_on(connection, name, self._put_back_of, first=True)
+            _look_on(connection, name, self._put_back_of, first=True)
         for name in CHANGES_CERTIFICATE:
             setattr(context, name, self._apart(getattr(context, name)))
         # Each step of OpenSSL's ends in this one, but for a shutdown that is half done.

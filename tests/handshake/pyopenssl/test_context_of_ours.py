@@ -373,7 +373,6 @@ def greeted(client: Client, port: int, prepare: Callable[[Any], None] = lambda c
         return bytes(connection.recv(16))
 
 
-@pytest.mark.skipif(not hasattr(SSL.Connection, "use_certificate"), reason="this pyOpenSSL has no such method")
 @versions
 def test_a_certificate_of_one_connection(hook: None, pki: Hierarchy, version: Version) -> None:
     """The connection is left alone, or it would show another certificate than it was given."""
