@@ -9,7 +9,7 @@ import _ssl
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..inside import PARTIAL_CHAIN, verification
+from ..inside import PARTIAL_CHAIN, certificate
 from ..inside.certificate import to_pem
 from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
 from ..inside.rehearsal import Rehearsal, Terms
@@ -66,9 +66,9 @@ def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
 
 
 def _see(witness: Witness, direction: str, version: int, content: int, kind: int, data: bytes) -> None:
-    is_certificate = content == HANDSHAKE and kind in (verification.CERTIFICATE, verification.COMPRESSED_CERTIFICATE)
+    is_certificate = content == HANDSHAKE and kind in (certificate.CERTIFICATE, certificate.COMPRESSED_CERTIFICATE)
     if is_certificate and direction == "read" and not witness.sent:
         try:
-            witness.sent = verification.certificates(data, version)
-        except verification.MessageError:
+            witness.sent = certificate.sent_in(data, version)
+        except certificate.MessageError:
             pass  # OpenSSL ends the handshake

@@ -279,7 +279,7 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
     """The paths of what is in a folder, sorted; of a folder that holds more than so many, any so many."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # noqa: B905  # one is longer
+            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # one is longer
     except OSError:
         return []
 

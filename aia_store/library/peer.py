@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ..inside import verification
+from ..inside import certificate
 from ..manager.target import TargetError, address, parse_target
 from .errors import AIAError
 
@@ -33,9 +33,9 @@ def certificates(host: str, port: int, seconds: float) -> list[bytes]:
     sent: list[bytes] = []
 
     def see(_: object, direction: str, version: int, __: object, kind: int, data: bytes) -> None:
-        if direction == "read" and kind in (verification.CERTIFICATE, verification.COMPRESSED_CERTIFICATE) and not sent:
-            with contextlib.suppress(verification.MessageError):
-                sent.extend(verification.certificates(data, version))
+        if direction == "read" and kind in (certificate.CERTIFICATE, certificate.COMPRESSED_CERTIFICATE) and not sent:
+            with contextlib.suppress(certificate.MessageError):
+                sent.extend(certificate.sent_in(data, version))
 
     context._msg_callback = see
     connection = _connection(host, port, seconds, context)

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aia_store.inside.verification import MOST_SENT as MOST_CERTIFICATES
-from aia_store.inside.verification import MOST_UNPACKED as MOST_BYTES
-from aia_store.inside.verification import MessageError, certificates
+from aia_store.inside.certificate import MOST_SENT as MOST_CERTIFICATES
+from aia_store.inside.certificate import MOST_UNPACKED as MOST_BYTES
+from aia_store.inside.certificate import MessageError
+from aia_store.inside.certificate import sent_in as certificates
 
 from ..support.pki import Authority
 

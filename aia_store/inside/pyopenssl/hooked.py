@@ -13,7 +13,7 @@ from functools import wraps
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .. import Interrupted, importing, is_enabled
-from ..certificate import sha256
+from ..certificate import sent_in, sha256
 from ..settings import debug
 from .bindings import CERTIFICATE, HANDSHAKE, MESSAGE_CALLBACK, OpenSSL
 
@@ -207,12 +207,9 @@ class _Hooks:
             return
         if not (self._openssl.count(connection._context._context) or noted.has_folders):
             return  # no anchor that a path could reach
-        with importing:
-            from .. import verification
-
         seen = self._settled(connection, noted, data, version)
         if seen.missing is not None:
-            chain = [verification.certificates(data, version)[0], *seen.missing]
+            chain = [sent_in(data, version)[0], *seen.missing]
             self._swap(connection, ssl, noted, chain)
         elif callback is not None and not seen.stands:
             self._judging[ssl] = callback
@@ -223,10 +220,7 @@ class _Hooks:
         key = hash((data, self._openssl.count(ssl_ctx), noted.flags, noted.has_time))
         seen = noted.settled.get(key)
         if seen is None or seen.until <= now:
-            with importing:
-                from .. import verification
-
-            sent = verification.certificates(data, version)
+            sent = sent_in(data, version)
             if not self._openssl.verify(ssl_ctx, sent)[0]:
                 seen = _Settled(now + SETTLED_FOR, stands=True)
             elif self._accepts_everybody(connection):

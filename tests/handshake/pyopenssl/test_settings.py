@@ -11,12 +11,12 @@ from typing import Literal
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.conftest import Hierarchy, MakeHierarchy, hashed_directory, hooked, write_pem
+from tests.conftest import PARTIAL_CHAIN, Hierarchy, MakeHierarchy, hashed_directory, hooked, write_pem
 from tests.support.keys import KeyKind
 from tests.support.pki import Authority, crl
 from tests.support.servers import AIAHost, TLSServer
 
-from .client import CRL_CHECK, CRL_CHECK_ALL, PARTIAL_CHAIN, SSL, STRICT, Changeable, Client
+from .client import CRL_CHECK, CRL_CHECK_ALL, SSL, STRICT, Changeable, Client
 
 ACCEPTED = "accepted"
 
