@@ -67,7 +67,7 @@ class Question(Chain):
     def may_be_led_astray(self) -> bool:
         """Whether several trusted certificates bear one name: which of them OpenSSL takes first may differ."""
         names = [certificate.subject_key for certificate in readable(self._look_up)]
-        return self._is_plain() and len(set(names)) < len(names)
+        return not self._asks_the_program() and len(set(names)) < len(names)
 
     def is_accepted_as_sent(self) -> bool:
         """Whether the program's own context accepts what was sent, by what only it knows."""

@@ -10,9 +10,10 @@ from unittest import mock
 
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder
+from tests.conftest import PARTIAL_CHAIN
 
 from .judge import TooDense, paths
-from .model import CRL_CHECK_CHAIN, PARTIAL_CHAIN, Made, Step
+from .model import CRL_CHECK_CHAIN, Made, Step
 from .tally import Tally
 from .trial import Trial
 
