@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     import ssl
     from typing import Any
 
+    from .library.aia_errors import AIADownloadError, AIAError, AIASchemeError, DownloadError, InvalidCAError
     from .library.asynchronous import AsyncAIASession
     from .library.building import build_path, fetch_issuer
-    from .library.errors import AIADownloadError, AIAError, AIASchemeError, DownloadError, InvalidCAError
     from .library.preparation import Prepared, prepare
     from .library.public_store import Store
     from .library.session import DEFAULT_USER_AGENT, AIASession, openssl_get_cert_info
@@ -41,7 +41,7 @@ __all__ = [
 _MODULES = {
     "library.asynchronous": ("AsyncAIASession",),
     "library.building": ("build_path", "fetch_issuer"),
-    "library.errors": ("AIADownloadError", "AIAError", "AIASchemeError", "DownloadError", "InvalidCAError"),
+    "library.aia_errors": ("AIADownloadError", "AIAError", "AIASchemeError", "DownloadError", "InvalidCAError"),
     "library.preparation": ("Prepared", "prepare"),
     "library.public_store": ("Store",),
     "library.session": ("DEFAULT_USER_AGENT", "AIASession", "openssl_get_cert_info"),

@@ -17,7 +17,7 @@ from ..inside.certificate import readable
 from ..inside.rehearsal import Terms
 from ..inside.trusted import Trusted
 from ..manager import roots
-from .errors import AIAError
+from .aia_errors import AIAError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from ..inside.search import Budget, Search, needs
 from ..inside.store import store_of_process
 from . import anchors as machine
 from . import peer
-from .errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAError
+from .aia_errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

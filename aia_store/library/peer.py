@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ..inside import certificate
 from ..manager.target import TargetError, address, parse_target
-from .errors import AIAError
+from .aia_errors import AIAError
 
 
 def target(host: str) -> tuple[str, int]:

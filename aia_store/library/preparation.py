@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import AIAError
+from .aia_errors import AIAError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..inside import settings as config
 from ..inside.certificate import readable
 from ..inside.store import StoreError, sound_store
-from .errors import AIAError, InvalidCAError
+from .aia_errors import AIAError, InvalidCAError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from ..inside.certificate import Certificate, DERError, to_pem
 from ..inside.rehearsal import Rehearsal, Terms
 from ..manager.names import as_openssl_prints
 from . import anchors, peer
+from .aia_errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
 from .building import SECONDS, Built, build, loaded_settings
-from .errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

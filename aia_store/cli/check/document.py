@@ -11,8 +11,8 @@ import click
 from ...check.views import views
 from .. import output
 from .answer import Result
+from .phrases import source_of
 from .verdict import verdict
-from .words import source_of
 
 if TYPE_CHECKING:
     from ...check import Finding

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ...check.views import views
 from .. import output
 from .answer import Result
+from .phrases import command_for, fault_of, how_reached, lasting, names_of, revocation_of, source_of, uselessness
 from .verdict import WORKS_IN, verdict
-from .words import command_for, fault_of, how_reached, lasting, names_of, revocation_of, source_of, uselessness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from ...check import Fault
 from ...manager.words import counted
 from .. import output
 from .answer import Result
-from .words import names_of
+from .phrases import names_of
 
 if TYPE_CHECKING:
     from collections import Counter

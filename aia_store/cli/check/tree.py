@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from .. import output
-from .words import fault_of, how_reached, lasting, revocation_of, source_of, uselessness
+from .phrases import fault_of, how_reached, lasting, revocation_of, source_of, uselessness
 
 if TYPE_CHECKING:
     from ...check import Finding

@@ -8,7 +8,7 @@ from ...check import MENDED_BY_CHAIN, Fault
 from ...check.views import views
 from ...manager.words import counted
 from .. import output
-from .words import command_for, names_of
+from .phrases import command_for, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

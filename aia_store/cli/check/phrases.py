@@ -1,4 +1,4 @@
-"""The words that tree, page and verdict share."""
+"""The phrases that tree, page and verdict share."""
 
 from __future__ import annotations
 
