@@ -7,7 +7,7 @@ import importlib
 import click
 from click.shell_completion import CompletionItem
 
-from .. import __version__
+from ..version import __version__
 from .errors import NO, say
 
 #: Of each command its module, and what lists of commands say of it.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import __version__
 from ..inside import settings as config
+from ..version import __version__
 from .commands import cli
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from .. import __version__, complete
 from ..inside import PARTIAL_CHAIN
 from ..inside.certificate import Certificate, DERError, to_pem
 from ..inside.rehearsal import Rehearsal, Terms
 from ..manager.names import as_openssl_prints
+from ..version import __version__
 from . import anchors, peer
 from .aia_errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
 from .building import SECONDS, Built, build, loaded_settings
+from .completion import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

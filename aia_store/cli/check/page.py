@@ -12,8 +12,8 @@ from collections import Counter
 from importlib.resources import files
 from typing import IO, TYPE_CHECKING
 
-from ... import __version__
 from ...manager.words import counted
+from ...version import __version__
 from .. import output
 from .answer import Result
 from .drawing import section, text
