@@ -38,6 +38,7 @@ NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else
 TLS_1_3 = 0x0304
 # A record's content type, and types of handshake messages. A resumed session has no Certificate, but a Finished.
 HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
+LOOKED_AT = (*CERTIFICATES, FINISHED)
 SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # what a cipher list may begin with
 LONGEST_WAIT = 2.0  # seconds that `load_cert_chain` waits for verdicts that are being reached
 
@@ -439,15 +440,28 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
+    if connection is not None and connection.ours is not None:
+        _look_after_message(owner, connection, version, None, data)
+    try:
+        if _with_callbacks:
+            _call_the_programs(owner, direction, version, content_type, message_type, data)
+    finally:  # the program's callback is not to meet a context of ours
+        if content_type == HANDSHAKE and direction == "read" and message_type in LOOKED_AT:
+            _look_after_message(owner, connection, version, message_type, data)
+
+
+def _look_after_message(
+    owner: Any, connection: Connection | None, version: int, message_type: int | None, data: bytes
+) -> None:
+    """Do what a message asks of us, if it is of a type that does; and before it, end what the last one began."""
     try:
         if connection is not None and connection.ours is not None:
             _put_back(connection)
             _let_go_if_done(connection, version)
-        if content_type == HANDSHAKE and direction == "read":
-            if message_type in CERTIFICATES:
-                _see_certificates(owner, connection, data, version)
-            elif message_type == FINISHED and connection is not None:
-                _let_go_if_done(connection, version)
+        if message_type in CERTIFICATES:
+            _see_certificates(owner, connection, data, version)
+        elif message_type == FINISHED and connection is not None:
+            _let_go_if_done(connection, version)
     except Exception as error:
         debug(f"left the connection as it was: {type(error).__name__}: {error}")
     except BaseException as error:
@@ -455,17 +469,12 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
         if connection is not None:
             connection.raised = error.raised if isinstance(error, Interrupted) else error
             _pending[connection.identifier] = connection
-    if _with_callbacks:
-        _call_the_programs(owner, direction, version, content_type, message_type, data)
 
 
 def _call_the_programs(owner: Any, *arguments: Any) -> None:
     connection = _connections.get(id(owner))
-    if connection is not None and connection.before is not None:
-        context = connection.before
-    else:
-        ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
-        context = getattr(ssl_object, "context", None)
+    ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
+    context = getattr(ssl_object, "context", None)
     state = _states.get(id(context))
     if state is not None and state.program_callback is not None:
         state.program_callback(owner, *arguments)

@@ -52,6 +52,8 @@ class Given:
         self.defaults: tuple[str, ...] = ()  # the default paths, where their file was deferred
         self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
         self.loads = 0  # how often it was given something
+        # What was decided of Certificate messages for this context alone, and until when that holds.
+        self.decisions: dict[object, tuple[float, Any]] = {}
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
         self._is_stale = True  # whether it has loaded more since
 

@@ -128,21 +128,26 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
     `given` what it was given. May raise any exception.
     """
-    # Only plain certificates are the same for every context that has them.
-    whose = (given, given.loads) if given.directories or not given.is_plain else None
-    key = message, terms.key, given.lists, whose
+    for_all = message, terms.key, given.lists
+    for_this = message, terms.key, given.loads
     now = time.time()
-    for known in (key, (key, given)):
-        until, decided = _decisions.get(known, (0.0, None))
-        if now < until <= now + SETTLED_FOR:
-            return decided
+    for known in (given.decisions.get(for_this), _decisions.get(for_all) if _is_shared(given) else None):
+        if known is not None and now < known[0] <= now + SETTLED_FOR:
+            return known[1]
     seconds, decided = _decide(message, version, context, given, terms)
-    if len(_decisions) >= MOST_DECISIONS:
-        _decisions.clear()
+    # Another context is free to search at once for what this one did not find.
+    is_for_all = _is_shared(given) and seconds > FAILED_FOR
+    decisions = _decisions if is_for_all else given.decisions
+    if len(decisions) >= MOST_DECISIONS:
+        decisions.clear()
     if len(message) <= LARGEST_KEY:
-        # Another context is free to search at once for what this one did not find.
-        _decisions[key if seconds > FAILED_FOR else (key, given)] = now + seconds, decided
+        decisions[for_all if is_for_all else for_this] = now + seconds, decided
     return decided
+
+
+def _is_shared(given: Given) -> bool:
+    """Whether what is decided for a context holds for every context with the same certificates."""
+    return given.is_plain and not given.directories
 
 
 def everything(given: Given, terms: Terms) -> Any:

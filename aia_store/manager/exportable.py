@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..inside.certificate import NAME_CONSTRAINTS, DERError
-from ..inside.constraints import carries_all
+from .constraints import carries_all
 from .fitness import unfitness
 from .published import REBUILT_EVERY
 from .revocation.record import reader

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..inside.certificate import KEY_USAGE, DERError
-from ..inside.constraints import ANY_EXTENDED_KEY_USAGE, extended_key_usages
+from .constraints import ANY_EXTENDED_KEY_USAGE, extended_key_usages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.constraints import carries_all, extended_key_usages, is_outlived_by
+from aia_store.manager.constraints import carries_all, extended_key_usages, is_outlived_by
 
 from ..support.pki import Authority
 

@@ -8,7 +8,7 @@ Time is a constraint as well, but only for one who will not look again before it
 
 from __future__ import annotations
 
-from .certificate import (
+from ..inside.certificate import (
     EXTENDED_KEY_USAGE,
     INHIBIT_ANY_POLICY,
     NAME_CONSTRAINTS,
