@@ -66,7 +66,7 @@ def test_a_curl_that_cannot_fails_the_selftest(machine: Machine, script: str) ->
 def test_a_hook_that_cannot_attach_fails_the_selftest(machine: Machine) -> None:
     sabotage = machine.folder / "sabotage"
     sabotage.mkdir()
-    (sabotage / "sitecustomize.py").write_text("import sys\nsys.modules['_aia_store.patch'] = None\n")
+    (sabotage / "sitecustomize.py").write_text("import sys\nsys.modules['aia_store.inside.patch'] = None\n")
     path = ":".join(filter(None, [str(sabotage), machine.environment.get("PYTHONPATH")]))
     steps = machine.json("selftest", status=1, PYTHONPATH=path)
     assert [step["passed"] for step in steps][:3] == [True, False, False]

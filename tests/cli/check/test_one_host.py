@@ -15,7 +15,7 @@ import pytest
 from aia_store import check as probe
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.rehearsal import _SERVER_HELLO, _certificate_message, _records
+from aia_store.inside.rehearsal import flight
 from tests.conftest import Hierarchy, MakeHierarchy, get, hooked, trusting
 from tests.manager.machine import Machine
 from tests.support.listener import Listener
@@ -310,7 +310,7 @@ def test_spellings_of_a_host(machine: Machine, pki: Hierarchy, write: str) -> No
 
 
 class HandMadeServer(Listener):
-    """A server of TLS 1.2 that sends these bytes for certificates, with no key of its own, and no more."""
+    """A server of TLS 1.2 that sends these bytes for certificates, has no key of its own, and does not go on."""
 
     def __init__(self, certificates: list[bytes]) -> None:
         self._certificates = certificates
@@ -319,7 +319,7 @@ class HandMadeServer(Listener):
     def serve(self, connection: socket.socket) -> None:
         """Say it to one client."""
         connection.recv(65_536)
-        connection.sendall(_records(_SERVER_HELLO + _certificate_message(self._certificates)))
+        connection.sendall(flight(self._certificates))
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
 
