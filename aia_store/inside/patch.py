@@ -40,6 +40,7 @@ TLS_1_3 = 0x0304
 HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
 LOOKED_AT = (*CERTIFICATES, FINISHED)
 SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # what a cipher list may begin with
+DRIVERS = ("do_handshake", "read", "write", "send")  # methods that may drive a handshake
 LONGEST_WAIT = 2.0  # seconds that `load_cert_chain` waits for verdicts that are being reached
 
 _context: Any = _ssl._SSLContext
@@ -127,12 +128,8 @@ def install(ssl_module: Any) -> None:
             setattr(owner, name, _resembling(door, getattr(owner, name)))
     owner.__new__ = staticmethod(_noting_birth(owner.__new__))
     owner._msg_callback = _callback_property(owner._msg_callback)
-    for connection, methods in (
-        (ssl_module.SSLSocket, ("do_handshake", "read", "write", "send")),
-        (ssl_module.SSLObject, ("do_handshake", "read", "write")),
-    ):
-        _look_after(connection, methods)
-        connection.context = _context_property(connection.context)
+    _look_after(ssl_module.SSLSocket)
+    _look_after(ssl_module.SSLObject)
 
 
 def complete(context: Any, *, client_certificates: bool = False) -> None:
@@ -237,7 +234,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
         _attach(context, state)
         state.given.look(context)
         if hasattr(owner, "_sslsock"):
-            _look_after(type(owner._sslsock()), ("do_handshake", "read", "write", "send"))
+            _look_after(type(owner._sslsock()))
         return state
     state.may_defer = False
     state.given.load_deferred(context)  # nobody will see which certificates this connection asks for
@@ -575,13 +572,24 @@ def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = F
 # What programs call.
 
 
-def _look_after(owner: type, names: tuple[str, ...]) -> None:
-    """Have these methods, any of which may drive a handshake, followed by what is left to be done for it."""
-    if owner not in _looked_after:
+def _look_after(kind: Any) -> None:
+    """Have every method that may drive a handshake followed by what is left to be done for it.
+
+    In all classes that have such methods: eventlet's SSLSocket, which may be in the place of ssl's, waits between calls
+    of ssl's methods. gevent's has nothing of ssl's, and waits within its own.
+    """
+    for owner in kind.__mro__:
+        members = vars(owner)
+        if "do_handshake" not in members or owner in _looked_after:
+            continue
         _looked_after.add(owner)
-        for name in names:
-            if name in vars(owner):
-                setattr(owner, name, _followed(vars(owner)[name]))
+        for name in DRIVERS:
+            if name in members:
+                setattr(owner, name, _followed(members[name]))
+        if "context" in members:
+            owner.context = _context_property(members["context"])
+        if hasattr(owner, "_wait"):
+            owner._wait = _preceded(owner._wait)
 
 
 def _followed(method: Any) -> Any:
@@ -593,6 +601,15 @@ def _followed(method: Any) -> Any:
                 _finish(self)
 
     return _resembling(drive, method)
+
+
+def _preceded(wait: Any) -> Any:
+    def finish_and_wait(self: Any, *arguments: Any, **named: Any) -> Any:
+        if _pending:
+            _finish(self)
+        return wait(self, *arguments, **named)
+
+    return _resembling(finish_and_wait, wait)
 
 
 def _finish(driver: Any) -> None:
@@ -609,10 +626,14 @@ def _finish(driver: Any) -> None:
 
 
 def _pending_of(driver: Any) -> Connection | None:
-    found = _pending.get(id(driver))
-    if found is not None:
-        return found
-    return next((other for other in list(_pending.values()) if other.driver() is driver), None)
+    connection = _connection_of(driver)
+    return None if connection is None else _pending.get(connection.identifier)
+
+
+def _connection_of(driver: Any) -> Connection | None:
+    found = _connections.get(id(driver))
+    # See `Connection.driver`.
+    return _connections.get(id(getattr(driver, "_sock", None))) if found is None else found
 
 
 def _context_property(attribute: Any) -> property:
@@ -632,7 +653,7 @@ def _context_property(attribute: Any) -> property:
 
 def _before_change(driver: Any, context: Any) -> None:
     state = state_of(context)
-    connection = _connections.get(id(driver))
+    connection = _connection_of(driver)
     if connection is None or not state.is_active:
         state.given.load_deferred(context)
         return

@@ -31,7 +31,7 @@ switches = []
 def see(event, greenlets):
     frame = greenlets[0].gr_frame
     while frame is not None:
-        if frame.f_code.co_name == "see_certificates":
+        if frame.f_code.co_name == "_see_message":
             switches.append(event)
         frame = frame.f_back
 
@@ -112,4 +112,17 @@ def test_a_crowd_before_a_dead_host_waits_for_one_fetch(crowd: Crowd, hierarchy:
         done = crowd.visit(server, pki.cafile)
     assert "certificate verify failed" in done.stderr.lower()
     assert (server.connections, server.handshakes) == (CROWD, 0)
+    assert aia.count() == 1
+
+
+def test_a_waiting_connection_shows_the_context_that_the_program_set(
+    crowd: Crowd, hierarchy: MakeHierarchy, aia: AIAHost
+) -> None:
+    pki = hierarchy()
+    aia.publish("/0.cer", pki.intermediates[0].der)
+    with TLSServer(pki.leaf) as server:
+        done = crowd.machine.execute(
+            crowd.python, PROGRAMS / "green_contexts.py", crowd.library, server.port, pki.cafile, PYTHONPATH=None
+        )
+    assert done.stdout == "shook hands; seen: the program's context\n", done.stderr
     assert aia.count() == 1
