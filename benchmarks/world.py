@@ -64,7 +64,7 @@ class World:
     def hooked(self) -> Path:
         """The same, with the hook."""
         python = self._environment("hook")  # a name as long as the other, or callgrind counts the difference
-        _run(python, "-c", "from aia_store import hook; hook.install()")
+        _run(python, "-c", "from aia_store.install import hook; hook.install()")
         return python
 
     @cached_property
@@ -80,7 +80,7 @@ class World:
     def hooked_clients(self) -> Path:
         """The same, with the hook."""
         python = self._environment("hook-clients", CLIENT_PACKAGES)
-        _run(python, "-c", "from aia_store import hook; hook.install()")
+        _run(python, "-c", "from aia_store.install import hook; hook.install()")
         return python
 
     @cached_property

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.manager.venvs import make_wheel
 
 SECONDS = 120  # for one installation: some old releases have to be compiled
-_HOOK = "from aia_store import hook; hook.install()"
+_HOOK = "from aia_store.install import hook; hook.install()"
 
 
 class NotInstallable(Exception):

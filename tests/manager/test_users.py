@@ -21,13 +21,15 @@ from tests.support.users import Users, require_users
 SERVICE, FIRST, SECOND = 12_000, 12_001, 12_002
 
 COLLECT = """
-from aia_store import collect, config
-print(*collect.collect(config.load()))
+from aia_store.inside import settings
+from aia_store.manager import handins
+print(*handins.collect(settings.load()))
 """
 
 PRELOAD = """
-from aia_store import config, preload
-assert preload.preload(["/var/cache/report.csv"], config.load()).new == 1
+from aia_store.inside import settings
+from aia_store.manager import preload
+assert preload.preload(["/var/cache/report.csv"], settings.load()).new == 1
 """
 
 
@@ -207,10 +209,10 @@ def test_a_hand_in_folder_that_is_none_is_not_written(
 
 HAND_IN = """
 import sys
-from aia_store import config
+from aia_store.inside import settings
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.store import open_store
-store = open_store(config.load())
+store = open_store(settings.load())
 for der in pem_certificates(sys.argv[1].encode()):
     store.keep(Certificate(der))
 """
@@ -429,9 +431,10 @@ while True:
 """
 
 COLLECT_OFTEN = """
-from aia_store import collect, config
+from aia_store.inside import settings
+from aia_store.manager import handins
 for _ in range(300):
-    collect.collect(config.load())
+    handins.collect(settings.load())
 """
 
 
@@ -474,10 +477,17 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
     users.run(owner, HAND_IN, pem(root.intermediate()))
     site.parent.chmod(above)
     found = users.run(
-        FIRST, "from aia_store import config, store; print(len(store.open_store(config.load()).certificates()))"
+        FIRST, "from aia_store.inside import settings, store; print(len(store.open_store(settings.load()).certificates()))"
     )
     assert found == ("1\n" if above == 0o755 else "0\n")
 
+
+REFRESH_AND_CLEAR = """
+from aia_store.inside import settings
+from aia_store.manager import refresh
+refresh.refresh(settings.load())
+refresh.clear(settings.load())
+"""
 
 COMMAND = "import sys; sys.argv[0] = 'aia-store'; from aia_store.cli import main; main()"
 
@@ -507,7 +517,7 @@ def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path,
         with users.start(0, COMMAND, *command) as process:
             process.communicate(timeout=60)
     users.run(0, HAND_IN, pem(root.intermediate()))
-    users.run(0, "from aia_store import config, refresh; refresh.refresh(config.load()); refresh.clear(config.load())")
+    users.run(0, REFRESH_AND_CLEAR)
     below = sorted(path.name for path in (users.root / "var/cache/precious").rglob("*"))
     assert below == ["etc", "file", "passwd.d"]
     assert precious.read_text() == "precious"

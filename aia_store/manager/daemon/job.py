@@ -33,7 +33,7 @@ class Job:
         self._output = b""
         self.process = subprocess.Popen(
             # -P: what lies in the working folder is not imported
-            [sys.executable, "-P", "-m", "aia_store.daemon.work", action],
+            [sys.executable, "-P", "-m", "aia_store.manager.daemon.work", action],
             env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

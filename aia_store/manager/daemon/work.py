@@ -1,4 +1,4 @@
-"""What the manager has done by a child: `python -m aia_store.daemon.work ACTION`, the settings on standard input.
+"""What the manager has done by a child: `python -m aia_store.manager.daemon.work ACTION`, settings on standard input.
 
 Prints the `Outcome` as one JSON object. Everything is put on disk by a temporary file and a rename, so this may be
 ended at any moment.
