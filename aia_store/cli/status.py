@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.store import crowded_note, folders_of, open_store
+from ..inside.store import BUNDLE, crowded_note, folders_of, open_store
 from ..install import hook, shells
 from ..manager import bundle, clock, roots
 from ..manager.daemon import state as daemon_state
@@ -99,7 +99,7 @@ def _bundle(settings: Settings) -> Aspect:
 
 def _environment(settings: Settings) -> Aspect:
     home = open_store(settings).home
-    path = bundle.standing(settings) or (os.path.join(home.path, bundle.FILE) if home is not None else "")
+    path = bundle.standing(settings) or (os.path.join(home.path, BUNDLE) if home is not None else "")
     elsewhere = [name for name in shells.VARIABLES if os.environ.get(name, path) != path]
     if os.environ.get("SSL_CERT_FILE") == path and not elsewhere:
         return Aspect("environment", "SSL_CERT_FILE is the bundle", None)

@@ -14,6 +14,7 @@ import stat
 import time
 
 from . import folders
+from .store import HAND_IN, HANDED_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .store import Folder
 
-FOLDER = "hand-in"
 MODE = 0o1733
 LARGEST_FILE = 65_536
 MOST_OF_A_PROCESS = 16
 AGAIN_AFTER = 86_400  # seconds
 
-_NOTES = "handed-in"
 # O_PATH, because the folder may be passed and not be read; where that is unknown, nothing is handed in.
 _PLACE_FLAGS = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
@@ -38,7 +37,7 @@ _left = 0
 def folder(settings: Settings) -> str | None:
     """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
     site = folders.site_cache()
-    return os.path.join(site, FOLDER) if site is not None and settings.dir in (None, site) else None
+    return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
 
 def leave(certificate: Certificate, site: Folder) -> None:
@@ -48,7 +47,7 @@ def leave(certificate: Certificate, site: Folder) -> None:
     if _left >= MOST_OF_A_PROCESS or len(contents) > LARGEST_FILE or not hasattr(os, "O_PATH"):
         return
     try:
-        place = os.open(os.path.join(site.path, FOLDER), _PLACE_FLAGS)
+        place = os.open(os.path.join(site.path, HAND_IN), _PLACE_FLAGS)
     except OSError:
         return
     try:
@@ -76,10 +75,10 @@ def leave_again(certificate: Certificate, site: Folder, home: Folder | None) -> 
     if home is None or home is site:
         return
     try:
-        note = os.path.join(home.path, _NOTES, certificate.fingerprint)
+        note = os.path.join(home.path, HANDED_IN, certificate.fingerprint)
         if os.path.exists(note) and 0 <= time.time() - os.stat(note).st_mtime < AGAIN_AFTER:
             return
-        home.write(b"", _NOTES, certificate.fingerprint)
+        home.write(b"", HANDED_IN, certificate.fingerprint)
     except OSError:
         return
     leave(certificate, site)

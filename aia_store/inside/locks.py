@@ -6,6 +6,8 @@ import os
 import sys
 import time
 
+from .store import LOCKS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float],
     wait = _FIRST_WAIT
     while True:
         try:
-            path = os.path.join(folder.make("locks"), name)
+            path = os.path.join(folder.make(LOCKS), name)
             descriptor = os.open(path, _FLAGS, 0o600)
         except OSError as error:
             raise LockError(f"{folder.path} cannot be written ({error.strerror})") from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from .store import read_regular_file
+from .store import FAILURES, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
-FOLDER = "failures"
 SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
@@ -61,13 +60,13 @@ class Failures:
         """What the slots of a digest hold."""
         if self._folder is None:
             return []
-        return [read_note(os.path.join(self._folder.path, FOLDER, slot)) for slot in slots(digest)]
+        return [read_note(os.path.join(self._folder.path, FAILURES, slot)) for slot in slots(digest)]
 
     def _note(self, digest: str, count: int, until: float) -> None:
         if self._folder is not None:
             try:
                 slot = self._slot(digest)
-                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FOLDER, slot)
+                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FAILURES, slot)
                 self._memory.pop(digest, None)
                 return
             except OSError:

@@ -13,7 +13,7 @@ import time
 
 from ..inside import locks
 from ..inside.certificate import DERError, to_pem
-from ..inside.store import folders_of, open_store, read_regular_file
+from ..inside.store import BUNDLE, BUNDLE_STATE, folders_of, open_store, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-FILE, STATE_FILE = "bundle.pem", "bundle.json"
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
 LONGEST_WAIT = 30.0  # seconds for another process that is building it
 _unseen: Progress = lambda done, total: None  # noqa: E731  # where nobody watches
@@ -69,7 +68,7 @@ def fresh(settings: Settings) -> str | None:
     """
     for folder in _places(settings):
         if is_fresh(settings, folder):
-            return os.path.join(folder.path, FILE)
+            return os.path.join(folder.path, BUNDLE)
     return None
 
 
@@ -80,7 +79,7 @@ def standing(settings: Settings, *, same_roots: bool = False) -> str | None:
     """
     for folder in _places(settings):
         state = _read_state(folder)
-        bundle = os.path.join(folder.path, FILE)
+        bundle = os.path.join(folder.path, BUNDLE)
         try:
             status = os.stat(bundle)
             whole = [status.st_size, status.st_mtime_ns] == state["bundle"]
@@ -110,7 +109,7 @@ def is_fresh(settings: Settings, home: Folder) -> bool:
     """Whether the bundle is there and made of what the trust anchors and the store are now."""
     state = _read_state(home)
     try:
-        bundle = os.stat(os.path.join(home.path, FILE))
+        bundle = os.stat(os.path.join(home.path, BUNDLE))
         return bool(
             0 <= time.time() - state["built"] < REBUILT_EVERY
             and time.time() < state["until"]
@@ -160,7 +159,7 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
         text = _text(anchors, intermediates)
         if not _loads(text, len(anchors) + len(intermediates)):
             raise BundleError("OpenSSL does not load the new bundle whole; the old one stays")
-    published = home.write(text, FILE, mode=0o644, durable=True)
+    published = home.write(text, BUNDLE, mode=0o644, durable=True)
     status = os.stat(published)
     state = {
         "built": time.time(),
@@ -171,7 +170,7 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
         "changes": changes,
         "counts": [len(anchors), len(intermediates)],
     }
-    home.write(json.dumps(state).encode(), STATE_FILE, mode=0o644)
+    home.write(json.dumps(state).encode(), BUNDLE_STATE, mode=0o644)
     return published
 
 
@@ -284,7 +283,7 @@ def _home(settings: Settings) -> Folder:
 
 def _read_state(home: Folder) -> dict[str, Any]:
     try:
-        state = json.loads(read_regular_file(os.path.join(home.path, STATE_FILE), 65_536))
+        state = json.loads(read_regular_file(os.path.join(home.path, BUNDLE_STATE), 65_536))
         return state if isinstance(state, dict) else {}
     except (OSError, ValueError, RecursionError):
         return {}

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.store import Folder
-from aia_store.manager.bundle import FILE, STATE_FILE
+from aia_store.inside.store import BUNDLE, BUNDLE_STATE, Folder
 from tests.support.pki import Certified, der_of, pem, pem_blocks
 
 COMMAND = [sys.executable, "-m", "aia_store"]
@@ -70,11 +69,11 @@ class Machine:
 
     @property
     def bundle_file(self) -> Path:
-        return self.store / FILE
+        return self.store / BUNDLE
 
     @property
     def state_file(self) -> Path:
-        return self.store / STATE_FILE
+        return self.store / BUNDLE_STATE
 
     def trust(self, *anchors: Certified) -> None:
         """Make these the machine's trust anchors."""

@@ -222,7 +222,11 @@ def trust_source(users: Users) -> Path:
 
 
 COMMAND = "import sys; sys.argv[0] = 'aia-store'; from aia_store.cli import main; main()"
-STATUS = "from aia_store.cli import status; from aia_store.inside import settings; print(*status._roots(settings.load()), sep='\\n')"
+STATUS = """
+from aia_store.cli import status
+from aia_store.inside import settings
+print(*status._roots(settings.load()), sep="\\n")
+"""
 PLANT = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates

@@ -468,6 +468,12 @@ def test_without_roots_what_was_handed_in_waits(users: Users, site: Path, root: 
 
 # Whose the site's store may be
 
+COUNT = """
+from aia_store.inside import settings
+from aia_store.inside.store import open_store
+print(len(open_store(settings.load()).certificates()))
+"""
+
 
 @pytest.mark.parametrize("above", [0o755, 0o775, 0o1777])
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
@@ -476,9 +482,7 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
 ) -> None:
     users.run(owner, HAND_IN, pem(root.intermediate()))
     site.parent.chmod(above)
-    found = users.run(
-        FIRST, "from aia_store.inside import settings, store; print(len(store.open_store(settings.load()).certificates()))"
-    )
+    found = users.run(FIRST, COUNT)
     assert found == ("1\n" if above == 0o755 else "0\n")
 
 
@@ -512,6 +516,7 @@ def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path,
     precious.parent.mkdir(parents=True)
     precious.write_text("precious")
     (site / "certificates").symlink_to("/var/cache/precious")
+    (site / "tmp").rmdir()
     (site / "tmp").symlink_to("/var/cache/precious/etc")
     for command in (["refresh"], ["clear", "--yes"], ["bundle", "--rebuild"]):
         with users.start(0, COMMAND, *command) as process:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...inside import handin
 from ...inside import settings as config
-from ...inside.store import folders_of
+from ...inside.store import CHANGED, folders_of
 from .. import roots
 from .places import folder_identity, identity, plan
 
@@ -33,7 +33,7 @@ class Lookout:
         with suppress(roots.RootsError):  # then those of the last time, until there are others
             source = roots.source(self._settings)
             self._trust_paths = sorted({source.path, *roots.watched(source)})
-        changes = [os.path.join(folder.path, "changed") for folder in folders_of(self._settings)]
+        changes = [os.path.join(folder.path, CHANGED) for folder in folders_of(self._settings)]
         arrivals = None
         if self._handins is not None:
             changes.append(self._handins)

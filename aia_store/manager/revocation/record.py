@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...inside import revoked
 from ...inside.certificate import DERError
-from ...inside.store import REVOKED, read_regular_file
+from ...inside.store import CHANGED, REVOKED, REVOKED_REASONS, read_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from ...inside.store import Folder
 
-REASONS = "revoked.json"
 MOST_REMEMBERED = 10_000
 MOST_DIGESTS = 200_000
 UNKNOWN = "by its issuer or a list"
@@ -74,11 +73,11 @@ class Record:
                 self._folder.write(content, REVOKED)
             else:
                 os.unlink(path)
-            self._folder.write(b"", "changed")  # the bundle may have to leave something out
+            self._folder.write(b"", CHANGED)  # the bundle may have to leave something out
         listed = {digest.hex(): reason for digest, reason in self._listed.items()}
         reasons = json.dumps({"listed": listed, "remembered": remembered}, indent=0).encode()
-        if reasons != _content(os.path.join(self._folder.path, REASONS)):
-            self._folder.write(reasons, REASONS)
+        if reasons != _content(os.path.join(self._folder.path, REVOKED_REASONS)):
+            self._folder.write(reasons, REVOKED_REASONS)
 
 
 def reader(folders: Iterable[Folder]) -> Callable[[Certificate], str | None]:
@@ -110,7 +109,7 @@ def _content(path: str) -> bytes:
 def _read(folder: Folder) -> dict[str, dict[str, str]]:
     """The reasons by digest, in hexadecimal: those of lists, and those that are remembered."""
     try:
-        found: Any = json.loads(_content(os.path.join(folder.path, REASONS)))
+        found: Any = json.loads(_content(os.path.join(folder.path, REVOKED_REASONS)))
     except (ValueError, RecursionError):
         found = None
     return {part: _sound(found.get(part) if isinstance(found, dict) else None) for part in ("listed", "remembered")}

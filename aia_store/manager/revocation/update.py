@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.log import escaped
 from ...inside.pauses import Failures
-from ...inside.store import folders_of
+from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
+from .. import upkeep
 from ..download import Downloader
 from ..verify import VerifyError
-from . import crls, lists
-from .crls import CRLs
+from . import lists
+from .crls import CRLs, file_name
 from .points import crl_urls, worth_fetching
 from .record import Record, reader
 
@@ -88,8 +89,8 @@ def update(settings: Settings, folder: Folder, certificates: Iterable[Certificat
         record.write()
     except OSError as error:
         revocation.notes.append(f"{folder.path} cannot be written ({error.strerror}); programs do not learn of it")
-    _sweep(folder, crls.FOLDER, [url for one in wanted for url in worth_fetching(one.urls)])
-    _sweep(folder, lists.FOLDER, settings.revocation_lists)
+    _sweep(folder, KEPT_CRLS, [url for one in wanted for url in worth_fetching(one.urls)])
+    _sweep(folder, KEPT_LISTS, settings.revocation_lists)
     # They hold URLs of certificates and words of hosts.
     revocation.notes[:] = map(escaped, revocation.notes)
     return revocation
@@ -144,11 +145,7 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
     """Remove what nobody names any more."""
-    path = os.path.join(folder.path, part)
-    names = set(map(crls.file_name, used))
-    try:
-        for name in os.listdir(path):
-            if name not in names:
-                os.unlink(os.path.join(path, name))
-    except OSError:
-        return
+    names = set(map(file_name, used))
+    for path, _ in upkeep.own_files(folder, part):
+        if os.path.basename(path) not in names:
+            upkeep.unlink(path)
