@@ -57,7 +57,7 @@ class Builder:
         self._store = store
         self.stored: set[Certificate] = set()  # what was found on disk
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
-        self.revoked: dict[Certificate, None] = {}  # the intermediates for which paths were passed over
+        self.revoked: dict[Certificate, Certificate] = {}  # for which paths were passed over, each with its issuer
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
 
     def path(self, settings: Settings, seconds: float, *, patient: bool = True) -> Path | None:
@@ -145,8 +145,12 @@ class Builder:
             return False
         from .revoked import is_revoked
 
-        found = [certificate for certificate in path[1:-1] if is_revoked(certificate, self._store.folders)]
-        self.revoked.update(dict.fromkeys(found))
+        found = {
+            certificate: issuer
+            for certificate, issuer in zip(path[1:-1], path[2:])  # noqa: B905, RUF007  # both too new for 3.9
+            if is_revoked(certificate, issuer, self._store.folders)
+        }
+        self.revoked.update(found)
         return bool(found)
 
     def _refusal(self, path: list[Certificate]) -> str | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
     from ..inside.store import Folder, Store
+    from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
 DEFAULT = "https://ccadb.my.salesforce-sites.com/mozilla/MozillaIntermediateCertsCSVReport"
@@ -150,7 +151,7 @@ class _Run:
         self,
         offered: dict[Certificate, str],
         anchors: list[Certificate],
-        reason: Callable[[Certificate], str | None],
+        reason: Reason,
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each, and keep it or note why not. `reason` says why one is revoked."""
@@ -158,7 +159,7 @@ class _Run:
         verifier = Verifier(
             anchors,
             lambda subject: [*self._beside.get(subject.issuer_key, ()), *on_disk(subject)],
-            lambda certificate: self._revoked.get(certificate.fingerprint) or reason(certificate),
+            lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))

@@ -39,9 +39,9 @@ class Revocation:
         self._elsewhere = reader(elsewhere)
         self.notes = notes
 
-    def reason(self, certificate: Certificate) -> str | None:
-        """Why a certificate is revoked, in words; None if it is not, as far as is known."""
-        return self._record.reason(certificate) or self._elsewhere(certificate)
+    def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
+        """Why a certificate of this issuer is revoked, in words; None if it is not, as far as is known."""
+        return self._record.reason(certificate, issuer) or self._elsewhere(certificate, issuer)
 
 
 class _Wanted(NamedTuple):
@@ -49,6 +49,7 @@ class _Wanted(NamedTuple):
 
     depth: int  # of the certificates below their anchor
     issuer: Certificate
+    above: Certificate | None  # the issuer's issuer; None of an anchor
     urls: list[str]
     subjects: list[Certificate]
 
@@ -116,7 +117,9 @@ def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wa
             continue
         issuer = path[1]
         key = (issuer.subject_key, issuer.public_key, tuple(urls))
-        found.setdefault(key, _Wanted(len(path), issuer, urls, [])).subjects.append(certificate)
+        found.setdefault(key, _Wanted(len(path), issuer, path[2] if len(path) > 2 else None, urls, [])).subjects.append(
+            certificate
+        )
     return sorted(found.values(), key=lambda one: one.depth)
 
 
@@ -132,10 +135,10 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
     """Note what a CRL said; returns a line about why it is not current, None if it is or makes no difference."""
     wanted = answer.wanted
-    if wanted.depth > 2 and revocation.reason(wanted.issuer) is not None:
+    if wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None:
         return None  # a CA that is revoked itself has no say
     for certificate, reason in answer.reasons.items():
-        record.add(certificate, reason)
+        record.add(certificate, wanted.issuer, reason)
     record.add_others(answer.others)
     left = len(wanted.subjects) - len(answer.reasons)
     if answer.fault is None or not left:
