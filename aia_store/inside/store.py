@@ -56,30 +56,22 @@ KEPT_CRLS, KEPT_LISTS = "crls", "lists"
 SHARES = "shares.json"  # how much each user handed in
 REFRESHED, DOUBTED = "refreshed", "doubted"  # the clock at the last refresh, and since when it is doubted
 DAEMON_STATE = "daemon.json"
-NAMES = frozenset(
-    [
-        CERTIFICATES,
-        PRELOADED,
-        SOURCES,
-        CHANGED,
-        REVOKED,
-        FAILURES,
-        LOCKS,
-        TEMPORARY,
-        HAND_IN,
-        HANDED_IN,
-        MARK,
-        BUNDLE,
-        BUNDLE_STATE,
-        REVOKED_REASONS,
-        KEPT_CRLS,
-        KEPT_LISTS,
-        SHARES,
-        REFRESHED,
-        DOUBTED,
-        DAEMON_STATE,
-    ]
+HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of each certificate, and how the last refresh went
+_OF_PROGRAMS = (
+    CERTIFICATES,
+    PRELOADED,
+    SOURCES,
+    CHANGED,
+    REVOKED,
+    FAILURES,
+    LOCKS,
+    TEMPORARY,
+    HAND_IN,
+    HANDED_IN,
+    MARK,
 )
+_OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
+NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, MARK, Folder
+from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, LAST_REFRESH, MARK, Folder
 from tests.support.pki import Certified, der_of, pem, pem_blocks
 
 COMMAND = [sys.executable, "-m", "aia_store"]
@@ -176,11 +176,11 @@ def loaded(file: Path) -> int:
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """What is below a folder: each path, and the hash of each file; aside from the mark of a store and its last change."""
+    """What is below a folder: each path, and the hash of each file; the mark and notes of times aside."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in (CHANGED, MARK)
+        if path.is_file() and path.name not in (CHANGED, LAST_REFRESH, MARK)
     }
 
 

@@ -554,3 +554,16 @@ def test_strange_shares_are_forgotten(users: Users, site: Path, root: Authority,
     (site / "shares.json").write_text(text)
     users.run(FIRST, HAND_IN, pem(root.intermediate()))
     assert users.run(owner, COLLECT) == "1 0 False\n"
+
+
+@pytest.mark.parametrize("owner", [0, SERVICE], ids=["root's", "a service user's"])
+def test_a_refresh_takes_what_was_handed_in_as_the_timer_and_cron_run_it(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    honest = root.intermediate()
+    users.run(FIRST, HAND_IN, pem(honest, OTHERS.intermediate("Orphan")))
+    said = users.run(owner, COMMAND, "refresh")
+    assert "1 handed in" in said
+    assert handed_in(site) == []
+    assert kept(site) == {honest.der}
+    assert honest.pem in (site / "bundle.pem").read_text()
