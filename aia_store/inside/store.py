@@ -133,11 +133,13 @@ class Folder:
         except OSError:
             return False
 
-    def mark(self) -> None:
-        """Mark the folder as ours, if it is not."""
-        path = os.path.join(self.path, MARK)
-        if not os.path.lexists(path):
-            self.write(_MARK_TEXT, MARK)
+    def _mark(self) -> None:
+        """Mark the folder as ours, if it is not. A full disk is no obstacle: it holds nothing that is not ours."""
+        if not os.path.lexists(os.path.join(self.path, MARK)):
+            try:
+                self.write(_MARK_TEXT, MARK)
+            except OSError:
+                pass
 
     def _is_placed_by_root(self) -> bool:
         """Whether this is the site's folder, and nobody but root could give it to the user whose it is."""
@@ -189,6 +191,8 @@ class Folder:
     def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
         """Put a file in place as a whole; returns its path. `durable`: it survives a power failure."""
         path = os.path.join(self.make(*parts[:-1]), parts[-1])
+        if parts != (MARK,):
+            self._mark()
         name = f"{os.getpid()}-{time.time_ns()}-{id(contents)}"
         temporary = os.path.join(self.make(TEMPORARY), name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -443,10 +447,6 @@ class Store:
             except OSError:
                 continue
             if folder.may_be_written():
-                try:
-                    folder.mark()
-                except OSError:
-                    pass  # a full disk: it holds nothing that is not ours
                 return folder
         return None
 

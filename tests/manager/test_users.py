@@ -567,3 +567,32 @@ def test_a_refresh_takes_what_was_handed_in_as_the_timer_and_cron_run_it(
     assert handed_in(site) == []
     assert kept(site) == {honest.der}
     assert honest.pem in (site / "bundle.pem").read_text()
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_roots_status_add_and_check_are_about_the_service_users_store(
+    users: Users, site: Path, root: Authority, owner: int, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    trust(users, root, pki.root)
+    added = root.intermediate("Added")
+    (users.root / "var/cache/added.pem").write_text(added.pem)
+    users.run(0, COMMAND, "add", "/var/cache/added.pem")
+    assert kept(site) == {added.der}
+    with TLSServer(pki.leaf) as server, users.start(0, COMMAND, "check", f"127.0.0.1:{server.port}") as process:
+        output, errors = process.communicate(timeout=60)
+    assert "Test Intermediate" in output, errors
+    assert kept(site) == {added.der, pki.intermediates[0].der}
+    assert users.run(0, COMMAND, "bundle") == "/var/cache/aia-store/bundle.pem\n"
+    variables = {"SSL_CERT_FILE": "/var/cache/aia-store/bundle.pem"}
+    metrics = "/var/cache/root-only/aia_store.prom"
+    (users.root / "var/cache/root-only").mkdir(mode=0o700)
+    with users.start(0, COMMAND, "status", "--json", "--prometheus", metrics, **variables) as process:
+        output, errors = process.communicate(timeout=60)
+    found = {item["name"]: item for item in json.loads(output)}
+    assert found.pop("hook")["level"] in ("ok", "hint", "problem"), "of this machine's interpreters"
+    assert {item["level"] for item in found.values()} == {"ok"}, found
+    assert "2 intermediates in /var/cache/aia-store" in found["store"]["state"]
+    assert "aia_store_needed 2" in (users.root / metrics.lstrip("/")).read_text()
+    assert not (users.root / "var/cache/home-0/.cache").exists()
+    assert {path.stat().st_uid for path in site.rglob("*")} == {owner}
