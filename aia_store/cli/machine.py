@@ -7,7 +7,7 @@ import click
 from ..inside import settings as config
 from ..install import shells
 from ..manager import metrics
-from .check.files import appearing
+from .files import appearing
 from .quick import print_bundle, usable_bundle
 
 _MARKS = {"ok": ("ok", "green"), "hint": ("-", "dim"), "problem": ("!", "bold yellow")}
