@@ -227,7 +227,7 @@ class Folder:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """The path of everything that stands where certificates belong, foreign things included; sorted, bounded."""
+        """The path of everything in folders of our names for certificates, foreign things included; sorted, bounded."""
         left = MOST_FILES
         try:
             certificates = self.within(self.PART)
@@ -236,6 +236,8 @@ class Folder:
             return
         for top in _folders(certificates, trusted):
             for bucket in _folders(top, trusted):
+                if not is_digest(os.path.basename(bucket)):
+                    continue
                 paths = _listing(bucket, left)
                 yield from paths
                 left -= max(1, len(paths))

@@ -24,7 +24,8 @@ KILLS = 30
 #: Builds the bundle again and again, with the intermediates and without them in turn; says when it begins.
 BUILDER = """
 import os, sys
-from aia_store import bundle, config
+from aia_store.inside import settings as config
+from aia_store.manager import bundle
 from aia_store.inside.store import open_store
 import aia_store.manager.roots, aia_store.manager.verify
 

@@ -18,7 +18,8 @@ LONGEST = 0.06  # seconds until the kill
 #: Forked, not started, so that the delay falls into the action and not into the start of an interpreter.
 DRIVER = """
 import os, signal, socket, ssl, sys, time
-from aia_store import bundle, config, refresh, startup
+from aia_store.inside import settings as config, startup
+from aia_store.manager import bundle, refresh
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.store import Folder
 import aia_store.inside.aia, aia_store.inside.fetch, aia_store.manager.verify
