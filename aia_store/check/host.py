@@ -64,7 +64,7 @@ def probe(
         completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
         strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
         failed=search.failed,
-        revoked={certificate: why(certificate) or "" for certificate in search.revoked},
+        revoked={certificate: why(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )
     if revocation and path is not None:
         from .revocation import ask

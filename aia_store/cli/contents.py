@@ -13,8 +13,8 @@ from ..check import ProbeError, TargetError
 from ..inside import settings as config
 from ..inside.store import Store, sound_store
 from ..library import learn
+from ..manager import history, roots
 from ..manager import refresh as refreshing
-from ..manager import roots
 from ..manager.exportable import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
@@ -64,6 +64,19 @@ def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
+def _history(store: Store, fingerprint: str) -> list[history.Event]:
+    return history.of(store.folders, fingerprint.lower().replace(":", ""))
+
+
+def _print_history(events: list[history.Event]) -> None:
+    """What is known of a certificate that is not in the store any more."""
+    rows: list[list[str | Text]] = [
+        [output.timestamp(event.at), event.fingerprint[:SHOWN_DIGITS], f"{event.what}: {output.harmless(event.why)}"]
+        for event in events
+    ]
+    output.print_table(["When", "SHA-256", "What"], rows)
+
+
 @click.command("list")
 @click.option("--preloaded", is_flag=True, help="Those that were preloaded instead.")
 @output.json_option
@@ -97,12 +110,32 @@ def list_command(preloaded: bool, as_json: bool) -> None:
 @click.argument("fingerprint")
 @output.json_option
 def show_command(fingerprint: str, as_json: bool) -> None:
-    """Show one intermediate, and whether it still leads to a trust anchor; FINGERPRINT is its SHA-256 or the start."""
+    """Show one intermediate, whether it still leads to a trust anchor, and what became of it.
+
+    FINGERPRINT is its SHA-256 or the start of it. Of one that is not in the store any more, its history is shown: why
+    it was dropped.
+    """
     settings = config.load()
     store = sound_store(settings)
-    certificate, paths = _named(store, fingerprint)
+    try:
+        certificate, paths = _named(store, fingerprint)
+    except NotInStoreError:
+        gone = _history(store, fingerprint)
+        if not gone:
+            raise
+        if as_json:
+            output.print_json({"history": [_event(event) for event in gone]})
+        else:
+            _print_history(gone)
+        return
     preloaded, path = next(iter(paths.items()))
-    entry = _entry(certificate, path, preloaded=preloaded) | {"ca_issuers": output.ca_issuers(certificate)}
+    events = _history(store, certificate.fingerprint)
+    folder = next(folder for folder in store.folders if path.startswith(folder.path + os.sep))
+    entry = _entry(certificate, path, preloaded=preloaded) | {
+        "ca_issuers": output.ca_issuers(certificate),
+        "learned_from": folder.source_of(certificate),
+        "history": [_event(event) for event in events],
+    }
     anchors = roots.load(roots.source(settings))
     try:
         revoked = reader(store.folders)
@@ -124,11 +157,23 @@ def show_command(fingerprint: str, as_json: bool) -> None:
             ("Its issuer is at", ", ".join(output.ca_issuers(certificate)) or "(no AIA)"),
             ("Leads to", entry["leads_to"]),
             ("Preloaded", "yes, and not needed here yet" if preloaded else "no, it was needed here"),
+            ("Learned from", output.harmless(str(entry["learned_from"] or "(not noted)"))),
+            ("Last used", entry["last_used"] or "(never)"),
             ("In the bundle", "yes" if entry["in_bundle"] else "no"),
             ("File", path),
+            *((output.timestamp(event.at), f"{event.what}: {output.harmless(event.why)}") for event in events),
         )
     ]
     output.print_table([], rows)
+
+
+def _event(event: history.Event) -> dict[str, str]:
+    return {
+        "time": output.timestamp(event.at),
+        "sha256": event.fingerprint,
+        "event": event.what,
+        "reason": output.harmless(event.why),
+    }
 
 
 @click.command("add")
@@ -195,6 +240,7 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
                 folder.remove(path)
             except OSError as error:
                 raise NotInStoreError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
+            history.note_dropped(store.home, [refreshing.Dropped(path, certificate, "by `aia-store remove`")])
         click.echo(f"removed {certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(certificate)}")
 
 
@@ -214,9 +260,16 @@ def clear_command(yes: bool) -> None:
 
 
 @click.command("refresh")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, fetch nothing and change nothing.")
 @output.json_option
-def refresh_command(as_json: bool) -> None:
-    """Verify everything again, drop what no longer holds, and rebuild the bundle: for cron."""
+def refresh_command(dry_run: bool, as_json: bool) -> None:
+    """Take what was handed in, verify everything again, drop what no longer holds, and rebuild the bundle: for cron.
+
+    A dry run goes by what is known of revocation, and asks no CRL.
+    """
+    if dry_run:
+        _print_plan(as_json)
+        return
     with output.progress("Verifying") as progress:
         found = refreshing.refresh(config.load(), progress)
     if as_json:
@@ -237,6 +290,7 @@ def refresh_command(as_json: bool) -> None:
                 ],
                 "notes": found.notes,
                 "doubt": found.doubt,
+                "handed_in": {"kept": found.handed_in.kept, "refused": found.handed_in.refused},
                 "bundle": found.bundle,
             }
         )
@@ -246,10 +300,35 @@ def refresh_command(as_json: bool) -> None:
         raise NotBelievedError(f"{found.doubt}; nothing was dropped, and the bundle is {found.bundle}")
 
 
+def _print_plan(as_json: bool) -> None:
+    with output.progress("Verifying") as progress:
+        plan = refreshing.plan(config.load(), progress)
+    drop = [item for _, item in plan.drop]
+    if as_json:
+        output.print_json(
+            {
+                "keep": len(plan.held),
+                "preloaded": len(plan.preloaded),
+                "drop": [_dropped(item) for item in drop],
+                "left": [_dropped(item) for item in plan.left],
+                "renew": [{"sha256": one.old.certificate.fingerprint, "urls": one.urls} for one in plan.due],
+                "notes": plan.notes,
+            }
+        )
+        return
+    for item in drop:
+        click.echo(f"would drop {_name(item)}: {item.reason}")
+    for one in plan.due:
+        where = ", ".join(map(output.harmless, one.urls)) or "(no URL is known)"
+        click.echo(f"would look for the successor of {output.subject(one.old.certificate)}: {where}")
+    for note in plan.notes:
+        say(note)
+    click.echo(f"{counted(len(plan.held), 'intermediate')} would stay, {len(drop)} be dropped; nothing was changed")
+
+
 def _print_refresh(found: refreshing.Report) -> None:
     for item in found.dropped[:MOST_SHOWN]:
-        name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
-        click.echo(f"dropped {output.harmless(name)}: {item.reason}")
+        click.echo(f"dropped {_name(item)}: {item.reason}")
     if len(found.dropped) > MOST_SHOWN:
         click.echo(f"and {len(found.dropped) - MOST_SHOWN} more")
     for item in found.left[:MOST_SHOWN]:
@@ -266,8 +345,15 @@ def _print_refresh(found: refreshing.Report) -> None:
         click.echo(
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
             f"{f'{found.preloaded:,} preloaded, ' if found.preloaded else ''}"
-            f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; the bundle is {found.bundle}"
+            f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; "
+            f"{f'{found.handed_in.kept} handed in; ' if found.handed_in.kept else ''}the bundle is {found.bundle}"
         )
+
+
+def _name(item: refreshing.Dropped) -> str:
+    """What to call it: the certificate, or the file that holds none."""
+    name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
+    return output.harmless(name)
 
 
 def _dropped(item: refreshing.Dropped) -> dict[str, str | None]:

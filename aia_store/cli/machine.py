@@ -6,9 +6,11 @@ import click
 
 from ..inside import settings as config
 from ..install import shells
+from ..manager import metrics
+from .files import appearing
 from .quick import print_bundle, usable_bundle
 
-NEEDS_A_LOOK, FINE = "!", "ok"
+_MARKS = {"ok": ("ok", "green"), "hint": ("-", "dim"), "problem": ("!", "bold yellow")}
 
 
 @click.command("bundle")
@@ -35,21 +37,38 @@ def env_command(shell: str | None) -> None:
 
 
 @click.command("status")
+@click.option(
+    "--prometheus",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write metrics here, too, for the node exporter's textfile collector.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def status_command(as_json: bool) -> None:
-    """Say whether everything is in place on this machine, and if not, what to do; then the status is 1."""
+def status_command(prometheus: str | None, as_json: bool) -> None:
+    """Say whether everything is in place on this machine, and if not, what to do.
+
+    The status is 1 if something is a problem (!), not for what is only a hint (-).
+    """
     from rich.text import Text
 
     from . import output
-    from .status import survey
+    from .owner import as_owner
+    from .status import hook, survey
 
-    aspects = survey(config.load())
+    aspects = [hook(config.load())]  # of whoever asks: root's interpreters are not the service user's to see
+    with as_owner():
+        settings = config.load()
+        aspects += survey(settings)
+        measured = metrics.measure(settings) if prometheus is not None else None
+    if prometheus is not None and measured is not None:
+        with appearing(prometheus) as file:
+            file.write(metrics.exposition(measured))
     if as_json:
         output.print_json([aspect._asdict() for aspect in aspects])
     else:
         rows: list[list[str | Text]] = [
             [
-                Text(NEEDS_A_LOOK if aspect.remedy else FINE, style="bold yellow" if aspect.remedy else "green"),
+                Text(*_MARKS[aspect.level]),
                 aspect.name,
                 aspect.state,
                 aspect.remedy or "",
@@ -57,7 +76,7 @@ def status_command(as_json: bool) -> None:
             for aspect in aspects
         ]
         output.print_table(["", "", "State", "What to do"], rows)
-    if any(aspect.remedy for aspect in aspects):
+    if any(aspect.level == "problem" for aspect in aspects):
         raise click.exceptions.Exit(1)
 
 

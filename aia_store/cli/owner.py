@@ -5,13 +5,19 @@ What it makes then belongs to the service, and no link that the service user mad
 
 from __future__ import annotations
 
+import contextlib
 import os
+from typing import TYPE_CHECKING
 
 from ..inside import settings as config
 from ..inside import store
 from .errors import say
 
-_ON_THE_STORE = ("bundle", "clear", "daemon", "env", "preload", "refresh", "remove")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ON_THE_STORE = ("add", "bundle", "clear", "daemon", "env", "list", "preload", "refresh", "remove", "show")
+_OF_ROOT = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def say_what_is_ignored() -> None:
@@ -27,18 +33,62 @@ def say_what_is_ignored() -> None:
 
 
 def become_owner(arguments: list[str]) -> None:
-    """Become the owner of the site's store, for good, if the command is one that writes there and this is root."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not arguments or arguments[0] not in _ON_THE_STORE:
+    """Become the owner of the site's store, for good, if the command is one that writes there and this is root.
+
+    `check` does only where it reads and writes no file, which may be root's alone; else what it learns is handed in.
+    """
+    if not arguments or not (arguments[0] in _ON_THE_STORE or (arguments[0] == "check" and _names_no_file(arguments))):
         return
-    site = config.site_cache()
-    if site is None or store.owner(site) == 0 or config.load().dir not in (None, site):
+    status = _other_owner()
+    if status is None:
         return
-    if store.Folder(site, shared=True).fault() is not None:
-        return
-    status = os.stat(site)
     os.setgroups([])
     os.setgid(status.st_gid)
     os.setuid(status.st_uid)
-    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):  # root's own
+    _leave_roots_home()
+
+
+@contextlib.contextmanager
+def as_owner() -> Iterator[None]:
+    """Be the owner of the site's store for as long as the `with` lasts, if this is root: to look, and start nothing."""
+    status = _other_owner()
+    if status is None:
+        yield
+        return
+    before = dict(os.environ)
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(status.st_gid)
+    os.seteuid(status.st_uid)
+    _leave_roots_home()
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _other_owner() -> os.stat_result | None:
+    """The site's store, where this is root and it is somebody else's; None where root is to stay root."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    site = config.site_cache()
+    if site is None or store.owner(site) == 0 or config.load().dir not in (None, site):
+        return None
+    return None if store.Folder(site, shared=True).fault() is not None else os.stat(site)
+
+
+def _leave_roots_home() -> None:
+    for name in _OF_ROOT:
         os.environ.pop(name, None)
-    os.environ["HOME"] = site
+    os.environ["HOME"] = config.site_cache() or os.sep
+
+
+def _names_no_file(arguments: list[str]) -> bool:
+    return not any(
+        argument.startswith(("--file", "--fullchain", "--html", "--prometheus")) or os.path.exists(argument)
+        for argument in arguments[1:]
+    )

@@ -20,10 +20,12 @@ LONGEST_NAME = 200  # that a report gives
 
 
 @click.command("preload")
-@click.argument("sources", nargs=-1, metavar="[FILE|URL...]")
+@click.argument("sources", nargs=-1, metavar="[FILE|FOLDER|URL...]")
 @output.json_option
 def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
     """Know the intermediates in reports of the CCADB, files or URLs; without any, in the CCADB's current report.
+
+    A folder is upki's cache or its mirror of the intermediates, as is a URL that ends with /manifest.json.
 
     Kept is what leads to a trust anchor of this machine, is fit for TLS servers and not revoked. It serves Python
     programs with the hook, and enters the CA bundle only when a handshake here needed it; `aia-store add` puts what a
@@ -39,6 +41,7 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
                 "new": found.new,
                 "known": found.known,
                 "skipped": [_skipped(one) for one in found.skipped],
+                "found": found.found,
                 "faults": [str(fault) for fault in found.faults],
                 "notes": found.notes,
             }
@@ -54,6 +57,8 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
 
 
 def _print(found: Outcome) -> None:
+    for line in found.found:
+        click.echo(one_line(line))
     by_reason: dict[str, list[Skipped]] = {}
     for one in found.skipped:
         by_reason.setdefault(one.reason, []).append(one)

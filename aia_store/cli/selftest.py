@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import datetime
 import http.server
+import ipaddress
 import os
 import shutil
+import socket
+import socketserver
 import ssl
 import subprocess
 import sys
@@ -21,11 +24,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from ..manager.words import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # where these are set, it does not look at SSL_CERT_FILE
 SECONDS = 60  # for each child process
+CONNECTS_WITHIN = 5.0  # seconds
+_ADDRESS = "127.0.0.1"  # no name: a machine may have no /etc/hosts
 _CLIENT = """
 import sys
 if sys.argv[2] == "with":
@@ -39,6 +46,9 @@ try:
 except urllib.error.URLError as error:
     sys.exit(str(error.reason))
 """
+
+
+_ADDRESS_NAME = x509.IPAddress(ipaddress.ip_address(_ADDRESS))
 
 
 class Step(NamedTuple):
@@ -62,10 +72,23 @@ def run() -> Iterator[Step]:
         with _server(_AIAHandler) as aia:
             aia.body = intermediate.certificate.public_bytes(Encoding.DER)
             aia.requests = 0
-            url = f"http://127.0.0.1:{aia.server_port}/intermediate.crt"
-            leaf = _issue("localhost", intermediate, url)
+            obstacle = _obstacle_to(aia.server_port)
+            if obstacle is not None:
+                yield Step(f"This machine reaches itself at {_ADDRESS}", False, obstacle)
+                return
+            url = f"http://{_ADDRESS}:{aia.server_port}/intermediate.crt"
+            leaf = _issue("aia-store selftest server", intermediate, url)
             with _server(_OkHandler, _server_context(leaf, folder)) as server:
-                yield from _steps(folder, root, aia, f"https://localhost:{server.server_port}/")
+                yield from _steps(folder, root, aia, f"https://{_ADDRESS}:{server.server_port}/")
+
+
+def _obstacle_to(port: int) -> str | None:
+    """Why a server on this machine cannot be reached, in words; None where it can be."""
+    try:
+        socket.create_connection((_ADDRESS, port), CONNECTS_WITHIN).close()
+    except OSError as error:
+        return f"{error.strerror or error}; is the loopback interface up? `ip link set lo up`"
+    return None
 
 
 def _steps(folder: str, root: _Certified, aia: Any, url: str) -> Iterator[Step]:
@@ -93,19 +116,19 @@ def _steps(folder: str, root: _Certified, aia: Any, url: str) -> Iterator[Step]:
     yield Step(
         "Python without the hook refuses the server",
         "unable to get local issuer certificate" in plain.stderr,
-        plain.stderr.strip() or "it connected: something else completes the chain here",
+        _last_line(plain.stderr) or "it connected: something else completes the chain here",
     )
     hooked = python("with")
     yield Step(
         "Python with the hook connects, verified, after one fetch",
         hooked.returncode == 0 and aia.requests == 1,
-        hooked.stderr.strip() or f"{aia.requests} request to the AIA host",
+        _last_line(hooked.stderr) or f"{aia.requests} request to the AIA host",
     )
     again = python("with", AIA_STORE_OFFLINE="1")
     yield Step(
         "A second process connects with no fetch, offline",
         again.returncode == 0 and aia.requests == 1,
-        again.stderr.strip() or "the intermediate came from disk",
+        _last_line(again.stderr) or "the intermediate came from disk",
     )
     yield _curl_step(url, environment)
 
@@ -117,17 +140,29 @@ def _curl_step(url: str, environment: dict[str, str]) -> Step:
         return Step(title, None, "curl is not installed")
     built = _run([sys.executable, "-m", "aia_store", "bundle"], environment)
     if built.returncode != 0:
-        return Step(title, False, built.stderr.strip())
+        return Step(title, False, _last_line(built.stderr))
     command = [curl, "--disable", "--silent", "--show-error", "--noproxy", "*", url]
     before = _run(command, environment | {"SSL_CERT_FILE": environment["AIA_STORE_ROOTS"]})
     after = _run(command, environment | {"SSL_CERT_FILE": built.stdout.strip()})
     passed = before.returncode != 0 and after.stdout == "ok"
-    return Step(title, passed, after.stderr.strip() or f"without the bundle: {before.stderr.partition(chr(10))[0]}")
+    return Step(title, passed, _first_line(after.stderr) or f"without the bundle: {_first_line(before.stderr)}")
+
+
+def _first_line(text: str) -> str:
+    """Of what curl says: it goes on with advice."""
+    return one_line("".join(text.strip().splitlines()[:1]))
+
+
+def _last_line(text: str) -> str:
+    """Of what Python says: a traceback ends with the error."""
+    return one_line("".join(text.strip().splitlines()[-1:]))
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {SECONDS} seconds")
 
@@ -157,7 +192,7 @@ def _issue(name: str, issuer: _Certified | None, aia: str | None) -> _Certified:
         access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, location)
         builder = (
             builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_ADDRESS_NAME]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
     return _Certified(builder.sign(signer.key, hashes.SHA256()), key)
@@ -208,7 +243,7 @@ class _AIAHandler(_OkHandler):
         super().do_GET()
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _Server(socketserver.ThreadingTCPServer):  # not HTTPServer, which looks up the name of its address
     daemon_threads = True
     context: ssl.SSLContext | None = None
 
@@ -220,6 +255,10 @@ class _Server(http.server.ThreadingHTTPServer):
         except OSError:
             pass  # a client that refuses us is part of the test
 
+    @property
+    def server_port(self) -> int:
+        return int(self.server_address[1])
+
     def __enter__(self) -> Any:
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -230,6 +269,6 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 def _server(handler: type[_OkHandler], context: ssl.SSLContext | None = None) -> Any:
-    server = _Server(("127.0.0.1", 0), handler)
+    server = _Server((_ADDRESS, 0), handler)
     server.context = context
     return server

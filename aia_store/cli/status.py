@@ -6,10 +6,12 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside import pauses
-from ..inside.store import crowded_note, folders_of, open_store
-from ..install import hook, shells
-from ..manager import bundle, clock, roots
+from ..inside.settings import KEYS
+from ..inside.store import BUNDLE, crowded_note, folders_of, open_store
+from ..install import everywhere, shells
+from ..install import hook as own_hook
+from ..install.interpreters import InterpreterError
+from ..manager import bundle, clock, metrics, roots
 from ..manager.daemon import state as daemon_state
 from ..manager.words import counted
 
@@ -17,47 +19,101 @@ if TYPE_CHECKING:
     from ..inside.settings import Settings
 
 
+OK, HINT, PROBLEM = "ok", "hint", "problem"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
 class Aspect(NamedTuple):
-    """One thing that must be right: its name, how it stands, and what to do if it is not (else None)."""
+    """One thing that should be right: its name, how much it matters how it stands, how it stands, and what to do."""
 
     name: str
+    level: str  # OK, HINT or PROBLEM
     state: str
-    remedy: str | None
+    remedy: str | None = None
 
 
 def survey(settings: Settings) -> list[Aspect]:
-    """Look at everything; never raises for what it finds."""
-    found = [_hook(settings), _store(settings), _roots(settings), _bundle(settings), _environment(settings)]
-    return [*_clock(settings), *found, _on_demand(settings), _daemon(settings)]
+    """Look at everything but the hook; never raises for what it finds."""
+    found = [_store(settings), _roots(settings), _bundle(settings), _environment(settings)]
+    return [
+        *_clock(settings),
+        *_unknown_settings(),
+        *found,
+        _on_demand(settings),
+        _network(settings),
+        _daemon(settings),
+    ]
 
 
-def _hook(settings: Settings) -> Aspect:
+def hook(settings: Settings) -> Aspect:
+    """Which Python programs are reached: of the interpreters that `hook install --all` means, and of this one."""
     if settings.disable:
-        return Aspect("hook", "disabled by a setting", "unset AIA_STORE_DISABLE, or remove `disable` from config.toml")
-    found = hook.status()
-    return Aspect("hook", f"{'active' if found.is_active else 'not active'} in {found.python}", found.remedy)
+        return Aspect(
+            "hook", PROBLEM, "disabled by a setting", "unset AIA_STORE_DISABLE, or remove `disable` from config.toml"
+        )
+    own = own_hook.status()
+    standings = _standings() if os.name == "posix" else []
+    broken = [one for one in standings if one.by and not one.is_fine]
+    if broken:
+        return Aspect("hook", PROBLEM, f"in the way in {_named(broken)}", broken[0].obstacles[0])
+    if own.files and own.remedy is not None:
+        return Aspect("hook", PROBLEM, f"broken in {own.python}", own.remedy)
+    reached = [one for one in standings if one.reached in (everywhere.ALL, everywhere.ITSELF)]
+    names = dict.fromkeys([*([own.python] if own.is_active else []), *(one.interpreter.python for one in reached)])
+    if not names:
+        remedy = "run `aia-store hook install --all`, or `aia-store hook install` in the environment of a program"
+        return Aspect("hook", PROBLEM, "active in no Python", remedy)
+    state = f"active in {', '.join(names)}"
+    missed = [one for one in standings if one.reached == everywhere.NOT and any(other.by for other in standings)]
+    if missed:
+        return Aspect("hook", HINT, f"{state}; not in {_named(missed)}", "run `aia-store hook install --all`")
+    return Aspect("hook", OK, state)
+
+
+def _standings() -> list[everywhere.Standing]:
+    """How it stands with each interpreter of this machine or user; those that cannot be asked are left out."""
+    found = []
+    for interpreter in everywhere.interpreters((), usual=True):
+        if not isinstance(interpreter, InterpreterError):
+            try:
+                found.append(everywhere.status(interpreter))
+            except InterpreterError:
+                continue
+    return found
+
+
+def _named(standings: list[everywhere.Standing]) -> str:
+    return ", ".join(one.interpreter.python for one in standings)
+
+
+def _unknown_settings() -> list[Aspect]:
+    """Variables that look like settings and are none, where there are any."""
+    known = {f"AIA_STORE_{key.upper()}" for key in KEYS}
+    unknown = sorted(name for name in os.environ if name.startswith("AIA_STORE_") and name not in known)
+    if not unknown:
+        return []
+    return [Aspect("settings", PROBLEM, f"no setting: {', '.join(unknown)}", "correct the name, or unset it")]
 
 
 def _store(settings: Settings) -> Aspect:
     folders = folders_of(settings)
     faults = [fault for fault in (folder.fault() for folder in folders) if fault]
     if faults:
-        return Aspect("store", "; ".join(faults), "mend the folder's owner and permissions, or set AIA_STORE_DIR")
+        return Aspect(
+            "store", PROBLEM, "; ".join(faults), "mend the folder's owner and permissions, or set AIA_STORE_DIR"
+        )
     store = open_store(settings)
     if store.home is None:
-        return Aspect("store", "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
+        return Aspect("store", PROBLEM, "no folder can be written", "set AIA_STORE_DIR to a folder of yours")
     preloaded = len({os.path.basename(path) for folder in store.preloaded for path in folder.paths()})
     state = counted(len(store.certificates()), "intermediate")
     if preloaded:
         state += f" and {preloaded:,} preloaded"
     state += f" in {', '.join(folder.path for folder in store.folders)}"
-    paused = sum(map(pauses.count, store.folders))
-    if paused:
-        state += f"; {counted(paused, 'pause')} after failed fetches, which `aia-store clear` ends"
     crowded = next((folder for folder in store.folders if folder.is_crowded()), None)
     if crowded is not None:
-        return Aspect("store", state, f"{crowded_note(crowded)}; run `aia-store clear`")
-    return Aspect("store", state, None)
+        return Aspect("store", PROBLEM, state, f"{crowded_note(crowded)}; run `aia-store clear`")
+    return Aspect("store", OK, state)
 
 
 def _roots(settings: Settings) -> Aspect:
@@ -69,49 +125,76 @@ def _roots(settings: Settings) -> Aspect:
             state += f"; {found.distrusted} more that this system distrusts are left out"
         if found.limited:
             state += f"; of {found.limited} nothing is exported, as newer certificates of theirs are distrusted"
-        return Aspect("roots", state, "; ".join(found.notes) or None)
+        remedy = "; ".join(filter(None, [source.remedy, *found.notes])) or None
+        return Aspect("roots", PROBLEM if remedy else OK, state, remedy)
     except roots.RootsError as error:
-        return Aspect("roots", "none", str(error))
+        return Aspect("roots", PROBLEM, "none", str(error))
 
 
 def _clock(settings: Settings) -> list[Aspect]:
-    """The clock, where it cannot be right."""
+    """The clock, where it cannot be right, or trust anchors that have all ended."""
     try:
         doubt = clock.doubt(settings, roots.load(roots.source(settings)))
     except roots.RootsError:
         return []
-    return [Aspect("clock", doubt, "set the clock; until then nothing is refreshed")] if doubt else []
+    if doubt is None:
+        return []
+    state, _, remedy = doubt.rpartition("; ")
+    return [Aspect("clock", PROBLEM, state, f"{remedy}; until then nothing is refreshed")]
 
 
 def _bundle(settings: Settings) -> Aspect:
+    """The bundle; one that is missing or stale is built by whoever asks for it, and so only a hint."""
     home = open_store(settings).home
     path = bundle.fresh(settings) or bundle.standing(settings)
     if path is None:
         if home is None:
-            return Aspect("bundle", "no place for it", "set AIA_STORE_DIR to a folder of yours")
-        return Aspect("bundle", "not built", "run `aia-store bundle`")
+            return Aspect("bundle", PROBLEM, "no place for it", "set AIA_STORE_DIR to a folder of yours")
+        return Aspect("bundle", HINT, "not built", "run `aia-store bundle`")
     counts = bundle.counts(settings)
     state = f"in {path}"
     if counts is not None:
         state = f"{counted(counts[0], 'root')} and {counted(counts[1], 'intermediate')} {state}"
     if bundle.fresh(settings):
-        return Aspect("bundle", state, None)
+        return Aspect("bundle", OK, state)
     if home is None:
-        return Aspect("bundle", state, "it is stale, and its folder cannot be written; set AIA_STORE_DIR")
-    return Aspect("bundle", state, "it is stale; run `aia-store bundle`")
+        return Aspect("bundle", PROBLEM, state, "it is stale, and its folder cannot be written; set AIA_STORE_DIR")
+    return Aspect("bundle", HINT, state, "it is stale; run `aia-store bundle`")
 
 
 def _environment(settings: Settings) -> Aspect:
+    """The variables of this shell. That they are not set is a hint; one that names no file breaks every connection."""
+    absent = [name for name in shells.VARIABLES if os.environ.get(name) and not os.path.exists(os.environ[name])]
+    if absent:
+        state = f"{', '.join(f'{name} ({os.environ[name]})' for name in absent)}: there is no such file"
+        return Aspect("environment", PROBLEM, state, "unset it, or run `aia-store bundle` if it is the bundle")
     home = open_store(settings).home
-    path = bundle.standing(settings) or (os.path.join(home.path, bundle.FILE) if home is not None else "")
+    path = bundle.standing(settings) or (os.path.join(home.path, BUNDLE) if home is not None else "")
     elsewhere = [name for name in shells.VARIABLES if os.environ.get(name, path) != path]
     if os.environ.get("SSL_CERT_FILE") == path and not elsewhere:
-        return Aspect("environment", "SSL_CERT_FILE is the bundle", None)
+        return Aspect("environment", OK, "SSL_CERT_FILE is the bundle")
     state = "curl, git, Node and others do not use the bundle in this shell"
     if elsewhere:
         state += f": {', '.join(elsewhere)} point elsewhere"
     command = shells.evaluation(shells.current_shell())
-    return Aspect("environment", state, f"run {command} in your shell, best in its start-up file")
+    return Aspect("environment", HINT, state, f"run {command} in your shell, best in its start-up file")
+
+
+def _network(settings: Settings) -> Aspect:
+    """What keeps fetches from being made: a setting, a proxy, pauses after failures."""
+    if settings.offline:
+        return Aspect("fetches", OK, "none, by a setting (AIA_STORE_OFFLINE)")
+    told = []
+    paused = metrics.paused(settings)
+    if paused.number:
+        pauses = counted(paused.number, "pause")
+        told.append(f"{pauses} after failed fetches, until {_minute(paused.until)}; `aia-store clear` ends them")
+    proxies = sorted(name for name, value in os.environ.items() if name.lower() in _PROXIES and value)
+    if proxies:
+        told.append(f"{', '.join(proxies)} is set, and fetches use no proxy")
+        remedy = "where the internet is reached through a proxy only, use `aia-store preload FILE` or `add FILE`"
+        return Aspect("fetches", HINT, "; ".join(told), remedy)
+    return Aspect("fetches", OK, "; ".join(told) or "nothing is paused")
 
 
 def _daemon(settings: Settings) -> Aspect:
@@ -119,7 +202,7 @@ def _daemon(settings: Settings) -> Aspect:
     sound = [folder for folder in folders_of(settings) if folder.fault() is None]
     state = next(filter(None, map(daemon_state.running, sound)), None)
     if state is None:
-        return Aspect("daemon", "not running (optional)", None)
+        return Aspect("daemon", OK, "not running (optional)")
     told = [f"process {state.pid} runs since {_minute(state.since)}"]
     if state.last is not None:
         word = "last failed" if state.last.failed else "last done"
@@ -127,12 +210,13 @@ def _daemon(settings: Settings) -> Aspect:
     if state.next_refresh is not None:
         told.append(f"next: refresh at {_minute(state.next_refresh)}")
     failed = state.last is not None and state.last.failed
-    return Aspect("daemon", "; ".join(told), "mend what failed; it tries again by itself" if failed else None)
+    remedy = "mend what failed; it tries again by itself" if failed else None
+    return Aspect("daemon", PROBLEM if failed else OK, "; ".join(told), remedy)
 
 
 def _on_demand(settings: Settings) -> Aspect:
     state = "of a large CA file, the hook loads what a chain names"
-    return Aspect("trust on demand", state if settings.trust_on_demand else "switched off by a setting", None)
+    return Aspect("trust on demand", OK, state if settings.trust_on_demand else "switched off by a setting")
 
 
 def _minute(seconds: float) -> str:

@@ -14,7 +14,7 @@ import stat
 import time
 
 from .settings import site_cache
-from .store import HAND_IN
+from .store import HAND_IN, HANDED_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ LARGEST_FILE = 65_536
 MOST_OF_A_PROCESS = 16
 AGAIN_AFTER = 86_400  # seconds
 
-_NOTES = "handed-in"
 # O_PATH, because the folder may be passed and not be read; where that is unknown, nothing is handed in.
 _PLACE_FLAGS = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
@@ -85,10 +84,10 @@ def leave_again(certificate: Certificate, site: Folder, home: Folder | None) -> 
     if home is None or home is site:
         return
     try:
-        note = os.path.join(home.path, _NOTES, certificate.fingerprint)
+        note = os.path.join(home.path, HANDED_IN, certificate.fingerprint)
         if os.path.exists(note) and 0 <= time.time() - os.stat(note).st_mtime < AGAIN_AFTER:
             return
-        home.write(b"", _NOTES, certificate.fingerprint)
+        home.write(b"", HANDED_IN, certificate.fingerprint)
     except OSError:
         return
     leave(certificate, site)

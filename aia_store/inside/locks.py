@@ -14,6 +14,8 @@ import sys
 import time
 from types import BuiltinFunctionType
 
+from .store import LOCKS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +63,7 @@ class Lock:
         """Open the file of the lock. Raises LockError."""
         self._folder = folder.path
         try:
-            self._path = os.path.join(folder.make("locks"), name)
+            self._path = os.path.join(folder.make(LOCKS), name)
             self._descriptor = os.open(self._path, _FLAGS, 0o600)
         except OSError as error:
             raise LockError(f"{folder.path} cannot be written ({error.strerror})") from error

@@ -12,7 +12,7 @@ import os
 import time
 
 from .certificate import sha256
-from .store import read_regular_file
+from .store import FAILURES, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
-FOLDER = "failures"
 SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
@@ -86,13 +85,13 @@ class Failures:
         """What the slots of a digest hold, by their names."""
         if self._folder is None:
             return {}
-        return {slot: read_note(os.path.join(self._folder.path, FOLDER, slot)) for slot in slots(digest)}
+        return {slot: read_note(os.path.join(self._folder.path, FAILURES, slot)) for slot in slots(digest)}
 
     def _note(self, digest: str, count: int, until: float) -> None:
         if self._folder is not None:
             try:
                 slot = self._slot(digest)
-                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FOLDER, slot)
+                self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FAILURES, slot)
                 self._memory.pop(digest, None)
                 return
             except OSError:
@@ -110,32 +109,34 @@ class Failures:
         return [*mine, *free, *notes][0]
 
 
-def count(folder: Folder) -> int:
-    """How many pauses run now, of URLs and of hosts, as far as a folder tells."""
+def running(folder: Folder) -> dict[str, float]:
+    """The pauses that a folder tells of, of URLs and of hosts: until when (seconds since 1970) each runs, by digest."""
     now = time.time()
-    return sum(_is_running(read_note(path)[2], now) for path in _files(folder))
+    notes = [(os.path.basename(path), read_note(path)) for path in _files(folder)]
+    return {whose: until for slot, (whose, _, until) in notes if slot in slots(whose) and _is_running(until, now)}
 
 
 def clear(folder: Folder) -> int:
     """Forget all failures that a folder tells of; returns how many pauses that ended."""
-    ended = count(folder)
+    ended = len(running(folder))
     for path in _files(folder):
         try:
             os.unlink(path)
         except OSError:
             pass  # another user's
-    return ended - count(folder)
+    return ended - len(running(folder))
 
 
 def _files(folder: Folder) -> Iterator[str]:
     """The slots in use; what else lies there was not made by us."""
     try:
-        names = os.listdir(os.path.join(folder.path, FOLDER))
+        path = folder.within(FAILURES)
+        names = os.listdir(path)
     except OSError:
         return
     for name in names:
         if len(name) == SLOT_DIGITS:
-            yield os.path.join(folder.path, FOLDER, name)
+            yield os.path.join(path, name)
 
 
 def _is_running(until: float, now: float) -> bool:

@@ -1,7 +1,11 @@
 """Which certificates are known to be revoked: a file that the manager writes and every program with the hook reads.
 
 The file `revoked` in a store folder holds nothing but SHA-256 digests, sorted, 32 bytes each, so asking costs a few
-short reads however long it is. Three digests stand for one certificate, and any of them revokes it: see `digests`.
+short reads however long it is. Four digests stand for one certificate, and any of them revokes it: see `digests`.
+
+What a CRL says counts for the key that signed the CRL: two CAs may have one name, and the second one's numbers say
+nothing of the first one's certificates. So who asks about a certificate says who issued it. A key identifier would
+not do for the key: any CA may write another's into its own certificates.
 """
 
 from __future__ import annotations
@@ -22,19 +26,28 @@ if TYPE_CHECKING:
 _SIZE = 32  # bytes of a digest
 
 
-def digests(certificate: Certificate) -> tuple[bytes, bytes, bytes]:
-    """What may stand in the file for this certificate. Raises DERError where its names cannot be read."""
+def digests(certificate: Certificate, issuer: Certificate) -> tuple[bytes, bytes, bytes, bytes]:
+    """What may stand in the file for a certificate of this issuer. Raises DERError where a name cannot be read."""
     key_hash = _sha256(certificate.public_key)
     return (
         _sha256(certificate.der),
         serial_digest(certificate.issuer_key, certificate.serial),
         key_digest(certificate.subject_key, key_hash),
+        issued_digest(issuer, certificate.serial),
     )
 
 
 def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
-    """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER)."""
+    """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER).
+
+    For lists, which name no more of the issuer, and which the administrator chose to believe.
+    """
     return _sha256(b"serial" + issuer_key + serial)
+
+
+def issued_digest(issuer: Certificate, serial: bytes) -> bytes:
+    """Stands for the certificate to which an issuer of this name and this key gave a serial number: for CRLs."""
+    return _sha256(b"issued" + issuer.subject_key + _sha256(issuer.public_key) + serial)
 
 
 def key_digest(subject_key: bytes, key_hash: bytes) -> bytes:
@@ -46,12 +59,12 @@ def _sha256(data: bytes) -> bytes:
     return bytes.fromhex(sha256(data))
 
 
-def is_revoked(certificate: Certificate, folders: Iterable[Folder]) -> bool:
+def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
     """Whether one of the folders says so; a file that is missing or not ours says nothing. Raises DERError."""
-    return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate) for folder in folders)
+    return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 
-def _holds_one_of(path: str, certificate: Certificate) -> bool:
+def _holds_one_of(path: str, certificate: Certificate, issuer: Certificate) -> bool:
     try:
         descriptor = os.open(path, READ_FLAGS)
     except OSError:
@@ -60,7 +73,7 @@ def _holds_one_of(path: str, certificate: Certificate) -> bool:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size % _SIZE:
             return False
-        return any(_holds(descriptor, status.st_size // _SIZE, digest) for digest in digests(certificate))
+        return any(_holds(descriptor, status.st_size // _SIZE, digest) for digest in digests(certificate, issuer))
     except OSError:
         return False
     finally:

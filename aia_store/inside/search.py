@@ -88,7 +88,7 @@ class Search:
         self._budget = budget
         self.stored: set[Certificate] = set()  # what was found in the store
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
-        self.revoked: dict[Certificate, None] = {}  # the intermediates for which paths were passed over
+        self.revoked: dict[Certificate, Certificate] = {}  # for which paths were passed over, each with its issuer
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
 
     def path(self, settings: Settings, *, patient: bool = True) -> Path | None:
@@ -194,8 +194,12 @@ class Search:
         with importing:
             from .revoked import is_revoked
 
-        found = [certificate for certificate in path[1:-1] if is_revoked(certificate, self._store.folders)]
-        self.revoked.update(dict.fromkeys(found))
+        found = {
+            certificate: issuer
+            for certificate, issuer in zip(path[1:-1], path[2:])
+            if is_revoked(certificate, issuer, self._store.folders)
+        }
+        self.revoked.update(found)
         return bool(found)
 
     def _keep(self, path: Path) -> None:

@@ -12,10 +12,14 @@ that what was needed is whole without it: of that alone the bundle is made, and 
 Files appear by rename and are never changed, so any number of processes may read and write at once, and one killed
 midway leaves at most a file in `tmp`. Nothing read here is believed: what is malformed, misnamed, no regular file or
 in a folder that others may write to is passed over.
+
+The folder is marked as ours, and one that holds other things and no mark is not used. No link in it is followed, and
+only names of our own making are ever removed.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -34,10 +38,46 @@ LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
 MOST_FILES = 20_000  # of a folder that are looked at; all CAs of the world together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
-SOURCES = "sources"  # a folder of notes: where each certificate came from
 LARGEST_URL = 2_048
-REVOKED = "revoked"  # the file of a folder that `revoked.py` reads
-HAND_IN = "hand-in"  # the folder of the site's store that `handin.py` puts copies into
+
+# All names in a store folder. First what programs read and write:
+CERTIFICATES, PRELOADED = "certificates", "preloaded"
+SOURCES = "sources"  # notes: the URL that each certificate came from
+CHANGED = "changed"  # its time is when a certificate was last added or removed
+REVOKED = "revoked"  # the digests of what is revoked, see `revoked.py`
+FAILURES = "failures"  # notes of fetches that failed, see `pauses.py`
+LOCKS, TEMPORARY = "locks", "tmp"
+HAND_IN = "hand-in"  # in the site's store: what users learned, see `handin.py`
+HANDED_IN = "handed-in"  # in a user's: notes of what was handed in again
+MARK = "CACHEDIR.TAG"  # says whose folder this is, also to backup programs (https://bford.info/cachedir/)
+# Then what the manager alone reads and writes:
+BUNDLE, BUNDLE_STATE = "bundle.pem", "bundle.json"
+REVOKED_REASONS = "revoked.json"
+KEPT_CRLS, KEPT_LISTS = "crls", "lists"
+SHARES = "shares.json"  # how much each user handed in
+REFRESHED, DOUBTED = "refreshed", "doubted"  # the clock at the last refresh, and since when it is doubted
+DAEMON_STATE = "daemon.json"
+HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of each certificate, and how the last refresh went
+_OF_PROGRAMS = (
+    CERTIFICATES,
+    PRELOADED,
+    SOURCES,
+    CHANGED,
+    REVOKED,
+    FAILURES,
+    LOCKS,
+    TEMPORARY,
+    HAND_IN,
+    HANDED_IN,
+    MARK,
+)
+_OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
+NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
+_MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
+# This is a store of aia-store. Everything here can be had again.
+"""
+_MADE_BY_OTHERS = ("lost+found",)  # in a file system's top folder
+
 READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
@@ -49,13 +89,12 @@ READ_FLAGS = (
 class Folder:
     """One store folder, the user's or the site's, and what was needed. Its methods raise nothing but OSError."""
 
-    PART = "certificates"
+    PART = CERTIFICATES
 
     def __init__(self, path: str, *, shared: bool = False) -> None:
         self.path = path
         self.shared = shared  # the site's, for all users to read
         self._mode = 0o755 if shared else 0o700
-        self._certificates = os.path.join(path, self.PART)
 
     @property
     def preloaded(self) -> Preloaded:
@@ -76,7 +115,32 @@ class Folder:
             return f"{self.path} belongs to another user"
         if os.name == "posix" and status.st_mode & stat.S_IWOTH:
             return f"{self.path} can be written by everyone"
+        if _may_be_changed_by_group(status):
+            return f"{self.path} can be written by its group"
+        if not self._is_ours():
+            return f"{self.path} holds files that aia-store did not make"
         return None
+
+    def _is_ours(self) -> bool:
+        """Whether the folder has our mark, or nothing in it that we would not make."""
+        try:
+            if read_regular_file(os.path.join(self.path, MARK), len(_MARK_TEXT)) == _MARK_TEXT:
+                return True
+        except OSError:
+            pass
+        try:
+            with os.scandir(self.path) as entries:
+                return all(entry.name in NAMES or entry.name in _MADE_BY_OTHERS for entry in entries)
+        except OSError:
+            return False
+
+    def _mark(self) -> None:
+        """Mark the folder as ours, if it is not. A full disk is no obstacle: it holds nothing that is not ours."""
+        if not os.path.lexists(os.path.join(self.path, MARK)):
+            try:
+                self.write(_MARK_TEXT, MARK)
+            except OSError:
+                pass
 
     def _is_placed_by_root(self) -> bool:
         """Whether this is the site's folder, and nobody but root could give it to the user whose it is."""
@@ -95,29 +159,43 @@ class Folder:
             return False
         return os.access(self.path, os.W_OK | os.X_OK)
 
+    def within(self, *parts: str) -> str:
+        """The path of a folder inside. Raises OSError where it is missing, or where others could lead us elsewhere.
+
+        No link is followed, and what is on the way belongs to the store's owner, this user or root, and is theirs
+        alone to change: so it stays as it was found.
+        """
+        path = self.path
+        trusted = _trusted_users(os.stat(path))
+        for part in parts:
+            path = os.path.join(path, part)
+            _check_inner(path, trusted)
+        return path
+
     def make(self, *parts: str) -> str:
-        """The path of a folder inside, made if it is missing."""
-        path = os.path.join(self.path, *parts)
-        missing = []
-        while not os.path.isdir(path) and len(path) >= len(self.path):
-            missing.append(path)
-            path = os.path.dirname(path)
-        if missing:
-            os.makedirs(path, exist_ok=True)
-        for path in reversed(missing):
+        """The path of a folder inside, made if it is missing. Raises OSError, also where `within` does."""
+        try:
+            return self.within(*parts)
+        except FileNotFoundError:
+            pass
+        os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
+        path = self.path
+        for part in ("", *parts):
+            path = os.path.join(path, part) if part else path
             try:
                 os.mkdir(path, self._mode)
                 os.chmod(path, self._mode)  # whatever the umask is
             except FileExistsError:
-                if not os.path.isdir(path):
-                    raise
-        return os.path.join(self.path, *parts)
+                pass
+        return self.within(*parts)
 
     def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
         """Put a file in place as a whole; returns its path. `durable`: it survives a power failure."""
         path = os.path.join(self.make(*parts[:-1]), parts[-1])
+        if parts != (MARK,):
+            self._mark()
         name = f"{os.getpid()}-{time.time_ns()}-{id(contents)}"
-        temporary = os.path.join(self.make("tmp"), name)
+        temporary = os.path.join(self.make(TEMPORARY), name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         descriptor = os.open(temporary, flags, 0o600)
         try:
@@ -140,16 +218,27 @@ class Folder:
     def find(self, subject_key: bytes, known: Iterable[Certificate] = ()) -> Iterator[Certificate]:
         """Every readable certificate with this canonical subject name, up to a bound; those known are not read."""
         names = {f"{certificate.fingerprint}.pem" for certificate in known}
-        for path in _listing(self._bucket(subject_key), MOST_OF_ONE_NAME):
+        try:
+            bucket = self.within(self.PART, *_bucket(subject_key))
+        except OSError:
+            return
+        for path in _listing(bucket, MOST_OF_ONE_NAME):
             certificate = None if os.path.basename(path) in names else read_certificate(path)
             if certificate is not None and certificate.subject_key == subject_key:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """The path of everything that stands where certificates belong, foreign things included; sorted, bounded."""
+        """The path of everything in folders of our names for certificates, foreign things included; sorted, bounded."""
         left = MOST_FILES
-        for top in _listing(self._certificates):
-            for bucket in _listing(top):
+        try:
+            certificates = self.within(self.PART)
+            trusted = _trusted_users(os.stat(self.path))
+        except OSError:
+            return
+        for top in _folders(certificates, trusted):
+            for bucket in _folders(top, trusted):
+                if not is_digest(os.path.basename(bucket)):
+                    continue
                 paths = _listing(bucket, left)
                 yield from paths
                 left -= max(1, len(paths))
@@ -160,17 +249,13 @@ class Folder:
         """Whether there are more files than are looked at."""
         return sum(1 for _ in self.paths()) >= MOST_FILES
 
-    def temporary_files(self) -> list[str]:
-        """What is being written, or was when its process was killed."""
-        return _listing(os.path.join(self.path, "tmp"))
-
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
         """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor.
 
         `source` is the caIssuers URL that it came from, which is noted: there it can be renewed.
         """
-        place = os.path.relpath(self.path_of(certificate), self.path)
-        path = self.write(certificate.pem.encode("ascii"), *os.path.split(place))
+        parts = self.PART, *_bucket(certificate.subject_key), f"{certificate.fingerprint}.pem"
+        path = self.write(certificate.pem.encode("ascii"), *parts)
         if source is not None and _may_be_noted(source):
             self.write(f"{source}\n".encode("ascii"), SOURCES, certificate.fingerprint)
         self.note_change()
@@ -179,39 +264,48 @@ class Folder:
     def source_of(self, certificate: Certificate) -> str | None:
         """The URL that a certificate came from, hostile until checked; None where none is noted."""
         try:
-            text = read_regular_file(os.path.join(self.path, SOURCES, certificate.fingerprint), LARGEST_URL)
+            text = read_regular_file(os.path.join(self.within(SOURCES), certificate.fingerprint), LARGEST_URL)
             return text.decode("ascii").removesuffix("\n")
         except (OSError, UnicodeDecodeError):
             return None
 
     def remove(self, path: str) -> None:
-        """Remove what `paths` or `keep` named, and its folder if that is empty now."""
-        os.unlink(path)
+        """Remove what `paths` or `keep` named, and its folder if that is empty now. Raises PermissionError for a name
+        that is none of ours.
+        """
+        folder, name = os.path.split(os.path.relpath(path, os.path.join(self.path, self.PART)))
+        parts = folder.split(os.sep)
+        fingerprint = name.removesuffix(".pem")
+        if not (len(parts) == 2 and parts[1].startswith(parts[0]) and is_digest(parts[1]) and is_digest(fingerprint)):
+            raise PermissionError(errno.EPERM, "not of the store's making", path)
+        bucket = self.within(self.PART, *parts)
+        os.unlink(os.path.join(bucket, name))
         try:
-            self._forget(os.path.basename(path).removesuffix(".pem"))
+            self._forget(fingerprint)
         except OSError:
             pass  # a full disk, or no note: what is gone is gone
         try:
-            os.removedirs(os.path.dirname(path))
+            for folder in (bucket, os.path.dirname(bucket), os.path.join(self.path, self.PART)):
+                os.rmdir(folder)
         except OSError:
-            pass
+            pass  # something is left in it
 
     def _forget(self, fingerprint: str) -> None:
         self.note_change()
-        os.unlink(os.path.join(self.path, SOURCES, fingerprint))
+        os.unlink(os.path.join(self.within(SOURCES), fingerprint))
 
     def note_change(self) -> None:
         """Say that a certificate was added or removed: what was made of this folder is stale."""
         now = time.time_ns()  # not the file system's own time, whose ticks are too long to tell two changes apart
         try:
-            os.utime(os.path.join(self.path, "changed"), ns=(now, now))
+            os.utime(os.path.join(self.path, CHANGED), ns=(now, now))
         except OSError:
-            self.write(b"", "changed")
+            self.write(b"", CHANGED)
 
     def changed(self) -> int:
         """When a certificate was last added or removed here (nanoseconds since 1970), 0 for never."""
         try:
-            return os.stat(os.path.join(self.path, "changed")).st_mtime_ns
+            return os.stat(os.path.join(self.path, CHANGED)).st_mtime_ns
         except OSError:
             return 0
 
@@ -226,23 +320,61 @@ class Folder:
 
     def path_of(self, certificate: Certificate) -> str:
         """Where a certificate lies, or would."""
-        return os.path.join(self._bucket(certificate.subject_key), f"{certificate.fingerprint}.pem")
-
-    def _bucket(self, subject_key: bytes) -> str:
-        name = sha256(subject_key)
-        return os.path.join(self._certificates, name[:2], name)
+        bucket = _bucket(certificate.subject_key)
+        return os.path.join(self.path, self.PART, *bucket, f"{certificate.fingerprint}.pem")
 
 
 class Preloaded(Folder):
     """What was preloaded into a store folder. Nothing is made of it, so that a change is nobody's to know."""
 
-    PART = "preloaded"
+    PART = PRELOADED
 
     def _forget(self, fingerprint: str) -> None:
         pass
 
     def note_change(self) -> None:
         """Nothing is stale."""
+
+
+def _bucket(subject_key: bytes) -> tuple[str, str]:
+    """The names of the folders, one in the other, that hold the certificates with this canonical subject name."""
+    name = sha256(subject_key)
+    return name[:2], name
+
+
+def is_digest(name: str) -> bool:
+    """Whether a name is a SHA-256 in hexadecimal digits, as most names in a store are."""
+    return len(name) == 64 and not name.strip("0123456789abcdef")
+
+
+def _trusted_users(folder: os.stat_result) -> set[int]:
+    """Who may have made what is in a store folder: its owner, this user and root."""
+    return {folder.st_uid, 0, os.geteuid()} if os.name == "posix" else {folder.st_uid}
+
+
+def _check_inner(path: str, trusted: set[int]) -> None:
+    """Raises OSError where this is no folder of these users', which they alone can change."""
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, f"{path} is no folder", path)
+    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or _may_be_changed_by_group(status):
+        raise PermissionError(errno.EPERM, f"others can change {path}", path)
+
+
+def _may_be_changed_by_group(status: os.stat_result) -> bool:
+    """Whether a folder's group may write to it, and is not its owner's private one: primary, and with nobody else."""
+    if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
+        return False
+    import grp
+    import pwd
+
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+        members = set(grp.getgrgid(status.st_gid).gr_mem)
+    except KeyError:
+        return True
+    members.update(user.pw_name for user in pwd.getpwall() if user.pw_gid == status.st_gid)
+    return members != {owner} or pwd.getpwnam(owner).pw_gid != status.st_gid
 
 
 def _may_be_noted(source: str) -> bool:
@@ -273,6 +405,16 @@ def read_regular_file(path: str, most: int) -> bytes:
         return os.read(descriptor, most + 1)
     finally:
         os.close(descriptor)
+
+
+def _folders(path: str, trusted: set[int]) -> Iterator[str]:
+    """The paths of the folders in a folder that belong to these users and that they alone can change, sorted."""
+    for inner in _listing(path):
+        try:
+            _check_inner(inner, trusted)
+        except OSError:
+            continue
+        yield inner
 
 
 def _listing(path: str, most: int = MOST_FILES) -> list[str]:

@@ -12,12 +12,10 @@ import time
 
 from ..inside import locks
 from ..inside.certificate import to_pem
-from ..inside.store import folders_of, open_store
+from ..inside.store import BUNDLE, BUNDLE_STATE, folders_of, open_store
 from .published import (
-    FILE,
     NAMING_VARIABLES,
     REBUILT_EVERY,
-    STATE_FILE,
     changes,
     counts,
     file_identity,
@@ -41,9 +39,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 __all__ = [  # with what is known of the published one
-    "FILE",
     "REBUILT_EVERY",
-    "STATE_FILE",
     "BundleError",
     "build",
     "counts",
@@ -125,7 +121,7 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
     text = _text(anchors, intermediates)
     if not _loads(text, len(anchors) + len(intermediates)):
         raise BundleError(f"OpenSSL does not load every trust anchor of {source.path}; remove those that it does not")
-    published = home.write(text, FILE, mode=0o644, durable=True)
+    published = home.write(text, BUNDLE, mode=0o644, durable=True)
     status = os.stat(published)
     state = {
         "built": time.time(),
@@ -138,7 +134,7 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
         "changes": changed,
         "counts": [len(anchors), len(intermediates)],
     }
-    home.write(json.dumps(state).encode(), STATE_FILE, mode=0o644)
+    home.write(json.dumps(state).encode(), BUNDLE_STATE, mode=0o644)
     return published
 
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..inside.search import is_valid
-from ..inside.store import folders_of, open_store, read_regular_file
+from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FIRST_RELEASE = 1_735_689_600  # 2025-01-01: no clock that is right shows an earlier time
 LONGEST_SILENCE = 366 * 86_400  # seconds without a sign of life, after which not the silence but the clock is doubted
 DOUBTED_FOR = 7 * 86_400  # seconds; a clock that goes on so long is believed
-_REFRESHED, _DOUBTED = "refreshed", "doubted"  # files of a store folder, each with a time in seconds since 1970
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
@@ -45,11 +44,11 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     home = open_store(settings).home
     if home is None or not is_silent:
         return None
-    since = _time_in(home, _DOUBTED)
+    since = _time_in(home, DOUBTED)
     if 0 < since <= now and now - since > DOUBTED_FOR:
         return None
     if not 0 < since <= now:
-        _write_time(home, _DOUBTED)
+        _write_time(home, DOUBTED)
     return f"the clock shows {today}, more than a year after the last sign of life in {home.path}; set it right"
 
 
@@ -57,9 +56,9 @@ def believe(settings: Settings) -> None:
     """Note that a refresh was done under this clock."""
     home = open_store(settings).home
     if home is not None:
-        _write_time(home, _REFRESHED)
+        _write_time(home, REFRESHED)
         try:
-            os.unlink(os.path.join(home.path, _DOUBTED))
+            os.unlink(os.path.join(home.path, DOUBTED))
         except OSError:
             pass  # it was not doubted
 
@@ -71,7 +70,7 @@ def _day(seconds: float) -> str:
 def _newest_sign(settings: Settings, now: float) -> float:
     """When it was last seen that the clock is right (seconds since 1970); `now` where nothing was ever seen."""
     folders = [folder for folder in folders_of(settings) if folder.fault() is None]
-    signs = [_time_in(folder, _REFRESHED) for folder in folders]
+    signs = [_time_in(folder, REFRESHED) for folder in folders]
     signs += [folder.changed() / 1e9 for folder in folders]
     newest = max((sign for sign in signs if 0 < sign <= now), default=0.0)
     if now - newest > LONGEST_SILENCE:
@@ -96,6 +95,6 @@ def _time_in(folder: Folder, name: str) -> float:
 
 def _write_time(folder: Folder, name: str) -> None:
     try:
-        folder.write(f"{time.time():.0f}\n".encode("ascii"), name)
+        folder.write(f"{int(time.time())}\n".encode("ascii"), name)
     except OSError:
         pass  # a full disk

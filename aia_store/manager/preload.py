@@ -17,7 +17,7 @@ from cryptography import x509
 from ..inside.certificate import readable
 from ..inside.pauses import Failures
 from ..inside.store import MOST_FILES, MOST_OF_ONE_NAME, crowded_note, sound_store
-from . import reports, roots
+from . import mirror, reports, roots
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
 from .fitness import unfitness
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
     from ..inside.store import Folder, Store
+    from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
 DEFAULT = "https://ccadb.my.salesforce-sites.com/mozilla/MozillaIntermediateCertsCSVReport"
@@ -57,12 +58,14 @@ class Skipped(NamedTuple):
 class Outcome(NamedTuple):
     """What was done: how many are new, how many were preloaded before, and the others.
 
-    `faults` are for whole reports that could not be had or read, or not to their end; `notes` for revocation lists.
+    `found` says of each mirror of upki's what it is; `faults` are for whole reports that could not be had or
+    read, or not to their end; `notes` for revocation lists.
     """
 
     new: int
     known: int
     skipped: list[Skipped]
+    found: list[str]
     faults: list[PreloadError]
     notes: list[str]
 
@@ -70,7 +73,7 @@ class Outcome(NamedTuple):
 def preload(
     sources: Iterable[str], settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Outcome:
-    """Keep what is fit of the reports in these files or behind these http or https URLs.
+    """Keep what is fit of these reports of the CCADB, files or http or https URLs, and of upki's mirrors, folders too.
 
     One fault ends neither the others nor what can be read of its own report. `progress` is told how many of how many
     new certificates are done. Raises StoreError, RootsError, and PreloadError where the store cannot be written.
@@ -81,28 +84,40 @@ def preload(
     anchors = roots.load(roots.source(settings))
     downloader = Downloader(settings, Failures(home, patient=False), time.monotonic() + SECONDS)
     entries: list[reports.Entry] = []
+    found: list[str] = []
     faults: list[PreloadError] = []
     for source in sources:
         try:
-            found = _read(source, settings, downloader)
+            what, report = _read(source, settings, downloader)
         except PreloadError as error:
             faults.append(error)
             continue
-        entries += found.entries
-        if found.fault is not None:
-            faults.append(PreloadError(f"{source}: {found.fault}; what stands before was read"))
+        entries += report.entries
+        if what is not None:
+            found.append(f"{source}: {what}")
+        if report.fault is not None:
+            faults.append(PreloadError(f"{source}: {report.fault}"))
     revocation = known(settings, home, downloader)
     run = _Run(store, home.preloaded)
     run.keep(run.sift(entries), anchors, revocation.reason, progress)
-    return Outcome(run.new, run.known, run.skipped, faults, revocation.notes)
+    return Outcome(run.new, run.known, run.skipped, found, faults, revocation.notes)
 
 
-def _read(source: str, settings: Settings, downloader: Downloader) -> reports.Contents:
+def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str | None, reports.Contents]:
+    """What a mirror is, in words, None of a report; and what is in it. Raises PreloadError."""
+    manifest = mirror.manifest_of(source)
     try:
-        return reports.read(contents(source, settings, downloader, MOST_BYTES))
+        if manifest is not None:
+            found = mirror.read(manifest, lambda place, most: contents(place, settings, downloader, most))
+            return found.found, found.contents
+        report = reports.read(contents(source, settings, downloader, MOST_BYTES))
+        fault = f"{report.fault}; what stands before was read" if report.fault is not None else None
+        return None, report._replace(fault=fault)
     except MisnamedError as error:
         raise MisnamedReportError(f"{source}: {error}") from error
     except DocumentError as error:
+        raise PreloadError(f"{source}: {error}") from error
+    except mirror.MirrorError as error:
         raise PreloadError(f"{source}: {error}") from error
     except reports.ReportError as error:
         raise PreloadError(f"{source}: {error}; of the CCADB's reports, {reports.LAYOUTS} can be read") from error
@@ -150,7 +165,7 @@ class _Run:
         self,
         offered: dict[Certificate, str],
         anchors: list[Certificate],
-        reason: Callable[[Certificate], str | None],
+        reason: Reason,
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each, and keep it or note why not. `reason` says why one is revoked."""
@@ -158,7 +173,7 @@ class _Run:
         verifier = Verifier(
             anchors,
             lambda subject: [*self._beside.get(subject.issuer_key, ()), *on_disk(subject)],
-            lambda certificate: self._revoked.get(certificate.fingerprint) or reason(certificate),
+            lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))

@@ -9,7 +9,7 @@ import json
 import os
 import time
 
-from ..inside.store import folders_of, open_store, read_regular_file
+from ..inside.store import BUNDLE, BUNDLE_STATE, folders_of, open_store, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..inside.settings import Settings
     from ..inside.store import Folder
 
-FILE, STATE_FILE = "bundle.pem", "bundle.json"
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
 NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first is more particular
 _LARGEST_NOTE = 1 << 20
@@ -28,7 +27,7 @@ def fresh(settings: Settings) -> str | None:
     """The path of a bundle that need not be built anew; None where there is none."""
     for folder in places(settings):
         if is_fresh(settings, folder):
-            return os.path.join(folder.path, FILE)
+            return os.path.join(folder.path, BUNDLE)
     return None
 
 
@@ -41,7 +40,7 @@ def standing(settings: Settings, *, same_roots: bool = False) -> str | None:
         state = read_state(folder)
         try:
             if _is_whole(folder, state) and (not same_roots or _has_these_roots(settings, state)):
-                return os.path.join(folder.path, FILE)
+                return os.path.join(folder.path, BUNDLE)
         except (OSError, KeyError, IndexError, TypeError, ValueError):
             continue
     return None
@@ -101,7 +100,7 @@ def places(settings: Settings) -> list[Folder]:
 def read_state(home: Folder) -> dict[str, Any]:
     """What the note says; nothing where there is none, or none of ours."""
     try:
-        state = json.loads(read_regular_file(os.path.join(home.path, STATE_FILE), _LARGEST_NOTE))
+        state = json.loads(read_regular_file(os.path.join(home.path, BUNDLE_STATE), _LARGEST_NOTE))
         return state if isinstance(state, dict) else {}
     except (OSError, ValueError, RecursionError):
         return {}
@@ -126,7 +125,7 @@ def _note(settings: Settings) -> dict[str, Any]:
 
 
 def _is_whole(folder: Folder, state: dict[str, Any]) -> bool:
-    status = os.stat(os.path.join(folder.path, FILE))
+    status = os.stat(os.path.join(folder.path, BUNDLE))
     return bool([status.st_size, status.st_mtime_ns] == state["bundle"])
 
 

@@ -1,4 +1,7 @@
-"""Verify again what is on disk, drop what no longer holds, rebuild the bundle: at any moment, and twice at once."""
+"""Verify again what is on disk, drop what no longer holds, rebuild the bundle: at any moment, and twice at once.
+
+`plan` looks and decides, `refresh` takes what was handed in, plans with the CRLs asked, and does it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside import pauses
 from ..inside.certificate import Certificate
 from ..inside.store import Folder, Preloaded, Store, crowded_note, folders_of, open_store, read_certificate
-from . import bundle, clock, roots, upkeep
-from .renewal import Held, Renewed, renew
+from . import bundle, clock, handins, history, renewal, roots, upkeep
+from .renewal import Held, Renewed
+from .revocation.record import reader
 from .revocation.update import update as update_revocation
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
@@ -19,14 +23,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..inside.settings import Settings
+    from .verify import Reason
+
+    Progress = Callable[[int, int], None]
+
+MOST_COLLECTIONS = 10  # of the hand-in folder, each of which is bounded
 
 
 class Dropped(NamedTuple):
-    """Something that left the store, and why; `certificate` is None where the file held none."""
+    """Something that leaves the store, and why; `certificate` is None where the file holds none."""
 
     path: str
     certificate: Certificate | None
     reason: str
+
+
+class Plan(NamedTuple):
+    """What a refresh is about to do."""
+
+    held: list[Held]  # of what was needed
+    preloaded: list[Held]
+    drop: list[tuple[Folder, Dropped]]
+    left: list[Dropped]  # what should go but is not ours to remove
+    due: list[renewal.Due]  # what ends soon, and where its successor may be had
+    notes: list[str]  # what could not be had or looked at, one line each
 
 
 class Report(NamedTuple):
@@ -40,59 +60,120 @@ class Report(NamedTuple):
     renewed: list[Renewed]
     notes: list[str]  # what could not be had or looked at, one line each
     doubt: str | None  # why the clock is not believed: then nothing was touched, and a bundle that is sound stays
+    handed_in: handins.Collected
 
 
-def refresh(settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None) -> Report:
+def refresh(settings: Settings, progress: Progress = lambda done, total: None) -> Report:
     """Refresh the folders that this user can write. `progress` is told how many of how many files are done.
 
-    Raises RootsError and BundleError; what was dropped before stays dropped.
+    Raises RootsError and BundleError; what was dropped before stays dropped. Either way the store remembers how it
+    went.
     """
+    try:
+        report = _refreshed(settings, progress)
+    except Exception as error:
+        history.note_refresh(open_store(settings).home, str(error), failed=True)
+        raise
+    message = report.doubt or f"{report.kept} kept, {len(report.dropped)} dropped, {len(report.renewed)} renewed"
+    history.note_refresh(open_store(settings).home, message, failed=report.doubt is not None)
+    return report
+
+
+def _refreshed(settings: Settings, progress: Progress) -> Report:
     anchors = roots.load(roots.source(settings))
-    notes = [fault for fault in (folder.fault() for folder in folders_of(settings)) if fault is not None]
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
-        standing = bundle.standing(settings, same_roots=True)
-        return Report(0, 0, [], [], standing or bundle.build(settings), [], notes, doubt)
+        standing = bundle.standing(settings, same_roots=True) or bundle.build(settings)
+        return Report(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
+    handed_in, notes = _collected(settings)
     store = open_store(settings)
     verifier = Verifier(anchors, remembered(store.needed))
-    widely = Verifier(anchors, remembered(store.find))
-    round_ = _Round(store, verifier, widely)
-    round_.verify(progress)
-    home = store.home
-    if home is not None:
-        held = [one.certificate for one in round_.held]
-        revocation = update_revocation(settings, home, held, verifier)
-        widely.revoked = revocation.reason
-        notes += revocation.notes
-        round_.drop_revoked()
-    round_.drop_unused(settings.unused_days * 86_400)
-    renewed = renew(settings, round_.held, verifier)
+    planner = _Planner(settings, store, verifier)
+    planned = planner.plan(progress, ask_revocation=True)
+    dropped: list[Dropped] = []
+    left = planned.left
+    for folder, item in planned.drop:
+        (dropped if _remove(folder, item.path) else left).append(item)
+    renewed = renewal.renew(settings, planned.due, {one.certificate for one in planned.held}, verifier)
+    history.note_dropped(store.home, dropped)
+    history.note_renewed(store.home, renewed)
     for folder in _writable(store):
         upkeep.sweep(folder)
-        if folder.is_crowded():
-            notes.append(f"{crowded_note(folder)}; refresh again, or run `aia-store clear`")
     clock.believe(settings)
     published = bundle.build(settings, verifier)
-    counts = len(round_.held), len(round_.preloaded)
-    return Report(*counts, round_.dropped, round_.left, published, renewed, notes, None)
+    counts = len(planned.held), len(planned.preloaded)
+    return Report(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
 
 
-class _Round:
-    """One pass over the folders: what holds, what was dropped, and what should go but stays.
+def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
+    """What a refresh would do now, by what is known of revocation; nothing is fetched or changed. Raises RootsError.
 
-    `verifier` goes by what was needed, `widely` by what was preloaded too.
+    A clock that is not believed is a note, and the plan is to do nothing.
+    """
+    anchors = roots.load(roots.source(settings))
+    doubt = clock.doubt(settings, anchors)
+    if doubt is not None:
+        return Plan([], [], [], [], [], [*_faults(settings), doubt])
+    store = open_store(settings)
+    return _Planner(settings, store, Verifier(anchors, remembered(store.needed))).plan(progress, ask_revocation=False)
+
+
+def _faults(settings: Settings) -> list[str]:
+    return [fault for fault in (folder.fault() for folder in folders_of(settings)) if fault is not None]
+
+
+def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
+    """Take what was handed in, and say why where that cannot be."""
+    kept = refused = 0
+    try:
+        for _ in range(MOST_COLLECTIONS):
+            found = handins.collect(settings)
+            kept, refused = kept + found.kept, refused + found.refused
+            if not found.more:
+                break
+    except handins.CollectError as error:
+        return handins.Collected(kept, refused), [str(error)]
+    return handins.Collected(kept, refused), []
+
+
+class _Planner:
+    """One pass over the folders: what holds, what is to be dropped, and what should go but stays.
+
+    `verifier` goes by what was needed, `_widely` by what was preloaded too.
     """
 
-    def __init__(self, store: Store, verifier: Verifier, widely: Verifier) -> None:
+    def __init__(self, settings: Settings, store: Store, verifier: Verifier) -> None:
+        self._settings = settings
         self._store = store
         self._verifier = verifier
-        self._widely = widely
-        self.held: list[Held] = []  # of what was needed
-        self.preloaded: list[Held] = []
-        self.dropped: list[Dropped] = []
-        self.left: list[Dropped] = []
+        self._widely = Verifier(verifier.roots, remembered(store.find))
+        self._held: list[Held] = []
+        self._preloaded: list[Held] = []
+        self._drop: list[tuple[Folder, Dropped]] = []
+        self._left: list[Dropped] = []
 
-    def verify(self, progress: Callable[[int, int], None]) -> None:
+    def plan(self, progress: Progress, *, ask_revocation: bool) -> Plan:
+        """Look at everything; with `ask_revocation` the CRLs and lists are asked, and what they say is noted."""
+        notes = _faults(self._settings)
+        self._verify(progress)
+        home = self._store.home
+        if ask_revocation and home is not None:
+            certificates = [one.certificate for one in self._held]
+            revocation = update_revocation(self._settings, home, certificates, self._verifier)
+            notes += revocation.notes
+            self._drop_revoked(revocation.reason)
+        else:
+            self._drop_revoked(reader(self._store.folders))
+        self._drop_unused(self._settings.unused_days * 86_400)
+        notes += [
+            f"{crowded_note(folder)}; refresh again, or run `aia-store clear`"
+            for folder in _writable(self._store)
+            if folder.is_crowded()
+        ]
+        due = [] if self._settings.offline else renewal.due(self._held)
+        return Plan(self._held, self._preloaded, self._drop, self._left, due, notes)
+
+    def _verify(self, progress: Progress) -> None:
         """Drop what is no certificate, has expired, or leads to no anchor any more."""
         total = sum(1 for folder in _parts(self._store) for _ in folder.paths())
         files = ((folder, path) for folder in _parts(self._store) for path in folder.paths())
@@ -104,15 +185,15 @@ class _Round:
     def _look_at(self, folder: Folder, path: str) -> None:
         certificate = read_certificate(path)
         if certificate is None or path != folder.path_of(certificate):
-            self.drop(folder, path, certificate, "it is not the certificate that its name says")
+            self._plan_to_drop(folder, path, certificate, "it is not the certificate that its name says")
             return
         try:
             held = Held(folder, path, certificate, self._links(certificate))
-            (self.preloaded if isinstance(folder, Preloaded) else self.held).append(held)
+            (self._preloaded if isinstance(folder, Preloaded) else self._held).append(held)
         except NotYetValidError as error:  # a clock that is behind must not empty the store
-            self.left.append(Dropped(path, certificate, str(error)))
+            self._left.append(Dropped(path, certificate, str(error)))
         except VerifyError as error:
-            self.drop(folder, path, certificate, str(error))
+            self._plan_to_drop(folder, path, certificate, str(error))
 
     def _links(self, certificate: Certificate) -> list[Certificate]:
         """The path of a certificate. Raises VerifyError."""
@@ -121,9 +202,10 @@ class _Round:
         except VerifyError:
             return self._widely.path(certificate)
 
-    def drop_revoked(self) -> None:
+    def _drop_revoked(self, reason: Reason) -> None:
         """Drop what is revoked, and what leads to its anchor only by something that is."""
-        self.held, self.preloaded = self._unrevoked(self.held), self._unrevoked(self.preloaded)
+        self._verifier.revoked = self._widely.revoked = reason
+        self._held, self._preloaded = self._unrevoked(self._held), self._unrevoked(self._preloaded)
 
     def _unrevoked(self, held: list[Held]) -> list[Held]:
         found = []
@@ -131,22 +213,21 @@ class _Round:
             try:
                 found.append(one._replace(links=self._links(one.certificate)))
             except VerifyError as error:
-                self.drop(one.folder, one.path, one.certificate, str(error))
+                self._plan_to_drop(one.folder, one.path, one.certificate, str(error))
         return found
 
-    def drop_unused(self, seconds: float) -> None:
+    def _drop_unused(self, seconds: float) -> None:
         """Drop what no handshake needed for so long, nor anything below it that was needed."""
         now = time.time()
-        used = [one for one in self.held if _last_use(one.path) > now - seconds]
+        used = [one for one in self._held if _last_use(one.path) > now - seconds]
         needed = {link for one in used for link in one.links}
-        unused = [one for one in self.held if one.certificate not in needed]
-        self.held = [one for one in self.held if one.certificate in needed]
+        unused = [one for one in self._held if one.certificate not in needed]
+        self._held = [one for one in self._held if one.certificate in needed]
         for one in unused:
-            self.drop(one.folder, one.path, one.certificate, f"nobody used it for {seconds / 86_400:.0f} days")
+            self._plan_to_drop(one.folder, one.path, one.certificate, f"nobody used it for {seconds / 86_400:.0f} days")
 
-    def drop(self, folder: Folder, path: str, certificate: Certificate | None, reason: str) -> None:
-        gone = Dropped(path, certificate, reason)
-        (self.dropped if _remove(folder, path) else self.left).append(gone)
+    def _plan_to_drop(self, folder: Folder, path: str, certificate: Certificate | None, reason: str) -> None:
+        self._drop.append((folder, Dropped(path, certificate, reason)))
 
 
 def _last_use(path: str) -> float:

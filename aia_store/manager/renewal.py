@@ -42,26 +42,38 @@ class Renewed(NamedTuple):
     url: str
 
 
-def renew(settings: Settings, held: list[Held], verifier: Verifier) -> list[Renewed]:
-    """Fetch and keep the successors of what ends soon; the old ones stay until they expire. Raises nothing.
+class Due(NamedTuple):
+    """An intermediate that ends soon, and the URLs under which its successor may be had."""
+
+    old: Held
+    urls: list[str]
+
+
+def due(held: list[Held]) -> list[Due]:
+    """What ends soon and has no successor here, the first to end first.
 
     The URL is the one that an intermediate was fetched from, as its file says, or that certificates below it name.
     """
     now = time.time()
-    due = sorted((one for one in held if one.certificate.validity[1] - now < SOON), key=_end)
-    if settings.offline or not due:
-        return []
-    below: dict[bytes, list[Certificate]] = {}
-    for one in held:
-        below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
-    known = {one.certificate for one in held}
+    ending = sorted((one for one in held if one.certificate.validity[1] - now < SOON), key=_end)
     lasting = {_identity(one.certificate) for one in held if one.certificate.validity[1] - now >= SOON}
-    renewal = _Renewal(settings, verifier, known)
-    done = []
-    for one in due:
-        if _identity(one.certificate) not in lasting:
-            done += renewal.of(one, _urls(one, below.get(one.certificate.subject_key, ())))
-    return done
+    below: dict[bytes, list[Certificate]] = {}
+    for one in held if ending else ():
+        below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
+    return [
+        Due(one, _urls(one, below.get(one.certificate.subject_key, ())))
+        for one in ending
+        if _identity(one.certificate) not in lasting
+    ]
+
+
+def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier: Verifier) -> list[Renewed]:
+    """Fetch and keep the successors of what is due, those that are not `known`. Raises nothing.
+
+    The old ones stay until they expire.
+    """
+    renewal = _Renewal(settings, verifier, set(known))
+    return [found for one in due for found in renewal.of(one.old, one.urls)]
 
 
 class _Renewal:

@@ -11,12 +11,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ..inside.store import read_regular_file
+from ..inside.store import SHARES, read_regular_file
 
 if TYPE_CHECKING:
     from ..inside.store import Folder
 
-FILE = "shares.json"
 MOST = 128  # in one period; a machine needs some dozens in its life
 PERIOD = 30 * 86_400  # seconds
 _LARGEST_FILE = 4 << 20
@@ -39,11 +38,11 @@ class Shares:
     def save(self) -> None:
         """Raises OSError."""
         if self._taken != self._read():
-            self._site.write(json.dumps(self._taken).encode(), FILE, mode=0o600)
+            self._site.write(json.dumps(self._taken).encode(), SHARES, mode=0o600)
 
     def _read(self) -> dict[str, tuple[float, int]]:
         try:
-            noted = json.loads(read_regular_file(os.path.join(self._site.path, FILE), _LARGEST_FILE))
+            noted = json.loads(read_regular_file(os.path.join(self._site.path, SHARES), _LARGEST_FILE))
             shares = {str(user): (float(since), int(count)) for user, (since, count) in noted.items()}
         except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}

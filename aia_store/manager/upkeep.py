@@ -1,14 +1,18 @@
-"""Sweep what processes left in a store folder: temporary files, locks that nobody holds, failures long past."""
+"""Sweep what processes left in a store folder: temporary files, locks that nobody holds, failures long past.
+
+Only names of our own making are removed, and only from folders that `Folder.within` finds to be the store's own.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from typing import TYPE_CHECKING
 
-from ..inside import locks
-from ..inside import pauses as failures
+from ..inside import locks, pauses
+from ..inside.store import FAILURES, KEPT_CRLS, KEPT_LISTS, LOCKS, TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,33 +23,50 @@ ABANDONED_AFTER = 3600  # seconds: a temporary file this old is nobody's
 FORGOTTEN_AFTER = 86_400  # seconds after its pause: a failure that was long ago says nothing any more
 MOST_SWEPT = 100_000  # files of a folder, at a time
 
+_DIGEST = "[0-9a-f]{64}"
+_OWN_NAMES = {
+    TEMPORARY: r"\d+-\d+-\d+",
+    LOCKS: f"{_DIGEST}|bundle|daemon",
+    FAILURES: f"[0-9a-f]{{{pauses.SLOT_DIGITS}}}",
+    KEPT_CRLS: _DIGEST,
+    KEPT_LISTS: _DIGEST,
+}
+
 
 def sweep(folder: Folder) -> None:
     """Remove from this folder what nobody needs any more. Raises nothing; what cannot be removed stays."""
     now = time.time()
-    for path, modified in _files(os.path.join(folder.path, "tmp")):
+    for path, modified in own_files(folder, TEMPORARY):
         if abs(now - modified) > ABANDONED_AFTER:
-            _unlink(path)
-    for path, modified in _files(os.path.join(folder.path, "locks")):
+            unlink(path)
+    for path, modified in own_files(folder, LOCKS):
         if abs(now - modified) > ABANDONED_AFTER:
             _release(folder, os.path.basename(path))
-    for path, _ in _files(os.path.join(folder.path, failures.FOLDER)):
-        whose, _, until = failures.read_note(path)
-        is_ours = os.path.basename(path) in failures.slots(whose)
-        if not is_ours or not now - FORGOTTEN_AFTER < until <= now + failures.LONGEST_PAUSE:
-            _unlink(path)
+    for path, _ in own_files(folder, FAILURES):
+        whose, _, until = pauses.read_note(path)
+        is_ours = os.path.basename(path) in pauses.slots(whose)
+        if not is_ours or not now - FORGOTTEN_AFTER < until <= now + pauses.LONGEST_PAUSE:
+            unlink(path)
 
 
-def _files(path: str) -> Iterator[tuple[str, float]]:
-    """The regular files of a folder, each with when it was last modified; what is no file was not made by us."""
+def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
+    """The regular files of our making in a part of a store folder, each with when it was last modified."""
     try:
-        with os.scandir(path) as entries:
+        with os.scandir(folder.within(part)) as entries:
             for entry, _ in zip(entries, range(MOST_SWEPT), strict=False):
                 status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode):
+                if stat.S_ISREG(status.st_mode) and re.fullmatch(_OWN_NAMES[part], entry.name):
                     yield entry.path, status.st_mtime
     except OSError:
         return
+
+
+def unlink(path: str) -> None:
+    """Remove a file that `own_files` named, if that can be."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def _release(folder: Folder, name: str) -> None:
@@ -56,10 +77,3 @@ def _release(folder: Folder, name: str) -> None:
         return
     if lock is not None:
         lock.release()
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

@@ -26,6 +26,9 @@ from .roots import distrust
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    #: Says by whom a certificate is revoked, given it and its issuer; None if it is not, as far as is known.
+    Reason = Callable[[Certificate, Certificate], str | None]
+
 SECURITY_LEVEL = 2  # 112 bits: no SHA-1, no RSA key under 2048 bits
 MOST_PATHS = 16  # of one intermediate
 
@@ -50,15 +53,16 @@ class Verifier:
     """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between.
 
     What the system distrusts leads nowhere, and nothing leads through it. Of each it remembers what was said: one
-    verifier is for one round, not for a day. `revoked` says by whom an intermediate is revoked, None if it is not; a
-    path over a revoked one is none. It may be set later: what was verified before is held against it again.
+    verifier is for one round, not for a day. `revoked` says by whom an intermediate that this issuer signed is
+    revoked, None if it is not; a path over a revoked one is none. It may be set later: what was verified before is
+    held against it again.
     """
 
     def __init__(
         self,
         roots: list[Certificate],
         issuers_of: Callable[[Certificate], Iterable[Certificate]],
-        revoked: Callable[[Certificate], str | None] = lambda _: None,
+        revoked: Reason = lambda certificate, issuer: None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
@@ -73,11 +77,8 @@ class Verifier:
 
         Raises VerifyError, which says in words why there is none.
         """
-        revoked = self.revoked(certificate)
-        if revoked is not None:
-            raise VerifyError(f"it is revoked {revoked}")
         verdict = self._verdicts.get(certificate)
-        if verdict is None or (isinstance(verdict, list) and any(map(self.revoked, verdict[1:-1]))):
+        if verdict is None or (isinstance(verdict, list) and self._revoked_link(verdict) is not None):
             try:
                 verdict = self._found(certificate)
             except VerifyError as error:
@@ -102,14 +103,28 @@ class Verifier:
         reason = "it leads to no trust anchor of this machine"
         leaf = Certificate(leaf_under(certificate))
         for _, (_, *path) in zip(range(MOST_PATHS), self._paths(leaf, certificate), strict=False):
-            if any(self.revoked(link) is not None for link in path[1:-1]):
-                reason = "it leads to a trust anchor only by a certificate that is revoked"
+            revoked = self._revoked_link(path)
+            if revoked is not None:
+                reason = revoked
                 continue
             refusal = self._refusal(leaf, path)
             if refusal is None:
                 return path
             reason = f"OpenSSL says: {refusal}"
         raise VerifyError(reason)
+
+    def _revoked_link(self, path: list[Certificate]) -> str | None:
+        """Why a path is none because a certificate of it is revoked; None if none is."""
+        for certificate, issuer in pairwise(path):
+            reason = self.revoked(certificate, issuer)
+            if reason is not None:
+                is_first = certificate is path[0]
+                return (
+                    f"it is revoked {reason}"
+                    if is_first
+                    else "it leads to a trust anchor only by a certificate that is revoked"
+                )
+        return None
 
     def _paths(self, leaf: Certificate, certificate: Certificate) -> Iterable[list[Certificate]]:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:

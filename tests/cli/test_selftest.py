@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.manager.machine import Machine
+from tests.manager.machine import COMMAND, Machine
 
 
 def fake(folder: Path, name: str, script: str) -> str:
@@ -86,3 +87,43 @@ def test_nothing_is_left_behind(machine: Machine) -> None:
     scratch.mkdir()
     machine.says("selftest", TMPDIR=str(scratch))
     assert list(scratch.iterdir()) == []
+
+
+# Machines on which little is there
+
+_BARE = """
+set -e
+mount -t tmpfs none /etc/ssl 2>/dev/null || true
+for file in /etc/hosts /etc/resolv.conf /etc/nsswitch.conf; do
+    [ ! -e "$file" ] || mount --bind /dev/null "$file"
+done
+[ "$LOOPBACK" = down ] || ip link set lo up
+exec "$@"
+"""
+
+
+def on_a_bare_machine(machine: Machine, loopback: str) -> tuple[int, str, str]:
+    """The self-test without a name of any kind, and with no network but perhaps the loopback."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip"))):
+        pytest.skip("no namespaces can be had here")
+    script = ["unshare", "--mount", "--net", "sh", "-c", _BARE, "sh"]
+    done = machine.execute(*script, *COMMAND, "selftest", LOOPBACK=loopback)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_it_needs_no_names(machine: Machine) -> None:
+    status, output, errors = on_a_bare_machine(machine, "up")
+    assert (status, errors) == (0, ""), output
+
+
+def test_without_a_loopback_interface_it_says_so_and_ends(machine: Machine) -> None:
+    status, output, errors = on_a_bare_machine(machine, "down")
+    assert (status, errors) == (1, "")
+    assert "ip link set lo up" in output
+    assert len(output.splitlines()) == 3
+
+
+def test_each_complaint_is_one_clean_line(machine: Machine) -> None:
+    script = "printf 'curl: (60) a problem\\nMore details: \\033[31m\\377\\n\\nand advice\\n' >&2; exit 60"
+    steps = machine.json("selftest", status=1, PATH=fake(machine.folder / "bin", "curl", script))
+    assert steps[-1]["detail"] == "curl: (60) a problem"

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from aia_store.inside.pauses import Failures
+from aia_store.inside.store import Folder
 from tests.cli.terminal import on_terminal
 from tests.manager.machine import Machine
 from tests.support.pki import Authority
 
-ASPECTS = ["hook", "store", "roots", "bundle", "environment", "trust on demand", "daemon"]
+ASPECTS = ["hook", "store", "roots", "bundle", "environment", "trust on demand", "fetches", "daemon"]
 
 
 def aspect(machine: Machine, name: str, **variables: str | None) -> tuple[str, str | None]:
     """The state of one aspect, and its remedy."""
-    found = {item["name"]: item for item in machine.json("status", status=1, **variables)}
-    assert list(found) == ASPECTS
-    return found[name]["state"], found[name]["remedy"]
+    return told(machine, name, **variables)[1:]
+
+
+def told(machine: Machine, name: str, **variables: str | None) -> tuple[str, str, str | None]:
+    """The level of one aspect, its state and its remedy."""
+    done = machine.run("status", "--json", **variables)
+    found = {item["name"]: item for item in json.loads(done.stdout)}
+    assert [name for name in found if name not in ("clock", "settings")] == ASPECTS
+    assert done.returncode == any(item["level"] == "problem" for item in found.values())
+    assert done.stderr == ""
+    return found[name]["level"], found[name]["state"], found[name]["remedy"]
 
 
 def test_a_new_machine(machine: Machine, root: Authority) -> None:
     shown = machine.says("status", status=1)
-    for part in (*ASPECTS, sys.executable, str(machine.store), str(machine.roots), "aia-store bundle", "aia-store env"):
+    for part in (*ASPECTS, str(machine.store), str(machine.roots), "aia-store bundle", "aia-store env"):
         assert part in shown
     assert not machine.bundle_file.exists()
 
@@ -73,9 +86,10 @@ def test_the_roots_are_there_or_not(machine: Machine, root: Authority) -> None:
 
 def test_the_environment_uses_the_bundle_or_not(machine: Machine, root: Authority) -> None:
     assert "aia-store env" in str(aspect(machine, "environment")[1])
+    machine.build()
     bundle = str(machine.bundle_file)
     assert aspect(machine, "environment", SSL_CERT_FILE=bundle)[1] is None
-    state, remedy = aspect(machine, "environment", SSL_CERT_FILE=bundle, CURL_CA_BUNDLE="/elsewhere.pem")
+    state, remedy = aspect(machine, "environment", SSL_CERT_FILE=bundle, CURL_CA_BUNDLE=str(machine.roots))
     assert "CURL_CA_BUNDLE" in state
     assert remedy is not None
 
@@ -95,7 +109,80 @@ def test_all_is_well_once_every_remedy_was_taken(machine: Machine, root: Authori
     done = machine.execute("sh", "-c", script, PYTHONPATH=path)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "!" not in done.stdout
-    assert done.stdout.count('"remedy": null') == len(ASPECTS)
+    assert done.stdout.count('"level": "ok"') == len(ASPECTS)
+
+
+# What is a problem and what a hint
+
+
+def test_in_a_cron_without_variables_and_bundle_nothing_is_a_problem_but_the_hook(
+    machine: Machine, root: Authority
+) -> None:
+    found = machine.json("status", status=1)
+    assert {item["name"]: item["level"] for item in found if item["level"] != "ok"} == {
+        "hook": "problem",
+        "bundle": "hint",
+        "environment": "hint",
+    }
+
+
+def test_a_variable_that_names_no_file_is_a_problem(machine: Machine, root: Authority) -> None:
+    level, state, remedy = told(
+        machine, "environment", SSL_CERT_FILE="/gone.pem", REQUESTS_CA_BUNDLE=str(machine.roots)
+    )
+    assert (level, "unset it" in str(remedy)) == ("problem", True)
+    assert "SSL_CERT_FILE (/gone.pem)" in state
+    assert "REQUESTS_CA_BUNDLE" not in state
+
+
+def test_a_key_of_the_environment_that_is_none_is_a_problem(machine: Machine, root: Authority) -> None:
+    level, state, _ = told(machine, "settings", AIA_STORE_OFFLIEN="1", AIA_STORE_LOG="debug")
+    assert (level, state) == ("problem", "no setting: AIA_STORE_OFFLIEN")
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_is_said_to_serve_no_fetch(machine: Machine, root: Authority, variable: str) -> None:
+    level, state, remedy = told(machine, "fetches", **{variable: "http://proxy.example:3128"})
+    assert (level, "preload FILE" in str(remedy)) == ("hint", True)
+    assert variable in state
+    assert told(machine, "fetches", **{variable: ""})[0] == "ok"
+
+
+def test_it_says_how_many_urls_are_paused_and_until_when(machine: Machine, root: Authority) -> None:
+    failures = Failures(Folder(str(machine.store)))
+    for url in ("http://a.example/", "http://b.example/", "http://a.example/"):
+        failures.failed(url)
+    level, state, _ = told(machine, "fetches")
+    until = time.strftime("%Y-%m-%d %H:%M", time.gmtime(time.time() + 120))
+    assert level == "ok"
+    assert state.startswith("2 pauses after failed fetches, until ")
+    assert until[:-1] in state
+    assert told(machine, "fetches", AIA_STORE_OFFLINE="1")[1] == "none, by a setting (AIA_STORE_OFFLINE)"
+
+
+def test_metrics_for_prometheus(machine: Machine, root: Authority) -> None:
+    file = machine.folder / "aia_store.prom"
+    done = machine.run("status", "--prometheus", file)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert metrics(file) == {"needed": 0, "preloaded": 0, "paused": 0}
+    held = root.intermediate()
+    machine.plant(held)
+    machine.says("refresh")
+    Failures(Folder(str(machine.store))).failed("http://a.example/")
+    machine.run("status", "--prometheus", file)
+    found = metrics(file)
+    assert (found["needed"], found["paused"], found["last_refresh_failed"]) == (1, 1, 0)
+    assert 0 <= found["bundle_age_seconds"] < 60
+    assert abs(found["last_refresh_timestamp_seconds"] - time.time()) < 60
+    assert found["next_end_timestamp_seconds"] == held.certificate.not_valid_after_utc.timestamp()
+
+
+def metrics(file: Path) -> dict[str, float]:
+    """The samples; each has its help and its type."""
+    lines = file.read_text().splitlines()
+    samples = dict(line.split() for line in lines if not line.startswith("#"))
+    assert len(lines) == 3 * len(samples)
+    return {name.removeprefix("aia_store_"): float(value) for name, value in samples.items()}
 
 
 @pytest.mark.parametrize("columns", [60, 200])

@@ -20,7 +20,7 @@ NOT_RUNNING = ("not running (optional)", None)
 
 def daemon_aspect(machine: Machine, **variables: str | None) -> tuple[str, str | None]:
     """What `status --json` says of the daemon, and its remedy."""
-    found = {item["name"]: item for item in machine.json("status", status=1, **variables)}
+    found = {item["name"]: item for item in json.loads(machine.run("status", "--json", **variables).stdout)}
     return found["daemon"]["state"], found["daemon"]["remedy"]
 
 

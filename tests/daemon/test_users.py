@@ -18,7 +18,11 @@ from tests.support.users import Users, require_users
 SERVICE, FIRST, SECOND = 12_000, 12_001, 12_002
 ROOTS = "/var/cache/roots.pem"
 COMMAND = "import sys; sys.argv[:] = ['aia-store', *sys.argv[1:]]; from aia_store.cli import main; main()"
-COLLECT = "from aia_store.inside.settings import load; from aia_store.manager.handins import collect; collect(load())"
+COLLECT = """
+from aia_store.inside import settings
+from aia_store.manager import handins
+handins.collect(settings.load())
+"""
 
 #: Things that are no hand-in, put into the folder by whoever runs it.
 LITTER = """

@@ -15,12 +15,13 @@ NOT_RUN = {
     "-m pytest -q -n 2": "it is this test's own run, which .ci/run starts so",
     'check.md: aia-store check --file hosts.txt --json | jq -r \'.[] | select(.result != "complete") | '
     "[.target, .result, .verdict // .error] | @tsv'": "its status is that of jq, which need not be here",
-    "index.md: pipx install aia-store": _INTERNET,
+    "index.md: pipx install .": _INTERNET,
     "index.md: aia-store hook install --all": _WHOLE_MACHINE,
-    "install.md: sudo pipx install --global aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
+    "install.md: pip wheel --no-deps --wheel-dir dist .": f"{_INTERNET}; tests/systemd/run runs it",
+    "install.md: sudo pipx install --global .": f"{_INTERNET}; {_WHOLE_MACHINE}",
     "install.md: sudo python3 -m venv /opt/aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
-    "install.md: pipx install aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
-    "install.md: pip install aia-store": f"{_INTERNET}; tests/manager/test_hook.py runs it",
+    "install.md: pipx install .": f"{_INTERNET}; {_WHOLE_MACHINE}",
+    "install.md: pip install .": f"{_INTERNET}; tests/manager/test_hook.py runs it",
     "install.md: sudo aia-store hook remove --all": f"{_WHOLE_MACHINE}; pipx is not here",
     "operations.md: aia-store preload                                # the CCADB's current report, some 2,200 "
     "intermediates": "it asks the CCADB, and the page's machine has no internet; tests/manager/test_preload.py runs it",

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.store import Folder
-from aia_store.manager.bundle import FILE, STATE_FILE
+from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, LAST_REFRESH, MARK, Folder
 from tests.support.pki import Certified, der_of, pem, pem_blocks
 
 COMMAND = [sys.executable, "-m", "aia_store"]
@@ -70,11 +69,11 @@ class Machine:
 
     @property
     def bundle_file(self) -> Path:
-        return self.store / FILE
+        return self.store / BUNDLE
 
     @property
     def state_file(self) -> Path:
-        return self.store / STATE_FILE
+        return self.store / BUNDLE_STATE
 
     def trust(self, *anchors: Certified) -> None:
         """Make these the machine's trust anchors."""
@@ -188,11 +187,11 @@ def loaded(file: Path) -> int:
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """What is below a folder: each path, and the hash of each file; locks aside, which come and go."""
+    """What is below a folder: each path, and the hash of each file; the mark and notes of times aside."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "changed"
+        if path.is_file() and path.name not in (CHANGED, LAST_REFRESH, MARK)
     }
 
 

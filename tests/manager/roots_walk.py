@@ -23,7 +23,7 @@ import certifi
 
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.settings import Settings
-from aia_store.inside.store import Folder
+from aia_store.inside.store import BUNDLE, BUNDLE_STATE, Folder
 from aia_store.manager import bundle, clock, refresh, roots
 from aia_store.manager.daemon.lookout import Lookout
 from aia_store.manager.daemon.watching import Watcher
@@ -128,7 +128,7 @@ class Walk:
     def age(self) -> None:
         """The clock goes on, as far as the manager can tell: what it wrote down is older, or in the future."""
         home = Folder(str(self.settings.dir))
-        state = Path(home.path) / bundle.STATE_FILE
+        state = Path(home.path) / BUNDLE_STATE
         if state.exists():
             days = self.chance.choice([-400, -2, 2, 400])
             written = json.loads(state.read_text())
@@ -165,7 +165,7 @@ class Walk:
             build(self.settings)
 
     def judge(self, error: Exception | None) -> None:
-        file = Path(str(self.settings.dir)) / bundle.FILE
+        file = Path(str(self.settings.dir)) / BUNDLE
         found = set(pem_certificates(file.read_bytes())) if file.exists() else None
         anchors = found - {self.hung} if found else found
         assert found is None or (self.hung in found) <= (self.on in found), "an intermediate without its anchor"

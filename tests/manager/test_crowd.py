@@ -31,7 +31,7 @@ def crowd(machine: Machine, root: Authority, request: pytest.FixtureRequest) -> 
         for number in range(FILES):
             if request.param == "spread":
                 if number % 1000 == 0:
-                    folder = machine.store / "certificates" / f"{number // 1000:02x}" / "x"
+                    folder = machine.store / "certificates" / f"{number // 1000:02x}" / f"{number // 1000:02x}{0:062}"
                     folder.mkdir(parents=True, exist_ok=True)
             else:
                 folder = file.parent

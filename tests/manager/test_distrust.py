@@ -252,7 +252,8 @@ def test_a_distrusted_root_leaves_the_bundle_at_once_and_all_that_hung_on_it(use
     assert set(bundled(users)) == {ONE.der, TWO.der, hung.der, stays.der}
     source(trust_source, blocklist__one=ONE.pem)
     assert bundled(users) == [TWO.der, stays.der]
-    _, state, remedy = users.run(0, STATUS).splitlines()
+    _, level, state, remedy = users.run(0, STATUS).splitlines()
+    assert level == "ok"
     assert state.startswith("1 in /var/cache/roots.pem: ")
     assert "1 more that this system distrusts" in state
     assert remedy == "None"

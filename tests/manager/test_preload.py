@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -305,3 +307,72 @@ def test_where_nothing_can_be_written_nothing_is_read(machine: Machine, root: Au
     file = write(machine, mozilla([root.intermediate()]))
     line = machine.complains("preload", file, AIA_STORE_DIR=str(file))
     assert "AIA_STORE_DIR" in line
+
+
+# upki's mirrors
+
+
+def mirror(folder: Path, *certificates: Certified, made: int = 1_790_000_000) -> Path:
+    """A folder as `upki-mirror` writes it."""
+    folder.mkdir(parents=True)
+    files: dict[str, str] = {}
+    for certificate in certificates:
+        name = f"{fingerprint(certificate)[:2]}.pem"
+        files[name] = files.get(name, "") + pem(certificate) + "\n"
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    listed = [
+        {"filename": name, "size": len(text), "hash": hashlib.sha256(text.encode()).hexdigest()}
+        for name, text in files.items()
+    ]
+    (folder / "manifest.json").write_text(json.dumps({"generated_at": made, "comment": "", "files": listed}))
+    return folder
+
+
+@pytest.mark.parametrize("where", ["folder", "cache", "manifest", "http"])
+def test_a_mirror_of_upki_is_read(machine: Machine, root: Authority, aia: AIAHost, where: str) -> None:
+    fit = [root.intermediate(f"Fit {number}") for number in range(3)]
+    stranger = Authority.root("Stranger").intermediate()
+    folder = mirror(machine.folder / "upki" / "intermediates", *fit, stranger)
+    source: object = {"cache": folder.parent, "manifest": folder / "manifest.json"}.get(where, folder)
+    if where == "http":
+        for file in folder.iterdir():
+            aia.publish(f"/mirror/{file.name}", file.read_bytes())
+        source = aia.url("/mirror/manifest.json")
+    done = machine.json("preload", source)
+    assert (done["new"], len(done["skipped"]), done["faults"]) == (3, 1, [])
+    files = len([*folder.glob("*.pem")])
+    assert done["found"] == [
+        f"{source}: upki's mirror of 2026-09-21, 4 certificates in {files} file{'s' * (files > 1)}"
+    ]
+    assert preloaded(machine) == {one.der for one in fit}
+
+
+def test_of_a_damaged_mirror_the_rest_is_read(machine: Machine, root: Authority) -> None:
+    one, two = root.intermediate("One"), root.intermediate("Two")
+    while fingerprint(one)[:2] == fingerprint(two)[:2]:
+        two = two.reissue()
+    folder = mirror(machine.folder / "mirror", one, two)
+    (folder / f"{fingerprint(two)[:2]}.pem").write_text(pem(root.intermediate("Three")))
+    done = machine.run("preload", folder)
+    assert done.returncode == 1
+    assert f"{fingerprint(two)[:2]}.pem is not what the manifest says; the rest was read" in done.stderr
+    assert preloaded(machine) == {one.der}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "",
+        "{}",
+        "[" * 10_000,
+        '{"generated_at": 1e999, "comment": "", "files": []}',
+        '{"generated_at": 1, "comment": "", "files": [{"filename": "../../report.pem", "size": 1, "hash": ""}]}',
+        '{"generated_at": 1, "comment": "", "files": [{"filename": "a.filter", "size": 1, "hash": ""}]}',
+    ],
+)
+def test_what_is_no_mirror_is_said_to_be_none(machine: Machine, root: Authority, manifest: str) -> None:
+    folder = machine.folder / "mirror"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(manifest)
+    assert str(folder) in machine.complains("preload", folder)

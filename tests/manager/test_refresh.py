@@ -37,6 +37,7 @@ def test_what_holds_stays(machine: Machine, root: Authority) -> None:
     files = machine.plant(*planted)
     before = {file: file.stat().st_mtime_ns for file in files}
     nothing: dict[str, object] = {"dropped": [], "left": [], "renewed": [], "notes": [], "doubt": None}
+    nothing["handed_in"] = {"kept": 0, "refused": 0}
     assert machine.json("refresh") == {"kept": 3, "preloaded": 0, "bundle": str(machine.bundle_file), **nothing}
     assert {file: file.stat().st_mtime_ns for file in files} == before
     assert set(machine.bundled()) == {root.der, *map(der_of, planted)}
@@ -218,8 +219,7 @@ def test_names_of_planted_files_do_not_steer_the_terminal(machine: Machine, root
     (file.parent / "evil\x1b[31m\u202ename.pem").write_text("")
     (file.parent / "evil\x1b[31m\u202efolder").mkdir()
     done = machine.run("refresh")
-    assert "evil" in done.stdout
-    assert "evil" in done.stderr
+    assert done.stderr.count("evil") == 2
     assert "\x1b" not in done.stdout + done.stderr
     assert "\u202e" not in done.stdout + done.stderr
 

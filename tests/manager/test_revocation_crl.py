@@ -313,7 +313,7 @@ def test_crls_that_nobody_names_are_not_kept(world: World) -> None:
     world.aia.publish(PATH, crl(world.root))
     world.refresh()
     folder = Path(world.machine.store, "crls")
-    (folder / "foreign").write_text("")
+    (folder / ("0" * 64)).write_text("")
     world.refresh()
     assert len([*folder.iterdir()]) == 1
 
@@ -358,3 +358,20 @@ def test_a_hostile_certificate_cannot_silence_the_crl_of_another(world: World, m
     assert not world.is_kept()
     (note,) = report.notes
     assert "another issuer" in note
+
+
+def test_a_ca_of_the_same_name_says_nothing_of_anothers_certificates(world: World, machine: Machine) -> None:
+    """Not even with the other's key identifiers: a CA may write into its certificates what it likes."""
+    machine.trust(world.root, company := Authority.root("Company Root"))
+    limited = company.intermediate("Company CA", permitted=["corp.test"])
+    url = world.aia.url("/company.crl")
+    namesake = limited.intermediate("Manager Root", subject_key_id=world.root.key_id or b"")
+    below = namesake.intermediate("Below the namesake", crl=[url])
+    serials = [world.ca.certificate.serial_number, below.certificate.serial_number]
+    world.aia.publish("/company.crl", crl(namesake, serials))
+    machine.plant(limited, namesake, below)
+    report = world.refresh()
+    assert [one.certificate.der for one in report.dropped if one.certificate] == [below.der], "it is heard at home"
+    assert world.is_kept()
+    world.refresh()
+    assert world.is_kept(), "what was remembered says nothing of it either"

@@ -15,7 +15,7 @@ from tests.support.pki import Authority
 
 ROOT = Authority.root("File Root")
 KEY = ROOT.intermediate("Revoked")
-CERTIFICATE = Certificate(KEY.der)
+CERTIFICATE, ISSUER = Certificate(KEY.der), Certificate(ROOT.der)
 OTHERS = [hashlib.sha256(bytes([number])).digest() for number in range(100)]
 
 
@@ -25,13 +25,13 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def is_revoked(folder: Folder, certificate: Certificate = CERTIFICATE) -> bool:
-    return revoked.is_revoked(certificate, [Folder(os.path.join(folder.path, "none")), folder])
+    return revoked.is_revoked(certificate, ISSUER, [Folder(os.path.join(folder.path, "none")), folder])
 
 
-@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize("which", range(4))
 @pytest.mark.parametrize("count", [0, 1, 2, 99, 100])
-def test_any_of_the_three_digests_is_found_wherever_it_stands(folder: Folder, which: int, count: int) -> None:
-    digest = revoked.digests(CERTIFICATE)[which]
+def test_any_of_the_digests_is_found_wherever_it_stands(folder: Folder, which: int, count: int) -> None:
+    digest = revoked.digests(CERTIFICATE, ISSUER)[which]
     folder.write(b"".join(sorted([*OTHERS[:count], digest])), REVOKED)
     assert is_revoked(folder)
     folder.write(b"".join(sorted(OTHERS[:count])), REVOKED)
@@ -40,17 +40,19 @@ def test_any_of_the_three_digests_is_found_wherever_it_stands(folder: Folder, wh
 
 def test_the_digests_are_what_is_written_down_of_them() -> None:
     key_hash = hashlib.sha256(CERTIFICATE.public_key).digest()
-    assert revoked.digests(CERTIFICATE) == (
+    issuer_key_hash = hashlib.sha256(ISSUER.public_key).digest()
+    assert revoked.digests(CERTIFICATE, ISSUER) == (
         hashlib.sha256(CERTIFICATE.der).digest(),
         hashlib.sha256(b"serial" + CERTIFICATE.issuer_key + CERTIFICATE.serial).digest(),
         hashlib.sha256(b"key" + CERTIFICATE.subject_key + key_hash).digest(),
+        hashlib.sha256(b"issued" + ISSUER.subject_key + issuer_key_hash + CERTIFICATE.serial).digest(),
     )
 
 
 def test_a_reissue_shares_the_key_but_not_the_serial_number(folder: Folder) -> None:
     reissue = Certificate(KEY.reissue().der)
-    own, serial, key = revoked.digests(CERTIFICATE)
-    folder.write(b"".join(sorted([own, serial])), REVOKED)
+    own, serial, key, issued = revoked.digests(CERTIFICATE, ISSUER)
+    folder.write(b"".join(sorted([own, serial, issued])), REVOKED)
     assert not is_revoked(folder, reissue)
     folder.write(key, REVOKED)
     assert is_revoked(folder, reissue)
@@ -59,7 +61,7 @@ def test_a_reissue_shares_the_key_but_not_the_serial_number(folder: Folder) -> N
 @pytest.mark.parametrize("make", ["nothing", "cut", "link", "folder", "FIFO"])
 def test_what_is_no_such_file_revokes_nothing(folder: Folder, make: str) -> None:
     path = Path(folder.path, REVOKED)
-    digest = revoked.digests(CERTIFICATE)[0]
+    digest = revoked.digests(CERTIFICATE, ISSUER)[0]
     if make == "cut":
         path.write_bytes(digest + digest[:5])
     elif make == "link":

@@ -468,6 +468,12 @@ def test_without_roots_what_was_handed_in_waits(users: Users, site: Path, root: 
 
 # Whose the site's store may be
 
+COUNT = """
+from aia_store.inside import settings
+from aia_store.inside.store import open_store
+print(len(open_store(settings.load()).certificates()))
+"""
+
 
 @pytest.mark.parametrize("above", [0o755, 0o775, 0o1777])
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
@@ -476,10 +482,7 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
 ) -> None:
     users.run(owner, HAND_IN, pem(root.intermediate()))
     site.parent.chmod(above)
-    found = users.run(
-        FIRST,
-        "from aia_store.inside import settings, store; print(len(store.open_store(settings.load()).certificates()))",
-    )
+    found = users.run(FIRST, COUNT)
     assert found == ("1\n" if above == 0o755 else "0\n")
 
 
@@ -513,6 +516,7 @@ def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path,
     precious.parent.mkdir(parents=True)
     precious.write_text("precious")
     (site / "certificates").symlink_to("/var/cache/precious")
+    (site / "tmp").rmdir()
     (site / "tmp").symlink_to("/var/cache/precious/etc")
     for command in (["refresh"], ["clear", "--yes"], ["bundle", "--rebuild"]):
         with users.start(0, COMMAND, *command) as process:
@@ -550,3 +554,45 @@ def test_strange_shares_are_forgotten(users: Users, site: Path, root: Authority,
     (site / "shares.json").write_text(text)
     users.run(FIRST, HAND_IN, pem(root.intermediate()))
     assert users.run(owner, COLLECT) == "1 0 False\n"
+
+
+@pytest.mark.parametrize("owner", [0, SERVICE], ids=["root's", "a service user's"])
+def test_a_refresh_takes_what_was_handed_in_as_the_timer_and_cron_run_it(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    honest = root.intermediate()
+    users.run(FIRST, HAND_IN, pem(honest, OTHERS.intermediate("Orphan")))
+    said = users.run(owner, COMMAND, "refresh")
+    assert "1 handed in" in said
+    assert handed_in(site) == []
+    assert kept(site) == {honest.der}
+    assert honest.pem in (site / "bundle.pem").read_text()
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_roots_status_add_and_check_are_about_the_service_users_store(
+    users: Users, site: Path, root: Authority, owner: int, aia: AIAHost, hierarchy: MakeHierarchy
+) -> None:
+    pki = hierarchy()
+    trust(users, root, pki.root)
+    added = root.intermediate("Added")
+    (users.root / "var/cache/added.pem").write_text(added.pem)
+    users.run(0, COMMAND, "add", "/var/cache/added.pem")
+    assert kept(site) == {added.der}
+    with TLSServer(pki.leaf) as server, users.start(0, COMMAND, "check", f"127.0.0.1:{server.port}") as process:
+        output, errors = process.communicate(timeout=60)
+    assert "Test Intermediate" in output, errors
+    assert kept(site) == {added.der, pki.intermediates[0].der}
+    assert users.run(0, COMMAND, "bundle") == "/var/cache/aia-store/bundle.pem\n"
+    variables = {"SSL_CERT_FILE": "/var/cache/aia-store/bundle.pem"}
+    metrics = "/var/cache/root-only/aia_store.prom"
+    (users.root / "var/cache/root-only").mkdir(mode=0o700)
+    with users.start(0, COMMAND, "status", "--json", "--prometheus", metrics, **variables) as process:
+        output, errors = process.communicate(timeout=60)
+    found = {item["name"]: item for item in json.loads(output)}
+    assert found.pop("hook")["level"] in ("ok", "hint", "problem"), "of this machine's interpreters"
+    assert {item["level"] for item in found.values()} == {"ok"}, found
+    assert "2 intermediates in /var/cache/aia-store" in found["store"]["state"]
+    assert "aia_store_needed 2" in (users.root / metrics.lstrip("/")).read_text()
+    assert not (users.root / "var/cache/home-0/.cache").exists()
+    assert {path.stat().st_uid for path in site.rglob("*")} == {owner}

@@ -31,7 +31,7 @@ def units(folder: Path) -> list[Path]:
     found = []
     for unit in sorted(SYSTEMD.iterdir()):
         copy = folder / unit.name
-        copy.write_text(unit.read_text().replace("/usr/bin/aia-store", str(command)))
+        copy.write_text(unit.read_text().replace("ExecStart=aia-store", f"ExecStart={command}"))
         found.append(copy)
     return found
 
@@ -47,6 +47,12 @@ def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_command_is_found_wherever_it_was_installed() -> None:
+    """Without a path, systemd looks in /usr/local/bin and /usr/bin; `tests/systemd/run` starts it for real."""
+    started = [line for unit in SYSTEMD.iterdir() for line in unit.read_text().splitlines() if "ExecStart=" in line]
+    assert sorted(started) == ["ExecStart=aia-store daemon", "ExecStart=aia-store refresh"]
 
 
 def test_systemd_would_say_something(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from ...inside import settings as config
 from ...manager import roots
 from ...manager.words import counted, one_line
 from .. import output
+from ..files import appearing
 from .answer import Answer, Result, exit_status
 from .document import Document
-from .files import appearing
 from .fullchain import write_fullchain
 from .page import Page
 from .prometheus import Metrics

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...manager.words import counted
-from .files import OutputError, appearing
+from ..files import OutputError, appearing
 
 if TYPE_CHECKING:
     from .answer import Answer

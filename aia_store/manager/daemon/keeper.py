@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...inside import locks
-from ...inside.store import StoreError, sound_store
+from ...inside.store import LOCKS, StoreError, sound_store
 from . import state
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Keeper:
 
     def keep(self) -> bool:
         """Take the lock again where it was removed; returns whether that was so. Raises DaemonError."""
-        if self._lock is not None and os.path.exists(os.path.join(self.home.path, "locks", state.LOCK)):
+        if self._lock is not None and os.path.exists(os.path.join(self.home.path, LOCKS, state.LOCK)):
             return False
         self.release()
         try:

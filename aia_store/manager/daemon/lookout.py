@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...inside import handin
 from ...inside import settings as config
-from ...inside.store import folders_of
+from ...inside.store import CHANGED, folders_of
 from .. import roots
 from .places import folder_identity, identity, plan
 
@@ -34,7 +34,7 @@ class Lookout:
         except roots.RootsError:  # those of the last time stay, and others may come to be anywhere
             anywhere = roots.watched(None) if self._settings.roots is None else []
             self._trust_paths = sorted({*self._trust_paths, *anywhere})
-        changes = [os.path.join(folder.path, "changed") for folder in folders_of(self._settings)]
+        changes = [os.path.join(folder.path, CHANGED) for folder in folders_of(self._settings)]
         arrivals = None
         if self._handins is not None:
             changes.append(self._handins)

@@ -6,13 +6,13 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.store import read_regular_file
+from ...inside.store import DAEMON_STATE, LOCKS, read_regular_file
 from ..words import one_line
 
 if TYPE_CHECKING:
     from ...inside.store import Folder
 
-FILE, LOCK = "daemon.json", "daemon"
+LOCK = "daemon"
 _LARGEST = 65_536
 _LONGEST_TEXT = 1_000
 
@@ -41,13 +41,13 @@ class State(NamedTuple):
 def write(folder: Folder, state: State) -> None:
     """Put the state on disk. Raises OSError."""
     last = state.last._asdict() if state.last is not None else None
-    folder.write(json.dumps(state._asdict() | {"last": last}).encode(), FILE, mode=0o644)
+    folder.write(json.dumps(state._asdict() | {"last": last}).encode(), DAEMON_STATE, mode=0o644)
 
 
 def read(folder: Folder) -> State | None:
     """What the last manager of this folder wrote; None where that is nothing, or not ours."""
     try:
-        found = json.loads(read_regular_file(os.path.join(folder.path, FILE), _LARGEST))
+        found = json.loads(read_regular_file(os.path.join(folder.path, DAEMON_STATE), _LARGEST))
         last = found["last"]
         return State(
             int(found["pid"]),
@@ -69,7 +69,7 @@ def running(folder: Folder) -> State | None:
     state = read(folder)
     if state is None:
         return None
-    held = _lock_is_held(os.path.join(folder.path, "locks", LOCK))
+    held = _lock_is_held(os.path.join(folder.path, LOCKS, LOCK))
     if held is None:  # this user may not look at the lock
         held = _lives(state)
     return state if held else None

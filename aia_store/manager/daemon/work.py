@@ -17,6 +17,8 @@ from .outcome import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..handins import Collected
+
 MOST_DETAILS = 20  # lines; the rest is counted
 
 
@@ -34,10 +36,9 @@ def refresh(settings: Settings) -> Outcome:
     """Take what was handed in, verify everything again, and publish the bundle anew."""
     from ..refresh import refresh as run
 
-    handed_in = collect(settings)
     report = run(settings)
     if report.doubt is not None:
-        return Outcome(True, report.doubt, handed_in.details)
+        return Outcome(True, report.doubt, [])
     told = []
     details = []
     for name, value in report._asdict().items():
@@ -45,8 +46,8 @@ def refresh(settings: Settings) -> Outcome:
             details += [f"{name}: {_described(item)}" for item in value]
         if isinstance(value, (int, list)):
             told.append(f"{len(value) if isinstance(value, list) else value} {name}")
-    message = f"{', '.join(told)}; {handed_in.message}; the bundle is {report.bundle}"
-    return Outcome(False, message, _bounded(handed_in.details + details))
+    message = f"{', '.join(told)}; {_taken(report.handed_in)}; the bundle is {report.bundle}"
+    return Outcome(False, message, _bounded(details))
 
 
 def collect(settings: Settings) -> Outcome:
@@ -54,8 +55,11 @@ def collect(settings: Settings) -> Outcome:
     from ..handins import collect as run
 
     collected = run(settings)
-    message = f"{collected.kept} handed in were kept, {collected.refused} refused"
-    return Outcome(False, message, [], collected.more)
+    return Outcome(False, _taken(collected), [], collected.more)
+
+
+def _taken(collected: Collected) -> str:
+    return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
 ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}

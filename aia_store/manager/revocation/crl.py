@@ -90,9 +90,7 @@ class CRL:
         if self._count > MOST_ENTRIES:
             return set()
         try:
-            return {
-                revoked.serial_digest(self._issuer.subject_key, _integer(entry.serial_number)) for entry in self._crl
-            }
+            return {revoked.issued_digest(self._issuer, _integer(entry.serial_number)) for entry in self._crl}
         except _UNREADABLE:
             return set()
 

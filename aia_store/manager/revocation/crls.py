@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.store import read_regular_file
+from ...inside.store import KEPT_CRLS, read_regular_file
 from ..download import Downloader, DownloadError
 from .crl import CRL, MOST_BYTES, CRLError
 from .points import worth_fetching
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from ...inside.pauses import Failures
     from ...inside.store import Folder
-
-FOLDER = "crls"
 
 
 class Obtained(NamedTuple):
@@ -63,7 +61,7 @@ class CRLs:
 
     def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
         """What is on disk, and whether it is still current."""
-        path = os.path.join(self._folder.path, FOLDER, file_name(url))
+        path = os.path.join(self._folder.path, KEPT_CRLS, file_name(url))
         try:
             fetched = os.stat(path).st_mtime
             crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls, of_leaf=of_leaf)
@@ -85,7 +83,7 @@ class CRLs:
             raise
         self._failures.succeeded(useless)
         try:
-            self._folder.write(content, FOLDER, file_name(url))
+            self._folder.write(content, KEPT_CRLS, file_name(url))
         except OSError:
             pass  # fetched again next time
         return crl

@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.store import read_regular_file
+from ...inside.store import KEPT_LISTS, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
 from . import onecrl
 from . import revoked_report as ccadb
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 32 << 20
 MOST_DIGESTS = 100_000  # of all lists
-FOLDER = "lists"
 
 
 class ListError(Exception):
@@ -54,7 +53,7 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> List
         if bad:
             notes.append(f"{source}: {bad} entries cannot be read and were left out")
         try:
-            folder.write(content, FOLDER, file_name(source))
+            folder.write(content, KEPT_LISTS, file_name(source))
         except OSError as error:
             notes.append(f"{source}: no copy can be kept ({error.strerror})")
     if len(reasons) > MOST_DIGESTS:
@@ -86,7 +85,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
 
 def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
     """What was kept of a list, and a remark on it."""
-    path = os.path.join(folder.path, FOLDER, file_name(source))
+    path = os.path.join(folder.path, KEPT_LISTS, file_name(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))
         return found, f"what it said on {time.strftime('%Y-%m-%d', time.gmtime(os.stat(path).st_mtime))} is used"

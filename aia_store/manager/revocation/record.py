@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...inside import revoked
 from ...inside.certificate import DERError
-from ...inside.store import REVOKED, read_regular_file
+from ...inside.store import CHANGED, REVOKED, REVOKED_REASONS, read_regular_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from ...inside.certificate import Certificate
     from ...inside.store import Folder
+    from ..verify import Reason
 
-REASONS = "revoked.json"
 MOST_REMEMBERED = 10_000
 MOST_DIGESTS = 200_000
 UNKNOWN = "by its issuer or a list"
@@ -34,15 +34,15 @@ class Record:
         """`listed` is what the lists say now: the reason by digest."""
         self._folder = folder
         self._listed = listed
-        self._remembered = _read(folder)["remembered"]
+        self._remembered = _read(folder)["by_crl"]
         self._others: set[bytes] = set()  # what CRLs revoke that was never in the store
 
-    def reason(self, certificate: Certificate) -> str | None:
-        """Why this certificate is revoked; None if it is not, as far as is known here."""
+    def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
+        """Why this certificate of this issuer is revoked; None if it is not, as far as is known here."""
         if not (self._listed or self._remembered or self._others):
             return None
         try:
-            digests = revoked.digests(certificate)
+            digests = revoked.digests(certificate, issuer)
         except DERError:
             return None
         for digest in digests:
@@ -52,10 +52,9 @@ class Record:
                 return self._remembered[digest.hex()]
         return UNKNOWN if not self._others.isdisjoint(digests) else None
 
-    def add(self, certificate: Certificate, reason: str) -> None:
-        """Note that a CRL revokes this certificate."""
-        digest = revoked.serial_digest(certificate.issuer_key, certificate.serial)
-        self._remembered[digest.hex()] = reason
+    def add(self, certificate: Certificate, issuer: Certificate, reason: str) -> None:
+        """Note that a CRL of its issuer revokes this certificate."""
+        self._remembered[revoked.issued_digest(issuer, certificate.serial).hex()] = reason
 
     def add_others(self, digests: set[bytes]) -> None:
         """Note what else a CRL revokes, as far as there is room."""
@@ -64,7 +63,7 @@ class Record:
 
     def write(self) -> None:
         """Put it in place for programs, if it says anything new. Raises OSError."""
-        known = _read(self._folder)["remembered"] | self._remembered  # another refresh may have been faster
+        known = _read(self._folder)["by_crl"] | self._remembered  # another refresh may have been faster
         remembered = dict(list(known.items())[-MOST_REMEMBERED:])
         digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}
         content = b"".join(sorted(digests))
@@ -74,23 +73,23 @@ class Record:
                 self._folder.write(content, REVOKED)
             else:
                 os.unlink(path)
-            self._folder.write(b"", "changed")  # the bundle may have to leave something out
+            self._folder.write(b"", CHANGED)  # the bundle may have to leave something out
         listed = {digest.hex(): reason for digest, reason in self._listed.items()}
-        reasons = json.dumps({"listed": listed, "remembered": remembered}, indent=0).encode()
-        if reasons != _content(os.path.join(self._folder.path, REASONS)):
-            self._folder.write(reasons, REASONS)
+        reasons = json.dumps({"listed": listed, "by_crl": remembered}, indent=0).encode()
+        if reasons != _content(os.path.join(self._folder.path, REVOKED_REASONS)):
+            self._folder.write(reasons, REVOKED_REASONS)
 
 
-def reader(folders: Iterable[Folder]) -> Callable[[Certificate], str | None]:
+def reader(folders: Iterable[Folder]) -> Reason:
     """What tells why a certificate is revoked, None if it is not, by what was written in these folders."""
     searched = list(folders)
     known: list[dict[str, str]] = []  # read when first needed, which is seldom
 
-    def reason(certificate: Certificate) -> str | None:
+    def reason(certificate: Certificate, issuer: Certificate) -> str | None:
         try:
-            if not revoked.is_revoked(certificate, searched):
+            if not revoked.is_revoked(certificate, issuer, searched):
                 return None
-            digests = [digest.hex() for digest in revoked.digests(certificate)]
+            digests = [digest.hex() for digest in revoked.digests(certificate, issuer)]
         except DERError:
             return None
         if not known:
@@ -110,10 +109,10 @@ def _content(path: str) -> bytes:
 def _read(folder: Folder) -> dict[str, dict[str, str]]:
     """The reasons by digest, in hexadecimal: those of lists, and those that are remembered."""
     try:
-        found: Any = json.loads(_content(os.path.join(folder.path, REASONS)))
+        found: Any = json.loads(_content(os.path.join(folder.path, REVOKED_REASONS)))
     except (ValueError, RecursionError):
         found = None
-    return {part: _sound(found.get(part) if isinstance(found, dict) else None) for part in ("listed", "remembered")}
+    return {part: _sound(found.get(part) if isinstance(found, dict) else None) for part in ("listed", "by_crl")}
 
 
 def _sound(found: Any) -> dict[str, str]:

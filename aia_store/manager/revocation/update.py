@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.pauses import Failures
 from ...inside.settings import escaped
-from ...inside.store import folders_of
+from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
+from .. import upkeep
 from ..download import Downloader
 from ..verify import VerifyError
-from . import crls, lists
-from .crls import CRLs
+from . import lists
+from .crls import CRLs, file_name
 from .points import crl_urls, worth_fetching
 from .record import Record, reader
 
@@ -38,9 +39,9 @@ class Revocation:
         self._elsewhere = reader(elsewhere)
         self.notes = notes
 
-    def reason(self, certificate: Certificate) -> str | None:
-        """Why a certificate is revoked, in words; None if it is not, as far as is known."""
-        return self._record.reason(certificate) or self._elsewhere(certificate)
+    def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
+        """Why a certificate of this issuer is revoked, in words; None if it is not, as far as is known."""
+        return self._record.reason(certificate, issuer) or self._elsewhere(certificate, issuer)
 
 
 class _Wanted(NamedTuple):
@@ -48,6 +49,7 @@ class _Wanted(NamedTuple):
 
     depth: int  # of the certificates below their anchor
     issuer: Certificate
+    above: Certificate | None  # the issuer's issuer; None of an anchor
     urls: list[str]
     subjects: list[Certificate]
 
@@ -88,8 +90,8 @@ def update(settings: Settings, folder: Folder, certificates: Iterable[Certificat
         record.write()
     except OSError as error:
         revocation.notes.append(f"{folder.path} cannot be written ({error.strerror}); programs do not learn of it")
-    _sweep(folder, crls.FOLDER, [url for one in wanted for url in worth_fetching(one.urls)])
-    _sweep(folder, lists.FOLDER, settings.revocation_lists)
+    _sweep(folder, KEPT_CRLS, [url for one in wanted for url in worth_fetching(one.urls)])
+    _sweep(folder, KEPT_LISTS, settings.revocation_lists)
     # They hold URLs of certificates and words of hosts.
     revocation.notes[:] = map(escaped, revocation.notes)
     return revocation
@@ -115,7 +117,9 @@ def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wa
             continue
         issuer = path[1]
         key = (issuer.subject_key, issuer.public_key, tuple(urls))
-        found.setdefault(key, _Wanted(len(path), issuer, urls, [])).subjects.append(certificate)
+        found.setdefault(key, _Wanted(len(path), issuer, path[2] if len(path) > 2 else None, urls, [])).subjects.append(
+            certificate
+        )
     return sorted(found.values(), key=lambda one: one.depth)
 
 
@@ -131,10 +135,10 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
     """Note what a CRL said; returns a line about why it is not current, None if it is or makes no difference."""
     wanted = answer.wanted
-    if wanted.depth > 2 and revocation.reason(wanted.issuer) is not None:
+    if wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None:
         return None  # a CA that is revoked itself has no say
     for certificate, reason in answer.reasons.items():
-        record.add(certificate, reason)
+        record.add(certificate, wanted.issuer, reason)
     record.add_others(answer.others)
     left = len(wanted.subjects) - len(answer.reasons)
     if answer.fault is None or not left:
@@ -144,11 +148,7 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
     """Remove what nobody names any more."""
-    path = os.path.join(folder.path, part)
-    names = set(map(crls.file_name, used))
-    try:
-        for name in os.listdir(path):
-            if name not in names:
-                os.unlink(os.path.join(path, name))
-    except OSError:
-        return
+    names = set(map(file_name, used))
+    for path, _ in upkeep.own_files(folder, part):
+        if os.path.basename(path) not in names:
+            upkeep.unlink(path)

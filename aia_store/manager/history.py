@@ -1,0 +1,120 @@
+"""What became of each certificate of a store, and how the last refresh went: to answer "why was this dropped?" later.
+
+The file `history` holds a line of JSON an event, the newest last, and no more than `MOST_EVENTS`. Nothing reads it but
+`aia-store show` and `status`; where it cannot be written, nothing is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..inside.store import HISTORY, LAST_REFRESH, read_regular_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..inside.store import Folder
+    from .refresh import Dropped
+    from .renewal import Renewed
+
+MOST_EVENTS = 10_000
+LONGEST_TEXT = 500
+_LARGEST_FILE = 16 << 20
+
+
+class Event(NamedTuple):
+    """What happened to a certificate, named by its fingerprint, and when (seconds since 1970)."""
+
+    at: float
+    fingerprint: str
+    what: str  # "dropped" or "renewed"
+    why: str
+
+
+class LastRefresh(NamedTuple):
+    """When the last refresh ended (seconds since 1970), and how."""
+
+    at: float
+    failed: bool
+    message: str
+
+
+def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
+    """Remember what left the store, and why."""
+    now = time.time()
+    _append(
+        home, [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
+    )
+
+
+def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
+    """Remember which certificate came in whose place: of both."""
+    now = time.time()
+    events = []
+    for one in renewed:
+        events.append(Event(now, one.old.fingerprint, "renewed", f"by {one.certificate.fingerprint} from {one.url}"))
+        events.append(
+            Event(now, one.certificate.fingerprint, "learned", f"in place of {one.old.fingerprint} from {one.url}")
+        )
+    _append(home, events)
+
+
+def of(folders: Iterable[Folder], start: str) -> list[Event]:
+    """The events of the certificates whose fingerprint starts so, the oldest first."""
+    found = {event for folder in folders for event in _read(folder) if event.fingerprint.startswith(start)}
+    return sorted(found)
+
+
+def note_refresh(home: Folder | None, message: str, *, failed: bool) -> None:
+    """Remember how a refresh went."""
+    last = LastRefresh(time.time(), failed, message[:LONGEST_TEXT])
+    _write(home, LAST_REFRESH, json.dumps(last._asdict()))
+
+
+def last_refresh(folders: Iterable[Folder]) -> LastRefresh | None:
+    """How the last refresh of these folders went; None where nothing is known of any."""
+    found = []
+    for folder in folders:
+        try:
+            noted = json.loads(read_regular_file(os.path.join(folder.path, LAST_REFRESH), 65_536))
+            found.append(LastRefresh(float(noted["at"]), noted["failed"] is True, str(noted["message"])))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            continue
+    return max(found, default=None)
+
+
+def _append(home: Folder | None, events: list[Event]) -> None:
+    if home is not None and events:
+        kept = [*_read(home), *(event._replace(why=event.why[:LONGEST_TEXT]) for event in events)][-MOST_EVENTS:]
+        _write(home, HISTORY, "".join(f"{json.dumps(event)}\n" for event in kept))
+
+
+def _write(home: Folder | None, name: str, text: str) -> None:
+    try:
+        if home is not None:
+            home.write(text.encode(), name)
+    except OSError:
+        pass  # a full disk, or a folder that is somebody else's
+
+
+def _read(folder: Folder) -> list[Event]:
+    """What is ours of a file that anything may be in."""
+    try:
+        lines = (
+            read_regular_file(os.path.join(folder.path, HISTORY), _LARGEST_FILE).decode("utf-8", "replace").splitlines()
+        )
+    except OSError:
+        return []
+    return [event for event in map(_event, lines) if event is not None]
+
+
+def _event(line: str) -> Event | None:
+    try:
+        found: Any = json.loads(line)
+        at, fingerprint, what, why = found
+        return Event(float(at), str(fingerprint), str(what), str(why))
+    except (ValueError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,72 @@
+"""How the store stands, as metrics in Prometheus' text format: for the textfile collector of its node exporter.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside import pauses
+from ..inside.store import open_store
+from . import bundle, history
+
+if TYPE_CHECKING:
+    from ..inside.settings import Settings
+
+_PREFIX = "aia_store_"
+_HELP = {
+    "needed": "Intermediates in the store that were needed on this machine.",
+    "preloaded": "Intermediates that are known beforehand.",
+    "bundle_age_seconds": "Since the bundle was published.",
+    "next_end_timestamp_seconds": "When the first of the needed intermediates ends.",
+    "last_refresh_timestamp_seconds": "When the last refresh ended.",
+    "last_refresh_failed": "Whether the last refresh failed (1).",
+    "paused": "URLs and hosts that are not asked for a while, as they failed.",
+}
+
+
+class Pauses(NamedTuple):
+    """How many URLs and hosts are paused, and until when the last of them is (seconds since 1970)."""
+
+    number: int
+    until: float
+
+
+def paused(settings: Settings) -> Pauses:
+    """The pauses that run now, of all folders that the settings mean."""
+    running: dict[str, float] = {}
+    for folder in open_store(settings).folders:
+        running.update(pauses.running(folder))
+    return Pauses(len(running), max(running.values(), default=0.0))
+
+
+def measure(settings: Settings) -> dict[str, float]:
+    """The value of each metric, by its name without the prefix; those of which nothing is known are left out."""
+    store = open_store(settings)
+    needed = store.certificates()
+    values: dict[str, float] = {
+        "needed": len(needed),
+        "preloaded": len({os.path.basename(path) for folder in store.preloaded for path in folder.paths()}),
+        "paused": paused(settings).number,
+    }
+    published = bundle.standing(settings)
+    if published is not None:
+        values["bundle_age_seconds"] = max(0.0, time.time() - os.stat(published).st_mtime)
+    if needed:
+        values["next_end_timestamp_seconds"] = min(certificate.validity[1] for certificate in needed)
+    last = history.last_refresh(store.folders)
+    if last is not None:
+        values["last_refresh_timestamp_seconds"] = last.at
+        values["last_refresh_failed"] = int(last.failed)
+    return values
+
+
+def exposition(values: dict[str, float]) -> str:
+    """These metrics as text."""
+    return "".join(
+        f"# HELP {_PREFIX}{name} {_HELP[name]}\n# TYPE {_PREFIX}{name} gauge\n{_PREFIX}{name} {value:.0f}\n"
+        for name, value in values.items()
+    )

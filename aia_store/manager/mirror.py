@@ -1,0 +1,89 @@
+"""upki's mirror of the CCADB's intermediates: a manifest, and files of PEM, one for each first byte of a fingerprint.
+
+As `upki-mirror` writes them (https://github.com/rustls/upki): `manifest.json` names each file, `00.pem` to `ff.pem`,
+with its SHA-256. A mirror is a folder, as a cache or a copy has it, or the http or https URL of its manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..inside.certificate import pem_certificates
+from .documents import DocumentError
+from .reports import LARGEST_CERTIFICATE, Contents, Entry
+from .words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MANIFEST = "manifest.json"
+PART = "intermediates"  # of upki's cache, and of its server: beside it lies what is about revocation
+LARGEST_MANIFEST = 1 << 20
+MOST_BYTES = 16 << 20  # of one file
+
+
+class MirrorError(Exception):
+    """This is no mirror; the message is the reason, in words."""
+
+
+class Mirror(NamedTuple):
+    """What a mirror holds, and what it is, in words."""
+
+    contents: Contents
+    found: str
+
+
+def manifest_of(source: str) -> str | None:
+    """The file or URL of the manifest, where a source looks like a mirror; None where it does not."""
+    if source.endswith(f"/{MANIFEST}"):
+        return source
+    if "://" in source:
+        return None
+    folder = os.path.expanduser(source)
+    candidates = (os.path.join(folder, PART, MANIFEST), os.path.join(folder, MANIFEST))
+    return next((path for path in candidates if os.path.isfile(path)), None)
+
+
+def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:
+    """Everything that a manifest names, as `get` has it of a file or URL, up to so many bytes.
+
+    What cannot be had, or is not what the manifest says, is the fault of the contents; the rest is read. Raises
+    MirrorError, and what `get` raises for the manifest.
+    """
+    made, files = _parsed(get(manifest, LARGEST_MANIFEST))
+    entries: list[Entry] = []
+    faults = []
+    for name, digest in files.items():
+        try:
+            content = get(manifest.removesuffix(MANIFEST) + name, MOST_BYTES)
+        except DocumentError as error:
+            faults.append(f"{name}: {error}")
+            continue
+        if hashlib.sha256(content).hexdigest() != digest:
+            faults.append(f"{name} is not what the manifest says")
+            continue
+        for der in pem_certificates(content):
+            if len(der) <= LARGEST_CERTIFICATE:
+                entries.append(Entry(f"{name}: {hashlib.sha256(der).hexdigest()}", der, None))
+    fault = f"{'; '.join(faults[:1])}{f', and {len(faults) - 1} more files' if len(faults) > 1 else ''}"
+    found = f"upki's mirror of {made}, {counted(len(entries), 'certificate')} in {counted(len(files), 'file')}"
+    return Mirror(Contents(entries, f"{fault}; the rest was read" if fault else None), found)
+
+
+def _parsed(content: bytes) -> tuple[str, dict[str, str]]:
+    """The day on which a manifest was made, and the SHA-256 of each file that it names. Raises MirrorError."""
+    try:
+        manifest: Any = json.loads(content)
+        made = time.strftime("%Y-%m-%d", time.gmtime(int(manifest["generated_at"])))
+        files = {str(file["filename"]): str(file["hash"]).lower() for file in manifest["files"]}
+    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
+        raise MirrorError("it is no manifest of upki's") from error
+    strange = next((name for name in files if not re.fullmatch(r"[0-9a-f]{2}\.pem", name)), None)
+    if strange is not None:  # its manifest of filters, say; or one that leads elsewhere
+        raise MirrorError(f"its manifest names {strange[:64]!r}, which is no file of intermediates")
+    return made, files
