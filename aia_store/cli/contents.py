@@ -240,7 +240,7 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
                 folder.remove(path)
             except OSError as error:
                 raise NotInStoreError(f"{path} cannot be removed ({error.strerror}); run this as its owner") from error
-            history.note_dropped(store.home, [refreshing.Dropped(path, certificate, "by `aia-store remove`")])
+            history.note_dropped(store.home, [history.Dropped(path, certificate, "by `aia-store remove`")])
         click.echo(f"removed {certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(certificate)}")
 
 
@@ -350,13 +350,13 @@ def _print_refresh(found: refreshing.Report) -> None:
         )
 
 
-def _name(item: refreshing.Dropped) -> str:
+def _name(item: history.Dropped) -> str:
     """What to call it: the certificate, or the file that holds none."""
     name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
     return output.harmless(name)
 
 
-def _dropped(item: refreshing.Dropped) -> dict[str, str | None]:
+def _dropped(item: history.Dropped) -> dict[str, str | None]:
     return {
         "path": item.path,
         "sha256": item.certificate.fingerprint if item.certificate is not None else None,

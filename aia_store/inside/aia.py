@@ -12,13 +12,12 @@ from . import Interrupted, fetch, reply
 from .certificate import DERError, sha256
 from .locks import LockError, acquire, acquire_in_process, sleep
 from .pauses import Failures
-from .search import Budget
 from .settings import debug
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import TypeVar
+    from typing import Protocol, TypeVar
 
     from .certificate import Certificate
     from .locks import Lock, Turn
@@ -26,6 +25,16 @@ if TYPE_CHECKING:
     from .store import Store
 
     T = TypeVar("T")
+
+    class Budget(Protocol):
+        """As much of `search.Budget` as is needed here."""
+
+        seconds: float
+        fetches: int
+        urls: int
+        too_many_urls: int
+        fetch_seconds: float
+        fair_seconds: float
 
 
 class AIA:

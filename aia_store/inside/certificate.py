@@ -474,6 +474,11 @@ class MessageError(ValueError):
     """This is no Certificate message that can be read."""
 
 
+def handshake_message(kind: int, body: bytes) -> bytes:
+    """A handshake message of this type (RFC 5246, 7.4)."""
+    return bytes((kind,)) + len(body).to_bytes(3, "big") + body
+
+
 def sent_in(message: bytes, version: int) -> list[bytes]:
     """The certificates (DER) of a Certificate message, header included, of that TLS version. Raises MessageError.
 

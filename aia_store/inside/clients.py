@@ -15,7 +15,7 @@ import os
 import time
 from _thread import RLock
 
-from .rehearsal import handshake_message
+from .certificate import handshake_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

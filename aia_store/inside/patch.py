@@ -48,7 +48,7 @@ _ssl_object_type: Any = vars(_ssl)["_SSLSocket"]
 _flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
 _present_context = _ssl_object_type.context
 _security_level: Any = getattr(_context, "security_level", None)  # from Python 3.10 on
-_lets_go = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+_is_cpython = sys.implementation.name == "cpython"
 
 
 class State:
@@ -554,7 +554,7 @@ def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = F
     three calls of C, made by C, with no code of Python's between them.
     """
     ssl_object, state = connection.ssl_object(), connection.state
-    if not _lets_go or ssl_object is None or state.program_callback is not None or connection.raised is not None:
+    if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:
         return
     if version < TLS_1_3 and not (was_whole and not state.given.deferred and not connection.was_in_ours):
         return

@@ -16,7 +16,7 @@ import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
 from . import importing, lent_contexts
-from .certificate import Certificate, readable, to_cadata
+from .certificate import Certificate, handshake_message, readable, to_cadata
 from .trusted import time_of_change
 
 TYPE_CHECKING = False
@@ -251,11 +251,6 @@ def _refusal(
     finally:
         lent_contexts.pop(id(connection), None)
     return "OpenSSL came to no verdict"
-
-
-def handshake_message(kind: int, body: bytes) -> bytes:
-    """A handshake message of this type (RFC 5246, 7.4)."""
-    return bytes((kind,)) + len(body).to_bytes(3, "big") + body
 
 
 def _hello(terms: Terms) -> bytes:

@@ -190,8 +190,13 @@ def _is_disabled() -> bool:
 
 
 def _is_fit(module: "ModuleType") -> bool:
-    """Whether the doors work here: BoringSSL and its kin verify at another moment than OpenSSL."""
+    """Whether the doors work here: BoringSSL and its kin verify at another moment than OpenSSL.
+
+    And there must be a GIL: nobody has shown yet that a context may be set without one.
+    """
     if module.__name__ == "ssl" and not module.OPENSSL_VERSION.startswith("OpenSSL"):
+        return False
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return False
     return sys.version_info >= (3, 12) or _is_main_interpreter()
 

@@ -16,13 +16,21 @@ from ..inside.store import HISTORY, LAST_REFRESH, read_regular_file
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..inside.certificate import Certificate
     from ..inside.store import Folder
-    from .refresh import Dropped
     from .renewal import Renewed
 
 MOST_EVENTS = 10_000
 LONGEST_TEXT = 500
 _LARGEST_FILE = 16 << 20
+
+
+class Dropped(NamedTuple):
+    """Something that leaves the store, and why; `certificate` is None where the file holds none."""
+
+    path: str
+    certificate: Certificate | None
+    reason: str
 
 
 class Event(NamedTuple):

@@ -14,6 +14,7 @@ from ..inside import pauses
 from ..inside.certificate import Certificate
 from ..inside.store import Folder, Preloaded, Store, crowded_note, folders_of, open_store, read_certificate
 from . import bundle, clock, handins, history, renewal, roots, upkeep
+from .history import Dropped
 from .renewal import Held, Renewed
 from .revocation.record import reader
 from .revocation.update import update as update_revocation
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 MOST_COLLECTIONS = 10  # of the hand-in folder, each of which is bounded
-
-
-class Dropped(NamedTuple):
-    """Something that leaves the store, and why; `certificate` is None where the file holds none."""
-
-    path: str
-    certificate: Certificate | None
-    reason: str
 
 
 class Plan(NamedTuple):
