@@ -7,7 +7,7 @@ import os
 import platform
 import ssl
 import sys
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +21,7 @@ COLUMNS = ("ratio", "min to max", "CPU time", "medians", "limit", "")
 def heading() -> str:
     """When and on what this was measured."""
     parts = [
-        datetime.now(UTC).date().isoformat(),
+        datetime.now(timezone.utc).date().isoformat(),
         _processor(),
         f"Python {platform.python_version()}",
         " ".join(ssl.OPENSSL_VERSION.split()[:2]),

@@ -16,7 +16,7 @@ import tempfile
 import venv
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 from tests.support.pki import Authority, Credential, Leaf, pem, pem_blocks
 from tests.support.serve import Spec
@@ -24,6 +24,9 @@ from tests.support.served import Served
 from tests.support.servers import free_port
 
 from .pairs import BenchmarkError
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 PROJECT = Path(__file__).parents[1]
 CLIENTS = Path(__file__).parent / "clients"

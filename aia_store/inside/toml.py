@@ -51,8 +51,15 @@ def parse(text: str) -> dict[str, Any]:
 
 def read(text: str) -> dict[str, Any]:
     """The same, without help. Raises ValueError."""
+    tokens = _Tokens(text.replace("\r\n", "\n"))
+    try:
+        return _table(tokens)
+    except NotReadError as error:
+        raise NotReadError(f"{error}, in {tokens.line()}") from None
+
+
+def _table(tokens: Iterator[Token]) -> dict[str, Any]:
     table: dict[str, Any] = {}
-    tokens = _tokens(text.replace("\r\n", "\n"))
     for kind, key in tokens:
         if kind == "end":
             continue
@@ -67,18 +74,35 @@ def read(text: str) -> dict[str, Any]:
     return table
 
 
-def _tokens(text: str) -> Iterator[Token]:
-    """What a text consists of, its kind first; there is always one more line end than is in it."""
-    at = 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
-            raise NotReadError(f"{text[at : at + 20]!r}, in line {text.count(chr(10), 0, at) + 1}")
-        if found.lastgroup != "blank":
-            yield str(found.lastgroup), found.group()
-        at = found.end()
-    yield _END
-    yield _END
+class _Tokens:
+    """What a text consists of, its kind first; there are always two more line ends than are in it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = self._next = 0  # where the last token begins, and the next one
+        self._ends = 0  # that were added
+
+    def __iter__(self) -> Iterator[Token]:
+        return self
+
+    def __next__(self) -> Token:
+        while self._next < len(self._text):
+            self._at = self._next
+            found = _TOKEN.match(self._text, self._at)
+            if found is None:
+                raise NotReadError(repr(self._text[self._at : self._at + 20]))
+            self._next = found.end()
+            if found.lastgroup != "blank":
+                return str(found.lastgroup), found.group()
+        self._ends += 1
+        if self._ends > 2:
+            raise StopIteration
+        return _END
+
+    def line(self) -> str:
+        """The line of the last token, with its number."""
+        number = self._text.count("\n", 0, self._at)
+        return f"line {number + 1} ({self._text.split(chr(10))[number][:40]!r})"
 
 
 def _value(token: Token, tokens: Iterator[Token]) -> Any:

@@ -33,14 +33,20 @@ def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
 
 def in_ascii(host: str) -> str:
     """A host as DNS and TLS have it: an address as it is, a name in A-labels. Raises UnicodeError."""
+    return host if _is_address(host) else host.encode("idna").decode("ascii")
+
+
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return host.encode("idna").decode("ascii")
-    return host
+        return False
+    return True
 
 
 def _is_host(host: str) -> bool:
+    if ":" in host and not _is_address(host):  # Python 3.10's urlsplit takes anything in brackets
+        return False
     try:
         in_ascii(host)
     except UnicodeError:

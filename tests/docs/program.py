@@ -19,15 +19,17 @@ FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # to compile with
 def main() -> None:
     """Run the blocks."""
     names = {"__name__": "__main__"}
-    with asyncio.Runner() as runner:
-        for block in sys.stdin:
-            file, line, text = json.loads(block)
-            code = compile("\n" * (line - 1) + text, file, "exec", flags=FLAGS)
-            if code.co_flags & inspect.CO_COROUTINE:
-                runner.run(eval(code, names))
-            else:
-                exec(code, names)
-            print(DONE, flush=True)
+    loop = asyncio.new_event_loop()  # Python 3.10 has no asyncio.Runner
+    for block in sys.stdin:
+        file, line, text = json.loads(block)
+        code = compile("\n" * (line - 1) + text, file, "exec", flags=FLAGS)
+        if code.co_flags & inspect.CO_COROUTINE:
+            loop.run_until_complete(eval(code, names))
+        else:
+            exec(code, names)
+        print(DONE, flush=True)
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
 
 
 if __name__ == "__main__":

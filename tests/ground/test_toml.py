@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -82,6 +83,10 @@ def test_what_it_does_not_know_is_left_to_tomllib() -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 11), reason="tomllib reads it")
-def test_without_tomllib_the_line_is_named() -> None:
-    with pytest.raises(ValueError, match="line 2"):
-        toml.parse("offline = true\nunused_days = 0x10\n")
+@pytest.mark.parametrize(
+    "line", ["unused_days = 0x10", "[dir]", "dir = = 1", "dir =", "dir", "dir = 1 2", "offline = false", "dir = ['x'"]
+)
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_without_tomllib_the_line_is_named_and_shown(line: str, end: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"line 2 ({line!r})")):
+        toml.parse(f"offline = true\n{line}{end}")

@@ -8,10 +8,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING
 
 from tests.support.pki import Certified, Leaf
 from tests.support.servers import server_context
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11
 
 
 class Fleet:
