@@ -24,15 +24,14 @@ KILLS = 30
 #: Builds the bundle again and again, with the intermediates and without them in turn; says when it begins.
 BUILDER = """
 import os, sys
-from aia_store import bundle, config
-from aia_store.inside.store import open_store
-import aia_store.manager.roots, aia_store.manager.verify
+from aia_store.inside.settings import load
+from aia_store.manager import bundle
 
-settings = config.load()
+load()
 print("ready", flush=True)
 for number in range(int(sys.argv[1])):
     os.environ["AIA_STORE_ROOTS"] = sys.argv[2 + number % 2]
-    bundle.build(config.load())
+    bundle.build(load())
 """
 
 
