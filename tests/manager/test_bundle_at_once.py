@@ -24,16 +24,14 @@ KILLS = 30
 #: Builds the bundle again and again, with the intermediates and without them in turn; says when it begins.
 BUILDER = """
 import os, sys
-from aia_store.inside import settings as config
+from aia_store.inside.settings import load
 from aia_store.manager import bundle
-from aia_store.inside.store import open_store
-import aia_store.manager.roots, aia_store.manager.verify
 
-settings = config.load()
+load()
 print("ready", flush=True)
 for number in range(int(sys.argv[1])):
     os.environ["AIA_STORE_ROOTS"] = sys.argv[2 + number % 2]
-    bundle.build(config.load())
+    bundle.build(load())
 """
 
 
@@ -114,7 +112,7 @@ def test_a_builder_that_is_killed_leaves_a_whole_bundle(machine: Machine) -> Non
 
 def test_what_a_killed_builder_left_is_swept_after_a_while(machine: Machine, root: Authority) -> None:
     machine.build()
-    old, new = (machine.store / "tmp" / name for name in ("1-2-3", "4-5-6"))
+    old, new = (machine.store / "tmp" / name for name in ("old", "new"))
     for path in (old, new):
         path.write_text("cut sho")
     os.utime(old, (0, 0))
