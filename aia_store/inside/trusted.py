@@ -53,6 +53,7 @@ class Given:
         self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
         self.loads = 0  # how often it was given something
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
+        self.is_used = False  # whether OpenSSL may have looked into the directories by now
         self._is_stale = True  # whether it has loaded more since
 
     def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:
@@ -78,20 +79,27 @@ class Given:
         ders: list[bytes] = _context.get_ca_certs(context, True)
         if ders != list(self.loaded.ders):
             self.loaded = Certificates(ders)
-        # It shows CA certificates only: where the program pinned another, only its own context knows all.
-        self.is_plain = self.is_plain and _context.cert_store_stats(context)["x509"] == len(ders)
+        # It shows CA certificates only: where the program pinned another, only its own context knows all. What it found
+        # in a directory it shows, too, without the trust settings that it found there.
+        is_all = _context.cert_store_stats(context)["x509"] == len(ders) and not (self.directories and self.is_used)
+        self.is_plain = self.is_plain and is_all
+        self.is_used = True
         self._is_stale = False
+        if not self.is_plain:
+            self.load_deferred(context)
 
     def load_deferred(self, context: _ssl._SSLContext) -> None:
         """Load into the program's context what was deferred: somebody looks who must find it.
 
         As `cadata`, which OpenSSL adds under the store's lock: the context may be in use by other threads.
         """
-        ders = [der for file in self.deferred for der in file.certificates.ders]
+        files = self.deferred
+        ders = [der for file in files for der in file.certificates.ders]
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
             self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
-            self.deferred = ()  # last, as another thread may look meanwhile
+            # Last, as another thread may look meanwhile, or have another file deferred.
+            self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
     def lists(self) -> tuple[Certificates, ...]:
@@ -208,11 +216,14 @@ def identity_of(path: PathLike) -> tuple[int, ...] | None:
 
 
 def is_plain_file(path: PathLike) -> bool:
-    """Whether a regular file is `is_plain`. Anything else, such as a FIFO, is not touched."""
+    """Whether a regular file that can be read is `is_plain`. Anything else, such as a FIFO, is not touched."""
     if identity_of(path) is None:
         return False
-    with open(path, "rb", buffering=0) as file:
-        return is_plain(file.read())
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return is_plain(file.read())
+    except OSError:
+        return False
 
 
 def _contents(path: str) -> bytes:

@@ -130,7 +130,7 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     """
     # Only plain certificates are the same for every context that has them.
     whose = (given, given.loads) if given.directories or not given.is_plain else None
-    key = message, terms.key, given.lists, whose
+    key = message, version, terms.key, given.lists, whose
     now = time.time()
     for known in (key, (key, given)):
         until, decided = _decisions.get(known, (0.0, None))
@@ -151,7 +151,20 @@ def everything(given: Given, terms: Terms) -> Any:
     Only for what was deferred: the program's own context does not have it. One serves all contexts that name the files.
     """
     ders = [der for listed in given.lists for der in listed.ders]
-    return kept(terms, ders, given.directories, given.defaults).context
+    return kept(terms, ders, given.directories, given.defaults if _are_as_before(given) else ()).context
+
+
+def _are_as_before(given: Given) -> bool:
+    """Whether OpenSSL would find in its default paths the file that was deferred, and in the same directories."""
+    with importing:
+        from . import cafile
+
+    if not given.defaults or given.defaults != cafile.default_paths():
+        return False
+    try:
+        return cafile.of(given.defaults[0]) in given.deferred
+    except OSError:
+        return False
 
 
 def _decide(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> tuple[float, Any]:
