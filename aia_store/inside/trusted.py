@@ -151,7 +151,21 @@ class Trusted:
         return found
 
     def all_named_by(self, chain: Iterable[Certificate]) -> list[bytes]:
-        """What OpenSSL could look up when it verifies this chain, directories aside (DER).
+        """What OpenSSL could look up when it verifies this chain, directories aside (DER)."""
+        return self._look_up(chain)[1]
+
+    def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
+        """Whether OpenSSL could find something in the directories when it verifies this chain.
+
+        In a default directory, it also finds certificates after a gap, or in DER.
+        """
+        if not self.directories:
+            return False
+        stems = {subject_hash(name) for name in self._look_up(chain)[0]}
+        return any(name.partition(".")[0] in stems for folder in self.directories for name in _names_in(folder, stems))
+
+    def _look_up(self, chain: Iterable[Certificate]) -> tuple[list[bytes], list[bytes]]:
+        """The names that OpenSSL looks up, and the certificates (DER) of these names that are not in directories.
 
         It looks by name only: for the subjects and the issuers of what was sent, and for the issuers of what it finds.
         """
@@ -168,7 +182,7 @@ class Trusted:
                 if issuer not in names:
                     names[issuer] = None
                     queue.append(issuer)
-        return list(ders)
+        return queue, list(ders)
 
     def digest(self) -> str:
         """Changes whenever the trusted certificates change."""
@@ -189,6 +203,14 @@ class Trusted:
             self.is_plain = self.is_plain and is_plain(text)
             yield from pem_certificates(text, with_trust_settings=True)
             number += 1
+
+
+def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
+    """The files in a hashed directory; in one that cannot be listed, those of these stems."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return [stem for stem in stems if any(time_of_change(f"{folder}/{stem}.{kind}") for kind in ("0", "r0"))]
 
 
 def is_plain(text: bytes) -> bool:

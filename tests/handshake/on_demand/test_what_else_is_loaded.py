@@ -57,6 +57,33 @@ def test_the_default_paths_are_those_of_when_they_were_loaded(
     assert get(trust.servers[0], context) == b"ok"
 
 
+def test_what_is_gone_from_a_directory(hook: None, trust: Trust, tmp_path: Path) -> None:
+    """A context keeps what it once found in a directory; one that is made later finds it no more.
+
+    The directory itself does not change: a link in it leads nowhere from then on.
+    """
+    root = Authority.root("Comes and goes")
+    ca = root.intermediate("CA of a root that goes")
+    folder = hashed_directory(tmp_path / "directory", root)
+    target = (folder / "0.pem").rename(tmp_path / "elsewhere.pem")
+    (folder / "0.pem").symlink_to(target)
+
+    def new_context() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(trust.cafile, folder)
+        return context
+
+    # OpenSSL refuses the second one, after it has looked for its root.
+    namesake = Authority.root("Comes and goes").intermediate("CA of another root")
+    with TLSServer(ca.leaf(), [ca]) as right, TLSServer(namesake.leaf(), [namesake]) as wrong:
+        early = new_context()
+        refused(wrong, early)
+        assert get(right, early) == b"ok"
+        target.unlink()
+        refused(right, new_context())
+        assert get(right, early) == b"ok"
+
+
 @flags_of
 def test_trust_settings_in_a_directory_that_openssl_has_looked_into(
     hook: None, trust: Trust, tmp_path: Path, flags: int
