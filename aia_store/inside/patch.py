@@ -191,17 +191,20 @@ class _Doors:
 
     # OpenSSL completes the chain of a client's certificate from the context's trusted certificates: all are loaded.
     def load_cert_chain(self: Any, *arguments: Any, **named: Any) -> None:
-        state = _guarded(_before_own_certificate, self)
+        state = state_of(self)
+        state.given.loading.append(get_ident())
         try:
+            _guarded(_before_own_certificate, self, state)
             _context.load_cert_chain(self, *arguments, **named)
         finally:
-            if state is not None:
-                state.certificates = object()
-                state.given.loading.remove(get_ident())
+            state.certificates = object()
+            state.given.loading.remove(get_ident())
 
     def set_ciphers(self: Any, *arguments: Any) -> None:
-        _context.set_ciphers(self, *arguments)
-        _guarded(_note_ciphers, self, *arguments)
+        try:
+            _context.set_ciphers(self, *arguments)
+        finally:  # OpenSSL has set the level when it finds no cipher
+            _guarded(_note_ciphers, self, *arguments)
 
     # These two show what is trusted: all of it.
     def get_ca_certs(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -238,6 +241,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
         return state
     state.may_defer = False
     state.given.load_deferred(context)  # nobody will see which certificates this connection asks for
+    state.given.is_used = True
     # An SNI callback may give it to a context whose clients' chains are completed.
     return state if is_verified and server_side and _clients_are_completed else None
 
@@ -359,20 +363,17 @@ def _load_deferred(context: Any) -> None:
     state_of(context).given.load_deferred(context)
 
 
-def _before_own_certificate(context: Any) -> State:
+def _before_own_certificate(context: Any, state: State) -> None:
     """A certificate must not be loaded while OpenSSL copies the context's, as it does whenever ours is put back.
 
     A handshake that meets a load is left alone; the load waits for those that are between.
     """
-    state = state_of(context)
     state.may_defer = False
     state.given.load_deferred(context)
     thread = get_ident()
-    state.given.loading.append(thread)
     deadline = time.monotonic() + LONGEST_WAIT
     while _is_being_copied(context, thread) and time.monotonic() < deadline:
         time.sleep(0.001)
-    return state
 
 
 def _is_being_copied(context: Any, thread: int) -> bool:
@@ -387,7 +388,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
     for name in SUITE_B:
         if rules.startswith(name):
             state.suite_b = name
-            break
+            return  # OpenSSL overlooks the rest of the list
     _, found, level = rules.rpartition("@SECLEVEL=")
     if found:
         state.level = int(level[:1])
@@ -422,7 +423,7 @@ def _forget_other_threads() -> None:
     _pending.clear()
     lent_contexts.clear()
     for state in list(_states.values()):
-        state.given.loading.clear()
+        state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
 
 
 if hasattr(os, "register_at_fork"):
@@ -462,10 +463,12 @@ def _look_after_message(
     except Exception as error:
         debug(f"left the connection as it was: {type(error).__name__}: {error}")
     except BaseException as error:
+        raised = error.raised if isinstance(error, Interrupted) else error
+        if connection is None:
+            raise raised from None
         # OpenSSL's wrapper would show it as the context of the handshake's own error only.
-        if connection is not None:
-            connection.raised = error.raised if isinstance(error, Interrupted) else error
-            _pending[connection.identifier] = connection
+        connection.raised = raised
+        _pending[connection.identifier] = connection
 
 
 def _call_the_programs(owner: Any, *arguments: Any) -> None:

@@ -17,7 +17,6 @@ from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
 from . import importing, lent_contexts
 from .certificate import Certificate, handshake_message, readable, to_cadata
-from .trusted import time_of_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,17 +132,12 @@ class Rehearsal:
 _kept: dict[object, Rehearsal] = {}
 
 
-def kept(
-    terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = (), defaults: tuple[str, ...] = ()
-) -> Rehearsal:
-    """A context of ours with these certificates (DER), directories and default paths: one for all who ask for the same.
-
-    What is in directories is what it was when the directory was last changed.
-    """
-    key = terms.key, tuple(ders), tuple((path, time_of_change(path)) for path in (*directories, *defaults))
+def kept(terms: Terms, ders: Sequence[bytes]) -> Rehearsal:
+    """A context of ours with these certificates (DER): one for all who ask for the same."""
+    key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:
-        found = Rehearsal(terms, ders, directories=directories, defaults=bool(defaults))
+        found = Rehearsal(terms, ders)
         if len(_kept) >= MOST_KEPT:
             _kept.clear()
         _kept[key] = found

@@ -55,6 +55,7 @@ class Given:
         # What was decided of Certificate messages for this context alone, and until when that holds.
         self.decisions: dict[object, tuple[float, Any]] = {}
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
+        self.is_used = False  # whether OpenSSL may have looked into the directories by now
         self._is_stale = True  # whether it has loaded more since
 
     def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:
@@ -80,20 +81,27 @@ class Given:
         ders: list[bytes] = _context.get_ca_certs(context, True)
         if ders != list(self.loaded.ders):
             self.loaded = Certificates(ders)
-        # It shows CA certificates only: where the program pinned another, only its own context knows all.
-        self.is_plain = self.is_plain and _context.cert_store_stats(context)["x509"] == len(ders)
+        # It shows CA certificates only: where the program pinned another, only its own context knows all. What it found
+        # in a directory it shows, too, without the trust settings that it found there.
+        is_all = _context.cert_store_stats(context)["x509"] == len(ders) and not (self.directories and self.is_used)
+        self.is_plain = self.is_plain and is_all
+        self.is_used = True
         self._is_stale = False
+        if not self.is_plain:
+            self.load_deferred(context)
 
     def load_deferred(self, context: _ssl._SSLContext) -> None:
         """Load into the program's context what was deferred: somebody looks who must find it.
 
         As `cadata`, which OpenSSL adds under the store's lock: the context may be in use by other threads.
         """
-        ders = [der for file in self.deferred for der in file.certificates.ders]
+        files = self.deferred
+        ders = [der for file in files for der in file.certificates.ders]
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
             self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
-            self.deferred = ()  # last, as another thread may look meanwhile
+            # Last, as another thread may look meanwhile, or have another file deferred.
+            self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
     def lists(self) -> tuple[Certificates, ...]:
@@ -145,7 +153,21 @@ class Trusted:
         return found
 
     def all_named_by(self, chain: Iterable[Certificate]) -> list[bytes]:
-        """What OpenSSL could look up when it verifies this chain, directories aside (DER).
+        """What OpenSSL could look up when it verifies this chain, directories aside (DER)."""
+        return self._look_up(chain)[1]
+
+    def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
+        """Whether OpenSSL could find something in the directories when it verifies this chain.
+
+        In a default directory, it also finds certificates after a gap, or in DER.
+        """
+        if not self.directories:
+            return False
+        stems = {subject_hash(name) for name in self._look_up(chain)[0]}
+        return any(name.partition(".")[0] in stems for folder in self.directories for name in _names_in(folder, stems))
+
+    def _look_up(self, chain: Iterable[Certificate]) -> tuple[list[bytes], list[bytes]]:
+        """The names that OpenSSL looks up, and the certificates (DER) of these names that are not in directories.
 
         It looks by name only: for the subjects and the issuers of what was sent, and for the issuers of what it finds.
         """
@@ -162,7 +184,7 @@ class Trusted:
                 if issuer not in names:
                     names[issuer] = None
                     queue.append(issuer)
-        return list(ders)
+        return queue, list(ders)
 
     def digest(self) -> str:
         """Changes whenever the trusted certificates change."""
@@ -183,6 +205,14 @@ class Trusted:
             self.is_plain = self.is_plain and is_plain(text)
             yield from pem_certificates(text, with_trust_settings=True)
             number += 1
+
+
+def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
+    """The files in a hashed directory; in one that cannot be listed, those of these stems."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return [stem for stem in stems if any(time_of_change(f"{folder}/{stem}.{kind}") for kind in ("0", "r0"))]
 
 
 def is_plain(text: bytes) -> bool:
@@ -210,11 +240,14 @@ def identity_of(path: PathLike) -> tuple[int, ...] | None:
 
 
 def is_plain_file(path: PathLike) -> bool:
-    """Whether a regular file is `is_plain`. Anything else, such as a FIFO, is not touched."""
+    """Whether a regular file that can be read is `is_plain`. Anything else, such as a FIFO, is not touched."""
     if identity_of(path) is None:
         return False
-    with open(path, "rb", buffering=0) as file:
-        return is_plain(file.read())
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return is_plain(file.read())
+    except OSError:
+        return False
 
 
 def _contents(path: str) -> bytes:

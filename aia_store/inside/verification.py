@@ -64,8 +64,13 @@ class Question(Chain):
             return None
         return ours if ours.refusal(self.ders) is None else None
 
-    def may_be_led_astray(self) -> bool:
-        """Whether several trusted certificates bear one name: which of them OpenSSL takes first may differ."""
+    def may_be_judged_otherwise(self) -> bool:
+        """Whether the program's own context does not hold all, or has a choice.
+
+        Where several trusted certificates bear one name, which of them OpenSSL takes first may differ.
+        """
+        if self._given.deferred:
+            return True
         names = [certificate.subject_key for certificate in readable(self._look_up)]
         return not self._asks_the_program() and len(set(names)) < len(names)
 
@@ -106,6 +111,22 @@ class Question(Chain):
             checks_crls=True,
         )
 
+    def refusing_context(self) -> Any:
+        """A context of ours with all that the program trusts, to refuse what was sent as its own would; None: its own.
+
+        Only for what was deferred: the program's own does not have it. One serves all who trust the same, unless
+        OpenSSL could find something in a directory, which it would keep for the others.
+        """
+        given = self._given
+        if not given.deferred:
+            return None
+        ders = [der for listed in given.lists for der in listed.ders]
+        if not self.trusted.looks_up_files([self.leaf, *self.sent]):
+            return kept(self.terms, ders).context
+        return Rehearsal(
+            self.terms, ders, directories=given.directories, defaults=_finds_the_defaults_as_before(given)
+        ).context
+
     def _is_plain(self) -> bool:
         return self._given.is_plain and self.trusted.is_plain
 
@@ -128,8 +149,8 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
     `given` what it was given. May raise any exception.
     """
-    for_all = message, terms.key, given.lists
-    for_this = message, terms.key, given.loads
+    for_all = message, version, terms.key, given.lists
+    for_this = message, version, terms.key, given.loads
     now = time.time()
     for known in (given.decisions.get(for_this), _decisions.get(for_all) if _is_shared(given) else None):
         if known is not None and now < known[0] <= now + SETTLED_FOR:
@@ -150,41 +171,39 @@ def _is_shared(given: Given) -> bool:
     return given.is_plain and not given.directories
 
 
-def everything(given: Given, terms: Terms) -> Any:
-    """A context of ours with all that the program trusts, to refuse a chain as the program's own would have.
+def _finds_the_defaults_as_before(given: Given) -> bool:
+    """Whether OpenSSL's default paths are in use, and are what they were when their file was deferred."""
+    with importing:
+        from . import cafile
 
-    Only for what was deferred: the program's own context does not have it. One serves all contexts that name the files.
-    """
-    ders = [der for listed in given.lists for der in listed.ders]
-    return kept(terms, ders, given.directories, given.defaults).context
+    if not given.defaults or given.defaults != cafile.default_paths():
+        return False
+    try:
+        return cafile.of(given.defaults[0]) in given.deferred
+    except OSError:
+        return False
 
 
 def _decide(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> tuple[float, Any]:
     """For how many seconds the decision holds, and which context of ours it is."""
-    answer = _answer(message, version, context, given, terms)
-    if answer is not None:
-        return answer
-    return FAILED_FOR, everything(given, terms) if given.deferred else None
-
-
-def _answer(
-    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms
-) -> tuple[float, Any] | None:
-    """The same; None where OpenSSL is to refuse what was sent."""
     try:
         sent = sent_in(message, version)
         if not sent:
             return FAILED_FOR, None  # a client that has none to show
         question = Question(sent, terms, context, given)
-        is_hopeless = question.is_hopeless()
+        answer = None if question.is_hopeless() else _answer(question)
     except (MessageError, DERError) as error:
         debug(f"left the chain to OpenSSL: {error}")
-        return None
-    if is_hopeless:
-        return None
+        given.load_deferred(context)
+        return FAILED_FOR, None
+    return answer or (FAILED_FOR, question.refusing_context())
+
+
+def _answer(question: Question) -> tuple[float, Any] | None:
+    """The same; None where OpenSSL is to refuse what was sent."""
     whole = question.whole_chain()
     if whole is not None:
-        return SETTLED_FOR, whole.context if given.deferred or question.may_be_led_astray() else None
+        return SETTLED_FOR, whole.context if question.may_be_judged_otherwise() else None
     if not question.may_be_completed():
         return None
     if question.is_accepted_as_sent():

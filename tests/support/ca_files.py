@@ -34,3 +34,8 @@ def loaded_ders(context: ssl.SSLContext) -> set[bytes]:
     """Which CA certificates OpenSSL has in a context, whatever it shows."""
     bare: Any = _ssl._SSLContext
     return set(bare.get_ca_certs(context, True))
+
+
+def hides_some(context: ssl.SSLContext) -> bool:
+    """Whether OpenSSL has certificates in a context that it does not show: those that are no CA's."""
+    return len(loaded_ders(context)) < loaded(context)

@@ -107,17 +107,19 @@ def paths(
     count = 0
     if leaf in by_name.get(leaf.subject, ()):
         yield [leaf]
+
+    def is_there_already(issuer: Made, path: list[Made]) -> bool:
+        return issuer in path or (no_name_twice and any(other.subject == issuer.subject for other in path))
+
     for _ in range(LONGEST_PATH):
         longer = []
         for path in level:
             below = path[-1]
             for anchor in by_name.get(below.issuer, ()):
-                if anchor.key == below.signer and anchor not in path:
+                if anchor.key == below.signer and not is_there_already(anchor, path):
                     yield [*path, anchor]
             for issuer in issuers_of(below):
-                if issuer.subject != below.issuer or issuer.key != below.signer or issuer in path:
-                    continue
-                if no_name_twice and any(other.subject == issuer.subject for other in path):
+                if issuer.subject != below.issuer or issuer.key != below.signer or is_there_already(issuer, path):
                     continue
                 longer.append([*path, issuer])
                 count += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aia_store
+from aia_store.inside import patch
 from aia_store.inside.certificate import Certificate, canonical_name
 from aia_store.inside.store import Folder
 from tests.support.pki import pem
@@ -29,6 +30,14 @@ def with_the_hook(context: ssl.SSLContext, world: World, _: Path) -> None:
         aia_store.enable()
     else:
         aia_store.complete(context)
+
+
+def new_context(*, unseen: bool) -> ssl.SSLContext:
+    """A client's context; `unseen` by the hook, as one that was made before it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if unseen:
+        patch._forget_context(id(context))
+    return context
 
 
 class Trial:
@@ -56,7 +65,7 @@ class Trial:
     def play(self) -> Iterator[tuple[Step, Outcome]]:
         """Each handshake, and how it ended."""
         world = self.world
-        self.context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.context = context = new_context(unseen=world.attached_late)
         if not world.attached_late:
             self.attach(context, world, self.folder)
         self.set_up(context, unseen=world.attached_late)

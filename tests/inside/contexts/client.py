@@ -19,6 +19,7 @@ class Setup:
     versions: tuple[str, str] | None = None  #: the lowest and the highest: "TLSv1_2", "TLSv1_3"
     flags: int | None = None  #: `verify_flags`; None: those of a bare SSLContext
     ciphers: tuple[str, ...] = ()  #: one after the other
+    failing_ciphers: tuple[str, ...] = ()  #: after those; OpenSSL raises an error, which the program catches
     cadata: str = ""
     cafiles: tuple[str, ...] = ()
     capaths: tuple[str, ...] = ()
@@ -33,6 +34,12 @@ class Setup:
             context.verify_flags = ssl.VerifyFlags(self.flags)
         for ciphers in self.ciphers:
             context.set_ciphers(ciphers)
+        for ciphers in self.failing_ciphers:
+            try:
+                context.set_ciphers(ciphers)
+            except ssl.SSLError:
+                continue
+            raise AssertionError(f"OpenSSL has ciphers for {ciphers}")
         if self.cadata:
             context.load_verify_locations(cadata=self.cadata)
         for cafile in self.cafiles:

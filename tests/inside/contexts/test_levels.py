@@ -56,6 +56,22 @@ def test_a_weak_key_of_the_root(comparison: Comparison, hierarchy: MakeHierarchy
 
 @flags_of
 @levels
+def test_the_level_of_a_cipher_list_that_fails(
+    comparison: Comparison, hierarchy: MakeHierarchy, flags: int, level: int
+) -> None:
+    """OpenSSL takes the level before it finds that there is no such cipher."""
+    pki = hierarchy({"key": weak_key()}, {})
+    setup = Setup(
+        flags=flags,
+        ciphers=(f"DEFAULT:@SECLEVEL={2 - level % 2}",),
+        failing_ciphers=(f"@SECLEVEL={level}:NOSUCH",),
+        cadata=pki.root.pem,
+    )
+    assert comparison.completed(setup, pki.leaf, pki.intermediates) == (ACCEPTED if level < 2 else WEAK_KEY)
+
+
+@flags_of
+@levels
 @pytest.mark.parametrize("which", [0, 1], ids=["lower", "upper"])
 def test_a_weak_signature(comparison: Comparison, hierarchy: MakeHierarchy, flags: int, level: int, which: int) -> None:
     """SHA-1, which level 0 takes and level 1 does not."""
