@@ -22,7 +22,8 @@ from aia_store.inside import settings as config, startup
 from aia_store.manager import bundle, refresh
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.store import Folder
-import aia_store.inside.aia, aia_store.inside.fetch, aia_store.manager.verify
+import aia_store.manager.verify
+from aia_store.inside import aia, fetch, rehearsal, search, verification
 startup.attach()
 port, roots, other, learned, orphan = sys.argv[1:]
 settings = config.load()
