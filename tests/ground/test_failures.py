@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aia_store.inside.fetch import FetchError
-from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_PAUSE, Failures, clear, count
+from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_PAUSE, Failures, clear, running
 from aia_store.inside.store import Folder
 
 from .conftest import Run
@@ -289,7 +289,7 @@ def test_what_cannot_be_written_is_remembered_by_the_owner_of_the_memory() -> No
 
 
 def test_pauses_are_counted_and_forgotten(folder: Folder, clock: Clock) -> None:
-    assert (count(folder), clear(folder)) == (0, 0)
+    assert (running(folder), clear(folder)) == ({}, 0)
     failures = Failures(folder)
     for number in range(5):
         failures.failed(f"http://{number}.example/")
@@ -297,7 +297,7 @@ def test_pauses_are_counted_and_forgotten(folder: Folder, clock: Clock) -> None:
     failures.failed(URL)
     foreign = Path(folder.path, "failures", "note.txt")
     foreign.write_text("hello")
-    assert count(folder) == 1
+    assert len(running(folder)) == 1
     assert clear(folder) == 1
     assert slots(folder) == [foreign], "those that are over are forgotten too"
     failures.failed(URL)

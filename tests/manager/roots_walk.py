@@ -23,8 +23,8 @@ import certifi
 
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.settings import Settings
-from aia_store.inside.store import BUNDLE, BUNDLE_STATE, Folder
-from aia_store.manager import bundle, clock, refresh, roots
+from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, REFRESHED, Folder
+from aia_store.manager import bundle, refresh, roots
 from aia_store.manager.daemon.lookout import Lookout
 from aia_store.manager.daemon.watching import Watcher
 from aia_store.manager.daemon.work import build
@@ -133,7 +133,7 @@ class Walk:
             days = self.chance.choice([-400, -2, 2, 400])
             written = json.loads(state.read_text())
             state.write_text(json.dumps(written | {"built": written["built"] - days * DAY}))
-            for name in (clock._REFRESHED, "changed"):
+            for name in (REFRESHED, CHANGED):
                 if (Path(home.path) / name).exists():
                     (Path(home.path) / name).write_text(f"{time.time() - days * DAY:.0f}\n")
                     os.utime(Path(home.path) / name, (time.time() - days * DAY,) * 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -516,7 +517,7 @@ def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path,
     precious.parent.mkdir(parents=True)
     precious.write_text("precious")
     (site / "certificates").symlink_to("/var/cache/precious")
-    (site / "tmp").rmdir()
+    shutil.rmtree(site / "tmp", ignore_errors=True)
     (site / "tmp").symlink_to("/var/cache/precious/etc")
     for command in (["refresh"], ["clear", "--yes"], ["bundle", "--rebuild"]):
         with users.start(0, COMMAND, *command) as process:
