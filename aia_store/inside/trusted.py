@@ -53,6 +53,7 @@ class Given:
         self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
         self.loads = 0  # how often it was given something
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
+        self.decisions: dict[object, tuple[float, Any]] = {}  # those of `verification` that hold for this context only
         self._is_stale = True  # whether it has loaded more since
 
     def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:

@@ -6,6 +6,7 @@ without us. What it decided holds for equal questions, but no longer than any ce
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import PARTIAL_CHAIN, importing
@@ -119,7 +120,7 @@ class Question(Chain):
             return f"the program's own context cannot be asked: {error}"
 
 
-_decisions: dict[object, tuple[float, Any]] = {}
+_decisions: dict[object, tuple[float, Any]] = {}  # that hold for every context which was given the same
 
 
 def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Any:
@@ -129,20 +130,25 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     `given` what it was given. May raise any exception.
     """
     # Only plain certificates are the same for every context that has them.
-    whose = (given, given.loads) if given.directories or not given.is_plain else None
-    key = message, terms.key, given.lists, whose
+    is_common = given.is_plain and not given.directories
+    key = message, terms.key, given.lists, None if is_common else given.loads
     now = time.time()
-    for known in (key, (key, given)):
-        until, decided = _decisions.get(known, (0.0, None))
+    for known in (_decisions, given.decisions):
+        until, decided = known.get(key, (0.0, None))
         if now < until <= now + SETTLED_FOR:
             return decided
     seconds, decided = _decide(message, version, context, given, terms)
-    if len(_decisions) >= MOST_DECISIONS:
-        _decisions.clear()
+    # Another context is free to search at once for what this one did not find.
+    known = _decisions if is_common and seconds > FAILED_FOR else given.decisions
+    if len(known) >= MOST_DECISIONS:
+        known.clear()
     if len(message) <= LARGEST_KEY:
-        # Another context is free to search at once for what this one did not find.
-        _decisions[key if seconds > FAILED_FOR else (key, given)] = now + seconds, decided
+        known[key] = now + seconds, decided
     return decided
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_decisions.clear)  # which hold contexts of ours: see `rehearsal`
 
 
 def everything(given: Given, terms: Terms) -> Any:
