@@ -107,6 +107,35 @@ class Interrupted(BaseException):
         self.raised = raised
 
 
+def interrupt_in(error: "BaseException | None") -> "BaseException | None":
+    """What a signal handler raised within our code, so that it is the program's; None for any error of ours.
+
+    It may be of any class, and an error that it caused, here or in OpenSSL's wrapper, has it for its context.
+    """
+    while error is not None and _was_raised_in_ours(error):
+        if isinstance(error, Interrupted):
+            return error.raised
+        if not isinstance(error, Exception) or _was_raised_by_handler(error):
+            return error
+        error = error.__context__
+    return None
+
+
+def _was_raised_in_ours(error: BaseException) -> bool:
+    step = error.__traceback__
+    return step is not None and str(step.tb_frame.f_globals.get("__name__")).startswith(__name__)
+
+
+def _was_raised_by_handler(error: BaseException) -> bool:
+    """A handler is given the frame that it interrupts: the one beneath its own."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        if any(value is step.tb_frame for value in step.tb_next.tb_frame.f_locals.values()):
+            return True
+        step = step.tb_next
+    return False
+
+
 _AT_SECURE = 23  # of the auxiliary vector, in Linux' <elf.h>
 _WORD = 8 if sys.maxsize > 1 << 32 else 4  # bytes of a C long
 

@@ -136,6 +136,7 @@ class Turn:
 def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
     """Wait until `deadline` (on the monotonic clock) for the lock of this name. None: not had. Raises LockError."""
     wait = _FIRST_WAIT
+    left = deadline - time.monotonic()  # and then counted: programs stop the clock, for their tests
     while True:
         lock = Lock(folder, name)
         is_had = False
@@ -148,9 +149,10 @@ def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float],
         if is_had:
             return lock
         if not is_free:
-            if time.monotonic() + wait > deadline:
+            if wait > left:
                 return None
             sleep(wait)
+            left -= wait
             wait = min(2 * wait, _LONGEST_WAIT)
 
 

@@ -19,7 +19,7 @@ from _weakref import ref
 from collections import deque
 from functools import partial
 
-from . import Interrupted, completing_threads, importing, is_enabled, lent_contexts
+from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts
 from .settings import debug, load
 from .trusted import Given, identity_of, is_plain, is_plain_file
 
@@ -41,7 +41,7 @@ HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
 LOOKED_AT = (*CERTIFICATES, FINISHED)
 SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # what a cipher list may begin with
 DRIVERS = ("do_handshake", "read", "write", "send")  # methods that may drive a handshake
-LONGEST_WAIT = 2.0  # seconds that `load_cert_chain` waits for verdicts that are being reached
+WAIT, MOST_WAITS = 0.001, 2_000  # seconds, and how often `load_cert_chain` waits for verdicts that are being reached
 
 _context: Any = _ssl._SSLContext
 _ssl_object_type: Any = vars(_ssl)["_SSLSocket"]
@@ -55,8 +55,8 @@ class State:
     """What is known of one context of the program's. `is_new`: from its birth on."""
 
     def __init__(self, context: Any, *, is_new: bool) -> None:
-        identifier = id(context)
-        self.context = ref(context, lambda _: _forget_context(identifier))
+        self.identifier = identifier = id(context)
+        self.context = ref(context, _forgetting(_states, identifier))
         self.given = Given(is_complete=is_new)
         if not is_new:
             _guarded(_assume_directories, self.given)
@@ -86,7 +86,7 @@ class Connection:
 
     def __init__(self, owner: Any, context: Any, state: State) -> None:
         self.identifier = identifier = id(owner)
-        self.owner = ref(owner, lambda _: _forget_connection(identifier))
+        self.owner = ref(owner, _forgetting(_connections, identifier))
         self.state = state
         self.flags: int = _flags.__get__(context)
         self.level = state.security_level(context)
@@ -111,9 +111,10 @@ class Connection:
 
 
 _states: dict[int, State] = {}
+_deferring: deque[State] = deque(maxlen=256)  # those with certificates that OpenSSL did not load: the latest
 _connections: dict[int, Connection] = {}
 _pending: dict[int, Connection] = {}  # what is to be done when OpenSSL returns: ours put back, an interrupt raised
-_with_callbacks: set[int] = set()  # contexts that have a message callback of the program's
+_with_callbacks: dict[int, Any] = {}  # contexts that have a message callback of the program's
 _looked_after: set[type] = set()
 _clients_are_completed = False  # in any context
 
@@ -146,9 +147,23 @@ def complete(context: Any, *, client_certificates: bool = False) -> None:
 def state_of(context: Any) -> State:
     """What is known of a context of the program's."""
     state = _states.get(id(context))
-    if state is None or state.context() is not context:
+    if state is None:
+        return _state_of_dying(context) or _states.setdefault(id(context), State(context, is_new=False))
+    if state.context() is not context:
         state = _states[id(context)] = State(context, is_new=False)
     return state
+
+
+def _state_of_dying(context: Any) -> State | None:
+    """What was known of a context that is garbage, while a finalizer may still connect with it.
+
+    Python clears the weak references to garbage before it runs finalizers. Such a context still has our callback, which
+    no other of the same id can have that is not in `_states`.
+    """
+    if _msg_callback.__get__(context) is not _see_message:
+        return None
+    states = (state for state in reversed(list(_deferring)) if state.identifier == id(context))
+    return next((state for state in states if state.context() is None), None)
 
 
 class _Doors:
@@ -180,21 +195,28 @@ class _Doors:
             _guarded(_note_deferred, self, file, capath, cadata)
             return
         was = None if cafile is None else _guarded(identity_of, cafile)
-        _context.load_verify_locations(self, cafile, capath, cadata)
-        _guarded(_note_loaded, self, cafile, capath, cadata, was)
+        try:
+            _context.load_verify_locations(self, cafile, capath, cadata)
+        finally:  # of what ends in an error, or is interrupted, some may have been loaded
+            _guarded(_note_loaded, self, cafile, capath, cadata, was)
 
     def set_default_verify_paths(self: Any) -> None:
         file = _guarded(_default_to_defer, self)
         if file is None:
-            _context.set_default_verify_paths(self)
-            _guarded(_note_defaults, self)
+            try:
+                _context.set_default_verify_paths(self)
+            finally:
+                _guarded(_note_defaults, self)
 
     # OpenSSL completes the chain of a client's certificate from the context's trusted certificates: all are loaded.
     def load_cert_chain(self: Any, *arguments: Any, **named: Any) -> None:
-        state = state_of(self)
+        state = _guarded(_before_own_certificate, self)
+        if state is None:
+            _context.load_cert_chain(self, *arguments, **named)
+            return
         state.given.loading.append(get_ident())
         try:
-            _guarded(_before_own_certificate, self, state)
+            _wait_for_copies(self)
             _context.load_cert_chain(self, *arguments, **named)
         finally:
             state.certificates = object()
@@ -311,6 +333,8 @@ def _default_to_defer(context: Any) -> CAFile | None:
 def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text: Any) -> None:
     state = state_of(context)
     if file not in state.given.deferred:
+        _attach(context, state)
+        _deferring.append(state)
         state.given.deferred += (file,)
     state.given.add(None, directory, is_plain=_is_plain_text(text))
     _load_where_needed(context, state)
@@ -363,17 +387,22 @@ def _load_deferred(context: Any) -> None:
     state_of(context).given.load_deferred(context)
 
 
-def _before_own_certificate(context: Any, state: State) -> None:
+def _before_own_certificate(context: Any) -> State:
+    state = state_of(context)
+    state.may_defer = False
+    state.given.load_deferred(context)
+    return state
+
+
+def _wait_for_copies(context: Any) -> None:
     """A certificate must not be loaded while OpenSSL copies the context's, as it does whenever ours is put back.
 
     A handshake that meets a load is left alone; the load waits for those that are between.
     """
-    state.may_defer = False
-    state.given.load_deferred(context)
-    thread = get_ident()
-    deadline = time.monotonic() + LONGEST_WAIT
-    while _is_being_copied(context, thread) and time.monotonic() < deadline:
-        time.sleep(0.001)
+    for _ in range(MOST_WAITS):
+        if not _is_being_copied(context, get_ident()):
+            break
+        time.sleep(WAIT)
 
 
 def _is_being_copied(context: Any, thread: int) -> bool:
@@ -403,19 +432,17 @@ def _may_be_suite_b(context: Any) -> bool:
 def _note_callback(context: Any, state: State, callback: Any) -> None:
     state.program_callback = callback
     if callback is None:
-        _with_callbacks.discard(id(context))
+        _with_callbacks.pop(id(context), None)
     else:
-        _with_callbacks.add(id(context))
+        _with_callbacks[id(context)] = ref(context, _forgetting(_with_callbacks, id(context)))
 
 
-def _forget_context(identifier: int) -> None:
-    _states.pop(identifier, None)
-    _with_callbacks.discard(identifier)
+def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
+    """What a weak reference calls to drop what is known of an object that has died.
 
-
-def _forget_connection(identifier: int) -> None:
-    _connections.pop(identifier, None)
-    _pending.pop(identifier, None)
+    All of C: what a signal handler raises in a function of Python's that is called from there is printed, and lost.
+    """
+    return partial(known.pop, identifier)  # the reference is the default
 
 
 def _forget_other_threads() -> None:
@@ -424,6 +451,7 @@ def _forget_other_threads() -> None:
     lent_contexts.clear()
     for state in list(_states.values()):
         state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
+        state.given.decisions.clear()  # which hold contexts of ours: see `rehearsal`
 
 
 if hasattr(os, "register_at_fork"):
@@ -460,15 +488,16 @@ def _look_after_message(
             _see_certificates(owner, connection, data, version)
         elif message_type == FINISHED and connection is not None:
             _let_go_if_done(connection, version)
-    except Exception as error:
-        debug(f"left the connection as it was: {type(error).__name__}: {error}")
     except BaseException as error:
-        raised = error.raised if isinstance(error, Interrupted) else error
-        if connection is None:
-            raise raised from None
-        # OpenSSL's wrapper would show it as the context of the handshake's own error only.
-        connection.raised = raised
-        _pending[connection.identifier] = connection
+        interrupt = interrupt_in(error)
+        if interrupt is None:
+            debug(f"left the connection as it was: {type(error).__name__}: {error}")
+        elif connection is None:
+            raise interrupt from None
+        else:
+            # OpenSSL's wrapper would show it as the context of the handshake's own error only.
+            connection.raised = interrupt
+            _pending[connection.identifier] = connection
 
 
 def _call_the_programs(owner: Any, *arguments: Any) -> None:
@@ -599,9 +628,14 @@ def _followed(method: Any) -> Any:
     def drive(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
             return method(self, *arguments, **named)
+        except OSError as error:
+            interrupt = None if error.__context__ is None else interrupt_in(error)
+            if interrupt is None:
+                raise
         finally:
             if _pending:
                 _finish(self)
+        raise interrupt from None  # it came in the callback, before our guard stood or after it
 
     return _resembling(drive, method)
 
@@ -620,7 +654,7 @@ def _finish(driver: Any) -> None:
     connection = _pending_of(driver)
     if connection is None:
         return
-    if connection.ours is not None and connection.thread == get_ident():
+    if connection.before is not None and connection.thread == get_ident():
         _put_back(connection)
     raised, connection.raised = connection.raised, None
     if raised is not None:
@@ -704,5 +738,8 @@ def _guarded(action: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return action(*arguments)
     except Exception as error:
+        interrupt = interrupt_in(error)
+        if interrupt is not None:
+            raise interrupt from None
         debug(f"left alone: {type(error).__name__}: {error}")
         return None

@@ -12,10 +12,11 @@ A context of ours is built whole before its first use and never added to. Then a
 from __future__ import annotations
 
 import _ssl
+import os
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import importing, lent_contexts
+from . import Interrupted, importing, interrupt_in, lent_contexts
 from .certificate import Certificate, handshake_message, readable, to_cadata
 
 TYPE_CHECKING = False
@@ -144,6 +145,19 @@ def kept(terms: Terms, ders: Sequence[bytes]) -> Rehearsal:
     return found
 
 
+_bares: dict[object, Any] = {}  # by their terms: see `_bare`
+
+
+def _forget_in_child() -> None:
+    """A thread that a forked child does not have may have held a lock of OpenSSL's in any context that is shared."""
+    _kept.clear()
+    _bares.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+
 class Chain:
     """What a peer sent (DER, its own certificate first), and what the other side trusts.
 
@@ -196,9 +210,6 @@ def refusal_by_the_program(context: _ssl._SSLContext, given: Given, terms: Terms
     return _refusal(_bare(terms), _hello(terms), chain, None, is_server=terms.from_client, lent=(context, given))
 
 
-_bares: dict[object, Any] = {}
-
-
 def _bare(terms: Terms) -> Any:
     """A context of ours that trusts nobody, for SSL objects to which a program's context is lent."""
     found = _bares.get(terms.key)
@@ -236,9 +247,12 @@ def _refusal(
             if given.loading:  # only now: whoever loads a certificate from here on waits for us
                 raise LentError("its certificate is being loaded")
         connection.do_handshake()
-    except SSLCertVerificationError as error:
-        return str(error.verify_message)
     except SSLError as error:
+        interrupt = None if error.__context__ is None else interrupt_in(error)
+        if interrupt is not None:  # it was raised in a callback
+            raise Interrupted(interrupt) from None
+        if isinstance(error, SSLCertVerificationError):
+            return str(error.verify_message)
         if error.reason in _AFTER_THE_VERDICT:
             return None
         return f"OpenSSL cannot read it ({error.reason})"

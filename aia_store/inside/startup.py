@@ -198,11 +198,18 @@ def _is_fit(module: "ModuleType") -> bool:
         return False
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return False
-    return sys.version_info >= (3, 12) or _is_main_interpreter()
+    return _is_main_interpreter()
 
 
 def _is_main_interpreter() -> bool:
-    """Up to Python 3.11, OpenSSL's callbacks run in the main interpreter, whichever one set them."""
+    """In any other, OpenSSL's callbacks are not safe: `_ssl` calls them by PyGILState_Ensure, for the main one.
+
+    Up to Python 3.11 they run there, whichever interpreter set them; from 3.12 on, several at once end the process.
+    """
+    import _thread
+
+    if hasattr(_thread, "_is_main_interpreter"):  # from 3.12 on
+        return bool(_thread._is_main_interpreter())
     try:
         import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
     except ImportError:

@@ -6,6 +6,7 @@ without us. What it decided holds for equal questions, but no longer than any ce
 
 from __future__ import annotations
 
+import os
 import time
 
 from . import PARTIAL_CHAIN, importing
@@ -140,7 +141,7 @@ class Question(Chain):
             return f"the program's own context cannot be asked: {error}"
 
 
-_decisions: dict[object, tuple[float, Any]] = {}
+_decisions: dict[object, tuple[float, Any]] = {}  # that hold for every context which was given the same
 
 
 def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Any:
@@ -169,6 +170,10 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
 def _is_shared(given: Given) -> bool:
     """Whether what is decided for a context holds for every context with the same certificates."""
     return given.is_plain and not given.directories
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_decisions.clear)  # which hold contexts of ours: see `rehearsal`
 
 
 def _finds_the_defaults_as_before(given: Given) -> bool:

@@ -105,6 +105,16 @@ def test_who_waits_sleeps_as_told(folder: Folder) -> None:
     assert naps and max(naps) <= 0.05
 
 
+def test_nobody_waits_for_ever_where_a_program_stops_the_clock(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = held(folder)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    sleeps: list[float] = []
+    assert acquire(folder, "name", now + 0.2, sleeps.append) is None
+    assert 0.1 < sum(sleeps) <= 0.2
+    lock.release()
+
+
 def test_another_process_is_waited_for(folder: Folder) -> None:
     process = holder(folder)
     assert acquire(folder, "name", soon(0.1)) is None

@@ -53,6 +53,7 @@ class Slots(ssl.SSLContext):
 
 def updated(context):
     new = rebuilt(type(context), *context.files)
+    new.files = context.files
     new.__dict__.update(context.__dict__)
     new.files = context.files
     return new

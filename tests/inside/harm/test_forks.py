@@ -260,3 +260,20 @@ print(json.dumps(said))
 def test_a_child_of_a_child(sites: Sites, kind: str, cafile: str, used: str) -> None:
     file = sites.pki.cafile if cafile == "cafile" else ""
     assert answer(FORK + A_CHILD_OF_A_CHILD, sites.port(kind), file, used) == ["ok"] * 4
+
+
+CONTEXTS_OF_OURS = """
+from aia_store.inside import rehearsal
+
+port, cafile = sys.argv[1:3]
+context, mine = (ssl.create_default_context(cafile=cafile) for _ in range(2))
+first = meet(context, port)
+said = ended(forked(lambda: "shared" if rehearsal._kept else meet(mine, port)))
+print(json.dumps([first, bool(rehearsal._kept), said]))
+"""
+
+
+def test_a_child_shares_no_context_of_ours_with_the_threads_of_its_parent(sites: Sites) -> None:
+    """One of them may have held a lock of OpenSSL's in it."""
+    said = answer(FORK + CONTEXTS_OF_OURS, sites.port("leaf-only"), sites.pki.cafile)
+    assert said == ["ok", True, "ok"]

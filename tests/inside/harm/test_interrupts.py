@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import Hierarchy, MakeHierarchy, start_python, wait_until
-from tests.inside.harm.conftest import MEET, size
+from tests.inside.harm.conftest import MEET, Sites, answer, size
 from tests.support.servers import AIAHost, TLSServer
 
 #: A program that `begin`s a connection, `drive`s its handshake, and tells what it sees when that was interrupted.
@@ -252,3 +252,110 @@ def test_many_interrupts_leave_nothing_behind(world: World) -> None:
     raised, grown, said, is_context_gone = json.loads(output)
     assert (raised, said, is_context_gone) == (times + 2, "ok", True)
     assert grown < 2 * times
+
+
+#: A handler raises at one line of ours after another, in handshake after handshake, until one meets no more lines.
+AT_EVERY_LINE = """
+import signal
+
+port, cafile, name, step, starts = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5]
+
+class Alarm(Exception):
+    pass
+
+Raised = {"KeyboardInterrupt": KeyboardInterrupt, "Alarm": Alarm}[name]
+
+def ring(number, frame):
+    raise Raised("ring")
+
+signal.signal(signal.SIGALRM, ring)
+left, where = 0, None
+
+def trace(frame, event, argument):
+    global left, where
+    if "/aia_store/inside/" not in frame.f_code.co_filename or frame.f_code.co_name == "<genexpr>":
+        return None
+    if where is None:
+        left -= 1
+        if left <= 0:
+            where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            signal.raise_signal(signal.SIGALRM)
+    return trace
+
+def begin():
+    if starts == "new":
+        sys.modules["aia_store.inside.verification"]._decisions.clear()
+        return ssl.create_default_context(cafile=cafile)
+    return context
+
+context = ssl.create_default_context(cafile=cafile)
+meet(context, port)
+lost, lines = [], 0
+while True:
+    left, where = lines + 1, None
+    tcp = socket.create_connection(("127.0.0.1", int(port)), 30)
+    tried = begin()
+    connection = tried.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+    sys.settrace(trace)
+    try:
+        connection.do_handshake()
+        said = "ok"
+    except BaseException as error:
+        said = type(error).__name__
+    finally:
+        sys.settrace(None)
+    if where is None:
+        break
+    if said != name:
+        lost.append([where, said])
+    if connection.context is not tried:
+        lost.append([where, "shows a context of ours"])
+    connection.close()
+    del connection
+    lines += step
+print(json.dumps([lost, lines > 20]))
+"""
+
+
+@pytest.mark.parametrize("starts", ["known", "new"])
+@pytest.mark.parametrize("name", ["KeyboardInterrupt", "Alarm"])
+@pytest.mark.parametrize("kind", ["leaf-only", "unknown"])
+def test_at_every_line_of_ours(sites: Sites, kind: str, name: str, starts: str) -> None:
+    """Whatever its class, and however the handshake ends."""
+    step = size(3 if starts == "known" else 67, 1)
+    assert answer(AT_EVERY_LINE, sites.port(kind), sites.pki.cafile, name, step, starts) == [[], True]
+
+
+WHEN_A_CONNECTION_DIES = """
+import signal
+
+port, cafile = sys.argv[1:3]
+context = ssl.create_default_context(cafile=cafile)
+rung = 0
+
+def ring(number, frame):
+    global rung
+    rung += 1
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, ring)
+
+def trace(frame, event, argument):
+    if "/aia_store/inside/" in frame.f_code.co_filename:
+        signal.raise_signal(signal.SIGALRM)
+
+for _ in range(3):
+    tcp = socket.create_connection(("127.0.0.1", int(port)), 30)
+    connection = context.wrap_socket(tcp, server_hostname="localhost")
+    sys.settrace(trace)
+    try:
+        del connection
+    finally:
+        sys.settrace(None)
+print(json.dumps(rung))
+"""
+
+
+def test_no_code_of_ours_runs_when_a_connection_dies(sites: Sites) -> None:
+    """There Python prints what a handler raises, and goes on."""
+    assert answer(WHEN_A_CONNECTION_DIES, sites.port("right"), sites.pki.cafile) == 0
