@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -193,6 +194,8 @@ def test_certifis_serve_where_the_system_has_nothing_and_that_is_known(system: S
     path, is_fallback, remedy = system.users.run(0, SOURCE, AIA_STORE_DIR=STORE).strip().split(" ", 2)
     assert path.endswith("certifi/cacert.pem")
     assert (is_fallback, remedy) == ("True", "install ca-certificates")
+    (told,) = (aspect for aspect in json.loads(system.run("status", "--json").stdout) if aspect["name"] == "roots")
+    assert (told["level"], told["remedy"]) == ("problem", "install ca-certificates")
 
 
 def test_the_systems_own_are_not_a_fallback(system: System) -> None:
