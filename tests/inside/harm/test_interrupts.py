@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import Hierarchy, MakeHierarchy, start_python, wait_until
-from tests.inside.harm.conftest import MEET, size
+from tests.inside.harm.conftest import MEET, Sites, answer, size
 from tests.support.servers import AIAHost, TLSServer
 
 #: A program that `begin`s a connection, `drive`s its handshake, and tells what it sees when that was interrupted.
@@ -252,3 +252,67 @@ def test_many_interrupts_leave_nothing_behind(world: World) -> None:
     raised, grown, said, is_context_gone = json.loads(output)
     assert (raised, said, is_context_gone) == (times + 2, "ok", True)
     assert grown < 2 * times
+
+
+LOADING = """
+import signal, time
+from aia_store.inside import lent_contexts
+
+broken, cafile = sys.argv[1:3]
+context = ssl.create_default_context(cafile=cafile)
+
+class Harsh(BaseException):
+    pass
+
+def ring(number, frame):
+    raise Harsh
+
+signal.signal(signal.SIGALRM, ring)
+lent_contexts[0] = context  # as while another thread has it judged
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    context.load_cert_chain(cafile)
+    raised = False
+except Harsh:
+    raised = True
+lent_contexts.clear()
+print(json.dumps([raised, meet(context, broken)]))
+"""
+
+
+def test_a_load_that_is_interrupted_while_it_waits(sites: Sites) -> None:
+    """The context's connections are completed afterwards, as ever."""
+    assert answer(LOADING, sites.port("leaf-only"), sites.pki.cafile) == [True, "ok"]
+
+
+LEFT_ALONE = """
+import signal
+import aia_store
+
+right, cafile = sys.argv[1:3]
+context = ssl.create_default_context(cafile=cafile)
+
+def begin():
+    tcp = socket.create_connection(("127.0.0.1", int(right)), 30)
+    return context.wrap_socket(tcp, server_hostname="localhost", do_handshake_on_connect=False)
+
+def interrupt(frame, event, argument):
+    if frame.f_code.co_name == "_see_certificates":
+        sys.settrace(None)
+        signal.raise_signal(signal.SIGINT)
+
+begin().close()
+aia_store.disable()
+early = begin()
+sys.settrace(interrupt)
+try:
+    early.do_handshake()
+    raised = False
+except KeyboardInterrupt:
+    raised = True
+print(json.dumps([raised, meet(context, right)]))
+"""
+
+
+def test_a_connection_that_is_not_to_be_completed(sites: Sites) -> None:
+    assert answer(LEFT_ALONE, sites.port("right"), sites.pki.cafile) == [True, "ok"]
