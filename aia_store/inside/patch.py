@@ -309,7 +309,7 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
     with importing:
         from . import cafile
 
-    if os.stat(path).st_size < cafile.SMALLEST:
+    if os.stat(os.fspath(path)).st_size < cafile.SMALLEST:
         return None
     settings = load()
     return None if settings.disable or not settings.trust_on_demand else cafile.of(os.fsdecode(path))

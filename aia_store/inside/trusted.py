@@ -229,9 +229,12 @@ def time_of_change(path: str) -> int:
 
 
 def identity_of(path: PathLike) -> tuple[int, ...] | None:
-    """What changes when a regular file changes; None for everything else, and for a file too large to look at."""
+    """What changes when a regular file changes; None for everything else, and for a file too large to look at.
+
+    Raises TypeError for what is no path.
+    """
     try:
-        found = os.stat(path)
+        found = os.stat(os.fspath(path))  # which a descriptor is not
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_TO_LOOK_AT:

@@ -27,6 +27,7 @@ from .trusted import Trusted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _ssl
+    from collections.abc import Iterable
     from typing import Any
 
     from .search import Path
@@ -64,6 +65,12 @@ class Question(Chain):
         else:
             return None
         return ours if ours.refusal(self.ders) is None else None
+
+    def settled_for(self, path: Iterable[Certificate] = ()) -> float:
+        """The seconds until the next of the certificates ends: of those at hand and of a path; at most SETTLED_FOR."""
+        at_hand = (self.leaf, *self.sent, *readable(self._look_up), *path)
+        left = (certificate.validity[1] - self.now for certificate in at_hand)
+        return min([SETTLED_FOR, *(seconds for seconds in left if seconds > 0)])
 
     def may_be_judged_otherwise(self) -> bool:
         """Whether the program's own context does not hold all, or has a choice.
@@ -208,7 +215,7 @@ def _answer(question: Question) -> tuple[float, Any] | None:
     """The same; None where OpenSSL is to refuse what was sent."""
     whole = question.whole_chain()
     if whole is not None:
-        return SETTLED_FOR, whole.context if question.may_be_judged_otherwise() else None
+        return question.settled_for(), whole.context if question.may_be_judged_otherwise() else None
     if not question.may_be_completed():
         return None
     if question.is_accepted_as_sent():
@@ -216,8 +223,7 @@ def _answer(question: Question) -> tuple[float, Any] | None:
     path = _path(question)
     if path is None:
         return None
-    ends = min(certificate.validity[1] for certificate in path.certificates)
-    return min(SETTLED_FOR, ends - question.now), question.context_of(path.certificates).context
+    return question.settled_for(path.certificates), question.context_of(path.certificates).context
 
 
 def _path(chain: Chain) -> Path | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import ssl
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,17 @@ def test_paths_of_every_kind(
         placed = outcome(lambda: context.load_verify_locations(path(tmp_path)))  # type: ignore[arg-type]  # noqa: B023
         seen.append((named, placed, context.get_ca_certs()))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("number", [True, 0, 1.5])
+def test_a_number_is_no_path(hook: None, number: Any) -> None:
+    """Some functions of `os` would take it for a descriptor, and warn of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        said = outcome(lambda: context.load_verify_locations(cafile=number))
+    assert said == "TypeError: cafile should be a valid filesystem path"
+    assert not warned
 
 
 def test_bad_certificates_beside_a_good_file_raise_and_load_nothing(hook: None, trust: Trust) -> None:

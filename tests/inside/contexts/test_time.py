@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.conftest import FLAGS
-from tests.support.pki import Authority, Leaf, Options
+from tests.support.pki import Authority, Leaf, Options, pem, pkcs7
 from tests.support.servers import AIAHost, TLSServer
 
 from . import client, lives
@@ -93,3 +93,23 @@ def test_an_intermediate_is_renewed_when_it_ends(plain: Program, program: Progra
         assert plain.run(client.play, setup, [Visit(fresh.port)])[0].accepted
         to = [Visit(server.port) for server in (fresh, short, stale, fresh, short)]
         assert verdicts(program.run(lives.go_on, "renewed", setup, to)) == [ACCEPTED] * 5
+
+
+def test_a_root_ends_and_there_is_another_path(plain: Program, program: Program, aia: AIAHost) -> None:
+    """The same context, before a server that was right without us until then."""
+    seconds = 3
+    old, new = Authority.root("Old", not_after=timedelta(seconds=seconds)), Authority.root("New")
+    ended = time.time() + seconds + 1
+    by_old = old.intermediate("CA")
+    by_new = new.cross_sign(by_old)
+    leaf = by_old.leaf(aia=[aia.publish("/both.p7c", pkcs7(by_old.der, by_new.der))])
+    with TLSServer(leaf, [by_old]) as server:
+        to = [Visit(server.port)]
+        setups = {kind: Setup(flags=flags, cadata=pem(old, new)) for kind, flags in FLAGS.items()}
+        for kind, setup in setups.items():
+            assert verdicts(program.run(lives.go_on, kind, setup, to)) == [ACCEPTED]
+        assert aia.connections == 0
+        time.sleep(max(0, ended - time.time()))
+        for kind, setup in setups.items():
+            assert not plain.run(client.play, setup, to)[0].accepted
+            assert verdicts(program.run(lives.go_on, kind, setup, to)) == [ACCEPTED]

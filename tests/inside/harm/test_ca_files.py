@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.inside.harm.conftest import with_and_without
+from tests.inside.contexts.files import file_of, trusted_pem
+from tests.inside.harm.conftest import Sites, with_and_without
 from tests.support.ca_files import large_file
 from tests.support.pki import Authority, crl, pem
 from tests.support.servers import TLSServer
@@ -176,3 +177,26 @@ def test_a_file_is_read_as_in_plain_python(store: Path, tmp_path: Path, way: str
         hooked, plain = with_and_without(READ, json.dumps(files), ports, way, env=env)
     assert plain["plain"][0] == ["ok", "ok"]
     assert {name: seen for name, seen in hooked.items() if seen != plain[name]} == {}
+
+
+UNREADABLE = """
+port, cafile = sys.argv[1:3]
+
+def forbid(event, arguments):
+    if event == "open" and arguments[0] == cafile:
+        raise PermissionError("this program opens no files")
+
+sys.addaudithook(forbid)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.load_verify_locations(cafile)
+print(json.dumps(meet(context, port)))
+"""
+
+
+def test_a_file_that_only_openssl_can_read(sites: Sites, tmp_path: Path) -> None:
+    """What it says is not known then: here, that the root is rejected."""
+    cafile = file_of(tmp_path / "trust.pem", trusted_pem(sites.pki.root, "-addreject", "serverAuth"))
+    for kind in ("right", "leaf-only"):
+        hooked, plain = with_and_without(UNREADABLE, sites.port(kind), cafile)
+        assert hooked in (plain, "certificate rejected")
+        assert hooked != "ok"
