@@ -275,7 +275,7 @@ def trace(frame, event, argument):
     global left, where
     if "/aia_store/inside/" not in frame.f_code.co_filename or frame.f_code.co_name == "<genexpr>":
         return None
-    if where is None:
+    if where is None and event == "line":
         left -= 1
         if left <= 0:
             where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
