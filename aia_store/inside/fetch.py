@@ -229,7 +229,9 @@ def checked_url(url: str) -> SplitResult:
         raise RefusedError("a URL that cannot be read") from error
     if parts.scheme != "http":
         raise RefusedError("only plain http is fetched")
-    if not parts.hostname or "@" in parts.netloc or "%" in parts.netloc:
+    # Brackets are for IPv6 addresses; older Pythons read any name in them.
+    is_bracketed = "[" in parts.netloc
+    if not parts.hostname or "@" in parts.netloc or "%" in parts.netloc or is_bracketed is not (":" in parts.hostname):
         raise RefusedError("a URL without a plain host")
     if port not in _PORTS and port < 1024:
         raise RefusedError(f"port {port} is not allowed")

@@ -297,14 +297,11 @@ def _note_birth(context: Any) -> None:
 
 
 def _to_defer(context: Any, path: PathLike) -> CAFile | None:
-    """The contents of a CA file that need not be loaded now; None: OpenSSL is to load it. May raise any exception.
-
-    Never where a server can be made of the context: its clients' certificates are not seen.
-    """
+    """The contents of a CA file that need not be loaded now; None: OpenSSL is to load it. May raise any exception."""
     state = state_of(context)
     if not (state.may_defer and state.is_active and state.given.is_plain):
         return None
-    if _context.protocol.__get__(context) != _ssl.PROTOCOL_TLS_CLIENT:
+    if _context.protocol.__get__(context) == _ssl.PROTOCOL_TLS_SERVER:
         return None
     with importing:
         from . import cafile

@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.daemon.running import SECONDS
 from tests.support.pki import Certified, der_of, pem, pem_blocks
+
+if TYPE_CHECKING:
+    from typing import Self
 
 REPOSITORY = Path(__file__).parents[2]
 HOOK = REPOSITORY / "hooks" / "update-ca-certificates" / "aia-store"

@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from tests.manager.machine import COMMAND, Machine
+
+if TYPE_CHECKING:
+    from typing import Self
 
 SECONDS = 15.0
 

@@ -18,6 +18,7 @@ from tests.conftest import (
     refused,
     run_python,
     trusting,
+    whole_package,
 )
 from tests.support.pki import Authority, Options
 from tests.support.servers import AIAHost, TLSServer, Version
@@ -85,6 +86,7 @@ def test_many_connections_of_one_context(hook: None, aia: AIAHost, hierarchy: Ma
     assert context.get_ca_certs(True) == [pki.root.der]
 
 
+@whole_package
 def test_a_context_made_before_the_hook(store: Path, hierarchy: MakeHierarchy) -> None:
     pki = hierarchy()
     code = """
@@ -129,6 +131,7 @@ def test_create_default_context_takes_the_same_arguments(store: Path, hierarchy:
         assert refused(server, ssl.create_default_context(cafile=pki.cafile)) == NO_ISSUER
 
 
+@whole_package
 @pytest.mark.parametrize(
     "make",
     ["aia_store.complete(ssl.create_default_context(cafile=path))", "aia_store.create_default_context(cafile=path)"],
@@ -227,6 +230,7 @@ def test_several_hashed_directories(hook: None, hierarchy: MakeHierarchy, tmp_pa
         assert get(server, context) == b"ok"
 
 
+@whole_package
 def test_the_default_directory_of_a_context_made_before_the_hook(
     store: Path, hierarchy: MakeHierarchy, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import whole_package
 from tests.support.users import Users, require_users
 
 SOMEBODY, ANOTHER = 1_234, 4_321
@@ -105,6 +106,7 @@ def test_a_service_that_dropped_its_rights_believes_its_environment(users: Users
     assert users.run(0, DROP + SHOW, **VARIABLES) == BELIEVED
 
 
+@whole_package
 def test_a_home_out_of_reach_is_no_obstacle(users: Users) -> None:
     """As after privileges were dropped with root's HOME kept, or under systemd's ProtectHome=yes."""
     closed = users.root / "var/cache/closed"
@@ -117,6 +119,7 @@ def test_a_home_out_of_reach_is_no_obstacle(users: Users) -> None:
     users.run(SOMEBODY, "import sys; sys.argv[1:] = ['list']; from aia_store.cli import main; main()", **variables)
 
 
+@whole_package
 def test_root_is_told_once_what_is_ignored_and_his_programs_say_nothing(users: Users) -> None:
     """As under `sudo -E`, which keeps HOME."""
     folder = users.root / "var/cache/theirs/.config/aia-store"

@@ -11,7 +11,7 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -69,7 +69,7 @@ class Given:
 
 def revocation_lists(world: World, random: Random) -> Iterator[bytes]:
     """CRLs of most of the authorities, with some of the certificates revoked that bear their name."""
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     for authority in {(made.subject, made.key): made for made in world.certificates if made.is_authority}.values():
         if random.random() < 0.15:
             continue

@@ -9,16 +9,19 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING
 
 from tests.conftest import ATTACH
+
+if TYPE_CHECKING:
+    from typing import ParamSpec, Self, TypeVar
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 PYTHON = os.environ.get("AIA_STORE_TEST_PYTHON", sys.executable)
 _PROJECT = Path(__file__).parents[3]
 _MAIN = "from tests.inside.contexts.child import main; main()"
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Program:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FLAGS, MakeHierarchy, write_pem
+from tests.conftest import FLAGS, MakeHierarchy, whole_package, write_pem
 from tests.inside.harm.conftest import answer, constrained_chain
 from tests.support.pki import Authority
 from tests.support.servers import TLSServer
@@ -111,7 +111,9 @@ BEFORE_THE_HOOK = {"begun before enable": BEFORE_ENABLE, "begun before complete"
 
 @pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
 @pytest.mark.parametrize("sends", ["leaf", "leaf and CA", "all"])
-@pytest.mark.parametrize("case", [*WITH_THE_HOOK, *BEFORE_THE_HOOK])
+@pytest.mark.parametrize(
+    "case", [*WITH_THE_HOOK, *(pytest.param(case, marks=whole_package) for case in BEFORE_THE_HOOK)]
+)
 def test_no_anchor_comes_of_it(
     store: Path, hierarchy: MakeHierarchy, tmp_path: Path, case: str, sends: str, flags: int
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FLAGS, MakeHierarchy
+from tests.conftest import FLAGS, MakeHierarchy, whole_package
 from tests.inside.harm.conftest import Sites, answer, constrained_chain, with_and_without
 from tests.support.servers import TLSServer
 
@@ -77,6 +77,7 @@ print(json.dumps([said, look(context)]))
 )
 
 
+@whole_package
 @pytest.mark.parametrize("way", ["complete", "create_default_context", "enable"])
 def test_a_context_that_was_handed_to_us_looks_so_too(sites: Sites, way: str) -> None:
     said, seen = answer(MADE_BY_US, sites.ports, sites.pki.cafile, way, hook=False)
