@@ -682,7 +682,7 @@ def _context_property(attribute: Any) -> property:
         _guarded(_before_change, self, context)
         attribute.fset(self, context)
 
-    return property(get, set_and_note, attribute.fdel, attribute.__doc__)
+    return property(_resembling(get, attribute.fget), set_and_note, attribute.fdel, attribute.__doc__)
 
 
 def _before_change(driver: Any, context: Any) -> None:
@@ -718,7 +718,7 @@ def _callback_property(attribute: Any) -> property:
         attribute.fset(scratch, callback)
         _note_callback(self, state_of(self), _msg_callback.__get__(scratch))
 
-    return property(get, set_beside_ours, attribute.fdel, attribute.__doc__)
+    return property(_resembling(get, attribute.fget), set_beside_ours, attribute.fdel, attribute.__doc__)
 
 
 def _resembling(door: Any, original: Any) -> Any:
