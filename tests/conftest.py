@@ -41,8 +41,8 @@ whole_package = pytest.mark.skipif(not HAS_WHOLE_PACKAGE, reason="only aia_store
 
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` has a name for from Python 3.10 on
 FLAGS = {
-    "flags of 3.11": ssl.VERIFY_X509_TRUSTED_FIRST,
-    "flags of 3.13": ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_STRICT | PARTIAL_CHAIN,
+    "flags of 3.11": int(ssl.VERIFY_X509_TRUSTED_FIRST),
+    "flags of 3.13": int(ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_STRICT | PARTIAL_CHAIN),
 }
 
 #: What a program with the hook does first, as the interpreter's start-up does it.
