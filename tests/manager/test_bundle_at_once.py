@@ -112,7 +112,7 @@ def test_a_builder_that_is_killed_leaves_a_whole_bundle(machine: Machine) -> Non
 
 def test_what_a_killed_builder_left_is_swept_after_a_while(machine: Machine, root: Authority) -> None:
     machine.build()
-    old, new = (machine.store / "tmp" / name for name in ("old", "new"))
+    old, new = (machine.store / "tmp" / name for name in ("1-2-3", "4-5-6"))
     for path in (old, new):
         path.write_text("cut sho")
     os.utime(old, (0, 0))

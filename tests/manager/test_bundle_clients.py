@@ -40,7 +40,8 @@ def twins(root: Authority) -> tuple[Authority, Authority]:
     return one, other
 
 
-@pytest.mark.parametrize(("view", "number"), ALL)
+# Python from 3.13 on is strict: it wants key identifiers.
+@pytest.mark.parametrize(("view", "number"), [one for one in ALL if one[0] != "Python from 3.13"])
 def test_right_servers_of_namesakes_are_accepted_with_the_bundle(
     machine: Machine, root: Authority, twins: tuple[Authority, Authority], view: str, number: int
 ) -> None:

@@ -135,9 +135,9 @@ def test_what_programs_load_is_compiled(base: Copy, ours: Installation) -> None:
     ours.does("install", "--python", base.python)
     for module in (FINDER, SITECUSTOMIZE):
         assert (base.cache / f"{module}.{sys.implementation.cache_tag}.pyc").stat().st_mode & 0o777 == 0o644
-    for source in (base.library / f"{FINDER}.py", base.sitecustomize, ours.package / "inside" / "doors.py"):
+    for source in (base.library / f"{FINDER}.py", base.sitecustomize, ours.package / "inside" / "patch.py"):
         assert f"matches {source}\n" in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
-    (ours.package / "inside" / "doors.py").touch()  # as an upgrade does
+    (ours.package / "inside" / "patch.py").touch()  # as an upgrade does
     assert f"matches {source}\n" not in base.run("-v", "-c", MAKES_A_CONTEXT).stderr
     ours.does("install", "--python", base.python)
     assert f"matches {source}\n" in base.run("-v", "-c", MAKES_A_CONTEXT).stderr

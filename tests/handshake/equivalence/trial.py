@@ -36,7 +36,7 @@ def new_context(*, unseen: bool) -> ssl.SSLContext:
     """A client's context; `unseen` by the hook, as one that was made before it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if unseen:
-        patch._forget_context(id(context))
+        patch._states.pop(id(context), None)
     return context
 
 

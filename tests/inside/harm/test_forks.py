@@ -18,7 +18,9 @@ ALLOWED = 20  # seconds until a child counts as hanging
 
 #: `ended(child)` is what a child said of its connection, or the signal that ended it.
 FORK = f"""
-import signal
+import signal, warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, from Python 3.12 on
 
 def forked(run):
     reading, writing = os.pipe()
