@@ -26,6 +26,11 @@ class Setup:
     certificate: str | None = None  #: a PEM file with a client certificate, what is sent after it, and its key
     post_handshake_auth: bool = False
 
+    def __post_init__(self) -> None:
+        """Python 3.9 pickles no `ssl.VerifyFlags` with a bit that it has no name for."""
+        if self.flags is not None:
+            object.__setattr__(self, "flags", int(self.flags))
+
     def apply(self, context: ssl.SSLContext) -> None:
         """Do it."""
         if self.versions is not None:
