@@ -111,13 +111,22 @@ def test_what_verifies_nothing_has_all(hook: None, trust: Trust) -> None:
     assert get(trust.servers[0], context) == b"ok"
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_context_that_may_serve_loads_at_once(hook: None, trust: Trust) -> None:
-    for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS):
-        context = ssl.SSLContext(protocol)
-        context.load_verify_locations(trust.cafile)
-        assert loaded(context) == 2
+def test_a_servers_context_loads_at_once(hook: None, trust: Trust) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_verify_locations(trust.cafile)
+    assert loaded(context) == 2
     assert loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=trust.cafile)) == 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_context_of_both_sides_loads_when_it_serves(hook: None, trust: Trust) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS)
+    context.load_verify_locations(trust.cafile)
+    context.verify_mode = ssl.CERT_REQUIRED
+    assert get(trust.servers[0], context) == b"ok"
+    assert loaded(context) == 0
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+    assert loaded(context) == 2
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["verified before", "accepted everybody before"])
