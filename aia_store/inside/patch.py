@@ -20,6 +20,7 @@ from collections import deque
 from functools import partial
 
 from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts
+from .certificate import TLS_1_3
 from .settings import debug, load
 from .trusted import Given, identity_of, is_plain, is_plain_file
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 VERIFY_NONE = 0
 # RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
 NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
-TLS_1_3 = 0x0304
 # A record's content type, and types of handshake messages. A resumed session has no Certificate, but a Finished.
 HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
 LOOKED_AT = (*CERTIFICATES, FINISHED)

@@ -10,6 +10,7 @@ import sys
 
 from . import importing
 from .certificate import Certificate, DERError
+from .rehearsal import NO_CHECK_TIME
 from .settings import debug
 from .store import store_of_process
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from .store import Store
 
     IssuersOf = Callable[[Certificate], Iterable[Certificate]]
-
-NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
 
 
 class Budget:
