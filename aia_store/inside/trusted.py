@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from .cafile import CAFile
 
+    CertificateList = Union[Certificates, CAFile]
     PathLike = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 # What a text holds besides plain certificates: `-----BEGIN TRUSTED CERTIFICATE-----`, `-----BEGIN X509 CRL-----`.
@@ -96,7 +97,7 @@ class Given:
         As `cadata`, which OpenSSL adds under the store's lock: the context may be in use by other threads.
         """
         files = self.deferred
-        ders = [der for file in files for der in file.certificates.ders]
+        ders = [der for file in files for der in file.ders]
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
             self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
@@ -104,9 +105,9 @@ class Given:
             self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
-    def lists(self) -> tuple[Certificates, ...]:
+    def lists(self) -> tuple[CertificateList, ...]:
         """All certificates that are not in directories."""
-        return (self.loaded, *(file.certificates for file in self.deferred))
+        return (self.loaded, *self.deferred)
 
 
 class Trusted:
@@ -116,7 +117,7 @@ class Trusted:
     a self-signed one only, or one that is trusted for a purpose by settings of its own: all of them `may_be_anchors`.
     """
 
-    def __init__(self, lists: Sequence[Certificates], directories: Sequence[str] = (), flags: int = 0) -> None:
+    def __init__(self, lists: Sequence[CertificateList], directories: Sequence[str] = (), flags: int = 0) -> None:
         self.lists = lists
         self.directories = directories
         self.flags = flags
