@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..inside import PARTIAL_CHAIN, certificate
 from ..inside.certificate import to_pem
+from ..inside.contexts import Terms
 from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
 
 if TYPE_CHECKING:

@@ -29,15 +29,17 @@ context. What we know of a context or a connection stands beside it and dies wit
 that verify nothing are left alone; only `aia_store.complete(context, client_certificates=True)` completes the chains of
 clients (`clients`). Once the verdict has fallen, OpenSSL no longer calls us: a download costs nothing.
 
-**Trust on demand** (`cafile`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program spends
-on its first context, and a handshake uses one of them. So a large file is only read when the program names it, and each
-chain is verified in a context of ours with every certificate that OpenSSL could look up for it: it looks by name only.
-A chain that is refused is refused by a context with the whole file, parsed once for the process, so that the error is
-what it would have been. A file is deferred only if every OpenSSL surely reads all of it. Whoever looks at the program's
-context (`get_ca_certs()`, a server side, a connection whose certificates we cannot see) has all of it loaded first.
+**Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
+spends on its first context, and a handshake uses one of them. So a large file is only read when the program names it,
+and each chain is verified in a context of ours with every certificate that OpenSSL could look up for it: it looks by
+name only. A chain that is refused is refused by a context with the whole file, parsed once for the process, so that the
+error is what it would have been. A file is deferred only if every OpenSSL surely reads all of it; the roots of the
+public programmes are known to load (`anchors.bin`). Whoever looks at the program's context (`get_ca_certs()`, a server
+side, a connection whose certificates we cannot see) has all of it loaded first.
 
-**Is anything missing?** (`verification`) OpenSSL is asked in memory whether it accepts what was sent, just as it was
-sent. If it does, nothing is searched, fetched or written, and the answer is remembered.
+**Is anything missing?** (`verification`) Where every link of what was sent is certain, up to one anchor, the handshake
+itself is the judge. Else OpenSSL is asked in memory whether it accepts what was sent, just as it was sent. If it does,
+nothing is searched, fetched or written, and the answer is remembered.
 
 **The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise certification paths are built, depth first and
 within one budget, from small sources of issuers: what the program trusts, what the server sent (in any order, with
@@ -50,11 +52,12 @@ path in memory: the leaf, the intermediates untrusted, and one anchor trusted, u
 level and Suite B of its context. Where only the program's own context knows its revocation lists, trust settings or
 pins, the same rehearsal is made in that context, too. Then the real handshake verifies once more.
 
-**Why this cannot widen trust.** A connection is accepted over a path only if OpenSSL accepted that very path before, to
-an anchor that the program trusts. That matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on:
-there OpenSSL ends at the first intermediate in a context of ours and looks at nothing above it. So such a context
-serves the one chain that was proved whole, leaf included, and no longer than the first of its certificates is valid.
-Self-signed certificates are never taken from a server, the network or the disk as anything.
+**Why this cannot widen trust.** A context of ours holds what the program trusts, and a found intermediate only if
+OpenSSL accepted before the very path that it stands in, to an anchor that the program trusts. That matters most under
+X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on: there OpenSSL ends at the first intermediate in a context of
+ours and looks at nothing above it. So such a context serves the one chain that was proved whole, leaf included, and no
+longer than the first of its certificates is valid. Self-signed certificates are never taken from a server, the network
+or the disk as anything.
 
 **Why this cannot break a program.** Whatever goes wrong, the handshake goes on in the program's own context, as it
 would have without us. Everything that a guard needs was loaded with the doors. Waiting is bounded; no lock is held

@@ -10,21 +10,18 @@ What is read once serves all contexts of the process, as long as the file holds 
 
 from __future__ import annotations
 
-import _ssl
 import os
 import stat
-import sys
 from binascii import a2b_base64
 from functools import cached_property
 
-from . import believes_environment, importing
+from . import importing
 from .certificate import Certificates, hash_function, subject_hash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
 LARGEST = 32 << 20
 MOST_KNOWN = 8  # files of one process
 
@@ -87,8 +84,6 @@ _known: dict[str, tuple[bytes, CAFile | None]] = {}  # what was read, and what w
 
 def of(path: str) -> CAFile | None:
     """The file as it is now, if its loading may be deferred; None: OpenSSL is to load it. Raises OSError."""
-    if os.stat(path).st_size < SMALLEST:
-        return None
     text = _read(path)
     known = _known.get(path)
     if known is None or known[0] != text:
@@ -100,20 +95,6 @@ def of(path: str) -> CAFile | None:
             _known.clear()
         _known[path] = known
     return known[1]
-
-
-def default_paths() -> tuple[str, str]:
-    """What `set_default_verify_paths` loads from: a file, and a directory or several, as in PATH."""
-    file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
-    return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
-
-
-def default_paths_are_certain() -> bool:
-    """Whether OpenSSL surely loads from there: with special rights, it does not believe the environment."""
-    file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
-    if file_variable not in os.environ and directory_variable not in os.environ:
-        return True
-    return sys.platform.startswith("linux") and believes_environment
 
 
 def _read(path: str) -> bytes:

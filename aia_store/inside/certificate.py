@@ -32,6 +32,15 @@ EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
 INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
 AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
+CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
+SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
+# The SHA-2 signatures that each kind of key makes (RFC 4055, RFC 5758).
+_SHA_2_WITH_RSA = tuple(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01" + bytes((number,)) for number in (11, 12, 13))
+_ECDSA_WITH_SHA_2 = tuple(b"\x2a\x86\x48\xce\x3d\x04\x03" + bytes((number,)) for number in (2, 3, 4))
+_SIGNATURES = {
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01": _SHA_2_WITH_RSA,  # rsaEncryption
+    b"\x2a\x86\x48\xce\x3d\x02\x01": _ECDSA_WITH_SHA_2,  # id-ecPublicKey
+}
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
@@ -193,11 +202,11 @@ def hash_function(name: str) -> Any:
     OpenSSL's is the fastest but takes 2 ms to load: it is used where the program has loaded it, or there is no other.
     """
     if "_hashlib" not in sys.modules:
-        for module in ("_sha2", f"_{name}"):  # from Python 3.12 on; all but SHA-1's before
-            try:
-                return getattr(__import__(module), name)
-            except (ImportError, AttributeError):
-                pass
+        module = "_sha2" if name == "sha256" and sys.version_info >= (3, 12) else f"_{name}"
+        try:
+            return getattr(__import__(module), name)
+        except ImportError:
+            pass
     return getattr(__import__("_hashlib"), f"openssl_{name}")
 
 
@@ -286,7 +295,7 @@ class Certificate:
             at = stop
         inner, stop = expect(der, at, self._end, INTEGER)
         self.serial = der[inner:stop]
-        _, at = expect(der, stop, self._end, SEQUENCE)  # the signature algorithm
+        self._signature, at = expect(der, stop, self._end, SEQUENCE)
         _, stop = expect(der, at, self._end, SEQUENCE)
         self.issuer = der[at:stop]
         self._validity, at = expect(der, stop, self._end, SEQUENCE)
@@ -416,6 +425,37 @@ class Certificate:
         if akid.serial is not None and akid.serial != issuer.serial:
             return False
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
+
+    def was_surely_issued_by(self, issuer: Certificate) -> bool:
+        """Whether the AKID names this very key, whose kind makes signatures like this certificate's, with SHA-2.
+
+        The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
+        """
+        akid = self.authority_key_id
+        algorithm, key = issuer._algorithm_and_key
+        return (
+            self.issuer_key == issuer.subject_key
+            and self.names_as_issuer(issuer)
+            and akid is not None
+            and akid.key_id is not None
+            and akid.key_id == issuer.subject_key_id == sha1(key)
+            and self._signature_algorithm in _SIGNATURES.get(algorithm, ())
+        )
+
+    @property
+    def _signature_algorithm(self) -> bytes:
+        start, stop = expect(self.der, self._signature, self._end, OID)
+        return self.der[start:stop]
+
+    @property
+    def _algorithm_and_key(self) -> tuple[bytes, bytes]:
+        """The contents of the OID and the bits of the public key."""
+        info = self.public_key
+        start, end = expect(info, 0, len(info), SEQUENCE)
+        start, at = expect(info, start, end, SEQUENCE)
+        bits, _ = expect(info, at, end, BIT_STRING)
+        start, stop = expect(info, start, at, OID)
+        return info[start:stop], info[bits + 1 : end]
 
 
 def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import _ssl
 import os
 import stat
+import sys
 
-from . import PARTIAL_CHAIN
+from . import PARTIAL_CHAIN, believes_environment
 from .certificate import (
     Certificate,
     Certificates,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _SPECIAL = (b"BEGIN TRUSTED", b"BEGIN X509 CRL")
 _MOST_TO_LOOK_AT = 1 << 22  # bytes of a file
 
+SMALLEST_DEFERRED = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
+
 _context: Any = _ssl._SSLContext
 
 
@@ -53,8 +56,7 @@ class Given:
         self.defaults: tuple[str, ...] = ()  # the default paths, where their file was deferred
         self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
         self.loads = 0  # how often it was given something
-        # What was decided of Certificate messages for this context alone, and until when that holds.
-        self.decisions: dict[object, tuple[float, Any]] = {}
+        self.decisions: dict[object, Any] = {}  # for this context alone: see `verification`
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
         self.is_used = False  # whether OpenSSL may have looked into the directories by now
         self._is_stale = True  # whether it has loaded more since
@@ -214,6 +216,20 @@ def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return [stem for stem in stems if any(time_of_change(f"{folder}/{stem}.{kind}") for kind in ("0", "r0"))]
+
+
+def default_paths() -> tuple[str, str]:
+    """What `set_default_verify_paths` loads from: a file, and a directory or several, as in PATH."""
+    file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
+    return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
+
+
+def default_paths_are_certain() -> bool:
+    """Whether OpenSSL surely loads from there: with special rights, it does not believe the environment."""
+    file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
+    if file_variable not in os.environ and directory_variable not in os.environ:
+        return True
+    return sys.platform.startswith("linux") and believes_environment
 
 
 def is_plain(text: bytes) -> bool:

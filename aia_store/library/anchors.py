@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside import PARTIAL_CHAIN
 from ..inside import settings as config
 from ..inside.certificate import readable
-from ..inside.rehearsal import Terms
+from ..inside.contexts import Terms
 from ..inside.trusted import Trusted
 from ..manager import roots
 from .aia_errors import AIAError

@@ -17,7 +17,8 @@ import pytest
 
 from aia_store.inside import cafile
 from aia_store.inside.certificate import Certificate, readable
-from aia_store.inside.rehearsal import Rehearsal, Terms
+from aia_store.inside.contexts import Terms
+from aia_store.inside.rehearsal import Rehearsal
 from aia_store.inside.trusted import Trusted
 from tests.conftest import PARTIAL_CHAIN, whole_package
 from tests.handshake.on_demand.test_plain import FILES
