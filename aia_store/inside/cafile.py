@@ -45,10 +45,10 @@ class CAFile:
     """The certificates of a plain CA file, found by name. Raises NotPlainError for every other text."""
 
     def __init__(self, text: bytes) -> None:
-        self._bodies: list[bytes] = []
         self._anchors: dict[bytes, list[int]] = {}  # the places of known anchors, by the hash of their names
         others: dict[bytes, int] = {}  # the places of the other certificates (DER)
         before, *blocks = text.split(_BEGIN)
+        self._blocks = blocks
         _demand(
             bool(blocks)
             and b"\0" not in text  # OpenSSL reads lines as C does, and takes one that begins with NUL for the end
@@ -57,26 +57,27 @@ class CAFile:
         )
         name_of = _anchor_names()
         for place, block in enumerate(blocks):
-            body = _body(block, is_last=place + 1 == len(blocks))
-            name = name_of(body)
+            lines = _lines(block)
+            _demand(_ends_well(block[len(lines) :], is_last=place + 1 == len(blocks)))
+            name = name_of(lines)
             if name is not None:
                 self._anchors.setdefault(name, []).append(place)
             else:
-                others.setdefault(_plain(body), place)
-            self._bodies.append(body)
+                others.setdefault(_plain(lines), place)
         self._places = others
         self._others = Certificates(others)
 
     @cached_property
     def ders(self) -> tuple[bytes, ...]:
         """All of them (DER), in their order."""
-        return tuple(map(a2b_base64, self._bodies))
+        return tuple(a2b_base64(_lines(block)) for block in self._blocks)
 
     def named(self, subject_key: bytes) -> list[bytes]:
         """Those (DER) whose subject may have this canonical name, in their order."""
         others = [(self._places[der], der) for der in self._others.named(subject_key)]
         anchors = self._anchors.get(bytes.fromhex(subject_hash(subject_key)), ())
-        return [der for _, der in sorted([*others, *((at, a2b_base64(self._bodies[at])) for at in anchors)])]
+        found = [(place, a2b_base64(_lines(self._blocks[place]))) for place in anchors]
+        return [der for _, der in sorted(others + found)]
 
 
 _known: dict[str, tuple[bytes, CAFile | None]] = {}  # what was read, and what was made of it
@@ -106,18 +107,21 @@ def _read(path: str) -> bytes:
         return file.readall()
 
 
-def _body(block: bytes, *, is_last: bool) -> bytes:
-    """The lines of a block; the text goes from its first line to the next block, which begins on a line of its own."""
-    end = block.rfind(_ANY_END)
-    rest = block[end:]
-    if rest != _END_LINE:
-        after = rest[len(_END) :]
-        _demand(
-            rest.startswith(_END)
-            and ((after[:1] == b"\n" == after[-1:]) or (is_last and after[:1] in (b"", b"\n")))
-            and _ANY_BEGIN not in after
-        )
-    return block[:end]
+def _lines(block: bytes) -> bytes:
+    """The lines of base64. `block` goes from the first of them to the next block."""
+    return block[: block.rfind(_ANY_END)]
+
+
+def _ends_well(rest: bytes, *, is_last: bool) -> bool:
+    """Whether an END line comes next, and the next block begins on a line of its own."""
+    if rest == _END_LINE:
+        return True
+    after = rest[len(_END) :]
+    return (
+        rest.startswith(_END)
+        and ((after[:1] == b"\n" == after[-1:]) or (is_last and after[:1] in (b"", b"\n")))
+        and _ANY_BEGIN not in after
+    )
 
 
 def _anchor_names() -> Callable[[bytes], bytes | None]:
@@ -128,20 +132,20 @@ def _anchor_names() -> Callable[[bytes], bytes | None]:
     starts = unpack_from(STARTS, table)
     sha256 = hash_function("sha256")
 
-    def name_of(body: bytes) -> bytes | None:
-        digest = sha256(body).digest()
+    def name_of(lines: bytes) -> bytes | None:
+        digest = sha256(lines).digest()
         at = table.find(digest[:DIGEST_SIZE], starts[digest[0]], starts[digest[0] + 1])
         return None if at < 0 else table[at + DIGEST_SIZE : at + DIGEST_SIZE + NAME_SIZE]
 
     return name_of
 
 
-def _plain(body: bytes) -> bytes:
+def _plain(lines: bytes) -> bytes:
     with importing:
         from . import plain
 
     try:
-        return plain.certificate(body)
+        return plain.certificate(lines)
     except ValueError as error:
         raise NotPlainError(str(error)) from error
 

@@ -35,19 +35,19 @@ _TRUE_OR_FALSE = b"\x01\x01"
 _sound: set[bytes] = set()  # pieces of certificates that were found sound: most stand in many
 
 
-def certificate(body: bytes) -> bytes:
-    """The certificate (DER) in a plain block, whose `body` goes from its first line to its END line, without that.
+def certificate(text: bytes) -> bytes:
+    """The certificate (DER) in a plain block, whose `text` is the lines between BEGIN and END.
 
     Raises ValueError for every other block.
     """
-    lines, rest = divmod(len(body), _COLUMNS)
+    lines, rest = divmod(len(text), _COLUMNS)
     _demand(
-        body[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
-        and body[-1:] == b"\n"
-        and body.count(b"\n") == lines + bool(rest)
+        text[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
+        and text[-1:] == b"\n"
+        and text.count(b"\n") == lines + bool(rest)
         and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and an end
     )
-    der = strict_base64(body.replace(b"\n", b""))
+    der = strict_base64(text.replace(b"\n", b""))
     try:
         _certificate(der)
     except IndexError as error:

@@ -159,6 +159,13 @@ class Trusted:
         """What OpenSSL could look up when it verifies this chain, directories aside (DER)."""
         return self._look_up(chain)[1]
 
+    def only_one_for(self, chain: Iterable[Certificate]) -> Certificate | None:
+        """What OpenSSL could look up for this chain, directories included, if that is one certificate."""
+        names, ders = self._look_up(chain)
+        found = {*ders, *(der for name in names for der in self._in_directories(name))}
+        certificates = list(readable(found))
+        return certificates[0] if len(certificates) == len(found) == 1 else None
+
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
         """Whether OpenSSL could find something in the directories when it verifies this chain.
 

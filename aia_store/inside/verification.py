@@ -167,24 +167,16 @@ def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> De
 
 
 def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate] | None:
-    """What was sent, and the anchor above it, if all of it stands in order and OpenSSL can find no other issuer.
+    """What was sent, in its order, and the anchor above it; None where a link is uncertain.
 
     The anchor is all that OpenSSL could look up in the trusted certificates, so it has no choice.
     """
-    path = sent[:-1] if len(sent) > 1 and sent[-1].is_self_signed else sent[:]
-    anchors = trusted.issuers_of(path[-1])
-    path += anchors
-    is_alone = (
-        len(anchors) == 1
-        and anchors[0].is_self_signed
-        and path[: len(sent)] == sent
-        and set(trusted.all_named_by(path)) <= {anchors[0].der}
-        and not any(trusted.issuers_of(certificate) for certificate in path[:-2])
-        and not trusted.named(path[0].subject_key)
-    )
-    if not is_alone or len({certificate.subject_key for certificate in path}) < len(path):
+    anchor = trusted.only_one_for(sent)
+    if anchor is None or not anchor.is_self_signed:
         return None
-    if path[0].basic_constraints[0] or not _is_for_servers(path[0]):
+    path = sent if sent[-1] == anchor else [*sent, anchor]
+    leaf = path[0]
+    if leaf.basic_constraints[0] or not _is_for_servers(leaf) or len({c.subject_key for c in path}) < len(path):
         return None
     is_certain = all(
         _is_sound_ca(issuer, below) and subject.was_surely_issued_by(issuer)
