@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
-from ..inside.store import open_store
+from ..inside.store import hand_in_folder, open_store
 from . import roots
 from .revocation.record import reader
 from .shares import Shares
@@ -60,7 +60,7 @@ def collect(settings: Settings, stop: Callable[[], bool] = lambda: False) -> Col
     Does nothing where that store is not this user's to write. `stop` is asked often, and ends the run early. Raises
     CollectError and RootsError; then everything that was not looked at is still there.
     """
-    path = handin.folder(settings)
+    path = hand_in_folder(settings)
     store = open_store(settings)
     site = store.home
     if path is None or site is None or not site.shared or not hasattr(os, "O_DIRECTORY"):
