@@ -12,7 +12,7 @@ from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
 from ..manager import roots
 from ..manager.revocation.record import reader
-from ..manager.verify import Verifier, VerifyError
+from ..manager.verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,15 +70,9 @@ def keep(
     Raises LearnError, StoreError.
     """
     store = sound_store(settings, to_write=True)
-    beside: dict[bytes, list[Certificate]] = {}
-    for certificate in offered:
-        beside.setdefault(certificate.subject_key, []).append(certificate)
-    verifier = Verifier(
-        anchors,
-        lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
-        reader(store.folders),
-    )
-    known = {certificate for certificate in offered if certificate in store.needed(certificate.subject_key)}
+    verifier = Verifier(anchors, store.find, reader(store.folders), by_subject(offered))
+    among = set(offered)
+    known = {certificate for certificate in among if certificate in store.needed(certificate.subject_key)}
     outcome = []
     for done, certificate in enumerate(offered):
         progress(done, len(offered))
@@ -88,7 +82,7 @@ def keep(
             outcome.append(Learned(certificate, str(error), False))
             continue
         for link in path[:-1]:
-            _keep_one(store, link, url if link in beside.get(link.subject_key, ()) else None)
+            _keep_one(store, link, url if link in among else None)
         outcome.append(Learned(certificate, None, certificate not in known))
     progress(len(offered), len(offered))
     return outcome
