@@ -15,7 +15,7 @@ from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
@@ -61,7 +61,7 @@ def learn(source: str, settings: Settings, progress: Callable[[int, int], None] 
 def keep(
     offered: list[Certificate],
     settings: Settings,
-    anchors: list[Certificate],
+    anchors: Sequence[Certificate],
     progress: Callable[[int, int], None] = _no_progress,
     url: str | None = None,
 ) -> list[Learned]:

@@ -25,7 +25,7 @@ from .quiet import quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     #: Says by whom a certificate is revoked, given it and its issuer; None if it is not, as far as is known.
     Reason = Callable[[Certificate, Certificate], str | None]
@@ -63,7 +63,7 @@ class Verifier:
 
     def __init__(
         self,
-        roots: list[Certificate],
+        roots: Sequence[Certificate],
         find: Callable[[bytes], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
         beside: dict[bytes, list[Certificate]] | None = None,
