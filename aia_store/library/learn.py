@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..check import FETCH_SECONDS, parse_target, probe
+from ..check import FETCH_SECONDS, Target, parse_target, probe
 from ..inside import fetch, reply
 from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
@@ -95,15 +95,15 @@ def _keep_one(store: Store, certificate: Certificate, url: str | None = None) ->
 
 
 def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
-    host, port = parse_target(source)
+    target = Target(*parse_target(source))
     store = sound_store(settings, to_write=True)
-    finding = probe(host, port, settings, anchors)
+    finding = probe(target, settings, anchors)
     if finding.path is None:
         reason = finding.refusal or "no path to a trust anchor was found"
         if finding.hangs_on_revoked:
             reason = f"an intermediate is revoked {next(iter(finding.revoked.values()))}"
         raise LearnError(
-            f"{finding.address}: nothing could be learned ({reason}); `aia-store check {finding.address}` shows more"
+            f"{target.address}: nothing could be learned ({reason}); `aia-store check {target.address}` shows more"
         )
     outcome = []
     for certificate in finding.path.intermediates:
