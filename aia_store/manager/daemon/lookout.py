@@ -26,6 +26,15 @@ class Lookout:
         self._trust_paths = [settings.roots] if settings.roots is not None else []
         self._handins = hand_in_folder(settings)
 
+    @property
+    def method(self) -> str:
+        """How it is watched, in words."""
+        return self._watcher.method
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._watcher.stop()
+
     def watch(self) -> str:
         """Watch the folders that all of it goes through at the moment; returns in words what that is."""
         try:

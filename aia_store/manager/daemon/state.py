@@ -26,7 +26,7 @@ class Last(NamedTuple):
     failed: bool
 
 
-class State(NamedTuple):
+class DaemonState(NamedTuple):
     """What the manager says of itself. Times are seconds since 1970."""
 
     pid: int
@@ -38,18 +38,18 @@ class State(NamedTuple):
     next_refresh: float | None
 
 
-def write(folder: Folder, state: State) -> None:
+def write(folder: Folder, state: DaemonState) -> None:
     """Put the state on disk. Raises OSError."""
     last = state.last._asdict() if state.last is not None else None
     folder.write(json.dumps(state._asdict() | {"last": last}).encode(), DAEMON_STATE, mode=0o644)
 
 
-def read(folder: Folder) -> State | None:
+def read(folder: Folder) -> DaemonState | None:
     """What the last manager of this folder wrote; None where that is nothing, or not ours."""
     try:
         found = json.loads(read_regular_file(os.path.join(folder.path, DAEMON_STATE), _LARGEST))
         last = found["last"]
-        return State(
+        return DaemonState(
             int(found["pid"]),
             str(found["process"]),
             float(found["since"]),
@@ -64,7 +64,7 @@ def read(folder: Folder) -> State | None:
         return None
 
 
-def running(folder: Folder) -> State | None:
+def running(folder: Folder) -> DaemonState | None:
     """The state of the manager that runs for this folder; None where none does."""
     state = read(folder)
     if state is None:
@@ -104,7 +104,7 @@ def _lock_is_held(path: str) -> bool | None:
         os.close(descriptor)
 
 
-def _lives(state: State) -> bool:
+def _lives(state: DaemonState) -> bool:
     try:
         os.kill(state.pid, 0)
     except PermissionError:
