@@ -28,7 +28,7 @@ class Service:
         self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh]
         self._reload = Reload(shared, self._works)
         look = Look(shared, self._reload, self._works)
-        self._tasks: list[Task] = [shared.supervisor, self._reload, look, *self._works]
+        self._tasks: list[Task] = [shared.supervisor, self._reload, *self._works, look]
         self._is_stopping = False
 
     def run(self) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...inside.locks import is_held
 from ...inside.store import DAEMON_STATE, LOCKS, read_regular_file
 from ..words import one_line
 
@@ -69,7 +70,7 @@ def running(folder: Folder) -> DaemonState | None:
     state = read(folder)
     if state is None:
         return None
-    held = _lock_is_held(os.path.join(folder.path, LOCKS, LOCK))
+    held = is_held(os.path.join(folder.path, LOCKS, LOCK))
     if held is None:  # this user may not look at the lock
         held = _lives(state)
     return state if held else None
@@ -83,25 +84,6 @@ def process_mark(pid: int | str = "self") -> str:
             return file.read().rpartition(b")")[2].split()[19].decode("ascii")
     except (OSError, ValueError, IndexError):
         return ""
-
-
-def _lock_is_held(path: str) -> bool | None:
-    """Whether a living process holds this lock; None where that cannot be told."""
-    try:
-        import fcntl
-
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
 
 
 def _lives(state: DaemonState) -> bool:
