@@ -66,7 +66,7 @@ pyOpenSSL brings an OpenSSL of its own, with doors of its own (`inside.pyopenssl
 
 import os
 import sys
-from _thread import RLock, get_ident
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,39 +178,26 @@ believes_environment = not _has_special_rights()
 environ: "Mapping[str, str]" = os.environ if believes_environment else {}
 
 
-class _Importing:
-    """Stands around every import that is done late: a fork waits for it, though not for ever.
+# Held around every late import, so that a fork waits for it, though not for ever. The lock of a module that another
+# thread is importing stays locked in a forked child: whoever imports it there waits for a thread that does not exist.
+# C takes and releases this lock, so no signal handler can run in between.
+importing = RLock()
 
-    The lock of a module that another thread is importing stays locked in a forked child, and whoever imports it there
-    waits for a thread that does not exist.
-    """
-
-    LONGEST_WAIT = 5.0  # seconds
-
-    def __init__(self) -> None:
-        self._lock = RLock()
-        self._forking: set[int] = set()  # the threads that hold the lock for a fork
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._renew)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *raised: object) -> None:
-        self._lock.release()
-
-    def _before(self) -> None:
-        if self._lock.acquire(timeout=self.LONGEST_WAIT):
-            self._forking.add(get_ident())
-
-    def _after(self) -> None:
-        if get_ident() in self._forking:
-            self._forking.discard(get_ident())
-            self._lock.release()
-
-    def _renew(self) -> None:
-        self._lock = RLock()
-        self._forking.clear()
+LONGEST_WAIT_OF_A_FORK = 5.0  # seconds
 
 
-importing = _Importing()
+def _wait_for_imports() -> None:
+    importing.acquire(timeout=LONGEST_WAIT_OF_A_FORK)
+
+
+def _end_of_fork() -> None:
+    if importing._is_owned():  # type: ignore[attr-defined]
+        importing.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_wait_for_imports,
+        after_in_parent=_end_of_fork,
+        after_in_child=importing._at_fork_reinit,  # type: ignore[attr-defined]
+    )

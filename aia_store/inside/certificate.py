@@ -310,6 +310,11 @@ class Certificate:
         tag, start, stop = read(self.der, stop, self._end)
         return not_before, _seconds(tag, self.der[start:stop])
 
+    def is_valid_at(self, moment: float) -> bool:
+        """Whether this moment, in seconds since 1970, lies within the validity."""
+        not_before, not_after = self.validity
+        return not_before <= moment <= not_after
+
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
         """Extension values (the contents of their OCTET STRING) by object identifier; of a repeated one, the first."""

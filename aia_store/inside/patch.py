@@ -473,6 +473,12 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
             _look_after_message(owner, connection, version, message_type, data)
 
 
+def _see_message_in_ours(owner: Any, *message: Any) -> None:
+    """The same in a context of ours, which serves rehearsals too: those are no connections of a program."""
+    if id(owner) in _connections:
+        _see_message(owner, *message)
+
+
 def _look_after_message(
     owner: Any, connection: Connection | None, version: int, message_type: int | None, data: bytes
 ) -> None:
@@ -552,7 +558,7 @@ def _terms(connection: Connection, context: Any, state: State, is_server: bool) 
 def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
     """Have the connection verified in a context of ours, which no more is changed from here on."""
     if _msg_callback.__get__(ours) is None:
-        _msg_callback.__set__(ours, _see_message)
+        _msg_callback.__set__(ours, _see_message_in_ours)
     connection.thread = get_ident()
     connection.before = context
     _pending[connection.identifier] = connection

@@ -277,7 +277,7 @@ class Walk:
         return (
             candidate.basic_constraints[0]
             and not candidate.is_self_signed
-            and (self._now is None or is_valid(candidate, self._now))
+            and (self._now is None or candidate.is_valid_at(self._now))
         )
 
 
@@ -293,12 +293,6 @@ def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
     """Whether the path length of an intermediate lets it stand above this path; OpenSSL looks closer, later."""
     _, path_length = candidate.basic_constraints
     return path_length is None or path_length >= len(path) - 1
-
-
-def is_valid(certificate: Certificate, now: float) -> bool:
-    """Whether the time, in seconds since 1970, lies within the validity of the certificate."""
-    not_before, not_after = certificate.validity
-    return not_before <= now <= not_after
 
 
 def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:

@@ -33,7 +33,7 @@ def fault_of(certificate: Certificate, finding: Finding) -> str | None:
         return f"revoked {output.harmless(revoked[certificate])}"
     if finding.is_anchor(certificate):
         return None
-    if not certificate.validity[0] <= finding.chain.now <= certificate.validity[1]:
+    if not certificate.is_valid_at(finding.chain.now):
         return "out of its time"
     if certificate == finding.chain.leaf:
         if certificate.is_self_signed:

@@ -12,7 +12,7 @@ from _thread import interrupt_main
 from functools import wraps
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from .. import Interrupted, importing, is_enabled
+from .. import importing, interrupt_in, is_enabled
 from ..certificate import sent_in, sha256
 from ..settings import debug
 from .bindings import CERTIFICATE, HANDSHAKE, MESSAGE_CALLBACK, OpenSSL
@@ -185,12 +185,12 @@ class _Hooks:
             return
         try:
             self._see_certificates(self._connections.get(ssl), ssl, bytes(contents), version)
-        except Exception as error:
-            debug(f"left the handshake as it was: {type(error).__name__}: {error}")
-        except Interrupted as error:
-            self._interrupts[ssl] = error.raised
         except BaseException as error:
-            self._interrupts[ssl] = error
+            interrupt = interrupt_in(error)
+            if interrupt is None:
+                debug(f"left the handshake as it was: {type(error).__name__}: {error}")
+            else:
+                self._interrupts[ssl] = interrupt
         finally:
             self._lib.ERR_clear_error()  # or the next to look would take our errors for the connection's
 
@@ -405,6 +405,9 @@ def _guarded(note: Callable[..., None], *arguments: Any, **named: Any) -> None:
     try:
         note(*arguments, **named)
     except Exception as error:
+        interrupt = interrupt_in(error)
+        if interrupt is not None:
+            raise interrupt from None
         debug(f"left a context as it was: {type(error).__name__}: {error}")
 
 
