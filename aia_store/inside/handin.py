@@ -1,10 +1,10 @@
-"""What one user's process learned, left for the whole machine: a copy in the hand-in folder of the site's store.
+"""Hand in what a user's process learned: leave a copy for the whole machine in the hand-in folder of the site's store.
 
-The folder is like /tmp, and stricter: everyone may put files there, nobody may list it, and none may remove or replace
-what is another's. The manager takes them out, believes none of them, and keeps in the site's store what it verified
-(`collect`). A copy holds one intermediate, which says nothing of the host that was visited.
+The folder is like /tmp, but stricter. Everyone may put files there, but nobody may list it, or remove or replace the
+files of others. The manager takes the files out, trusts none of them, and keeps in the site's store what it has
+verified (`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was visited.
 
-Runs inside every program: whatever goes wrong here, nothing is handed in.
+This runs inside every program: if anything goes wrong here, nothing is handed in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
     class Folder(Protocol):
-        """As much of `store.Folder` as is needed here."""
+        """The part of `store.Folder` that is needed here."""
 
         path: str
 
@@ -36,7 +36,7 @@ LARGEST_FILE = 65_536
 MOST_OF_A_PROCESS = 16
 AGAIN_AFTER = 86_400  # seconds
 
-# O_PATH, because the folder may be passed and not be read; where that is unknown, nothing is handed in.
+# O_PATH, because users may enter the folder but not read it. On systems without O_PATH, nothing is handed in.
 _PLACE_FLAGS = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -44,13 +44,13 @@ _left = 0
 
 
 def folder(settings: Settings) -> str | None:
-    """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
+    """The path of this machine's hand-in folder, which may not exist; None if the settings name another store."""
     site = site_cache()
     return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
 
 def leave(certificate: Certificate, site: Folder) -> None:
-    """Leave a copy of an intermediate for the site's store, if it has a hand-in folder; at most a few a process."""
+    """Leave a copy of an intermediate for the site's store, if it has a hand-in folder; only a few per process."""
     global _left
     contents = certificate.pem.encode("ascii")
     if _left >= MOST_OF_A_PROCESS or len(contents) > LARGEST_FILE or not hasattr(os, "O_PATH"):
@@ -62,7 +62,7 @@ def leave(certificate: Certificate, site: Folder) -> None:
     try:
         if _is_sound(os.fstat(place), os.stat(site.path)):
             _left += 1
-            # The random part, so that nobody can be kept from handing in by one who took the name before.
+            # The random part prevents other users from taking the name first, and so blocking the hand-in.
             name = f"{certificate.fingerprint}-{os.urandom(8).hex()}.pem"
             file = os.open(name, _FILE_FLAGS, 0o600, dir_fd=place)
             try:
@@ -77,9 +77,9 @@ def leave(certificate: Certificate, site: Folder) -> None:
 
 
 def leave_again(certificate: Certificate, site: Folder, home: Folder | None) -> None:
-    """Hand in what the site's store has, at most once a day and user: by that its manager knows that it is used.
+    """Hand in an intermediate that the site's store has, at most once a day per user, to tell its manager of the use.
 
-    When it was done, a note in the user's own store says, `home`; without one it is not done.
+    A note in the user's own store, `home`, says when this was done. Without such a store, it is not done.
     """
     if home is None or home is site:
         return
@@ -94,5 +94,5 @@ def leave_again(certificate: Certificate, site: Folder, home: Folder | None) -> 
 
 
 def _is_sound(place: os.stat_result, site: os.stat_result) -> bool:
-    """Whether a folder is the hand-in folder: the site's or root's, and nobody there can take away another's."""
+    """Whether a folder is the hand-in folder: the site's or root's, and users cannot remove the files of others."""
     return stat.S_ISDIR(place.st_mode) and bool(place.st_mode & stat.S_ISVTX) and place.st_uid in (0, site.st_uid)

@@ -184,7 +184,7 @@ def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:
         weak = changed_by_others(part)
         if weak is not None:
             raise InterpreterError(
-                f"{path} is left alone, as others than root can change {weak}; "
+                f"{path} is left alone, because users other than root can change {weak}; "
                 "their owner can run `aia-store hook install --all`"
             )
 
