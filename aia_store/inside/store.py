@@ -364,7 +364,7 @@ def _check_inner(path: str, trusted: set[int]) -> None:
 
 
 def _may_be_changed_by_group(status: os.stat_result) -> bool:
-    """Whether a folder's group may write to it. Its owner's private group (primary, no other members) does not count."""
+    """Whether a folder's group may write to it, unless it is the owner's private one: primary, and without others."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
     import grp

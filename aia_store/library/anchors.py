@@ -1,7 +1,7 @@
-"""The trust anchors that the library builds paths to: this machine's, loaded once for the process.
+"""The trust anchors at which the library's paths end: this machine's, loaded once per process.
 
-They are loaded one at a time. OpenSSL takes 36 ms for a text of 145, during which no other thread runs, an event loop
-neither; between two of them any other may.
+OpenSSL takes 36 ms to load 145 certificates at once, and meanwhile no other thread runs, so an event loop stands still.
+So they are loaded one by one, and other threads may run in between.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class Anchors(NamedTuple):
-    """Trust anchors: as a context that trusts them alone, and as what paths are built to.
+    """Trust anchors, as a context that trusts only them, and as the ends of paths.
 
-    The context is as Python's default one, but asks for whole chains: an intermediate in it is no trust anchor.
+    The context is like Python's default one, but requires whole chains: an intermediate in it is no trust anchor.
     """
 
     certificates: list[Certificate]
@@ -39,10 +39,10 @@ class Anchors(NamedTuple):
 
 
 def of(certificates: Iterable[bytes]) -> Anchors:
-    """These certificates (DER) as trust anchors. Raises AIAError where none of them is self-signed."""
+    """Use these certificates (DER) as trust anchors. Raises AIAError if none of them is self-signed."""
     found = [certificate for certificate in readable(certificates) if certificate.is_self_signed]
     if not found:
-        raise AIAError("there is no trust anchor: none of the certificates given is a readable, self-signed one")
+        raise AIAError("there is no trust anchor: none of the given certificates is readable and self-signed")
     first, *others = found
     context = ssl.create_default_context(cadata=first.pem)
     for certificate in others:
@@ -53,11 +53,11 @@ def of(certificates: Iterable[bytes]) -> Anchors:
 
 
 _loading = threading.Lock()
-_loaded: tuple[object, Anchors] | None = None  # for which state of which files, and what
+_loaded: tuple[object, Anchors] | None = None  # the state of the files, and the anchors in them
 
 
 def of_this_machine() -> Anchors:
-    """What AIA_STORE_ROOTS names, else SSL_CERT_FILE, else what the system trusts; read again when it changes.
+    """The anchors in the file of AIA_STORE_ROOTS, else of SSL_CERT_FILE, else the system's; read again after changes.
 
     Raises AIAError.
     """
@@ -74,7 +74,7 @@ def of_this_machine() -> Anchors:
 
 
 def _source(settings: Settings) -> roots.Source:
-    # A program that was given other anchors by this variable must not be given the system's by us.
+    # A program whose anchors are set by this variable must not get the system's from us.
     path = os.environ.get("SSL_CERT_FILE")
     if path and settings.roots is None and not roots.is_our_bundle(path):
         return roots.Source(path, "SSL_CERT_FILE names it")

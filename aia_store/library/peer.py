@@ -1,4 +1,4 @@
-"""Which certificates does a host send? Asked over a connection that verifies nothing and carries nothing."""
+"""Which certificates a host sends, seen over a connection that verifies nothing and carries no data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .aia_errors import AIAError
 
 
 def target(host: str) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL; 443 by default. Raises AIAError."""
+    """The host and port in HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL; 443 by default. Raises AIAError."""
     try:
         return parse_target(host)
     except TargetError as error:
@@ -23,7 +23,7 @@ def target(host: str) -> tuple[str, int]:
 
 
 def certificates(host: str, port: int, seconds: float) -> list[bytes]:
-    """What a host sends (DER, unverified), its leaf first; through a proxy where urllib would use one.
+    """The certificates that a host sends (DER, unverified), the leaf first; through a proxy if urllib would use one.
 
     `seconds` is for each step of the connection. Raises OSError, and ssl.SSLError, which is one.
     """
@@ -42,7 +42,7 @@ def certificates(host: str, port: int, seconds: float) -> list[bytes]:
     try:
         connection.connect()
     except OSError:
-        if not sent:  # else it wants a certificate of ours, or speaks no cipher of ours; we have what we came for
+        if not sent:  # otherwise we have what we need, even if it asks for a certificate or shares no cipher with us
             raise
     finally:
         connection.close()

@@ -546,7 +546,7 @@ def test_root_refuses_a_package_that_others_can_change(base: Copy, ours: Install
     ours.package.chmod(0o777)
     done = ours.hook("install", "--python", base.python)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"aia-store: {ours.package} can be changed by others than root")
+    assert done.stderr.startswith(f"aia-store: {ours.package} can be changed by users other than root")
     ours.package.chmod(0o755)
     os.chown(ours.folder, 65_534, 65_534)
     assert "can be changed by others" in ours.hook("install", "--python", base.python).stderr
@@ -636,7 +636,9 @@ def test_root_runs_no_interpreter_whose_site_packages_are_anothers(base: Copy, o
     (base.site / "theirs.pth").write_text("import sys; sys.stderr.write('theirs')\n")
     os.chown(base.site, 65_534, 65_534)
     done = ours.hook("install", "--python", base.python)
-    assert done.stderr.startswith(f"aia-store: {base.python} is left alone, because users other than root can change {base.site}")
+    assert done.stderr.startswith(
+        f"aia-store: {base.python} is left alone, because users other than root can change {base.site}"
+    )
     assert done.stderr.count("\n") == 1
 
 
