@@ -11,35 +11,23 @@ from ..inside.store import open_store
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
 from . import trust
-from .asked import Target
 from .connection import ProbeError, handshake
 from .finding import Finding
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
+    from .asked import Target
 
 FETCH_SECONDS = 30.0  # the manager may wait longer than a program
 
 
-def probe(
-    host: str,
-    port: int,
-    settings: Settings,
-    anchors: list[Certificate],
-    *,
-    servername: str | None = None,
-    connect: tuple[str, int] | None = None,
-    starttls: str | None = None,
-    revocation: bool = False,
-) -> Finding:
+def probe(target: Target, settings: Settings, anchors: list[Certificate], *, revocation: bool = False) -> Finding:
     """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
 
-    `servername` is asked for and verified instead of the host, `connect` is the host and port to reach instead,
-    `starttls` a protocol of `starttls.PROTOCOLS`; with `revocation`, the CRLs that the links name are asked too. The
-    anchors are loaded by OpenSSL once, as long as they stay the same.
+    With `revocation`, the CRLs that the links name are asked too. OpenSSL loads the anchors once, as long as they stay
+    the same.
     """
-    target = Target(host, port, servername, connect, starttls)
     trusted = trust.loaded(tuple(anchors))
     sent, refusal = handshake(target, trusted)
     if not any(readable(sent[:1])):

@@ -176,8 +176,7 @@ class Chain:
         """Whether no intermediate can help: the leaf is its own issuer, or out of its time."""
         if self.leaf.is_self_signed:
             return True
-        not_before, not_after = self.leaf.validity
-        return not self.terms.flags & NO_CHECK_TIME and not not_before <= self.now <= not_after
+        return not self.terms.flags & NO_CHECK_TIME and not self.leaf.is_valid_at(self.now)
 
     def refusal(self, path: list[Certificate]) -> str | None:
         """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None: it accepts."""

@@ -10,7 +10,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ..inside.search import is_valid
 from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
 
@@ -34,7 +33,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     if now < FIRST_RELEASE:
         return f"the clock shows {today}, which is in the past; set it right"
     is_silent = now - _newest_sign(settings, now) > LONGEST_SILENCE
-    if not any(is_valid(anchor, now) for anchor in anchors):
+    if not any(anchor.is_valid_at(now) for anchor in anchors):
         last = max(anchors, key=lambda anchor: anchor.validity[1])
         if not is_silent and last.validity[1] < now:
             which = "the last trust anchor" if len(anchors) > 1 else "the only trust anchor"

@@ -3,7 +3,6 @@
 Where a program takes an intermediate for a trust anchor (OpenSSL under X509_V_FLAG_PARTIAL_CHAIN, which Python sets
 from 3.13 on; curl, Go, GnuTLS and others with any CA file), what stands above it is not looked at. So there it may
 only be offered if nothing would change: each constraint from above stands in it too, at least as narrow.
-Time is a constraint as well, but only for one who will not look again before it is over: see `is_outlived_by`.
 """
 
 from __future__ import annotations
@@ -28,11 +27,6 @@ _DIRECTORY_NAME = b"\xa4"
 def carries_all(certificate: Certificate, above: list[Certificate]) -> bool:
     """Whether the certificate repeats all constraints of those above it (its issuer first, the anchor last)."""
     return all(_carries(certificate, issuer, depth) for depth, issuer in enumerate(above))
-
-
-def is_outlived_by(certificate: Certificate, above: list[Certificate]) -> bool:
-    """Whether nothing above the certificate expires before it does."""
-    return all(certificate.validity[1] <= issuer.validity[1] for issuer in above)
 
 
 def _carries(certificate: Certificate, issuer: Certificate, between: int) -> bool:

@@ -19,12 +19,13 @@ from cryptography.exceptions import InvalidSignature
 from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
 from ..inside.rehearsal import Rehearsal, Terms
 from ..inside.search import Budget, Walk, likeliest_first
+from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
 from .quiet import quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     #: Says by whom a certificate is revoked, given it and its issuer; None if it is not, as far as is known.
     Reason = Callable[[Certificate, Certificate], str | None]
@@ -50,24 +51,28 @@ _PUBLIC_KEY = bytes.fromhex(
 
 
 class Verifier:
-    """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between.
+    """Verifies intermediates to the given trust anchors, through what `find` has on disk and what lies `beside` it.
 
-    What the system distrusts leads nowhere, and nothing leads through it. Of each it remembers what was said: one
-    verifier is for one round, not for a day. `revoked` says by whom an intermediate that this issuer signed is
-    revoked, None if it is not; a path over a revoked one is none. It may be set later: what was verified before is
-    held against it again.
+    Both give the certificates with a canonical subject name: `find` by a look-up, such as `Store.find`, and `beside`
+    as `by_subject` makes it, of what was offered together. The system's distrust counts. Verdicts are remembered: a
+    verifier is for one round, not for a day.
+
+    `revoked` says by whom an intermediate of this issuer is revoked, None if it is not. No path leads over a revoked
+    one. It may be set later, `beside` too; what is revoked then has no path, whatever the verdict was before.
     """
 
     def __init__(
         self,
-        roots: list[Certificate],
-        issuers_of: Callable[[Certificate], Iterable[Certificate]],
+        roots: Sequence[Certificate],
+        find: Callable[[bytes], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
+        beside: dict[bytes, list[Certificate]] | None = None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
+        self.beside = beside or {}
         self._trusted = Trusted.of(root.der for root in roots)
-        self._issuers_of = issuers_of
+        self._find = find
         self._distrust = distrust()
         self._rehearsals: dict[bytes, Rehearsal] = {}
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
@@ -130,9 +135,12 @@ class Verifier:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:
             if subject is leaf:
                 return [certificate]
-            offered = likeliest_first(subject, self._issuers_of(subject))
-            offered = [issuer for issuer in offered if not self._distrust.names(issuer)]
-            return [*self._trusted.issuers_of(subject), *offered]
+            offered = [*self.beside.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
+            candidates = likeliest_first(subject, offered)
+            return [
+                *self._trusted.issuers_of(subject),
+                *(issuer for issuer in candidates if not self._distrust.names(issuer)),
+            ]
 
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
@@ -147,10 +155,19 @@ class Verifier:
         return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
-def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
-    """What a verifier asks for the issuers of a certificate; each name is looked up on disk once."""
-    find = lru_cache(maxsize=4096)(find)
-    return lambda subject: find(subject.issuer_key)
+def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], list[Certificate]]:
+    """The same look-up, which looks on disk once for each name."""
+    return lru_cache(maxsize=4096)(find)
+
+
+def by_subject(certificates: Iterable[Certificate]) -> dict[bytes, list[Certificate]]:
+    """Certificates by their canonical subject names, of each name as many as a store looks at."""
+    found: dict[bytes, list[Certificate]] = {}
+    for certificate in certificates:
+        namesakes = found.setdefault(certificate.subject_key, [])
+        if len(namesakes) < MOST_OF_ONE_NAME:
+            namesakes.append(certificate)
+    return found
 
 
 class VerifyError(Exception):
