@@ -94,7 +94,12 @@ def status() -> Status:
     """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     answer = subprocess.run(
-        [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", _PROBE],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=sys.prefix,  # Python imports what lies in the working folder, which may be anybody's
+        check=False,
     )
     files = _present()
     return Status(
