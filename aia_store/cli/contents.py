@@ -11,10 +11,9 @@ from rich.text import Text
 
 from ..check import ProbeError, TargetError
 from ..inside import settings as config
-from ..inside.store import Store, sound_store
+from ..inside.store import IntermediateStore, sound_store
 from ..library import learn
-from ..manager import history, roots
-from ..manager import refresh as refreshing
+from ..manager import history, refresh, roots
 from ..manager.exportable import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
@@ -46,7 +45,7 @@ def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str,
     }
 
 
-def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
+def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
     """The one certificate whose fingerprint starts so, and its files: by whether that is the preloaded one."""
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
@@ -64,7 +63,7 @@ def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
-def _history(store: Store, fingerprint: str) -> list[history.Event]:
+def _history(store: IntermediateStore, fingerprint: str) -> list[history.Event]:
     return history.of(store.folders, fingerprint.lower().replace(":", ""))
 
 
@@ -192,7 +191,7 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     for source in sources:
         with output.progress(f"Verifying {source}") as progress:
             try:
-                outcomes += learn.learn(source, settings, progress)
+                outcomes += learn.from_source(source, settings, progress)
             except TargetError as error:
                 status = report(WrongUseError(f"{error}, a file or an http URL"))
             except (learn.LearnError, ProbeError) as error:
@@ -253,7 +252,7 @@ def clear_command(yes: bool) -> None:
         click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
     sound_store(settings)
-    cleared = refreshing.clear(settings)
+    cleared = refresh.clear(settings)
     ended = f", ended {counted(cleared.pauses, 'pause')} after failed fetches" if cleared.pauses else ""
     click.echo(f"removed {counted(cleared.certificates, 'intermediate')}{ended}")
 
@@ -270,7 +269,7 @@ def refresh_command(dry_run: bool, as_json: bool) -> None:
         _print_plan(as_json)
         return
     with output.progress("Verifying") as progress:
-        found = refreshing.refresh(config.load(), progress)
+        found = refresh.run(config.load(), progress)
     if as_json:
         output.print_json(
             {
@@ -301,7 +300,7 @@ def refresh_command(dry_run: bool, as_json: bool) -> None:
 
 def _print_plan(as_json: bool) -> None:
     with output.progress("Verifying") as progress:
-        plan = refreshing.plan(config.load(), progress)
+        plan = refresh.plan(config.load(), progress)
     drop = [item for _, item in plan.drop]
     if as_json:
         output.print_json(
@@ -325,7 +324,7 @@ def _print_plan(as_json: bool) -> None:
     click.echo(f"{counted(len(plan.held), 'intermediate')} would stay, {len(drop)} be dropped; nothing was changed")
 
 
-def _print_refresh(found: refreshing.Report) -> None:
+def _print_refresh(found: refresh.RefreshReport) -> None:
     for item in found.dropped[:MOST_SHOWN]:
         click.echo(f"dropped {_name(item)}: {item.reason}")
     if len(found.dropped) > MOST_SHOWN:

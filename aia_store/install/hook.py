@@ -27,7 +27,7 @@ class HookError(Exception):
     """The hook cannot be put in place or taken away; the message is one line that says why and what to do."""
 
 
-class Status(NamedTuple):
+class HookStatus(NamedTuple):
     """How it stands with the hook of the running interpreter."""
 
     python: str
@@ -90,14 +90,14 @@ def remove() -> list[str]:
     return paths
 
 
-def status() -> Status:
+def status() -> HookStatus:
     """Look for the files, and ask a fresh interpreter whether it attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     answer = subprocess.run(
         [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, check=False
     )
     files = _present()
-    return Status(
+    return HookStatus(
         sys.executable,
         sys.version.split()[0],
         files,

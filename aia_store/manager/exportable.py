@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.certificate import Certificate
-    from ..inside.store import Store
+    from ..inside.store import IntermediateStore
 
     Progress = Callable[[int, int], None]
 
@@ -34,7 +34,7 @@ class Export:
     `verifier` has these anchors, and has perhaps just verified what was needed.
     """
 
-    def __init__(self, anchors: list[Certificate], store: Store, verifier: Verifier | None = None) -> None:
+    def __init__(self, anchors: list[Certificate], store: IntermediateStore, verifier: Verifier | None = None) -> None:
         self.store = store
         self.anchors = anchors
         self.distrust = distrust()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
-    from ..inside.store import Folder, Store
+    from ..inside.store import Folder, IntermediateStore
     from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
@@ -55,7 +55,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Outcome(NamedTuple):
+class PreloadReport(NamedTuple):
     """What was done: how many are new, how many were preloaded before, and the others.
 
     `found` says of each mirror of upki's what it is; `faults` are for whole reports that could not be had or
@@ -70,9 +70,9 @@ class Outcome(NamedTuple):
     notes: list[str]
 
 
-def preload(
+def run(
     sources: Iterable[str], settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Outcome:
+) -> PreloadReport:
     """Keep what is fit of these reports of the CCADB, files or http or https URLs, and of upki's mirrors, folders too.
 
     One fault ends neither the others nor what can be read of its own report. `progress` is told how many of how many
@@ -100,7 +100,7 @@ def preload(
     revocation = known(settings, home, downloader)
     run = _Run(store, home.preloaded)
     run.keep(run.sift(entries), anchors, revocation.reason, progress)
-    return Outcome(run.new, run.known, run.skipped, found, faults, revocation.notes)
+    return PreloadReport(run.new, run.known, run.skipped, found, faults, revocation.notes)
 
 
 def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str | None, reports.Contents]:
@@ -126,7 +126,7 @@ def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str 
 class _Run:
     """What becomes of what the reports offer."""
 
-    def __init__(self, store: Store, home: Folder) -> None:
+    def __init__(self, store: IntermediateStore, home: Folder) -> None:
         self._store = store
         self._home = home
         names = (os.path.basename(path) for folder in store.preloaded for path in folder.paths())

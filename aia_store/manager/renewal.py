@@ -147,7 +147,7 @@ class _Renewal:
 
 def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
     try:
-        found = reply.certificates(fetch.fetch(url, settings.allowed_networks, deadline))
+        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline))
     except fetch.FetchError as error:
         failures.blame(url, error)
         return []

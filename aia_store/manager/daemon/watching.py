@@ -27,7 +27,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
-from .places import EVERYTHING, Place
+from .places import EVERYTHING, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ class Watcher:
 
         What happened in such a folder before went unseen, so the caller looks again.
         """
-        wanted: dict[str, Place | None] = {**plan}
+        wanted: dict[str, WatchedFolder | None] = {**plan}
         if arrivals is not None:
             wanted[os.path.realpath(arrivals)] = None
         for folder in list(self._watched):
@@ -124,7 +124,7 @@ class Watcher:
                 observer.stop()
                 observer.join(_STOPS_WITHIN)
 
-    def _begin(self, folder: str, place: Place | None) -> None:
+    def _begin(self, folder: str, place: WatchedFolder | None) -> None:
         handler = _Handler(folder, place, self._on_arrival if place is None else self._on_change)
         kinds = _kinds(place)
         try:
@@ -167,7 +167,7 @@ class Watcher:
 class _Handler(FileSystemEventHandler):
     """Tells of those events in one folder that matter; `place` None: all of them."""
 
-    def __init__(self, folder: str, place: Place | None, tell: Callable[[], None]) -> None:
+    def __init__(self, folder: str, place: WatchedFolder | None, tell: Callable[[], None]) -> None:
         self.folder, self.place, self._tell = folder, place, tell
         self.folder_is_gone = False
 
@@ -197,7 +197,7 @@ class _Watched(NamedTuple):
         return same and self.kinds is kinds and not self.handler.folder_is_gone
 
 
-def _kinds(place: Place | None) -> list[type[FileSystemEvent]]:
+def _kinds(place: WatchedFolder | None) -> list[type[FileSystemEvent]]:
     """The events that matter in a place; None: where things arrive."""
     return _ARRIVALS if place is None else _WRITES if place.is_written_to else _MOVES
 

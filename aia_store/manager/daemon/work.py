@@ -32,11 +32,11 @@ def build(settings: Settings) -> Outcome:
     return Outcome(False, f"{path} holds {held}", [])
 
 
-def refresh(settings: Settings) -> Outcome:
+def _refresh(settings: Settings) -> Outcome:
     """Take what was handed in, verify everything again, and publish the bundle anew."""
-    from ..refresh import refresh as run
+    from .. import refresh
 
-    report = run(settings)
+    report = refresh.run(settings)
     if report.doubt is not None:
         return Outcome(True, report.doubt, [])
     told = []
@@ -62,7 +62,7 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": _refresh, "collect": collect}
 
 
 def main() -> None:
