@@ -99,6 +99,13 @@ def set_enabled(now: bool, *, by_hook: bool = False) -> None:
         enabled = now
 
 
+def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
+    """Put a value into a memory that holds at most so many: one that is full is emptied first."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value
+
+
 class Interrupted(BaseException):
     """Something of the program's own, such as a signal handler's exception, was raised inside the callback."""
 
