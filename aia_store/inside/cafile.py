@@ -95,7 +95,7 @@ def _read(path: str) -> bytes:
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise OSError(f"{path} is no regular file of at most {LARGEST} bytes")
+            raise OSError(f"{path} is not a regular file of at most {LARGEST} bytes")
         return file.readall()
 
 

@@ -1,10 +1,10 @@
-"""What one user's process learned, left for the whole machine: a copy in the hand-in folder of the site's store.
+"""Hand in what a user's process learned: leave a copy for the whole machine in the hand-in folder of the site's store.
 
-The folder is like /tmp, and stricter: everyone may put files there, nobody may list it, and none may remove or replace
-what is another's. The manager takes them out, believes none of them, and keeps in the site's store what it verified
-(`collect`). A copy holds one intermediate, which says nothing of the host that was visited.
+The folder is like /tmp, but stricter. Everyone may put files there, but nobody may list it, or remove or replace the
+files of others. The manager takes the files out, trusts none of them, and keeps in the site's store what it has
+verified (`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was visited.
 
-Runs inside every program: whatever goes wrong here, nothing is handed in.
+This runs inside every program: if anything goes wrong here, nothing is handed in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MODE = 0o1733
 LARGEST_FILE = 65_536
 MOST_OF_A_PROCESS = 16
 
-# O_PATH, because the folder may be passed and not be read; where that is unknown, nothing is handed in.
+# O_PATH, because users may enter the folder but not read it. On systems without O_PATH, nothing is handed in.
 _PLACE_FLAGS = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 
@@ -40,7 +40,7 @@ def leave(certificate: Certificate, folder: str) -> None:
     try:
         if _is_sound(os.fstat(place), os.stat(os.path.dirname(folder))):
             _left += 1
-            # The random part, so that nobody can be kept from handing in by one who took the name before.
+            # The random part prevents other users from taking the name first, and so blocking the hand-in.
             name = f"{certificate.fingerprint}-{os.urandom(8).hex()}.pem"
             file = os.open(name, _FILE_FLAGS, 0o600, dir_fd=place)
             try:
@@ -55,5 +55,5 @@ def leave(certificate: Certificate, folder: str) -> None:
 
 
 def _is_sound(place: os.stat_result, site: os.stat_result) -> bool:
-    """Whether a folder is the hand-in folder: the site's or root's, and nobody there can take away another's."""
+    """Whether a folder is the hand-in folder: the site's or root's, and users cannot remove the files of others."""
     return stat.S_ISDIR(place.st_mode) and bool(place.st_mode & stat.S_ISVTX) and place.st_uid in (0, site.st_uid)

@@ -1,4 +1,4 @@
-"""The virtual environments of this machine or user, as their pyvenv.cfg describe them; none of them is run."""
+"""The virtual environments of this machine or user, according to their pyvenv.cfg files; none of them is run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .interpreters import home_of
 if TYPE_CHECKING:
     from .interpreters import Interpreter
 
-MOST = 1_000  # environments; it is only to be shown
+MOST = 1_000  # environments; they are only shown
 _PLACES = (
     "{WORKON_HOME}/*",
     "{PIPX_HOME}/venvs/*",
@@ -44,14 +44,14 @@ _DEFAULTS = {
 
 
 class Environment(NamedTuple):
-    """A virtual environment: its folder, and where the interpreter is that it was made from."""
+    """A virtual environment: its folder, and the interpreter that it was made from."""
 
     folder: str
-    home: str  # a folder
+    home: str  # the interpreter's folder
     is_orphan: bool  # its interpreter is gone
 
     def is_of(self, interpreter: Interpreter) -> bool:
-        """Whether it was made from this one."""
+        """Whether it was made from this interpreter."""
         real = os.path.realpath(os.path.join(self.folder, "bin", "python"))
         if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy: what it names has to do
             real = os.path.join(os.path.realpath(self.home), os.path.basename(os.path.realpath(interpreter.python)))
@@ -59,7 +59,7 @@ class Environment(NamedTuple):
 
 
 def find() -> list[Environment]:
-    """Those in the usual places, at most `MOST`."""
+    """The environments in the usual places, at most `MOST`."""
     found: dict[str, Environment] = {}
     for pattern in map(_expanded, _PLACES):
         for file in sorted(glob.iglob(os.path.join(pattern, "pyvenv.cfg"))):

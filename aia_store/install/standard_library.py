@@ -1,14 +1,15 @@
-"""What is put into the standard library folder of a base interpreter, so that its virtual environments see it too.
+"""The files in the standard library folder of a base interpreter, where its virtual environments see them too.
 
-- `aia_store_finder.py`: the watcher, told where the package is.
-- `sitecustomize.py`, which imports it: ours where there is none, else a marked block at the end of the one that is
-  there (Debian's is a conffile behind a link: the block goes into what the link leads to, and dpkg keeps it).
-- `aia_store_hook.json`, the receipt: what was there before, so that `remove` can put it back byte for byte.
+- `aia_store_finder.py`: the watcher, which knows where the package is.
+- `sitecustomize.py`, which imports the watcher: a file of ours if there is none, else a marked block at the end of the
+  existing one. (Debian's is a conffile behind a link: the block goes into the link's target, and dpkg keeps it.)
+- `aia_store_hook.json`, the receipt: what was there before, so that `remove` can restore it byte for byte.
 
-A sitecustomize earlier on the path hides ours, and not all of them look for the next. So where its site-packages are
-nobody else's to fill, a `.pth` (from Python 3.15 on, a `.start`) there loads the finder for the base interpreter.
+Another sitecustomize earlier on the path hides ours, and not all of them run the next one. So unless another package
+manager owns the site-packages, a `.pth` there (from Python 3.15 on, a `.start`) loads the watcher for the base
+interpreter.
 
-Everything is written beside and renamed: a file may be a hard link into the cache of uv or conda.
+Each file is written under another name and then renamed, because it may be a hard link into the cache of uv or conda.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Place(NamedTuple):
     """Where the files of one interpreter go."""
 
     interpreter: Interpreter
-    folder: str  # the standard library's; or a user's site-packages, which their virtual environments do not see
+    folder: str  # the standard library's, or a user's site-packages, which virtual environments do not see
     pth_folder: str | None  # where a .pth is read
 
     @property
@@ -64,7 +65,7 @@ class Place(NamedTuple):
 
     @property
     def is_library(self) -> bool:
-        """Whether a sitecustomize there is seen by virtual environments."""
+        """Whether virtual environments see a sitecustomize there."""
         return self.folder == self.interpreter.stdlib
 
     @property
@@ -88,8 +89,8 @@ def place_of(interpreter: Interpreter) -> Place:
 
 
 def install(place: Place, compiled_package: list[str]) -> None:
-    """Put everything in place; `compiled_package` are the files that were compiled for it. Raises OSError."""
-    receipt = _receipt(place, compiled_package)  # first: it says which folders we make
+    """Install everything. `compiled_package` are the files that were compiled for it. Raises OSError."""
+    receipt = _receipt(place, compiled_package)  # first, because it notes which folders we make
     with _locked(place.folder):
         os.makedirs(os.path.join(place.folder, "__pycache__"), exist_ok=True)
         _write(place.receipt, json.dumps(receipt, indent=1).encode("ascii"))
@@ -100,7 +101,7 @@ def install(place: Place, compiled_package: list[str]) -> None:
 
 
 def remove(place: Place) -> list[str]:
-    """Put back what was there; returns what was changed. Raises OSError."""
+    """Restore what was there before; returns what was changed. Raises OSError."""
     with _locked(place.folder):
         receipt = _read_receipt(place)
         changed = _restore_sitecustomize(place, receipt.get("before")) if place.is_library else []
@@ -119,7 +120,7 @@ def remove(place: Place) -> list[str]:
 
 
 def fault(place: Place) -> str | None:
-    """What is not as `install` left it; None where all is. Only for a place that holds something of ours."""
+    """What is not as `install` left it; None if nothing. Only for a place that has files of ours."""
     for path, contents in _contents(place).items():
         found = _read(path)
         if place.is_library and path == place.sitecustomize:
@@ -137,7 +138,7 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 
 def compile_package(interpreter: Interpreter) -> list[str]:
-    """Compile for it what programs load of the package, as they may not write there; returns the new files."""
+    """Compile what programs load of the package, as they may not write there; returns the new files."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     sources = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
     wanted = {
@@ -168,7 +169,7 @@ def _contents(place: Place) -> dict[str, bytes]:
 
 
 def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
-    """What there was before us. What an earlier receipt says holds on, as long as what it describes is there."""
+    """What was there before us. An earlier receipt stays valid for what still exists."""
     earlier = _read_receipt(place)
     current = _read_or_raise(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
@@ -190,7 +191,7 @@ def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
 
 
 def _missing(folder: str) -> list[str]:
-    """The folders to make until there is this one, the deepest first."""
+    """The folders that must be made for this one, the deepest first."""
     missing = []
     while not os.path.exists(folder):
         missing.append(folder)
@@ -245,7 +246,7 @@ def _is_compiled_ours(path: str) -> bool:
 
 
 def _compile(place: Place, name: str) -> None:
-    """Or a start pays for it that may not write. It may fail: then it costs just that."""
+    """Compile it, for programs that may not write there. If this fails, they compile it at each start."""
     place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)):
         os.chmod(compiled, _TEXT)  # whatever the umask
@@ -263,9 +264,10 @@ class _Lockable(NamedTuple):
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """One at a time: two that change the same file would undo each other's work.
+    """Hold a lock, so that two processes do not undo each other's changes of the same file.
 
-    The lock is on a file that nobody else can open: on one that all can read, anybody could hold it for ever.
+    The lock is on a file that only its owner can open: if all could read the file, anybody could hold the lock for
+    ever.
     """
     try:
         lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
@@ -280,19 +282,19 @@ def _locked(folder: str) -> Iterator[None]:
 
 
 def _write(path: str, contents: bytes) -> None:
-    """Replace a file, or make it; the owner, mode and attributes of one that is there stay."""
+    """Replace or make a file. The owner, mode and attributes of an existing one stay."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     replacement.write(path, contents, like_the_old=True)
 
 
 def _own(name: str) -> bytes:
-    """A file of the hook as the package has it. Raises OSError where the package is not whole."""
+    """A file of the hook from the package. Raises OSError if the package is incomplete."""
     with open(os.path.join(watcher.HOOKS, name), "rb") as file:
         return file.read()
 
 
 def _read_or_raise(path: str) -> bytes:
-    """What is in a file that is to be changed, or nothing. Raises OSError, lest what cannot be read be lost."""
+    """Read a file before it is changed; empty if missing. Raises OSError, so that no unreadable contents are lost."""
     try:
         with open(path, "rb") as file:
             return file.read()

@@ -52,7 +52,7 @@ def of_this_machine() -> TrustAnchors:
 
 
 def _source(settings: Settings) -> roots.Source:
-    # A program that was given other anchors by this variable must not be given the system's by us.
+    # A program whose anchors are set by this variable must not get the system's from us.
     path = os.environ.get("SSL_CERT_FILE")
     if path and settings.roots is None and not roots.is_our_bundle(path):
         return roots.Source(path, "SSL_CERT_FILE names it")

@@ -26,7 +26,7 @@ _FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
 
 
 class LearnError(Exception):
-    """Nothing could be learned from this; the message is one line that names it and says what to do."""
+    """Nothing could be learned from a source. The message is one line that names it and says what to do."""
 
 
 class Learned(NamedTuple):
@@ -42,7 +42,7 @@ def _no_progress(done: int, total: int) -> None:
 
 
 def from_source(source: str, settings: Settings, progress: Callable[[int, int], None] = _no_progress) -> list[Learned]:
-    """Keep those intermediates of a source that lead to a trust anchor of this machine.
+    """Keep the intermediates of a source that lead to a trust anchor of this machine.
 
     The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
     """
@@ -65,7 +65,7 @@ def keep(
     progress: Callable[[int, int], None] = _no_progress,
     url: str | None = None,
 ) -> list[Learned]:
-    """Keep those certificates that lead to one of these anchors, also through one another; `url` is their source.
+    """Keep the certificates that lead to one of these anchors, also through each other; `url` is their source.
 
     Raises LearnError, StoreError.
     """
@@ -136,7 +136,7 @@ def _of_file(path: str) -> list[Certificate]:
 
 
 def _parsed(content: bytes, source: str) -> list[Certificate]:
-    """Every certificate of PEM (also inside a CCADB report), DER or PKCS#7, each once."""
+    """The certificates in PEM (also within a CCADB report), DER or PKCS#7, each once."""
     found = list(readable(pem_certificates(content))) or list(reply.certificates(content, most=10_000))
     if not found:
         raise LearnError(f"{source} holds no certificate; PEM, DER, PKCS#7 and the CCADB's reports can be read")

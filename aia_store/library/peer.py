@@ -1,4 +1,4 @@
-"""Which certificates does a host send? Asked over a connection that verifies nothing and carries nothing."""
+"""Which certificates a host sends, seen over a connection that verifies nothing and carries no data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .aia_errors import AIAError
 
 
 def target(host: str) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL; 443 by default. Raises AIAError."""
+    """The host and port in HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL; 443 by default. Raises AIAError."""
     try:
         return parse_target(host)
     except TargetError as error:
@@ -21,7 +21,7 @@ def target(host: str) -> tuple[str, int]:
 
 
 def certificates(host: str, port: int, seconds: float) -> list[bytes]:
-    """What a host sends (DER, unverified), its leaf first; through a proxy where urllib would use one.
+    """The certificates that a host sends (DER, unverified), the leaf first; through a proxy if urllib would use one.
 
     `seconds` is for each step of the connection. Raises OSError, and ssl.SSLError, which is one.
     """

@@ -41,7 +41,7 @@ def contents(source: str, settings: Settings, downloader: Downloader, most: int)
         with open(path, "rb") as file:
             content = file.read(most + 1)
     except OSError as error:
-        raise DocumentError(f"it cannot be read ({error.strerror}); mend its permissions") from error
+        raise DocumentError(f"it cannot be read ({error.strerror}); correct its permissions") from error
     if len(content) > most:
         raise DocumentError(f"it is larger than {most} bytes")
     return content

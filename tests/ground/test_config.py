@@ -344,7 +344,7 @@ def test_root_ignores_a_configuration_that_others_can_change(
     change(file)
     assert load().offline is False
     (line,) = config.ignored()
-    assert line.startswith(f"{file} is ignored, as others than root can change ")
+    assert line.startswith(f"{file} is ignored, because users other than root can change ")
 
 
 @only_root

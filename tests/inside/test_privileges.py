@@ -130,7 +130,7 @@ def test_root_is_told_once_what_is_ignored_and_his_programs_say_nothing(users: U
     command = "import sys; sys.argv[1:] = ['list']; sys.stderr = sys.stdout; from aia_store.cli import main; main()"
     said = users.run(0, command, AIA_STORE_DIR="/var/cache/store", **variables)
     inside = "/var/cache/theirs/.config/aia-store"
-    line = f"aia-store: {inside}/config.toml is ignored, as others than root can change {inside}\n"
+    line = f"aia-store: {inside}/config.toml is ignored, because users other than root can change {inside}\n"
     assert said.startswith(line)
     assert said.count("ignored") == 1
     program = "import sys; sys.stderr = sys.stdout; from aia_store.inside import settings; print(settings.load().dir)"

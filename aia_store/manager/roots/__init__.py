@@ -220,7 +220,7 @@ def _loss(path: str) -> str:
 
 
 def _unreadable(path: str, error: OSError) -> RootsError:
-    remedy = "mend its permissions" if isinstance(error, PermissionError) else _put_back(path)
+    remedy = "correct its permissions" if isinstance(error, PermissionError) else _put_back(path)
     return RootsError(f"{path} cannot be read ({error.strerror or error}); {remedy}")
 
 

@@ -55,7 +55,7 @@ def contents(path: str) -> bytes:
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise DamagedError(f"is no regular file of at most {LARGEST >> 20} MB")
+            raise DamagedError(f"is not a regular file of at most {LARGEST >> 20} MB")
         return file.read()
 
 
