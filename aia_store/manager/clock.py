@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
+from .words import day
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -29,7 +30,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     None where nothing speaks against it.
     """
     now = time.time()
-    today = _day(now)
+    today = day(now)
     if now < FIRST_RELEASE:
         return f"the clock shows {today}, which is in the past; set it right"
     is_silent = now - _newest_sign(settings, now) > LONGEST_SILENCE
@@ -37,7 +38,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
         last = max(anchors, key=lambda anchor: anchor.validity[1])
         if not is_silent and last.validity[1] < now:
             which = "the last trust anchor" if len(anchors) > 1 else "the only trust anchor"
-            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {_day(last.validity[1])}"
+            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {day(last.validity[1])}"
             return f"{ended}; bring the machine's trust anchors up to date"
         return f"the clock shows {today}, when not one trust anchor of this machine is valid; set it right"
     home = open_store(settings).home
@@ -60,10 +61,6 @@ def believe(settings: Settings) -> None:
             os.unlink(os.path.join(home.path, DOUBTED))
         except OSError:
             pass  # it was not doubted
-
-
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def _newest_sign(settings: Settings, now: float) -> float:

@@ -16,9 +16,9 @@ from .. import bundle
 from .job import Job, end
 from .keeper import DaemonError
 from .lookout import configuration
-from .outcome import Outcome
 from .schedule import HOUR, Pause, next_refresh
 from .state import Last
+from .work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,11 +6,11 @@ Each is kept as it was read last, for when it cannot be had or read.
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_LISTS, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
+from ..words import day
 from . import onecrl
 from . import revoked_report as ccadb
 from .crls import file_name
@@ -88,6 +88,6 @@ def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
     path = os.path.join(folder.path, KEPT_LISTS, file_name(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))
-        return found, f"what it said on {time.strftime('%Y-%m-%d', time.gmtime(os.stat(path).st_mtime))} is used"
+        return found, f"what it said on {day(os.stat(path).st_mtime)} is used"
     except (OSError, ListError):
         return {}, "nothing of it is known"
