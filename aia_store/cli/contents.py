@@ -22,6 +22,8 @@ from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..inside.certificate import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
@@ -325,20 +327,13 @@ def _print_plan(as_json: bool) -> None:
 
 
 def _print_refresh(found: refresh.RefreshReport) -> None:
-    for item in found.dropped[:MOST_SHOWN]:
-        click.echo(f"dropped {_name(item)}: {item.reason}")
-    if len(found.dropped) > MOST_SHOWN:
-        click.echo(f"and {len(found.dropped) - MOST_SHOWN} more")
-    for item in found.left[:MOST_SHOWN]:
-        click.echo(f"left alone {output.harmless(item.path)}: {item.reason}", err=True)
-    if len(found.left) > MOST_SHOWN:
-        click.echo(f"and {len(found.left) - MOST_SHOWN} more left alone", err=True)
+    dropped = [f"dropped {_name(item)}: {item.reason}" for item in found.dropped]
+    _print_some(dropped, "{} more", click.echo)
+    left = [f"left alone {output.harmless(item.path)}: {item.reason}" for item in found.left]
+    _print_some(left, "{} more left alone", lambda line: click.echo(line, err=True))
     for one in found.renewed:
         click.echo(f"renewed {output.subject(one.certificate)} from {output.harmless(one.url)}")
-    for note in found.notes[:MOST_SHOWN]:
-        say(note)
-    if len(found.notes) > MOST_SHOWN:
-        say(f"and {len(found.notes) - MOST_SHOWN} more; `aia-store refresh --json` shows all")
+    _print_some(found.notes, "{} more; `aia-store refresh --json` shows all", say)
     if found.doubt is None:
         click.echo(
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
@@ -346,6 +341,14 @@ def _print_refresh(found: refresh.RefreshReport) -> None:
             f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; "
             f"{f'{found.handed_in.kept} handed in; ' if found.handed_in.kept else ''}the bundle is {found.bundle}"
         )
+
+
+def _print_some(lines: list[str], more: str, echo: Callable[[str], None]) -> None:
+    """Print the first of these lines, and how many more there are."""
+    for line in lines[:MOST_SHOWN]:
+        echo(line)
+    if len(lines) > MOST_SHOWN:
+        echo(f"and {more.format(len(lines) - MOST_SHOWN)}")
 
 
 def _name(item: history.Dropped) -> str:

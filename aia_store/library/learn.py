@@ -37,11 +37,9 @@ class Learned(NamedTuple):
     is_new: bool
 
 
-def _no_progress(done: int, total: int) -> None:
-    pass
-
-
-def from_source(source: str, settings: Settings, progress: Callable[[int, int], None] = _no_progress) -> list[Learned]:
+def from_source(
+    source: str, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Learned]:
     """Keep the intermediates of a source that lead to a trust anchor of this machine.
 
     The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
@@ -62,7 +60,7 @@ def keep(
     offered: list[Certificate],
     settings: Settings,
     anchors: Sequence[Certificate],
-    progress: Callable[[int, int], None] = _no_progress,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     url: str | None = None,
 ) -> list[Learned]:
     """Keep the certificates that lead to one of these anchors, also through each other; `url` is their source.

@@ -23,7 +23,7 @@ from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
-from .verify import Verifier, VerifyError, by_subject, remembered
+from .verify import Verifier, by_subject, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -175,7 +175,7 @@ class _Run:
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))
-            refusal = unfitness(certificate) or _refusal(certificate, verifier)
+            refusal = unfitness(certificate) or verifier.refusal(certificate)
             if refusal is None:
                 self._keep_one(certificate)
             else:
@@ -192,15 +192,6 @@ class _Run:
                 f"{self._home.path} cannot be written ({error.strerror}); what was kept before stays"
             ) from error
         self.new += 1
-
-
-def _refusal(certificate: Certificate, verifier: Verifier) -> str | None:
-    """Why a certificate leads to no trust anchor of this machine; None if it does."""
-    try:
-        verifier.path(certificate)
-    except VerifyError as error:
-        return str(error)
-    return None
 
 
 def _is_parsed(certificate: Certificate) -> bool:

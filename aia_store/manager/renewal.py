@@ -10,7 +10,6 @@ from ..inside.aia import urls_to_fetch
 from ..inside.certificate import sha256
 from ..inside.pauses import Failures
 from ..inside.search import Budget, may_have_issued
-from .verify import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,17 +110,12 @@ class _Renewal:
         return []
 
     def _succeeds(self, certificate: Certificate, old: Certificate) -> bool:
-        if (
-            certificate in self._known
-            or certificate.subject_key != old.subject_key
-            or certificate.validity[1] <= old.validity[1]
-        ):
-            return False
-        try:
-            self._verifier.path(certificate)
-        except VerifyError:
-            return False
-        return True
+        return (
+            certificate not in self._known
+            and certificate.subject_key == old.subject_key
+            and certificate.validity[1] > old.validity[1]
+            and self._verifier.refusal(certificate) is None
+        )
 
     def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
         """The certificates behind a URL; None where it was not asked: it is paused, busy, or one too many."""
