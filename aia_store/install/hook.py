@@ -101,7 +101,7 @@ def status() -> HookStatus:
         sys.executable,
         sys.version.split()[0],
         files,
-        [path for path in files if _read(path) != _contents()[os.path.basename(path)]],
+        [path for path in files if watcher.contents(path) != _contents()[os.path.basename(path)]],
         answer.stdout.splitlines()[-1:] == ["True"],  # other start-up hooks may print something before it
     )
 
@@ -148,11 +148,3 @@ def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None
         # Otherwise, programs that may not write here would compile it at each start.
         py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))
     return path
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

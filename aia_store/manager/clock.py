@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
+from .upkeep import modified
 from .words import day
 
 if TYPE_CHECKING:
@@ -70,16 +71,9 @@ def _newest_sign(settings: Settings, now: float) -> float:
     signs += [folder.changed() / 1e9 for folder in folders]
     newest = max((sign for sign in signs if 0 < sign <= now), default=0.0)
     if now - newest > LONGEST_SILENCE:
-        uses = (_modified(path) for folder in folders for path in folder.paths())
+        uses = (modified(path, 0.0) for folder in folders for path in folder.paths())
         newest = max((use for use in uses if use <= now), default=newest)
     return newest or now
-
-
-def _modified(path: str) -> float:
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return 0.0
 
 
 def _time_in(folder: Folder, name: str) -> float:

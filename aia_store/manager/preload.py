@@ -115,9 +115,7 @@ def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str 
         return None, report._replace(fault=fault)
     except MisnamedError as error:
         raise MisnamedReportError(f"{source}: {error}") from error
-    except DocumentError as error:
-        raise PreloadError(f"{source}: {error}") from error
-    except mirror.MirrorError as error:
+    except (DocumentError, mirror.MirrorError) as error:
         raise PreloadError(f"{source}: {error}") from error
     except reports.ReportError as error:
         raise PreloadError(f"{source}: {error}; of the CCADB's reports, {reports.LAYOUTS} can be read") from error

@@ -212,7 +212,8 @@ class _Planner:
     def _drop_unused(self, seconds: float) -> None:
         """Drop what no handshake needed for so long, nor anything below it that was needed."""
         now = time.time()
-        used = [one for one in self._held if _last_use(one.path) > now - seconds]
+        # What is gone was just dropped by another refresh.
+        used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]
         needed = {link for one in used for link in one.links}
         unused = [one for one in self._held if one.certificate not in needed]
         self._held = [one for one in self._held if one.certificate in needed]
@@ -221,14 +222,6 @@ class _Planner:
 
     def _plan_to_drop(self, folder: Folder, path: str, certificate: Certificate | None, reason: str) -> None:
         self._drop.append((folder, Dropped(path, certificate, reason)))
-
-
-def _last_use(path: str) -> float:
-    """When a file of the store was last used (seconds since 1970)."""
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return time.time()  # just dropped by another refresh
 
 
 def _remove(folder: Folder, path: str) -> bool:

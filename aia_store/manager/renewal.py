@@ -54,8 +54,9 @@ def due(held: list[Held]) -> list[Due]:
     The URL is the one that an intermediate was fetched from, as its file says, or that certificates below it name.
     """
     now = time.time()
-    ending = sorted((one for one in held if one.certificate.validity[1] - now < SOON), key=_end)
-    lasting = {_identity(one.certificate) for one in held if one.certificate.validity[1] - now >= SOON}
+    by_end = sorted(held, key=lambda one: one.certificate.validity[1])
+    ending = [one for one in by_end if one.certificate.validity[1] - now < SOON]
+    lasting = {_identity(one.certificate) for one in by_end[len(ending) :]}
     below: dict[bytes, list[Certificate]] = {}
     for one in held if ending else ():
         below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
@@ -161,7 +162,3 @@ def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:
     """What a leaf finds its issuer by: name and key."""
     return certificate.subject_key, certificate.public_key
-
-
-def _end(one: Held) -> int:
-    return one.certificate.validity[1]
