@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...inside.store import KEPT_LISTS, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
 from ..words import day
-from . import onecrl
-from . import revoked_report as ccadb
+from . import onecrl, revoked_report
 from .crls import file_name
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
         if content.lstrip()[:1] in (b"{", b"["):
             entries = ((onecrl.REASON, onecrl.digests(record)) for record in onecrl.records(content))
         else:
-            entries = ((reason, ccadb.digests(row)) for reason, row in ccadb.rows(content))
+            entries = ((reason, revoked_report.digests(row)) for reason, row in revoked_report.rows(content))
     except ValueError as error:
         raise ListError(f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})") from error
     for reason, digests in entries:
