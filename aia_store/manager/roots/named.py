@@ -9,13 +9,11 @@ from ..published import NAMING_VARIABLES
 
 
 def files() -> list[str]:
-    """What SSL_CERT_FILE and NIX_SSL_CERT_FILE name, there or not, each once.
-
-    For root, only what no other user can change: `sudo -E` keeps the variables of whoever calls it.
-    """
+    """What SSL_CERT_FILE and NIX_SSL_CERT_FILE name, there or not, each once; less what `is_unsafe`."""
     named = [os.path.abspath(path) for path in map(os.environ.get, NAMING_VARIABLES) if path]
-    return [path for path in dict.fromkeys(named) if not (_is_root() and changed_by_others(path))]
+    return [path for path in dict.fromkeys(named) if not is_unsafe(path)]
 
 
-def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+def is_unsafe(path: str) -> bool:
+    """Whether this is root, and another user can change the file: `sudo -E` keeps the variables of whoever calls it."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0 and changed_by_others(path) is not None
