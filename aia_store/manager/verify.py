@@ -53,9 +53,9 @@ _PUBLIC_KEY = bytes.fromhex(
 class Verifier:
     """Verifies intermediates to the given trust anchors, through what `find` has on disk and what lies `beside` it.
 
-    Both give the certificates with a canonical subject name: `find` by a look-up, such as `Store.find`, and `beside`
-    as `by_subject` makes it, of what was offered together. The system's distrust counts. Verdicts are remembered: a
-    verifier is for one round, not for a day.
+    Both give the certificates with a canonical subject name: `find` looks them up, as `IntermediateStore.find` does;
+    `beside` is made by `by_subject`, of what was offered together. Nothing leads through what the system distrusts.
+    Verdicts are remembered: a verifier is for one round, not for a day.
 
     `revoked` says by whom an intermediate of this issuer is revoked, None if it is not. No path leads over a revoked
     one. It may be set later, `beside` too; what is revoked then has no path, whatever the verdict was before.
@@ -92,6 +92,14 @@ class Verifier:
         if isinstance(verdict, VerifyError):
             raise verdict.with_traceback(None)
         return verdict
+
+    def refusal(self, certificate: Certificate) -> str | None:
+        """Why an intermediate has no path, in words; None if it has one."""
+        try:
+            self.path(certificate)
+        except VerifyError as error:
+            return str(error)
+        return None
 
     def _found(self, certificate: Certificate) -> list[Certificate]:
         if certificate.is_self_signed:

@@ -30,7 +30,7 @@ print(*handins.collect(settings.load()))
 PRELOAD = """
 from aia_store.inside import settings
 from aia_store.manager import preload
-assert preload.preload(["/var/cache/report.csv"], settings.load()).new == 1
+assert preload.run(["/var/cache/report.csv"], settings.load()).new == 1
 """
 
 
@@ -490,7 +490,7 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
 REFRESH_AND_CLEAR = """
 from aia_store.inside import settings
 from aia_store.manager import refresh
-refresh.refresh(settings.load())
+refresh.run(settings.load())
 refresh.clear(settings.load())
 """
 

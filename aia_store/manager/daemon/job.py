@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .outcome import Outcome
+from .work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -51,10 +51,6 @@ class Shared:
         self.lookout.stop()
         self.lookout = self._new_lookout()
 
-    def look_soon(self) -> None:
-        """Have the files looked at as the next thing."""
-        self.look_at = 0.0
-
     def see_change(self) -> None:
         """Something that matters may have changed; called by any thread."""
         self._hint(self.changes)

@@ -61,7 +61,7 @@ class _Answer(NamedTuple):
     fault: str | None
 
 
-def update(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
+def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
     """Ask what of these intermediates is revoked, note it in the folder, and have the verifier heed it from now on.
 
     Raises nothing for what cannot be had: the notes say so, and what was known before stays known.

@@ -118,7 +118,7 @@ def read(where: Source) -> Roots:
 
 def distrust() -> Distrust:
     """What this system distrusts, as it stands now."""
-    return _distrust(tuple(identity(path) for path in p11kit.watched()))
+    return _distrust(str([(path, published.file_identity(path)) for path in p11kit.watched()]))
 
 
 def watched(where: Source | None) -> list[str]:
@@ -134,17 +134,8 @@ def watched(where: Source | None) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _distrust(state: tuple[object, ...]) -> Distrust:
+def _distrust(state: str) -> Distrust:
     return Distrust()
-
-
-def identity(path: str) -> object:
-    """What is another for another state of a file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return path
-    return path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def is_our_bundle(path: str) -> bool:
