@@ -1,4 +1,4 @@
-"""Ask one host: what does it send, and what would complete it?"""
+"""Check one host: what it sends, and what would complete its chain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
 
-FETCH_SECONDS = 30.0  # the manager may wait longer than a program
+FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
 def probe(
@@ -33,11 +33,11 @@ def probe(
     starttls: str | None = None,
     revocation: bool = False,
 ) -> Finding:
-    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
+    """Get the chain of a host, and look for what is missing. What completes it is kept. Raises ProbeError.
 
-    `servername` is asked for and verified instead of the host, `connect` is the host and port to reach instead,
-    `starttls` a protocol of `starttls.PROTOCOLS`; with `revocation`, the CRLs that the links name are asked too. The
-    anchors are loaded by OpenSSL once, as long as they stay the same.
+    `servername` is sent and verified instead of the host's name. `connect` is the host and port to connect to instead.
+    `starttls` is a protocol of `starttls.PROTOCOLS`. With `revocation`, the CRLs that the certificates name are read
+    too. OpenSSL loads the anchors once, as long as they stay the same.
     """
     target = Target(host, port, servername, connect, starttls)
     trusted = trust.loaded(tuple(anchors))
@@ -74,5 +74,5 @@ def probe(
 
 
 def _stated(refusal: str | None) -> str | None:
-    """OpenSSL's words without their full stop."""
+    """OpenSSL's message without its full stop."""
     return refusal.rstrip(".") if refusal else None

@@ -1,6 +1,6 @@
-"""The machine's trust anchors, read by OpenSSL once, for any number of hosts and threads.
+"""The machine's trust anchors, which OpenSSL loads once for any number of hosts and threads.
 
-Loading a hundred and fifty roots takes OpenSSL 36 ms, in which no other thread runs.
+Loading 150 roots takes OpenSSL 36 ms, and no other thread runs meanwhile.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ STRICT = 0x20  # X509_V_FLAG_X509_STRICT; Python's default context sets it from 
 
 
 class Witness:
-    """What one connection showed. The shared context's callback is given it, as the owner of the connection."""
+    """What one connection showed. It is the connection's owner, so the shared context's callback gets it."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []  # the server's certificates (DER), the leaf first
 
 
 class TrustAnchors:
-    """What clients of this machine trust, and what OpenSSL says under it. May be used by several threads."""
+    """What clients of this machine trust, and OpenSSL's verdicts with it. Threads may share it."""
 
     def __init__(self, certificates: Sequence[Certificate]) -> None:
         self._ders = [certificate.der for certificate in certificates]
-        # The bare class of _ssl: the hook, if it is on here, would complete what we have come to see.
+        # The bare class of _ssl, because the hook, if it is active here, would complete the very chain that we check.
         context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
         context.verify_flags &= ~PARTIAL_CHAIN
         context.options |= NO_COMPRESSED_CERTIFICATES
@@ -47,12 +47,12 @@ class TrustAnchors:
 
     @cached_property
     def rehearsal(self) -> Rehearsal:
-        """Judges as plain OpenSSL does here; always to be asked with a name."""
+        """Judges like plain OpenSSL on this machine. Always ask it with a name."""
         return self._rehearsal(self.terms.flags)
 
     @cached_property
     def strict_rehearsal(self) -> Rehearsal:
-        """Judges as Python's default context does from 3.13 on; always to be asked with a name."""
+        """Judges like Python's default context from 3.13 on. Always ask it with a name."""
         return self._rehearsal(self.terms.flags | STRICT | PARTIAL_CHAIN)
 
     def _rehearsal(self, flags: int) -> Rehearsal:
@@ -61,7 +61,7 @@ class TrustAnchors:
 
 @lru_cache(maxsize=1)
 def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
-    """The trust anchors, loaded when first asked for."""
+    """The trust anchors, loaded on first use."""
     return TrustAnchors(certificates)
 
 

@@ -9,7 +9,7 @@ from .words import harmless
 
 
 def as_openssl_prints(name: bytes) -> str:
-    """A Name (DER) as text; what would steer a terminal or break a line is left out. Raises DERError."""
+    """A Name (DER) as text, without characters that control a terminal or break a line. Raises DERError."""
     start, end = expect(name, 0, len(name), SEQUENCE)
     return ",".join(
         "+".join(_attribute(name, *attribute[2:]) for attribute in elements(name, inner, stop))
@@ -25,7 +25,7 @@ def _attribute(name: bytes, start: int, end: int) -> str:
 
 
 def _short_name(contents: bytes) -> str:
-    """An object identifier by the short name that OpenSSL has for it, else in numbers."""
+    """OpenSSL's short name of an object identifier, or its numbers."""
     arcs, arc = [], 0
     for octet in contents:
         arc = arc << 7 | octet & 0x7F

@@ -1,15 +1,15 @@
-"""How things are said: counted, and without what would steer a terminal or break a line."""
+"""Words for messages: plurals, and text that is harmless for a terminal."""
 
 from __future__ import annotations
 
 
 def counted(count: int, noun: str) -> str:
-    """How many of something: "1 root", "2 roots"."""
+    """A count with its noun: "1 root", "2 roots"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def harmless(text: str) -> str:
-    """Text that came from a certificate, a server or a file's name, without what would steer a terminal."""
+    """Text from a certificate, a server or a file's name, without characters that control a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

@@ -50,7 +50,7 @@ def test_one_that_runs(machine: Machine, root: Authority, start: Start) -> None:
 def test_one_that_failed_last(machine: Machine, root: Authority, start: Start) -> None:
     daemon = start()
     machine.roots.unlink()
-    daemon.wait_for("build", "is no file")
+    daemon.wait_for("build", "is not a file")
     state, remedy = daemon_aspect(machine)
     assert "last failed: build at" in state
     assert str(machine.roots) in state

@@ -112,7 +112,7 @@ def test_the_folder_goes_and_comes_back(machine: Machine, root: Authority, start
         else:
             shutil.rmtree(top)
         if number == 1:  # long enough to be noticed
-            daemon.wait_for("build", "is no file")
+            daemon.wait_for("build", "is not a file")
         folder.mkdir(parents=True)
         roots.write_text(pem(*anchors))
         follows(machine, *anchors)
@@ -126,7 +126,7 @@ def test_without_roots_the_last_bundle_stays_until_there_are_some(
     daemon = start()
     before = machine.bundle_file.read_bytes()
     machine.roots.unlink()
-    failed = daemon.wait_for("build", "is no file", seconds=WITHIN)
+    failed = daemon.wait_for("build", "is not a file", seconds=WITHIN)
     assert failed["level"] == "error"
     assert machine.bundle_file.read_bytes() == before
     machine.trust(OTHER)

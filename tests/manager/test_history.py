@@ -25,7 +25,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(machine: Machine,
     before = snapshot(machine.store)
     said = machine.says("refresh", "--dry-run")
     assert "would drop Orphan: it leads to no trust anchor of this machine" in said
-    assert "would drop Unused: nobody used it for 90 days" in said
+    assert "would drop Unused: it was unused for 90 days" in said
     assert f"would look for the successor of Ending: {aia.url('/ending.cer')}" in said
     assert "3 intermediates would stay, 2 be dropped; nothing was changed" in said
     plan = machine.json("refresh", "--dry-run")

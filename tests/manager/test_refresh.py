@@ -110,7 +110,7 @@ def test_what_nobody_used_is_dropped(machine: Machine, root: Authority) -> None:
     age(files[1], 89)
     assert dropped(machine) == {}
     age(files[1], 91)
-    assert dropped(machine) == {fingerprint(unused): "nobody used it for 90 days"}
+    assert dropped(machine) == {fingerprint(unused): "it was unused for 90 days"}
     assert machine.kept() == {used.der}
     assert set(machine.bundled()) == {root.der, used.der}
     assert "0 intermediates hold, 1 dropped" in machine.says("refresh", AIA_STORE_UNUSED_DAYS="80")

@@ -195,7 +195,7 @@ def test_what_an_old_one_revoked_stays_revoked_when_no_new_one_can_be_had(world:
     world.aia.publish(PATH, b"", status=500)
     world.machine.plant(world.ca)
     (note,) = world.refresh().notes
-    assert "the last one is used" in note
+    assert "the previous one is used" in note
     assert not world.is_kept()
     (world.machine.store / "revoked").unlink()
     world.refresh()

@@ -163,7 +163,7 @@ def test_over_http(world: World, aia: AIAHost) -> None:
     assert world.refresh(url).notes == []
     assert world.machine.kept() == {ca.der for ca in world.cas[1:]}
     aia.publish("/list", b"", status=503)
-    for reason in ("status 503", "failed lately"):
+    for reason in ("status 503", "failed recently"):
         world.machine.plant(world.bad)
         (note,) = world.refresh(url).notes
         assert reason in note

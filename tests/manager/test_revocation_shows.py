@@ -120,7 +120,7 @@ def test_what_hangs_on_a_revoked_one_goes_too(world: World) -> None:
     world.set_list(onecrl([by_serial(world.ca)]))
     dropped = {item["sha256"]: item["reason"] for item in world.machine.json("refresh")["dropped"]}
     assert dropped.keys() == {fingerprint(world.ca), fingerprint(below)}
-    assert "only by a certificate that is revoked" in dropped[fingerprint(below)]
+    assert "only over a certificate that is revoked" in dropped[fingerprint(below)]
     assert world.machine.bundled() == [world.root.der]
 
 

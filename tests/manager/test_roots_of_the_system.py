@@ -159,7 +159,7 @@ def test_a_folder_does_not_take_the_place_of_a_file_that_is_gone(system: System)
     system.trust(ONE, TWO)
     system.build()
     system.file.unlink()
-    assert "ca-certificates.crt, which the last bundle was made of, is gone" in system.keeps_the_last_bundle()
+    assert "ca-certificates.crt, which the last bundle was made from, is gone" in system.keeps_the_last_bundle()
 
 
 def dangling(system: System) -> None:
@@ -283,7 +283,7 @@ def test_a_named_file_that_is_gone_or_damaged_is_an_error(system: System, named:
     (system.users.root / named.lstrip("/")).write_text(ONE.pem[:300])
     assert f"{named} is cut short" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
     (system.users.root / named.lstrip("/")).unlink()
-    assert f"{named}, which the last bundle was made of, is gone" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
+    assert f"{named}, which the last bundle was made from, is gone" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
 
 
 def test_root_takes_no_file_that_another_user_can_change(system: System, named: str) -> None:

@@ -263,7 +263,7 @@ def test_offline_nothing_is_fetched(server: TLSServer, aia: AIAHost, monkeypatch
 
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
-    [("AIA_STORE_ROOTS", "/nowhere.pem", "is no file"), ("AIA_STORE_OFFLINE", "perhaps", "must be true or false")],
+    [("AIA_STORE_ROOTS", "/nowhere.pem", "is not a file"), ("AIA_STORE_OFFLINE", "perhaps", "must be true or false")],
 )
 def test_settings_that_cannot_be_used_are_said_in_one_line(
     server: TLSServer, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str

@@ -81,7 +81,7 @@ WAYS: dict[str, tuple[Callable[[World], object], list[bool | None], str]] = {
     "the intermediate": (_revoke_ca, [False, True], "Revoked: Doubtful CA, by its issuer."),
     "the leaf": (_revoke_leaf, [True, False], "Revoked: localhost, by its issuer."),
     "no CRL": (lambda world: world.aia.publish("/ca.crl", b"rubbish"), [None, False], "not known if revoked"),
-    "a CRL of CAs": (_say_nothing_of_leaves, [None, False], "it does not tell of all end-entity certificates"),
+    "a CRL of CAs": (_say_nothing_of_leaves, [None, False], "it is not about all end-entity certificates"),
     "a CRL of leaves": (_say_of_leaves_only, [False, False], "not revoked"),
 }
 
