@@ -36,7 +36,6 @@ OF_OTHER_PYTHONS = {"_typeshed", "_xxsubinterpreters", "compression"}
 
 #: Pairs that import each other. To be resolved; no others may come.
 KNOWN_CIRCLES = {
-    ("inside.handin", "inside.store"),
     ("inside.pyopenssl.completed", "inside.pyopenssl.hooked"),
 }
 

@@ -7,10 +7,11 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..inside.fetch import UnansweredError, connected
 from ..manager.target import address, in_ascii
 from . import starttls
 from .asked import Target
-from .trust import Witness
+from .witness import Witness
 
 if TYPE_CHECKING:
     from .trust import TrustAnchors
@@ -40,7 +41,7 @@ def handshake(target: Target, anchors: TrustAnchors) -> Sent:
             if target.starttls is not None:
                 starttls.start(target.starttls, connection, name, time.monotonic() + SECONDS)
             connection.settimeout(SECONDS)
-            anchors.context._wrap_socket(connection, False, name, owner=witness).do_handshake()
+            witness.shake_hands(anchors.context, connection, name)
             is_judged = True
     except _ssl.SSLCertVerificationError as error:
         refusal, is_judged = error.verify_message.rstrip("."), True
@@ -63,17 +64,11 @@ def _connected(target: Target) -> socket.socket:
     host, port = target.place
     deadline = time.monotonic() + SECONDS
     found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
-    failed: OSError | None = None
-    for left, (family, kind, protocol, _, place) in zip(range(len(found), 0, -1), found, strict=True):
-        connection = socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(max((deadline - time.monotonic()) / left, 0.1))
-            connection.connect(place)
-            return connection
-        except OSError as error:
-            connection.close()
-            failed = error
-    raise failed or OSError("it has no address")
+    try:
+        connection = connected([(family, address) for family, _, _, _, address in found], deadline)
+    except UnansweredError as error:
+        raise error.errors[-1] from error
+    return socket.socket(fileno=connection.detach())
 
 
 def _complaint(error: OSError | UnicodeError) -> str:

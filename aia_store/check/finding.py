@@ -57,21 +57,6 @@ class Finding:
     asked: dict[Certificate, Status] = field(default_factory=dict)  # what the CRLs say, if they were read
 
     @property
-    def host(self) -> str:
-        """The host that was named."""
-        return self.target.host
-
-    @property
-    def port(self) -> int:
-        """The port that was named."""
-        return self.target.port
-
-    @property
-    def address(self) -> str:
-        """Host and port in the usual form."""
-        return self.target.address
-
-    @property
     def hangs_on_revoked(self) -> bool:
         """Whether every path contains a revoked intermediate, which plain OpenSSL does not know."""
         return self.path is None and bool(self.revoked)

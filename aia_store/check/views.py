@@ -40,7 +40,7 @@ class Rule(NamedTuple):
     refusal: Callable[[Finding], str | None]
 
 
-def views(finding: Finding) -> list[View]:
+def of(finding: Finding) -> list[View]:
     """What is expected of each client."""
     return [
         View(client, family, rule.name, refusal is None, refusal or _reason(finding, rule))

@@ -138,8 +138,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     }
     anchors = roots.load(roots.source(settings))
     try:
-        revoked = reader(store.folders)
-        links = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked).path(certificate)
+        links = Verifier(anchors, store.find, reader(store.folders)).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
         entry["in_bundle"] = not preloaded and Export(anchors, store).objection(certificate) is None
     except VerifyError as error:

@@ -1,11 +1,13 @@
-"""A file that appears as a whole: written beside, and renamed once it is complete."""
+"""The files that the command line writes for people and other programs."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import tempfile
 from typing import IO, TYPE_CHECKING
+
+from ..manager.replacement import Replacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +29,14 @@ def appearing(path: str) -> Iterator[IO[str]]:
         with file:
             yield file
         return
-    place = os.path.realpath(path)
-    folder, name = os.path.split(place)
     with _complaining(path):
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            yield file
+        new = Replacement(os.path.realpath(path))
+    with new:
+        text = io.TextIOWrapper(new.file, encoding="utf-8")
+        yield text
         with _complaining(path):
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, place)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            text.flush()
+            new.publish()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.cells import cell_len
@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..inside.certificate import DERError
+from ..manager import names
 from ..manager.words import harmless as harmless
 
 if TYPE_CHECKING:
@@ -77,8 +79,6 @@ def issuer(certificate: Certificate) -> str:
 
 def ca_issuers(certificate: Certificate) -> list[str]:
     """The URLs of the issuer that a certificate names, to be shown; none where its AIA cannot be read."""
-    from ..inside.certificate import DERError
-
     try:
         return [harmless(url) for url in certificate.ca_issuers]
     except DERError:
@@ -87,19 +87,19 @@ def ca_issuers(certificate: Certificate) -> list[str]:
 
 def short_name(name: bytes) -> str:
     """A Name (DER) in short: its common name, else its last attribute, else its bytes."""
-    from cryptography.x509.oid import NameOID
-
-    parsed = _parsed(name)
-    if parsed is None:
-        return name.hex()
-    common = parsed.get_attributes_for_oid(NameOID.COMMON_NAME) or list(parsed)
-    return harmless(str(common[-1].value)) if common else "(no name)"
+    return _printed(name, names.in_short)
 
 
 def long_name(name: bytes) -> str:
-    """A Name (DER) as RFC 4514 writes it."""
-    parsed = _parsed(name)
-    return name.hex() if parsed is None else harmless(parsed.rfc4514_string())
+    """A Name (DER) as RFC 4514 writes it, else its bytes."""
+    return _printed(name, names.as_rfc4514)
+
+
+def _printed(name: bytes, form: Callable[[bytes], str]) -> str:
+    try:
+        return form(name)
+    except DERError:
+        return name.hex()
 
 
 def day(seconds: float) -> str:
@@ -140,21 +140,3 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _parsed(name: bytes) -> Any:
-    """The Name as `cryptography` reads it: in a certificate request, as it parses no name alone."""
-    from cryptography import x509
-
-    from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, encode
-    from ..manager.quiet import quietly
-
-    algorithm = encode(SEQUENCE, encode(OID, b"\x2b\x65\x70"))
-    key = encode(SEQUENCE, algorithm + encode(BIT_STRING, bytes(33)))
-    body = encode(SEQUENCE, encode(INTEGER, b"\x00") + name + key + encode(0xA0, b""))
-    try:
-        request = encode(SEQUENCE, body + algorithm + encode(BIT_STRING, bytes(65)))
-        with quietly():
-            return x509.load_der_x509_csr(request).subject
-    except ValueError:
-        return None

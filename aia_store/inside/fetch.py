@@ -22,8 +22,8 @@ from .locks import as_built, new_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
     from _typeshed import WriteableBuffer
 
@@ -69,6 +69,14 @@ class RefusedError(FetchError):
 
 class _TimedOutError(FetchError):
     pass
+
+
+class UnansweredError(Exception):
+    """None of a host's addresses could be connected to; `errors` says why, one for each."""
+
+    def __init__(self, errors: list[OSError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
 
 
 def fetch(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
@@ -167,26 +175,38 @@ class _Fetch:
         addresses = [(found[0], found[4]) for found in answers if is_allowed(str(found[4][0]), self._allowed_networks)]
         if not addresses:
             raise RefusedError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
-        errors: list[OSError] = []
-        for at, (family, address) in enumerate(addresses):
-            try:
-                connection = _socket.socket(family, _socket.SOCK_STREAM)
-            except OSError as error:  # this machine's fault: no more descriptors, no IPv6
-                errors.append(error)
-                continue
-            try:
-                connection.settimeout(_remaining(self._deadline) / (len(addresses) - at))
-                connection.connect(address)
-                return connection
-            except OSError as error:
-                connection.close()
-                errors.append(error)
-        reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
-        if any(error.errno in _NO_ANSWER for error in errors):
-            raise FetchError(reason, dead_url=self.url)
-        if any(error.errno in _NO_ROUTE for error in errors):
-            raise _unreachable(self.url, reason)
-        raise FetchError(reason, is_ours=True)
+        try:
+            return connected(addresses, self._deadline)
+        except UnansweredError as failure:
+            errors = failure.errors
+            reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
+            if any(error.errno in _NO_ANSWER for error in errors):
+                raise FetchError(reason, dead_url=self.url) from failure
+            if any(error.errno in _NO_ROUTE for error in errors):
+                raise _unreachable(self.url, reason) from failure
+            raise FetchError(reason, is_ours=True) from failure
+
+
+def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
+    """Connect to the first of these (family, address) that answers; all share the time until the deadline.
+
+    Raises UnansweredError.
+    """
+    errors: list[OSError] = []
+    for at, (family, address) in enumerate(addresses):
+        try:
+            connection = _socket.socket(family, _socket.SOCK_STREAM)
+        except OSError as error:  # this machine's fault: no more descriptors, no IPv6
+            errors.append(error)
+            continue
+        try:
+            connection.settimeout(_remaining(deadline) / (len(addresses) - at))
+            connection.connect(address)
+            return connection
+        except OSError as error:
+            connection.close()
+            errors.append(error)
+    raise UnansweredError(errors)
 
 
 def _unreachable(url: str, reason: str) -> FetchError:

@@ -20,9 +20,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
+    from typing import Any, Protocol
 
-    from .store import Folder
+    class Folder(Protocol):
+        """As much of a store folder as a lock needs."""
+
+        @property
+        def path(self) -> str: ...
+
+        def make(self, *parts: str) -> str: ...
+
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.05  # seconds
@@ -154,6 +161,25 @@ def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float],
             sleep(wait)
             left -= wait
             wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def is_held(path: str) -> bool | None:
+    """Whether a living process holds the lock of this file; None where that cannot be told."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def acquire_in_process(name: str, deadline: float) -> Turn | None:

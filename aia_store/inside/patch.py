@@ -547,7 +547,6 @@ def _terms(connection: Connection, context: Any, state: State, is_server: bool) 
         and not state.given.loading
         and connection.level == state.security_level(context)
         and connection.suite_b == state.suite_b is not None
-        and (_security_level is not None or state.given.is_complete)
     )
     if not (is_wanted and is_certain):
         return None

@@ -483,11 +483,8 @@ class Store:
                 return False
             kept.append(certificate)
         site = next((folder for folder in self.folders if folder.shared), None)
-        if site is not None and site is not home and _takes_copies(site):
-            with importing:
-                from . import handin
-
-            handin.leave(certificate, site)
+        if site is not None and site is not home:
+            _hand_in(certificate, site)
         return is_written
 
     def _is_written(self, certificate: Certificate, source: str | None, home: Folder | None) -> bool:
@@ -524,29 +521,46 @@ class Store:
     def note_use(self, certificate: Certificate) -> None:
         """Note that a handshake needed this certificate. If it was only preloaded, it is now kept as needed."""
         is_kept = certificate in self._memory.get(certificate.subject_key, ())
-        sites = []
         for folder in self.folders:
             try:
                 folder.note_use(certificate)
             except PermissionError:
-                sites += [folder] if folder.shared and _takes_copies(folder) else []
+                if folder.shared:
+                    self._hand_in_again(certificate, folder)
             except FileNotFoundError:
                 continue
             except OSError:
                 pass
             is_kept = True
-        for site in sites:
-            with importing:
-                from . import handin
-
-            handin.leave_again(certificate, site, self.home)
         if not is_kept:
             self.keep(certificate)
 
+    def _hand_in_again(self, certificate: Certificate, site: Folder) -> None:
+        """Hand in a certificate that the site's store has, to tell its manager of the use; once a day per user at most.
 
-def _takes_copies(site: Folder) -> bool:
-    """Whether the site's store has a hand-in folder. If not, the code that uses one need not be loaded."""
-    return os.path.isdir(os.path.join(site.path, HAND_IN))
+        A note in the user's own store says when this was done. Without such a store, it is not done.
+        """
+        home = self.home
+        if home is None or home is site or not os.path.isdir(os.path.join(site.path, HAND_IN)):
+            return
+        try:
+            note = os.path.join(home.path, HANDED_IN, certificate.fingerprint)
+            if os.path.exists(note) and 0 <= time.time() - os.stat(note).st_mtime < USE_IS_NOTED_EVERY:
+                return
+            home.write(b"", HANDED_IN, certificate.fingerprint)
+        except OSError:
+            return
+        _hand_in(certificate, site)
+
+
+def _hand_in(certificate: Certificate, site: Folder) -> None:
+    """Leave a copy for the site's store, if it has a hand-in folder; otherwise the code for that is not loaded."""
+    folder = os.path.join(site.path, HAND_IN)
+    if os.path.isdir(folder):
+        with importing:
+            from .handin import leave
+
+        leave(certificate, folder)
 
 
 def folders_of(settings: Settings) -> list[Folder]:
@@ -563,6 +577,12 @@ def folders_of(settings: Settings) -> list[Folder]:
         return shared
     user = user_cache()
     return ([Folder(user)] if user else []) + shared
+
+
+def hand_in_folder(settings: Settings) -> str | None:
+    """The path of this machine's hand-in folder, which may not exist; None if the settings name another store."""
+    site = site_cache()
+    return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
 
 def owner(path: str) -> int:

@@ -16,6 +16,7 @@ import sys
 import sysconfig
 from typing import NamedTuple
 
+from ..manager import replacement
 from . import watcher
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
@@ -142,15 +143,7 @@ def _unlink(path: str) -> None:
 
 def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None) -> str:
     path = os.path.join(folder, name)
-    temporary = f"{path}.{os.getpid()}.tmp"  # site does not read files with this suffix
-    try:
-        with open(temporary, "wb") as file:
-            file.write(contents)
-        os.replace(temporary, path)
-    except OSError:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    replacement.write(path, contents)
     if name.endswith(".py"):
         # Otherwise, programs that may not write here would compile it at each start.
         py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))

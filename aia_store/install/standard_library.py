@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..inside import locks
+from ..manager import replacement
 from . import watcher
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 FINDER, SITECUSTOMIZE, RECEIPT = watcher.FILE, "sitecustomize.py", "aia_store_hook.json"
 PTH, START = "aia_store_finder.pth", "aia_store_finder.start"
-LOCK = "aia_store_hook.lock"
+LOCK, LONGEST_WAIT = "aia_store_hook.lock", 60.0  # seconds
 BLOCK = b"""
 # >>> aia-store block >>>
 # Completes certificate chains; `aia-store hook remove --all` takes it out again.
@@ -154,15 +157,15 @@ def compile_package(interpreter: Interpreter) -> list[str]:
 
 def _contents(place: Place) -> dict[str, bytes]:
     """The files as they should be. The one that is run comes last."""
-    files = {os.path.join(place.folder, FINDER): watcher.source()}
+    wanted = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
         is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
-        files[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
+        wanted[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
     if place.pth_folder is not None:
-        files[os.path.join(place.pth_folder, START)] = watcher.start_line(FINDER[:-3]).encode("ascii")
-        files[os.path.join(place.pth_folder, PTH)] = watcher.pth_line(FINDER[:-3]).encode("ascii")
-    return files
+        wanted[os.path.join(place.pth_folder, START)] = watcher.start_line(FINDER[:-3]).encode("ascii")
+        wanted[os.path.join(place.pth_folder, PTH)] = watcher.pth_line(FINDER[:-3]).encode("ascii")
+    return wanted
 
 
 def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
@@ -249,6 +252,16 @@ def _compile(place: Place, name: str) -> None:
         os.chmod(compiled, _TEXT)  # whatever the umask
 
 
+class _Lockable(NamedTuple):
+    """A folder whose locks lie in itself, where a store folder has a folder of them."""
+
+    path: str
+
+    def make(self, *_: str) -> str:
+        os.makedirs(self.path, exist_ok=True)
+        return self.path
+
+
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
     """Hold a lock, so that two processes do not undo each other's changes of the same file.
@@ -256,53 +269,22 @@ def _locked(folder: str) -> Iterator[None]:
     The lock is on a file that only its owner can open: if all could read the file, anybody could hold the lock for
     ever.
     """
-    import fcntl
-
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, LOCK)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_at(path, descriptor):  # the previous holder of the lock removes the file
-                try:
-                    yield
-                finally:
-                    os.unlink(path)
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _is_at(path: str, descriptor: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+        lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
+    except locks.LockError as error:
+        raise error.__cause__ or OSError(str(error)) from None
+    if lock is None:
+        raise TimeoutError(errno.ETIMEDOUT, "another process has been changing it for too long", folder)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: str, contents: bytes) -> None:
     """Replace or make a file. The owner, mode and attributes of an existing one stay."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(path):
-            status = os.stat(path)
-            shutil.copystat(path, temporary)
-            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(temporary, status.st_uid, status.st_gid)
-            os.utime(temporary)
-        else:
-            os.chmod(temporary, _TEXT)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    replacement.write(path, contents, like_the_old=True)
 
 
 def _own(name: str) -> bytes:

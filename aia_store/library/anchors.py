@@ -1,62 +1,40 @@
-"""The trust anchors at which the library's paths end: this machine's, loaded once per process.
-
-OpenSSL takes 36 ms to load 145 certificates at once, and meanwhile no other thread runs, so an event loop stands still.
-So they are loaded one by one, and other threads may run in between.
-"""
+"""The trust anchors at which the library's paths end: this machine's, loaded once per process."""
 
 from __future__ import annotations
 
 import os
 import ssl
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ..inside import PARTIAL_CHAIN
+from ..check.trust import TrustAnchors
 from ..inside import settings as config
 from ..inside.certificate import readable
-from ..inside.rehearsal import Terms
-from ..inside.trusted import Trusted
 from ..manager import roots
 from .aia_errors import AIAError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..inside.certificate import Certificate
     from ..inside.settings import Settings
 
 
-class Anchors(NamedTuple):
-    """Trust anchors, as a context that trusts only them, and as the ends of paths.
+def of(certificates: Iterable[bytes]) -> TrustAnchors:
+    """Use these certificates (DER) as trust anchors, in a context that is otherwise Python's default one.
 
-    The context is like Python's default one, but requires whole chains: an intermediate in it is no trust anchor.
+    Raises AIAError if none of them is self-signed.
     """
-
-    certificates: list[Certificate]
-    context: ssl.SSLContext
-    trusted: Trusted
-    terms: Terms
-
-
-def of(certificates: Iterable[bytes]) -> Anchors:
-    """Use these certificates (DER) as trust anchors. Raises AIAError if none of them is self-signed."""
     found = [certificate for certificate in readable(certificates) if certificate.is_self_signed]
     if not found:
         raise AIAError("there is no trust anchor: none of the given certificates is readable and self-signed")
-    first, *others = found
-    context = ssl.create_default_context(cadata=first.pem)
-    for certificate in others:
-        context.load_verify_locations(cadata=certificate.pem)
-    context.verify_flags &= ~PARTIAL_CHAIN
-    terms = Terms(int(context.verify_flags), context.security_level)
-    return Anchors(found, context, Trusted.of((certificate.der for certificate in found), terms.flags), terms)
+    return TrustAnchors(found, ssl.create_default_context(cadata=found[0].pem))
 
 
 _loading = threading.Lock()
-_loaded: tuple[object, Anchors] | None = None  # the state of the files, and the anchors in them
+_loaded: tuple[object, TrustAnchors] | None = None  # the state of the files, and the anchors in them
 
 
-def of_this_machine() -> Anchors:
+def of_this_machine() -> TrustAnchors:
     """The anchors in the file of AIA_STORE_ROOTS, else of SSL_CERT_FILE, else the system's; read again after changes.
 
     Raises AIAError.

@@ -20,8 +20,8 @@ from .aia_errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAErr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ..check.trust import TrustAnchors
     from ..inside.settings import Settings
-    from .anchors import Anchors
     from .public_store import Store
 
 SECONDS = 30.0  # for all fetches
@@ -35,7 +35,7 @@ class Built(NamedTuple):
 
 
 def build(
-    sent: Sequence[bytes], anchors: Anchors, seconds: float, settings: Settings, store: Store | None = None
+    sent: Sequence[bytes], anchors: TrustAnchors, seconds: float, settings: Settings, store: Store | None = None
 ) -> Built:
     """Build the path for what a server sends (DER, the leaf first), from the store and by AIA; keep what was missing.
 

@@ -6,16 +6,16 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..check import FETCH_SECONDS, parse_target, probe
+from ..check import FETCH_SECONDS, Target, parse_target, probe
 from ..inside import fetch, reply
 from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
 from ..manager import roots
 from ..manager.revocation.record import reader
-from ..manager.verify import Verifier, VerifyError
+from ..manager.verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
@@ -61,7 +61,7 @@ def learn(source: str, settings: Settings, progress: Callable[[int, int], None] 
 def keep(
     offered: list[Certificate],
     settings: Settings,
-    anchors: list[Certificate],
+    anchors: Sequence[Certificate],
     progress: Callable[[int, int], None] = _no_progress,
     url: str | None = None,
 ) -> list[Learned]:
@@ -70,15 +70,9 @@ def keep(
     Raises LearnError, StoreError.
     """
     store = sound_store(settings, to_write=True)
-    beside: dict[bytes, list[Certificate]] = {}
-    for certificate in offered:
-        beside.setdefault(certificate.subject_key, []).append(certificate)
-    verifier = Verifier(
-        anchors,
-        lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
-        reader(store.folders),
-    )
-    known = {certificate for certificate in offered if certificate in store.needed(certificate.subject_key)}
+    verifier = Verifier(anchors, store.find, reader(store.folders), by_subject(offered))
+    among = set(offered)
+    known = {certificate for certificate in among if certificate in store.needed(certificate.subject_key)}
     outcome = []
     for done, certificate in enumerate(offered):
         progress(done, len(offered))
@@ -88,7 +82,7 @@ def keep(
             outcome.append(Learned(certificate, str(error), False))
             continue
         for link in path[:-1]:
-            _keep_one(store, link, url if link in beside.get(link.subject_key, ()) else None)
+            _keep_one(store, link, url if link in among else None)
         outcome.append(Learned(certificate, None, certificate not in known))
     progress(len(offered), len(offered))
     return outcome
@@ -101,15 +95,15 @@ def _keep_one(store: Store, certificate: Certificate, url: str | None = None) ->
 
 
 def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
-    host, port = parse_target(source)
+    target = Target(*parse_target(source))
     store = sound_store(settings, to_write=True)
-    finding = probe(host, port, settings, anchors)
+    finding = probe(target, settings, anchors)
     if finding.path is None:
         reason = finding.refusal or "no path to a trust anchor was found"
         if finding.hangs_on_revoked:
             reason = f"an intermediate is revoked {next(iter(finding.revoked.values()))}"
         raise LearnError(
-            f"{finding.address}: nothing could be learned ({reason}); `aia-store check {finding.address}` shows more"
+            f"{target.address}: nothing could be learned ({reason}); `aia-store check {target.address}` shows more"
         )
     outcome = []
     for certificate in finding.path.intermediates:

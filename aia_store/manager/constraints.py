@@ -2,8 +2,7 @@
 
 Many programs treat an intermediate as a trust anchor, and do not look at what is above it: OpenSSL under
 X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on; curl, Go, GnuTLS and others with any CA file. For them an
-intermediate must change nothing: each constraint from above must be in it too, and be at least as narrow. Time is a
-constraint too, but only for programs that will not look again before the end: see `is_outlived_by`.
+intermediate must change nothing: each constraint from above must be in it too, and be at least as narrow.
 """
 
 from __future__ import annotations
@@ -28,11 +27,6 @@ _DIRECTORY_NAME = b"\xa4"
 def carries_all(certificate: Certificate, above: list[Certificate]) -> bool:
     """Whether the certificate repeats all constraints of those above it (its issuer first, the anchor last)."""
     return all(_carries(certificate, issuer, depth) for depth, issuer in enumerate(above))
-
-
-def is_outlived_by(certificate: Certificate, above: list[Certificate]) -> bool:
-    """Whether nothing above the certificate expires before it does."""
-    return all(certificate.validity[1] <= issuer.validity[1] for issuer in above)
 
 
 def _carries(certificate: Certificate, issuer: Certificate, between: int) -> bool:

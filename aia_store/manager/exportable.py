@@ -39,13 +39,13 @@ class Export:
         self.anchors = anchors
         self.distrust = distrust()
         self._revoked = reader(store.folders)
-        self.verifier = verifier or Verifier(anchors, lambda subject: store.needed(subject.issuer_key), self._revoked)
+        self.verifier = verifier or Verifier(anchors, store.needed, self._revoked)
         self._objections: dict[Certificate, str | None] = {}
 
     @cached_property
     def widely(self) -> Verifier:
         """A verifier whose paths may contain preloaded intermediates too."""
-        return Verifier(self.anchors, lambda subject: self.store.find(subject.issuer_key), self._revoked)
+        return Verifier(self.anchors, self.store.find, self._revoked)
 
     def objection(self, certificate: Certificate) -> str | None:
         """Why this intermediate may not be exported, in words; None if it may."""

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
-from ..inside.store import open_store
+from ..inside.store import hand_in_folder, open_store
 from . import roots
 from .revocation.record import reader
 from .shares import Shares
-from .verify import Verifier, VerifyError
+from .verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,20 +54,20 @@ class Collected(NamedTuple):
     more: bool = False
 
 
-def collect(settings: Settings, stop: Callable[[], bool] = lambda: False) -> Collected:
+def collect(settings: Settings) -> Collected:
     """Empty the hand-in folder into the site's store. The folder is made if it is missing.
 
-    Does nothing if this user may not write that store. `stop` is called often, and ends the run early if True. Raises
-    CollectError and RootsError; then everything that was not examined is still there.
+    Does nothing if this user may not write that store. Raises CollectError and RootsError; then everything that was not
+    examined is still there.
     """
-    path = handin.folder(settings)
+    path = hand_in_folder(settings)
     store = open_store(settings)
     site = store.home
     if path is None or site is None or not site.shared or not hasattr(os, "O_DIRECTORY"):
         return Collected(0, 0)
     place = _opened(path)
     try:
-        return _Collection(place, site, store, settings, stop).run()
+        return _Collection(place, site, store, settings).run()
     except OSError as error:
         raise CollectError(f"{site.path} cannot be written ({error.strerror}); the hand-ins wait") from error
     finally:
@@ -96,14 +96,12 @@ def _opened(path: str) -> int:
 class _Collection:
     """One run."""
 
-    def __init__(self, place: int, site: Folder, store: Store, settings: Settings, stop: Callable[[], bool]) -> None:
+    def __init__(self, place: int, site: Folder, store: Store, settings: Settings) -> None:
         self._place = place
         self._site = site
         self._store = store
         self._settings = settings
-        self._stop = stop
         self._shares = Shares(site)
-        self._beside: dict[bytes, list[Certificate]] = {}  # the current user's hand-ins, by subject
         self._kept = self._refused = 0
         self._more = False
 
@@ -112,10 +110,10 @@ class _Collection:
         if users:
             random.shuffle(users)
             anchors = roots.load(roots.source(self._settings))
-            verifier = Verifier(anchors, self._issuers_of, reader(self._store.folders))
+            verifier = Verifier(anchors, self._store.find, reader(self._store.folders))
             deadline = time.monotonic() + SECONDS
             for user, names in users:
-                if self._stop() or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     self._more = True
                     break
                 self._take(user, names, verifier)
@@ -131,7 +129,7 @@ class _Collection:
                 if entry.is_dir(follow_symlinks=False):
                     self._remove(entry.name, os.rmdir)  # a folder that is not empty stays, and is never read
                     continue
-                if looked_at >= MOST_ENTRIES or self._stop():
+                if looked_at >= MOST_ENTRIES:
                     self._more = True
                     break
                 looked_at += 1
@@ -150,10 +148,7 @@ class _Collection:
         """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
         deadline = time.monotonic() + SECONDS_FOR_ONE_USER
         found = {name: self._read(name) for name in names}
-        self._beside = {}
-        for certificate in found.values():
-            if certificate is not None:
-                self._beside.setdefault(certificate.subject_key, []).append(certificate)
+        verifier.beside = by_subject(certificate for certificate in found.values() if certificate is not None)
         for name, certificate in found.items():
             if certificate is None and self._is_young(name):
                 self._more = True
@@ -181,9 +176,6 @@ class _Collection:
                 self._site.keep(link)
                 self._kept += 1
         return True
-
-    def _issuers_of(self, subject: Certificate) -> list[Certificate]:
-        return [*self._beside.get(subject.issuer_key, ()), *self._store.find(subject.issuer_key)]
 
     def _read(self, name: str) -> Certificate | None:
         """The certificate in a file; the file's name does not matter."""

@@ -15,14 +15,14 @@ from cryptography import x509
 
 from ..inside.certificate import readable
 from ..inside.pauses import Failures
-from ..inside.store import MOST_FILES, MOST_OF_ONE_NAME, crowded_note, sound_store
+from ..inside.store import MOST_FILES, crowded_note, sound_store
 from . import mirror, reports, roots
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
-from .verify import Verifier, VerifyError, remembered
+from .verify import Verifier, VerifyError, by_subject, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,7 +132,7 @@ class _Run:
         names = (os.path.basename(path) for folder in store.preloaded for path in folder.paths())
         self._stored = {name.removesuffix(".pem") for name in names}
         self._revoked: dict[str, str] = {}  # according to the reports
-        self._beside: dict[bytes, list[Certificate]] = {}  # all certificates in the reports, by subject
+        self._beside: list[Certificate] = []  # in the reports and not yet preloaded, revoked or not
         self.new = self.known = 0
         self.skipped: list[Skipped] = []
 
@@ -150,9 +150,7 @@ class _Run:
                 continue
             certificate = next(readable([entry.der]), None)
             if certificate is not None:
-                namesakes = self._beside.setdefault(certificate.subject_key, [])
-                if len(namesakes) < MOST_OF_ONE_NAME:
-                    namesakes.append(certificate)
+                self._beside.append(certificate)
             if sha256 in self._revoked:
                 self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[sha256]}"))
             elif certificate is None or not _is_parsed(certificate):
@@ -169,11 +167,11 @@ class _Run:
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each certificate, and keep it or note why not. `reason` tells why a certificate is revoked."""
-        on_disk = remembered(self._store.find)
         verifier = Verifier(
             anchors,
-            lambda subject: [*self._beside.get(subject.issuer_key, ()), *on_disk(subject)],
+            remembered(self._store.find),
             lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
+            by_subject(self._beside),
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))

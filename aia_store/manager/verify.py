@@ -19,12 +19,13 @@ from cryptography.exceptions import InvalidSignature
 from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
 from ..inside.rehearsal import Rehearsal, Terms
 from ..inside.search import Budget, Walk, likeliest_first
+from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
 from .quiet import quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     #: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
     Reason = Callable[[Certificate, Certificate], str | None]
@@ -50,23 +51,28 @@ _PUBLIC_KEY = bytes.fromhex(
 
 
 class Verifier:
-    """Verifies intermediates up to the given trust anchors, over what `issuers_of` offers in between.
+    """Verifies intermediates up to the given trust anchors, over certificates from `find` and `beside`.
 
-    A path must not contain what the system distrusts, or what is revoked according to `revoked`, which tells why, or
-    returns None. `revoked` may be set later, and then also counts for what was verified before. Verdicts are
-    remembered, so use a verifier for one run only.
+    Both return the certificates with a canonical subject name: `find` is a look-up on disk, such as `Store.find`, and
+    `beside` holds what was offered together, as `by_subject` returns it. No path may contain what the system distrusts.
+    Verdicts are remembered, so use a verifier for one run only.
+
+    `revoked` tells why and by whom an intermediate of an issuer is revoked, or returns None. No path may contain a
+    revoked certificate. `revoked` and `beside` may be set later; `revoked` then also counts for earlier verdicts.
     """
 
     def __init__(
         self,
-        roots: list[Certificate],
-        issuers_of: Callable[[Certificate], Iterable[Certificate]],
+        roots: Sequence[Certificate],
+        find: Callable[[bytes], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
+        beside: dict[bytes, list[Certificate]] | None = None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
+        self.beside = beside or {}
         self._trusted = Trusted.of(root.der for root in roots)
-        self._issuers_of = issuers_of
+        self._find = find
         self._distrust = distrust()
         self._rehearsals: dict[bytes, Rehearsal] = {}
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
@@ -129,9 +135,12 @@ class Verifier:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:
             if subject is leaf:
                 return [certificate]
-            offered = likeliest_first(subject, self._issuers_of(subject))
-            offered = [issuer for issuer in offered if not self._distrust.names(issuer)]
-            return [*self._trusted.issuers_of(subject), *offered]
+            offered = [*self.beside.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
+            candidates = likeliest_first(subject, offered)
+            return [
+                *self._trusted.issuers_of(subject),
+                *(issuer for issuer in candidates if not self._distrust.names(issuer)),
+            ]
 
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
@@ -146,10 +155,19 @@ class Verifier:
         return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
-def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
-    """A function that finds the issuers of a certificate for a verifier, and looks up each name on disk once."""
-    find = lru_cache(maxsize=4096)(find)
-    return lambda subject: find(subject.issuer_key)
+def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], list[Certificate]]:
+    """The same look-up, which looks only once on disk for each name."""
+    return lru_cache(maxsize=4096)(find)
+
+
+def by_subject(certificates: Iterable[Certificate]) -> dict[bytes, list[Certificate]]:
+    """Certificates by their canonical subject names, for each name as many as a store reads."""
+    found: dict[bytes, list[Certificate]] = {}
+    for certificate in certificates:
+        namesakes = found.setdefault(certificate.subject_key, [])
+        if len(namesakes) < MOST_OF_ONE_NAME:
+            namesakes.append(certificate)
+    return found
 
 
 class VerifyError(Exception):

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ... import check as probe
-from ...check import many
+from ...check import ProbeError, Target, TargetError, many, parse_target, probe
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
 from ...manager import roots
+from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
-from ..files import appearing
+from ..errors import WrongUseError
+from ..files import OutputError, appearing
 from .answer import Answer, Result, exit_status
 from .document import Document
-from .fullchain import write_fullchain
 from .page import Page
 from .prometheus import Metrics
 from .shown import Shown
-from .targets import How, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
+MOST_HOSTS = 100_000
+LONGEST_LINE = 2_048  # of a file of hosts
 MOST_AT_ONCE = 256  # each holds a few descriptors, of which a process mostly has 1,024
 
 _file = click.Path(dir_okay=False)
 
 
-class Report(Protocol):
-    """Something that is made of the answers: it hears of each in its order, and that there are no more."""
+class Form(Protocol):
+    """A form in which the answers are given: it is told of each in its order, and that there are no more."""
 
     def add(self, answer: Answer) -> None: ...
 
@@ -75,7 +77,7 @@ def check_command(
 
     Status 0: every chain is complete; 1: one is not; 2: one host could not be asked, and the rest is complete.
     """
-    asked = named(hosts, file, How(servername, connect, starttls))
+    asked = _named(hosts, file, servername, connect, starttls)
     if not asked:
         raise click.UsageError(f"{file} names no host" if file else "name a HOST, or a file of hosts with --file FILE")
     if fullchain is not None and len(asked) != 1:
@@ -88,41 +90,89 @@ def check_command(
         if answer.target is None:
             return answer
         try:
-            finding = probe.probe(
-                *answer.target[:2],
-                settings,
-                anchors,
-                servername=answer.target.servername,
-                connect=answer.target.connect,
-                starttls=starttls,
-                revocation=revocation,
-            )
-        except probe.ProbeError as error:
+            finding = probe(answer.target, settings, anchors, revocation=revocation)
+        except ProbeError as error:
             return answer._replace(error=str(error))
         return answer._replace(finding=finding, expiry_days=expiry_days)
 
     results: Counter[Result] = Counter()
     last = asked[-1]
     with contextlib.ExitStack() as files:
-        to_write: list[tuple[str | None, Callable[..., Report]]] = [
+        to_write: list[tuple[str | None, Callable[..., Form]]] = [
             (html, lambda file: Page(file, source.path, offline=settings.offline)),
             (prometheus, Metrics),
         ]
-        reports = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
+        forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
         if as_json:
-            reports.append(Document(offline=settings.offline))
+            forms.append(Document(offline=settings.offline))
         else:
-            reports.append(Shown(len(asked), source.path, offline=settings.offline, quiet=quiet))
+            forms.append(Shown(len(asked), source.path, offline=settings.offline, quiet=quiet))
         title = f"asking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
         with output.progress(one_line(title)) as progress:
             for answer in many.in_order(ask, asked, jobs, progress):
                 last = answer
                 results[answer.result] += 1
-                for report in reports:
-                    report.add(answer)
-        for report in reports:
-            report.end()
+                for form in forms:
+                    form.add(answer)
+        for form in forms:
+            form.end()
     if fullchain is not None:
-        write_fullchain(last, fullchain)
+        _write_fullchain(last, fullchain)
     if status := exit_status(results):
         raise click.exceptions.Exit(status)
+
+
+def _named(
+    hosts: Iterable[str], file: str | None, servername: str | None, connect: str | None, starttls: str | None
+) -> list[Answer]:
+    """What is to be asked, in its order and each once; what names no host is answered already.
+
+    Raises WrongUseError where the options or the file cannot be used.
+    """
+    port = PROTOCOLS[starttls].port if starttls is not None else HTTPS
+    try:
+        name = parse_target(servername)[0] if servername is not None else None
+        place = parse_target(connect, port) if connect is not None else None
+    except TargetError as error:
+        raise WrongUseError(str(error)) from error
+    found: dict[object, Answer] = {}
+    for text, where in [*((host, "") for host in hosts), *(_lines(file) if file is not None else ())]:
+        try:
+            host, at = parse_target(text, port)
+        except TargetError as error:
+            found[where or text] = Answer(text, None, error=f"{where}{error}")
+            continue
+        target = Target(host, at, name, place, starttls)
+        found.setdefault(target, Answer(text, target))
+    return list(found.values())
+
+
+def _lines(file: str) -> Iterator[tuple[str, str]]:
+    """The hosts in a file, and where each stands, in words; comments and empty lines are left out."""
+    name = "standard input" if file == "-" else file
+    count = 0
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as source:
+            number = 0
+            while line := source.readline(LONGEST_LINE):
+                number += 1
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").split("#")[0].strip()
+                if text:
+                    count += 1
+                    yield text, f"{name}, line {number}: "
+                if count > MOST_HOSTS:
+                    raise WrongUseError(f"{name} names more than {MOST_HOSTS:,} hosts; split it")
+    except OSError as error:
+        raise WrongUseError(f"{name} cannot be read ({error.strerror})") from error
+
+
+def _write_fullchain(answer: Answer, path: str) -> None:
+    """Write the full chain, if the host could be asked. Raises OutputError where none is known; the file then stays."""
+    finding = answer.finding
+    if finding is None:
+        return
+    if finding.path is None:
+        raise OutputError(f"{path} was not written: no path to a trust anchor was found")
+    with appearing(path) as file:
+        file.write(finding.fullchain)
+    click.echo(f"wrote {path}: the leaf and {counted(len(finding.path.intermediates), 'intermediate')}", err=True)

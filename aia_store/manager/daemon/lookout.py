@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...inside import handin
 from ...inside import settings as config
-from ...inside.store import CHANGED, folders_of
+from ...inside.store import CHANGED, folders_of, hand_in_folder
 from .. import roots
 from .places import folder_identity, identity, plan
 
@@ -25,7 +24,16 @@ class Lookout:
         self._settings = settings
         self._watcher = watcher
         self._trust_paths = [settings.roots] if settings.roots is not None else []
-        self._handins = handin.folder(settings)
+        self._handins = hand_in_folder(settings)
+
+    @property
+    def method(self) -> str:
+        """How it is watched, in words."""
+        return self._watcher.method
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._watcher.stop()
 
     def watch(self) -> str:
         """Watch the folders that all of it goes through at the moment; returns in words what that is."""

@@ -12,16 +12,20 @@ if TYPE_CHECKING:
 
 
 class Supervisor:
-    """Whoever started us, if it listens; if not, nothing is sent."""
+    """Whoever started us, if it listens; if not, nothing is sent. A task: due when a sign of life is."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket
-        self.pings_every = _half_of_the_watchdog(environ)
+        self._pings_every = _half_of_the_watchdog(environ)
         self._ping_at = 0.0
+        self._is_ready = False
 
     def ready(self) -> None:
-        self._send("READY=1")
+        """We serve from now on; said once."""
+        if not self._is_ready:
+            self._is_ready = True
+            self._send("READY=1")
 
     def status(self, text: str) -> None:
         self._send(f"STATUS={text}")
@@ -29,18 +33,23 @@ class Supervisor:
     def reloading(self) -> None:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def reloaded(self) -> None:
+        """The end of what `reloading` began."""
+        if self._is_ready:
+            self._send("READY=1")
+
     def stopping(self) -> None:
         self._send("STOPPING=1")
 
     @property
-    def ping_at(self) -> float:
+    def due_at(self) -> float:
         """When the watchdog wants the next sign of life, on the monotonic clock; infinity where there is none."""
-        return float("inf") if self.pings_every is None else self._ping_at
+        return float("inf") if self._pings_every is None else self._ping_at
 
-    def ping(self, now: float) -> None:
-        """Give a sign of life if it is time."""
-        if self.pings_every is not None and now >= self._ping_at:
-            self._ping_at = now + self.pings_every
+    def run(self) -> None:
+        """Give a sign of life."""
+        if self._pings_every is not None:
+            self._ping_at = time.monotonic() + self._pings_every
             self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...inside.locks import is_held
 from ...inside.store import DAEMON_STATE, LOCKS, read_regular_file
 from ..words import one_line
 
@@ -26,7 +27,7 @@ class Last(NamedTuple):
     failed: bool
 
 
-class State(NamedTuple):
+class DaemonState(NamedTuple):
     """What the manager says of itself. Times are seconds since 1970."""
 
     pid: int
@@ -38,18 +39,18 @@ class State(NamedTuple):
     next_refresh: float | None
 
 
-def write(folder: Folder, state: State) -> None:
+def write(folder: Folder, state: DaemonState) -> None:
     """Put the state on disk. Raises OSError."""
     last = state.last._asdict() if state.last is not None else None
     folder.write(json.dumps(state._asdict() | {"last": last}).encode(), DAEMON_STATE, mode=0o644)
 
 
-def read(folder: Folder) -> State | None:
+def read(folder: Folder) -> DaemonState | None:
     """What the last manager of this folder wrote; None where that is nothing, or not ours."""
     try:
         found = json.loads(read_regular_file(os.path.join(folder.path, DAEMON_STATE), _LARGEST))
         last = found["last"]
-        return State(
+        return DaemonState(
             int(found["pid"]),
             str(found["process"]),
             float(found["since"]),
@@ -64,12 +65,12 @@ def read(folder: Folder) -> State | None:
         return None
 
 
-def running(folder: Folder) -> State | None:
+def running(folder: Folder) -> DaemonState | None:
     """The state of the manager that runs for this folder; None where none does."""
     state = read(folder)
     if state is None:
         return None
-    held = _lock_is_held(os.path.join(folder.path, LOCKS, LOCK))
+    held = is_held(os.path.join(folder.path, LOCKS, LOCK))
     if held is None:  # this user may not look at the lock
         held = _lives(state)
     return state if held else None
@@ -85,26 +86,7 @@ def process_mark(pid: int | str = "self") -> str:
         return ""
 
 
-def _lock_is_held(path: str) -> bool | None:
-    """Whether a living process holds this lock; None where that cannot be told."""
-    try:
-        import fcntl
-
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-
-
-def _lives(state: State) -> bool:
+def _lives(state: DaemonState) -> bool:
     try:
         os.kill(state.pid, 0)
     except PermissionError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ...inside import revoked
 from ...inside.certificate import KEY_USAGE, DERError, canonical_name
+from ..quiet import quietly
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
@@ -48,8 +48,7 @@ class CRL:
         """
         self._issuer = issuer
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
+            with quietly():
                 self._crl = _parsed(content)
                 self._check_issuer()
                 self._check_scope(urls, of_leaf)

@@ -359,7 +359,7 @@ def test_the_hook_does_not_mend_what_check_has_come_to_see(
     machine.enter(monkeypatch)
     with TLSServer(pki.leaf) as server, hooked():
         for _ in range(2):
-            finding = probe.probe("localhost", server.port, config.load(), [Certificate(pki.root.der)])
+            finding = probe.probe(probe.Target("localhost", server.port), config.load(), [Certificate(pki.root.der)])
             assert finding.faults == [probe.Fault.INCOMPLETE]
 
 

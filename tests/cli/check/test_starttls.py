@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aia_store.check import ProbeError, probe
+from aia_store.check import ProbeError, Target, probe
 from aia_store.check.starttls import PROTOCOLS, StartTLSError, start
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
@@ -42,14 +42,14 @@ def test_every_protocol(leaf: Leaf, anchors: list[Certificate], protocol: str) -
         servers.append(lambda leaf: Talker(leaf, TALKS[protocol]))
     for make in servers:
         with make(leaf) as server:
-            finding = probe("localhost", server.port, config.load(), anchors, starttls=protocol)
+            finding = probe(Target("localhost", server.port, starttls=protocol), config.load(), anchors)
             assert finding.faults == []
 
 
 @pytest.mark.parametrize("protocol", DECLINING)
 def test_a_server_that_does_not_offer_it(leaf: Leaf, anchors: list[Certificate], protocol: str) -> None:
     with Talker(leaf, DECLINING[protocol]) as server, pytest.raises(ProbeError) as raised:
-        probe("localhost", server.port, config.load(), anchors, starttls=protocol)
+        probe(Target("localhost", server.port, starttls=protocol), config.load(), anchors)
     assert str(raised.value).startswith(f"localhost:{server.port} does not offer TLS (it said ")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import ssl
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -115,7 +116,8 @@ def test_a_servers_context_loads_at_once(hook: None, trust: Trust) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(trust.cafile)
     assert loaded(context) == 2
-    assert loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=trust.cafile)) == 2
+    if sys.version_info >= (3, 10):  # before, that one is a context of both sides
+        assert loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=trust.cafile)) == 2
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

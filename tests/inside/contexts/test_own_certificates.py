@@ -7,6 +7,7 @@ import queue
 import select
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from aia_store.inside.certificate import sent_in
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy
 from tests.support.ca_files import large_ca_file
 from tests.support.listener import Listener
@@ -27,6 +29,7 @@ from .files import file_of
 from .programs import Program
 
 PROCESSES = 20
+CERTIFICATE = 11  # a handshake message's type
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 flags_of = pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
@@ -47,6 +50,8 @@ class CuriousServer(Listener):
         self._context.load_verify_locations(cadata=accepts.pem)
         self._context.verify_mode = ssl.CERT_REQUIRED if late else ssl.CERT_OPTIONAL
         self._context.post_handshake_auth = late
+        self._context._msg_callback = self._see  # type: ignore[attr-defined]
+        self._sent: dict[int, list[bytes]] = {}  # by the thread that serves the connection
         # So that each connection shows a certificate, and no session is resumed.
         self._context.num_tickets = 0
         self._late = late
@@ -56,21 +61,22 @@ class CuriousServer(Listener):
         """Answer one request."""
         with self._context.wrap_socket(connection, server_side=True) as tls:
             if not self._late:
-                self.shown.put(_chain(tls))
+                self.shown.put(self._chain())
             read_request(tls)
             tls.sendall(response_head(200, {}) + b"ok")
             if self._late:
-                self.shown.put(_ask(tls))
+                _ask(tls)
+                self.shown.put(self._chain())
+
+    def _see(self, _: object, direction: str, version: int, __: int, message_type: int, data: bytes) -> None:
+        if direction == "read" and message_type == CERTIFICATE:
+            self._sent[threading.get_ident()] = sent_in(data, version)
+
+    def _chain(self) -> list[bytes]:
+        return self._sent.pop(threading.get_ident(), [])
 
 
-def _chain(tls: ssl.SSLSocket) -> list[bytes]:
-    if tls.getpeercert(True) is None:
-        return []
-    chain = tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
-    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
-
-
-def _ask(tls: ssl.SSLSocket) -> list[bytes]:
+def _ask(tls: ssl.SSLSocket) -> None:
     tls.verify_client_post_handshake()
     tls.sendall(b"!")
     tls.setblocking(False)
@@ -80,7 +86,6 @@ def _ask(tls: ssl.SSLSocket) -> list[bytes]:
             tls.recv(1)
         except ssl.SSLWantReadError:
             pass
-    return _chain(tls)
 
 
 @dataclass(frozen=True)
