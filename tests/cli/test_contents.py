@@ -106,7 +106,7 @@ def test_a_fingerprint_that_names_several(machine: Machine, root: Authority, com
     )
     done = machine.execute(sys.executable, "-c", shortened, command, fingerprint(made)[:2])
     assert done.returncode == 1
-    assert "means 2 certificates" in done.stderr
+    assert "fits 2 certificates" in done.stderr
     assert machine.kept() == {made.der, twin.der}
 
 

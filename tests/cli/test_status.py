@@ -137,7 +137,7 @@ def test_a_variable_that_names_no_file_is_a_problem(machine: Machine, root: Auth
 
 def test_a_key_of_the_environment_that_is_none_is_a_problem(machine: Machine, root: Authority) -> None:
     level, state, _ = told(machine, "settings", AIA_STORE_OFFLIEN="1", AIA_STORE_LOG="debug")
-    assert (level, state) == ("problem", "no setting: AIA_STORE_OFFLIEN")
+    assert (level, state) == ("problem", "unknown: AIA_STORE_OFFLIEN")
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])

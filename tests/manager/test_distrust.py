@@ -255,7 +255,7 @@ def test_a_distrusted_root_leaves_the_bundle_at_once_and_all_that_hung_on_it(use
     _, level, state, remedy = users.run(0, STATUS).splitlines()
     assert level == "ok"
     assert state.startswith("1 in /var/cache/roots.pem: ")
-    assert "1 more that this system distrusts" in state
+    assert "1 more are left out, because this system distrusts them" in state
     assert remedy == "None"
     (trust_source / "blocklist/one.p11-kit").write_text("")
     assert ONE.der in bundled(users)

@@ -94,7 +94,7 @@ def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None
     done = machine.run("check", "--file", file, two)
     assert done.returncode == 1
     assert done.stdout.index(two) < done.stdout.index(one) < done.stdout.index(wrong)
-    assert "5 hosts: 2 complete, 1 incomplete, 2 could not be asked." in done.stdout
+    assert "5 hosts: 2 complete, 1 incomplete, 2 could not be checked." in done.stdout
     first, second = done.stderr.splitlines()
     assert first.startswith(f"aia-store: {file}, line 5: 'two words' is no host")
     assert second.startswith(f"aia-store: {file}, line 8: ':0' is no host")
@@ -178,7 +178,7 @@ def test_ten_thousand_hosts_with_few_descriptors(machine: Machine, pki: Hierarch
     assert done.returncode == 2
     assert done.stdout.splitlines()[:2] == [
         f"✓ {right}  complete, for 89 more days",
-        "10,000 hosts: 1 complete, 9,999 could not be asked.",
+        "10,000 hosts: 1 complete, 9,999 could not be checked.",
     ]
     refused = [f"aia-store: {host} cannot be reached (Connection refused); is the port right?" for host in dead]
     assert done.stderr.splitlines() == refused
@@ -202,7 +202,7 @@ def test_progress_is_for_a_terminal(machine: Machine, pki: Hierarchy, fleet: Fle
     hosts = fleet.tls(12, pki.leaf, pki.intermediates)
     status, shown = on_terminal(machine, "check", *hosts, columns=120)
     assert status == 0
-    assert "asking 12 hosts" in shown
+    assert "checking 12 hosts" in shown
     positions = [shown.index(f"{host}") for host in hosts]
     assert positions == sorted(positions)
     assert "12 hosts: 12 complete." in shown

@@ -124,7 +124,7 @@ def test_a_wrong_name_is_what_is_wrong(machine: Machine, pki: Hierarchy, aia: AI
     # Two things are wrong with the one that sends nothing: its owner should hear of both.
     assert ("NOT SENT" in shown) is (sent == 0)
     assert ("--fullchain" in verdict) is (sent == 0)
-    assert ("should get a certificate that is good for localhost" in verdict) is (sent == 2)
+    assert ("should get a certificate that is valid for localhost" in verdict) is (sent == 2)
 
 
 def test_a_self_signed_certificate(machine: Machine, pki: Hierarchy) -> None:

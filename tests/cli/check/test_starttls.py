@@ -89,7 +89,7 @@ def test_hostile_servers(machine: Machine, leaf: Leaf, protocol: str) -> None:
         servers = [stack.enter_context(Saying(*words)) for words in HOSTILE]
         hosts = [f"localhost:{server.port}" for server in servers]
         done = machine.run("check", "--starttls", protocol, *hosts)
-    assert (done.returncode, done.stdout) == (2, "7 hosts: 7 could not be asked.\n")
+    assert (done.returncode, done.stdout) == (2, "7 hosts: 7 could not be checked.\n")
     for host, line in zip(hosts, done.stderr.splitlines(), strict=True):
         assert line.isprintable()
         assert re.match(f"aia-store: {host} (does not speak|closed the connection|goes on and on)", line), line
