@@ -121,7 +121,7 @@ def status(interpreter: Interpreter) -> Standing:
             if reached == ITSELF
             else "the hook is installed but does nothing; check that the package is complete: " + watcher.PACKAGE
         )
-    if places and not _is_for_all(watcher.PACKAGE) and _is_for_all(interpreter.stdlib):
+    if any(place.is_library and _is_for_all(place.folder) for place in places) and not _is_for_all(watcher.PACKAGE):
         obstacles.append(f"other users cannot read {watcher.PACKAGE}; install aia-store where they can")
     notes = ["externally managed: its site-packages stay unchanged"] if interpreter.is_externally_managed else []
     return Standing(interpreter, reached, by, obstacles, notes)

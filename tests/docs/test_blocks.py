@@ -19,13 +19,12 @@ import pytest
 
 from tests.docs.blocks import PAGES, PROJECT, SHELLS, Block, blocks_of
 from tests.docs.exceptions import ENDS_WITH, NOT_RUN
-from tests.docs.program import DONE, FLAGS
-from tests.docs.world import SECONDS, World
+from tests.docs.program import FLAGS
+from tests.docs.reader import Reader
+from tests.docs.world import World
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 TO_RUN = [block for block in BLOCKS if block.language in {*SHELLS, "python", "toml"} and block.name not in NOT_RUN]
-
-_TAKE_SETTINGS = "mkdir -p ~/.config/aia-store && cat > ~/.config/aia-store/config.toml && exec aia-store list"
 
 
 def _dockerfile(text: str) -> None:
@@ -48,47 +47,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "powershell": _text,  # there is none here to read it
     "text": _text,
 }
-
-
-class Reader:
-    """Somebody who does what a page says."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._python: subprocess.Popen[str] | None = None
-
-    def follow(self, block: Block) -> None:
-        """Run one block; the test fails where it ends otherwise than it should."""
-        if block.language == "python":
-            self._execute(block)
-            return
-        done = self._world.run(*_command(block), reads=block.text if block.language == "toml" else "")
-        assert done.returncode == ENDS_WITH.get(block.name, 0), f"{block.where}\n{block.text}\n{done.stdout}"
-        assert "Traceback" not in done.stdout, done.stdout
-
-    def end(self) -> None:
-        if self._python is not None:
-            output, _ = self._python.communicate(timeout=SECONDS)
-            assert self._python.returncode == 0, output
-
-    def _execute(self, block: Block) -> None:
-        self._python = self._python or self._world.start(sys.executable, "-m", "tests.docs.program")
-        assert self._python.stdin is not None
-        assert self._python.stdout is not None
-        where = str(block.page.relative_to(PROJECT))
-        print(json.dumps([where, block.line, block.text]), file=self._python.stdin, flush=True)
-        said = []
-        for line in self._python.stdout:
-            if line.strip() == DONE:
-                return
-            said.append(line)
-        pytest.fail(f"{block.where}\n{''.join(said)}")
-
-
-def _command(block: Block) -> list[str]:
-    if block.language == "toml":
-        return ["sh", "-c", _TAKE_SETTINGS]
-    return [SHELLS[block.language], *(["-e"] if block.language != "fish" else []), "-c", block.commands]
 
 
 def needs(shell: str) -> None:

@@ -28,11 +28,11 @@ import certifi
 import pytest
 
 from tests.docs.blocks import PROJECT
+from tests.docs.reader import Machine
 from tests.manager.overlay import Overlay
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, SMTPServer, TLSServer
 
-SECONDS = 60  # for each block
 RESERVED = re.compile(r"\b(?:[a-z0-9-]+\.)*example(?:\.(?:com|net|org))?\b")
 HTTPS, SMTP, AIA = (443, 8443), (25, 587), 80
 
@@ -46,8 +46,8 @@ _IN_THE_PROJECT = ("sh", "-c", 'cd "$0" && exec "$@"', str(PROJECT))
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 
 
-class World:
-    """The machine, as long as the `with` lasts; `run` runs a command there. Skips where it cannot be made."""
+class World(Machine):
+    """The machine, as long as the `with` lasts. Skips where it cannot be made."""
 
     def __init__(self, folder: Path, text: str) -> None:
         """With the reserved names of this text."""
@@ -70,7 +70,6 @@ class World:
             pytest.skip(f"no overlays can be laid over this machine: {error}")
 
     def start(self, *command: object) -> subprocess.Popen[str]:
-        """Start a command there, in the project's folder."""
         inside = ["nsenter", f"--target={self._servers.pid}", "--mount", "--net", *_IN_THE_PROJECT]
         return subprocess.Popen(
             [*inside, *map(str, command)],
@@ -80,16 +79,6 @@ class World:
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def run(self, *command: object, reads: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command there to its end, with this as its input; errors are in its output."""
-        with self.start(*command) as process:
-            try:
-                output, _ = process.communicate(reads, timeout=SECONDS)
-            except BaseException:
-                process.kill()
-                raise
-        return subprocess.CompletedProcess(command, process.returncode, output)
 
     def __enter__(self) -> Self:
         command = ["unshare", "--net", *_IN_THE_PROJECT, sys.executable, "-m", "tests.docs.world", *self._names]
@@ -108,7 +97,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._servers.communicate(timeout=SECONDS)
+        self._servers.communicate(timeout=self.seconds)
         self._overlay.close()
 
 

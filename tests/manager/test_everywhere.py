@@ -703,6 +703,11 @@ def test_a_user_reaches_what_a_user_may_write_to(hierarchy: MakeHierarchy) -> No
         with TLSServer(pki.leaf) as server:
             connected = as_somebody("-c", CONNECT_ONCE, server.port, folder / "root.pem")
         assert (connected.stdout, connected.stderr) == ("ok\n", "")
+        os.chown(ours.folder, somebody, somebody)
+        ours.folder.chmod(0o700)  # as homes are on Debian 13
+        status = as_somebody("-m", "aia_store", "hook", "status", "--json", "--python", system, PYTHONPATH=ours.path)
+        (found,) = json.loads(status.stdout)
+        assert [line.partition(";")[0] for line in found["obstacles"]] == ["its virtual environments are not reached"]
         done = as_somebody("-m", "aia_store", "hook", "remove", "--python", system, PYTHONPATH=ours.path)
         assert (done.returncode, done.stderr) == (0, "")
         assert tree(machine.folder / "home") == before
