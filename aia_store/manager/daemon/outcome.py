@@ -1,4 +1,4 @@
-"""How a piece of the manager's work went."""
+"""How a task of the manager ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """A message of one line, details of a line each, and whether there is more of the same to be done."""
+    """A message of one line, details of one line each, and whether more of the same is to be done."""
 
     failed: bool
     message: str

@@ -1,7 +1,7 @@
-"""The manager's tasks. Each says when it is due, does what is due then, and says what follows from how it went.
+"""The manager's tasks. Each one decides when it is due, what it does then, and what follows from the outcome.
 
-`Look` looks at the files and lets each of the others decide; `Reload` reads the settings again; `Build`, `Collect` and
-`Refresh` have their work done by a child process.
+`Look` looks at the files and then lets each of the others decide. `Reload` reads the settings again. For `Build`,
+`Collect` and `Refresh`, a child process does the work.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from .shared import Shared
 
-LOOKS_EVERY = 60.0  # seconds: at the files themselves, should an event have been missed
-HANDINS_APART = 2.0  # seconds: a user who hands in without end does not keep us busy
+LOOKS_EVERY = 60.0  # seconds between looks at the files, in case an event was missed
+HANDINS_APART = 2.0  # seconds, so that a user who hands in all the time does not keep us busy
 BUILDS_APART = 3.0  # seconds, unless the trust anchors changed
-REFRESH_AFTER_CHANGE = 60.0  # seconds: what lost its root leaves the store too
+REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
 FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
 NEVER = float("inf")
@@ -39,31 +39,31 @@ class Task(Protocol):
 
     @property
     def due_at(self) -> float:
-        """When to run it, on the monotonic clock; infinity: not unless something happens."""
+        """When to run it, on the monotonic clock; infinity if it waits for something to happen."""
 
     def run(self) -> None:
         """Do what is due."""
 
 
 class Work(ABC):
-    """A task whose work a child process does, one at a time."""
+    """A task whose work is done by a child process, one at a time."""
 
     action: ClassVar[str]
     seconds: ClassVar[float]  # that the child may take
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self.job: Job | None = None  # the child that is at it
+        self.job: Job | None = None  # the child that is working
 
     @property
     def due_at(self) -> float:
-        """When to start a child; while there is one, when it is over or has to be."""
+        """When to start a child; while there is one, when it has ended or must end."""
         if self.job is None:
             return self._starts_at
         return 0.0 if self.job.is_over else self.job.deadline
 
     def run(self) -> None:
-        """Start a child, or do what follows from the one that is over, or end the one that takes too long."""
+        """Start a child, handle the outcome of one that has ended, or end one that takes too long."""
         if self.job is None:
             self._start()
         elif self.job.is_over:
@@ -73,10 +73,10 @@ class Work(ABC):
             end([self.job])
 
     def look(self) -> None:  # noqa: B027  # not everything depends on files
-        """Decide by the files, which may have changed, when to start."""
+        """Decide, by the present files, when to start."""
 
     def restart(self) -> None:  # noqa: B027
-        """Plan anew, as the settings have changed."""
+        """Plan anew, because the settings have changed."""
 
     @property
     @abstractmethod
@@ -105,13 +105,13 @@ class Work(ABC):
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
         if not outcome.failed:
-            shared.look_soon()  # at what happened meanwhile
+            shared.look_soon()  # the files may have changed meanwhile
         self._follow(outcome)
         shared.tell()
 
 
 class Build(Work):
-    """Publishes the bundle: at once when the trust anchors have changed, else not too often."""
+    """Publishes the bundle: at once when the trust anchors have changed, otherwise not too often."""
 
     action, seconds = "build", 120.0
 
@@ -119,7 +119,7 @@ class Build(Work):
         super().__init__(shared)
         self._refresh = refresh
         self._pause = Pause(BUILDS_APART, FIRST_RETRY, LONGEST_RETRY)
-        self._built_from: object = None  # the trust anchors that the last build began with
+        self._built_from: object = None  # the state of the trust anchors at the start of the last build
         self._trust_changed = False  # between the last two builds
         self._is_wanted = True  # even if the bundle is fresh
         self._at = 0.0
@@ -129,9 +129,9 @@ class Build(Work):
         return self._at
 
     def look(self) -> None:
-        """Build if the bundle is not made of what is there now. The end of a build that is going on leads here again.
+        """Build if the bundle does not match the present files. At the end of a running build, this is called again.
 
-        During a pause the files are looked at again when it ends.
+        During a pause, the files are looked at again when the pause ends.
         """
         shared = self._shared
         if self.job is not None:
@@ -164,7 +164,7 @@ class Build(Work):
         if self._trust_changed and not outcome.failed:
             self._refresh.start_within(REFRESH_AFTER_CHANGE)
         shared.look_soon()
-        shared.supervisor.ready()  # now whoever waited for us finds a bundle, if there can be one
+        shared.supervisor.ready()  # now there is a bundle, if there can be one, for services that waited
 
 
 class Collect(Work):
@@ -182,7 +182,7 @@ class Collect(Work):
         return max(self._shared.arrivals.due_at, self._pause.until)
 
     def look(self) -> None:
-        """Collect if something was handed in unseen."""
+        """Collect if something was handed in without an event."""
         found = self._shared.lookout.handins()
         if self.job is None and found != self._seen:
             self._seen = found
@@ -200,7 +200,7 @@ class Collect(Work):
 
 
 class Refresh(Work):
-    """Verifies everything again: on schedule, by the clock on the wall."""
+    """Verifies everything again, on schedule, in wall-clock time."""
 
     action, seconds = "refresh", 3600.0
 
@@ -214,11 +214,11 @@ class Refresh(Work):
         return time.monotonic() + self._at - time.time()
 
     def start_within(self, seconds: float) -> None:
-        """Refresh within so many seconds, if that is not due before."""
+        """Refresh within so many seconds, if no refresh is due before."""
         self._plan(min(self._at, time.time() + seconds))
 
     def look(self) -> None:
-        """Plan anew if the clock was turned back."""
+        """Plan anew if the clock was set back."""
         if self._at - time.time() > (self._shared.settings.refresh_hours + 1) * HOUR:
             self.restart()
 
@@ -241,7 +241,7 @@ class Refresh(Work):
 
 
 class Reload:
-    """Takes the settings as they are now; if they cannot be used, the old ones stay."""
+    """Reads the settings again; if they cannot be used, the old ones stay."""
 
     def __init__(self, shared: Shared, works: Sequence[Work]) -> None:
         self._shared = shared
@@ -250,7 +250,7 @@ class Reload:
         self.due_at = NEVER
 
     def want(self) -> None:
-        """Reload as the next thing; called by a signal handler."""
+        """Reload next. A signal handler calls this."""
         self.due_at = 0.0
 
     def look(self) -> None:
@@ -259,7 +259,7 @@ class Reload:
             self.run()
 
     def run(self) -> None:
-        """Read the settings, and have everything planned anew."""
+        """Read the settings, and let every task plan anew."""
         shared = self._shared
         self.due_at = NEVER
         shared.supervisor.reloading()
@@ -278,7 +278,7 @@ class Reload:
 
 
 class Look:
-    """Looks at the files: after changes that were seen, and every so often."""
+    """Looks at the files: after events, and regularly."""
 
     def __init__(self, shared: Shared, reload: Reload, works: Sequence[Work]) -> None:
         self._shared = shared
@@ -287,11 +287,11 @@ class Look:
 
     @property
     def due_at(self) -> float:
-        """When changes have settled, or it is time to look anyway."""
+        """When events have settled, or it is time to look anyway."""
         return min(self._shared.changes.due_at, self._shared.look_at)
 
     def run(self) -> None:
-        """Have every task decide by what is there now."""
+        """Let every task decide by the present files."""
         shared, now = self._shared, time.monotonic()
         shared.changes.take(now)
         shared.look_at = now + LOOKS_EVERY
