@@ -183,7 +183,7 @@ environ: "Mapping[str, str]" = os.environ if believes_environment else {}
 
 
 # Held around every late import, so that a fork waits for it, though not for ever. The lock of a module that another
-# thread is importing stays locked in a forked child: whoever imports it there waits for a thread that does not exist.
+# thread is importing stays locked in a forked child: an import of it there waits for a thread that does not exist.
 # C takes and releases this lock, so no signal handler can run in between.
 importing = RLock()
 

@@ -253,7 +253,7 @@ def _compile(place: Place, name: str) -> None:
 
 
 class _Lockable(NamedTuple):
-    """A folder whose locks lie in itself, where a store folder has a folder of them."""
+    """A folder that contains its lock files itself, while a store folder has a folder for them."""
 
     path: str
 

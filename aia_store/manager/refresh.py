@@ -39,7 +39,7 @@ class Plan(NamedTuple):
     drop: list[tuple[Folder, Dropped]]
     left: list[Dropped]  # what should be dropped but is not ours to remove
     due: list[renewal.Due]  # what expires soon, and where its successor may be found
-    notes: list[str]  # what could not be had or looked at, one line each
+    notes: list[str]  # what could not be read or examined, one line each
 
 
 class Report(NamedTuple):
@@ -51,7 +51,7 @@ class Report(NamedTuple):
     left: list[Dropped]  # what should be dropped but could not be removed, or is not ours to remove
     bundle: str
     renewed: list[Renewed]
-    notes: list[str]  # what could not be had or looked at, one line each
+    notes: list[str]  # what could not be read or examined, one line each
     doubt: str | None  # why the clock is not believed: then nothing was changed, and a sound bundle stays
     handed_in: handins.Collected
 

@@ -14,5 +14,5 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text from anywhere as one harmless line."""
+    """Any text as one line that is harmless for a terminal."""
     return harmless(" ".join(text.split()))

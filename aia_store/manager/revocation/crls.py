@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Obtained(NamedTuple):
-    """A CRL, or why there is none that is current."""
+    """A CRL, or the reason why there is no current one."""
 
     crl: CRL | None
     fault: str | None  # why there is no current one, with the URL
