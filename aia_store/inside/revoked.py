@@ -61,7 +61,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether one of the folders says so. A file that is missing or not ours says nothing. Raises DERError."""
+    """Whether one of the folders says so. A missing file, or one that is not ours, does not count. Raises DERError."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 

@@ -246,7 +246,7 @@ def _is_compiled_ours(path: str) -> bool:
 
 
 def _compile(place: Place, name: str) -> None:
-    """Compile it, for programs that may not write there. If this fails, they compile it at each start."""
+    """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
     place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)):
         os.chmod(compiled, _TEXT)  # whatever the umask

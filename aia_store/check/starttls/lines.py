@@ -24,13 +24,13 @@ def smtp(talk: Conversation, name: str) -> None:
 
 
 def ftp(talk: Conversation, name: str) -> None:
-    """RFC 4217, 4."""
+    """AUTH TLS: RFC 4217, 4."""
     _expect(talk, "FTP", b"220")
     _request(talk, b"AUTH TLS\r\n", b"234")
 
 
 def imap(talk: Conversation, name: str) -> None:
-    """RFC 3501, 6.2.1."""
+    """STARTTLS: RFC 3501, 6.2.1."""
     greeting = talk.line()
     if not greeting.upper().startswith(b"* OK"):
         raise unexpected("IMAP", greeting)
@@ -42,7 +42,7 @@ def imap(talk: Conversation, name: str) -> None:
 
 
 def pop3(talk: Conversation, name: str) -> None:
-    """RFC 2595, 4."""
+    """STLS: RFC 2595, 4."""
     greeting = talk.line()
     if not greeting.startswith(b"+OK"):
         raise unexpected("POP3", greeting)

@@ -1,9 +1,9 @@
 """What the system distrusts, according to p11-kit's trust folders: on Fedora, RHEL, Arch, SUSE and similar systems.
 
 A PEM file of trust anchors can only say what is trusted. p11-kit's own files also say what is distrusted (by
-certificate, by issuer and serial number, by public key), and from which date on an anchor's new certificates are. We
-read them as `trust extract` does: what is distrusted anywhere is no anchor, nor is another certificate with its key.
-For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
+certificate, by issuer and serial number, by public key), and that new certificates of an anchor are distrusted from
+some date on. We read them as `trust extract` does: what is distrusted anywhere is no anchor, nor is another certificate
+with its key. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
 """
 
 from __future__ import annotations
