@@ -1,4 +1,4 @@
-"""`add`: what leads to a trust anchor is kept, and what does not is said not to be."""
+"""`add` keeps what leads to a trust anchor, and reports what does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`list`, `show`, `remove` and `clear`: what is in the store, seen and taken out."""
+"""`list`, `show`, `remove` and `clear` show and remove what is in the store."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_fingerprints_that_name_nothing(machine: Machine, planted: list[Authorit
 
 @pytest.mark.parametrize("command", ["show", "remove"])
 def test_a_fingerprint_that_names_several(machine: Machine, root: Authority, command: str) -> None:
-    """Real ones that agree in six digits would take years to find, so one digit has to do here."""
+    """Finding real ones that agree in six digits would take years, so the test uses one digit."""
     key = root.intermediate("Key").key
     found: dict[str, Authority] = {}
     while True:

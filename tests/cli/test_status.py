@@ -1,4 +1,4 @@
-"""`status`: every aspect right and wrong, each with its remedy."""
+"""`status`: every aspect, right and wrong, each with its remedy."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_hook_is_disabled(machine: Machine, root: Authority) -> None:
 
 
 def test_all_is_well_once_every_remedy_was_taken(machine: Machine, root: Authority) -> None:
-    """The hook's own tests install it; here it is enough that it attaches."""
+    """The hook's own tests install it; here it only has to attach."""
     start = machine.folder / "start"
     start.mkdir()
     (start / "sitecustomize.py").write_text("from aia_store.inside.startup import attach\nattach()\n")

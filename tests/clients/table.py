@@ -1,4 +1,4 @@
-"""The clients that are tested: what to install, what to talk to, and on which Pythons they run at all."""
+"""The clients that are tested: what to install, which server to talk to, and on which Pythons they run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Client:
     oldest: dict[str, str] = field(default_factory=dict)
     is_quick: bool = True  #: part of every run of the tests, and not of the whole matrix only
     connects_often: bool = False  #: makes several connections by itself
-    last_python: str = ""  #: no release runs on a newer one, whatever its metadata say
+    last_python: str = ""  #: no release runs on a newer Python, whatever its metadata say
 
     @property
     def path(self) -> Path:
@@ -36,7 +36,7 @@ class Client:
 
     @property
     def runs_here(self) -> bool:
-        """Whether there is a release for this Python at all, as far as is known."""
+        """Whether any release is known to run on this Python."""
         return not self.last_python or sys.version_info[:2] <= tuple(map(int, self.last_python.split(".")))
 
     def requirements(self, release: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The parts of the daemon that can be asked alone: which folders, when, and what a mount is."""
+"""The parts of the daemon that can be tested alone: which folders to watch, when to act, and what a mount is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3600.0
 
 
 def below(folder: Path, *paths: Path) -> dict[str, set[str]]:
-    """The plan for these paths, as far as it is in this folder."""
+    """The part of the plan for these paths that is in this folder."""
     top = os.path.realpath(folder)
     return {
         os.path.relpath(name, top): place.names

@@ -19,7 +19,7 @@ OTHER = Authority.root("Other Root")
 
 
 def follows(machine: Machine, *certificates: Authority, seconds: float = WITHIN) -> None:
-    """The bundle comes to hold just these."""
+    """Wait until the bundle holds exactly these."""
     wanted = {certificate.der for certificate in certificates}
     wait_until(
         lambda: set(pem_blocks(machine.bundle_file.read_text())) == wanted, seconds, machine.bundle_file.read_text
@@ -27,7 +27,7 @@ def follows(machine: Machine, *certificates: Authority, seconds: float = WITHIN)
 
 
 def replace(file: Path, *certificates: Authority) -> None:
-    """As trust managers do: written beside, renamed over."""
+    """Like trust managers: write another file, and rename it."""
     beside = file.with_name("beside.new")
     beside.write_text(pem(*certificates))
     beside.replace(file)

@@ -1,4 +1,4 @@
-"""Many hosts in one run: each gets its right verdict, in its order, once; what cannot be asked silences nobody."""
+"""Many hosts in one run: each gets its right verdict, in order, once; a host that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_five_hundred_hosts_of_twelve_kinds(machine: Machine, pki: Hierarchy, ai
         (fleet.plain(EACH), "could-not-tell", [], []),
         (fleet.deaf(EACH), "could-not-tell", [], []),
     ]
-    # One of each kind after another, so that what one teaches comes in time for some and too late for others.
+    # The kinds take turns, so that what one host teaches comes in time for some hosts and too late for others.
     rows = [
         (hosts[number], result, faults, missing) for number in range(EACH) for hosts, result, faults, missing in kinds
     ]
@@ -85,7 +85,7 @@ def test_five_hundred_hosts_of_twelve_kinds(machine: Machine, pki: Hierarchy, ai
 
 
 def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """Comments, empty lines and repeated hosts are passed over; what is no host is said, by its line."""
+    """Comments, empty lines and repeated hosts are skipped; a line that is no host is reported with its number."""
     one, two = fleet.tls(2, pki.leaf, pki.intermediates)
     (wrong,) = fleet.tls(1, pki.leaf)
     file = listed(
@@ -121,7 +121,7 @@ def test_hosts_from_standard_input(machine: Machine, pki: Hierarchy, fleet: Flee
     [("right", 0), ("right deaf", 2), ("wrong", 1), ("wrong deaf", 1), ("deaf", 2), ("right bad", 2), ("wrong bad", 1)],
 )
 def test_the_exit_status(machine: Machine, pki: Hierarchy, fleet: Fleet, kinds: str, status: int) -> None:
-    """A clear no comes before a doubt."""
+    """A definite no has priority over a doubt."""
     hosts = {
         "right": fleet.tls(1, pki.leaf, pki.intermediates),
         "wrong": fleet.tls(1, pki.leaf),
@@ -148,7 +148,7 @@ def test_many_hosts_get_a_line_each(machine: Machine, pki: Hierarchy, fleet: Fle
 
 
 def test_a_slow_host_does_not_hold_up_the_others(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """All of them are asked while it keeps us waiting, and it still comes first."""
+    """All others are checked while the first one is slow, and it still comes first."""
     hosts = fleet.tls(100, pki.leaf, pki.intermediates)
     with BlackHole() as hole:
         slow = f"127.0.0.1:{hole.port}"
@@ -185,7 +185,7 @@ def test_ten_thousand_hosts_with_few_descriptors(machine: Machine, pki: Hierarch
 
 
 def test_an_interrupt_waits_for_nobody(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """However many hosts keep us waiting."""
+    """Even if many hosts are slow."""
     with BlackHole() as hole:
         silent = [f"127.0.{number}.1:{hole.port}" for number in range(9)]
         (right,) = fleet.tls(1, pki.leaf, pki.intermediates)

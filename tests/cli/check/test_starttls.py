@@ -1,4 +1,4 @@
-"""STARTTLS in eight protocols, names and addresses of one's choice, and servers that mean no good."""
+"""STARTTLS in eight protocols, chosen names and addresses, and hostile servers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.tls import TLSListener
 
 @pytest.fixture
 def leaf(root: Authority) -> Leaf:
-    """A leaf of the machine's trust anchor, with nothing in between."""
+    """A leaf directly below the machine's trust anchor."""
     return root.leaf()
 
 
@@ -54,7 +54,7 @@ def test_a_server_that_does_not_offer_it(leaf: Leaf, anchors: list[Certificate],
 
 
 class Saying(Listener):
-    """Says the same to everybody, at once and then as long as somebody listens."""
+    """Sends the same to every client, at once and then as long as it listens."""
 
     def __init__(self, first: bytes, again: bytes = b"", pause: float = 0) -> None:
         self._first, self._again, self._pause = first, again, pause
@@ -71,7 +71,7 @@ class Saying(Listener):
             pass
 
 
-#: What a hostile server says, and what it then goes on saying.
+#: What a hostile server sends first, and what it then keeps sending.
 HOSTILE = [
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""),
     (b"", b""),
@@ -105,7 +105,7 @@ def test_a_server_that_drips_is_given_up(leaf: Leaf) -> None:
 
 
 def test_words_that_come_with_the_consent_are_no_tls(machine: Machine, leaf: Leaf) -> None:
-    """What somebody on the way slips in after the go-ahead is not taken for the server's."""
+    """What an attacker injects after the server's go-ahead is not taken for the server's."""
     dialogue = (*TALKS["smtp"][:-1], b"220 go ahead\r\n250 injected\r\n")
     with Talker(leaf, dialogue) as server:
         line = machine.complains("check", "--starttls", "smtp", f"localhost:{server.port}", status=2)

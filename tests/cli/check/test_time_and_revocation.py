@@ -24,7 +24,7 @@ def test_a_chain_that_ends_soon_is_spoken_of(machine: Machine, root: Authority) 
 
 @pytest.mark.parametrize(("days", "status"), [(9, 0), (10, 1)])
 def test_how_long_it_must_last(machine: Machine, root: Authority, days: int, status: int) -> None:
-    """The intermediates count too: they are the owner's to install."""
+    """The intermediates count too: the owner has to install them."""
     brief = root.intermediate("Brief CA", not_after=timedelta(days=9, hours=1))
     with TLSServer(brief.leaf(), [brief]) as server:
         command = ["check", f"localhost:{server.port}", "--expiry-days", str(days)]
@@ -43,7 +43,7 @@ def test_what_ends_is_counted_apart(machine: Machine, root: Authority) -> None:
 
 
 class World:
-    """A root, an intermediate and a leaf, each of the two with a CRL of its issuer's."""
+    """A root, an intermediate and a leaf; the last two each name a CRL of their issuer."""
 
     def __init__(self, root: Authority, aia: AIAHost) -> None:
         self.root, self.aia = root, aia
