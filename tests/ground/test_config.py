@@ -1,4 +1,4 @@
-"""Settings: files first, variables over them; what cannot be used is said in one line that names it."""
+"""Settings: variables override files; a setting that cannot be used is reported in one line that names it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 def refusal(environ: dict[str, str] | None = None) -> str:
-    """What is said, which is one line."""
+    """The message, which is one line."""
     with pytest.raises(ConfigError) as raised:
         load(environ or {})
     said = str(raised.value)
@@ -266,7 +266,7 @@ def test_a_file_is_read_again_when_it_changes_and_not_before(files: Files, monke
     opened: list[object] = []
     is_over = False  # an audit hook is for ever
     sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "open" and not is_over else None)
-    load().unused_days = 31  # what one caller does to it is not another's
+    load().unused_days = 31  # a caller's changes do not affect other callers
     assert load().unused_days == 30
     assert str(files.user) not in opened
     files.user.write_text("unused_days = 7\n")
@@ -364,7 +364,7 @@ def test_root_ignores_trust_anchors_that_others_can_change(
 
 @only_root
 def test_root_believes_what_is_roots_in_a_sticky_folder(files: Files) -> None:
-    """As /tmp is: nobody else can rename or remove what root put there."""
+    """Like /tmp: nobody else can rename or remove what root put there."""
     files.user.write_text("offline = true\n")
     files.user.parent.parent.chmod(0o1777)
     assert load().offline is True

@@ -1,4 +1,4 @@
-"""One at a time, whoever dies; and no lock is worth waiting for beyond the deadline."""
+"""Locks are exclusive, even if their holder dies; and nobody waits for one beyond the deadline."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_deadline_in_the_past_still_takes_a_free_lock_and_never_waits(folder: 
 
 
 def test_who_waits_sleeps_as_told(folder: Folder) -> None:
-    """Within a handshake the sleeping is the caller's, so that signals get through."""
+    """Within a handshake, the caller does the sleeping, so that signals get through."""
     lock = held(folder)
     naps: list[float] = []
     assert acquire(folder, "name", soon(0.01), naps.append) is None
@@ -251,7 +251,7 @@ def test_a_forked_child_holds_nothing_and_cannot_let_go_for_its_parent(folder: F
 
 
 def test_a_release_unlocks_whoever_else_has_the_file_open(folder: Folder, tmp_path: Path) -> None:
-    """A child that was forked in a bad moment shares the open file, and with it the lock."""
+    """A child that was forked at a bad moment shares the open file, and with it the lock."""
     lock = held(folder)
     os.link(Path(folder.path, "locks", "name"), tmp_path / "same")
     shared = os.dup(lock._descriptor)
@@ -261,7 +261,7 @@ def test_a_release_unlocks_whoever_else_has_the_file_open(folder: Folder, tmp_pa
     os.close(shared)
 
 
-# Where no file can be locked
+# If no file can be locked
 
 
 def test_in_a_process_only_one_thread_has_a_turn_at_a_time() -> None:

@@ -1,4 +1,4 @@
-"""Which paths a walk finds, in which order, and within which bounds; OpenSSL's verdict comes later."""
+"""Which paths a walk finds, in which order and within which limits; OpenSSL's verdict comes later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = time.time()
 def walked(
     leaf: Certified, *offered: Certified, anchors: tuple[Certified, ...] = (ROOT,), budget: Budget | None = None
 ) -> list[list[Certified]]:
-    """The paths found of what is offered, in that order."""
+    """The paths that are found among the offered certificates, in that order."""
     known = {Certificate(one.der): one for one in (leaf, *offered, *anchors)}
     trusted = [Certificate(anchor.der) for anchor in anchors]
 

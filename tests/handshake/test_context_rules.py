@@ -1,4 +1,4 @@
-"""What a program set on its context holds with the hook exactly as without it, above all whom it trusts."""
+"""What a program sets on its context holds exactly as without the hook, above all what it trusts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def ders(context: ssl.SSLContext) -> set[bytes]:
 
 
 def plant(store: Path, *authorities: Authority) -> None:
-    """Put certificates into the store folder, as someone who wants to mislead would."""
+    """Put certificates into the store folder, as an attacker would."""
     for authority in authorities:
         Folder(str(store)).keep(Certificate(authority.der))
 
@@ -286,7 +286,7 @@ def test_a_pinned_leaf(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> N
 def test_an_intermediate_beside_a_pinned_one(
     hook: None, hierarchy: MakeHierarchy, lower: Options, upper: Options
 ) -> None:
-    """It is no anchor, and so it need not repeat the constraints from above, which hold all the same."""
+    """It is no anchor, so it need not repeat the constraints from above, which still hold."""
     pki = hierarchy({**ending(70), **lower}, {**ending(80), **upper}, san=[GOOD])
     context = trusting(pki.root, OTHER_CA, flags=PARTIAL)
     constrained = upper.keys() & {"permitted", "excluded"}
@@ -445,7 +445,7 @@ def test_without_a_message_callback_of_its_own(hook: None, hierarchy: MakeHierar
         assert get(server, context) == b"ok"
 
 
-# Who is left alone.
+# What is left alone.
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -489,7 +489,7 @@ def test_a_context_that_verifies_nothing(hook: None, aia: AIAHost, hierarchy: Ma
         assert get(server, context) == b"ok"
 
 
-# What no intermediate can mend.
+# What no intermediate can repair.
 
 
 @flags_of
@@ -579,7 +579,7 @@ def test_times_are_not_looked_at_where_the_program_says_so(hook: None, hierarchy
 
 
 def test_a_context_may_be_used_by_a_server_and_a_client(hook: None, hierarchy: MakeHierarchy) -> None:
-    """A server object is made as ever, when a client's has been completed."""
+    """A server's object is made as usual after a client's chain was completed."""
     pki = hierarchy()
     context = trusting(pki.root)
     with TLSServer(pki.leaf) as server:

@@ -1,4 +1,4 @@
-"""Rights that whoever started a program has not, rights that were given up, and a HOME that is out of reach."""
+"""Programs with more rights than the user who started them, dropped privileges, and a HOME that is out of reach."""
 
 from __future__ import annotations
 

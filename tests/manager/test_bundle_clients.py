@@ -1,4 +1,4 @@
-"""Why two of the rules of export stand: real clients with a CA file that breaks them, and with the bundle."""
+"""The reason for two of the rules of export: real clients with a CA file that violates them, and with the bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be exported: each rule alone breaks an intermediate that is right in all else."""
+"""What may be exported: each rule alone refuses an intermediate that satisfies all others."""
 
 from __future__ import annotations
 

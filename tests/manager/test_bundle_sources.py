@@ -1,4 +1,4 @@
-"""Where the bundle's trust anchors come from, in whatever state their file is; never from our own bundle."""
+"""Where the bundle's trust anchors come from, in any state of their file; never from our own bundle."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_where_there_is_no_last_bundle_a_damaged_file_makes_none(machine: Machin
 
 
 def test_a_file_is_damaged_wherever_it_is_cut(machine: Machine) -> None:
-    """But between two blocks, where what is left is a whole file."""
+    """Except between two blocks, where the rest is a whole file."""
     text = f"# Comment\n{ONE.pem}{TWO.pem}".encode()
     ends = [text.index(b"-----END") + 25, len(text) - 1]
     whole = {len(text), *(end + extra for end in ends for extra in (0, 1))}

@@ -1,4 +1,4 @@
-"""A clock that is years off: nothing is dropped for it, the bundle stays, and one line says so."""
+"""A clock that is years off: nothing is dropped because of it, the bundle stays, and one line says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store of far more files than there are CAs: everything goes on in bounded time and memory, and says so."""
+"""A store with far more files than there are CAs: everything works in limited time and memory, and reports it."""
 
 from __future__ import annotations
 

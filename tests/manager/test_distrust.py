@@ -1,4 +1,4 @@
-"""What the system distrusts, in the words of p11-kit: no root, no intermediate, and none below what has a date."""
+"""What the system distrusts, according to p11-kit: no root, no intermediate, and no export below a root with a date."""
 
 from __future__ import annotations
 

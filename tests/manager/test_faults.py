@@ -1,4 +1,4 @@
-"""Whatever is wrong with the place of the store: one line says so, the last good bundle stays, programs go on."""
+"""If anything is wrong with the place of the store: one line says so, the last good bundle stays, programs go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refresh would do is said before, and what it did can be asked a week later."""
+"""A dry run tells what a refresh would do, and a week later one can still ask what it did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refresh: what no longer holds goes, what is good stays, what is not ours is left alone, and the bundle follows."""
+"""Refresh drops what is no longer valid, keeps the rest, leaves alone what is not ours, and rebuilds the bundle."""
 
 from __future__ import annotations
 

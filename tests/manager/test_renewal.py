@@ -1,4 +1,4 @@
-"""What will soon expire is fetched again from where it came from, under the rules of every fetch."""
+"""Successors of what will soon expire are fetched from where it came from, under the rules of every fetch."""
 
 from __future__ import annotations
 

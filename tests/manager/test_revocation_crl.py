@@ -1,4 +1,4 @@
-"""CRLs: what is bad is said in one line and changes nothing, what is good is fetched once for all its time."""
+"""CRLs: a bad one is reported in one line and changes nothing; a good one is fetched once, until it expires."""
 
 from __future__ import annotations
 

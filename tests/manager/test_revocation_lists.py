@@ -1,4 +1,4 @@
-"""Revocation lists: every form that they come in, and what happens to those that cannot be had or read."""
+"""Revocation lists: every format, and what happens if one cannot be fetched or read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A revoked intermediate leaves store and bundle, is used by no program, and does not come back: whoever revoked it."""
+"""A revoked intermediate leaves the store and the bundle, is used by no program, and does not come back."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_it_goes_and_does_not_come_back(world: World, revoke: Callable[[World], 
 
 
 def test_it_does_not_come_back_when_its_crl_is_gone_and_a_signature_is_changed(world: World) -> None:
-    """Anybody can write an ECDSA signature in another way: the fingerprint is another, the serial number is not."""
+    """Anybody can encode an ECDSA signature differently: that changes the fingerprint, but not the serial number."""
     world.machine.plant(world.ca)
     world.aia.publish("/root.crl", crl(world.root, [world.ca]))
     world.machine.says("refresh")

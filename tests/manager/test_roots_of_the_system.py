@@ -1,4 +1,4 @@
-"""Where the system keeps its trust anchors, in whatever state that is: they never become others in silence."""
+"""The system's places of trust anchors, in any state: the anchors are never silently replaced by others."""
 
 from __future__ import annotations
 

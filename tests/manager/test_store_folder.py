@@ -1,4 +1,4 @@
-"""Whose folder the store may be: one of our own making, that nobody else can change, and no link in it is followed."""
+"""The store's folder must be of our own making, and nobody else may change it; no link in it is followed."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def root() -> Authority:
 
 @pytest.fixture(params=[0, SERVICE], ids=["root's", "a service user's"])
 def owner(request: pytest.FixtureRequest) -> int:
-    """Whose the site's store is."""
+    """The owner of the site's store."""
     user: int = request.param
     return user
 
@@ -467,7 +467,7 @@ def test_without_roots_what_was_handed_in_waits(users: Users, site: Path, root: 
     assert users.run(owner, COLLECT) == "1 0 False\n"
 
 
-# Whose the site's store may be
+# Who may own the site's store
 
 COUNT = """
 from aia_store.inside import settings

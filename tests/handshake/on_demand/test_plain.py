@@ -1,4 +1,4 @@
-"""What is called plain, OpenSSL loads, all of it: tried with the files of the world, and with damage to them."""
+"""OpenSSL loads all of what counts as plain: tested with real files, and with damaged copies of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A handshake loads what its chain names; whoever looks at a context finds all of it."""
+"""A handshake loads what its chain names; code that looks at a context finds all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a context of pyOpenSSL trusts stays what it was, and who is left alone."""
+"""What a context of pyOpenSSL trusts stays unchanged; and which connections are left alone."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_a_path_ends_at_a_pinned_intermediate(hook: None, aia: AIAHost, hierarch
     assert pinned.holds() == 1
 
 
-# Who is left alone.
+# What is left alone.
 
 
 def test_a_context_that_verifies_nothing(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:

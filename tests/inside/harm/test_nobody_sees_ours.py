@@ -1,4 +1,4 @@
-"""At every moment a program can look, a connection's context is the program's; and nothing is kept of it afterwards."""
+"""Whenever a program can look, a connection's context is the program's; and nothing is kept of it afterwards."""
 
 from __future__ import annotations
 
