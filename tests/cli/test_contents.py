@@ -43,7 +43,7 @@ def test_list(machine: Machine, planted: list[Authority]) -> None:
     assert found[0]["not_after"] == f"{planted[1].certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_list_passes_over_what_is_no_certificate(machine: Machine, planted: list[Authority]) -> None:
+def test_list_ignores_what_is_no_certificate(machine: Machine, planted: list[Authority]) -> None:
     at = planted[0].der.index(b"\x17\x0d") + 2
     machine.plant(planted[0].der[:at] + b"XX" + planted[0].der[at + 2 :])
     (next(machine.store.glob("certificates/*/*")) / "note.txt").write_text("hello")

@@ -41,7 +41,7 @@ def test_links_are_followed_hop_by_hop(tmp_path: Path) -> None:
     assert below(tmp_path, tmp_path / "a") == {".": {"a", "b", "d", "e"}, "d": {"c"}, "e": {"f"}}
 
 
-def test_where_something_is_missing_its_coming_is_seen(tmp_path: Path) -> None:
+def test_where_something_is_missing_its_appearance_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     assert below(tmp_path, tmp_path / "there" / "not" / "yet") == {".": {"there"}, "there": {"not"}}
     (tmp_path / "dangling").symlink_to("there/gone")

@@ -154,7 +154,7 @@ def test_the_log_is_one_line_an_event(machine: Machine, root: Authority) -> None
     assert all(line.endswith("\n") for line in lines)
 
 
-def test_it_works_on_where_nobody_reads_its_log(machine: Machine, root: Authority, start: Start) -> None:
+def test_it_goes_on_if_nobody_reads_its_log(machine: Machine, root: Authority, start: Start) -> None:
     full = "/dev/full"
     if not os.path.exists(full):
         pytest.skip("no device that is always full")

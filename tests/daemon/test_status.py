@@ -68,7 +68,7 @@ def test_the_last_refresh_outlives_the_daemon(machine: Machine, root: Authority,
     assert state["next_refresh"] - time.time() > 20 * 3600
 
 
-def test_a_state_that_nobody_stands_behind(machine: Machine, root: Authority, start: Start) -> None:
+def test_a_state_whose_process_is_gone(machine: Machine, root: Authority, start: Start) -> None:
     start().end(signal.SIGKILL)
     file = machine.store / "daemon.json"
     state = json.loads(file.read_text())

@@ -68,7 +68,7 @@ def test_same_size_and_same_time(machine: Machine, root: Authority, start: Start
     daemon.wait_for("build", count=2, seconds=WITHIN)
 
 
-def test_every_link_on_the_way_may_be_turned(machine: Machine, root: Authority, start: Start) -> None:
+def test_every_link_on_the_way_may_be_changed(machine: Machine, root: Authority, start: Start) -> None:
     """roots -> /…/one/ca.pem, where one -> real-one, and ca.pem -> ../deep/file.pem."""
     folder = machine.folder
     for name in ("real-one", "real-two", "deep"):

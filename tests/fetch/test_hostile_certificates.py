@@ -450,7 +450,7 @@ def test_the_third_url_is_taken_when_the_first_two_fail_and_others_are_not_http(
 
 
 @pytest.mark.parametrize(("number", "fetched"), [(9, True), (10, False), (11, False), (240, False)])
-def test_a_certificate_with_ten_urls_gets_none_fetched(aia: AIAHost, meet: Meet, number: int, fetched: bool) -> None:
+def test_from_a_certificate_with_ten_urls_none_is_fetched(aia: AIAHost, meet: Meet, number: int, fetched: bool) -> None:
     assert Budget.too_many_urls == 10
     urls = [aia.publish("/ca", CA.der), *(aia.url(f"/{count}") for count in range(number - 1))]
     assert ended_well(meet(CA.leaf(aia=urls), ROOT), fetched)
@@ -647,7 +647,9 @@ def no_descriptors() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("contents", [b"", CA.pem.encode()[:200], bytes(range(256)) * 8, IMPOSTOR.pem.encode()])
-def test_a_damaged_file_is_fetched_anew_and_mended(aia: AIAHost, meet: Meet, settings: Path, contents: bytes) -> None:
+def test_a_damaged_file_is_fetched_again_and_replaced(
+    aia: AIAHost, meet: Meet, settings: Path, contents: bytes
+) -> None:
     damaged = Path(Folder(str(settings)).keep(Certificate(CA.der)))
     damaged.write_bytes(contents)
     assert meet(CA.leaf(aia=[aia.publish("/ca", CA.der)]), ROOT).completed

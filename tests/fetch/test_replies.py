@@ -274,7 +274,7 @@ def test_redirects_share_one_deadline(aia: AIAHost) -> None:
     assert time.monotonic() - started < 2
 
 
-def test_who_is_to_blame(aia: AIAHost) -> None:
+def test_what_is_blamed(aia: AIAHost) -> None:
     """A host is only blamed if it could not be found or connected to; nothing is blamed if our policy refuses."""
     to_inner = aia.redirect("/inner", "http://10.0.0.1/")
     with BlackHole() as hole, listening_and_hanging_up() as rude:
@@ -318,7 +318,7 @@ def test_a_dead_host_behind_a_redirect_does_not_count_against_the_first(aia: AIA
     assert raised.value.dead_url == dead
 
 
-def test_a_deadline_that_is_over_asks_nobody(aia: AIAHost) -> None:
+def test_after_the_deadline_nothing_is_requested(aia: AIAHost) -> None:
     with pytest.raises(fetch.FetchError):
         fetch.fetch(aia.publish("/ca", DER), LOOPBACK, time.monotonic() - 1)
     assert aia.count() == 0
@@ -627,7 +627,7 @@ def test_a_failed_url_is_not_asked_again(aia: AIAHost, meet: Meet) -> None:
     assert aia.count() == 1
 
 
-def test_a_useless_reply_to_one_leaf_does_not_silence_the_url_for_another(aia: AIAHost, meet: Meet) -> None:
+def test_a_useless_reply_to_one_leaf_does_not_block_the_url_for_another(aia: AIAHost, meet: Meet) -> None:
     """Otherwise a hostile server could name an honest CA's URL, and so block it."""
     url = aia.publish("/ca", DER)
     foreign = Authority.root("Foreign").intermediate("Another Name").leaf(aia=[url])

@@ -471,7 +471,7 @@ ASKING = {
 @pytest.mark.parametrize(
     "code", [pytest.param(code, id=who, marks=() if who == "fetch" else whole_package) for who, code in ASKING.items()]
 )
-def test_a_resolver_that_never_answers_holds_nobody_past_the_deadline(tmp_path: Path, code: str) -> None:
+def test_a_resolver_that_never_answers_delays_nobody_beyond_the_deadline(tmp_path: Path, code: str) -> None:
     need_namespaces("unshare", "--net", "--mount")
     (tmp_path / "root.pem").write_text(ROOT.pem)
     before = (

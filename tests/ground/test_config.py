@@ -103,7 +103,7 @@ def test_the_user_can_clear_what_the_site_set(files: Files) -> None:
     assert (settings.allowed_networks, settings.dir) == ([], None)
 
 
-def test_every_key_is_a_variable_and_other_variables_are_nobodys_business(files: Files) -> None:
+def test_every_key_is_a_variable_and_other_variables_are_ignored(files: Files) -> None:
     assert config.KEYS == (
         "dir",
         "roots",
@@ -230,7 +230,7 @@ def test_what_cannot_be_read_names_the_file_and_the_remedy(files: Files) -> None
 
 
 @pytest.mark.parametrize("home", ["/dev/null", "/" + "x" * 300, "/" + "x/" * 3_000, "a link to itself"])
-def test_a_user_whose_home_cannot_be_has_no_file(
+def test_a_user_whose_home_cannot_exist_has_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, files: Files
 ) -> None:
     if home == "a link to itself":
@@ -242,7 +242,7 @@ def test_a_user_whose_home_cannot_be_has_no_file(
     assert load().offline is True
 
 
-def test_what_stands_in_place_of_the_users_folder_is_no_file(files: Files) -> None:
+def test_something_in_place_of_the_users_folder_is_no_file(files: Files) -> None:
     files.user.parent.rmdir()
     files.user.parent.write_bytes(b"")
     assert load({}).offline is False

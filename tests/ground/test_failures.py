@@ -257,7 +257,7 @@ def blamed(failures: Failures, error: FetchError) -> tuple[bool, bool]:
     return failures.paused(URL), failures.paused("http://dead.example")
 
 
-def test_a_url_is_blamed_for_its_reply_and_a_host_only_where_it_is_dead(folder: Folder) -> None:
+def test_a_url_is_blamed_for_its_reply_and_a_host_only_if_it_is_dead(folder: Folder) -> None:
     assert blamed(Failures(folder), FetchError("status 404")) == (True, False)
     assert blamed(Failures(None), FetchError("it cannot be reached", dead_url=URL)) == (True, True)
     behind_a_redirect = FetchError("it cannot be reached", dead_url="http://another.example/")
@@ -266,7 +266,7 @@ def test_a_url_is_blamed_for_its_reply_and_a_host_only_where_it_is_dead(folder: 
     assert failures.url_is_paused("http://another.example/x")
 
 
-def test_nobody_is_blamed_for_what_is_ours(folder: Folder) -> None:
+def test_nothing_is_blamed_for_our_own_failures(folder: Folder) -> None:
     assert blamed(Failures(folder), FetchError("no network", is_ours=True)) == (False, False)
     assert not Path(folder.path).exists()
 

@@ -78,12 +78,12 @@ def test_a_path_around_a_name_that_would_stand_twice_is_found() -> None:
     assert walked(leaf, ROOT.cross_sign(new), anchors=(ROOT, new)) == [[leaf, new]]
 
 
-def test_what_is_out_of_its_time_or_no_ca_leads_nowhere() -> None:
+def test_what_has_expired_or_is_no_ca_leads_nowhere() -> None:
     expired, early = CA.reissue(not_after=timedelta(days=-1)), CA.reissue(not_before=timedelta(days=1))
     assert walked(CA.leaf(), expired, early, CA.reissue(ca=False)) == []
 
 
-def test_a_path_length_is_heeded_from_below() -> None:
+def test_a_path_length_counts_what_is_below_it() -> None:
     short = ROOT.intermediate("Short", path_length=0)
     below = short.intermediate("Below")
     assert walked(below.leaf(), below, short) == []

@@ -195,7 +195,7 @@ def cut(der: bytes) -> bytes:
         "too large",
     ],
 )
-def test_a_damaged_file_is_passed_over(folder: Folder, contents: bytes) -> None:
+def test_a_damaged_file_is_ignored(folder: Folder, contents: bytes) -> None:
     damaged, _ = kept(folder, OURS, NAMESAKE)
     damaged.write_bytes(contents)
     assert found(folder) == {NAMESAKE}
@@ -214,13 +214,13 @@ def test_a_damaged_file_is_passed_over(folder: Folder, contents: bytes) -> None:
     ],
     ids=["foreign", "hidden", "a word", "upper case", "another extension", "another's"],
 )
-def test_a_name_that_does_not_match_its_content_is_passed_over(folder: Folder, name: str) -> None:
+def test_a_file_whose_name_does_not_match_its_content_is_ignored(folder: Folder, name: str) -> None:
     planted = plant(folder, name, to_pem(NAMESAKE.der).encode())
     assert found(folder) == {OURS}
     assert str(planted) in list(folder.paths()), "it can be seen, so that it can be removed"
 
 
-def test_a_name_that_is_not_unicode_is_passed_over(folder: Folder) -> None:
+def test_a_file_name_that_is_not_unicode_is_ignored(folder: Folder) -> None:
     (path,) = kept(folder, OURS)
     try:
         Path(os.fsdecode(os.fsencode(path.parent) + b"/\xff\xfe.pem")).write_bytes(b"")
@@ -247,7 +247,7 @@ def test_a_planted_certificate_is_found_under_its_own_name_only(
 
 @posix
 @pytest.mark.parametrize("kind", ["link", "dangling link", "link to a device", "FIFO", "folder", "socket"])
-def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
+def test_what_is_no_regular_file_is_ignored_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
     original, namesake = kept(folder, OURS, NAMESAKE)
     elsewhere = tmp_path / original.name
     original.rename(elsewhere)
@@ -280,7 +280,7 @@ def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path
 
 
 @needs_root
-def test_a_device_is_passed_over_at_once(folder: Folder) -> None:
+def test_a_device_is_ignored_at_once(folder: Folder) -> None:
     path, _ = kept(folder, OURS, NAMESAKE)
     path.unlink()
     try:
@@ -437,7 +437,7 @@ def assert_nothing_is_damaged(folder: Folder) -> None:
 
 
 @posix
-def test_an_unwritable_folder_leaves_memory_and_what_is_there_is_read(
+def test_an_unwritable_folder_is_still_read_and_memory_is_used(
     folder: Folder, run: Run, some: Path, issued: list[Certificate]
 ) -> None:
     kept(folder, *issued[:5])

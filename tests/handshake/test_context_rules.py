@@ -117,7 +117,7 @@ def test_a_root_above_an_intermediate_is_never_learned(
 @flags_of
 @offered
 @pytest.mark.parametrize("same_key", [True, False])
-def test_a_self_signed_namesake_is_passed_over(
+def test_a_self_signed_namesake_is_ignored(
     hook: None, store: Path, aia: AIAHost, hierarchy: MakeHierarchy, offer: Offer, flags: int, same_key: bool
 ) -> None:
     """The key of a true intermediate, or its name alone, in a certificate that would be an anchor."""
@@ -329,7 +329,7 @@ def test_the_constraints_above_are_looked_at(hook: None, constrained: tuple[Hier
 
 
 @flags_of
-def test_an_anchor_pinned_later_makes_none_of_what_was_completed(
+def test_an_anchor_pinned_later_makes_no_anchor_of_what_was_completed(
     hook: None, constrained: tuple[Hierarchy, Leaf], flags: int
 ) -> None:
     pki, evil = constrained
@@ -513,7 +513,7 @@ def test_a_wrong_host_name(hook: None, hierarchy: MakeHierarchy, flags: int, fet
         ({"not_before": timedelta(hours=1)}, "certificate is not yet valid"),
     ],
 )
-def test_a_leaf_out_of_its_time(
+def test_a_leaf_that_has_expired_or_is_not_yet_valid(
     hook: None, aia: AIAHost, hierarchy: MakeHierarchy, flags: int, times: Options, says: str
 ) -> None:
     pki = hierarchy(**times)

@@ -176,7 +176,7 @@ def of_a_forger(ca: Authority, url: str) -> Leaf:
 
 
 @pytest.mark.parametrize("hostile", [of_another_issuer, of_a_false_namesake, of_a_forger])
-def test_a_hostile_leaf_silences_no_honest_url(
+def test_a_hostile_leaf_blocks_no_honest_url(
     hook: None, aia: AIAHost, root: Authority, ca: Authority, hostile: object
 ) -> None:
     url = aia.publish("/ca.cer", ca.der)
@@ -288,7 +288,7 @@ def test_where_there_is_a_route_a_host_that_cannot_be_reached_pauses_with_its_ur
 
 
 @pytest.mark.parametrize("has_disk", [True, False], ids=["with a disk", "without a disk"])
-def test_a_hostile_leaf_holds_no_honest_url_up(
+def test_a_hostile_leaf_delays_no_honest_url(
     hook: None,
     aia: AIAHost,
     root: Authority,

@@ -119,7 +119,7 @@ def test_a_failure_looks_as_without_the_hook(pki: Hierarchy, aia: AIAHost) -> No
 
 
 @pytest.mark.parametrize(("log", "speaks"), [("debug", True), ("DEBUG", True), ("", False)])
-def test_what_is_said_when_asked(pki: Hierarchy, aia: AIAHost, log: str, speaks: bool) -> None:
+def test_the_log_is_written_if_asked_for(pki: Hierarchy, aia: AIAHost, log: str, speaks: bool) -> None:
     with TLSServer(pki.leaf) as server:
         done = run_python(CONNECT_ONCE, server.port, pki.cafile, env={"AIA_STORE_LOG": log})
     assert done.stdout == "ok\n"

@@ -174,7 +174,7 @@ def test_a_file_system_without_locks(store: Path, aia: AIAHost, hierarchy: MakeH
     assert not list(store.glob("locks/*"))
 
 
-def test_a_child_that_was_forked_during_a_fetch_waits_for_nobody_where_nothing_can_be_written(
+def test_a_child_forked_during_a_fetch_does_not_wait_if_nothing_can_be_written(
     store: Path, aia: AIAHost, hierarchy: MakeHierarchy
 ) -> None:
     pki = hierarchy()

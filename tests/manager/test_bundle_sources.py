@@ -230,7 +230,7 @@ def test_our_own_bundle_is_refused(machine: Machine, root: Authority) -> None:
     assert str(machine.bundle_file) in machine.complains("bundle", AIA_STORE_ROOTS=str(machine.bundle_file))
 
 
-def test_a_removed_root_takes_along_what_hung_on_it(machine: Machine, root: Authority) -> None:
+def test_a_removed_root_takes_all_below_it_along(machine: Machine, root: Authority) -> None:
     gone = Authority.root("Removed Root")
     machine.trust(root, gone)
     stays, upper = root.intermediate("Stays"), gone.intermediate("Upper")

@@ -51,7 +51,7 @@ def bounded(machine: Machine, *command: object) -> tuple[int, str, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
-def test_all_goes_on(machine: Machine, root: Authority, crowd: Authority, aia: AIAHost) -> None:
+def test_everything_goes_on(machine: Machine, root: Authority, crowd: Authority, aia: AIAHost) -> None:
     assert bounded(machine, *COMMAND, "bundle")[:2] == (0, f"{machine.bundle_file}\n")
     assert bounded(machine, *COMMAND, "list")[0] == 0
     status, output, _ = bounded(machine, *COMMAND, "status")

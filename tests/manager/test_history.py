@@ -61,7 +61,7 @@ def test_show_tells_what_was_renewed_and_what_was_removed(machine: Machine, root
     assert "dropped: by `aia-store remove`" in machine.says("show", fingerprint(successor))
 
 
-def test_one_of_which_nothing_is_known_is_said_to_be_unknown(machine: Machine, root: Authority) -> None:
+def test_an_unknown_one_is_reported_as_unknown(machine: Machine, root: Authority) -> None:
     machine.build()
     assert "is not in the store" in machine.complains("show", "abcdef")
 
@@ -75,7 +75,7 @@ def test_the_history_is_bounded_and_a_foreign_file_in_its_place_does_no_harm(mac
     assert len((machine.store / "history").read_text().splitlines()) == 10_000
 
 
-def test_a_refresh_that_failed_is_remembered_until_one_goes_well(machine: Machine, root: Authority) -> None:
+def test_a_failed_refresh_is_remembered_until_one_succeeds(machine: Machine, root: Authority) -> None:
     machine.build()
     anchors = machine.roots.read_text()
     machine.roots.write_text("")

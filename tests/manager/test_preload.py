@@ -166,7 +166,7 @@ def test_added_is_needed_though_preloaded(machine: Machine, root: Authority) -> 
 # What becomes of it
 
 
-def test_a_refresh_drops_what_no_longer_holds_and_keeps_what_nobody_used(machine: Machine, root: Authority) -> None:
+def test_a_refresh_drops_what_is_no_longer_valid_and_keeps_what_is_unused(machine: Machine, root: Authority) -> None:
     other = Authority.root("Other Root")
     machine.trust(root, other)
     revoked, rootless, stays = root.intermediate("Bad"), other.intermediate("Rootless"), root.intermediate("Stays")
@@ -224,7 +224,7 @@ def test_over_http_and_https(machine: Machine, root: Authority, aia: AIAHost) ->
     assert preloaded(machine) == {over_http.der, over_https.der}
 
 
-def test_a_host_that_fails_is_said_to_and_asked_again_at_once(machine: Machine, root: Authority, aia: AIAHost) -> None:
+def test_a_host_that_fails_is_reported_and_tried_again_at_once(machine: Machine, root: Authority, aia: AIAHost) -> None:
     issuer = root.intermediate()
     url = aia.publish("/report", b"", status=503)
     assert machine.run("preload", url).stderr == f"aia-store: {url}: it cannot be fetched (status 503)\n"
@@ -252,7 +252,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "reason"), BAD.values(), ids=BAD.keys())
-def test_what_is_no_report_is_said_to_be_none_and_the_rest_goes_on(
+def test_what_is_no_report_is_reported_and_the_rest_goes_on(
     machine: Machine, root: Authority, content: bytes, reason: str
 ) -> None:
     old, new = root.intermediate("Old"), root.intermediate("New")
@@ -267,7 +267,7 @@ def test_what_is_no_report_is_said_to_be_none_and_the_rest_goes_on(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_half_a_file_is_read_as_far_as_it_goes(
+def test_half_a_file_is_read_as_far_as_possible(
     machine: Machine, root: Authority, layout: Callable[[Sequence[Certified]], bytes]
 ) -> None:
     whole = [root.intermediate("One"), root.intermediate("Two")]
@@ -371,7 +371,7 @@ def test_of_a_damaged_mirror_the_rest_is_read(machine: Machine, root: Authority)
         '{"generated_at": 1, "comment": "", "files": [{"filename": "a.filter", "size": 1, "hash": ""}]}',
     ],
 )
-def test_what_is_no_mirror_is_said_to_be_none(machine: Machine, root: Authority, manifest: str) -> None:
+def test_what_is_no_mirror_is_reported(machine: Machine, root: Authority, manifest: str) -> None:
     folder = machine.folder / "mirror"
     folder.mkdir()
     (folder / "manifest.json").write_text(manifest)

@@ -31,7 +31,7 @@ def dropped(machine: Machine) -> dict[str | None, str]:
     return {item["sha256"]: item["reason"] for item in machine.json("refresh")["dropped"]}
 
 
-def test_what_holds_stays(machine: Machine, root: Authority) -> None:
+def test_what_is_valid_stays(machine: Machine, root: Authority) -> None:
     upper = root.intermediate("Upper")
     planted = [upper, upper.intermediate("Lower"), root.intermediate("Other")]
     files = machine.plant(*planted)
@@ -141,7 +141,7 @@ def test_a_last_use_in_the_future_drops_nothing(machine: Machine, root: Authorit
     assert dropped(machine) == {}
 
 
-def test_many_that_go_are_told_in_few_lines(machine: Machine, root: Authority) -> None:
+def test_many_dropped_ones_are_listed_in_few_lines(machine: Machine, root: Authority) -> None:
     machine.plant(*(STRANGER.intermediate(f"Orphan {number}") for number in range(30)))
     lines = machine.says("refresh").splitlines()
     assert len(lines) == 22

@@ -113,7 +113,7 @@ def other_signature(der: bytes) -> bytes:
     return asn1.tlv(asn1.SEQUENCE, certificate.tbs_certificate_bytes, algorithm, signature)
 
 
-def test_what_hangs_on_a_revoked_one_goes_too(world: World) -> None:
+def test_what_is_below_a_revoked_one_goes_too(world: World) -> None:
     below = world.ca.intermediate("Below")
     world.machine.plant(world.ca, below)
     assert len(world.machine.build()) == 3
@@ -139,7 +139,7 @@ def test_another_path_serves_where_there_is_one(world: World) -> None:
         assert world.connects(bad.port) is None
 
 
-def test_a_server_that_sends_a_revoked_one_is_said_to(world: World) -> None:
+def test_a_server_that_sends_a_revoked_certificate_is_reported(world: World) -> None:
     world.set_list(onecrl([by_serial(world.ca)]))
     world.machine.says("refresh")
     with TLSServer(world.leaf, [world.ca]) as server:

@@ -221,7 +221,7 @@ def test_a_hashed_folder_that_comes_is_followed_at_once(system: System) -> None:
 
 
 @pytest.mark.parametrize("trace", ["ca-certificates.conf", "pki/ca-trust/source/", "ca-certificates/trust-source/"])
-def test_certifis_do_not_serve_where_the_system_has_had_some(system: System, trace: str) -> None:
+def test_certifis_are_not_used_if_the_system_has_had_some(system: System, trace: str) -> None:
     path = system.etc / trace
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir() if trace.endswith("/") else path.touch()

@@ -163,7 +163,7 @@ def test_a_slow_host_does_not_hold_up_the_others(machine: Machine, pki: Hierarch
     assert [answer["result"] for answer in answers] == ["could-not-tell"] + ["complete"] * 100
 
 
-def test_no_more_are_asked_at_once_than_was_said(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
+def test_no_more_are_checked_at_once_than_allowed(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
     assert machine.run("check", "--jobs", "3", *fleet.plain(20)).returncode == 2
     assert fleet.most_at_once == 3
 
@@ -184,7 +184,7 @@ def test_ten_thousand_hosts_with_few_descriptors(machine: Machine, pki: Hierarch
     assert done.stderr.splitlines() == refused
 
 
-def test_an_interrupt_waits_for_nobody(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
+def test_an_interrupt_does_not_wait(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
     """Even if many hosts are slow."""
     with BlackHole() as hole:
         silent = [f"127.0.{number}.1:{hole.port}" for number in range(9)]

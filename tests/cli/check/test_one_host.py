@@ -166,7 +166,7 @@ def test_dead_aia(machine: Machine, pki: Hierarchy, offline: str) -> None:
     assert offline or "Connection refused" in shown[0]
 
 
-def test_a_mended_aia_host_is_asked_at_once(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+def test_a_repaired_aia_host_is_tried_at_once(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
     """Pauses do not count: a user who runs `check` has often just repaired something."""
     url = aia.url("/later.cer")
     with TLSServer(pki.intermediates[0].leaf(aia=[url]), pki.intermediates[1:]) as server:
@@ -353,7 +353,7 @@ def test_a_server_that_asks_for_a_client_s_certificate(machine: Machine, pki: Hi
     assert [answer["result"] for answer in found] == ["complete", "incomplete"]
 
 
-def test_the_hook_does_not_mend_what_check_has_come_to_see(
+def test_the_hook_does_not_complete_what_check_examines(
     machine: Machine, pki: Hierarchy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.enter(monkeypatch)

@@ -104,7 +104,7 @@ def test_a_server_that_drips_is_given_up(leaf: Leaf) -> None:
         start("smtp", connection, "localhost", time.monotonic() + 0.5)
 
 
-def test_words_that_come_with_the_consent_are_no_tls(machine: Machine, leaf: Leaf) -> None:
+def test_bytes_that_come_with_the_consent_are_no_tls(machine: Machine, leaf: Leaf) -> None:
     """What an attacker injects after the server's go-ahead is not taken for the server's."""
     dialogue = (*TALKS["smtp"][:-1], b"220 go ahead\r\n250 injected\r\n")
     with Talker(leaf, dialogue) as server:

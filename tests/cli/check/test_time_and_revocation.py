@@ -15,7 +15,7 @@ from tests.support.pki import Authority, crl
 from tests.support.servers import AIAHost, TLSServer
 
 
-def test_a_chain_that_ends_soon_is_spoken_of(machine: Machine, root: Authority) -> None:
+def test_a_chain_that_ends_soon_is_mentioned(machine: Machine, root: Authority) -> None:
     with TLSServer(root.leaf(not_after=timedelta(days=9, hours=1))) as server:
         host = f"localhost:{server.port}"
         assert "Ends soon: localhost, on " in machine.says("check", host)

@@ -137,7 +137,7 @@ def removed(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("change", [replaced, edited, emptied, removed])
-def test_a_file_is_what_it_was_when_the_context_was_given_it(
+def test_a_files_contents_at_the_time_of_loading_count(
     hook: None, store: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, bytes], None]
 ) -> None:
     store.mkdir()

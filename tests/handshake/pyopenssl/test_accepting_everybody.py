@@ -182,7 +182,7 @@ def test_scrapy_as_it_comes(sites: Sites, aia: AIAHost) -> None:
 
 
 @pytest.mark.parametrize("program", [TWISTED, URLLIB3], ids=["Twisted", "urllib3.contrib.pyopenssl"])
-def test_those_who_verify(sites: Sites, aia: AIAHost, tmp_path: Path, program: str) -> None:
+def test_connections_that_verify(sites: Sites, aia: AIAHost, tmp_path: Path, program: str) -> None:
     if program is TWISTED:
         pytest.importorskip("twisted")
         pytest.importorskip("service_identity")

@@ -190,7 +190,9 @@ def test_events(store: Path, pki: Hierarchy, version: Version, by: Callable[[Any
     assert refuses or any(event[0] == SSL.SSL_CB_HANDSHAKE_DONE for event in plain if isinstance(event, tuple))
 
 
-def test_a_rehearsal_troubles_no_callback(hook: None, pki: Hierarchy, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_rehearsal_calls_no_callback_of_the_program(
+    hook: None, pki: Hierarchy, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A path that the program refuses is rehearsed too, but its callbacks are not told of it."""
     client = Client(pki.root, level=4)  # the keys are too weak for that
     states: list[int] = []
