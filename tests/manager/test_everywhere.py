@@ -549,7 +549,7 @@ def test_root_refuses_a_package_that_others_can_change(base: Copy, ours: Install
     assert done.stderr.startswith(f"aia-store: {ours.package} can be changed by users other than root")
     ours.package.chmod(0o755)
     os.chown(ours.folder, 65_534, 65_534)
-    assert "can be changed by others" in ours.hook("install", "--python", base.python).stderr
+    assert "can be changed by users other than root" in ours.hook("install", "--python", base.python).stderr
     assert tree(base.folder) == before
 
 

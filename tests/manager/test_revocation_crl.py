@@ -81,12 +81,12 @@ BAD: dict[str, tuple[Make, str]] = {
     "by another": (lambda root, serial: crl(STRANGER, [serial]), "another issuer"),
     "delta": (lambda root, serial: crl_with(root, (x509.DeltaCRLIndicator(1), True), revoked=serial), "delta"),
     "indirect": (lambda root, serial: scope(root, serial, indirect_crl=True), "indirect"),
-    "leaves only": (lambda root, serial: scope(root, serial, only_contains_user_certs=True), "not tell of all CA"),
+    "leaves only": (lambda root, serial: scope(root, serial, only_contains_user_certs=True), "not about all CA"),
     "some reasons": (
         lambda root, serial: scope(
             root, serial, full_name=uri("http://x/"), only_some_reasons=frozenset([x509.ReasonFlags.superseded])
         ),
-        "not tell of all CA",
+        "not about all CA",
     ),
     "of another point": (lambda root, serial: scope(root, serial, full_name=uri("http://x/")), "another distribution"),
     "critical": (

@@ -389,4 +389,4 @@ def test_as_far_as_the_chain_leads_is_drawn(machine: Machine, pki: Hierarchy) ->
     assert "✓ Strange Lower CA  sent" in shown
     assert "✓ Strange Upper CA  sent" in shown
     assert "✗ Strange Root  not found" in shown
-    assert "Strange Upper CA names no URL of its issuer (AIA)" in shown
+    assert "Strange Upper CA names no readable URL for its issuer (AIA)" in shown

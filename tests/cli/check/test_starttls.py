@@ -134,7 +134,7 @@ def test_another_name_and_another_address(machine: Machine, root: Authority) -> 
         assert (found["host"], found["servername"]) == ("localhost", "www.example.test")
         shown = machine.says("check", "other.example.test", "--connect", there, status=1)
     assert f"at localhost:{server.port}" in shown
-    assert "good for other.example.test; this one is for www.example.test" in shown
+    assert "valid for other.example.test; this one is for www.example.test" in shown
 
 
 def test_the_remedy_is_a_command_that_asks_in_the_same_way(machine: Machine, root: Authority) -> None:
