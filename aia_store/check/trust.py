@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
 
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT; Python's default context sets it from 3.13 on, and PARTIAL_CHAIN
+STRICT = 0x20  # X509_V_FLAG_X509_STRICT; from 3.13 on, Python's default context sets it, and PARTIAL_CHAIN
 
 
 class TrustAnchors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 HOUR = 3600.0
-SPREAD = 0.1  # of the time between two refreshes, so that not all machines ask the CAs at once
+SPREAD = 0.1  # how far refreshes may come early, as a fraction, so that not all machines ask the CAs at once
 FIRST_REFRESH_WITHIN = 60.0
 
 

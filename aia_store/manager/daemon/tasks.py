@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOKS_EVERY = 60.0  # seconds between looks at the files, in case an event was missed
 HANDINS_APART = 2.0  # seconds, so that a user who hands in all the time does not keep us busy
-BUILDS_APART = 3.0  # seconds, unless the trust anchors changed
+BUILDS_APART = 3.0  # seconds between two builds, unless the trust anchors changed
 REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
 FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
@@ -49,7 +49,7 @@ class Work(ABC):
     """A task whose work is done by a child process, one at a time."""
 
     action: ClassVar[str]
-    seconds: ClassVar[float]  # that the child may take
+    seconds: ClassVar[float]  # how long the child may take
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -120,8 +120,8 @@ class Build(Work):
         self._refresh = refresh
         self._pause = Pause(BUILDS_APART, FIRST_RETRY, LONGEST_RETRY)
         self._built_from: object = None  # the state of the trust anchors at the start of the last build
-        self._trust_changed = False  # between the last two builds
-        self._is_wanted = True  # even if the bundle is fresh
+        self._trust_changed = False  # whether the trust anchors changed between the last two builds
+        self._is_wanted = True  # whether to build even if the bundle is fresh
         self._at = 0.0
 
     @property
