@@ -1,4 +1,4 @@
-"""Ask one host: what does it send, and what would complete it?"""
+"""Check one host: what it sends, and what would complete its chain."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ..inside.settings import Settings
     from .asked import Target
 
-FETCH_SECONDS = 30.0  # the manager may wait longer than a program
+FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
 def probe(target: Target, settings: Settings, anchors: list[Certificate], *, revocation: bool = False) -> Finding:
-    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
+    """Get the chain of a host, and look for what is missing. What completes it is kept. Raises ProbeError.
 
-    With `revocation`, the CRLs that the links name are asked too. OpenSSL loads the anchors once, as long as they stay
-    the same.
+    With `revocation`, the CRLs that the certificates name are read too. OpenSSL loads the anchors once, as long as they
+    stay the same.
     """
     trusted = trust.loaded(tuple(anchors))
     sent, refusal = handshake(target, trusted)
@@ -62,5 +62,5 @@ def probe(target: Target, settings: Settings, anchors: list[Certificate], *, rev
 
 
 def _stated(refusal: str | None) -> str | None:
-    """OpenSSL's words without their full stop."""
+    """OpenSSL's message without its full stop."""
     return refusal.rstrip(".") if refusal else None

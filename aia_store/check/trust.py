@@ -1,4 +1,4 @@
-"""Trust anchors, read by OpenSSL once, for any number of hosts and threads."""
+"""Trust anchors, which OpenSSL loads once for any number of hosts and threads."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
 
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT; Python's default context sets it from 3.13 on, and PARTIAL_CHAIN
+STRICT = 0x20  # X509_V_FLAG_X509_STRICT; from 3.13 on, Python's default context sets it, and PARTIAL_CHAIN
 
 
 class TrustAnchors:
-    """What clients of a context trust, and what OpenSSL says under it. May be used by several threads."""
+    """What clients with a context trust, and OpenSSL's verdicts with it. Threads may share it."""
 
     def __init__(self, certificates: Sequence[Certificate], context: Any) -> None:
-        """Load the certificates into a context, which asks for whole chains from now on.
+        """Load the certificates into a context, which requires whole chains from now on.
 
-        One by one: OpenSSL takes 36 ms for a text of 145, during which no other thread runs, an event loop neither.
+        OpenSSL takes 36 ms to load 145 at once, and meanwhile no other thread runs, so an event loop stands still. So
+        they are loaded one by one.
         """
         context.verify_flags &= ~PARTIAL_CHAIN
         for certificate in certificates:
@@ -36,12 +37,12 @@ class TrustAnchors:
 
     @cached_property
     def rehearsal(self) -> Rehearsal:
-        """Judges as plain OpenSSL does here; always to be asked with a name."""
+        """Judges like plain OpenSSL on this machine. Always ask it with a name."""
         return self._rehearsal(self.terms.flags)
 
     @cached_property
     def strict_rehearsal(self) -> Rehearsal:
-        """Judges as Python's default context does from 3.13 on; always to be asked with a name."""
+        """Judges like Python's default context from 3.13 on. Always ask it with a name."""
         return self._rehearsal(self.terms.flags | STRICT | PARTIAL_CHAIN)
 
     def _rehearsal(self, flags: int) -> Rehearsal:
@@ -50,5 +51,5 @@ class TrustAnchors:
 
 @lru_cache(maxsize=1)
 def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
-    """These trust anchors in a context that sees what servers send, loaded when first asked for."""
+    """These trust anchors, in a context that sees what servers send; loaded on first use."""
     return TrustAnchors(certificates, seeing_context())

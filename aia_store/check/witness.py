@@ -1,4 +1,4 @@
-"""Sees which certificates a server sends, and touches nothing: the hook, if it is on here, does not complete them."""
+"""Sees which certificates a server sends, and changes nothing: even an active hook does not complete them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Witness:
         self.sent: list[bytes] = []
 
     def shake_hands(self, context: Any, connection: socket.socket, name: str) -> None:
-        """Shake hands as a client, with a context that `seeing_context` made and a server of this name, in ASCII.
+        """Make a handshake as a client, with a context from `seeing_context`, to a server of this name (ASCII).
 
-        Raises OSError, and ssl.SSLError, which is one; the server may have sent its certificates by then.
+        Raises OSError, of which ssl.SSLError is one; the server may already have sent its certificates.
         """
         context._wrap_socket(connection, False, name, owner=self).do_handshake()
 
 
 def seeing_context() -> Any:
-    """A client's context that shows each `Witness` what it came to see. Threads may share it."""
-    # The bare class of _ssl, which has no hook in front of it.
+    """A client's context that shows each `Witness` the certificates. Threads may share it."""
+    # The bare class of _ssl, which the hook does not wrap.
     context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
     context.options |= NO_COMPRESSED_CERTIFICATES
     context._msg_callback = _see

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class OutputError(Exception):
-    """A file cannot be written; the message is one line that says why."""
+    """A file cannot be written. The message is one line that says why."""
 
 
 @contextlib.contextmanager
 def appearing(path: str) -> Iterator[IO[str]]:
-    """A text file to write; it takes its place, for all to read, when the `with` ends well. Raises OutputError.
+    """Yield a text file to write; it appears, readable for all, when the `with` ends without error. Raises OutputError.
 
-    What is there and no regular file, such as /dev/stdout, is written as it is.
+    If the path exists but is no regular file, such as /dev/stdout, it is written directly.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         with _complaining(path):

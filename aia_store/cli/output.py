@@ -1,4 +1,4 @@
-"""How things are shown: names made harmless, times in words, tables, progress, JSON."""
+"""Output of all commands: escaped names, times in words, tables, progress, JSON."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
 
-MOST_LAID_OUT = 500  # rows of a table
+MOST_LAID_OUT = 500  # rows of a table that rich lays out
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that shows text as it is, whatever brackets are in it; wide where it is no terminal."""
+    """A console that shows text unchanged, with any brackets in it; very wide if it is no terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 200
     return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
@@ -42,12 +42,12 @@ def print_json(value: object) -> None:
 
 
 def say(sentence: str) -> None:
-    """Print prose: on a terminal it is folded between words, elsewhere it stays one line."""
+    """Print prose: wrapped between words on a terminal, as one line elsewhere."""
     console().print(Text(sentence), soft_wrap=not sys.stdout.isatty())
 
 
 def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
-    """Print rows under headings, or under none."""
+    """Print rows under headings, if there are any."""
     if len(rows) > MOST_LAID_OUT:
         _print_columns([headings, *rows] if headings else rows)
         return
@@ -60,7 +60,7 @@ def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
 
 
 def _print_columns(rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows in columns as wide as they need, as a table of rich would take seconds for thousands."""
+    """Print rows in columns as wide as needed, without rich, which takes seconds for thousands of rows."""
     lines = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -79,7 +79,7 @@ def issuer(certificate: Certificate) -> str:
 
 
 def ca_issuers(certificate: Certificate) -> list[str]:
-    """The URLs of the issuer that a certificate names, to be shown; none where its AIA cannot be read."""
+    """The caIssuers URLs of a certificate, escaped for output; none if its AIA cannot be read."""
     try:
         return [harmless(url) for url in certificate.ca_issuers]
     except DERError:
@@ -104,12 +104,12 @@ def _printed(name: bytes, form: Callable[[bytes], str]) -> str:
 
 
 def timestamp(seconds: float) -> str:
-    """A time as RFC 3339 has it (UTC), for JSON."""
+    """A time in the format of RFC 3339 (UTC), for JSON."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def described(certificate: Certificate) -> dict[str, object]:
-    """What JSON documents say of any certificate."""
+    """The fields of a certificate in JSON documents."""
     return {
         "sha256": certificate.fingerprint,
         "subject": long_name(certificate.subject),
@@ -121,14 +121,14 @@ def described(certificate: Certificate) -> dict[str, object]:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the terminal's standard error; nothing where there is no terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     from rich.progress import Progress
 
     bar = Progress(
         console=console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
-        redirect_stdout=sys.stdout.isatty(),  # what is printed meanwhile goes above the bar, but not away from a file
+        redirect_stdout=sys.stdout.isatty(),  # output on a terminal goes above the bar; in a file it stays there
     )
     with bar:
         task = bar.add_task(title, total=None)

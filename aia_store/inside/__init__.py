@@ -32,12 +32,12 @@ those that verify nothing; only `aia_store.complete(context, client_certificates
 server's clients (`clients`). After the verdict, OpenSSL no longer calls us, so a download costs nothing.
 
 **Trust on demand** (`cafile`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program spends
-on its first context, but a handshake uses one of them. So when the program names a large file, we read it but do not
-parse it. We verify each chain in a context of ours with every certificate that OpenSSL could look up for this chain;
-OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole file decides, so that
-the error is the same as without us. That context is parsed once per process. A file is deferred only if every OpenSSL
-is sure to read all of it. Whoever looks at the program's context (`get_ca_certs()`, a server's side, a connection whose
-certificates we cannot see) makes us load all of the file into it first.
+on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but OpenSSL
+does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look up for
+this chain; OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole file
+decides, so that the error is the same as without us. That one is parsed once per process. A file is deferred only if
+every OpenSSL is sure to read all of it. Before anything looks at the program's context (`get_ca_certs()`, a server's
+side, a connection whose certificates we cannot see), we load all of the file into it.
 
 **Is anything missing?** (`verification`) We ask OpenSSL in memory whether it accepts the certificates just as they were
 sent. If it does, nothing is searched, fetched or written, and the answer is remembered.
@@ -190,7 +190,7 @@ environ: "Mapping[str, str]" = os.environ if believes_environment else {}
 
 
 # Held around every late import, so that a fork waits for it, though not for ever. The lock of a module that another
-# thread is importing stays locked in a forked child: whoever imports it there waits for a thread that does not exist.
+# thread is importing stays locked in a forked child: an import of it there waits for a thread that does not exist.
 # C takes and releases this lock, so no signal handler can run in between.
 importing = RLock()
 

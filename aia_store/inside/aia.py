@@ -209,7 +209,7 @@ class AIA:
         if time.monotonic() < deadline:
             self._failures.blame(url, failure)
         elif deadline - began < min(self._budget.fair_seconds, self._budget.seconds / 2):
-            pass  # other hosts used up its time; a hostile leaf could name those, and so block an honest CA
+            pass  # other hosts used up its time: a hostile leaf could name such hosts to block an honest CA
         elif self._is_hasty():
             self._failures.failed(_in_a_hurry(url))
         else:

@@ -188,7 +188,7 @@ class _Fetch:
 
 
 def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
-    """A connection to the first of these (family, address) that answers; all share the time until the deadline.
+    """Connect to the first of these (family, address) that answers; all share the time until the deadline.
 
     Raises UnansweredError.
     """
@@ -196,7 +196,7 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
     for at, (family, address) in enumerate(addresses):
         try:
             connection = _socket.socket(family, _socket.SOCK_STREAM)
-        except OSError as error:  # of this machine's making: no more descriptors, no IPv6
+        except OSError as error:  # this machine's fault: no more descriptors, no IPv6
             errors.append(error)
             continue
         try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Lockable(Protocol):
-        """A folder whose locks are in a folder that it makes: a store folder, mostly."""
+        """The part of a store folder that a lock needs."""
 
         @property
         def path(self) -> str: ...
@@ -164,7 +164,7 @@ def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float
 
 
 def is_held(path: str) -> bool | None:
-    """Whether a living process holds the lock of this file; None where that cannot be told."""
+    """Whether a living process holds the lock of this file; None if that is unknown."""
     try:
         import fcntl
 

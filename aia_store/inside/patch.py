@@ -42,7 +42,7 @@ HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
 LOOKED_AT = (*CERTIFICATES, FINISHED)
 SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # at the start of a cipher list
 DRIVERS = ("do_handshake", "read", "write", "send")  # methods that may drive a handshake
-WAIT, MOST_WAITS = 0.001, 2_000  # seconds, and how often: `load_cert_chain` waits so for verdicts in other threads
+WAIT, MOST_WAITS = 0.001, 2_000  # seconds per wait, and number: `load_cert_chain` waits for verdicts in other threads
 
 _context: Any = _ssl._SSLContext
 _ssl_object_type: Any = vars(_ssl)["_SSLSocket"]

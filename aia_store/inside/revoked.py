@@ -41,7 +41,7 @@ def digests(certificate: Certificate, issuer: Certificate) -> tuple[bytes, bytes
 def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
     """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER).
 
-    For lists, which name no more of the issuer, and which the administrator chose to believe.
+    This is for lists. They say no more about the issuer, but the administrator has chosen to trust them.
     """
     return _sha256(b"serial" + issuer_key + serial)
 
@@ -61,7 +61,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether one of the folders says so. A file that is missing or not ours says nothing. Raises DERError."""
+    """Whether one of the folders says so. A missing file, or one that is not ours, does not count. Raises DERError."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 

@@ -22,7 +22,7 @@ FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
 _MOST = 36_500  # days or hours
-_MOST_SECONDS = 10.0  # that a handshake may fetch
+_MOST_SECONDS = 10.0  # for the fetches of a handshake
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 #: The errors for a file that does not exist; and those for a user's file that may exist but is out of reach, because of
 #: ProtectHome=yes, a HOME that was kept when privileges were dropped, or a stale NFS mount.
@@ -46,7 +46,7 @@ class Settings:
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
         self.trust_on_demand = True  # from a large CA file, the hook loads only what a chain names
         self.unused_days = 90  # an intermediate that nobody has used for so long is dropped
-        self.refresh_hours = 24  # between two refreshes of the daemon
+        self.refresh_hours = 24  # hours between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL (JSON), the CCADB's revoked report (CSV)
         self.log = ""  # "debug": the hook says on standard error what it does
 
@@ -77,7 +77,7 @@ KEYS = tuple(vars(Settings()))
 _VARIABLES = {_PREFIX + key.upper(): key for key in KEYS}
 
 _read_last: Any = None  # the variables and the state of the files that were read last
-_latest = Settings()  # what they said
+_latest = Settings()  # the settings from them
 _ignored: list[str] = []
 
 

@@ -536,9 +536,9 @@ class IntermediateStore:
             self.keep(certificate)
 
     def _hand_in_again(self, certificate: Certificate, site: Folder) -> None:
-        """Hand in what the site's store has, at most once a day and user: that tells its manager that it is used.
+        """Hand in a certificate that the site's store has, to tell its manager of the use; once a day per user at most.
 
-        A note in the user's own store says when that was done; where there can be none, it is not done.
+        A note in the user's own store says when this was done. Without such a store, it is not done.
         """
         home = self.home
         if home is None or home is site or not os.path.isdir(os.path.join(site.path, HAND_IN)):
@@ -554,7 +554,7 @@ class IntermediateStore:
 
 
 def _hand_in(certificate: Certificate, site: Folder) -> None:
-    """Leave a copy for the site's store, if it has a hand-in folder; only then need anybody know how to."""
+    """Leave a copy for the site's store, if it has a hand-in folder; otherwise the code for that is not loaded."""
     folder = os.path.join(site.path, HAND_IN)
     if os.path.isdir(folder):
         with importing:
@@ -580,7 +580,7 @@ def folders_of(settings: Settings) -> list[Folder]:
 
 
 def hand_in_folder(settings: Settings) -> str | None:
-    """The hand-in folder of this machine, there or not; None where the settings name a store of their own."""
+    """The path of this machine's hand-in folder, which may not exist; None if the settings name another store."""
     site = site_cache()
     return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 

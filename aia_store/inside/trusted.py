@@ -47,16 +47,16 @@ class Given:
         self.is_complete = is_complete  # everything since the context was made was noted
         self.is_plain = is_complete  # only certificates: no trust settings, no CRLs
         self.deferred: tuple[CAFile, ...] = ()
-        self.files: list[PathLike] = []  # that OpenSSL loaded
+        self.files: list[PathLike] = []  # the files that OpenSSL loaded
         self.directories: list[str] = []
-        self.defaults: tuple[str, ...] = ()  # the default paths, where their file was deferred
-        self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
+        self.defaults: tuple[str, ...] = ()  # the default paths, if their file was deferred
+        self.loaded = Certificates(())  # the certificates in the context that OpenSSL shows
         self.loads = 0  # how often something was loaded
         # What was decided about Certificate messages for this context alone, and until when that holds.
         self.decisions: dict[object, tuple[float, Any]] = {}
         self.loading: list[int] = []  # the threads that are loading the context's own certificate
-        self.is_used = False  # whether OpenSSL may have looked into the directories by now
-        self._is_stale = True  # whether it has loaded more since
+        self.is_used = False  # whether OpenSSL may already have looked into the directories
+        self._is_stale = True  # whether OpenSSL has loaded more since `loaded` was set
 
     def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:
         """Note what OpenSSL has just loaded, which may include a text."""

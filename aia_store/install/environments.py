@@ -47,7 +47,7 @@ class Environment(NamedTuple):
     def is_of(self, interpreter: Interpreter) -> bool:
         """Whether it was made from this interpreter."""
         real = os.path.realpath(os.path.join(self.folder, "bin", "python"))
-        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy: what it names has to do
+        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy, so pyvenv.cfg must tell
             real = os.path.join(os.path.realpath(self.home), os.path.basename(os.path.realpath(interpreter.python)))
         return real == os.path.realpath(interpreter.python)
 

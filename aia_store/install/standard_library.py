@@ -156,7 +156,7 @@ def compile_package(interpreter: Interpreter) -> list[str]:
 
 
 def _contents(place: Place) -> dict[str, bytes]:
-    """The files as they should be, the one that is run last."""
+    """The files as they should be. The one that is run comes last."""
     wanted = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
@@ -246,14 +246,14 @@ def _is_compiled_ours(path: str) -> bool:
 
 
 def _compile(place: Place, name: str) -> None:
-    """Compile it, for programs that may not write there. If this fails, they compile it at each start."""
+    """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
     place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
 
 class _Lockable(NamedTuple):
-    """A folder whose locks lie in itself, where a store folder has a folder of them."""
+    """A folder that contains its lock files itself, while a store folder has a folder for them."""
 
     path: str
 

@@ -1,4 +1,4 @@
-"""The trust anchors that the library builds paths to: this machine's, loaded once for the process."""
+"""The trust anchors at which the library's paths end: this machine's, loaded once per process."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 def of(certificates: Iterable[bytes]) -> TrustAnchors:
-    """These certificates (DER) as trust anchors, in a context that is otherwise Python's default one.
+    """Use these certificates (DER) as trust anchors, in a context that is otherwise Python's default one.
 
-    Raises AIAError where none of them is self-signed.
+    Raises AIAError if none of them is self-signed.
     """
     found = [certificate for certificate in readable(certificates) if certificate.is_self_signed]
     if not found:
-        raise AIAError("there is no trust anchor: none of the certificates given is a readable, self-signed one")
+        raise AIAError("there is no trust anchor: none of the given certificates is readable and self-signed")
     return TrustAnchors(found, ssl.create_default_context(cadata=found[0].pem))
 
 
 _loading = threading.Lock()
-_loaded: tuple[object, TrustAnchors] | None = None  # for which state of which files, and what
+_loaded: tuple[object, TrustAnchors] | None = None  # the state of the files, and the anchors in them
 
 
 def of_this_machine() -> TrustAnchors:
-    """What AIA_STORE_ROOTS names, else SSL_CERT_FILE, else what the system trusts; read again when it changes.
+    """The anchors in the file of AIA_STORE_ROOTS, else of SSL_CERT_FILE, else the system's; read again after changes.
 
     Raises AIAError.
     """

@@ -34,7 +34,7 @@ def certificates(host: str, port: int, seconds: float) -> list[bytes]:
         connection.connect()
         witness.shake_hands(context, connection.sock, in_ascii(host))
     except OSError:
-        if not witness.sent:  # else it wants a certificate of ours, or speaks no cipher of ours; we have what we want
+        if not witness.sent:  # otherwise we have what we need, even if it wants a certificate or shares no cipher
             raise
     finally:
         connection.close()

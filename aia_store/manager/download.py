@@ -1,4 +1,4 @@
-"""Fetch what the manager needs, under the fetch policy: failures are remembered, nothing holds longer than its time."""
+"""Fetch what the manager needs, under the fetch policy: failures are remembered, and there are time limits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SECONDS = 30.0  # for one fetch
 
 
 class UnavailableError(Exception):
-    """It cannot be had; the message is the reason, in words."""
+    """The URL cannot be fetched. The message is the reason."""
 
 
 class Downloader:
-    """Fetches for one settings, until `deadline` (on the monotonic clock). May be used by several threads."""
+    """Fetches under given settings, until `deadline` (on the monotonic clock). Threads may share it."""
 
     def __init__(self, settings: Settings, failures: Failures, deadline: float) -> None:
         self._settings = settings
@@ -37,7 +37,7 @@ class Downloader:
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         if self._failures.url_is_paused(url):
-            raise UnavailableError("it failed lately and is not tried again yet")
+            raise UnavailableError("it failed recently and is not tried again yet")
         if time.monotonic() >= self._deadline:
             raise UnavailableError("the time for all fetches is over")
         deadline = min(self._deadline, time.monotonic() + SECONDS)

@@ -1,6 +1,6 @@
-"""A Name (RFC 5280, 4.1.2.4) as text: as the openssl command prints it, as RFC 4514 has it, and in short.
+"""A Name (RFC 5280, 4.1.2.4) as text: as the openssl command prints it, in the format of RFC 4514, or in short.
 
-What would steer a terminal or break a line is replaced in each.
+Characters that control a terminal or break a line are replaced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COMMON_NAME = "2.5.4.3"
-#: RFC 4514, 3. Other types are written in numbers.
+#: RFC 4514, 3. Other types are written as numbers.
 _RFC4514 = {
     _COMMON_NAME: "CN",
     "2.5.4.7": "L",
@@ -31,7 +31,7 @@ _RFC4514 = {
 
 
 class _Attribute(NamedTuple):
-    kind: str  # an object identifier in numbers
+    kind: str  # an object identifier as numbers
     value: str
 
 
@@ -46,7 +46,7 @@ def as_openssl_prints(name: bytes) -> str:
 
 
 def as_rfc4514(name: bytes) -> str:
-    """A Name (DER) as RFC 4514 writes it, the last part first: `O=Some CA,C=US`. Raises DERError."""
+    """A Name (DER) in the format of RFC 4514, the last part first: `O=Some CA,C=US`. Raises DERError."""
     return ",".join(
         "+".join(f"{_RFC4514.get(kind, kind)}={_escaped(value)}" for kind, value in attributes)
         for attributes in reversed(list(_parsed(name)))
@@ -75,7 +75,7 @@ def _attribute(name: bytes, start: int, end: int) -> _Attribute:
 
 
 def _dotted(contents: bytes) -> str:
-    """An object identifier in numbers."""
+    """An object identifier as numbers."""
     arcs, arc = [], 0
     for octet in contents:
         arc = arc << 7 | octet & 0x7F
@@ -95,5 +95,5 @@ def _short_name(kind: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A value as RFC 4514, 2.4 has it."""
+    """A value, escaped by RFC 4514, 2.4."""
     return harmless(re.sub(r'["+,;<>\\]|^[# ]| $', r"\\\g<0>", value))

@@ -1,4 +1,4 @@
-"""Fetch again what will soon expire: a CA publishes the successor of an intermediate under the same URL."""
+"""Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from .verify import Verifier
 
 SOON = 30 * 86_400  # seconds
-SECONDS = 30.0  # for all of one refresh; what is left over is the next one's
+SECONDS = 30.0  # for all fetches of one refresh; the next refresh does the rest
 MOST_FETCHES = 30
 
 
 class Held(NamedTuple):
-    """An intermediate on disk that leads to a trust anchor: its file, and its path, itself and the anchor included."""
+    """An intermediate on disk that leads to a trust anchor: its file, and its path, both ends included."""
 
     folder: Folder
     path: str
@@ -42,16 +42,16 @@ class Renewed(NamedTuple):
 
 
 class Due(NamedTuple):
-    """An intermediate that ends soon, and the URLs under which its successor may be had."""
+    """An intermediate that expires soon, and the URLs where its successor may be found."""
 
     old: Held
     urls: list[str]
 
 
 def due(held: list[Held]) -> list[Due]:
-    """What ends soon and has no successor here, the first to end first.
+    """The intermediates that expire soon and have no successor here, the earliest first.
 
-    The URL is the one that an intermediate was fetched from, as its file says, or that certificates below it name.
+    A URL is the one that an intermediate was fetched from, or one that certificates below it name.
     """
     now = time.time()
     by_end = sorted(held, key=lambda one: one.certificate.validity[1])
@@ -68,7 +68,7 @@ def due(held: list[Held]) -> list[Due]:
 
 
 def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier: Verifier) -> list[Renewed]:
-    """Fetch and keep the successors of what is due, those that are not `known`. Raises nothing.
+    """Fetch and keep the successors of what is due, except `known` ones. Raises nothing.
 
     The old ones stay until they expire.
     """
@@ -77,7 +77,7 @@ def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier:
 
 
 class _Renewal:
-    """The fetches of one refresh, and their bounds."""
+    """The fetches of one refresh, and their limits."""
 
     def __init__(self, settings: Settings, verifier: Verifier, known: set[Certificate]) -> None:
         self._settings = settings
@@ -87,7 +87,7 @@ class _Renewal:
         self._replies: dict[str, list[Certificate]] = {}
 
     def of(self, old: Held, urls: list[str]) -> list[Renewed]:
-        """Look for the successors of one intermediate; the first URL that has any is the last one asked."""
+        """Look for the successors of one intermediate, up to the first URL that has any."""
         failures = Failures(old.folder)
         for url in urls:
             fruitless = f"{url} to renew {old.certificate.fingerprint}"
@@ -119,7 +119,7 @@ class _Renewal:
         )
 
     def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
-        """The certificates behind a URL; None where it was not asked: it is paused, busy, or one too many."""
+        """The certificates behind a URL; None if it was not tried: it is paused, busy, or exceeds the limit."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
@@ -130,7 +130,7 @@ class _Renewal:
             if lock is None:
                 return None
         except locks.LockError:
-            lock = None  # better to fetch twice than not at all
+            lock = None  # a second fetch is better than none
         try:
             deadline = time.monotonic() + min(left, Budget.fetch_seconds)
             self._replies[url] = _fetched(url, self._settings, failures, deadline)
@@ -151,7 +151,7 @@ def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) 
 
 
 def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
-    """Where an intermediate may be had, at most so many; hostile until checked."""
+    """The URLs of an intermediate, up to a limit; they may be hostile."""
     urls = [one.folder.source_of(one.certificate) or ""]
     for certificate in below:
         if may_have_issued(one.certificate, certificate):
@@ -160,5 +160,5 @@ def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
 
 
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:
-    """What a leaf finds its issuer by: name and key."""
+    """The name and the key, by which a leaf finds its issuer."""
     return certificate.subject_key, certificate.public_key

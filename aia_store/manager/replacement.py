@@ -1,6 +1,6 @@
-"""A file that appears as a whole: written beside, synced, and renamed once it is complete.
+"""Replace a file as a whole: write another file beside it, sync it, and rename it once it is complete.
 
-For files anywhere. Those of a store folder are written by `Folder.write`, which trusts nothing on the way there.
+This is for files anywhere. `Folder.write` writes those in a store folder, and trusts no folder on the way.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ _MODE = 0o644
 
 
 class Replacement:
-    """What is to replace the file at a path, or to be a new one there. `with` it, what is not published is removed."""
+    """A new file for a path. Use it in a `with`, whose end removes what was not published."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError where no file can be made beside it."""
+        """Raises OSError if no file can be made in the folder of the path."""
         self._path = path
         folder, name = os.path.split(path)
         descriptor, self._temporary = tempfile.mkstemp(".tmp", f".{name}.", folder or os.curdir)
         self.file = open(descriptor, "wb")  # noqa: SIM115  # closed below
 
     def publish(self, *, like_the_old: bool = False) -> None:
-        """Put it in place, for all to read, or with the owner, mode and attributes of the old one. Raises OSError."""
+        """Rename it to the path, readable for all, or with the old owner, mode and attributes. Raises OSError."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
@@ -42,7 +42,7 @@ class Replacement:
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-        with contextlib.suppress(OSError):  # it is in place
+        with contextlib.suppress(OSError):  # the file is already in place
             os.unlink(self._temporary)
 
 

@@ -1,4 +1,4 @@
-"""How things are said: counted, and without what would steer a terminal or break a line."""
+"""Words for messages: plurals, and text that is harmless for a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 def counted(count: int, noun: str) -> str:
-    """How many of something: "1 root", "2 roots"."""
+    """A count with its noun: "1 root", "2 roots"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -24,10 +24,10 @@ def shown_time(seconds: float, form: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text that came from a certificate, a server or a file's name, without what would steer a terminal."""
+    """Text from a certificate, a server or a file's name, without characters that control a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def one_line(text: str) -> str:
-    """Text from anywhere as one harmless line."""
+    """Any text as one line that is harmless for a terminal."""
     return harmless(" ".join(text.split()))

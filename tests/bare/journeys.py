@@ -1,4 +1,4 @@
-"""What somebody does who has a bare Debian and the documents: which blocks of their pages he follows, in which order.
+"""What a reader of the documents does on a bare Debian: which blocks of the pages to follow, in which order.
 
 A block is named by its page and by how it begins.
 """
@@ -14,7 +14,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language
 
 
 class Journey(NamedTuple):
-    """Blocks that are followed one after the other, on a machine of their own."""
+    """Blocks that are followed in order, on a machine of their own."""
 
     title: str
     blocks: tuple[str, ...]

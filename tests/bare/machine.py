@@ -28,11 +28,11 @@ read -r end || true
 
 
 class Who(NamedTuple):
-    """Who reads the documents."""
+    """A reader of the documents."""
 
     name: str
     user: int
-    home: str  #: where the checkout is
+    home: str  #: the folder with the checkout
     variables: dict[str, str]  #: of the environment that the shell starts with
 
     @property
@@ -53,7 +53,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Bare(Machine):
-    """The machine, as long as the `with` lasts."""
+    """The machine, which exists within the `with`."""
 
     python = ".venv/bin/python"
     seconds = 900
@@ -87,7 +87,7 @@ class Bare(Machine):
         self._holder.communicate()
 
     def start(self, *command: object) -> subprocess.Popen[str]:
-        """With a HOME, from a new login shell: what pipx puts into ~/.local/bin is found then. Else as cron does."""
+        """With a HOME, in a new login shell, which finds what pipx puts into ~/.local/bin. Otherwise like cron."""
         who = self._who
         path = _PATH if "HOME" in who.variables else f"{_PATH}:{who.home}/.local/bin"
         shell = ["sh", "-l"] if "HOME" in who.variables else ["sh"]
@@ -113,7 +113,7 @@ class Bare(Machine):
         return self._call(*elsewhere, "-iname", "*aia[-_]store*", "-print").splitlines()
 
     def _call(self, *command: str) -> str:
-        """Have root run a command; returns what it prints."""
+        """Run a command as root; returns its output."""
         done = subprocess.run([*self._inside(), *command], capture_output=True, text=True, check=True)
         return done.stdout
 

@@ -1,4 +1,4 @@
-"""No block of the pages is forgotten by the journeys, which `tests/bare/run` makes."""
+"""The journeys that `tests/bare/run` makes include every block of the pages."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Write docs/clients.md from what the tests found.
+"""Write docs/clients.md from the results of the tests.
 
     python -m tests.clients.document [PYTHON…]
 
-runs the whole table with each of these interpreters, which must have what the tests need, keeps what they found in
-`results.json` beside this file, and writes the document from that; with none it only writes.
+runs the whole table with each of these interpreters, which must have what the tests need, keeps the results in
+`results.json` beside this file, and writes the document from them. Without an interpreter, it only writes.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main(pythons: list[str]) -> None:
 
 
 def load() -> dict[str, Any]:
-    """What was found so far: for each Python its version, its OpenSSL, and the clients that work."""
+    """The results so far: for each Python, its version, its OpenSSL, and the clients that work."""
     found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     return found
 

@@ -1,4 +1,4 @@
-"""The clients that are tested: what to install, what to talk to, and on which Pythons they run at all."""
+"""The clients that are tested: what to install, which server to talk to, and on which Pythons they run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The blocks that do not run in the tests, each with the reason, and those that rightly end with another status than 0.
+"""The blocks that do not run in the tests, each with the reason, and those whose status is rightly not 0.
 
-A block is named by its page and its first line. What is not run is read by its shell all the same (`-n`).
+A block is named by its page and its first line. The shell still checks the syntax of blocks that are not run (`-n`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Somebody who does what the documents say, block by block, on a machine."""
+"""A reader who follows the documents, block by block, on a machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAKE_SETTINGS = "mkdir -p ~/.config/aia-store && cat > ~/.config/aia-store/conf
 
 
 class Machine(ABC):
-    """Where the commands run, in the project's folder."""
+    """The machine on which the commands run, in the project's folder."""
 
     #: What runs the Python blocks; the package is installed for it.
     python: str = sys.executable
@@ -40,7 +40,7 @@ class Machine(ABC):
 
 
 class Reader:
-    """Follows blocks in their order; the test fails at the first that ends otherwise than it should."""
+    """Follows blocks in order. The test fails at the first block that does not end as it should."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -57,7 +57,7 @@ class Reader:
         assert "Traceback" not in done.stdout, done.stdout
 
     def end(self) -> None:
-        """End the program that the Python blocks are."""
+        """End the program of the Python blocks."""
         if self._python is not None:
             output, _ = self._python.communicate(timeout=self._machine.seconds)
             assert self._python.returncode == 0, output

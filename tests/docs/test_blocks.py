@@ -1,7 +1,7 @@
-"""Every code block of the documents runs, in its order, on a machine of its page's own.
+"""Every code block of the documents runs, in order, on a machine of its own for each page.
 
-Python blocks are one program a page; shell blocks are run by the shell that the fence names; a block of TOML is put
-where config.toml belongs. Other languages are parsed by what reads them. `exceptions` names what is not run, and why.
+The Python blocks of a page are one program. The shell that the fence names runs a shell block. A block of TOML is put
+where config.toml belongs. Other languages are only parsed. `exceptions` names the blocks that are not run, and why.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TO_RUN = [block for block in BLOCKS if block.language in {*SHELLS, "python", "to
 
 
 def _dockerfile(text: str) -> None:
-    """Not built: that takes a registry. Its commands are read by sh."""
+    """It is not built, because that needs a registry. sh checks the syntax of its commands."""
     for line in text.replace("\\\n", "").splitlines():
         instruction, _, rest = line.partition(" ")
         assert instruction in {"", "#", "FROM", "RUN", "COPY", "ENV", "USER", "CMD", "ENTRYPOINT", "WORKDIR"}, line
@@ -37,7 +37,7 @@ def _dockerfile(text: str) -> None:
 
 
 def _text(_: str) -> None:
-    """What a program prints, or a picture in letters."""
+    """Output of a program, or a picture in characters."""
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -68,7 +68,7 @@ def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.where)
 def test_a_block_can_be_read(block: Block) -> None:
-    """By what its fence says that it is."""
+    """The program for the language of its fence can parse it."""
     if block.language == "python":
         compile(block.text, block.where, "exec", flags=FLAGS)
     elif shell := SHELLS.get(block.language):
@@ -81,7 +81,7 @@ def test_a_block_can_be_read(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_code_is_overlooked(page: Path) -> None:
-    """What the site shows as code are the blocks that we found, and indented ones are not used."""
+    """The site shows as code exactly the blocks that we found; there are no indented ones."""
     shown = markdown.markdown(page.read_text(encoding="utf-8"), extensions=["pymdownx.superfences"])
     assert shown.count("<pre") == len(blocks_of(page))
 
@@ -99,7 +99,7 @@ def test_what_a_block_does_is_gone_with_its_machine(tmp_path: Path) -> None:
 
 
 def test_a_block_that_is_wrong_is_found(tmp_path: Path) -> None:
-    """Or the tests above show nothing: the hosts do need completion, and failures do fail."""
+    """Otherwise the tests above prove nothing: the hosts need completion, and a wrong block fails."""
     page = PROJECT / "docs" / "none.md"
     plain = "import urllib.request\nurllib.request.urlopen('https://www.example.org/')\n"
     completed = f"import aia_store\naia_store.enable()\n{plain}"

@@ -284,7 +284,7 @@ def test_an_allowed_network_is_reached_however_it_is_spelled(aia: AIAHost, get: 
     assert get(f"http://{host}:{aia.port}/") == CA.der
 
 
-# With a resolver that is told what to say
+# With a resolver whose answers the test sets
 
 
 class Resolver:
@@ -312,7 +312,7 @@ class Resolver:
 def test_of_a_name_with_allowed_and_other_addresses_only_the_allowed_ones_are_connected_to(
     aia: AIAHost, monkeypatch: pytest.MonkeyPatch, order: list[str]
 ) -> None:
-    """127.0.0.1 stands for a public address here, and the others for inner ones."""
+    """Here, 127.0.0.1 stands for a public address, and the others for private ones."""
     aia.publish("/", CA.der)
     Resolver(monkeypatch, order)
     with socket.create_server(("127.0.0.2", aia.port)) as inner:
@@ -471,7 +471,7 @@ ASKING = {
 @pytest.mark.parametrize(
     "code", [pytest.param(code, id=who, marks=() if who == "fetch" else whole_package) for who, code in ASKING.items()]
 )
-def test_a_resolver_that_never_answers_holds_nobody_past_the_deadline(tmp_path: Path, code: str) -> None:
+def test_a_resolver_that_never_answers_delays_nobody_beyond_the_deadline(tmp_path: Path, code: str) -> None:
     need_namespaces("unshare", "--net", "--mount")
     (tmp_path / "root.pem").write_text(ROOT.pem)
     before = (

@@ -1,4 +1,4 @@
-"""The store: whatever is put into its folders, and whoever dies writing there, it reads what was proved and no more."""
+"""The store only reads sound certificates, whatever is put into its folders, and even if a writer is killed."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def found(folder: Folder, name: Certificate = OURS) -> set[Certificate]:
 
 
 def plant(folder: Folder, name: str, contents: bytes, bucket_of: Certificate = OURS) -> Path:
-    """A file where the certificates of this name belong."""
+    """The path of a file in the folder for certificates of this name."""
     (path,) = kept(folder, bucket_of)
     planted = path.with_name(name)
     planted.write_bytes(contents)
     return planted
 
 
-# What is kept is found
+# Kept certificates are found
 
 
 def test_what_is_kept_is_found_by_its_canonical_name(folder: Folder) -> None:
@@ -157,7 +157,7 @@ def test_removing_what_was_preloaded_changes_nothing_of_what_was_needed(folder: 
     assert not Path(folder.path, "preloaded").exists()
 
 
-# Planted things
+# Planted files
 
 
 def cut(der: bytes) -> bytes:
@@ -195,7 +195,7 @@ def cut(der: bytes) -> bytes:
         "too large",
     ],
 )
-def test_a_damaged_file_is_passed_over(folder: Folder, contents: bytes) -> None:
+def test_a_damaged_file_is_ignored(folder: Folder, contents: bytes) -> None:
     damaged, _ = kept(folder, OURS, NAMESAKE)
     damaged.write_bytes(contents)
     assert found(folder) == {NAMESAKE}
@@ -214,13 +214,13 @@ def test_a_damaged_file_is_passed_over(folder: Folder, contents: bytes) -> None:
     ],
     ids=["foreign", "hidden", "a word", "upper case", "another extension", "another's"],
 )
-def test_a_name_that_does_not_match_its_content_is_passed_over(folder: Folder, name: str) -> None:
+def test_a_file_whose_name_does_not_match_its_content_is_ignored(folder: Folder, name: str) -> None:
     planted = plant(folder, name, to_pem(NAMESAKE.der).encode())
     assert found(folder) == {OURS}
     assert str(planted) in list(folder.paths()), "it can be seen, so that it can be removed"
 
 
-def test_a_name_that_is_not_unicode_is_passed_over(folder: Folder) -> None:
+def test_a_file_name_that_is_not_unicode_is_ignored(folder: Folder) -> None:
     (path,) = kept(folder, OURS)
     try:
         Path(os.fsdecode(os.fsencode(path.parent) + b"/\xff\xfe.pem")).write_bytes(b"")
@@ -238,7 +238,7 @@ def test_a_name_that_is_not_unicode_is_passed_over(folder: Folder) -> None:
 def test_a_planted_certificate_is_found_under_its_own_name_only(
     folder: Folder, planted: Authority, bucket_of: Certificate
 ) -> None:
-    """To find an impostor is allowed: who searches proves it each time. In the wrong bucket it is nothing."""
+    """An impostor may be found, because a search verifies it each time. In the wrong folder it is ignored."""
     certificate = Certificate(planted.der)
     plant(folder, f"{certificate.fingerprint}.pem", to_pem(planted.der).encode(), bucket_of)
     belongs = certificate.subject_key == bucket_of.subject_key
@@ -247,7 +247,7 @@ def test_a_planted_certificate_is_found_under_its_own_name_only(
 
 @posix
 @pytest.mark.parametrize("kind", ["link", "dangling link", "link to a device", "FIFO", "folder", "socket"])
-def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
+def test_what_is_no_regular_file_is_ignored_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
     original, namesake = kept(folder, OURS, NAMESAKE)
     elsewhere = tmp_path / original.name
     original.rename(elsewhere)
@@ -280,7 +280,7 @@ def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path
 
 
 @needs_root
-def test_a_device_is_passed_over_at_once(folder: Folder) -> None:
+def test_a_device_is_ignored_at_once(folder: Folder) -> None:
     path, _ = kept(folder, OURS, NAMESAKE)
     path.unlink()
     try:
@@ -320,7 +320,7 @@ def test_of_a_thousand_candidates_of_one_name_a_bounded_number_is_read(folder: F
     assert time.monotonic() - started < 5
 
 
-# Whose folder it is
+# Ownership of the folder
 
 
 @posix
@@ -403,7 +403,7 @@ def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.Monke
     assert open_store(settings).folders[0].path == user.path
 
 
-# Disks that do not serve
+# Disks that fail
 
 KEEP_AND_FIND = """
 import sys
@@ -437,7 +437,7 @@ def assert_nothing_is_damaged(folder: Folder) -> None:
 
 
 @posix
-def test_an_unwritable_folder_leaves_memory_and_what_is_there_is_read(
+def test_an_unwritable_folder_is_still_read_and_memory_is_used(
     folder: Folder, run: Run, some: Path, issued: list[Certificate]
 ) -> None:
     kept(folder, *issued[:5])
@@ -498,7 +498,7 @@ def test_a_full_disk_leaves_memory_and_no_damage(tmp_path: Path, some: Path) -> 
     assert list(Path(copy.path, "tmp").iterdir()) == []
 
 
-# Many at once, and some of them killed
+# Many processes at once, some of which are killed
 
 WRITE_UNTIL_KILLED = """
 import os, random, signal, sys, time
@@ -598,7 +598,7 @@ print(len(found), *sorted(calls))
 
 
 def fill(folder: Folder, number: int) -> None:
-    """So many other certificates; their contents are never looked at."""
+    """So many other certificates, whose contents are never read."""
     for count in range(number):
         name = hashlib.sha256(str(count).encode()).hexdigest()
         bucket = os.path.join(folder.path, folder.PART, name[:2], name)
@@ -610,7 +610,7 @@ def fill(folder: Folder, number: int) -> None:
 def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run, part: type[Folder]) -> None:
     (tmp_path / "one.pem").write_text(OURS.pem)
     said = []
-    # In memory where that can be: so many files are hard work for a disk.
+    # In memory if possible, because so many files are hard work for a disk.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as place:
         for number in (10, 20_000):
             folder = part(os.path.join(place, str(number)))
@@ -624,7 +624,7 @@ def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run,
 def test_a_reader_is_not_disturbed_while_files_come_and_go(
     folder: Folder, tmp_path: Path, issued: list[Certificate], signum: int
 ) -> None:
-    """One process keeps and removes without end; what another reads meanwhile is whole or absent."""
+    """One process keeps and removes certificates all the time; what another one reads meanwhile is whole or absent."""
     file = tmp_path / "all.pem"
     file.write_text("".join(certificate.pem for certificate in issued[:2]))
     churn = EIGHT_AT_ONCE.partition("for certificate in certificates:")[0] + (

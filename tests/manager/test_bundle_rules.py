@@ -1,4 +1,4 @@
-"""What may be exported: each rule alone breaks an intermediate that is right in all else."""
+"""What may be exported: each rule alone refuses an intermediate that satisfies all others."""
 
 from __future__ import annotations
 
@@ -312,10 +312,10 @@ def test_a_namesake_that_leads_nowhere_does_not_count(
 @pytest.mark.parametrize(
     ("rule", "options", "words"),
     [
-        (exportable.leads_to_an_exported_anchor, {"signed_by": STRANGER.key}, "a signature does not hold"),
-        (exportable.outlasts_the_export, {"not_after": TOMORROW}, "its time is over before"),
+        (exportable.leads_to_an_exported_anchor, {"signed_by": STRANGER.key}, "a signature is not valid"),
+        (exportable.outlasts_the_export, {"not_after": TOMORROW}, "it expires before"),
         (exportable.is_a_ca_for_servers, {"no_cert_sign": True}, "its key may not sign certificates"),
-        (exportable.carries_all_constraints, NAMES, "its names are constrained"),
+        (exportable.carries_all_constraints, NAMES, "it has name constraints"),
     ],
 )
 def test_each_rule_says_what_it_objects_to(

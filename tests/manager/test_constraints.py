@@ -1,4 +1,4 @@
-"""An intermediate may stand alone only where nothing above it says more than it says itself."""
+"""An intermediate may be a trust anchor only if it repeats every constraint from above."""
 
 from __future__ import annotations
 

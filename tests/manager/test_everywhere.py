@@ -332,7 +332,7 @@ def test_a_sitecustomize_behind_ours_still_runs(venv: Environment, broken: tuple
     assert completes(venv, broken)
 
 
-def test_one_behind_ours_that_raises_is_told_as_it_was(tmp_path: Path, base: Copy, ours: Installation) -> None:
+def test_the_error_of_one_behind_ours_is_shown_unchanged(tmp_path: Path, base: Copy, ours: Installation) -> None:
     venv = base.venv(tmp_path / "venv")
     (venv.site / "sitecustomize.py").write_text("raise ValueError('theirs')\n")
     before = venv.run("-c", USES_SSL)
@@ -549,7 +549,7 @@ def test_root_refuses_a_package_that_others_can_change(base: Copy, ours: Install
     assert done.stderr.startswith(f"aia-store: {ours.package} can be changed by users other than root")
     ours.package.chmod(0o755)
     os.chown(ours.folder, 65_534, 65_534)
-    assert "can be changed by others" in ours.hook("install", "--python", base.python).stderr
+    assert "can be changed by users other than root" in ours.hook("install", "--python", base.python).stderr
     assert tree(base.folder) == before
 
 
@@ -642,7 +642,7 @@ def test_root_runs_no_interpreter_whose_site_packages_are_anothers(base: Copy, o
     assert done.stderr.count("\n") == 1
 
 
-def test_a_lock_that_anybody_can_hold_stops_nobody(base: Copy, ours: Installation) -> None:
+def test_a_lock_that_anybody_can_hold_blocks_nobody(base: Copy, ours: Installation) -> None:
     import fcntl
 
     for path in (base.library, base.site):

@@ -1,4 +1,4 @@
-"""Revocation lists: every form that they come in, and what happens to those that cannot be had or read."""
+"""Revocation lists: every format, and what happens if one cannot be fetched or read."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ BAD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
-def test_a_bad_list_is_said_to_be_and_what_it_said_last_counts(world: World, content: bytes) -> None:
+def test_a_bad_list_is_reported_and_its_last_good_copy_counts(world: World, content: bytes) -> None:
     world.file.write_bytes(content)
     (note,) = world.refresh().notes
     assert str(world.file) in note
@@ -163,7 +163,7 @@ def test_over_http(world: World, aia: AIAHost) -> None:
     assert world.refresh(url).notes == []
     assert world.machine.kept() == {ca.der for ca in world.cas[1:]}
     aia.publish("/list", b"", status=503)
-    for reason in ("status 503", "failed lately"):
+    for reason in ("status 503", "failed recently"):
         world.machine.plant(world.bad)
         (note,) = world.refresh(url).notes
         assert reason in note
@@ -245,7 +245,7 @@ def test_a_foreign_file_where_the_reasons_belong(world: World, content: bytes | 
     assert world.machine.kept() == {ca.der for ca in world.cas[1:]}
 
 
-def test_where_nothing_can_be_written_the_refresh_still_heeds_the_list(world: World) -> None:
+def test_where_nothing_can_be_written_the_refresh_still_uses_the_list(world: World) -> None:
     world.file.write_bytes(onecrl([by_serial(world.bad)]))
     (world.machine.store / "revoked").mkdir()
     (note,) = world.refresh().notes

@@ -1,4 +1,4 @@
-"""The command that says what is wrong with the chains of servers, and what their owners should do."""
+"""The command check: what is wrong with the chains of servers, and what their owners should do."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MOST_HOSTS = 100_000
-LONGEST_LINE = 2_048  # of a file of hosts
-MOST_AT_ONCE = 256  # each holds a few descriptors, of which a process mostly has 1,024
+LONGEST_LINE = 2_048  # characters, in a file of hosts
+MOST_AT_ONCE = 256  # each uses a few descriptors, of which a process usually has 1,024
 
 _file = click.Path(dir_okay=False)
 
 
 class Form(Protocol):
-    """A form in which the answers are given: it is told of each in its order, and that there are no more."""
+    """An output format: gets each answer, in order, and finally `end`."""
 
     def add(self, answer: Answer) -> None: ...
 
@@ -44,18 +44,18 @@ class Form(Protocol):
 
 @click.command("check")
 @click.argument("hosts", nargs=-1, metavar="HOST[:PORT]...")
-@click.option("--file", "file", metavar="FILE", help="Ask the hosts in FILE too, one a line; - is standard input.")
-@click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Ask for TLS in this protocol, at its port.")
-@click.option("--servername", metavar="NAME", help="Ask for this name, and verify it, instead of the host's.")
-@click.option("--connect", metavar="HOST[:PORT]", help="Connect there, whichever host was named.")
-@click.option("--revocation", is_flag=True, help="Ask the CRL of every certificate of the chain.")
+@click.option("--file", "file", metavar="FILE", help="Also check the hosts in FILE, one per line; - is standard input.")
+@click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Start TLS in this protocol, at its port.")
+@click.option("--servername", metavar="NAME", help="Send and verify this name instead of the host's.")
+@click.option("--connect", metavar="HOST[:PORT]", help="Connect to this address, whichever host was named.")
+@click.option("--revocation", is_flag=True, help="Read the CRL of every certificate of the chain.")
 @click.option(
-    "--expiry-days", type=click.IntRange(min=0), default=0, metavar="N", help="Fail if it ends within N days."
+    "--expiry-days", type=click.IntRange(min=0), default=0, metavar="N", help="Fail if it expires within N days."
 )
 @click.option("--fullchain", type=_file, help="Write what the owner should install (PEM) here.")
-@click.option("--html", type=_file, help="Write a report with the chains drawn here: one file, to show around.")
+@click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on.")
 @click.option("--prometheus", type=_file, help="Write metrics here, for the node exporter's textfile collector.")
-@click.option("--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, help="How many to ask at once.")
+@click.option("--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, help="How many to check at once.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing of hosts that are complete.")
 @output.json_option
 def check_command(
@@ -75,7 +75,7 @@ def check_command(
 ) -> None:
     """Say what servers send, what is missing, where it was found, and what their owners should do.
 
-    Status 0: every chain is complete; 1: one is not; 2: one host could not be asked, and the rest is complete.
+    Status 0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
     """
     asked = _named(hosts, file, servername, connect, starttls)
     if not asked:
@@ -107,7 +107,7 @@ def check_command(
             forms.append(Document(offline=settings.offline))
         else:
             forms.append(Shown(len(asked), source.path, offline=settings.offline, quiet=quiet))
-        title = f"asking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
+        title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
         with output.progress(one_line(title)) as progress:
             for answer in many.in_order(ask, asked, jobs, progress):
                 last = answer
@@ -125,9 +125,9 @@ def check_command(
 def _named(
     hosts: Iterable[str], file: str | None, servername: str | None, connect: str | None, starttls: str | None
 ) -> list[Answer]:
-    """What is to be asked, in its order and each once; what names no host is answered already.
+    """The hosts to check, in order and each once. A text that names no host is already answered.
 
-    Raises WrongUseError where the options or the file cannot be used.
+    Raises WrongUseError if the options or the file cannot be used.
     """
     port = PROTOCOLS[starttls].port if starttls is not None else HTTPS
     try:
@@ -148,7 +148,7 @@ def _named(
 
 
 def _lines(file: str) -> Iterator[tuple[str, str]]:
-    """The hosts in a file, and where each stands, in words; comments and empty lines are left out."""
+    """The hosts in a file, each with its place, in words; without comments and empty lines."""
     name = "standard input" if file == "-" else file
     count = 0
     try:
@@ -167,7 +167,7 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _write_fullchain(answer: Answer, path: str) -> None:
-    """Write the full chain, if the host could be asked. Raises OutputError where none is known; the file then stays."""
+    """Write the full chain, if the host could be checked. Raises OutputError, and keeps the old file, if unknown."""
     finding = answer.finding
     if finding is None:
         return

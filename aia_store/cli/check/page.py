@@ -1,7 +1,7 @@
-"""Answers as one HTML file: nothing in it is loaded from elsewhere, and nothing in it runs.
+"""Answers as one HTML file, which loads nothing from elsewhere, and runs nothing.
 
-Every text that is put into it was said by somebody else: `text` escapes it, and the page's own policy forbids all but
-its style sheet, should that ever fail.
+Its texts come from hosts and certificates. `text` escapes them, and should that ever fail, the page's own policy allows
+nothing but its style sheet.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HEAD = """<!doctype html>
 {tally}<p class="when">Checked on {when} with the roots in <code>{roots}</code></p>
 </header>
 """
-_FOOT = """<footer>aia-store {version}. What works in a client is expected from what OpenSSL says and from how that \
+_FOOT = """<footer>aia-store {version}. What to expect of a client follows from what OpenSSL says and from how that \
 client behaves.</footer>
 </html>
 """
@@ -59,7 +59,7 @@ class Page:
         self._results: Counter[Result] = Counter()
         self._rows: list[str] = []
         self._only: Answer
-        # Aside until the head is written, which sums up; on disk, as there may be ten thousand.
+        # Kept until the head with the totals is written; on disk, because there may be ten thousand.
         self._sections = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in `end`
 
     def add(self, answer: Answer) -> None:
@@ -97,7 +97,7 @@ class Page:
         self._file.write(_FOOT.format(version=__version__))
 
     def _tally(self) -> str:
-        """How many hosts came to what."""
+        """The number of hosts for each result."""
         parts = (
             f'<span class="{result}">{self._results[result]:,} {result.replace("-", " ")}</span>'
             for result in Result
@@ -107,12 +107,12 @@ class Page:
 
 
 def text(value: str) -> str:
-    """Any text as HTML, also within an attribute's quotes."""
+    """Any text as HTML, which may also be used in a quoted attribute."""
     return html.escape(output.harmless(value))
 
 
 def _section(answer: Answer, anchor: str, roots_path: str, *, offline: bool) -> str:
-    """One host, as HTML; `anchor` is the fragment that leads here."""
+    """One host as HTML; `anchor` is its fragment in links."""
     finding = answer.finding
     if finding is None:
         body = f"<p class=verdict>{text(answer.error or '')}</p>\n"
@@ -168,7 +168,7 @@ def _card(link: Link, finding: Finding, roots_path: str) -> str:
 
 
 def _aside(finding: Finding) -> Iterator[str]:
-    """What was sent or found and is no part of the path, and what could not be fetched."""
+    """What was sent or found but is not part of the path, and what could not be fetched."""
     found = [
         f"<b>{text(output.subject(certificate))}</b>: {text(verdict.uselessness(certificate, finding))}"
         for certificate in finding.useless
@@ -179,7 +179,7 @@ def _aside(finding: Finding) -> Iterator[str]:
 
 
 def _clients(finding: Finding) -> Iterator[str]:
-    """In which clients it is expected to work, those together for which the reason is the same."""
+    """Which clients are expected to connect, grouped by reason."""
     seen = clients.of(finding)
     yield "<div class=clients>\n"
     for works, title in ((True, "Works in"), (False, "Fails in")):

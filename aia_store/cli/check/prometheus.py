@@ -1,4 +1,4 @@
-"""Answers as metrics, in Prometheus' text format: for the textfile collector of its node exporter.
+"""Answers as metrics in Prometheus' text format, for the textfile collector of its node exporter.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _PREFIX = "aia_store_check_"
 _METRICS = {
     "complete": "Whether every client that trusts the root can connect (1) or not (0).",
-    "could_not_tell": "Whether the host could not be asked (1).",
-    "missing_intermediates": "Intermediates that the server should send and does not.",
-    "expiry_timestamp_seconds": "When the first certificate of the chain ends, leaf and intermediates.",
+    "could_not_tell": "Whether the host could not be checked (1).",
+    "missing_intermediates": "Intermediates that the server should send but does not.",
+    "expiry_timestamp_seconds": "When the first of the leaf and the intermediates expires.",
 }
 
 
@@ -31,7 +31,7 @@ class Metrics:
         self._samples: dict[str, list[str]] = {name: [] for name in _METRICS}
 
     def add(self, answer: Answer) -> None:
-        """Take in one answer; what names no host has no metrics."""
+        """Add one answer; a text that names no host has no metrics."""
         if answer.target is None:
             return
         finding = answer.finding

@@ -1,4 +1,4 @@
-"""Answers as people read them: a tree and a verdict each, or, of many, one line each."""
+"""Answers as text: a tree and a verdict for each, or one line for each if there are many."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .answer import Answer
 
 _BAD = ("✗ ", "bold red")
-MOST_TREES = 8  # hosts; of more, each gets a line
+MOST_TREES = 8  # hosts; if there are more, each gets one line
 _MARKS = {
     Result.COMPLETE: ("✓ ", "green"),
     Result.ENDING: ("! ", "yellow"),
@@ -29,7 +29,7 @@ _MARKS = {
 
 
 class Shown:
-    """Prints answers to people; what could not be asked goes to standard error."""
+    """Prints answers as text; hosts that could not be checked go to standard error."""
 
     def __init__(self, count: int, roots_path: str, *, offline: bool, quiet: bool) -> None:
         """`count` is how many there will be."""
@@ -55,15 +55,15 @@ class Shown:
                 output.say(sentence)
 
     def end(self) -> None:
-        """Sum up, where there were several."""
+        """Print a summary if there were several."""
         if self._count > 1:
             click.echo(summary(self._results))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
-                output.say("`aia-store check HOST` says all about one; `--html FILE` draws them all.")
+                output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
 
 
 def _tree(finding: Finding, roots_path: str) -> Tree:
-    """The path that was found, from the leaf to the trust anchor, and beside it what is of no use."""
+    """The path that was found, from the leaf to the trust anchor, and beside it the useless certificates."""
     tree = Tree(Text.assemble((finding.target.address, "bold"), (f"  {how_reached(finding.target)}".rstrip(), "dim")))
     branch = tree
     for link in links(finding):

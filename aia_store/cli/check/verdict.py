@@ -1,4 +1,4 @@
-"""What a finding comes to, in words: in sentences with what to do, in one line, and in phrases that all forms share."""
+"""A finding in words: as sentences with what to do, as one line, and in phrases that all output formats share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from .answer import Answer
 
-WORKS_IN = "Works in: "  # so begins the sentence that a page draws instead
-SOON = 15  # days before its end, from which on a certificate is spoken of
+WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
+SOON = 15  # days; if a certificate expires within them, that is mentioned
 MOST_LISTED = 3  # intermediates named in one line
 MOST_NAMES = 4  # of a certificate, shown
 
@@ -36,7 +36,7 @@ def sentences(finding: Finding, expiry_days: int, *, offline: bool) -> Iterator[
     elif Fault.NO_PATH in faults:
         yield from _without_path(finding, offline=offline)
     elif MENDED_BY_CHAIN.isdisjoint(faults):
-        yield f"Broken: {output.harmless(finding.completed_refusal or '')}. The chain is not what is wrong."
+        yield f"Broken: {output.harmless(finding.completed_refusal or '')}. The chain is not the problem."
         yield _remedy(finding)
     else:
         yield from _mended_by_chain(finding)
@@ -62,7 +62,7 @@ def _revoked(finding: Finding) -> Iterator[str]:
     for certificate, reason in finding.revoked_links.items():
         yield f"Revoked: {output.subject(certificate)}, {output.harmless(reason)}."
     if finding.refusal is None:
-        yield "Programs that do not look at revocation connect all the same; browsers do not."
+        yield "Programs that do not check revocation connect anyway; browsers do not."
     if finding.chain.leaf in finding.revoked_links:
         yield "Its owner needs a new certificate."
     else:
@@ -76,7 +76,7 @@ def _without_path(finding: Finding, *, offline: bool) -> Iterator[str]:
         if not finding.is_anchor(last):
             yield f"It ends at {output.subject(last)}, a root that is not trusted here."
     elif not output.ca_issuers(last):
-        yield f"{output.subject(last)} names no URL of its issuer (AIA) that can be read, so nobody can look it up."
+        yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
     elif offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
 
@@ -98,7 +98,7 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
 
 
 def works_in(finding: Finding) -> tuple[list[str], list[str]]:
-    """In which clients it is expected to work, and in which not; all versions of one together where they agree."""
+    """The clients that are expected to connect, and the others; versions of a client are merged if they agree."""
     found: tuple[list[str], list[str]] = [], []
     seen = clients.of(finding)
     for view in seen:
@@ -111,24 +111,24 @@ def works_in(finding: Finding) -> tuple[list[str], list[str]]:
 
 
 def _remedy(finding: Finding) -> str:
-    """What to do where the chain is not what is wrong."""
+    """What to do if the chain is not the problem."""
     leaf = finding.chain.leaf
     fault = finding.faults[0]
     if fault is Fault.EXPIRED:
-        return f"Its owner should renew the certificate, which ended on {output.day(leaf.validity[1])}."
+        return f"Its owner should renew the certificate, which expired on {output.day(leaf.validity[1])}."
     if fault is Fault.NOT_YET_VALID:
         return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
     if fault is Fault.SELF_SIGNED:
         return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
     wanted = output.harmless(finding.target.name)
-    return f"Its owner should get a certificate that is good for {wanted}; this one is for {names_of(leaf)}."
+    return f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
 
 
 def headline(answer: Answer) -> str:
-    """One line without the host: what it comes to."""
+    """The result in one line, without the host."""
     finding = answer.finding
     if finding is None:
-        return "could not be asked"
+        return "could not be checked"
     faults = finding.faults
     leaf = finding.chain.leaf
     if not faults:
@@ -149,25 +149,25 @@ def headline(answer: Answer) -> str:
 
 
 def summary(results: Counter[Result]) -> str:
-    """How many hosts came to what."""
+    """The number of hosts for each result."""
     words = {
         Result.COMPLETE: "complete",
         Result.ENDING: "ending soon",
         Result.INCOMPLETE: "incomplete",
         Result.BROKEN: "broken",
-        Result.COULD_NOT_TELL: "could not be asked",
+        Result.COULD_NOT_TELL: "could not be checked",
     }
     parts = [f"{results[result]:,} {words[result]}" for result in Result if results[result]]
     return f"{results.total():,} hosts: {', '.join(parts)}."
 
 
 class Link(NamedTuple):
-    """One certificate of the path, as it is shown."""
+    """One certificate of the path, for output."""
 
     certificate: Certificate
     kind: str  # "anchor", "missing", "bad" or "sent"
-    fault: str | None  # what is wrong with one that is "bad", in words
-    notes: list[str]  # until when it is valid, and whether it is revoked
+    fault: str | None  # what is wrong if it is "bad", in words
+    notes: list[str]  # how long it is valid, and whether it is revoked
 
 
 def links(finding: Finding) -> Iterator[Link]:
@@ -194,14 +194,14 @@ def source_of(certificate: Certificate, finding: Finding) -> str:
 
 
 def fault_of(certificate: Certificate, finding: Finding) -> str | None:
-    """What is wrong with a certificate; None: nothing."""
+    """What is wrong with a certificate; None if nothing is."""
     revoked = {**finding.revoked, **finding.revoked_links}
     if certificate in revoked:
         return f"revoked {output.harmless(revoked[certificate])}"
     if finding.is_anchor(certificate):
         return None
     if not certificate.is_valid_at(finding.chain.now):
-        return "out of its time"
+        return "expired or not yet valid"
     if certificate == finding.chain.leaf:
         if certificate.is_self_signed:
             return "self-signed"
@@ -210,7 +210,7 @@ def fault_of(certificate: Certificate, finding: Finding) -> str | None:
 
 
 def uselessness(certificate: Certificate, finding: Finding) -> str:
-    """Why a certificate that was sent or found is no part of the path."""
+    """Why a certificate that was sent or found is not part of the path."""
     how = "sent, but no part of the path" if certificate in finding.chain.sent else "found, but of no use"
     is_root = certificate.is_self_signed and certificate not in finding.revoked
     why = "a root, which clients do not need" if is_root else fault_of(certificate, finding) or "not needed"
@@ -218,14 +218,14 @@ def uselessness(certificate: Certificate, finding: Finding) -> str:
 
 
 def lasting(certificate: Certificate, finding: Finding) -> str:
-    """Until when it is valid, and how long that is."""
+    """The end of its validity, and how many days are left."""
     days = finding.days_left(certificate)
     until = output.day(certificate.validity[1])
     return f"until {until} ({counted(days, 'day')})" if days >= 0 else f"until {until} (ended)"
 
 
 def revocation_of(certificate: Certificate, finding: Finding) -> str:
-    """What its issuer's CRL says, where it was asked."""
+    """What its issuer's CRL says, if it was read."""
     status = finding.asked.get(certificate)
     if status is None:
         return ""
@@ -234,13 +234,13 @@ def revocation_of(certificate: Certificate, finding: Finding) -> str:
 
 
 def names_of(leaf: Certificate) -> str:
-    """The names that a leaf is good for."""
+    """The names that a leaf is valid for."""
     found = names(leaf)
     return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
 
 
 def command_for(target: Target) -> str:
-    """The command that asks this host again, as one types it."""
+    """The command that checks this host again, as a user types it."""
     words = ["aia-store", "check", target.address]
     for option, value in (
         ("--starttls", target.starttls),
@@ -252,7 +252,7 @@ def command_for(target: Target) -> str:
 
 
 def how_reached(target: Target) -> str:
-    """What is not plain from host and port: how it was asked, in words."""
+    """How the host was reached, in words, if host and port do not say it all."""
     parts = []
     if target.starttls is not None:
         parts.append(f"STARTTLS ({target.starttls})")

@@ -45,7 +45,7 @@ _hooked: set[type] = set()  # the `Context` classes with hooks; a reloaded modul
 
 
 def install(module: ModuleType) -> None:
-    """Put the hooks in place in `OpenSSL.SSL`; once is enough.
+    """Install the hooks in `OpenSSL.SSL`. A second call does nothing.
 
     This does nothing if the bindings have no message callback (cryptography before 39), if another library is used
     instead of OpenSSL (BoringSSL verifies at another moment), or without a GIL (not yet shown to be safe).

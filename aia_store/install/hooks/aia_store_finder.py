@@ -6,7 +6,7 @@
 import os
 import sys
 
-inside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))) + "/inside"  # told to a copy
+inside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))) + "/inside"  # replaced in copies
 name_of_inside = "_aia_store"
 is_aia_store_watcher = True
 

@@ -1,4 +1,4 @@
-"""What a supervisor is told, in the protocol of sd_notify(3): datagrams of lines to the socket in NOTIFY_SOCKET."""
+"""Notifies the supervisor by the protocol of sd_notify(3): datagrams of lines to the socket in NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Supervisor:
-    """Whoever started us, if it listens; if not, nothing is sent. A task: due when a sign of life is."""
+    """The supervisor; if it does not listen, nothing is sent. As a task, it is due when a sign of life is."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
@@ -22,7 +22,7 @@ class Supervisor:
         self._is_ready = False
 
     def ready(self) -> None:
-        """We serve from now on; said once."""
+        """Say, once, that we are ready."""
         if not self._is_ready:
             self._is_ready = True
             self._send("READY=1")
@@ -34,7 +34,7 @@ class Supervisor:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def reloaded(self) -> None:
-        """The end of what `reloading` began."""
+        """Say that the reload which `reloading` announced is done."""
         if self._is_ready:
             self._send("READY=1")
 
@@ -43,7 +43,7 @@ class Supervisor:
 
     @property
     def due_at(self) -> float:
-        """When the watchdog wants the next sign of life, on the monotonic clock; infinity where there is none."""
+        """When the watchdog expects the next sign of life, on the monotonic clock; infinity if there is no watchdog."""
         return float("inf") if self._pings_every is None else self._ping_at
 
     def run(self) -> None:
@@ -57,14 +57,14 @@ class Supervisor:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.setblocking(False)  # a supervisor that does not read must not hold us up
+                channel.setblocking(False)  # a supervisor that does not read must not block us
                 channel.sendto(message.encode(), self._address)
         except OSError:
             pass  # it is gone, or its queue is full
 
 
 def _half_of_the_watchdog(environ: Mapping[str, str]) -> float | None:
-    """Seconds between two signs of life; None where nobody waits for one from this process."""
+    """Seconds between two signs of life; None if nobody expects them from this process."""
     microseconds, process = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not microseconds.isdecimal() or int(microseconds) == 0 or process not in ("", str(os.getpid())):
         return None

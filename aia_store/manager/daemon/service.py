@@ -67,6 +67,6 @@ class Service:
         self._is_stopping = True
 
     def _on_broken_thread(self, broken: threading.ExceptHookArgs) -> None:
-        """A watch may have died: the files are looked at now, and every so often."""
+        """A watch may have died: look at the files now; they are also looked at regularly."""
         self._shared.journal.say("watch", f"{broken.exc_type.__name__}: {broken.exc_value}", failed=True)
         self._shared.see_change()

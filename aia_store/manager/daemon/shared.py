@@ -1,4 +1,4 @@
-"""What the manager's tasks share: the settings, the store that is kept, what is watched, and who is told."""
+"""What the manager's tasks share: the settings, the store, the watches, the log and the supervisor."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ...inside.settings import Settings
     from .journal import Journal
 
-QUIET, LONGEST_BURST = 0.3, 1.5  # seconds: a trust manager emits thousands of events in a row
+QUIET, LONGEST_BURST = 0.3, 1.5  # seconds; a trust manager causes thousands of events in a row
 
 
 class Shared:
-    """The settings and the lookout change when the configuration does; all else lives as long as the manager."""
+    """The settings and the lookout change with the configuration; everything else lives as long as the manager."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
@@ -34,9 +34,9 @@ class Shared:
         self.supervisor = Supervisor()
         self.keeper = Keeper(settings)
         self.bell = Bell()
-        self.changes = Burst(QUIET, LONGEST_BURST)  # of files that matter
-        self.arrivals = Burst(QUIET, LONGEST_BURST)  # in the hand-in folder
-        self.look_at = 0.0  # when to look at the files if no change is seen before, on the monotonic clock
+        self.changes = Burst(QUIET, LONGEST_BURST)  # changes of watched files
+        self.arrivals = Burst(QUIET, LONGEST_BURST)  # new files in the hand-in folder
+        self.look_at = 0.0  # when to look at the files if no event comes before, on the monotonic clock
         self.lookout = self._new_lookout()
         before = state.read(self.keeper.home)
         refreshed = before.refreshed if before is not None else None
@@ -45,14 +45,14 @@ class Shared:
         )
 
     def use(self, settings: Settings) -> None:
-        """Take other settings. Raises as the constructor does; then nothing has changed."""
+        """Use other settings. Raises what the constructor raises; then nothing has changed."""
         self.keeper.move(settings)
         self.settings = settings
         self.lookout.stop()
         self.lookout = self._new_lookout()
 
     def see_change(self) -> None:
-        """Something that matters may have changed; called by any thread."""
+        """Note that a watched file may have changed. Any thread may call this."""
         self._hint(self.changes)
 
     def note(self, **news: Any) -> None:
@@ -60,11 +60,11 @@ class Shared:
         self.state = self.state._replace(**news)
 
     def tell(self) -> None:
-        """Tell the supervisor and `aia-store status` how things stand."""
+        """Report the state to the supervisor and `aia-store status`."""
         self.note(watching=self.lookout.method)
         if self.state.last is not None:
             self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
-        with suppress(OSError):  # the log has said what is wrong there
+        with suppress(OSError):  # the log has already said why
             state.write(self.keeper.home, self.state)
 
     def _new_lookout(self) -> Lookout:

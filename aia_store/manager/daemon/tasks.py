@@ -1,7 +1,7 @@
-"""The manager's tasks. Each says when it is due, does what is due then, and plans what follows.
+"""The manager's tasks. Each one decides when it is due, what it does then, and what follows from the outcome.
 
-`Look` looks at the files and lets each of the others decide. `Build`, `Collect` and `Refresh` have their work done by a
-child process.
+`Look` looks at the files and then lets each of the others decide. `Reload` reads the settings again. For `Build`,
+`Collect` and `Refresh`, a child process does the work.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from .shared import Shared
 
-LOOKS_EVERY = 60.0  # seconds: at the files themselves, should an event have been missed
-HANDINS_APART = 2.0  # seconds: a user who hands in without end does not keep us busy
-BUILDS_APART = 3.0  # seconds, unless the trust anchors changed
-REFRESH_AFTER_CHANGE = 60.0  # seconds: what lost its root leaves the store too
+LOOKS_EVERY = 60.0  # seconds between looks at the files, in case an event was missed
+HANDINS_APART = 2.0  # seconds, so that a user who hands in all the time does not keep us busy
+BUILDS_APART = 3.0  # seconds between two builds, unless the trust anchors changed
+REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
 FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
 
@@ -46,15 +46,15 @@ class Work(ABC):
     """A task whose work is done by a child process, one at a time."""
 
     action: ClassVar[str]
-    seconds: ClassVar[float]  # that the child may take
+    seconds: ClassVar[float]  # how long the child may take
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self.job: Job | None = None  # the child that is at it
+        self.job: Job | None = None  # the child that is working
 
     @property
     def due_at(self) -> float:
-        """When to start a child; while there is one, when it is over or has to be."""
+        """When to start a child; while there is one, when it has ended or must end."""
         if self.job is None:
             return self.starts_at()
         return 0.0 if self.job.is_over else self.job.deadline
@@ -74,7 +74,7 @@ class Work(ABC):
         """Plan anew by the settings, which have changed."""
 
     def run(self) -> None:
-        """Start a child, or see how it went, or end it because it takes too long."""
+        """Start a child, handle the outcome of one that has ended, or end one that takes too long."""
         if self.job is None:
             self.start()
         elif self.job.is_over:
@@ -104,7 +104,7 @@ class Work(ABC):
 
 
 class Build(Work):
-    """Publishes the bundle: at once when the trust anchors have changed, else not too often."""
+    """Publishes the bundle: at once when the trust anchors have changed, otherwise not too often."""
 
     action, seconds = "build", 120.0
 
@@ -121,7 +121,10 @@ class Build(Work):
         return 0.0 if self._is_due else float("inf")
 
     def look(self) -> None:
-        """Build if the bundle is not made of what is there; after a pause, the files are looked at again."""
+        """Build if the bundle does not match the present files. At the end of a running build, this is called again.
+
+        During a pause, the files are looked at again when the pause ends.
+        """
         shared = self._shared
         if self.job is not None:
             return  # its end leads here again
@@ -167,7 +170,7 @@ class Collect(Work):
         return max(self._shared.arrivals.due_at, self._pause.until)
 
     def look(self) -> None:
-        """Collect if something was handed in unseen."""
+        """Collect if something was handed in without an event."""
         found = self._shared.lookout.handins()
         if self.job is None and found != self._seen:
             self._seen = found
@@ -186,7 +189,7 @@ class Collect(Work):
 
 
 class Refresh(Work):
-    """Verifies everything again: on schedule, by the clock on the wall."""
+    """Verifies everything again, on schedule, in wall-clock time."""
 
     action, seconds = "refresh", 3600.0
 
@@ -199,11 +202,11 @@ class Refresh(Work):
         return time.monotonic() + self._at - time.time()
 
     def start_within(self, seconds: float) -> None:
-        """Refresh within so many seconds, if that is not due before."""
+        """Refresh within so many seconds, if no refresh is due before."""
         self._plan(min(self._at, time.time() + seconds))
 
     def look(self) -> None:
-        """Plan anew if the clock was turned back."""
+        """Plan anew if the clock was set back."""
         if self._at - time.time() > (self._shared.settings.refresh_hours + 1) * HOUR:
             self.restart()
 

@@ -1,6 +1,6 @@
-"""What the manager has done by a child: `python -m aia_store.manager.daemon.work ACTION`, settings on standard input.
+"""The work of a child process: `python -m aia_store.manager.daemon.work ACTION`, with the settings on standard input.
 
-Prints the `Outcome` as one JSON object. Everything is put on disk by a temporary file and a rename, so this may be
+It prints the `Outcome` as one JSON object. Everything is written to a temporary file and then renamed, so it may be
 ended at any moment.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..handins import Collected
 
-MOST_DETAILS = 20  # lines; the rest is counted
+MOST_DETAILS = 20  # lines; the others are counted
 
 
 class Outcome(NamedTuple):
@@ -60,7 +60,7 @@ def _refresh(settings: Settings) -> Outcome:
 
 
 def collect(settings: Settings) -> Outcome:
-    """Take what was handed in."""
+    """Take hand-ins."""
     from ..handins import collect as run
 
     collected = run(settings)
@@ -75,8 +75,8 @@ ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": 
 
 
 def main() -> None:
-    """Do what the command line says, with the settings that standard input says."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the manager decides when we end
+    """Do what the command line says, with the settings from standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the manager decides when we end
     signal.signal(signal.SIGTERM, _end)
     settings = Settings()
     for key, value in json.load(sys.stdin).items():
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _end(*_: object) -> None:
-    """On the way out, what is being written is removed."""
+    """End by an exception, so that a file that is being written is removed."""
     raise SystemExit(1)
 
 
@@ -102,7 +102,7 @@ def _reason(error: Exception) -> str:
 
 
 def _described(item: object) -> str:
-    """A line of a report: its text, or of an entry the file and the reason."""
+    """A line of a report: a text, or an entry's file and reason."""
     return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
 
 

@@ -1,4 +1,4 @@
-"""The CA file that the environment names: the machine's, where the system has no place of its own (Nix)."""
+"""The CA file that an environment variable names, for systems without a place of their own (Nix)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ..published import NAMING_VARIABLES
 
 
 def files() -> list[str]:
-    """What SSL_CERT_FILE and NIX_SSL_CERT_FILE name, there or not, each once; less what `is_unsafe`."""
+    """The files that SSL_CERT_FILE and NIX_SSL_CERT_FILE name, each once. They may not exist.
+
+    For root, only files that no other user can change, because `sudo -E` keeps the caller's variables.
+    """
     named = [os.path.abspath(path) for path in map(os.environ.get, NAMING_VARIABLES) if path]
     return [path for path in dict.fromkeys(named) if not is_unsafe(path)]
 

@@ -1,4 +1,4 @@
-"""Contexts that are copied, pickled or compared by classes of a program's own: nothing of ours goes along."""
+"""Contexts that are copied, pickled or compared by a program's own classes contain nothing of ours."""
 
 from __future__ import annotations
 
