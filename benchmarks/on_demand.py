@@ -1,4 +1,4 @@
-"""Trust on demand: what programs save, that trust as many roots as the system does."""
+"""Trust on demand: what it saves in programs that trust as many roots as the system does."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""CA files whose loading may be deferred: so plain that every OpenSSL reads all that is in them.
+"""CA files whose loading may be deferred, because they are so plain that every OpenSSL reads all of them.
 
-To parse a CA file takes OpenSSL most of the time that a program spends on its first context, and a handshake uses one
-certificate of it. A text is plain if it holds PEM blocks of certificates and no others, each of which every OpenSSL
-loads. The roots of the public programmes are known to load: `anchors.bin` has a digest of each, so most files need
-hashing only. Other blocks are examined (`plain`).
+OpenSSL needs most of the time of a program's first context to parse a CA file, although a handshake uses one
+certificate from it. A text is plain if all its PEM blocks are certificates that every OpenSSL loads. The roots of the
+public programmes are known to load: `anchors.bin` has a digest of each, so most files need hashing only. Other blocks
+are examined (`plain`).
 
-What is read once serves all contexts of the process, as long as the file holds the same bytes.
+A file that was read once serves all contexts of the process, as long as its bytes stay the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import stat
 from binascii import a2b_base64
 from functools import cached_property
 
-from . import importing
+from . import importing, remember
 from .certificate import Certificates, hash_function, subject_hash
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ STARTS = ">257H"
 
 
 class NotPlainError(ValueError):
-    """What OpenSSL makes of this text, only OpenSSL can say."""
+    """Only OpenSSL can tell what this text contains."""
 
 
 class CAFile:
@@ -51,7 +51,7 @@ class CAFile:
         self._blocks = blocks
         _demand(
             bool(blocks)
-            and b"\0" not in text  # OpenSSL reads lines as C does, and takes one that begins with NUL for the end
+            and b"\0" not in text  # OpenSSL reads lines as C does: one that begins with NUL is the end for it
             and _ANY_BEGIN not in before
             and before[-1:] in (b"", b"\n")
         )
@@ -80,11 +80,11 @@ class CAFile:
         return [der for _, der in sorted(others + found)]
 
 
-_known: dict[str, tuple[bytes, CAFile | None]] = {}  # what was read, and what was made of it
+_known: dict[str, tuple[bytes, CAFile | None]] = {}  # by path: the bytes that were read, and the result
 
 
 def of(path: str) -> CAFile | None:
-    """The file as it is now, if its loading may be deferred; None: OpenSSL is to load it. Raises OSError."""
+    """Read a file, if its loading may be deferred; None if OpenSSL must load it. Raises OSError."""
     text = _read(path)
     known = _known.get(path)
     if known is None or known[0] != text:
@@ -92,9 +92,7 @@ def of(path: str) -> CAFile | None:
             known = text, CAFile(text)
         except NotPlainError:
             known = text, None
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[path] = known
+        remember(_known, path, known, MOST_KNOWN)
     return known[1]
 
 
@@ -103,7 +101,7 @@ def _read(path: str) -> bytes:
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise OSError(f"{path} is no regular file of at most {LARGEST} bytes")
+            raise OSError(f"{path} is not a regular file of at most {LARGEST} bytes")
         return file.readall()
 
 

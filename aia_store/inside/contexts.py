@@ -1,6 +1,6 @@
 """Contexts of ours, and the terms that a chain is judged under in them.
 
-A context of ours is built whole before its first use and never added to. Then any number of threads may share it.
+A context of ours is complete before its first use, and is never changed. So any number of threads may share it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import _ssl
 import os
 
-from . import importing
+from . import importing, remember
 from .certificate import to_cadata
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ MOST_KEPT = 64  # contexts
 
 
 class Terms:
-    """What a chain is judged under, besides the trusted certificates. The flags are those of the SSL object.
+    """The terms under which a chain is verified, besides the trusted certificates. The flags are the SSL object's.
 
     `flags` are X509_V_FLAG_ bits; `level` is OpenSSL's security level, None for its default; `suite_b` is what the
     cipher list began with to ask for Suite B, or empty; `from_client`: the chain is a client's.
@@ -46,7 +46,7 @@ class Terms:
 
 
 class _Context(_ssl._SSLContext):
-    """The class beneath the doors. PyPy makes no instances of the class that it is derived from."""
+    """The class below the wrappers. PyPy cannot make instances of its base class itself."""
 
 
 def made(
@@ -58,12 +58,12 @@ def made(
     defaults: bool = False,
     checks_crls: bool = False,
 ) -> Any:
-    """A context of ours, which trusts these certificates (DER) and what is in these files and hashed directories.
+    """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
     `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are
     left out unless it `checks_crls`: they need the program's own CRLs.
     """
-    # OpenSSL's default level without one: what the level is cannot be read in Python 3.9.
+    # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
     context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -92,17 +92,15 @@ _kept: dict[object, Any] = {}
 
 
 def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
-    """A context of ours with these certificates (DER): one for all who ask for the same."""
+    """A context of ours with these certificates (DER), which is shared by all that need the same."""
     key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:
         found = made(terms, ders)
-        if len(_kept) >= MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
+        remember(_kept, key, found, MOST_KEPT)
     return found
 
 
 if hasattr(os, "register_at_fork"):
-    # A thread that a forked child does not have may have held a lock of OpenSSL's in any context that is shared.
+    # In a forked child, a thread that is gone may have held a lock of OpenSSL in a shared context.
     os.register_at_fork(after_in_child=_kept.clear)

@@ -32,7 +32,7 @@ _STRINGS = (_UTF8_STRING, 0x13, 0x14, 0x16)  # UTF8String, PrintableString, T61S
 _VERSION_3 = b"\xa0\x03\x02\x01\x02"
 _TRUE_OR_FALSE = b"\x01\x01"
 
-_sound: set[bytes] = set()  # pieces of certificates that were found sound: most stand in many
+_sound: set[bytes] = set()  # parts of certificates that were found sound; most of them occur in many
 
 
 def certificate(text: bytes) -> bytes:
@@ -56,7 +56,7 @@ def certificate(text: bytes) -> bytes:
 
 
 def _certificate(der: bytes) -> None:
-    """RFC 5280, 4.1: every field that OpenSSL decodes when it loads a certificate, as d2i_X509 does."""
+    """Check every field that OpenSSL decodes when it loads a certificate (d2i_X509); RFC 5280, 4.1."""
     start, stop = expect(der, 0, len(der), SEQUENCE)
     _demand(stop == len(der))
     at, end = expect(der, start, stop, SEQUENCE)
@@ -94,7 +94,7 @@ def _extension(der: bytes, tag: int, start: int, stop: int) -> None:
 
 
 def _name(der: bytes, at: int, end: int) -> int:
-    """A Name that is not empty, of strings whose canonical form OpenSSL can make; returns where it ends."""
+    """Check a Name: not empty, of strings that OpenSSL can make canonical; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     _demand(start < end)
     _each(der, start, end, _relative_name)
@@ -112,7 +112,7 @@ def _relative_name(der: bytes, tag: int, start: int, stop: int) -> None:
 
 
 def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int], None]) -> None:
-    """Examine each element up to `end`, unless the same bytes were found sound before."""
+    """Examine each element up to `end`, except if the same bytes were found sound before."""
     while at < end:
         length = der[at + 1]
         whole = der[at : at + 2 + length]
@@ -128,7 +128,7 @@ def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
-    """An AlgorithmIdentifier whose parameters are absent, NULL or an object identifier; returns where it ends."""
+    """Check an AlgorithmIdentifier: parameters absent, NULL or an object identifier; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     whole = der[start:end]
     if whole not in _sound:
@@ -141,7 +141,7 @@ def _algorithm(der: bytes, at: int, end: int) -> int:
 
 
 def _identifier(der: bytes, at: int, end: int) -> int:
-    """An object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
+    """Check an object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
     start, end = expect(der, at, end, OID)
     value = der[start:end]
     if value not in _sound:
@@ -152,7 +152,7 @@ def _identifier(der: bytes, at: int, end: int) -> int:
 
 
 def _serial(der: bytes, at: int, end: int) -> int:
-    """An INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
+    """Check an INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
     start, end = expect(der, at, end, INTEGER)
     first = der[start : min(start + 2, end)]
     _demand(bool(first) and (len(first) == 1 or not (first < b"\0\x80" or first >= b"\xff\x80")))

@@ -1,12 +1,12 @@
-"""One Certificate message: does what was sent stand, what completes it, and in which context is it verified?
+"""One Certificate message: whether it is complete, what completes it, and in which context it is verified.
 
-`decision_for` names a context of ours, or none: then the connection is verified in the program's own, as without us.
-A decision holds for equal questions, but no longer than any certificate of the path.
+`decision_for` names a context of ours, or none: then the connection is verified in the program's own context, as it
+would be without us. A decision holds for equal questions, until the first certificate of the path expires.
 
-Where every link of what was sent is certain, up to one anchor of the program, OpenSSL is not asked beforehand: the
-handshake itself is the judge. Names, key identifiers, dates, purposes and signature algorithms agree then, so OpenSSL
-refuses such a chain for a forged signature or a weak key only. If it does, the next handshake is rehearsed, as any
-other chain is.
+If every link of what was sent is certain, up to one anchor of the program, OpenSSL is not asked beforehand: the
+handshake itself decides. Names, key identifiers, dates, purposes and signature algorithms agree then, so OpenSSL can
+refuse the chain only for a forged signature or a weak key. If it does, the next handshake is rehearsed. All other
+chains are rehearsed before their first handshake.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, importing
+from . import PARTIAL_CHAIN, importing, remember
 from .certificate import (
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .trusted import Given
 
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
-MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # bytes of a message that is remembered
+MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a message in their keys
 
 # A chain may be certain under these flags (X509_V_FLAG_TRUSTED_FIRST, X509_STRICT) and up to this security level.
 _USUAL_FLAGS = 0x8000 | 0x20 | PARTIAL_CHAIN
@@ -83,7 +83,7 @@ class Decision:
         self.was_refused = False
 
 
-_decisions: dict[object, Decision] = {}  # that hold for every context which was given the same
+_decisions: dict[object, Decision] = {}  # those that hold for all contexts with the same certificates
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
@@ -102,23 +102,21 @@ def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given:
                 return known
             is_doubtful = True
     decision = _decide(message, version, context, given, terms, is_doubtful=is_doubtful)
-    # Another context is free to search at once for what this one did not find.
+    # A failure does not hold for other contexts: they may search at once.
     is_for_all = _is_shared(given) and decision.until > now + FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
-    if len(decisions) >= MOST_DECISIONS:
-        decisions.clear()
     if len(message) <= LARGEST_KEY:
-        decisions[for_all if is_for_all else for_this] = decision
+        remember(decisions, for_all if is_for_all else for_this, decision, MOST_DECISIONS)
     return decision
 
 
 def _is_shared(given: Given) -> bool:
-    """Whether what is decided for a context holds for every context with the same certificates."""
+    """Whether a decision for this context holds for every context with the same certificates."""
     return given.is_plain and not given.directories
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_decisions.clear)  # which hold contexts of ours: see `rehearsal`
+    os.register_at_fork(after_in_child=_decisions.clear)  # they hold contexts of ours: see `contexts`
 
 
 def _decide(
@@ -129,7 +127,7 @@ def _decide(
     try:
         sent = sent_in(message, version)
         if not sent:
-            return Decision(None, failed_until)  # a client that has none to show
+            return Decision(None, failed_until)  # a client without a certificate
         decision = None if is_doubtful else _if_certain(sent, given, terms, now)
         if decision is not None:
             return decision
@@ -224,7 +222,7 @@ def _answer(question: Question) -> tuple[float, Any] | None:
 
 
 def _path(chain: Chain) -> Path | None:
-    """A certification path that OpenSSL accepts; it is kept in the store."""
+    """A path that OpenSSL accepts, which is kept in the store."""
     settings = load()
     if settings.disable:
         return None

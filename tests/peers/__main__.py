@@ -1,4 +1,4 @@
-"""tests/peers/run: the tests of others, without the hook and with it; see there."""
+"""tests/peers/run: the tests of other projects, without and with the hook; see there."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Environment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a program sees: nothing of this machine's but the search path, and a store of the environment's own."""
+        """The variables for a program: the search path of this machine, and a store of the environment's own."""
         home = Path(self.folder, "home")
         home.mkdir(exist_ok=True)
         return {
