@@ -34,11 +34,6 @@ MAY_IMPORT = {
 #: Not in `sys.stdlib_module_names` of every Python: known to type checkers only, up to 3.12, from 3.14 on.
 OF_OTHER_PYTHONS = {"_typeshed", "_xxsubinterpreters", "compression"}
 
-#: Pairs that import each other. To be resolved; no others may come.
-KNOWN_CIRCLES = {
-    ("inside.pyopenssl.completed", "inside.pyopenssl.hooked"),
-}
-
 
 def name_of(file: Path) -> str:
     """A module's name within the package; that of the package itself is empty."""
@@ -103,18 +98,7 @@ def test_what_runs_inside_programs_imports_the_standard_library_only() -> None:
 
 
 def test_no_circle() -> None:
-    TopologicalSorter(
-        {
-            module: {imported for imported in found if (module, imported) not in KNOWN_CIRCLES}
-            for module, found in IMPORTS.items()
-        }
-    ).prepare()  # raises CycleError, which names the circle
-
-
-@pytest.mark.parametrize(("one", "other"), sorted(KNOWN_CIRCLES))
-def test_a_known_circle_is_still_there(one: str, other: str) -> None:
-    assert other in IMPORTS[one]
-    assert one in IMPORTS[other]
+    TopologicalSorter(IMPORTS).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_file_name_twice() -> None:
