@@ -18,7 +18,7 @@ _DIGITS = 6
 
 
 def find(world: World, rounds: int) -> list[Row]:
-    """`Store.find` for names that are there: the same ten in both stores, then any of the many.
+    """`IntermediateStore.find` for names that are there: the same ten in both stores, then any of the many.
 
     The first ratio is for what programs look up again and again, so that the system has the files of both stores in
     memory. The second looks each name up once.

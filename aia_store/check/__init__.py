@@ -5,7 +5,7 @@ trust anchors (`trust`); `many` checks many hosts. The result is a `finding`. `v
 and `revocation` what the CRLs say of each certificate in the path.
 """
 
-from ..manager.target import TargetError, address, parse_target
+from ..manager.target import TargetError, parse_target
 from .asked import Target
 from .connection import ProbeError
 from .finding import MENDED_BY_CHAIN, Fault, Finding
@@ -19,7 +19,6 @@ __all__ = [
     "ProbeError",
     "Target",
     "TargetError",
-    "address",
     "parse_target",
     "probe",
 ]

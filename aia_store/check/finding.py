@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..inside.rehearsal import Chain
     from ..inside.search import Path
     from .asked import Target
-    from .revocation import Status
+    from .revocation import CRLStatus
 
 DAY = 86_400  # seconds
 
@@ -54,7 +54,7 @@ class Finding:
     strict_completed_refusal: str | None  # the same with the flags of Python 3.13 and newer
     failed: dict[str, str]  # URLs that could not be fetched, and why
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
-    asked: dict[Certificate, Status] = field(default_factory=dict)  # what the CRLs say, if they were read
+    asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
 
     @property
     def hangs_on_revoked(self) -> bool:

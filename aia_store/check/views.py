@@ -58,16 +58,6 @@ def _reason(finding: Finding, rule: Rule) -> str:
     )
 
 
-def _as_sent(finding: Finding) -> str | None:
-    """OpenSSL's rule: what was sent must lead to a root, with the first matching issuer at each step."""
-    return finding.refusal
-
-
-def _as_sent_strictly(finding: Finding) -> str | None:
-    """OpenSSL's rule, with the flags of Python's default context from 3.13 on."""
-    return finding.strict_refusal
-
-
 def _first_of_each_name(finding: Finding) -> str | None:
     """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired."""
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
@@ -139,7 +129,10 @@ def _mozilla_roots() -> frozenset[str]:
 FETCHES = Rule("fetches", _fetches)
 PRELOADS = Rule("preloads", _preloads)
 HOOK, HOOK_STRICTLY = Rule("completes", _hook), Rule("completes, strictly", _hook_strictly)
-AS_SENT, AS_SENT_STRICTLY = Rule("as sent", _as_sent), Rule("as sent, strictly", _as_sent_strictly)
+# OpenSSL's way: what was sent must lead to a root, by the first issuer that fits at each step; strictly: with the flags
+# that Python's default context has from 3.13 on.
+AS_SENT = Rule("as sent", lambda finding: finding.refusal)
+AS_SENT_STRICTLY = Rule("as sent, strictly", lambda finding: finding.strict_refusal)
 FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)
 BACKTRACKS = Rule("as sent, any path", _backtracks)
 

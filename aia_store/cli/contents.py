@@ -11,10 +11,9 @@ from rich.text import Text
 
 from ..check import ProbeError, TargetError
 from ..inside import settings as config
-from ..inside.store import Store, sound_store
+from ..inside.store import IntermediateStore, sound_store
 from ..library import learn
-from ..manager import history, roots
-from ..manager import refresh as refreshing
+from ..manager import history, refresh, roots
 from ..manager.exportable import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
@@ -23,6 +22,8 @@ from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..inside.certificate import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
@@ -46,7 +47,7 @@ def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str,
     }
 
 
-def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
+def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
     """The one certificate whose fingerprint starts so, and its files: key True for the preloaded one, else False."""
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
@@ -64,7 +65,7 @@ def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
-def _history(store: Store, fingerprint: str) -> list[history.Event]:
+def _history(store: IntermediateStore, fingerprint: str) -> list[history.Event]:
     return history.of(store.folders, fingerprint.lower().replace(":", ""))
 
 
@@ -192,7 +193,7 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     for source in sources:
         with output.progress(f"Verifying {source}") as progress:
             try:
-                outcomes += learn.learn(source, settings, progress)
+                outcomes += learn.from_source(source, settings, progress)
             except TargetError as error:
                 status = report(WrongUseError(f"{error}, a file or an http URL"))
             except (learn.LearnError, ProbeError) as error:
@@ -253,7 +254,7 @@ def clear_command(yes: bool) -> None:
         click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
     sound_store(settings)
-    cleared = refreshing.clear(settings)
+    cleared = refresh.clear(settings)
     ended = f", ended {counted(cleared.pauses, 'pause')} after failed fetches" if cleared.pauses else ""
     click.echo(f"removed {counted(cleared.certificates, 'intermediate')}{ended}")
 
@@ -270,7 +271,7 @@ def refresh_command(dry_run: bool, as_json: bool) -> None:
         _print_plan(as_json)
         return
     with output.progress("Verifying") as progress:
-        found = refreshing.refresh(config.load(), progress)
+        found = refresh.run(config.load(), progress)
     if as_json:
         output.print_json(
             {
@@ -301,7 +302,7 @@ def refresh_command(dry_run: bool, as_json: bool) -> None:
 
 def _print_plan(as_json: bool) -> None:
     with output.progress("Verifying") as progress:
-        plan = refreshing.plan(config.load(), progress)
+        plan = refresh.plan(config.load(), progress)
     drop = [item for _, item in plan.drop]
     if as_json:
         output.print_json(
@@ -325,21 +326,14 @@ def _print_plan(as_json: bool) -> None:
     click.echo(f"{counted(len(plan.held), 'intermediate')} would stay, {len(drop)} be dropped; nothing was changed")
 
 
-def _print_refresh(found: refreshing.Report) -> None:
-    for item in found.dropped[:MOST_SHOWN]:
-        click.echo(f"dropped {_name(item)}: {item.reason}")
-    if len(found.dropped) > MOST_SHOWN:
-        click.echo(f"and {len(found.dropped) - MOST_SHOWN} more")
-    for item in found.left[:MOST_SHOWN]:
-        click.echo(f"left alone {output.harmless(item.path)}: {item.reason}", err=True)
-    if len(found.left) > MOST_SHOWN:
-        click.echo(f"and {len(found.left) - MOST_SHOWN} more left alone", err=True)
+def _print_refresh(found: refresh.RefreshReport) -> None:
+    dropped = [f"dropped {_name(item)}: {item.reason}" for item in found.dropped]
+    _print_some(dropped, "{} more", click.echo)
+    left = [f"left alone {output.harmless(item.path)}: {item.reason}" for item in found.left]
+    _print_some(left, "{} more left alone", lambda line: click.echo(line, err=True))
     for one in found.renewed:
         click.echo(f"renewed {output.subject(one.certificate)} from {output.harmless(one.url)}")
-    for note in found.notes[:MOST_SHOWN]:
-        say(note)
-    if len(found.notes) > MOST_SHOWN:
-        say(f"and {len(found.notes) - MOST_SHOWN} more; `aia-store refresh --json` shows all")
+    _print_some(found.notes, "{} more; `aia-store refresh --json` shows all", say)
     if found.doubt is None:
         click.echo(
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
@@ -347,6 +341,14 @@ def _print_refresh(found: refreshing.Report) -> None:
             f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; "
             f"{f'{found.handed_in.kept} handed in; ' if found.handed_in.kept else ''}the bundle is {found.bundle}"
         )
+
+
+def _print_some(lines: list[str], more: str, echo: Callable[[str], None]) -> None:
+    """Print the first of these lines, and how many more there are."""
+    for line in lines[:MOST_SHOWN]:
+        echo(line)
+    if len(lines) > MOST_SHOWN:
+        echo(f"and {more.format(len(lines) - MOST_SHOWN)}")
 
 
 def _name(item: history.Dropped) -> str:

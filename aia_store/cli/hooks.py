@@ -155,11 +155,10 @@ def _status_of_many(every: bool, paths: tuple[str, ...], *, as_json: bool) -> No
                 say(str(error))
                 failed = True
     known = environments.find()
-    of = {standing.interpreter.stdlib: [] for standing in found}  # type: dict[str, list[environments.Environment]]
-    for standing in found:
-        of[standing.interpreter.stdlib] = [
-            environment for environment in known if environment.is_of(standing.interpreter)
-        ]
+    of = {
+        one.interpreter.stdlib: [environment for environment in known if environment.is_of(one.interpreter)]
+        for one in found
+    }
     if as_json:
         output.print_json([_as_json(standing, of[standing.interpreter.stdlib]) for standing in found])
     elif found:

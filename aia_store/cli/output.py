@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ..inside.certificate import DERError
 from ..manager import names
+from ..manager.words import day as day
 from ..manager.words import harmless as harmless
 
 if TYPE_CHECKING:
@@ -100,14 +101,6 @@ def _printed(name: bytes, form: Callable[[bytes], str]) -> str:
         return form(name)
     except DERError:
         return name.hex()
-
-
-def day(seconds: float) -> str:
-    """A time as a date (UTC)."""
-    try:
-        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return "beyond the calendar"
 
 
 def timestamp(seconds: float) -> str:

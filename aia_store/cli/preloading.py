@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..inside import settings as config
-from ..manager.preload import DEFAULT, MisnamedReportError, preload
+from ..manager import preload
+from ..manager.preload import DEFAULT, MisnamedReportError
 from ..manager.words import one_line
 from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
-    from ..manager.preload import Outcome, Skipped
+    from ..manager.preload import PreloadReport, Skipped
 
 MOST_NAMED = 5  # skipped certificates, for each reason
 LONGEST_NAME = 200  # characters of a name in a report
@@ -34,7 +35,7 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
     """
     settings = config.load()
     with output.progress("Verifying") as progress:
-        found = preload(sources or (DEFAULT,), settings, progress)
+        found = preload.run(sources or (DEFAULT,), settings, progress)
     if as_json:
         output.print_json(
             {
@@ -56,7 +57,7 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(status)
 
 
-def _print(found: Outcome) -> None:
+def _print(found: PreloadReport) -> None:
     for line in found.found:
         click.echo(one_line(line))
     by_reason: dict[str, list[Skipped]] = {}

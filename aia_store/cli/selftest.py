@@ -163,7 +163,14 @@ def _last_line(text: str) -> str:
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+            command,
+            env=environment,
+            cwd=sys.prefix,  # Python imports what lies in the working folder, which may be anybody's
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {SECONDS} seconds")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.settings import KEYS
@@ -13,12 +12,13 @@ from ..install import hook as own_hook
 from ..install.interpreters import InterpreterError
 from ..manager import bundle, clock, metrics, roots
 from ..manager.daemon import state as daemon_state
-from ..manager.words import counted
+from ..manager.words import counted, shown_time
 
 if TYPE_CHECKING:
     from ..inside.settings import Settings
 
 
+_MINUTE = "%Y-%m-%d %H:%M UTC"
 OK, HINT, PROBLEM = "ok", "hint", "problem"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -188,7 +188,9 @@ def _network(settings: Settings) -> Aspect:
     paused = metrics.paused(settings)
     if paused.number:
         pauses = counted(paused.number, "pause")
-        told.append(f"{pauses} after failed fetches, until {_minute(paused.until)}; `aia-store clear` ends them")
+        told.append(
+            f"{pauses} after failed fetches, until {shown_time(paused.until, _MINUTE)}; `aia-store clear` ends them"
+        )
     proxies = sorted(name for name, value in os.environ.items() if name.lower() in _PROXIES and value)
     if proxies:
         told.append(f"{', '.join(proxies)} is set, and fetches use no proxy")
@@ -203,12 +205,12 @@ def _daemon(settings: Settings) -> Aspect:
     state = next(filter(None, map(daemon_state.running, sound)), None)
     if state is None:
         return Aspect("daemon", OK, "not running (optional)")
-    told = [f"process {state.pid} runs since {_minute(state.since)}"]
+    told = [f"process {state.pid} runs since {shown_time(state.since, _MINUTE)}"]
     if state.last is not None:
         word = "last failed" if state.last.failed else "last done"
-        told.append(f"{word}: {state.last.action} at {_minute(state.last.at)} ({state.last.outcome})")
+        told.append(f"{word}: {state.last.action} at {shown_time(state.last.at, _MINUTE)} ({state.last.outcome})")
     if state.next_refresh is not None:
-        told.append(f"next: refresh at {_minute(state.next_refresh)}")
+        told.append(f"next: refresh at {shown_time(state.next_refresh, _MINUTE)}")
     failed = state.last is not None and state.last.failed
     remedy = "correct what failed; it tries again by itself" if failed else None
     return Aspect("daemon", PROBLEM if failed else OK, "; ".join(told), remedy)
@@ -217,10 +219,3 @@ def _daemon(settings: Settings) -> Aspect:
 def _on_demand(settings: Settings) -> Aspect:
     state = "from a large CA file, the hook loads only what a chain names"
     return Aspect("trust on demand", OK, state if settings.trust_on_demand else "switched off by a setting")
-
-
-def _minute(seconds: float) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return "a time beyond the calendar"

@@ -103,6 +103,13 @@ def set_enabled(now: bool, *, by_hook: bool = False) -> None:
         enabled = now
 
 
+def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
+    """Put a value into a memory that holds at most so many: one that is full is emptied first."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value
+
+
 class Interrupted(BaseException):
     """The program's own code, such as a signal handler, raised an exception inside the callback."""
 

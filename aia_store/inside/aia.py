@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .certificate import Certificate
     from .locks import Lock, Turn
     from .settings import Settings
-    from .store import Store
+    from .store import IntermediateStore
 
     T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class AIA:
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        store: IntermediateStore,
         budget: Budget,
         anchors: Callable[[], str],
         newly_stored: Callable[[Certificate], Iterable[Certificate]],
@@ -184,7 +184,7 @@ class AIA:
         began = time.monotonic()
         deadline = min(self._deadline, began + self._budget.fetch_seconds)
         try:
-            body = fetch.fetch(url, self._allowed_networks, deadline)
+            body = fetch.get(url, self._allowed_networks, deadline)
         except fetch.FetchError as error:
             failure = error
         except BaseException as error:

@@ -16,7 +16,7 @@ import os
 import stat
 import sys
 
-from . import believes_environment
+from . import believes_environment, remember
 from .certificate import (
     BIT_STRING,
     GENERALIZED_TIME,
@@ -72,9 +72,7 @@ def of(path: str) -> CAFile | None:
             known = text, CAFile(text)
         except NotPlainError:
             known = text, None
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[path] = known
+        remember(_known, path, known, MOST_KNOWN)
     return known[1]
 
 

@@ -79,7 +79,7 @@ class UnansweredError(Exception):
         self.errors = errors
 
 
-def fetch(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
+def get(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
     """Return the body behind a URL, of at most `most` bytes. `deadline` is on the monotonic clock.
 
     Raises FetchError, and nothing else except what a signal handler raises meanwhile.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Protocol
 
-    class Folder(Protocol):
+    class Lockable(Protocol):
         """The part of a store folder that a lock needs."""
 
         @property
@@ -66,7 +66,7 @@ class LockError(Exception):
 class Lock:
     """A lock held by this process until `release`; its file is gone afterwards."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Lockable, name: str) -> None:
         """Open the file of the lock. Raises LockError."""
         self._folder = folder.path
         try:
@@ -140,7 +140,7 @@ class Turn:
         self._held.release()
 
 
-def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
+def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
     """Wait until `deadline` (on the monotonic clock) for the lock of this name; None if not had. Raises LockError."""
     wait = _FIRST_WAIT
     left = deadline - time.monotonic()  # counted down from here, because tests of programs stop the clock

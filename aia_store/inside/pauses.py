@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import remember
 from .certificate import sha256
 from .store import FAILURES, read_regular_file
 
@@ -96,9 +97,7 @@ class Failures:
                 return
             except OSError:
                 pass
-        if len(self._memory) >= MOST_IN_MEMORY:
-            self._memory.clear()
-        self._memory[digest] = (count, until)
+        remember(self._memory, digest, (count, until), MOST_IN_MEMORY)
 
     def _slot(self, digest: str) -> str:
         """The slot for a note: the one that has it, else one whose pause has ended, else the first one."""

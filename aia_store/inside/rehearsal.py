@@ -16,7 +16,7 @@ import os
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import Interrupted, importing, interrupt_in, lent_contexts
+from . import Interrupted, importing, interrupt_in, lent_contexts, remember
 from .certificate import Certificate, handshake_message, readable, to_cadata
 
 TYPE_CHECKING = False
@@ -139,9 +139,7 @@ def kept(terms: Terms, ders: Sequence[bytes]) -> Rehearsal:
     found = _kept.get(key)
     if found is None:
         found = Rehearsal(terms, ders)
-        if len(_kept) >= MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
+        remember(_kept, key, found, MOST_KEPT)
     return found
 
 
@@ -216,9 +214,7 @@ def _bare(terms: Terms) -> Any:
     if found is None:
         found = Rehearsal(terms, (), checks_crls=True).context
         found._msg_callback = _lend
-        if len(_bares) >= MOST_KEPT:
-            _bares.clear()
-        _bares[terms.key] = found
+        remember(_bares, terms.key, found, MOST_KEPT)
     return found
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .rehearsal import Chain
     from .settings import Settings
-    from .store import Store
+    from .store import IntermediateStore
 
     IssuersOf = Callable[[Certificate], Iterable[Certificate]]
 
@@ -81,7 +81,7 @@ def seconds_to_fetch(settings: Settings) -> float:
 class Search:
     """The search for a path for one chain. `chain.refusal` tells OpenSSL's verdict on each path."""
 
-    def __init__(self, chain: Chain, store: Store, budget: Budget) -> None:
+    def __init__(self, chain: Chain, store: IntermediateStore, budget: Budget) -> None:
         self._chain = chain
         self._store = store
         self._budget = budget

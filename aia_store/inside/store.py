@@ -433,7 +433,7 @@ def crowded_note(folder: Folder) -> str:
     return f"{folder.path} holds more than {MOST_FILES:,} files; the others are ignored"
 
 
-class Store:
+class IntermediateStore:
     """The folders of this user: all are read, the first is written. If it cannot be written, memory is used."""
 
     def __init__(self, folders: list[Folder]) -> None:
@@ -597,11 +597,11 @@ class StoreError(Exception):
     """The store cannot be used. The message is one line that says why and what to do."""
 
 
-def sound_store(settings: Settings, *, to_write: bool = False) -> Store:
+def sound_store(settings: Settings, *, to_write: bool = False) -> IntermediateStore:
     """Open the store of the settings. Raises StoreError if a folder cannot be used, or none can be written."""
     tried = folders_of(settings)
     faults = [fault for fault in (folder.fault() for folder in tried) if fault is not None]
-    store = Store(tried)
+    store = IntermediateStore(tried)
     if to_write and not faults and store.home is None:
         faults = [f"{folder.path} cannot be written" for folder in tried]
     if faults:
@@ -609,15 +609,15 @@ def sound_store(settings: Settings, *, to_write: bool = False) -> Store:
     return store
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings) -> IntermediateStore:
     """Open the store of the settings."""
-    return Store(folders_of(settings))
+    return IntermediateStore(folders_of(settings))
 
 
-_stores: dict[str | None, Store] = {}  # of this process, by the folder that was set
+_stores: dict[str | None, IntermediateStore] = {}  # of this process, by the folder that was set
 
 
-def store_of_process(settings: Settings) -> Store:
+def store_of_process(settings: Settings) -> IntermediateStore:
     """Like `open_store`, but one for the whole process: if nothing can be written, it remembers in memory."""
     found = _stores.get(settings.dir)
     return found if found is not None else _stores.setdefault(settings.dir, open_store(settings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, importing
+from . import PARTIAL_CHAIN, importing, remember
 from .certificate import Certificate, DERError, MessageError, readable, sent_in
 from .rehearsal import (
     CRL_CHECK_ALL,
@@ -168,10 +168,8 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     # A failure does not hold for other contexts: they may search at once.
     is_for_all = _is_shared(given) and seconds > FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
-    if len(decisions) >= MOST_DECISIONS:
-        decisions.clear()
     if len(message) <= LARGEST_KEY:
-        decisions[for_all if is_for_all else for_this] = now + seconds, decided
+        remember(decisions, for_all if is_for_all else for_this, (now + seconds, decided), MOST_DECISIONS)
     return decided
 
 

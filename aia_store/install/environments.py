@@ -6,7 +6,7 @@ import glob
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from .interpreters import home_of
+from .interpreters import expanded, home_of
 
 if TYPE_CHECKING:
     from .interpreters import Interpreter
@@ -35,12 +35,6 @@ _PLACES = (
     "/srv/*/.venv",
     "/srv/*/venv",
 )
-_DEFAULTS = {
-    "WORKON_HOME": "~/.virtualenvs",
-    "PIPX_HOME": "~/.local/share/pipx",
-    "UV_TOOL_DIR": "~/.local/share/uv/tools",
-    "PYENV_ROOT": "~/.pyenv",
-}
 
 
 class Environment(NamedTuple):
@@ -61,7 +55,7 @@ class Environment(NamedTuple):
 def find() -> list[Environment]:
     """The environments in the usual places, at most `MOST`."""
     found: dict[str, Environment] = {}
-    for pattern in map(_expanded, _PLACES):
+    for pattern in map(expanded, _PLACES):
         for file in sorted(glob.iglob(os.path.join(pattern, "pyvenv.cfg"))):
             folder = os.path.dirname(file)
             environment = _read(folder, file)
@@ -70,12 +64,6 @@ def find() -> list[Environment]:
             if len(found) >= MOST:
                 return list(found.values())
     return list(found.values())
-
-
-def _expanded(pattern: str) -> str:
-    for name, default in _DEFAULTS.items():
-        pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
-    return os.path.expanduser(pattern)
 
 
 def _read(folder: str, file: str) -> Environment | None:

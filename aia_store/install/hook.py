@@ -27,7 +27,7 @@ class HookError(Exception):
     """The hook cannot be installed or removed. The message is one line that says why and what to do."""
 
 
-class Status(NamedTuple):
+class HookStatus(NamedTuple):
     """The state of the hook for the running interpreter."""
 
     python: str
@@ -90,18 +90,23 @@ def remove() -> list[str]:
     return paths
 
 
-def status() -> Status:
+def status() -> HookStatus:
     """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     answer = subprocess.run(
-        [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", _PROBE],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=sys.prefix,  # Python imports what lies in the working folder, which may be anybody's
+        check=False,
     )
     files = _present()
-    return Status(
+    return HookStatus(
         sys.executable,
         sys.version.split()[0],
         files,
-        [path for path in files if _read(path) != _contents()[os.path.basename(path)]],
+        [path for path in files if watcher.contents(path) != _contents()[os.path.basename(path)]],
         answer.stdout.splitlines()[-1:] == ["True"],  # other start-up hooks may print something before it
     )
 
@@ -148,11 +153,3 @@ def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None
         # Otherwise, programs that may not write here would compile it at each start.
         py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))
     return path
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

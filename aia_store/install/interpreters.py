@@ -48,8 +48,10 @@ _FOLDERS = (
 _DEFAULTS = {
     "PYENV_ROOT": "~/.pyenv",
     "UV_PYTHON_INSTALL_DIR": "~/.local/share/uv/python",
+    "UV_TOOL_DIR": "~/.local/share/uv/tools",
     "PIPX_HOME": "~/.local/share/pipx",
     "CONDA_ROOT": "~/.conda",
+    "WORKON_HOME": "~/.virtualenvs",
 }
 # Run with -E -s -S, which Python 2.7 knows too, so that neither the environment nor site-packages matters.
 _QUESTION = """
@@ -108,7 +110,7 @@ def candidates(also: Iterable[str] = ()) -> Iterator[str]:
     """Paths of interpreters: those in the usual places, the running one, and then the given ones; each file once."""
     usual = [
         path
-        for pattern in map(_expanded, _FOLDERS)
+        for pattern in map(expanded, _FOLDERS)
         for folder in sorted(glob.glob(pattern))
         for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*")))
         if _NAME.fullmatch(os.path.basename(path)) and os.path.isfile(path) and os.access(path, os.X_OK)
@@ -168,7 +170,8 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
         raise InterpreterError(f"{command[0]} did not end in {SECONDS} seconds; repair or remove it") from error
 
 
-def _expanded(pattern: str) -> str:
+def expanded(pattern: str) -> str:
+    """Return a pattern of paths with the variables and `~` in it replaced by folders."""
     for name, default in _DEFAULTS.items():
         pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
     return os.path.expanduser(pattern)

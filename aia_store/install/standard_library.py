@@ -77,7 +77,7 @@ class Place(NamedTuple):
     def is_ours(self) -> bool:
         """Whether anything of ours is there."""
         return any(os.path.lexists(os.path.join(self.folder, name)) for name in (RECEIPT, FINDER)) or (
-            self.is_library and _without_ours(current := _read(self.sitecustomize)) != current
+            self.is_library and _without_ours(current := watcher.contents(self.sitecustomize)) != current
         )
 
 
@@ -122,7 +122,7 @@ def remove(place: Place) -> list[str]:
 def fault(place: Place) -> str | None:
     """What is not as `install` left it; None if nothing. Only for a place that has files of ours."""
     for path, contents in _contents(place).items():
-        found = _read(path)
+        found = watcher.contents(path)
         if place.is_library and path == place.sitecustomize:
             if BLOCK not in found and _own(SITECUSTOMIZE) not in found:
                 return f"{path} was replaced"
@@ -133,7 +133,7 @@ def fault(place: Place) -> str | None:
 
 def is_foreign_sitecustomize(folder: str) -> bool:
     """Whether this folder has a sitecustomize.py, and it is not ours."""
-    contents = _read(os.path.join(folder, SITECUSTOMIZE))
+    contents = watcher.contents(os.path.join(folder, SITECUSTOMIZE))
     return bool(contents) and _without_ours(contents) == contents
 
 
@@ -180,7 +180,7 @@ def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
             before = {
                 "sha256": hashlib.sha256(current).hexdigest(),
                 "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
-                "compiled": base64.b64encode(_read(compiled)).decode("ascii"),
+                "compiled": base64.b64encode(watcher.contents(compiled)).decode("ascii"),
                 "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
             }
     return {
@@ -227,7 +227,7 @@ def _without_ours(contents: bytes) -> bytes:
 
 def _read_receipt(place: Place) -> dict[str, Any]:
     try:
-        receipt = json.loads(_read(place.receipt))
+        receipt = json.loads(watcher.contents(place.receipt))
     except ValueError:
         return {}
     return receipt if isinstance(receipt, dict) else {}
@@ -299,11 +299,4 @@ def _read_or_raise(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        return b""
-
-
-def _read(path: str) -> bytes:
-    try:
-        return _read_or_raise(path)
-    except OSError:
         return b""

@@ -19,6 +19,15 @@ def source(inside: str = INSIDE) -> bytes:
     return _WHERE.sub(lambda _: f"inside = {inside!a}".encode("ascii"), text, count=1)
 
 
+def contents(path: str) -> bytes:
+    """What a file holds; nothing if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
 def pth_line(module: str) -> str:
     """The line of a .pth file by which site imports this module, and prints nothing if that fails.
 

@@ -11,6 +11,7 @@ from ..check.trust import TrustAnchors
 from ..inside import settings as config
 from ..inside.certificate import readable
 from ..manager import roots
+from ..manager.published import file_identity
 from .aia_errors import AIAError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def of_this_machine() -> TrustAnchors:
     try:
         source = _source(config.load())
         with _loading:
-            state = source, [roots.identity(path) for path in roots.watched(source)]
+            state = source, [(path, file_identity(path)) for path in roots.watched(source)]
             if _loaded is None or _loaded[0] != state:
                 _loaded = state, of(certificate.der for certificate in roots.load(source))
             return _loaded[1]

@@ -142,7 +142,7 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     for url in urls:
         try:
             until = min(deadline, time.monotonic() + Budget.fetch_seconds)
-            body = fetch.fetch(url, settings.allowed_networks, until)
+            body = fetch.get(url, settings.allowed_networks, until)
         except fetch.FetchError as error:
             failed[url] = str(error)
             continue

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
-    from ..inside.store import Store
+    from ..inside.store import IntermediateStore
 
 LARGEST_FILE = 256 << 20
 _FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
@@ -37,11 +37,9 @@ class Learned(NamedTuple):
     is_new: bool
 
 
-def _no_progress(done: int, total: int) -> None:
-    pass
-
-
-def learn(source: str, settings: Settings, progress: Callable[[int, int], None] = _no_progress) -> list[Learned]:
+def from_source(
+    source: str, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Learned]:
     """Keep the intermediates of a source that lead to a trust anchor of this machine.
 
     The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
@@ -62,7 +60,7 @@ def keep(
     offered: list[Certificate],
     settings: Settings,
     anchors: Sequence[Certificate],
-    progress: Callable[[int, int], None] = _no_progress,
+    progress: Callable[[int, int], None] = lambda done, total: None,
     url: str | None = None,
 ) -> list[Learned]:
     """Keep the certificates that lead to one of these anchors, also through each other; `url` is their source.
@@ -88,7 +86,7 @@ def keep(
     return outcome
 
 
-def _keep_one(store: Store, certificate: Certificate, url: str | None = None) -> None:
+def _keep_one(store: IntermediateStore, certificate: Certificate, url: str | None = None) -> None:
     if not store.keep(certificate, url):
         places = ", ".join(folder.path for folder in store.folders)
         raise LearnError(f"nothing can be kept in {places}; is the disk full?")
@@ -117,7 +115,7 @@ def _of_url(url: str, settings: Settings) -> list[Certificate]:
     if settings.offline:
         raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
     try:
-        body = fetch.fetch(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+        body = fetch.get(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
     except fetch.FetchError as error:
         raise LearnError(f"{url} cannot be fetched: {error}") from error
     return _parsed(body, url)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from ..inside import PARTIAL_CHAIN
+from ..inside import PARTIAL_CHAIN, remember
 from ..inside.certificate import Certificate, DERError, to_pem
 from ..inside.rehearsal import Rehearsal, Terms
 from ..manager.names import as_openssl_prints
@@ -140,9 +140,7 @@ class AIASession:
         until, sent = self._seen.get(target, (0.0, []))
         if until < time.monotonic():
             sent = peer.certificates(*target, self.timeout)
-            if len(self._seen) >= MOST_REMEMBERED:
-                self._seen.clear()
-            self._seen[target] = time.monotonic() + REMEMBERED_FOR, sent
+            remember(self._seen, target, (time.monotonic() + REMEMBERED_FOR, sent), MOST_REMEMBERED)
         return sent
 
     def _built(self, sent: list[bytes]) -> Built:

@@ -18,7 +18,7 @@ _REASON = "rfc 5280 revocation reason code"
 _HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
 
 
-class Report(NamedTuple):
+class Table(NamedTuple):
     """The rows of a report, by column (in lower case); `fault`: why the rest of the report could not be read."""
 
     columns: list[str]
@@ -35,7 +35,7 @@ class Report(NamedTuple):
         return self.column(_STATUS)
 
 
-def read(content: bytes) -> Report:
+def read(content: bytes) -> Table:
     """Read the rows of a report, as far as possible. Raises ValueError if not even the column names can be read."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
     rows: list[dict[str, str]] = []
@@ -46,15 +46,15 @@ def read(content: bytes) -> Report:
     try:
         for number, row in enumerate(reader):
             if number == MOST_ROWS:
-                return Report(columns, rows, f"it has more than {MOST_ROWS:,} rows")
+                return Table(columns, rows, f"it has more than {MOST_ROWS:,} rows")
             if row:
                 rows.append(dict(zip(columns, row, strict=False)))
     except csv.Error as error:
-        return Report(columns, rows, f"no CSV from line {reader.line_num} on: {error}")
-    return Report(columns, rows, None)
+        return Table(columns, rows, f"no CSV from line {reader.line_num} on: {error}")
+    return Table(columns, rows, None)
 
 
-def revocation(report: Report, row: dict[str, str]) -> str | None:
+def revocation(report: Table, row: dict[str, str]) -> str | None:
     """According to whom the certificate of a row is revoked, and why if the row says so; None if it is not."""
     if report.status is None or row.get(report.status, "").strip().lower() not in _REVOKED:
         return None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
+from .upkeep import modified
+from .words import day
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -29,7 +31,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     None if there is no reason for doubt.
     """
     now = time.time()
-    today = _day(now)
+    today = day(now)
     if now < FIRST_RELEASE:
         return f"the clock shows {today}, which is in the past; set it right"
     is_silent = now - _newest_sign(settings, now) > LONGEST_SILENCE
@@ -37,7 +39,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
         last = max(anchors, key=lambda anchor: anchor.validity[1])
         if not is_silent and last.validity[1] < now:
             which = "the last trust anchor" if len(anchors) > 1 else "the only trust anchor"
-            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {_day(last.validity[1])}"
+            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {day(last.validity[1])}"
             return f"{ended}; bring the machine's trust anchors up to date"
         return f"the clock shows {today}, when not one trust anchor of this machine is valid; set it right"
     home = open_store(settings).home
@@ -62,10 +64,6 @@ def believe(settings: Settings) -> None:
             pass  # it was not doubted
 
 
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
-
-
 def _newest_sign(settings: Settings, now: float) -> float:
     """When the clock was last known to be right (seconds since 1970); `now` if nothing was recorded."""
     folders = [folder for folder in folders_of(settings) if folder.fault() is None]
@@ -73,16 +71,9 @@ def _newest_sign(settings: Settings, now: float) -> float:
     signs += [folder.changed() / 1e9 for folder in folders]
     newest = max((sign for sign in signs if 0 < sign <= now), default=0.0)
     if now - newest > LONGEST_SILENCE:
-        uses = (_modified(path) for folder in folders for path in folder.paths())
+        uses = (modified(path, 0.0) for folder in folders for path in folder.paths())
         newest = max((use for use in uses if use <= now), default=newest)
     return newest or now
-
-
-def _modified(path: str) -> float:
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return 0.0
 
 
 def _time_in(folder: Folder, name: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from .download import DownloadError
+from .download import UnavailableError
 
 if TYPE_CHECKING:
     from ..inside.settings import Settings
@@ -30,7 +30,7 @@ def contents(source: str, settings: Settings, downloader: Downloader, most: int)
             from .https import get  # its import costs more than everything else here
 
             return downloader.download(source, lambda deadline: get(source, settings, deadline, most))
-    except DownloadError as error:
+    except UnavailableError as error:
         raise DocumentError(f"it cannot be fetched ({error})") from error
     if separator:
         raise MisnamedError("only files, http and https URLs can be read")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.certificate import Certificate
-    from ..inside.store import Store
+    from ..inside.store import IntermediateStore
 
     Progress = Callable[[int, int], None]
 
@@ -34,7 +34,7 @@ class Export:
     `verifier` has these anchors, and may have just verified the needed intermediates.
     """
 
-    def __init__(self, anchors: list[Certificate], store: Store, verifier: Verifier | None = None) -> None:
+    def __init__(self, anchors: list[Certificate], store: IntermediateStore, verifier: Verifier | None = None) -> None:
         self.store = store
         self.anchors = anchors
         self.distrust = distrust()
@@ -140,13 +140,9 @@ def has_no_namesake(certificate: Certificate, export: Export) -> str | None:
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:
-        if other.subject_key == certificate.subject_key and other.public_key != certificate.public_key:
-            try:
-                is_right = other in export.anchors or bool(export.widely.path(other))
-            except VerifyError:
-                continue
-            if is_right:
-                return "another CA with the same name and another key is known here"
+        is_namesake = other.subject_key == certificate.subject_key and other.public_key != certificate.public_key
+        if is_namesake and (other in export.anchors or export.widely.refusal(other) is None):
+            return "another CA of its name and another key is known here"
     return None
 
 

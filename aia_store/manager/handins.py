@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.settings import Settings
-    from ..inside.store import Folder, Store
+    from ..inside.store import Folder, IntermediateStore
 
 MOST_ENTRIES = 200_000  # that are read in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run
@@ -96,7 +96,7 @@ def _opened(path: str) -> int:
 class _Collection:
     """One run."""
 
-    def __init__(self, place: int, site: Folder, store: Store, settings: Settings) -> None:
+    def __init__(self, place: int, site: Folder, store: IntermediateStore, settings: Settings) -> None:
         self._place = place
         self._site = site
         self._store = store

@@ -14,6 +14,8 @@ from ..inside.store import open_store
 from . import bundle, history
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..inside.settings import Settings
 
 _PREFIX = "aia_store_"
@@ -66,7 +68,9 @@ def measure(settings: Settings) -> dict[str, float]:
 
 def exposition(values: dict[str, float]) -> str:
     """These metrics as text."""
-    return "".join(
-        f"# HELP {_PREFIX}{name} {_HELP[name]}\n# TYPE {_PREFIX}{name} gauge\n{_PREFIX}{name} {value:.0f}\n"
-        for name, value in values.items()
-    )
+    return "".join(family(f"{_PREFIX}{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
+
+
+def family(name: str, text: str, samples: Iterable[str]) -> str:
+    """A gauge in Prometheus' text format; each sample is its labels, if any, a space and its value."""
+    return f"# HELP {name} {text}\n# TYPE {name} gauge\n" + "".join(f"{name}{sample}\n" for sample in samples)

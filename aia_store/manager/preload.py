@@ -22,14 +22,14 @@ from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
-from .verify import Verifier, VerifyError, by_subject, remembered
+from .verify import Verifier, by_subject, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
-    from ..inside.store import Folder, Store
+    from ..inside.store import Folder, IntermediateStore
     from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
@@ -54,8 +54,8 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Outcome(NamedTuple):
-    """What was done: how many certificates are new, how many were preloaded before, and which were skipped.
+class PreloadReport(NamedTuple):
+    """What was done: how many are new, how many were preloaded before, and the others.
 
     `found` describes each mirror. `faults` are about reports that could not be fetched or read, or only in part.
     `notes` are about revocation lists.
@@ -69,10 +69,10 @@ class Outcome(NamedTuple):
     notes: list[str]
 
 
-def preload(
+def run(
     sources: Iterable[str], settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Outcome:
-    """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
+) -> PreloadReport:
+    """Keep what is fit of these reports of the CCADB, files or http or https URLs, and of upki's mirrors, folders too.
 
     If a source has a fault, the others are still read, and so is the rest of it. `progress` is called with the number
     of finished new certificates and of all. Raises StoreError, RootsError, and PreloadError if the store cannot be
@@ -100,7 +100,7 @@ def preload(
     revocation = known(settings, home, downloader)
     run = _Run(store, home.preloaded)
     run.keep(run.sift(entries), anchors, revocation.reason, progress)
-    return Outcome(run.new, run.known, run.skipped, found, faults, revocation.notes)
+    return PreloadReport(run.new, run.known, run.skipped, found, faults, revocation.notes)
 
 
 def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str | None, reports.Contents]:
@@ -115,9 +115,7 @@ def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str 
         return None, report._replace(fault=fault)
     except MisnamedError as error:
         raise MisnamedReportError(f"{source}: {error}") from error
-    except DocumentError as error:
-        raise PreloadError(f"{source}: {error}") from error
-    except mirror.MirrorError as error:
+    except (DocumentError, mirror.MirrorError) as error:
         raise PreloadError(f"{source}: {error}") from error
     except reports.ReportError as error:
         raise PreloadError(f"{source}: {error}; of the CCADB's reports, {reports.LAYOUTS} can be read") from error
@@ -126,7 +124,7 @@ def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str 
 class _Run:
     """One run over the entries of all reports."""
 
-    def __init__(self, store: Store, home: Folder) -> None:
+    def __init__(self, store: IntermediateStore, home: Folder) -> None:
         self._store = store
         self._home = home
         names = (os.path.basename(path) for folder in store.preloaded for path in folder.paths())
@@ -175,7 +173,7 @@ class _Run:
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))
-            refusal = unfitness(certificate) or _refusal(certificate, verifier)
+            refusal = unfitness(certificate) or verifier.refusal(certificate)
             if refusal is None:
                 self._keep_one(certificate)
             else:
@@ -192,15 +190,6 @@ class _Run:
                 f"{self._home.path} cannot be written ({error.strerror}); what was kept before stays"
             ) from error
         self.new += 1
-
-
-def _refusal(certificate: Certificate, verifier: Verifier) -> str | None:
-    """Why a certificate leads to no trust anchor of this machine; None if it leads to one."""
-    try:
-        verifier.path(certificate)
-    except VerifyError as error:
-        return str(error)
-    return None
 
 
 def _is_parsed(certificate: Certificate) -> bool:

@@ -116,8 +116,11 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate."""
-    return [[folder.path, folder.changed()] for folder in folders_of(settings)]
+    """When each folder of the store last gained or lost a certificate; less those that never had one.
+
+    So the machine's bundle is fresh for a user who has no store, as it is for whoever made it.
+    """
+    return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 
 
 def _note(settings: Settings) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
 from ..inside.certificate import Certificate
-from ..inside.store import Folder, Preloaded, Store, crowded_note, folders_of, open_store, read_certificate
+from ..inside.store import Folder, IntermediateStore, Preloaded, crowded_note, folders_of, open_store, read_certificate
 from . import bundle, clock, handins, history, renewal, roots, upkeep
 from .history import Dropped
 from .renewal import Held, Renewed
+from .revocation import update
 from .revocation.record import reader
-from .revocation.update import update as update_revocation
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Plan(NamedTuple):
     notes: list[str]  # what could not be read or examined, one line each
 
 
-class Report(NamedTuple):
-    """What a refresh did: how many needed and preloaded intermediates stay, and what happened to the others."""
+class RefreshReport(NamedTuple):
+    """What a refresh did: how many needed and how many preloaded intermediates hold, and what happened to others."""
 
     kept: int
     preloaded: int
@@ -56,8 +56,8 @@ class Report(NamedTuple):
     handed_in: handins.Collected
 
 
-def refresh(settings: Settings, progress: Progress = lambda done, total: None) -> Report:
-    """Refresh the folders that this user can write. `progress` is called with the number of finished files and of all.
+def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
+    """Refresh the folders that this user can write. `progress` is told how many of how many files are done.
 
     Raises RootsError and BundleError; what was dropped before that stays dropped. In any case, the store records how
     the refresh went.
@@ -72,12 +72,12 @@ def refresh(settings: Settings, progress: Progress = lambda done, total: None) -
     return report
 
 
-def _refreshed(settings: Settings, progress: Progress) -> Report:
+def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
         standing = bundle.standing(settings, same_roots=True) or bundle.build(settings)
-        return Report(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
+        return RefreshReport(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
     handed_in, notes = _collected(settings)
     store = open_store(settings)
     verifier = Verifier(anchors, remembered(store.needed))
@@ -95,7 +95,7 @@ def _refreshed(settings: Settings, progress: Progress) -> Report:
     clock.believe(settings)
     published = bundle.build(settings, verifier)
     counts = len(planned.held), len(planned.preloaded)
-    return Report(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
+    return RefreshReport(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
@@ -135,7 +135,7 @@ class _Planner:
     `verifier` only uses needed intermediates, `_widely` also preloaded ones.
     """
 
-    def __init__(self, settings: Settings, store: Store, verifier: Verifier) -> None:
+    def __init__(self, settings: Settings, store: IntermediateStore, verifier: Verifier) -> None:
         self._settings = settings
         self._store = store
         self._verifier = verifier
@@ -152,7 +152,7 @@ class _Planner:
         home = self._store.home
         if ask_revocation and home is not None:
             certificates = [one.certificate for one in self._held]
-            revocation = update_revocation(self._settings, home, certificates, self._verifier)
+            revocation = update.run(self._settings, home, certificates, self._verifier)
             notes += revocation.notes
             self._drop_revoked(revocation.reason)
         else:
@@ -212,7 +212,8 @@ class _Planner:
     def _drop_unused(self, seconds: float) -> None:
         """Drop what no handshake has used for so long, unless something below it is still needed."""
         now = time.time()
-        used = [one for one in self._held if _last_use(one.path) > now - seconds]
+        # What is gone was just dropped by another refresh.
+        used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]
         needed = {link for one in used for link in one.links}
         unused = [one for one in self._held if one.certificate not in needed]
         self._held = [one for one in self._held if one.certificate in needed]
@@ -221,14 +222,6 @@ class _Planner:
 
     def _plan_to_drop(self, folder: Folder, path: str, certificate: Certificate | None, reason: str) -> None:
         self._drop.append((folder, Dropped(path, certificate, reason)))
-
-
-def _last_use(path: str) -> float:
-    """When a file of the store was last used (seconds since 1970)."""
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return time.time()  # just dropped by another refresh
 
 
 def _remove(folder: Folder, path: str) -> bool:
@@ -244,11 +237,11 @@ def _remove(folder: Folder, path: str) -> bool:
     return True
 
 
-def _writable(store: Store) -> Iterator[Folder]:
+def _writable(store: IntermediateStore) -> Iterator[Folder]:
     return (folder for folder in store.folders if folder.may_be_written())
 
 
-def _parts(store: Store) -> Iterator[Folder]:
+def _parts(store: IntermediateStore) -> Iterator[Folder]:
     """The needed and the preloaded certificates, in the folders that this user can write."""
     for folder in _writable(store):
         yield from (folder, folder.preloaded)

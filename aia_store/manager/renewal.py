@@ -10,7 +10,6 @@ from ..inside.aia import urls_to_fetch
 from ..inside.certificate import sha256
 from ..inside.pauses import Failures
 from ..inside.search import Budget, may_have_issued
-from .verify import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +54,9 @@ def due(held: list[Held]) -> list[Due]:
     A URL is the one that an intermediate was fetched from, or one that certificates below it name.
     """
     now = time.time()
-    ending = sorted((one for one in held if one.certificate.validity[1] - now < SOON), key=_end)
-    lasting = {_identity(one.certificate) for one in held if one.certificate.validity[1] - now >= SOON}
+    by_end = sorted(held, key=lambda one: one.certificate.validity[1])
+    ending = [one for one in by_end if one.certificate.validity[1] - now < SOON]
+    lasting = {_identity(one.certificate) for one in by_end[len(ending) :]}
     below: dict[bytes, list[Certificate]] = {}
     for one in held if ending else ():
         below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
@@ -111,17 +111,12 @@ class _Renewal:
         return []
 
     def _succeeds(self, certificate: Certificate, old: Certificate) -> bool:
-        if (
-            certificate in self._known
-            or certificate.subject_key != old.subject_key
-            or certificate.validity[1] <= old.validity[1]
-        ):
-            return False
-        try:
-            self._verifier.path(certificate)
-        except VerifyError:
-            return False
-        return True
+        return (
+            certificate not in self._known
+            and certificate.subject_key == old.subject_key
+            and certificate.validity[1] > old.validity[1]
+            and self._verifier.refusal(certificate) is None
+        )
 
     def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
         """The certificates behind a URL; None if it was not tried: it is paused, busy, or exceeds the limit."""
@@ -147,7 +142,7 @@ class _Renewal:
 
 def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
     try:
-        found = reply.certificates(fetch.fetch(url, settings.allowed_networks, deadline))
+        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline))
     except fetch.FetchError as error:
         failures.blame(url, error)
         return []
@@ -167,7 +162,3 @@ def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:
     """The name and the key, by which a leaf finds its issuer."""
     return certificate.subject_key, certificate.public_key
-
-
-def _end(one: Held) -> int:
-    return one.certificate.validity[1]

@@ -65,7 +65,7 @@ def read(content: bytes) -> Contents:
     return Contents(entries, report.fault or _cut(report, pem))
 
 
-def _cut(report: ccadb.Report, pem: str) -> str | None:
+def _cut(report: ccadb.Table, pem: str) -> str | None:
     """The fault of a report whose last row is incomplete; None if it is complete."""
     if not report.rows:
         return None

@@ -61,6 +61,14 @@ def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
         return
 
 
+def modified(path: str, otherwise: float) -> float:
+    """When a file was modified (seconds since 1970), a certificate's used; `otherwise` if the file is gone."""
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return otherwise
+
+
 def unlink(path: str) -> None:
     """Remove a file that `own_files` named, if possible."""
     try:

@@ -93,6 +93,14 @@ class Verifier:
             raise verdict.with_traceback(None)
         return verdict
 
+    def refusal(self, certificate: Certificate) -> str | None:
+        """Why an intermediate has no path, in words; None if it has one."""
+        try:
+            self.path(certificate)
+        except VerifyError as error:
+            return str(error)
+        return None
+
     def _found(self, certificate: Certificate) -> list[Certificate]:
         if certificate.is_self_signed:
             raise VerifyError("it is self-signed, so it cannot be an intermediate")

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 
 def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 root", "2 roots"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def day(seconds: float) -> str:
+    """A time (seconds since 1970) as a date (UTC)."""
+    return shown_time(seconds, "%Y-%m-%d")
+
+
+def shown_time(seconds: float, form: str) -> str:
+    """A time (seconds since 1970) in a form of strftime(3), in UTC."""
+    try:
+        return time.strftime(form, time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return "a time beyond the calendar"
 
 
 def harmless(text: str) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bare.journeys import ENDS_WITH, JOURNEYS, NOT_RUN, STAYS, Journey, block
+from tests.bare.journeys import ENDS_WITH, JOURNEYS, NOT_RUN, STAYS, Journey
 from tests.bare.machine import READERS, Bare, Who
+from tests.docs.blocks import named
 from tests.docs.reader import Reader
 
 BASE, GIVEN = Path(os.environ["AIA_STORE_BARE"]), Path(os.environ["AIA_STORE_BARE_GIVEN"])
@@ -38,7 +39,7 @@ def test_journey(journey: Journey, who: Who, tmp_path: Path) -> None:
             pytest.skip("this suite's pipx is too old, as the page says")
         reader = Reader(machine)
         for name in journey.blocks:
-            reader.follow(block(name), ENDS_WITH.get(name))
+            reader.follow(named(name), ENDS_WITH.get(name))
         reader.end()
         if journey.leaves_nothing:
             assert [path for path in machine.of_the_package() if not any(stays in path for stays in STAYS)] == []
@@ -46,4 +47,4 @@ def test_journey(journey: Journey, who: Who, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NOT_RUN)
 def test_block(name: str) -> None:
-    pytest.skip(f"{block(name).where}: {NOT_RUN[name]}")
+    pytest.skip(f"{named(name).where}: {NOT_RUN[name]}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.docs.blocks import PROJECT, SHELLS, Block, blocks_of
+from tests.docs.blocks import PROJECT, SHELLS, blocks_of, named
 
 PAGES = [PROJECT / "README.md", PROJECT / "docs" / "install.md", PROJECT / "docs" / "operations.md"]
 BLOCKS = [block for page in PAGES for block in blocks_of(page) if block.language in {*SHELLS, "python", "toml"}]
@@ -98,11 +98,5 @@ STAYS = (
 )
 
 
-def block(name: str) -> Block:
-    """The block with this name. Raises ValueError if there is none, or more than one."""
-    (found,) = [block for block in BLOCKS if f"{block.page.name}: {block.text.lstrip()}".startswith(name)]
-    return found
-
-
 if __name__ == "__main__":
-    print(block(PREPARES).commands, end="")
+    print(named(PREPARES).commands, end="")

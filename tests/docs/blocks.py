@@ -47,3 +47,15 @@ def blocks_of(page: Path) -> list[Block]:
         Block(page, text.count("\n", 0, found.start(4)) + 1, found[3], textwrap.dedent(found[4]))
         for found in _FENCE.finditer(text)
     ]
+
+
+def named(beginning: str) -> Block:
+    """The one block whose page and text begin so, as in `README.md: import aia_store`. Raises ValueError otherwise."""
+    pages = [page for page in PAGES if page.name == beginning.partition(":")[0]]
+    (found,) = [
+        block
+        for page in pages
+        for block in blocks_of(page)
+        if f"{page.name}: {block.text.lstrip()}".startswith(beginning)
+    ]
+    return found

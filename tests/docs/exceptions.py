@@ -18,7 +18,7 @@ NOT_RUN = {
     "[.target, .result, .verdict // .error] | @tsv'": "its status is that of jq, which need not be here",
     "index.md: pipx install .": _INTERNET,
     "index.md: aia-store hook install --all": _WHOLE_MACHINE,
-    "install.md: sudo apt-get install python3-venv pipx": _BARE,
+    "install.md: sudo apt-get install --no-install-recommends python3-venv pipx": _BARE,
     "install.md: python3 -m venv .venv && .venv/bin/pip wheel --no-deps --wheel-dir dist .": _BARE,
     "install.md: sudo pipx install --global .": _BARE,
     "install.md: sudo python3 -m venv /opt/aia-store": _BARE,

@@ -68,7 +68,7 @@ def aia() -> Iterator[AIAHost]:
 @pytest.fixture
 def get() -> Fetch:
     """Fetch a URL, loopback allowed, within a second."""
-    return lambda url: fetch.fetch(url, LOOPBACK, time.monotonic() + 1)
+    return lambda url: fetch.get(url, LOOPBACK, time.monotonic() + 1)
 
 
 def handshake(server: TLSServer, context: ssl.SSLContext) -> str | None:

@@ -21,8 +21,8 @@ from aia_store.inside.store import (
     LARGEST_FILE,
     MOST_OF_ONE_NAME,
     Folder,
+    IntermediateStore,
     Preloaded,
-    Store,
     folders_of,
     open_store,
     read_certificate,
@@ -127,7 +127,7 @@ def test_use_is_noted_once_a_day(folder: Folder) -> None:
 def test_what_was_preloaded_is_found_and_is_needed_once_it_was_used(folder: Folder) -> None:
     folder.preloaded.keep(OURS)
     kept(folder, NAMESAKE)
-    store, changed = Store([folder]), folder.changed()
+    store, changed = IntermediateStore([folder]), folder.changed()
     assert set(store.find(OURS.subject_key)) == {OURS, NAMESAKE}
     assert store.needed(OURS.subject_key) == [NAMESAKE]
     store.note_use(NAMESAKE)
@@ -142,7 +142,7 @@ def test_what_was_preloaded_is_found_and_is_needed_once_it_was_used(folder: Fold
 def test_what_the_site_preloaded_is_needed_in_the_folder_that_is_written(folder: Folder, tmp_path: Path) -> None:
     site = Folder(str(tmp_path / "site"), shared=True)
     site.preloaded.keep(OURS)
-    store = Store([folder, site])
+    store = IntermediateStore([folder, site])
     assert store.find(OURS.subject_key) == [OURS]
     store.note_use(OURS)
     assert (found(folder), found(site)) == ({OURS}, set())
@@ -304,7 +304,7 @@ def test_something_else_in_place_of_a_folder_leaves_memory(folder: Folder, where
         place.write_bytes(b"")
     else:
         place.symlink_to("/nowhere/at/all")
-    store = Store([folder])
+    store = IntermediateStore([folder])
     store.keep(OURS)
     assert store.find(OURS.subject_key) == [OURS]
 
@@ -328,7 +328,7 @@ def test_a_folder_that_everyone_may_write_is_ignored(folder: Folder) -> None:
     kept(folder, OURS)
     Path(folder.path).chmod(0o777)
     assert "by everyone" in str(folder.fault())
-    store = Store([folder])
+    store = IntermediateStore([folder])
     assert store.find(OURS.subject_key) == []
     assert store.home is None
     store.keep(NAMESAKE)
@@ -341,7 +341,7 @@ def test_a_folder_of_another_user_is_ignored(folder: Folder) -> None:
     kept(folder, OURS)
     os.chown(folder.path, 12_345, 12_345)
     assert "another user" in str(folder.fault())
-    assert Store([folder]).find(OURS.subject_key) == []
+    assert IntermediateStore([folder]).find(OURS.subject_key) == []
 
 
 @pytest.mark.parametrize("what", ["file", "link to itself", "beneath a file"])
@@ -353,7 +353,7 @@ def test_a_path_that_is_no_folder_has_a_fault_in_words(tmp_path: Path, what: str
         place.write_bytes(b"")
     folder = Folder(str(place / "deeper" if what == "beneath a file" else place))
     assert folder.path in str(folder.fault())
-    store = Store([folder])
+    store = IntermediateStore([folder])
     store.keep(OURS)
     assert store.find(OURS.subject_key) == [OURS]
     assert store.home is None
@@ -361,7 +361,7 @@ def test_a_path_that_is_no_folder_has_a_fault_in_words(tmp_path: Path, what: str
 
 def test_an_absent_folder_is_no_fault_and_is_made_when_needed(folder: Folder) -> None:
     assert folder.fault() is None
-    store = Store([folder])
+    store = IntermediateStore([folder])
     assert store.find(OURS.subject_key) == []
     assert not Path(folder.path).exists(), "looking makes nothing"
     store.keep(OURS)
@@ -372,7 +372,7 @@ def test_all_folders_are_read_and_the_first_writable_one_is_written(tmp_path: Pa
     (tmp_path / "in the way").write_bytes(b"")
     blocked, user, site = (Folder(str(tmp_path / name)) for name in ("in the way", "user", "site"))
     kept(site, OTHER)
-    store = Store([blocked, user, site])
+    store = IntermediateStore([blocked, user, site])
     assert store.find(OTHER.subject_key) == [OTHER]
     store.keep(OTHER)
     assert list(user.paths()) == [], "what the site has is not kept twice"
@@ -385,7 +385,7 @@ def test_a_certificate_in_two_folders_is_found_once(tmp_path: Path) -> None:
     user, site = Folder(str(tmp_path / "user")), Folder(str(tmp_path / "site"))
     kept(user, OURS)
     kept(site, OURS)
-    assert Store([user, site]).find(OURS.subject_key) == [OURS]
+    assert IntermediateStore([user, site]).find(OURS.subject_key) == [OURS]
 
 
 def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,9 +409,9 @@ KEEP_AND_FIND = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.pauses import Failures
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 certificates = [Certificate(der) for der in pem_certificates(open(sys.argv[2], "rb").read())]
-store = Store([Folder(sys.argv[1])])
+store = IntermediateStore([Folder(sys.argv[1])])
 failures = Failures(store.home)
 for certificate in certificates:
     store.keep(certificate)
@@ -503,7 +503,7 @@ def test_a_full_disk_leaves_memory_and_no_damage(tmp_path: Path, some: Path) -> 
 WRITE_UNTIL_KILLED = """
 import os, random, signal, sys, time
 from aia_store.inside.certificate import Certificate, pem_certificates
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 certificates = [Certificate(der) for der in pem_certificates(open(sys.argv[2], "rb").read())]
 random.seed(1)
 for round in range(int(sys.argv[3])):
@@ -511,7 +511,7 @@ for round in range(int(sys.argv[3])):
     child = os.fork()
     if child == 0:
         os.close(said)
-        store = Store([Folder(sys.argv[1])])
+        store = IntermediateStore([Folder(sys.argv[1])])
         while True:
             certificate = random.choice(certificates)
             os.write(says, f"-{certificate.fingerprint}\\n".encode())
@@ -542,7 +542,7 @@ def test_fifty_kills_midway_lose_nothing_that_was_kept(folder: Folder, run: Run,
     assert_nothing_is_damaged(folder)
     on_disk = {Path(path).stem for path in folder.paths()}
     assert there <= on_disk
-    store = Store([folder])
+    store = IntermediateStore([folder])
     store.keep(OURS)
     assert found(folder) == {OURS}
 
@@ -550,10 +550,10 @@ def test_fifty_kills_midway_lose_nothing_that_was_kept(folder: Folder, run: Run,
 EIGHT_AT_ONCE = """
 import os, random, sys, time
 from aia_store.inside.certificate import Certificate, pem_certificates
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 folder, file, start = sys.argv[1:]
 certificates = [Certificate(der) for der in pem_certificates(open(file, "rb").read())]
-store = Store([Folder(folder)])
+store = IntermediateStore([Folder(folder)])
 random.shuffle(certificates)
 while time.time() < float(start):
     pass
@@ -584,11 +584,11 @@ def test_eight_processes_keep_and_read_the_same_certificates(
 COUNT_CALLS = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 from aia_store.inside import locks, settings
 folder, file = sys.argv[1:]
 certificate = Certificate(next(pem_certificates(open(file, "rb").read())))
-store = Store([Folder(folder)])
+store = IntermediateStore([Folder(folder)])
 store.find(b"warm up")
 calls = []
 sys.addaudithook(lambda event, _: calls.append(event) if event.startswith(("open", "os.")) else None)

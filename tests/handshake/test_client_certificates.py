@@ -19,7 +19,7 @@ import aia_store
 from aia_store.inside import clients as clientside
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.clients import Allowance
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, whole_package, write_pem
 from tests.support.mutual import ACCEPTED, MutualServer, call, client_context
 from tests.support.pki import Authority, Leaf, Options
@@ -312,7 +312,7 @@ def test_what_is_learned_of_clients_is_kept_but_not_exported_unless_servers_have
     for eku in ([CLIENT], [CLIENT, SERVER]):
         pki = clients({"eku": eku})
         assert verdict(completed(pki.root), client_context(pki.leaf)) == ACCEPTED
-        kept = Store([Folder(str(store))])
+        kept = IntermediateStore([Folder(str(store))])
         assert pki.intermediates[0].der in [c.der for c in kept.find(Certificate(pki.intermediates[0].der).subject_key)]
         export = Export([Certificate(pki.root.der)], kept)
         learned.append(export.objection(Certificate(pki.intermediates[0].der)))

@@ -154,7 +154,7 @@ class Walk:
         bundle.path(self.settings)
 
     def by_refresh(self) -> None:
-        refresh.refresh(self.settings)
+        refresh.run(self.settings)
 
     def by_daemon(self) -> None:
         """What the daemon's turn does: it looks, and has the bundle built if that says so."""

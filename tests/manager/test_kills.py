@@ -38,7 +38,7 @@ def learn():
 
 def refreshing():
     folder.keep(orphan)
-    refresh.refresh(settings)
+    refresh.run(settings)
 
 def publish():
     for settings.roots in (other, roots):

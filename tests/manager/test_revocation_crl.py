@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from aia_store.inside import settings as config
 from aia_store.manager import download
-from aia_store.manager.refresh import Report, refresh
+from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
@@ -36,8 +36,8 @@ class World:
         self.ca, self.other = (root.intermediate(name, crl=[self.url]) for name in ("Doubtful CA", "Other CA"))
         machine.plant(self.ca, self.other)
 
-    def refresh(self) -> Report:
-        return refresh(config.load())
+    def refresh(self) -> RefreshReport:
+        return run(config.load())
 
     def is_kept(self) -> bool:
         """Whether the doubtful one stands in the store and in the bundle; both must say the same."""
@@ -147,7 +147,7 @@ def test_one_that_cannot_be_fetched(
     ca = root.intermediate("Unchecked CA", crl=[url])
     machine.plant(ca)
     started = time.monotonic()
-    (note,) = refresh(config.load()).notes
+    (note,) = run(config.load()).notes
     assert time.monotonic() - started < 10
     assert url in note
     assert reason in note

@@ -14,7 +14,7 @@ import pytest
 
 from aia_store.inside import settings as config
 from aia_store.manager import download
-from aia_store.manager.refresh import Report, refresh
+from aia_store.manager.refresh import RefreshReport, run
 from tests.manager.machine import Machine, fingerprint
 from tests.manager.revoking import by_key, by_serial, onecrl, report
 from tests.support.pki import Authority, pem
@@ -33,11 +33,11 @@ class World:
         machine.plant(*self.cas)
         self.file = machine.folder / "list"
 
-    def refresh(self, *sources: object) -> Report:
+    def refresh(self, *sources: object) -> RefreshReport:
         """With these lists, or the file."""
         lists = ",".join(map(str, sources or [self.file]))
         self.monkeypatch.setenv("AIA_STORE_REVOCATION_LISTS", lists)
-        return refresh(config.load())
+        return run(config.load())
 
     def dropped(self, content: bytes) -> set[str | None]:
         """The fingerprints that go when the list says this."""

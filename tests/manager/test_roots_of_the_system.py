@@ -286,9 +286,36 @@ def test_a_named_file_that_is_gone_or_damaged_is_an_error(system: System, named:
     assert f"{named}, which the last bundle was made from, is gone" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
 
 
-def test_root_takes_no_file_that_another_user_can_change(system: System, named: str) -> None:
+def owned(system: System, named: str) -> None:
     os.chown(system.users.root / named.lstrip("/"), USER, USER)
+
+
+def behind_a_link_of_theirs(system: System, named: str) -> None:
+    file = system.users.root / named.lstrip("/")
+    theirs = file.with_name("theirs")
+    theirs.mkdir()
+    os.chown(theirs, USER, USER)
+    file.rename(file.with_name("file.crt"))
+    (theirs / "link").symlink_to("/var/cache/file.crt")
+    file.symlink_to("/var/cache/theirs/link")
+
+
+@pytest.mark.parametrize("give", [owned, behind_a_link_of_theirs])
+def test_root_takes_no_file_that_another_user_can_change(
+    system: System, named: str, give: Callable[[System, str], None]
+) -> None:
+    give(system, named)
     assert system.build(SSL_CERT_FILE=named) == [OF_CERTIFI.der]
+
+
+@pytest.mark.parametrize("variables", [{}, {"SSL_CERT_FILE": "/var/cache/nix.crt"}], ids=["by the note", "by name"])
+def test_root_no_longer_takes_a_file_that_another_user_came_to_own(
+    system: System, named: str, variables: dict[str, str]
+) -> None:
+    system.build(SSL_CERT_FILE=named)
+    owned(system, named)
+    said = system.keeps_the_last_bundle(**variables)
+    assert f"{named}, which the last bundle was made of, can be changed by others than root" in said
 
 
 # What is watched

@@ -30,7 +30,7 @@ print(*handins.collect(settings.load()))
 PRELOAD = """
 from aia_store.inside import settings
 from aia_store.manager import preload
-assert preload.preload(["/var/cache/report.csv"], settings.load()).new == 1
+assert preload.run(["/var/cache/report.csv"], settings.load()).new == 1
 """
 
 
@@ -490,7 +490,7 @@ def test_a_store_of_another_user_is_only_read_where_only_root_could_put_it(
 REFRESH_AND_CLEAR = """
 from aia_store.inside import settings
 from aia_store.manager import refresh
-refresh.refresh(settings.load())
+refresh.run(settings.load())
 refresh.clear(settings.load())
 """
 
@@ -595,3 +595,21 @@ def test_roots_status_add_and_check_are_about_the_service_users_store(
     assert "aia_store_needed 2" in (users.root / metrics.lstrip("/")).read_text()
     assert not (users.root / "var/cache/home-0/.cache").exists()
     assert {path.stat().st_uid for path in site.rglob("*")} == {owner}
+
+
+def test_a_user_with_nowhere_to_write_has_the_machines_bundle_for_as_long_as_it_is_fresh(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    users.run(owner, HAND_IN, pem(root.intermediate()))
+    users.run(owner, COMMAND, "bundle")
+    home = users.root / f"var/cache/home-{FIRST}"
+    home.mkdir()
+    (home / ".cache").write_bytes(b"")
+    os.chown(home, FIRST, FIRST)
+    with users.start(FIRST, COMMAND, "bundle") as process:
+        assert process.communicate(timeout=60) == ("/var/cache/aia-store/bundle.pem\n", "")
+    users.run(owner, HAND_IN, pem(root.intermediate("Another")))
+    with users.start(FIRST, COMMAND, "bundle") as process:
+        output, errors = process.communicate(timeout=60)
+    assert output == "/var/cache/aia-store/bundle.pem\n"
+    assert errors.count("this is the last good bundle") == errors.count("\n") == 1

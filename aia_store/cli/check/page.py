@@ -17,20 +17,8 @@ from ...check import views as clients
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
+from . import verdict
 from .answer import Result
-from .verdict import (
-    WORKS_IN,
-    Link,
-    command_for,
-    headline,
-    how_reached,
-    links,
-    names_of,
-    sentences,
-    source_of,
-    summary,
-    uselessness,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +26,7 @@ if TYPE_CHECKING:
     from ...check import Finding
     from ...check.views import View
     from .answer import Answer
+    from .verdict import Link
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -79,14 +68,15 @@ class Page:
         self._only = answer
         anchor = f"host-{len(self._rows) + 1}"
         name = f'<a href="#{anchor}">{text(answer.title)}</a>'
-        self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(headline(answer))}\n')
+        self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(verdict.headline(answer))}\n')
         self._sections.write(_section(answer, anchor, self._roots_path, offline=self._offline))
 
     def end(self) -> None:
         """Write the page."""
         many = len(self._rows) > 1
-        title = summary(self._results).rstrip(".") if many else f"{self._only.title}: {headline(self._only)}"
-        heading = counted(len(self._rows), "host") if many else f"The chain of {self._only.title}"
+        only = self._only
+        title = verdict.summary(self._results).rstrip(".") if many else f"{only.title}: {verdict.headline(only)}"
+        heading = counted(len(self._rows), "host") if many else f"The chain of {only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
             _HEAD.format(
@@ -135,17 +125,17 @@ def _section(answer: Answer, anchor: str, roots_path: str, *, offline: bool) -> 
 
 
 def _body(answer: Answer, finding: Finding, roots_path: str, *, offline: bool) -> Iterator[str]:
-    how = how_reached(finding.target)
+    how = verdict.how_reached(finding.target)
     if how:
         yield f"<p class=how>{text(how)}</p>\n"
-    command = f"{command_for(finding.target)} --fullchain FILE"
-    for sentence in sentences(finding, answer.expiry_days, offline=offline):
-        if sentence.startswith(WORKS_IN):
+    command = f"{verdict.command_for(finding.target)} --fullchain FILE"
+    for sentence in verdict.sentences(finding, answer.expiry_days, offline=offline):
+        if sentence.startswith(verdict.WORKS_IN):
             continue  # drawn below
         shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
         yield f"<p class=verdict>{shown}</p>\n"
     yield "<ol class=chain>\n"
-    for link in links(finding):
+    for link in verdict.links(finding):
         yield _card(link, finding, roots_path)
     if finding.not_found is not None:
         name = text(output.short_name(finding.not_found))
@@ -164,12 +154,12 @@ def _card(link: Link, finding: Finding, roots_path: str) -> str:
     role = "Trust anchor" if link.kind == "anchor" else "Server" if is_leaf else "Intermediate"
     state, *rows = {
         "anchor": ["trusted here", *link.notes, f"in {roots_path}"],
-        "missing": ["not sent", *link.notes, source_of(link.certificate, finding)],
+        "missing": ["not sent", *link.notes, verdict.source_of(link.certificate, finding)],
         "bad": [f"sent, but {link.fault}", *link.notes],
         "sent": ["sent", *link.notes],
     }[link.kind]
     if is_leaf:
-        rows.append(f"for {names_of(link.certificate)}")
+        rows.append(f"for {verdict.names_of(link.certificate)}")
     details = "".join(f"<span>{text(row)}</span>" for row in rows)
     return (
         f"<li class={link.kind}><small>{role}</small><b>{text(output.subject(link.certificate))}</b>"
@@ -180,7 +170,7 @@ def _card(link: Link, finding: Finding, roots_path: str) -> str:
 def _aside(finding: Finding) -> Iterator[str]:
     """What was sent or found but is not part of the path, and what could not be fetched."""
     found = [
-        f"<b>{text(output.subject(certificate))}</b>: {text(uselessness(certificate, finding))}"
+        f"<b>{text(output.subject(certificate))}</b>: {text(verdict.uselessness(certificate, finding))}"
         for certificate in finding.useless
     ]
     found += [f"<code>{text(url)}</code>: {text(reason)}" for url, reason in finding.failed.items()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING
 
+from ...manager.metrics import family
 from .answer import Result
 
 if TYPE_CHECKING:
@@ -41,17 +42,14 @@ class Metrics:
             values["expiry_timestamp_seconds"] = finding.ends
         labels = f'host="{_escaped(answer.target.host)}",port="{answer.target.port}"'
         for name, value in values.items():
-            self._samples[name].append(f"{_PREFIX}{name}{{{labels}}} {value}\n")
+            self._samples[name].append(f"{{{labels}}} {value}")
 
     def end(self) -> None:
         """Write them."""
         for name, text in _METRICS.items():
-            self._write(name, text, self._samples[name])
-        self._write("timestamp_seconds", "When this was checked.", [f"{_PREFIX}timestamp_seconds {int(time.time())}\n"])
-
-    def _write(self, name: str, text: str, samples: list[str]) -> None:
-        self._file.write(f"# HELP {_PREFIX}{name} {text}\n# TYPE {_PREFIX}{name} gauge\n")
-        self._file.writelines(samples)
+            self._file.write(family(f"{_PREFIX}{name}", text, self._samples[name]))
+        now = f" {int(time.time())}"
+        self._file.write(family(f"{_PREFIX}timestamp_seconds", "When this was checked.", [now]))
 
 
 def _escaped(value: str) -> str:

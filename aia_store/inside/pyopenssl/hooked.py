@@ -12,7 +12,7 @@ from _thread import interrupt_main
 from functools import wraps
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from .. import importing, interrupt_in, is_enabled
+from .. import importing, interrupt_in, is_enabled, remember
 from ..certificate import sent_in, sha256
 from ..settings import debug
 from .bindings import CERTIFICATE, HANDSHAKE, MESSAGE_CALLBACK, OpenSSL
@@ -231,9 +231,7 @@ class _Hooks:
 
                 missing = completed.missing(sent, self._openssl, ssl_ctx, noted)
                 seen = _Settled(now + (FAILED_FOR if missing is None else SETTLED_FOR), missing=missing)
-            if len(noted.settled) >= MOST_SETTLED:
-                noted.settled.clear()
-            noted.settled[key] = seen
+            remember(noted.settled, key, seen, MOST_SETTLED)
         return seen
 
     def _callback_of(self, connection: Any) -> Any:

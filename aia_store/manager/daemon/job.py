@@ -11,7 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .outcome import Outcome
+from .work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 ENDS_WITHIN = 0.4  # seconds after it was asked to end; then it is killed
 _MOST_OUTPUT = 65_536
+# Nothing is imported from the working folder. Python 3.11 has -P for that.
+_PROGRAM = """
+import sys
+sys.path[:] = filter(None, sys.path)
+from aia_store.manager.daemon.work import main
+main()
+"""
 
 
 class Job:
@@ -32,8 +39,7 @@ class Job:
         self.is_over = False
         self._output = b""
         self.process = subprocess.Popen(
-            # -P: import nothing from the working folder
-            [sys.executable, "-P", "-m", "aia_store.manager.daemon.work", action],
+            [sys.executable, "-c", _PROGRAM, action],
             env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

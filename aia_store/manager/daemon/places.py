@@ -14,15 +14,15 @@ MOST_ENTRIES = 4_096  # that are read in a folder
 EVERYTHING = "*"  # every name in this folder matters
 
 
-class Place:
-    """What matters in a folder: the names that may appear or vanish, and whether writing to them matters too."""
+class WatchedFolder:
+    """What matters in a folder: the names that come and go there, and whether writing to one of them does too."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.is_written_to = False
 
 
-Plan = dict[str, Place]
+Plan = dict[str, WatchedFolder]
 
 
 def plan(paths: Iterable[str]) -> Plan:
@@ -34,11 +34,11 @@ def plan(paths: Iterable[str]) -> Plan:
     found: Plan = {}
     for path in paths:
         for folder, name in _hops(path):
-            place = found.setdefault(folder, Place())
+            place = found.setdefault(folder, WatchedFolder())
             place.names.add(name)
             place.is_written_to |= not os.path.isdir(os.path.join(folder, name))
         if os.path.isdir(path):
-            place = found.setdefault(os.path.realpath(path), Place())
+            place = found.setdefault(os.path.realpath(path), WatchedFolder())
             place.names.add(EVERYTHING)
             place.is_written_to = True
     return found

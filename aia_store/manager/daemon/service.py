@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .job import end
 from .shared import Shared
-from .tasks import Build, Collect, Look, Refresh, Reload
+from .tasks import Build, Collect, Look, Refresh
 
 if TYPE_CHECKING:
     from ...inside.settings import Settings
@@ -26,9 +26,8 @@ class Service:
         shared = self._shared = Shared(settings, journal)
         self._refresh = Refresh(shared)
         self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh]
-        self._reload = Reload(shared, self._works)
-        look = Look(shared, self._reload, self._works)
-        self._tasks: list[Task] = [shared.supervisor, self._reload, *self._works, look]
+        self._look = Look(shared, self._works)
+        self._tasks: list[Task] = [shared.supervisor, *self._works, self._look]
         self._is_stopping = False
 
     def run(self) -> None:
@@ -42,7 +41,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         if os.name == "posix":
-            signal.signal(signal.SIGHUP, lambda *_: self._reload.want())
+            signal.signal(signal.SIGHUP, lambda *_: self._look.reload())
             signal.signal(signal.SIGUSR1, lambda *_: self._refresh.start_within(0))
         try:
             watching = shared.lookout.watch()

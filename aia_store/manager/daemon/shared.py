@@ -51,10 +51,6 @@ class Shared:
         self.lookout.stop()
         self.lookout = self._new_lookout()
 
-    def look_soon(self) -> None:
-        """Look at the files next."""
-        self.look_at = 0.0
-
     def see_change(self) -> None:
         """Note that a watched file may have changed. Any thread may call this."""
         self._hint(self.changes)

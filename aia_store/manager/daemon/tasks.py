@@ -16,9 +16,9 @@ from .. import bundle
 from .job import Job, end
 from .keeper import DaemonError
 from .lookout import configuration
-from .outcome import Outcome
 from .schedule import HOUR, Pause, next_refresh
 from .state import Last
+from .work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,18 +31,15 @@ BUILDS_APART = 3.0  # seconds between two builds, unless the trust anchors chang
 REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
 FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
-NEVER = float("inf")
 
 
 class Task(Protocol):
-    """Something that the manager does when it is due."""
+    """Something that the manager does when it is due: `due_at` is on the monotonic clock, or infinity."""
 
     @property
-    def due_at(self) -> float:
-        """When to run it, on the monotonic clock; infinity if it waits for something to happen."""
+    def due_at(self) -> float: ...
 
-    def run(self) -> None:
-        """Do what is due."""
+    def run(self) -> None: ...
 
 
 class Work(ABC):
@@ -59,39 +56,35 @@ class Work(ABC):
     def due_at(self) -> float:
         """When to start a child; while there is one, when it has ended or must end."""
         if self.job is None:
-            return self._starts_at
+            return self.starts_at()
         return 0.0 if self.job.is_over else self.job.deadline
+
+    @abstractmethod
+    def starts_at(self) -> float:
+        """When to start a child, on the monotonic clock."""
+
+    @abstractmethod
+    def follow(self, outcome: Outcome) -> None:
+        """Plan what follows from how it went."""
+
+    def look(self) -> None:  # noqa: B027  # not everything depends on files
+        """Plan anew by the files, which may have changed."""
+
+    def restart(self) -> None:  # noqa: B027
+        """Plan anew by the settings, which have changed."""
 
     def run(self) -> None:
         """Start a child, handle the outcome of one that has ended, or end one that takes too long."""
         if self.job is None:
-            self._start()
+            self.start()
         elif self.job.is_over:
             outcome, self.job = self.job.outcome(), None
             self._finish(outcome)
         else:
             end([self.job])
 
-    def look(self) -> None:  # noqa: B027  # not everything depends on files
-        """Decide, by the present files, when to start."""
-
-    def restart(self) -> None:  # noqa: B027
-        """Plan anew, because the settings have changed."""
-
-    @property
-    @abstractmethod
-    def _starts_at(self) -> float:
-        """When to start a child, on the monotonic clock."""
-
-    def _note_start(self) -> None:  # noqa: B027
-        """A child is about to be started."""
-
-    @abstractmethod
-    def _follow(self, outcome: Outcome) -> None:
-        """Plan what follows from this outcome."""
-
-    def _start(self) -> None:
-        self._note_start()
+    def start(self) -> None:
+        """Start a child."""
         shared = self._shared
         try:
             self.job = Job(self.action, shared.settings, time.monotonic() + self.seconds, shared.bell.ring)
@@ -105,8 +98,8 @@ class Work(ABC):
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
         if not outcome.failed:
-            shared.look_soon()  # the files may have changed meanwhile
-        self._follow(outcome)
+            shared.look_at = 0.0  # at what happened meanwhile
+        self.follow(outcome)
         shared.tell()
 
 
@@ -119,14 +112,13 @@ class Build(Work):
         super().__init__(shared)
         self._refresh = refresh
         self._pause = Pause(BUILDS_APART, FIRST_RETRY, LONGEST_RETRY)
-        self._built_from: object = None  # the state of the trust anchors at the start of the last build
-        self._trust_changed = False  # whether the trust anchors changed between the last two builds
-        self._is_wanted = True  # whether to build even if the bundle is fresh
-        self._at = 0.0
+        self._built_from: object = None  # the trust anchors that the last build began with
+        self._trust_changed = False  # between the last two builds
+        self._must_build = True  # even if the bundle is fresh
+        self._is_due = True
 
-    @property
-    def _starts_at(self) -> float:
-        return self._at
+    def starts_at(self) -> float:
+        return 0.0 if self._is_due else float("inf")
 
     def look(self) -> None:
         """Build if the bundle does not match the present files. At the end of a running build, this is called again.
@@ -135,36 +127,33 @@ class Build(Work):
         """
         shared = self._shared
         if self.job is not None:
-            return
+            return  # its end leads here again
         if shared.lookout.trust() != self._built_from:
-            self._at = 0.0
-        elif self._is_wanted or not bundle.is_fresh(shared.settings, shared.keeper.home):
-            if time.monotonic() >= self._pause.until:
-                self._at = 0.0
-            else:
+            self._is_due = True
+        elif self._must_build or not bundle.is_fresh(shared.settings, shared.keeper.home):
+            self._is_due = time.monotonic() >= self._pause.until
+            if not self._is_due:
                 shared.look_at = min(shared.look_at, self._pause.until)
 
     def restart(self) -> None:
-        self._is_wanted = True
+        self._must_build = True
         self._pause.succeeded(-BUILDS_APART)
 
-    def _note_start(self) -> None:
+    def start(self) -> None:
         trust = self._shared.lookout.trust()
         self._trust_changed = self._built_from not in (None, trust)
-        self._built_from = trust
-        self._at = NEVER
+        self._built_from, self._is_due = trust, False
+        super().start()
 
-    def _follow(self, outcome: Outcome) -> None:
-        shared, now = self._shared, time.monotonic()
-        self._is_wanted = outcome.failed
-        if outcome.failed or not bundle.is_fresh(shared.settings, shared.keeper.home):
-            self._pause.failed(now)
-        else:
-            self._pause.succeeded(now)
+    def follow(self, outcome: Outcome) -> None:
+        shared = self._shared
+        self._must_build = outcome.failed
+        is_fresh = not outcome.failed and bundle.is_fresh(shared.settings, shared.keeper.home)
+        (self._pause.succeeded if is_fresh else self._pause.failed)(time.monotonic())
         if self._trust_changed and not outcome.failed:
             self._refresh.start_within(REFRESH_AFTER_CHANGE)
-        shared.look_soon()
-        shared.supervisor.ready()  # now there is a bundle, if there can be one, for services that waited
+        shared.look_at = 0.0
+        shared.supervisor.ready()  # now whoever waited for us finds a bundle, if there can be one
 
 
 class Collect(Work):
@@ -177,8 +166,7 @@ class Collect(Work):
         self._pause = Pause(HANDINS_APART, HANDINS_APART, LONGEST_RETRY)
         self._seen = shared.lookout.handins()
 
-    @property
-    def _starts_at(self) -> float:
+    def starts_at(self) -> float:
         return max(self._shared.arrivals.due_at, self._pause.until)
 
     def look(self) -> None:
@@ -188,12 +176,13 @@ class Collect(Work):
             self._seen = found
             self._shared.arrivals.hint(time.monotonic())
 
-    def _note_start(self) -> None:
+    def start(self) -> None:
         self._shared.arrivals.take(time.monotonic())
+        super().start()
 
-    def _follow(self, outcome: Outcome) -> None:
+    def follow(self, outcome: Outcome) -> None:
         now = time.monotonic()
-        self._pause.failed(now) if outcome.failed else self._pause.succeeded(now)
+        (self._pause.failed if outcome.failed else self._pause.succeeded)(now)
         self._seen = self._shared.lookout.handins()
         if outcome.has_more:
             self._shared.arrivals.hint(now)
@@ -209,8 +198,7 @@ class Refresh(Work):
         self._pause = Pause(0, FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH)
         self.restart()
 
-    @property
-    def _starts_at(self) -> float:
+    def starts_at(self) -> float:
         return time.monotonic() + self._at - time.time()
 
     def start_within(self, seconds: float) -> None:
@@ -225,11 +213,7 @@ class Refresh(Work):
     def restart(self) -> None:
         self._plan(next_refresh(self._shared.state.refreshed, self._shared.settings.refresh_hours, time.time()))
 
-    def _plan(self, at: float) -> None:
-        self._at = at  # seconds since 1970
-        self._shared.note(next_refresh=at)
-
-    def _follow(self, outcome: Outcome) -> None:
+    def follow(self, outcome: Outcome) -> None:
         now = time.time()
         if outcome.failed:
             self._pause.failed(now)
@@ -239,29 +223,45 @@ class Refresh(Work):
             self._shared.note(refreshed=now)
             self.restart()
 
+    def _plan(self, at: float) -> None:
+        self._at = at  # seconds since 1970
+        self._shared.note(next_refresh=at)
 
-class Reload:
-    """Reads the settings again; if they cannot be used, the old ones stay."""
+
+class Look:
+    """Looks at the files, those of the settings too: after changes that were seen, and every so often."""
 
     def __init__(self, shared: Shared, works: Sequence[Work]) -> None:
         self._shared = shared
         self._works = works
-        self._configured = configuration()
-        self.due_at = NEVER
+        self._configured: object = configuration()
 
-    def want(self) -> None:
-        """Reload next. A signal handler calls this."""
-        self.due_at = 0.0
+    @property
+    def due_at(self) -> float:
+        """When changes have settled, or it is time to look anyway."""
+        return min(self._shared.changes.due_at, self._shared.look_at)
 
-    def look(self) -> None:
-        """Reload at once if a configuration file was changed."""
-        if configuration() != self._configured:
-            self.run()
+    def reload(self) -> None:
+        """Read the settings again as the next thing, changed or not; called by a signal handler."""
+        self._configured = None
+        self._shared.look_at = 0.0
 
     def run(self) -> None:
-        """Read the settings, and let every task plan anew."""
+        """Have every task decide by what is there now."""
+        shared, now = self._shared, time.monotonic()
+        shared.changes.take(now)
+        shared.look_at = now + LOOKS_EVERY
+        if shared.keeper.keep():
+            shared.tell()
+        if configuration() != self._configured:
+            self._reload()
+        shared.lookout.watch()
+        for work in self._works:
+            work.look()
+
+    def _reload(self) -> None:
+        """Take the settings as they are now; if they cannot be used, the old ones stay."""
         shared = self._shared
-        self.due_at = NEVER
         shared.supervisor.reloading()
         self._configured = configuration()
         try:
@@ -273,31 +273,4 @@ class Reload:
                 work.restart()
             shared.journal.say("reload", f"the settings were read again, {shared.lookout.watch()}")
             shared.tell()
-        shared.look_soon()
         shared.supervisor.reloaded()
-
-
-class Look:
-    """Looks at the files: after events, and regularly."""
-
-    def __init__(self, shared: Shared, reload: Reload, works: Sequence[Work]) -> None:
-        self._shared = shared
-        self._reload = reload
-        self._works = works
-
-    @property
-    def due_at(self) -> float:
-        """When events have settled, or it is time to look anyway."""
-        return min(self._shared.changes.due_at, self._shared.look_at)
-
-    def run(self) -> None:
-        """Let every task decide by the present files."""
-        shared, now = self._shared, time.monotonic()
-        shared.changes.take(now)
-        shared.look_at = now + LOOKS_EVERY
-        if shared.keeper.keep():
-            shared.tell()
-        self._reload.look()
-        shared.lookout.watch()
-        for work in self._works:
-            work.look()

@@ -9,25 +9,15 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
+from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
-from .places import EVERYTHING, Place
+from .places import EVERYTHING, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,33 +29,14 @@ _STOPS_WITHIN = 0.2  # seconds; its threads end with the process anyway
 _IDLE = 3600.0  # seconds that watchdog's threads may sleep; they are woken by events
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS)
 
-_MOVES: list[type[FileSystemEvent]] = [
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-]
-_WRITES: list[type[FileSystemEvent]] = [*_MOVES, FileModifiedEvent, FileClosedEvent]
-_ARRIVALS: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, DirCreatedEvent]
+_Kinds = list[type[events.FileSystemEvent]]
+_MADE: _Kinds = [events.FileCreatedEvent, events.FileMovedEvent, events.DirCreatedEvent]
+_MOVES: _Kinds = [*_MADE, events.FileDeletedEvent, events.DirDeletedEvent, events.DirMovedEvent]
+_WRITES: _Kinds = [*_MOVES, events.FileModifiedEvent, events.FileClosedEvent]
+_ARRIVALS: _Kinds = [*_MADE, events.FileClosedEvent]
 
-# File systems that other machines may change, without this kernel noticing.
-_REMOTE = (
-    "nfs",
-    "cifs",
-    "smb",
-    "9p",
-    "afs",
-    "ceph",
-    "coda",
-    "fuse",
-    "gfs",
-    "glusterfs",
-    "lustre",
-    "vboxsf",
-    "virtiofs",
-)
+# File systems whose changes may be made elsewhere, unseen by this kernel.
+_REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # begin so
 _MOUNTS = "/proc/self/mountinfo"
 
 logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standard error, which is our log
@@ -104,7 +75,7 @@ class Watcher:
 
         Earlier changes in such a folder were not noticed, so the caller must look again.
         """
-        wanted: dict[str, Place | None] = {**plan}
+        wanted: dict[str, WatchedFolder | None] = {**plan}
         if arrivals is not None:
             wanted[os.path.realpath(arrivals)] = None
         for folder in list(self._watched):
@@ -125,7 +96,7 @@ class Watcher:
                 observer.stop()
                 observer.join(_STOPS_WITHIN)
 
-    def _begin(self, folder: str, place: Place | None) -> None:
+    def _begin(self, folder: str, place: WatchedFolder | None) -> None:
         handler = _Handler(folder, place, self._on_arrival if place is None else self._on_change)
         kinds = _kinds(place)
         try:
@@ -165,14 +136,14 @@ class Watcher:
             self._native = None
 
 
-class _Handler(FileSystemEventHandler):
-    """Reports the events in one folder that matter; with `place` None, all of them."""
+class _Handler(events.FileSystemEventHandler):
+    """Tells of those events in one folder that matter; `place` None: all of them."""
 
-    def __init__(self, folder: str, place: Place | None, tell: Callable[[], None]) -> None:
+    def __init__(self, folder: str, place: WatchedFolder | None, tell: Callable[[], None]) -> None:
         self.folder, self.place, self._tell = folder, place, tell
         self.folder_is_gone = False
 
-    def dispatch(self, event: FileSystemEvent) -> None:
+    def dispatch(self, event: events.FileSystemEvent) -> None:
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
         if self.folder in paths:
             self.folder_is_gone = True  # if it is made again at once, it may have the old inode number
@@ -184,13 +155,13 @@ class _Handler(FileSystemEventHandler):
 class _Watched(NamedTuple):
     folder: str
     status: os.stat_result
-    kinds: list[type[FileSystemEvent]]
+    kinds: _Kinds
     handler: _Handler
     observer: Any
     watch: Any
 
-    def is_what(self, kinds: list[type[FileSystemEvent]]) -> bool:
-        """Whether the folder is still the one that the watch was set on, for these kinds of events."""
+    def is_what(self, kinds: _Kinds) -> bool:
+        """Whether the folder is still the one that the watch was set on, and these are the events to be seen there."""
         try:
             same = os.path.samestat(os.stat(self.folder), self.status)
         except OSError:
@@ -198,8 +169,8 @@ class _Watched(NamedTuple):
         return same and self.kinds is kinds and not self.handler.folder_is_gone
 
 
-def _kinds(place: Place | None) -> list[type[FileSystemEvent]]:
-    """The events that matter in a place; None is the folder where files arrive."""
+def _kinds(place: WatchedFolder | None) -> _Kinds:
+    """The events that matter in a place; None: where things arrive."""
     return _ARRIVALS if place is None else _WRITES if place.is_written_to else _MOVES
 
 
@@ -215,5 +186,5 @@ def is_remote(device: int, mounts: str | None = None) -> bool:
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         if before.split()[2:3] == [wanted]:
-            return after.startswith(_REMOTE)
+            return _REMOTE.match(after) is not None
     return False

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.settings import Settings
-from .outcome import Outcome
+from ..words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,21 +22,30 @@ if TYPE_CHECKING:
 MOST_DETAILS = 20  # lines; the others are counted
 
 
+class Outcome(NamedTuple):
+    """How it went: a message of one line, details of a line each, and whether there is more of the same to do."""
+
+    failed: bool
+    message: str
+    details: list[str]
+    has_more: bool = False
+
+
 def build(settings: Settings) -> Outcome:
     """Publish the bundle anew."""
     from .. import bundle
 
     path = bundle.build(settings)
     anchors, intermediates = bundle.counts(settings) or (0, 0)
-    held = f"{_counted(anchors, 'trust anchor')} and {_counted(intermediates, 'intermediate')}"
+    held = f"{counted(anchors, 'trust anchor')} and {counted(intermediates, 'intermediate')}"
     return Outcome(False, f"{path} holds {held}", [])
 
 
-def refresh(settings: Settings) -> Outcome:
-    """Take hand-ins, verify everything again, and publish the bundle anew."""
-    from ..refresh import refresh as run
+def _refresh(settings: Settings) -> Outcome:
+    """Take what was handed in, verify everything again, and publish the bundle anew."""
+    from .. import refresh
 
-    report = run(settings)
+    report = refresh.run(settings)
     if report.doubt is not None:
         return Outcome(True, report.doubt, [])
     told = []
@@ -62,7 +71,7 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": _refresh, "collect": collect}
 
 
 def main() -> None:
@@ -90,10 +99,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _described(item: object) -> str:

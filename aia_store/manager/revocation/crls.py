@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_CRLS, read_regular_file
-from ..download import Downloader, DownloadError
+from ..download import Downloader, UnavailableError
 from .crl import CRL, MOST_BYTES, CRLError
 from .points import worth_fetching
 
@@ -55,7 +55,7 @@ class CRLs:
         for url in wanted:
             try:
                 return Obtained(self._fetched(url, issuer, urls, of_leaf), None)
-            except (CRLError, DownloadError) as error:
+            except (CRLError, UnavailableError) as error:
                 faults.append(f"{url}: {error}")
         return Obtained(old[0], f"{faults[0]}; the previous one is used") if old else Obtained(None, faults[0])
 

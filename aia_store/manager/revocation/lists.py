@@ -6,13 +6,12 @@ The last readable copy of each is kept, in case the list cannot be read later.
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_LISTS, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
-from . import onecrl
-from . import revoked_report as ccadb
+from ..words import day
+from . import onecrl, revoked_report
 from .crls import file_name
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
         if content.lstrip()[:1] in (b"{", b"["):
             entries = ((onecrl.REASON, onecrl.digests(record)) for record in onecrl.records(content))
         else:
-            entries = ((reason, ccadb.digests(row)) for reason, row in ccadb.rows(content))
+            entries = ((reason, revoked_report.digests(row)) for reason, row in revoked_report.rows(content))
     except ValueError as error:
         raise ListError(f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})") from error
     for reason, digests in entries:
@@ -88,6 +87,6 @@ def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
     path = os.path.join(folder.path, KEPT_LISTS, file_name(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))
-        return found, f"what it said on {time.strftime('%Y-%m-%d', time.gmtime(os.stat(path).st_mtime))} is used"
+        return found, f"what it said on {day(os.stat(path).st_mtime)} is used"
     except (OSError, ListError):
         return {}, "nothing of it is known"

@@ -61,8 +61,8 @@ class _Answer(NamedTuple):
     fault: str | None
 
 
-def update(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
-    """Find out which of these intermediates are revoked, note it in the folder, and tell the verifier.
+def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
+    """Ask what of these intermediates is revoked, note it in the folder, and have the verifier heed it from now on.
 
     Raises nothing if something cannot be read: the notes say so, and what was known before stays known.
     """

@@ -78,7 +78,8 @@ def source(settings: Settings) -> Source:
     last = published.last_source(settings)
     preferred: list[str] = []
     for path, reason in _places(last):
-        if _is_there(path) and not is_our_bundle(path):
+        loss = _loss(path)
+        if loss is None:
             return Source(path, reason, tuple(preferred))
         if path == last:
             raise RootsError(f"{path}, which the last bundle was made from, {_loss(path)}; {_put_back(path)}")
@@ -116,8 +117,8 @@ def read(where: Source) -> Roots:
 
 
 def distrust() -> Distrust:
-    """What this system distrusts at present."""
-    return _distrust(tuple(identity(path) for path in p11kit.watched()))
+    """What this system distrusts, as it stands now."""
+    return _distrust(str([(path, published.file_identity(path)) for path in p11kit.watched()]))
 
 
 def watched(where: Source | None) -> list[str]:
@@ -133,17 +134,8 @@ def watched(where: Source | None) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _distrust(state: tuple[object, ...]) -> Distrust:
+def _distrust(state: str) -> Distrust:
     return Distrust()
-
-
-def identity(path: str) -> object:
-    """A value that changes whenever the file changes."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return path
-    return path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def is_our_bundle(path: str) -> bool:
@@ -202,6 +194,10 @@ def _is_there(path: str) -> bool:
         raise _unreadable(path, error) from error
 
 
+def _is_the_systems(path: str) -> bool:
+    return path in SYSTEM_FILES or path in hashed.FOLDERS
+
+
 def _certificates(path: str) -> list[Certificate]:
     if path in _NO_FILES:
         return list(readable(_NO_FILES[path].certificates()))
@@ -215,8 +211,15 @@ def _files_in(path: str) -> list[str]:
         return []
 
 
-def _loss(path: str) -> str:
-    return "is now a bundle made by aia-store" if is_our_bundle(path) else "is gone"
+def _loss(path: str) -> str | None:
+    """Why a place is none, or none any more; None where it is one. Raises RootsError as `_is_there` does."""
+    if not _is_there(path):
+        return "is gone"
+    if is_our_bundle(path):
+        return "is a bundle made by aia-store now"
+    if not _is_the_systems(path) and named.is_unsafe(path):
+        return "can be changed by others than root now"
+    return None
 
 
 def _unreadable(path: str, error: OSError) -> RootsError:
@@ -225,7 +228,6 @@ def _unreadable(path: str, error: OSError) -> RootsError:
 
 
 def _put_back(path: str) -> str:
-    """What to do if a place of trust anchors is damaged or gone."""
-    is_the_systems = path in SYSTEM_FILES or path in hashed.FOLDERS or path in _TRACES
-    maker = next(filter(os.path.exists, _MAKERS), None) if is_the_systems else None
-    return f"run {os.path.basename(maker)}, or {_SET}" if maker else f"restore it, or {_SET}"
+    """What to do where a place of trust anchors is damaged or gone."""
+    maker = next(filter(os.path.exists, _MAKERS), None) if _is_the_systems(path) or path in _TRACES else None
+    return f"run {os.path.basename(maker)}, or {_SET}" if maker else f"put it right, or {_SET}"
