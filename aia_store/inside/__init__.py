@@ -104,7 +104,7 @@ def set_enabled(now: bool, *, by_hook: bool = False) -> None:
 
 
 def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
-    """Put a value into a memory that holds at most so many: one that is full is emptied first."""
+    """Put a value into a memory that holds at most `most` values; a full one is emptied first."""
     if len(memory) >= most:
         memory.clear()
     memory[key] = value

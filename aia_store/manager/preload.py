@@ -55,7 +55,7 @@ class Skipped(NamedTuple):
 
 
 class PreloadReport(NamedTuple):
-    """What was done: how many are new, how many were preloaded before, and the others.
+    """What was done: how many certificates are new, how many were preloaded before, and which were skipped.
 
     `found` describes each mirror. `faults` are about reports that could not be fetched or read, or only in part.
     `notes` are about revocation lists.
@@ -72,7 +72,7 @@ class PreloadReport(NamedTuple):
 def run(
     sources: Iterable[str], settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> PreloadReport:
-    """Keep what is fit of these reports of the CCADB, files or http or https URLs, and of upki's mirrors, folders too.
+    """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
 
     If a source has a fault, the others are still read, and so is the rest of it. `progress` is called with the number
     of finished new certificates and of all. Raises StoreError, RootsError, and PreloadError if the store cannot be

@@ -116,9 +116,9 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate; less those that never had one.
+    """When each folder of the store last gained or lost a certificate, without folders that never had one.
 
-    So the machine's bundle is fresh for a user who has no store, as it is for whoever made it.
+    So the machine's bundle is also fresh for a user who has no store.
     """
     return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 

@@ -43,7 +43,7 @@ class Plan(NamedTuple):
 
 
 class RefreshReport(NamedTuple):
-    """What a refresh did: how many needed and how many preloaded intermediates hold, and what happened to others."""
+    """What a refresh did: how many needed and preloaded intermediates stay, and what happened to the others."""
 
     kept: int
     preloaded: int
@@ -57,7 +57,7 @@ class RefreshReport(NamedTuple):
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
-    """Refresh the folders that this user can write. `progress` is told how many of how many files are done.
+    """Refresh the folders that this user can write. `progress` is called with the number of finished files and of all.
 
     Raises RootsError and BundleError; what was dropped before that stays dropped. In any case, the store records how
     the refresh went.
@@ -212,7 +212,7 @@ class _Planner:
     def _drop_unused(self, seconds: float) -> None:
         """Drop what no handshake has used for so long, unless something below it is still needed."""
         now = time.time()
-        # What is gone was just dropped by another refresh.
+        # If the file is gone, another refresh has just dropped it.
         used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]
         needed = {link for one in used for link in one.links}
         unused = [one for one in self._held if one.certificate not in needed]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .bindings import OpenSSL
 
     class Noted(Protocol):
-        """As much of `hooked.Noted` as is needed here."""
+        """The part of `hooked.Noted` that is needed here."""
 
         flags: int
         has_time: bool
