@@ -17,7 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted

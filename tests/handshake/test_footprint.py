@@ -25,7 +25,7 @@ AND_MODULES = "import json; print(json.dumps(sorted(sys.modules)))\n"
 AT_START = {"aia_store_finder", "sitecustomize"}
 ON_IMPORT = AT_START | {"_aia_store", "_aia_store.startup"}
 #: Of the standard library, beyond what ssl and socket import.
-CHEAP = {"__future__", "_xxsubinterpreters", "hashlib", "_hashlib", "_blake2"}
+CHEAP = {"__future__", "_xxsubinterpreters", "_sha1"}
 #: What only an incomplete chain may import.
 SEARCH = {
     "aia_store.inside.pauses",
