@@ -7,7 +7,7 @@ canonical name; so finding the issuers of a name is one listing of one small fol
     preloaded/3f/3f0c…/9a51….pem         what is known beforehand, in the same way (`aia-store preload`)
 
 What was preloaded is found as what was needed is, and the first handshake that needs it has it kept among that, so
-that what was needed is whole without it: of that alone the bundle is made, and only that is dropped when unused.
+that what was needed is whole without it: of that alone the CA file is made, and only that is dropped when unused.
 
 Files appear by rename and are never changed, so any number of processes may read and write at once, and one killed
 midway leaves at most a file in `tmp`. Nothing read here is believed: what is malformed, misnamed, no regular file or
@@ -52,6 +52,9 @@ HANDED_IN = "handed-in"  # in a user's: notes of what was handed in again
 MARK = "CACHEDIR.TAG"  # says whose folder this is, also to backup programs (https://bford.info/cachedir/)
 # Then what the manager alone reads and writes:
 BUNDLE, BUNDLE_STATE = "bundle.pem", "bundle.json"
+TRUST, TRUST_STATE = "trust", "trust.json"  # the trust folder: a link into TRUST_FOLDERS, see `manager/trust_folder.py`
+TRUST_FOLDERS, ONE_ANCHOR = "trust-folders", "one-anchor.pem"
+VERIFIED, EXPORTED = "verified", "exported.json"  # what was before, see the files of these names in `manager`
 REVOKED_REASONS = "revoked.json"
 KEPT_CRLS, KEPT_LISTS = "crls", "lists"
 SHARES = "shares.json"  # how much each user handed in
@@ -72,7 +75,8 @@ _OF_PROGRAMS = (
     MARK,
 )
 _OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
-NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
+_OF_TRUST_FOLDER = (TRUST, TRUST_STATE, TRUST_FOLDERS, ONE_ANCHOR, VERIFIED, EXPORTED)
+NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """
@@ -325,15 +329,12 @@ class Folder:
 
 
 class Preloaded(Folder):
-    """What was preloaded into a store folder. Nothing is made of it, so that a change is nobody's to know."""
+    """What was preloaded into a store folder; no URL that it came from is noted."""
 
     PART = PRELOADED
 
     def _forget(self, fingerprint: str) -> None:
-        pass
-
-    def note_change(self) -> None:
-        """Nothing is stale."""
+        self.note_change()
 
 
 def _bucket(subject_key: bytes) -> tuple[str, str]:

@@ -1,8 +1,8 @@
-"""What may be exported: the seven rules by which an intermediate may stand in a CA file beside the trust anchors.
+"""What may be exported: the seven rules by which an intermediate may stand beside the trust anchors.
 
-To most programs an intermediate in a CA file is a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca
-accept a leaf under it with its root absent. So it may stand there only where nothing changes by that: neither is
-anything accepted that its whole path would have refused, nor is a right server refused because of it.
+To most programs an intermediate in a CA file or folder is a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java
+and pyca accept a leaf under it with its root absent. So it may stand there only where nothing changes by that: neither
+is anything accepted that its whole path would have refused, nor is a right server refused because of it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
     from ..inside.store import Store
+    from .verified import Verified
 
     Progress = Callable[[int, int], None]
 
@@ -31,28 +32,43 @@ if TYPE_CHECKING:
 class Export:
     """One export beside these trust anchors: it knows what may be in it. For one round, not for a day.
 
-    `verifier` has these anchors, and has perhaps just verified what was needed.
+    Of what was preloaded nothing may be in it, or what the other rules allow `with_preloaded`. `verifier` has these
+    anchors, and has perhaps just verified what was needed; `verified` is what was before.
     """
 
-    def __init__(self, anchors: list[Certificate], store: Store, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        anchors: list[Certificate],
+        store: Store,
+        verifier: Verifier | None = None,
+        verified: Verified | None = None,
+        *,
+        with_preloaded: bool = False,
+    ) -> None:
         self.store = store
         self.anchors = anchors
         self.distrust = distrust()
         self._revoked = reader(store.folders)
-        self.verifier = verifier or Verifier(anchors, lambda subject: store.needed(subject.issuer_key), self._revoked)
+        self._verified = verified
+        self._rules = RULES_OF_A_FOLDER if with_preloaded else RULES
+        self.verifier = verifier or (self.widely if with_preloaded else self._through(store.needed))
         self._objections: dict[Certificate, str | None] = {}
+        self._above: dict[Certificate, list[Certificate]] = {}
 
     @cached_property
     def widely(self) -> Verifier:
         """Verifies through what was preloaded, too."""
-        return Verifier(self.anchors, lambda subject: self.store.find(subject.issuer_key), self._revoked)
+        return self._through(self.store.find)
+
+    def _through(self, find: Callable[[bytes], list[Certificate]]) -> Verifier:
+        return Verifier(self.anchors, lambda subject: find(subject.issuer_key), self._revoked, self._verified)
 
     def objection(self, certificate: Certificate) -> str | None:
         """Why this intermediate may not be exported, in words; None if it may."""
         if certificate not in self._objections:
             self._objections[certificate] = "it leads in a circle"  # as long as what is above it is asked
             try:
-                objections = (rule(certificate, self) for rule in RULES)
+                objections = (rule(certificate, self) for rule in self._rules)
                 self._objections[certificate] = next(filter(None, objections), None)
             except DERError:
                 self._objections[certificate] = "its extensions cannot be read"
@@ -70,7 +86,9 @@ class Export:
 
     def above(self, certificate: Certificate) -> list[Certificate]:
         """What is above it on its path, its issuer first, the trust anchor last. Raises VerifyError."""
-        return self.verifier.path(certificate)[1:]
+        if certificate not in self._above:
+            self._above[certificate] = self.verifier.path(certificate)[1:]
+        return self._above[certificate]
 
 
 def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str | None:
@@ -153,7 +171,8 @@ def has_no_namesake(certificate: Certificate, export: Export) -> str | None:
 def was_needed(certificate: Certificate, export: Export) -> str | None:
     """Rule 7: it was needed on this machine.
 
-    All that could be known would cost each program a second for each context (2,308 intermediates: 1.1 s).
+    All that could be known would cost each program a second for each context (2,308 intermediates: 1.1 s), in a file.
+    Of a hashed folder OpenSSL opens what a chain names, so there this is no rule.
     """
     if certificate in export.store.needed(certificate.subject_key):
         return None
@@ -169,3 +188,4 @@ RULES: tuple[Callable[[Certificate, Export], str | None], ...] = (
     has_no_namesake,
     was_needed,
 )
+RULES_OF_A_FOLDER = RULES[:-1]

@@ -23,6 +23,7 @@ from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
+from .verified import Verified
 from .verify import Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
@@ -170,10 +171,12 @@ class _Run:
     ) -> None:
         """Verify each, and keep it or note why not. `reason` says why one is revoked."""
         on_disk = remembered(self._store.find)
+        verified = Verified(self._home, anchors)
         verifier = Verifier(
             anchors,
             lambda subject: [*self._beside.get(subject.issuer_key, ()), *on_disk(subject)],
             lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
+            verified,
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))
@@ -182,6 +185,7 @@ class _Run:
                 self._keep_one(certificate)
             else:
                 self.skipped.append(Skipped(name, certificate, refusal))
+        verified.save()
         progress(len(offered), len(offered))
 
     def _keep_one(self, certificate: Certificate) -> None:

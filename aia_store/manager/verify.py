@@ -13,15 +13,13 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
 from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
 from ..inside.rehearsal import Rehearsal, Terms
-from ..inside.search import Budget, Walk, likeliest_first
+from ..inside.search import Budget, Walk, is_valid, likeliest_first
 from ..inside.trusted import Trusted
 from .quiet import quietly
 from .roots import distrust
+from .verified import SECURITY_LEVEL, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     #: Says by whom a certificate is revoked, given it and its issuer; None if it is not, as far as is known.
     Reason = Callable[[Certificate, Certificate], str | None]
 
-SECURITY_LEVEL = 2  # 112 bits: no SHA-1, no RSA key under 2048 bits
 MOST_PATHS = 16  # of one intermediate
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
@@ -55,7 +52,7 @@ class Verifier:
     What the system distrusts leads nowhere, and nothing leads through it. Of each it remembers what was said: one
     verifier is for one round, not for a day. `revoked` says by whom an intermediate that this issuer signed is
     revoked, None if it is not; a path over a revoked one is none. It may be set later: what was verified before is
-    held against it again.
+    held against it again. What is `verified` already, in an earlier process, OpenSSL is not asked again.
     """
 
     def __init__(
@@ -63,9 +60,11 @@ class Verifier:
         roots: list[Certificate],
         issuers_of: Callable[[Certificate], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
+        verified: Verified | None = None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
+        self.verified = verified or Verified(None, roots)
         self._trusted = Trusted.of(root.der for root in roots)
         self._issuers_of = issuers_of
         self._distrust = distrust()
@@ -137,6 +136,9 @@ class Verifier:
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
     def _refusal(self, leaf: Certificate, path: list[Certificate]) -> str | None:
+        now = time.time()
+        if self.verified.holds(path) and all(is_valid(certificate, now) for certificate in path):
+            return None
         for subject, issuer in pairwise(path):
             if not _is_signed_by(subject.der, issuer.der):
                 return "a signature does not hold"
@@ -144,7 +146,10 @@ class Verifier:
         if anchor not in self._rehearsals:
             self._rehearsals[anchor] = Rehearsal(Terms(0, SECURITY_LEVEL), [anchor])
         refusal = self._rehearsals[anchor].refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
-        return None if refusal == _EXPECTED else refusal or "no verdict"
+        if refusal != _EXPECTED:
+            return refusal or "no verdict"
+        self.verified.add(path)
+        return None
 
 
 def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
@@ -164,6 +169,9 @@ class NotYetValidError(VerifyError):
 @lru_cache(maxsize=8192)
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     """Whether the issuer's key made the signature of the subject (both DER)."""
+    from cryptography import x509  # it takes 66 ms to import, and where all was verified before nobody needs it
+    from cryptography.exceptions import InvalidSignature
+
     try:
         with quietly():
             x509.load_der_x509_certificate(subject).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))

@@ -148,7 +148,7 @@ class Service:
             return  # its end leads here again
         if self._lookout.trust() != self._built_from:
             self._start("build", now)
-        elif self._must_build or not bundle.is_fresh(self._settings, self._keeper.home):
+        elif self._must_build or not bundle.are_fresh(self._settings, self._keeper.home):
             if now >= self._build_pause.until:
                 self._start("build", now)
             else:
@@ -185,7 +185,7 @@ class Service:
 
     def _after_build(self, failed: bool, now: float) -> None:
         self._must_build = failed
-        if failed or not bundle.is_fresh(self._settings, self._keeper.home):
+        if failed or not bundle.are_fresh(self._settings, self._keeper.home):
             self._build_pause.failed(now)
         else:
             self._build_pause.succeeded(now)

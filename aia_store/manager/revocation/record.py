@@ -81,8 +81,8 @@ class Record:
 
 
 def reader(folders: Iterable[Folder]) -> Reason:
-    """What tells why a certificate is revoked, None if it is not, by what was written in these folders."""
-    searched = list(folders)
+    """What tells why a certificate is revoked, None if it is not, by what was written in these folders until now."""
+    searched = [folder for folder in folders if os.path.exists(os.path.join(folder.path, REVOKED))]
     known: list[dict[str, str]] = []  # read when first needed, which is seldom
 
     def reason(certificate: Certificate, issuer: Certificate) -> str | None:

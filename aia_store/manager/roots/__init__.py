@@ -117,7 +117,12 @@ def read(where: Source) -> Roots:
 
 def distrust() -> Distrust:
     """What this system distrusts, as it stands now."""
-    return _distrust(tuple(identity(path) for path in p11kit.watched()))
+    return _distrust(state_of_distrust())
+
+
+def state_of_distrust() -> tuple[object, ...]:
+    """Another one whenever what this system distrusts may be another."""
+    return tuple(identity(path) for path in p11kit.watched())
 
 
 def watched(where: Source | None) -> list[str]:
