@@ -153,6 +153,8 @@ def test_removing_what_was_preloaded_leaves_what_was_needed_and_its_url(folder: 
     folder.preloaded.remove(folder.preloaded.keep(OURS))
     assert list(folder.find(OURS.subject_key)) == [OURS]
     assert folder.source_of(OURS) == "http://ca.example/ca.cer"
+    assert found(folder) == {OURS}
+    assert not Path(folder.path, "preloaded").exists()
 
 
 def test_what_is_preloaded_or_removed_again_is_a_change(folder: Folder) -> None:
@@ -160,8 +162,6 @@ def test_what_is_preloaded_or_removed_again_is_a_change(folder: Folder) -> None:
     kept = folder.changed()
     folder.preloaded.remove(path)
     assert 0 < kept < folder.changed()
-    assert found(folder) == {OURS}
-    assert not Path(folder.path, "preloaded").exists()
 
 
 # Planted things
