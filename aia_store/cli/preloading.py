@@ -28,9 +28,9 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
     A folder is upki's cache or its mirror of the intermediates, as is a URL that ends with /manifest.json.
 
     Kept is what leads to a trust anchor of this machine, is fit for TLS servers and not revoked. It serves Python
-    programs with the hook, and enters the CA bundle only when a handshake here needed it; `aia-store add` puts what a
-    report holds into the bundle, too. A report that cannot be read, or not to its end, makes the status 1; one that
-    does not exist, 2.
+    programs with the hook and is in the trust folder (`aia-store bundle --folder`). It enters the CA bundle only when a
+    handshake here needed it; `aia-store add` puts what a report holds into the bundle, too. A report that cannot be
+    read, or not to its end, makes the status 1; one that does not exist, 2.
     """
     settings = config.load()
     with output.progress("Verifying") as progress:

@@ -87,10 +87,15 @@ class FolderTool:
     script: str
     reads: str  #: BY_NAME, WHOLE or NOT_AT_ALL
     line: str  #: how it is pointed at what it should take
+    version: str  #: the command that prints it
     server: Callable[[Leaf], TLSListener] = TLSServer
     configuration: str = ""  #: a file of this name in WORK
     host: str = "localhost"  #: by which it calls the server
     only_if: str = ""  #: a text in the output of `program --version`, where builds differ
+
+
+def _version_of(package: str) -> str:
+    return f"{sys.executable} -c 'import {package}; print({package}.__version__)'"
 
 
 def _proxied(command: str) -> str:
@@ -104,6 +109,7 @@ FOLDER_TOOLS = [
         "openssl s_client -verify_return_error -verify_hostname localhost -connect 127.0.0.1:PORT",
         BY_NAME,
         "`SSL_CERT_DIR`",
+        "openssl version",
     ),
     FolderTool(
         "curl with OpenSSL",
@@ -111,6 +117,7 @@ FOLDER_TOOLS = [
         "curl -sSf --noproxy '*' https://localhost:PORT/",
         BY_NAME,
         "`SSL_CERT_DIR`; to spare it Debian's own CA file, two lines in `~/.curlrc`: `capath` and `cacert`",
+        "curl --version",
     ),
     FolderTool(
         "Node",
@@ -118,19 +125,42 @@ FOLDER_TOOLS = [
         f"node --use-openssl-ca -e '{_NODE}'",
         BY_NAME,
         "`SSL_CERT_DIR`, with `--use-openssl-ca`; else the file",
+        "node --version",
     ),
-    FolderTool("Python", sys.executable, f'{sys.executable} -c "{_URLLIB}"', BY_NAME, "`SSL_CERT_DIR`"),
-    FolderTool("requests", sys.executable, f'{sys.executable} -c "{_REQUESTS}"', BY_NAME, "`REQUESTS_CA_BUNDLE`"),
-    FolderTool("httpx", sys.executable, f'{sys.executable} -c "{_HTTPX}"', BY_NAME, "`SSL_CERT_DIR`"),
+    FolderTool(
+        "Python",
+        sys.executable,
+        f'{sys.executable} -c "{_URLLIB}"',
+        BY_NAME,
+        "`SSL_CERT_DIR`",
+        f"{sys.executable} --version",
+    ),
+    FolderTool(
+        "requests",
+        sys.executable,
+        f'{sys.executable} -c "{_REQUESTS}"',
+        BY_NAME,
+        "`REQUESTS_CA_BUNDLE`",
+        _version_of("requests"),
+    ),
+    FolderTool(
+        "httpx", sys.executable, f'{sys.executable} -c "{_HTTPX}"', BY_NAME, "`SSL_CERT_DIR`", _version_of("httpx")
+    ),
     FolderTool(
         "Ruby",
         "ruby",
         "ruby -rnet/http -e 'Net::HTTP.get(URI(\"https://localhost:PORT/\"))'",
         BY_NAME,
         "`SSL_CERT_DIR`",
+        "ruby -v",
     ),
     FolderTool(
-        "PHP", "php", "php -r 'exit((int) !file_get_contents(\"https://localhost:PORT/\"));'", BY_NAME, "`SSL_CERT_DIR`"
+        "PHP",
+        "php",
+        "php -r 'exit((int) !file_get_contents(\"https://localhost:PORT/\"));'",
+        BY_NAME,
+        "`SSL_CERT_DIR`",
+        "php -v",
     ),
     FolderTool(
         "Postfix",
@@ -139,6 +169,7 @@ FOLDER_TOOLS = [
         "'[127.0.0.1]:PORT' localhost >log 2>&1; cat log; grep -q Verified log",
         BY_NAME,
         "`smtp_tls_CApath`, if `smtp` is not chrooted",
+        "postconf -d mail_version",
         SMTPServer,
     ),
     FolderTool(
@@ -147,6 +178,7 @@ FOLDER_TOOLS = [
         _proxied("stunnel4 configuration"),
         WHOLE,
         "`CApath`: it reads all of it once, at its start",
+        "stunnel4 -version",
         configuration=_STUNNEL,
     ),
     FolderTool(
@@ -155,6 +187,7 @@ FOLDER_TOOLS = [
         _proxied("haproxy -f configuration"),
         NOT_AT_ALL,
         "`ca-file`: the file; of a folder it takes `.pem`, `.crt` and `.cer` only",
+        "haproxy -v",
         configuration=_HAPROXY,
     ),
     FolderTool(
@@ -163,6 +196,7 @@ FOLDER_TOOLS = [
         _proxied("nginx -p WORK -c WORK/configuration"),
         NOT_AT_ALL,
         "`proxy_ssl_trusted_certificate`: the file",
+        "nginx -v",
         configuration=_NGINX,
     ),
     FolderTool(
@@ -171,6 +205,7 @@ FOLDER_TOOLS = [
         "wget --no-config --no-proxy --no-hsts -q --tries=1 -O- --ca-directory=FOLDER https://localhost:PORT/",
         WHOLE,
         "`--ca-certificate`, `ca_certificate` in `~/.wgetrc`: the file",
+        "wget --version",
         only_if="ssl/gnutls",
     ),
     FolderTool(
@@ -179,6 +214,7 @@ FOLDER_TOOLS = [
         "lftp -c 'set dns:order inet; set ssl:ca-file FILE; open https://localhost:PORT/; cat /'",
         NOT_AT_ALL,
         "`set ssl:ca-file`: the file",
+        "lftp --version",
     ),
     FolderTool(
         "OpenLDAP with GnuTLS",
@@ -186,6 +222,7 @@ FOLDER_TOOLS = [
         "LDAPTLS_CACERTDIR=FOLDER ldapwhoami -x -H ldaps://localhost:PORT/ >log 2>&1; cat log; ! grep -q sasl_bind log",
         WHOLE,
         "`TLS_CACERT` in `ldap.conf`: the file",
+        "ldapwhoami -VV",
         ldap_server,
         host=socket.gethostname(),  # as libldap calls localhost
     ),

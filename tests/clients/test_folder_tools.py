@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients import results
 from tests.clients.folder_tools import BY_NAME, FOLDER_TOOLS, NOT_AT_ALL, WHOLE, FolderTool
 from tests.manager.machine import Machine
 from tests.support.dead import free_port
@@ -121,6 +123,9 @@ def test_a_tool_connects_and_reads_what_it_needs(machine: Machine, root: Authori
         assert 0 < read < 6
     else:
         assert read == (OTHERS + 3 if tool.reads == WHOLE else 0)
+    about = machine.execute("sh", "-c", f"{tool.version} 2>&1", PATH=PATH).stdout
+    version = re.search(r"\d+(\.\d+)+", about)
+    results.add({"folder_tool": tool.name, "version": version[0] if version else "?"})
 
 
 def test_the_lines_for_curlrc_spare_it_the_file_of_the_system(machine: Machine, root: Authority) -> None:
