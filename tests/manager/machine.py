@@ -184,7 +184,8 @@ class Machine:
 
     def in_folder(self) -> dict[str, bytes]:
         """The DER of what is in the trust folder now: each file must hold one certificate, and no more."""
-        found = {path.name: pem_blocks(path.read_text(encoding="ascii")) for path in self.trust_folder.iterdir()}
+        folder = self.trust_folder.resolve()  # which stays as it is, whatever is published meanwhile
+        found = {path.name: pem_blocks(path.read_text(encoding="ascii")) for path in folder.iterdir()}
         assert {len(blocks) for blocks in found.values()} <= {1}
         return {name: blocks[0] for name, blocks in found.items()}
 
