@@ -94,14 +94,18 @@ class Export:
 def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str | None:
     """Rule 1: its path, verified without partial chains, leads to an anchor there, over links that are there too.
 
-    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to what issued it.
+    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to what issued it. The path
+    must pass X509_V_FLAG_X509_STRICT, too: Python from 3.13 on sets both flags, and would look at nothing above.
     """
     if certificate in export.anchors:
         return "it is a trust anchor itself"
     try:
         *links, _ = export.above(certificate)
+        refusal = export.verifier.strict_refusal(certificate)
     except VerifyError as error:
         return str(error)
+    if refusal is not None:
+        return f"OpenSSL refuses its path where it is strict: {refusal}"
     objection = next(filter(None, map(export.objection, links)), None)
     return objection and f"a certificate above it may not be exported: {objection}"
 

@@ -36,17 +36,17 @@ class Verified:
         self._before = self._read()
         self._used: set[bytes] = set()
 
-    def holds(self, path: Iterable[Certificate]) -> bool:
-        """Whether exactly this path, anchor included, was accepted before."""
-        digest = _of(path)
+    def holds(self, path: Iterable[Certificate], *, strict: bool = False) -> bool:
+        """Whether exactly this path, anchor included, was accepted before; `strict`: under X509_V_FLAG_X509_STRICT."""
+        digest = _of(path, strict=strict)
         is_known = digest in self._before or digest in self._used
         if is_known:
             self._used.add(digest)
         return is_known
 
-    def add(self, path: Iterable[Certificate]) -> None:
-        """Note that OpenSSL accepted this path."""
-        self._used.add(_of(path))
+    def add(self, path: Iterable[Certificate], *, strict: bool = False) -> None:
+        """Note that OpenSSL accepted this path; `strict`: under X509_V_FLAG_X509_STRICT, too."""
+        self._used |= {_of(path, strict=flag) for flag in {False, strict}}
 
     def save(self) -> None:
         """Remember it for the next process. What cannot be written is verified again."""
@@ -77,8 +77,8 @@ def terms(anchors: Iterable[Certificate]) -> bytes:
     return _digest([__version__, _ssl.OPENSSL_VERSION, str(SECURITY_LEVEL), *fingerprints])
 
 
-def _of(path: Iterable[Certificate]) -> bytes:
-    return _digest(certificate.fingerprint for certificate in path)
+def _of(path: Iterable[Certificate], *, strict: bool) -> bytes:
+    return _digest([*(certificate.fingerprint for certificate in path), *(["strict"] if strict else [])])
 
 
 def _digest(words: Iterable[str]) -> bytes:

@@ -13,7 +13,18 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
+from ..inside.certificate import (
+    AUTHORITY_KEY_IDENTIFIER,
+    BIT_STRING,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    SET,
+    UTC_TIME,
+    Certificate,
+    encode,
+)
 from ..inside.rehearsal import Rehearsal, Terms
 from ..inside.search import Budget, Walk, is_valid, likeliest_first
 from ..inside.trusted import Trusted
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
     #: Says by whom a certificate is revoked, given it and its issuer; None if it is not, as far as is known.
     Reason = Callable[[Certificate, Certificate], str | None]
 
+STRICT = 0x20  # X509_V_FLAG_X509_STRICT, which Python sets from 3.13 on
 MOST_PATHS = 16  # of one intermediate
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
@@ -68,7 +80,7 @@ class Verifier:
         self._trusted = Trusted.of(root.der for root in roots)
         self._issuers_of = issuers_of
         self._distrust = distrust()
-        self._rehearsals: dict[bytes, Rehearsal] = {}
+        self._rehearsals: dict[tuple[bytes, int], Rehearsal] = {}
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
@@ -142,14 +154,32 @@ class Verifier:
         for subject, issuer in pairwise(path):
             if not _is_signed_by(subject.der, issuer.der):
                 return "a signature does not hold"
+        if self._rehearsed(leaf, path, STRICT) is None:  # which only adds to what is asked without
+            self.verified.add(path, strict=True)
+            return None
+        refusal = self._rehearsed(leaf, path, 0)
+        if refusal is None:
+            self.verified.add(path)
+        return refusal
+
+    def strict_refusal(self, certificate: Certificate) -> str | None:
+        """Why OpenSSL refuses the path of a certificate under X509_V_FLAG_X509_STRICT; None if it does not.
+
+        Raises VerifyError where there is no path at all.
+        """
+        path = self.path(certificate)
+        if self.verified.holds(path, strict=True):
+            return None
+        return self._rehearsed(Certificate(leaf_under(certificate)), path, STRICT)
+
+    def _rehearsed(self, leaf: Certificate, path: list[Certificate], flags: int) -> str | None:
+        """Why OpenSSL refuses a path under these flags, signatures aside; None if it does not."""
         anchor = path[-1].der
-        if anchor not in self._rehearsals:
-            self._rehearsals[anchor] = Rehearsal(Terms(0, SECURITY_LEVEL), [anchor])
-        refusal = self._rehearsals[anchor].refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
-        if refusal != _EXPECTED:
-            return refusal or "no verdict"
-        self.verified.add(path)
-        return None
+        if (anchor, flags) not in self._rehearsals:
+            self._rehearsals[anchor, flags] = Rehearsal(Terms(flags, SECURITY_LEVEL), [anchor])
+        rehearsal = self._rehearsals[anchor, flags]
+        refusal = rehearsal.refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
+        return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
 def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
@@ -203,6 +233,14 @@ def leaf_under(issuer: Certificate) -> bytes:
         + encode(SEQUENCE, validity)
         + encode(SEQUENCE, encode(SET, name))
         + _PUBLIC_KEY
-        + encode(0xA3, encode(SEQUENCE, b""))
+        + encode(0xA3, encode(SEQUENCE, _authority_key_id(issuer)))
     )
     return encode(SEQUENCE, encode(SEQUENCE, fields) + signed_with + encode(BIT_STRING, b"\x00" + bytes(64)))
+
+
+def _authority_key_id(issuer: Certificate) -> bytes:
+    """The AKID extension of what this issuer issues (RFC 5280, 4.2.1.1); nothing where the issuer has no SKID."""
+    if issuer.subject_key_id is None:
+        return b""
+    value = encode(SEQUENCE, encode(0x80, issuer.subject_key_id))
+    return encode(SEQUENCE, encode(OID, AUTHORITY_KEY_IDENTIFIER) + encode(OCTET_STRING, value))
