@@ -154,22 +154,41 @@ def carries_all_constraints(certificate: Certificate, export: Export) -> str | N
     return None if carries_all(certificate, above) else "it does not repeat each constraint of what is above it"
 
 
-def has_no_namesake(certificate: Certificate, export: Export) -> str | None:
-    """Rule 6: nothing exported or known here has its canonical name and another key, and leads to an anchor.
+def is_no_rival(certificate: Certificate, export: Export) -> str | None:
+    """Rule 6: nothing exported or known here has its canonical name and another key, or closes a ring with it.
 
-    Of namesakes OpenSSL takes the first, from the CA file before what was sent, and does not go back: a right server
-    under the other one would be refused (curl, Node, Python).
+    Of certificates of one name OpenSSL takes the first, from the CA file before what was sent, and does not go back: a
+    right server under another key would be refused (curl, Node, Python), and in a ring of CAs that certified each
+    other, it may go round until the chain is too long. Only what leads to an anchor counts.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:
-        if other.subject_key == certificate.subject_key and other.public_key != certificate.public_key:
-            try:
-                is_right = other in export.anchors or bool(export.widely.path(other))
-            except VerifyError:
-                continue
-            if is_right:
-                return "another CA of its name and another key is known here"
+        is_rival = other.subject_key == certificate.subject_key and other.public_key != certificate.public_key
+        if is_rival and (other in export.anchors or _leads_on(other, export)):
+            return "another CA of its name and another key is known here"
+    if certificate.subject_key in _names_above(certificate, export):
+        return "it is in a ring of CAs that certified each other"
     return None
+
+
+def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
+    """The canonical names that OpenSSL may come by on its way up, whichever certificate it takes of each name."""
+    found: set[bytes] = set()
+    queue = [certificate.issuer_key]
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += [other.issuer_key for other in export.store.find(name) if _leads_on(other, export)]
+    return found
+
+
+def _leads_on(other: Certificate, export: Export) -> bool:
+    """Whether a certificate that is known here leads to an anchor."""
+    try:
+        return bool(export.widely.path(other))
+    except VerifyError:
+        return False
 
 
 def was_needed(certificate: Certificate, export: Export) -> str | None:
@@ -189,7 +208,7 @@ RULES: tuple[Callable[[Certificate, Export], str | None], ...] = (
     is_a_ca_for_servers,
     is_not_withdrawn,
     carries_all_constraints,
-    has_no_namesake,
+    is_no_rival,
     was_needed,
 )
 RULES_OF_A_FOLDER = RULES[:-1]

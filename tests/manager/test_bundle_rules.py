@@ -340,8 +340,25 @@ def test_only_what_was_needed_is_exported(machine: Machine, root: Authority) -> 
     assert export.objection(preloaded) == "it was never needed on this machine"
 
 
-def test_certificates_that_lead_to_one_another_end(machine: Machine, root: Authority) -> None:
-    """Two CAs that certified each other, beside their certificates by the root."""
+def test_no_ring_of_cas_that_certified_each_other_is_exported(machine: Machine, root: Authority) -> None:
+    """OpenSSL may go round in it until "certificate chain too long"."""
     one, other = root.intermediate("One"), root.intermediate("Other")
     machine.plant(one, other, one.cross_sign(other), other.cross_sign(one))
-    assert {root.der, one.der, other.der} <= set(machine.build())
+    assert set(machine.build()) == {root.der, one.der, other.der}
+
+
+def test_a_ring_of_three_is_found_and_what_is_beside_it_stays(machine: Machine, root: Authority) -> None:
+    one, other = root.intermediate("One"), root.intermediate("Other")
+    third = other.intermediate("Third")
+    below = one.intermediate("Below")
+    machine.plant(one, other, third, below, other.cross_sign(one), third.cross_sign(other))
+    assert {root.der, one.der, other.der, below.der} <= set(machine.build())
+    assert len(machine.bundled()) < 7
+
+
+def test_a_ring_that_leads_nowhere_keeps_nothing_out(machine: Machine, root: Authority) -> None:
+    one, other = root.intermediate("One"), root.intermediate("Other")
+    lower = one.intermediate("Lower")
+    impostor = root.intermediate("One", signed_by=STRANGER.key)
+    machine.plant(one, other, lower, impostor, STRANGER.cross_sign(one))
+    assert set(machine.build()) == {root.der, one.der, other.der, lower.der}
