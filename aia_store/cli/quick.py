@@ -1,4 +1,4 @@
-"""The one command that must be quick."""
+"""The command bundle, which must be fast."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .errors import NO, say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..inside.settings import Settings
-    from ..manager.bundle import Form
+    from ..manager.bundle import BundleForm
 
 
-def print_bundle(form: Form, *, rebuild: bool = False) -> int:
-    """Print the path of the bundle in this form, built first if it is missing or stale; returns the exit status."""
+def print_bundle(form: BundleForm, *, rebuild: bool = False) -> int:
+    """Print the path of the bundle in this form, after building it if needed; returns the exit status."""
     settings = config.load()
     path, status = (_built(settings, form), 0) if rebuild else usable_bundle(settings, form)
     sys.stdout.write(f"{path}\n")
     return status
 
 
-def usable_bundle(settings: Settings, form: Form = bundle.FILE) -> tuple[str, int]:
-    """The path of the bundle in this form, built first if it must be, and the exit status.
+def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[str, int]:
+    """Return the path of the bundle in this form, after building it if needed, and the exit status.
 
-    If it cannot be built, it is the last good one, with a line on standard error; and where that is for the machine's
-    trust anchors, the status is 1.
+    If it cannot be built, this is the last good one, with a line on standard error. The status is 1 if the reason is a
+    problem with the machine's trust anchors.
     """
     path = bundle.fresh(settings, form)
     if path is not None:
@@ -43,7 +43,7 @@ def usable_bundle(settings: Settings, form: Form = bundle.FILE) -> tuple[str, in
         return last, NO
 
 
-def _brought_up_to_date(settings: Settings, form: Form) -> str:
+def _brought_up_to_date(settings: Settings, form: BundleForm) -> str:
     if not sys.stderr.isatty():
         return bundle.path(settings, say, form=form)
     from .output import progress
@@ -52,7 +52,7 @@ def _brought_up_to_date(settings: Settings, form: Form) -> str:
         return bundle.path(settings, say, bar, form)
 
 
-def _built(settings: Settings, form: Form) -> str:
+def _built(settings: Settings, form: BundleForm) -> str:
     if not sys.stderr.isatty():
         return bundle.build(settings, form=form)
     from .output import progress

@@ -1,7 +1,7 @@
 """The merged CA bundle: the machine's trust anchors and intermediates, as a file and as a folder.
 
-The file holds the intermediates that were needed here; the trust folder, published once somebody asked for it, those
-that were preloaded too. Here is said when it is built; how, in `publication`.
+The file holds the intermediates that were needed here. The trust folder, which is published once it was asked for,
+holds the preloaded ones too. This module decides when the bundle is built; `publication` builds it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .published import (
     FOLDER,
     REBUILT_EVERY,
     BundleError,
-    Form,
+    BundleForm,
     are_fresh,
     counts,
     forms_in,
@@ -39,7 +39,7 @@ __all__ = [  # with what is known of the published one
     "FOLDER",
     "REBUILT_EVERY",
     "BundleError",
-    "Form",
+    "BundleForm",
     "are_fresh",
     "build",
     "counts",
@@ -49,20 +49,20 @@ __all__ = [  # with what is known of the published one
     "standing",
 ]
 
-LONGEST_WAIT = 30.0  # seconds for another process that is building it
-_unseen: Progress = lambda done, total: None  # noqa: E731  # where nobody watches
+LONGEST_WAIT = 30.0  # seconds, while another process builds it
+_unseen: Progress = lambda done, total: None  # noqa: E731  # if nobody watches
 
 
 def path(
     settings: Settings,
     warn: Callable[[str], None] = lambda line: None,
     progress: Progress = _unseen,
-    form: Form = FILE,
+    form: BundleForm = FILE,
 ) -> str:
-    """The path of the bundle in this form, built first if it is missing or stale.
+    """Return the path of the bundle in this form, after building it if it is missing or stale.
 
-    Where it cannot be built anew but the last one stands, that one serves, and `warn` is told why in one line.
-    Raises BundleError, and RootsError, be there a last one or not (`last_good`).
+    If it cannot be built but there is an earlier one, this is returned, and `warn` is called with the reason in one
+    line. Raises BundleError. Raises RootsError, even if there is an earlier one (see `last_good`).
     """
     bundle = fresh(settings, form)
     if bundle is not None:
@@ -84,11 +84,13 @@ def path(
         return last
 
 
-def build(settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen, form: Form = FILE) -> str:
+def build(
+    settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen, form: BundleForm = FILE
+) -> str:
     """Build and publish the bundle, in each form that stands or is asked for; returns the path of `form`.
 
-    `verifier` is one that has just verified what is in the store, so that it need not be done again; `progress` is
-    told how many of how many intermediates are done. Raises BundleError, RootsError.
+    If a `verifier` has just verified what is in the store, this is not done again. `progress` is called with the number
+    of finished intermediates and of all. Raises BundleError, RootsError.
     """
     home = _home(settings)
     try:
@@ -112,7 +114,7 @@ def build(settings: Settings, verifier: Verifier | None = None, progress: Progre
 
 
 def _home(settings: Settings) -> Folder:
-    """The store folder that bundles are published in. Raises BundleError where none can be written."""
+    """The store folder in which bundles are published. Raises BundleError if none can be written."""
     home = open_store(settings).home
     if home is None:
         tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))

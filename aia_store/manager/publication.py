@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..inside.certificate import subject_hash, to_pem
 from ..inside.store import BUNDLE, open_store
 from . import exported, roots, trust_folder
-from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, Form, changes, file_identity
+from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, BundleForm, changes, file_identity
 from .snapshot import Snapshot
 from .verified import Verified
 
@@ -109,7 +109,7 @@ class Publication:
                 texts[fingerprint] = certificate.pem.encode("ascii")
         return texts
 
-    def _note(self, form: Form, intermediates: int, until: float) -> None:
+    def _note(self, form: BundleForm, intermediates: int, until: float) -> None:
         published = form.path(self._home)
         state = {
             "built": time.time(),

@@ -1,7 +1,7 @@
-"""What was published, in which form, and the note beside it that says what it was made of.
+"""The published bundle in its forms, and the notes beside it that say what it was made from.
 
-The bundle is published as a file; and as a hashed folder, once somebody asked for that. Reading the notes costs few
-imports, so that a shell's start-up file can afford `aia-store bundle`.
+The bundle is published as a file, and as a hashed folder once this was asked for. This module needs few imports, so
+that a shell's start-up file can afford `aia-store bundle`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..inside.store import Folder
 
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
-NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first is more particular
+NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first one wins
 _LARGEST_NOTE = 1 << 20
 
 
@@ -38,7 +38,7 @@ class BundleError(Exception):
     """No bundle can be built or published; the message is one line that says why and what to do."""
 
 
-class Form:
+class BundleForm:
     """One form of the bundle: what programs are pointed at, and the note about it, both by name in a store folder.
 
     `identity` takes the path and says what changes whenever what was published does. Raises OSError.
@@ -65,27 +65,27 @@ def _identity_of_the_folder(path: str) -> list[object]:
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 
 
-FILE = Form(BUNDLE, BUNDLE_STATE, _identity_of_the_file)
-FOLDER = Form(TRUST, TRUST_STATE, _identity_of_the_folder)
+FILE = BundleForm(BUNDLE, BUNDLE_STATE, _identity_of_the_file)
+FOLDER = BundleForm(TRUST, TRUST_STATE, _identity_of_the_folder)
 
 
-def forms_in(home: Folder) -> list[Form]:
+def forms_in(home: Folder) -> list[BundleForm]:
     """The forms to be kept up to date: the folder only where it was published before."""
     return [FILE, FOLDER] if os.path.islink(FOLDER.path(home)) else [FILE]
 
 
-def fresh(settings: Settings, form: Form = FILE) -> str | None:
-    """The path of a bundle that need not be built anew; None where there is none."""
+def fresh(settings: Settings, form: BundleForm = FILE) -> str | None:
+    """The path of a bundle that need not be rebuilt; None if there is none."""
     for folder in places(settings):
         if is_fresh(settings, folder, form):
             return form.path(folder)
     return None
 
 
-def standing(settings: Settings, form: Form = FILE, *, same_roots: bool = False) -> str | None:
-    """The path of the last bundle that was published, be it stale; None where there is none, or not as it was.
+def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = False) -> str | None:
+    """The path of the last published bundle, even if it is stale; None if there is none, or its contents changed.
 
-    `same_roots`: only if the machine has the trust anchors that it was made of.
+    `same_roots`: only if the machine still has the trust anchors that it was made from.
     """
     for folder in places(settings):
         state = read_state(folder, form)
@@ -97,16 +97,16 @@ def standing(settings: Settings, form: Form = FILE, *, same_roots: bool = False)
     return None
 
 
-def last_good(settings: Settings, form: Form = FILE) -> str | None:
-    """The path of the last bundle that was made under the same `roots` setting, as `standing` has it."""
+def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
+    """Like `standing`, but only if the bundle was made under the same `roots` setting."""
     path = standing(settings, form)
     if path is None or _note(settings, form).get("roots_set") != settings.roots:
         return None
     return path
 
 
-def is_fresh(settings: Settings, home: Folder, form: Form = FILE) -> bool:
-    """Whether the bundle is there and made of what the trust anchors and the store are now."""
+def is_fresh(settings: Settings, home: Folder, form: BundleForm = FILE) -> bool:
+    """Whether the bundle exists and was made from the present trust anchors and store."""
     state = read_state(home, form)
     try:
         return bool(
@@ -117,7 +117,7 @@ def is_fresh(settings: Settings, home: Folder, form: Form = FILE) -> bool:
             and changes(settings) == state["changes"]
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError):
-        return False  # nothing there, or a note that is not ours
+        return False  # there is none, or the note is not ours
 
 
 def are_fresh(settings: Settings, home: Folder) -> bool:
@@ -125,8 +125,8 @@ def are_fresh(settings: Settings, home: Folder) -> bool:
     return all(is_fresh(settings, home, form) for form in forms_in(home))
 
 
-def counts(settings: Settings, form: Form = FILE) -> tuple[int, int] | None:
-    """How many trust anchors and intermediates the published bundle holds; None where there is none."""
+def counts(settings: Settings, form: BundleForm = FILE) -> tuple[int, int] | None:
+    """How many trust anchors and intermediates the published bundle holds; None if there is none."""
     for folder in places(settings):
         try:
             anchors, intermediates = read_state(folder, form)["counts"]
@@ -137,9 +137,9 @@ def counts(settings: Settings, form: Form = FILE) -> tuple[int, int] | None:
 
 
 def last_source(settings: Settings) -> str | None:
-    """Where the trust anchors of the last bundle came from, if it was the machine's own place for them.
+    """Where the trust anchors of the last bundle came from, if that was the machine's own place for them.
 
-    None where that was certifi's file or what AIA_STORE_ROOTS names, and where there is no bundle.
+    None if that was certifi's file or the file of AIA_STORE_ROOTS, or if there is no bundle.
     """
     note = _note(settings, FILE)
     path = note.get("source")
@@ -147,14 +147,14 @@ def last_source(settings: Settings) -> str | None:
 
 
 def places(settings: Settings) -> list[Folder]:
-    """The folders that a bundle may lie in: the one that is written, or where none can be, those that are read."""
+    """The folders where a bundle may be: the one that is written, or, if none can be, those that are read."""
     store = open_store(settings)
     home = store.home
     return store.folders if home is None else [home]
 
 
-def read_state(home: Folder, form: Form = FILE) -> dict[str, Any]:
-    """What the note says; nothing where there is none, or none of ours."""
+def read_state(home: Folder, form: BundleForm = FILE) -> dict[str, Any]:
+    """The contents of the note; empty if there is none, or it is not ours."""
     try:
         state = json.loads(read_regular_file(os.path.join(home.path, form.note), _LARGEST_NOTE))
         return state if isinstance(state, dict) else {}
@@ -163,7 +163,7 @@ def read_state(home: Folder, form: Form = FILE) -> dict[str, Any]:
 
 
 def file_identity(path: str) -> list[object] | None:
-    """What changes when a file does, as JSON holds it; None where there is no file."""
+    """A value, for JSON, that changes whenever the file changes; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -172,20 +172,23 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate."""
-    return [[folder.path, folder.changed()] for folder in folders_of(settings)]
+    """When each folder of the store last gained or lost a certificate, without folders that never had one.
+
+    So the machine's bundle is also fresh for a user who has no store.
+    """
+    return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 
 
-def _note(settings: Settings, form: Form) -> dict[str, Any]:
+def _note(settings: Settings, form: BundleForm) -> dict[str, Any]:
     return next(filter(None, (read_state(folder, form) for folder in places(settings))), {})
 
 
-def _is_whole(folder: Folder, state: dict[str, Any], form: Form) -> bool:
+def _is_whole(folder: Folder, state: dict[str, Any], form: BundleForm) -> bool:
     return bool(form.identity(form.path(folder)) == state["bundle"])
 
 
 def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:
-    """Whether the source is as it was, and what would be taken instead of it is as it was or still missing."""
+    """Whether neither the source nor any place that would be preferred to it has changed."""
     named = state["named"]
     return bool(
         settings.roots == state["roots_set"]

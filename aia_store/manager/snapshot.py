@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..inside.certificate import sha256
-from ..inside.store import Store, is_digest, read_certificate
+from ..inside.store import IntermediateStore, is_digest, read_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..inside.store import Folder
 
 
-class Snapshot(Store):
+class Snapshot(IntermediateStore):
     """The same answers as a store gives, for an export, which asks thousands of times for issuers and namesakes."""
 
     def __init__(self, folders: list[Folder]) -> None:

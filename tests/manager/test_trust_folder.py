@@ -15,7 +15,7 @@ import pytest
 
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate, subject_hash
-from aia_store.manager import bundle, trust_folder, verify
+from aia_store.manager import bundle, refresh, trust_folder, verify
 from tests.manager.machine import Machine, fingerprint
 from tests.support.pki import Authority, Certified, der_of, pem, pem_blocks
 
@@ -344,12 +344,10 @@ def test_only_what_is_new_is_verified(machine: Machine, root: Authority, asked: 
 def test_a_refresh_verifies_only_what_is_new(machine: Machine, root: Authority, asked: list[str]) -> None:
     machine.preload(one := root.intermediate("One"))
     machine.plant(two := root.intermediate("Two"))
-    from aia_store.manager.refresh import refresh
-
-    refresh(config.load())
+    refresh.run(config.load())
     assert sorted(asked) == sorted(map(fingerprint, (one, two)))
     asked.clear()
-    assert refresh(config.load()).dropped == []
+    assert refresh.run(config.load()).dropped == []
     assert build(machine) == ders(root, one, two)
     assert asked == []
 

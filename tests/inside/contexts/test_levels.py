@@ -1,14 +1,16 @@
-"""Security levels and Suite B, which go with a context: a completed chain must satisfy those of the program's."""
+"""Security levels and Suite B belong to a context: a completed chain must satisfy those of the program's context."""
 
 from __future__ import annotations
 
 import functools
+import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.conftest import FLAGS, Hierarchy, MakeHierarchy
+from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, run_python
 from tests.support.keys import PrivateKey
 from tests.support.pki import Authority, Options
 from tests.support.servers import AIAHost, TLSServer
@@ -224,3 +226,38 @@ def test_suite_b_is_set_between_two_connections(
             lives.append(verdicts(run.run(client.play, at_level(pki.root, flags), [to, suite, to, to])))
     assert [verdict == ACCEPTED for verdict in lives[0]] == [True, False, False]
     assert [verdict == ACCEPTED for verdict in lives[1]] == [True, False, False]
+
+
+BEFORE_US = """
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.verify_flags = ssl.VerifyFlags(int(sys.argv[3]))
+context.set_ciphers(f"DEFAULT:@SECLEVEL={sys.argv[4]}")
+context.load_verify_locations(cadata=sys.argv[2])
+import aia_store
+aia_store.complete(context)
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30) as tcp:
+    try:
+        print(context.wrap_socket(tcp, server_hostname="localhost") and "accepted")
+    except ssl.SSLCertVerificationError:
+        print("refused")
+"""
+
+
+@flags_of
+@levels
+def test_of_a_context_made_before_us(store: Path, hierarchy: MakeHierarchy, flags: int, level: int) -> None:
+    """Python 3.9 does not tell it: the default level is satisfied too, whatever it is, and so no level is undercut."""
+    pki = hierarchy({"key": weak_key()})
+    with TLSServer(pki.leaf) as server:
+        done = run_python(BEFORE_US, server.port, pki.root.pem, flags, level, hook=False)
+    assert done.stderr == ""
+    assert done.stdout == ("accepted\n" if level < 2 else "refused\n") or (sys.version_info < (3, 10) and level < 2)
+
+
+@flags_of
+def test_at_the_default_level_of_a_context_made_before_us(store: Path, hierarchy: MakeHierarchy, flags: int) -> None:
+    pki = hierarchy()
+    with TLSServer(pki.leaf) as server:
+        done = run_python(BEFORE_US, server.port, pki.root.pem, flags, 1, hook=False)
+    assert (done.stdout, done.stderr) == ("accepted\n", "")

@@ -1,4 +1,4 @@
-"""Clients with a certificate of their own: the server receives what it receives without the hook."""
+"""Clients with a certificate of their own: the server receives the same as without the hook."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import queue
 import select
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from aia_store.inside.certificate import sent_in
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy
 from tests.support.ca_files import large_ca_file
 from tests.support.listener import Listener
@@ -27,6 +29,7 @@ from .files import file_of
 from .programs import Program
 
 PROCESSES = 20
+CERTIFICATE = 11  # a handshake message's type
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 flags_of = pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
@@ -47,6 +50,8 @@ class CuriousServer(Listener):
         self._context.load_verify_locations(cadata=accepts.pem)
         self._context.verify_mode = ssl.CERT_REQUIRED if late else ssl.CERT_OPTIONAL
         self._context.post_handshake_auth = late
+        self._context._msg_callback = self._see  # type: ignore[attr-defined]
+        self._sent: dict[int, list[bytes]] = {}  # by the thread that serves the connection
         # So that each connection shows a certificate, and no session is resumed.
         self._context.num_tickets = 0
         self._late = late
@@ -56,21 +61,22 @@ class CuriousServer(Listener):
         """Answer one request."""
         with self._context.wrap_socket(connection, server_side=True) as tls:
             if not self._late:
-                self.shown.put(_chain(tls))
+                self.shown.put(self._chain())
             read_request(tls)
             tls.sendall(response_head(200, {}) + b"ok")
             if self._late:
-                self.shown.put(_ask(tls))
+                _ask(tls)
+                self.shown.put(self._chain())
+
+    def _see(self, _: object, direction: str, version: int, __: int, message_type: int, data: bytes) -> None:
+        if direction == "read" and message_type == CERTIFICATE:
+            self._sent[threading.get_ident()] = sent_in(data, version)
+
+    def _chain(self) -> list[bytes]:
+        return self._sent.pop(threading.get_ident(), [])
 
 
-def _chain(tls: ssl.SSLSocket) -> list[bytes]:
-    if tls.getpeercert(True) is None:
-        return []
-    chain = tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
-    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
-
-
-def _ask(tls: ssl.SSLSocket) -> list[bytes]:
+def _ask(tls: ssl.SSLSocket) -> None:
     tls.verify_client_post_handshake()
     tls.sendall(b"!")
     tls.setblocking(False)
@@ -80,12 +86,11 @@ def _ask(tls: ssl.SSLSocket) -> list[bytes]:
             tls.recv(1)
         except ssl.SSLWantReadError:
             pass
-    return _chain(tls)
 
 
 @dataclass(frozen=True)
 class Members:
-    """Who the clients are: certificates of an authority below a root that the server trusts."""
+    """The clients' certificates, from an authority below a root that the server trusts."""
 
     root: Authority
     authority: Authority
@@ -243,7 +248,7 @@ def test_a_certificate_asked_for_after_the_handshake(
         assert shown == [[members.one.der, members.authority.der]] * (2 if own else 0)
         for server in (short, whole):
             outcomes = program.run(client.play, setup, [Visit(server.port)] * 2)
-            # Who has none is hung up on, and hears of the alert or of the end of the connection only.
+            # A client without one only gets an alert, or the end of the connection.
             assert not own or [outcome.verdict for outcome in outcomes] == [ACCEPTED] * 2
             assert all(outcome.said.endswith(b"ok!") for outcome in (*expected, *outcomes))
             assert [server.shown.get(timeout=30) for _ in shown] == shown
@@ -252,7 +257,7 @@ def test_a_certificate_asked_for_after_the_handshake(
 def test_a_server_that_refuses_the_client(
     plain: Program, program: Program, hierarchy: MakeHierarchy, members: Members, tmp_path: Path
 ) -> None:
-    """Its alert is the program's to see, as without the hook."""
+    """The program sees its alert, as without the hook."""
     pki = hierarchy({}, {})
     stranger = Authority.root("Nobody's Root").leaf("stranger.example", eku=[CLIENT])
     setup = Setup(cadata=pki.root.pem, certificate=shows(tmp_path, stranger))

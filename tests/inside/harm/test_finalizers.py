@@ -1,10 +1,13 @@
-"""A finalizer may connect with a context that is garbage as well, and finds what any other code would find."""
+"""A finalizer may connect with a context that is garbage too, and gets what any other code would get."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.inside.harm.conftest import Sites, with_and_without
+from tests.inside.harm.conftest import Sites, answer, with_and_without
+from tests.support.servers import TLSServer
 
 PROGRAM = """
 import gc
@@ -39,3 +42,21 @@ def test_connects_with_a_context_that_is_garbage(sites: Sites, size: str, ends: 
     file = sites.pki.cafile if size == "small" else sites.large_cafile
     hooked, plain = with_and_without(PROGRAM, sites.ports, file, ends, used)
     assert hooked == plain
+
+
+CONTEXTS_OF_OURS = """
+from aia_store.inside import patch
+
+ports, cafile = json.loads(sys.argv[1]), sys.argv[2]
+context = ssl.create_default_context(cafile=cafile)
+said = [meet(context, ports[kind]) for kind in ("right", "another right", "right")]
+print(json.dumps([said, len(patch._states)]))
+"""
+
+
+def test_a_context_of_ours_is_never_taken_for_a_programs(sites: Sites) -> None:
+    """One that has served a connection rehearses the next chain. It may stand where a context of the program's was."""
+    ca = sites.pki.root.intermediate("Another right CA")
+    with TLSServer(ca.leaf(), [ca]) as server:
+        ports = json.dumps({"right": sites.port("right"), "another right": server.port})
+        assert answer(CONTEXTS_OF_OURS, ports, sites.large_cafile) == [["ok"] * 3, 1]
