@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "library": {"check", "manager", "inside", "version"},
     "check": {"manager", "inside"},
     "install": {"manager", "inside"},
-    "manager": {"inside"},
+    "manager": {"inside", "version"},
     "inside": set(),
     "version": set(),
 }

@@ -22,6 +22,7 @@ from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
+from .verified import Verified
 from .verify import Verifier, by_subject, remembered
 
 if TYPE_CHECKING:
@@ -165,11 +166,13 @@ class _Run:
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each certificate, and keep it or note why not. `reason` tells why a certificate is revoked."""
+        verified = Verified(self._home, anchors)
         verifier = Verifier(
             anchors,
             remembered(self._store.find),
             lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
             by_subject(self._beside),
+            verified,
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))
@@ -178,6 +181,7 @@ class _Run:
                 self._keep_one(certificate)
             else:
                 self.skipped.append(Skipped(name, certificate, refusal))
+        verified.save()
         progress(len(offered), len(offered))
 
     def _keep_one(self, certificate: Certificate) -> None:

@@ -18,6 +18,7 @@ from .history import Dropped
 from .renewal import Held, Renewed
 from .revocation import update
 from .revocation.record import reader
+from .verified import Verified
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
         return RefreshReport(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
     handed_in, notes = _collected(settings)
     store = open_store(settings)
-    verifier = Verifier(anchors, remembered(store.needed))
+    verifier = Verifier(anchors, remembered(store.needed), verified=Verified(store.home, anchors))
     planner = _Planner(settings, store, verifier)
     planned = planner.plan(progress, ask_revocation=True)
+    verifier.verified.save()
     dropped: list[Dropped] = []
     left = planned.left
     for folder, item in planned.drop:
@@ -108,7 +110,8 @@ def plan(settings: Settings, progress: Progress = lambda done, total: None) -> P
     if doubt is not None:
         return Plan([], [], [], [], [], [*_faults(settings), doubt])
     store = open_store(settings)
-    return _Planner(settings, store, Verifier(anchors, remembered(store.needed))).plan(progress, ask_revocation=False)
+    verifier = Verifier(anchors, remembered(store.needed), verified=Verified(store.home, anchors))
+    return _Planner(settings, store, verifier).plan(progress, ask_revocation=False)
 
 
 def _faults(settings: Settings) -> list[str]:
@@ -139,7 +142,7 @@ class _Planner:
         self._settings = settings
         self._store = store
         self._verifier = verifier
-        self._widely = Verifier(verifier.roots, remembered(store.find))
+        self._widely = Verifier(verifier.roots, remembered(store.find), verified=verifier.verified)
         self._held: list[Held] = []
         self._preloaded: list[Held] = []
         self._drop: list[tuple[Folder, Dropped]] = []

@@ -130,7 +130,7 @@ class Build(Work):
             return  # at its end, this is called again
         if shared.lookout.trust() != self._built_from:
             self._is_due = True
-        elif self._must_build or not bundle.is_fresh(shared.settings, shared.keeper.home):
+        elif self._must_build or not bundle.are_fresh(shared.settings, shared.keeper.home):
             self._is_due = time.monotonic() >= self._pause.until
             if not self._is_due:
                 shared.look_at = min(shared.look_at, self._pause.until)
@@ -148,7 +148,7 @@ class Build(Work):
     def follow(self, outcome: Outcome) -> None:
         shared = self._shared
         self._must_build = outcome.failed
-        is_fresh = not outcome.failed and bundle.is_fresh(shared.settings, shared.keeper.home)
+        is_fresh = not outcome.failed and bundle.are_fresh(shared.settings, shared.keeper.home)
         (self._pause.succeeded if is_fresh else self._pause.failed)(time.monotonic())
         if self._trust_changed and not outcome.failed:
             self._refresh.start_within(REFRESH_AFTER_CHANGE)

@@ -118,7 +118,12 @@ def read(where: Source) -> Roots:
 
 def distrust() -> Distrust:
     """What this system distrusts at present."""
-    return _distrust(str([(path, published.file_identity(path)) for path in p11kit.watched()]))
+    return _distrust(state_of_distrust())
+
+
+def state_of_distrust() -> str:
+    """A text that changes whenever what this system distrusts may have changed."""
+    return str([(path, published.file_identity(path)) for path in p11kit.watched()])
 
 
 def watched(where: Source | None) -> list[str]:
