@@ -56,8 +56,8 @@ the SSL object and the security level and Suite B of its context. If only the pr
 trust settings or pinned certificates, the path must also pass a rehearsal in that context. Then the real handshake
 verifies the path once more.
 
-**Why this cannot widen trust.** A context of ours holds what the program trusts, and any other intermediate only if
-OpenSSL accepted before the very path to which it belongs, up to an anchor that the program trusts. This matters most
+**Why this cannot widen trust.** A context of ours holds what the program trusts. It holds another intermediate only if
+OpenSSL has accepted the very path to which it belongs, up to an anchor that the program trusts. This matters most
 under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on: there OpenSSL stops at the first
 intermediate in a context of ours and looks at nothing above it. So a context with such an intermediate serves only the
 one chain that was rehearsed as a whole, leaf included, and only until the first of its certificates expires. A
@@ -107,7 +107,7 @@ def set_enabled(now: bool, *, by_hook: bool = False) -> None:
 
 
 def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
-    """Put a value into a memory that holds at most so many: one that is full is emptied first."""
+    """Put a value into a memory that holds at most `most` values; a full one is emptied first."""
     if len(memory) >= most:
         memory.clear()
     memory[key] = value

@@ -69,11 +69,11 @@ class CAFile:
 
     @cached_property
     def ders(self) -> tuple[bytes, ...]:
-        """All of them (DER), in their order."""
+        """All certificates (DER), in their order."""
         return tuple(a2b_base64(_lines(block)) for block in self._blocks)
 
     def named(self, subject_key: bytes) -> list[bytes]:
-        """Those (DER) whose subject may have this canonical name, in their order."""
+        """The certificates (DER) whose subject may have this canonical name, in their order."""
         others = [(self._places[der], der) for der in self._others.named(subject_key)]
         anchors = self._anchors.get(bytes.fromhex(subject_hash(subject_key)), ())
         found = [(place, a2b_base64(_lines(self._blocks[place]))) for place in anchors]
@@ -123,7 +123,7 @@ def _ends_well(rest: bytes, *, is_last: bool) -> bool:
 
 
 def _anchor_names() -> Callable[[bytes], bytes | None]:
-    """What tells the hash of the name of a known anchor, by the lines of its block; None for all other lines."""
+    """A function that returns the hash of a known anchor's name for the lines of its block; None for other lines."""
     from _struct import unpack_from
 
     table = _read(ANCHORS)

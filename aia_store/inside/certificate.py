@@ -198,9 +198,9 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
 
 
 def hash_function(name: str) -> Any:
-    """The constructor that `hashlib` has under this name ("sha1", "sha256"), without the 5 ms that its import takes.
+    """The constructor of `hashlib` with this name ("sha1", "sha256"), without the 5 ms that its import takes.
 
-    OpenSSL's is the fastest but takes 2 ms to load: it is used where the program has loaded it, or there is no other.
+    OpenSSL's is the fastest, but takes 2 ms to load. So it is used if the program has loaded it, or there is no other.
     """
     if "_hashlib" not in sys.modules:
         module = "_sha2" if name == "sha256" and sys.version_info >= (3, 12) else f"_{name}"
@@ -217,7 +217,7 @@ def sha256(data: bytes) -> str:
 
 
 def sha1(data: bytes) -> bytes:
-    """The SHA-1 of some bytes, where nobody's safety hangs on it (which OpenSSL wants to be told, in FIPS mode)."""
+    """The SHA-1 of some bytes, where security does not depend on it (which OpenSSL needs to know in FIPS mode)."""
     return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 

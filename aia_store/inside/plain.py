@@ -1,8 +1,8 @@
-"""Which PEM blocks are plain: every OpenSSL loads the certificate that is in them.
+"""Which PEM blocks are plain, so that every OpenSSL loads the certificate in them.
 
 A block is plain if it has lines of 64 characters, and holds the DER of a certificate (RFC 5280, 4.1) with nothing
-unusual in it. OpenSSL reads much else besides; what is not plain is left to it. Whether a certificate is any good does
-not matter here: OpenSSL does not ask either, until a chain leads there.
+unusual in it. OpenSSL accepts more; what is not plain is left to it. Whether a certificate is valid does not matter
+here, nor to OpenSSL until a chain leads to it.
 """
 
 from __future__ import annotations

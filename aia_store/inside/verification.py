@@ -3,10 +3,10 @@
 `decision_for` names a context of ours, or none: then the connection is verified in the program's own context, as it
 would be without us. A decision holds for equal questions, until the first certificate of the path expires.
 
-If every link of what was sent is certain, up to one anchor of the program, OpenSSL is not asked beforehand: the
-handshake itself decides. Names, key identifiers, dates, purposes and signature algorithms agree then, so OpenSSL can
-refuse the chain only for a forged signature or a weak key. If it does, the next handshake is rehearsed. All other
-chains are rehearsed before their first handshake.
+If every link of what was sent is certain, up to one anchor of the program, there is no rehearsal, and the handshake
+itself decides. Then names, key identifiers, dates, purposes and signature algorithms agree, so OpenSSL can refuse the
+chain only for a forged signature or a weak key. If it does, the next handshake is rehearsed. All other chains are
+rehearsed before their first handshake.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ _KEY_CERT_SIGN = 0x04  # of the first octet of a KeyUsage
 
 
 class Decision:
-    """In which context connections are verified that were sent the same.
+    """The context in which connections with the same Certificate message are verified.
 
-    `context` is one of ours; None: the program's own will do, or nothing can be done. `until` is in seconds since 1970.
-    `was_rehearsed`: OpenSSL was asked. `was_refused` may be set where it was not.
+    `context` is one of ours; None if the program's own suffices, or nothing helps. `until` is in seconds since 1970.
+    `was_rehearsed`: OpenSSL was asked. If it was not, `was_refused` may be set later.
     """
 
     __slots__ = ("context", "until", "was_refused", "was_rehearsed")
@@ -87,10 +87,10 @@ _decisions: dict[object, Decision] = {}  # those that hold for all contexts with
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
-    """What is decided for a connection.
+    """Return the decision for a connection.
 
-    `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
-    `given` what it was given. May raise any exception.
+    `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
+    `given` is what was loaded into it. May raise any exception.
     """
     for_all = message, version, terms.key, given.lists
     for_this = message, version, terms.key, given.loads
@@ -147,7 +147,7 @@ def _decide(
 
 
 def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> Decision | None:
-    """The decision for what was sent (DER) if every link of it is certain, up to one anchor; None where any is not."""
+    """The decision for what was sent (DER), if every link is certain, up to one anchor; None if any link is not."""
     if not given.is_plain or terms.flags & ~_USUAL_FLAGS or (terms.level or 0) > _HIGHEST_LEVEL:
         return None
     if terms.suite_b or terms.from_client:
@@ -165,9 +165,9 @@ def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> De
 
 
 def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate] | None:
-    """What was sent, in its order, and the anchor above it; None where a link is uncertain.
+    """What was sent, in its order, and the anchor above it; None if a link is not certain.
 
-    The anchor is all that OpenSSL could look up in the trusted certificates, so it has no choice.
+    The anchor is the only trusted certificate that OpenSSL could look up, so OpenSSL has no choice.
     """
     anchor = trusted.only_one_for(sent)
     if anchor is None or not anchor.is_self_signed:
@@ -184,13 +184,13 @@ def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate
 
 
 def _is_for_servers(certificate: Certificate) -> bool:
-    """Whether the purposes allow TLS servers. Of a CA, OpenSSL does not take anyExtendedKeyUsage for that."""
+    """Whether the purposes allow TLS servers. For a CA, OpenSSL does not accept anyExtendedKeyUsage as one."""
     purposes = certificate.extensions.get(EXTENDED_KEY_USAGE)
     return purposes is None or encode(OID, SERVER_AUTH) in purposes
 
 
 def _is_sound_ca(certificate: Certificate, below: int) -> bool:
-    """Whether a certificate may stand above so many intermediates, and has nothing unusual in it."""
+    """Whether a certificate may be above so many intermediates, and has nothing unusual in it."""
     extensions = certificate.extensions
     is_ca, path_length = certificate.basic_constraints
     usage = extensions.get(KEY_USAGE, b"")

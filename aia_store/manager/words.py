@@ -20,7 +20,7 @@ def shown_time(seconds: float, form: str) -> str:
     try:
         return time.strftime(form, time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):
-        return "beyond the calendar"
+        return "a time beyond the calendar"
 
 
 def harmless(text: str) -> str:

@@ -595,3 +595,21 @@ def test_roots_status_add_and_check_are_about_the_service_users_store(
     assert "aia_store_needed 2" in (users.root / metrics.lstrip("/")).read_text()
     assert not (users.root / "var/cache/home-0/.cache").exists()
     assert {path.stat().st_uid for path in site.rglob("*")} == {owner}
+
+
+def test_a_user_with_nowhere_to_write_has_the_machines_bundle_for_as_long_as_it_is_fresh(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    users.run(owner, HAND_IN, pem(root.intermediate()))
+    users.run(owner, COMMAND, "bundle")
+    home = users.root / f"var/cache/home-{FIRST}"
+    home.mkdir()
+    (home / ".cache").write_bytes(b"")
+    os.chown(home, FIRST, FIRST)
+    with users.start(FIRST, COMMAND, "bundle") as process:
+        assert process.communicate(timeout=60) == ("/var/cache/aia-store/bundle.pem\n", "")
+    users.run(owner, HAND_IN, pem(root.intermediate("Another")))
+    with users.start(FIRST, COMMAND, "bundle") as process:
+        output, errors = process.communicate(timeout=60)
+    assert output == "/var/cache/aia-store/bundle.pem\n"
+    assert errors.count("this is the last good bundle") == errors.count("\n") == 1

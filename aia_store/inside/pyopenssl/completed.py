@@ -19,10 +19,21 @@ from .bindings import BindingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from contextlib import AbstractContextManager
+    from typing import Any, Protocol
 
     from .bindings import OpenSSL
-    from .hooked import Noted
+
+    class Noted(Protocol):
+        """The part of `hooked.Noted` that is needed here."""
+
+        flags: int
+        has_time: bool
+        cipher_list: bytes | None
+        sources: list[str]
+
+        def kept_as_it_is(self) -> AbstractContextManager[bool]: ...
+
 
 # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. When OpenSSL calls a verify
 # callback because of a policy, it passes no certificate, which crashes pyOpenSSL: we must not cause that.

@@ -59,7 +59,7 @@ def paths_by_name(world: World) -> Iterator[list[Made]]:
     """Paths from the leaves to self-issued certificates, found by names only."""
     paths = [[made] for made in world.certificates if not made.is_authority]
     left = MOST
-    for path in paths:  # which grows meanwhile
+    for path in paths:  # the loop appends to it
         for issuer in (made for made in world.certificates if made.subject == path[-1].issuer and made not in path):
             if issuer.issuer == issuer.subject:
                 left -= 1

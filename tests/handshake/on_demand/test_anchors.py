@@ -1,4 +1,4 @@
-"""The anchors that are known beforehand: OpenSSL loads each of them, and they are found by name as all others are."""
+"""The known anchors: OpenSSL loads each of them, and they are found by name like all others."""
 
 from __future__ import annotations
 
