@@ -11,7 +11,7 @@ import time
 from . import Interrupted, fetch, reply
 from .certificate import DERError, sha256
 from .locks import LockError, acquire, acquire_in_process, sleep
-from .pauses import Failures
+from .pauses import Failures, host_of
 from .settings import debug
 
 TYPE_CHECKING = False
@@ -61,13 +61,14 @@ class AIA:
         self._newly_stored = newly_stored
         self._deadline = time.monotonic() + budget.seconds
         self._fetches_left = budget.fetches
-        self._replies: dict[str, list[Certificate]] = {}
         self._purposes: dict[str, set[str]] = {}  # what each reply was looked at for: noted if it proves useless
         self._noted: set[str] = set()
         self._locks: dict[str, Lock | Turn] = {}  # by URL
         self._proved: set[Certificate] = set()
+        self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was asked
         self.sources: dict[Certificate, str] = {}  # the URL of each certificate that was found
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
+        self.paused: dict[str, float] = {}  # the URLs that pause, and until when (seconds since 1970)
 
     def __enter__(self) -> AIA:
         return self
@@ -75,7 +76,7 @@ class AIA:
     def __exit__(self, kind: object, *_: object) -> None:
         """End the search: note the replies that led to no accepted path, and let those go on who wait for us."""
         try:
-            for url in self._replies if kind is None else ():
+            for url in self.replies if kind is None else ():
                 self._note_use(url)
         finally:
             for held in self._locks.values():
@@ -107,7 +108,7 @@ class AIA:
 
     def _note_use(self, url: str) -> None:
         """Note a reply that led to no accepted path, unless that was for want of time; forget it of one that did."""
-        found = self._replies.get(url)
+        found = self.replies.get(url)
         if not found or self._was_hurried():
             return
         for purpose in self._purposes.get(url, ()):
@@ -119,16 +120,16 @@ class AIA:
 
     def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
         purpose = self._purpose(url, subject)
-        if url not in self._replies:
+        if url not in self.replies:
             if not self._may_fetch(url, purpose) or not self._is_locked(url):
                 return
             # Another process may have kept the issuer, or failed, while we waited for the lock.
             yield from self._newly_stored(subject)
             if not self._may_fetch(url, purpose):
                 return
-            self._replies[url] = self._fetched(url)
+            self.replies[url] = self._fetched(url)
         self._purposes.setdefault(url, set()).add(purpose)
-        for candidate in self._replies[url]:
+        for candidate in self.replies[url]:
             if candidate.subject_key == subject.issuer_key:
                 self.sources.setdefault(candidate, url)
                 yield candidate
@@ -148,9 +149,16 @@ class AIA:
         if self._fetches_left <= 0:
             return False
         if self._failures.url_is_paused(url) or (self._is_hasty() and self._failures.paused(_in_a_hurry(url))):
-            self.failed.setdefault(url, "it failed a short while ago, and is not asked again yet")
+            self.failed.setdefault(url, "it failed a short while ago")
+            self._note_pause(url)
             return False
-        return not self._failures.paused(purpose)
+        if self._failures.paused(purpose):
+            self.paused[url] = self._failures.pause_ends(purpose)
+            return False
+        return True
+
+    def _note_pause(self, url: str) -> None:
+        self.paused[url] = self._failures.pause_ends(url, host_of(url), _in_a_hurry(url))
 
     def _is_locked(self, url: str) -> bool:
         """Whether nobody else may fetch this URL now. Where no file can be locked, that is so in this process only."""
@@ -200,6 +208,7 @@ class AIA:
         if not failure.is_ours:  # else nobody was asked
             self._fetches_left -= 1
             self._blame(url, failure, began, deadline)
+            self._note_pause(url)
         return []
 
     def _blame(self, url: str, failure: fetch.FetchError, began: float, deadline: float) -> None:

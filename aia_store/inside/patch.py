@@ -49,6 +49,7 @@ _flags, _options, _msg_callback = _context.verify_flags, _context.options, _cont
 _present_context = _ssl_object_type.context
 _security_level: Any = getattr(_context, "security_level", None)  # from Python 3.10 on
 _is_cpython = sys.implementation.name == "cpython"
+_has_notes = hasattr(BaseException, "add_note")  # PEP 678: from Python 3.11 on
 
 
 class State:
@@ -110,10 +111,38 @@ class Connection:
         return getattr(self.driver(), "_sslobj", None)
 
 
+class Shown:
+    """The certificates that a peer showed, until OpenSSL returns with its verdict: what a note is made from."""
+
+    __slots__ = (
+        "connection",
+        "flags",
+        "given",
+        "is_from_client",
+        "left_alone",
+        "level",
+        "message",
+        "terms",
+        "version",
+    )
+
+    def __init__(self, connection: Connection, message: bytes, version: int, *, is_from_client: bool) -> None:
+        self.connection = connection
+        self.given = connection.state.given
+        self.flags = connection.flags
+        self.level = connection.level
+        self.message = message
+        self.version = version
+        self.is_from_client = is_from_client
+        self.terms: Terms | None = None
+        self.left_alone: str | None = None  # why nothing was done for the connection
+
+
 _states: dict[int, State] = {}
 _deferring: deque[State] = deque(maxlen=256)  # those with certificates that OpenSSL did not load: the latest
 _connections: dict[int, Connection] = {}
 _pending: dict[int, Connection] = {}  # what is to be done when OpenSSL returns: ours put back, an interrupt raised
+_shown: dict[int, Shown] = {}  # by the thread, which is in that handshake
 _with_callbacks: dict[int, Any] = {}  # contexts that have a message callback of the program's
 _looked_after: set[type] = set()
 _clients_are_completed = False  # in any context
@@ -445,6 +474,7 @@ def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
 def _forget_other_threads() -> None:
     """In a forked child there is but one thread, and it is in no handshake of ours."""
     _pending.clear()
+    _shown.clear()
     lent_contexts.clear()
     for state in list(_states.values()):
         state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
@@ -495,6 +525,8 @@ def _look_after_message(
         interrupt = interrupt_in(error)
         if interrupt is None:
             debug(f"left the connection as it was: {type(error).__name__}: {error}")
+            if get_ident() in _shown:
+                _shown[get_ident()].left_alone = str(error)
         elif connection is None:
             raise interrupt from None
         else:
@@ -519,15 +551,16 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
     state = state_of(context)
     ours = None
     try:
-        terms = None if connection is None else _terms(connection, context, state, ssl_object.server_side)
-        if connection is not None and terms is not None:
-            with importing:
-                from . import verification
+        if connection is not None and state.is_active and (state.completes_clients or not ssl_object.server_side):
+            terms = _shown_on_terms(Shown(connection, data, version, is_from_client=ssl_object.server_side), context)
+            if terms is not None:
+                with importing:
+                    from . import verification
 
-            state.given.look(context)
-            ours = verification.context_for(data, version, context, state.given, terms)
-            if ours is not None:
-                _put_ours(connection, context, state, ssl_object, ours)
+                state.given.look(context)
+                ours = verification.context_for(data, version, context, state.given, terms)
+                if ours is not None:
+                    _put_ours(connection, context, state, ssl_object, ours)
     finally:
         if connection is None or connection.ours is None:
             state.given.load_deferred(context)  # the connection is verified in it
@@ -535,23 +568,31 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
         _let_go_if_done(connection, version, was_whole=True)
 
 
-def _terms(connection: Connection, context: Any, state: State, is_server: bool) -> Terms | None:
-    """What the connection is judged under; None where that is not known, or nothing is to be completed."""
-    is_wanted = state.is_active and (state.completes_clients or not is_server)
-    is_certain = (
-        connection.is_certain
-        and connection.state is state
-        and connection.certificates is state.certificates
-        and not state.given.loading
-        and connection.level == state.security_level(context)
-        and connection.suite_b == state.suite_b is not None
-    )
-    if not (is_wanted and is_certain):
-        return None
-    with importing:
-        from .rehearsal import Terms
+def _shown_on_terms(shown: Shown, context: Any) -> Terms | None:
+    """What the certificates are judged under; None where that is not known. They are noted until the verdict."""
+    connection = shown.connection
+    if _has_notes:
+        _shown[get_ident()] = shown
+    shown.left_alone = _uncertainty(connection, context, state_of(context))
+    if shown.left_alone is None:
+        with importing:
+            from .rehearsal import Terms
 
-    return Terms(connection.flags, connection.level, connection.suite_b or "", from_client=is_server)
+        shown.terms = Terms(
+            connection.flags, connection.level, connection.suite_b or "", from_client=shown.is_from_client
+        )
+    return shown.terms
+
+
+def _uncertainty(connection: Connection, context: Any, state: State) -> str | None:
+    """Why it is not known what the connection is judged under; None where it is."""
+    if not connection.is_certain or connection.state is not state:
+        return "its context was changed while it was made"
+    if connection.certificates is not state.certificates or state.given.loading:
+        return "a certificate was loaded into its context after it was made"
+    if connection.level != state.security_level(context) or connection.suite_b != state.suite_b:
+        return "the ciphers of its context were changed after it was made"
+    return "its context may ask for Suite B" if connection.suite_b is None else None
 
 
 def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
@@ -633,13 +674,30 @@ def _followed(method: Any) -> Any:
         except OSError as error:
             interrupt = None if error.__context__ is None else interrupt_in(error)
             if interrupt is None:
+                if _shown and isinstance(error, _ssl.SSLCertVerificationError):
+                    _guarded(_explain, self, error)
                 raise
         finally:
+            if _shown:
+                _shown.pop(get_ident(), None)
             if _pending:
                 _finish(self)
         raise interrupt from None  # it came in the callback, before our guard stood or after it
 
     return _resembling(drive, method)
+
+
+def _explain(driver: Any, error: Any) -> None:
+    """Add a note that explains the refusal of what the peer showed. The error stays what it is otherwise."""
+    shown = _shown.get(get_ident())
+    if shown is None or shown.connection is not _connection_of(driver):
+        return
+    with importing:
+        from . import explain
+
+    note = explain.note(error, shown, getattr(driver, "server_hostname", None))
+    if note is not None:
+        error.add_note(note)
 
 
 def _preceded(wait: Any) -> Any:

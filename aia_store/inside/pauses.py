@@ -46,6 +46,10 @@ class Failures:
         """Whether this URL or its host failed so lately that it is not to be asked now."""
         return self.paused(url) or self.paused(host_of(url))
 
+    def pause_ends(self, *keys: str) -> float:
+        """When the last pause of these keys ends (seconds since 1970); 0 where none was noted."""
+        return max(self._recall(_digest(key))[1] for key in keys)
+
     def blame(self, url: str, error: FetchError) -> None:
         """Note a failed fetch against whom it speaks: the URL, its host, or nobody."""
         if error.is_ours:

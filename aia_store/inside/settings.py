@@ -45,6 +45,7 @@ class Settings:
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
         self.trust_on_demand = True  # of a large CA file, the hook loads what a chain names
+        self.explain = True  # the error of a refused chain carries a note that explains it
         self.unused_days = 90  # an intermediate that nobody used for so long is dropped
         self.refresh_hours = 24  # between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL as JSON, the CCADB's revoked report as CSV

@@ -52,8 +52,9 @@ class Given:
         self.defaults: tuple[str, ...] = ()  # the default paths, where their file was deferred
         self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
         self.loads = 0  # how often it was given something
-        # What was decided of Certificate messages for this context alone, and until when that holds.
-        self.decisions: dict[object, tuple[float, Any]] = {}
+        # What was decided of Certificate messages for this context alone: until when that holds, in which context they
+        # are verified, and the `Findings` of a search without success.
+        self.decisions: dict[object, tuple[float, Any, Any]] = {}
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
         self.is_used = False  # whether OpenSSL may have looked into the directories by now
         self._is_stale = True  # whether it has loaded more since

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .search import Path
+    from .search import Findings, Path
     from .trusted import Given
 
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
@@ -41,6 +41,7 @@ class Question(Chain):
     """What a program's connection was sent, and the program's own context, which is asked where only it knows."""
 
     trusted: Trusted
+    findings: Findings | None = None  # of a search that found no path
 
     def __init__(
         self,
@@ -148,7 +149,8 @@ class Question(Chain):
             return f"the program's own context cannot be asked: {error}"
 
 
-_decisions: dict[object, tuple[float, Any]] = {}  # that hold for every context which was given the same
+# Those that hold for every context which was given the same: see `trusted.Given.decisions`.
+_decisions: dict[object, tuple[float, Any, Findings | None]] = {}
 
 
 def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Any:
@@ -163,15 +165,21 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     for known in (given.decisions.get(for_this), _decisions.get(for_all) if _is_shared(given) else None):
         if known is not None and now < known[0] <= now + SETTLED_FOR:
             return known[1]
-    seconds, decided = _decide(message, version, context, given, terms)
+    seconds, decided, findings = _decide(message, version, context, given, terms)
     # Another context is free to search at once for what this one did not find.
     is_for_all = _is_shared(given) and seconds > FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
     if len(decisions) >= MOST_DECISIONS:
         decisions.clear()
     if len(message) <= LARGEST_KEY:
-        decisions[for_all if is_for_all else for_this] = now + seconds, decided
+        decisions[for_all if is_for_all else for_this] = now + seconds, decided, findings
     return decided
+
+
+def findings_for(message: bytes, version: int, given: Given, terms: Terms) -> Findings | None:
+    """What `context_for` came across when it found no path for this message; None where it did not search."""
+    known = given.decisions.get((message, version, terms.key, given.loads))
+    return None if known is None else known[2]
 
 
 def _is_shared(given: Given) -> bool:
@@ -196,19 +204,23 @@ def _finds_the_defaults_as_before(given: Given) -> bool:
         return False
 
 
-def _decide(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> tuple[float, Any]:
-    """For how many seconds the decision holds, and which context of ours it is."""
+def _decide(
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms
+) -> tuple[float, Any, Findings | None]:
+    """For how many seconds the decision holds, which context of ours it is, and why no path was found."""
     try:
         sent = sent_in(message, version)
         if not sent:
-            return FAILED_FOR, None  # a client that has none to show
+            return FAILED_FOR, None, None  # a client that has none to show
         question = Question(sent, terms, context, given)
         answer = None if question.is_hopeless() else _answer(question)
     except (MessageError, DERError) as error:
         debug(f"left the chain to OpenSSL: {error}")
         given.load_deferred(context)
-        return FAILED_FOR, None
-    return answer or (FAILED_FOR, question.refusing_context())
+        return FAILED_FOR, None, None
+    if answer is not None:
+        return (*answer, None)
+    return FAILED_FOR, question.refusing_context(), question.findings
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
@@ -226,15 +238,17 @@ def _answer(question: Question) -> tuple[float, Any] | None:
     return question.settled_for(path.certificates), question.context_of(path.certificates).context
 
 
-def _path(chain: Chain) -> Path | None:
+def _path(question: Question) -> Path | None:
     """A certification path that OpenSSL accepts; it is kept in the store."""
     settings = load()
     if settings.disable:
         return None
     with importing:
-        from .search import path_for
+        from .search import Findings, search_for
 
-    path = path_for(chain, settings)
+    search = search_for(question, settings)
+    path = search.path(settings)
     if path is None:
         debug("no path to a trust anchor was found")
+        question.findings = Findings(search)
     return path

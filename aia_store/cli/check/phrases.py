@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ...check import Fault
-from ...check.host_names import names
+from ...inside.certificate_names import host_names
 from ...manager.words import counted
 from .. import output
 
@@ -68,7 +68,7 @@ def revocation_of(certificate: Certificate, finding: Finding) -> str:
 
 def names_of(leaf: Certificate) -> str:
     """The names that a leaf is good for."""
-    found = names(leaf)
+    found = host_names(leaf)
     return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
 
 
