@@ -13,12 +13,12 @@ import os
 import sys
 import time
 
-from . import cafile, environ, importing, verification
-from .certificate import Certificate, DERError, MessageError, readable, sent_in
+from . import cafile, importing, verification
+from .certificate import Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .rehearsal import CRL_CHECKS, NO_CHECK_TIME
 from .search import Budget, likeliest_first, may_have_issued
-from .settings import ConfigError, Settings, escaped, load
+from .settings import escaped, is_on
 from .trusted import Trusted
 
 TYPE_CHECKING = False
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME, LONGEST_URL, LONGEST_REASON = 64, 160, 160  # characters shown
 MOST_NAMES = 3  # of a certificate's host names
+HOLDS_FOR, MOST_KEPT = 60.0, 16  # seconds for which a note serves again, and notes of one context
 _LONGEST_CHAIN = 16  # that is followed upwards
 
 # OpenSSL's verdicts, X509_V_ERR_ in its x509_vfy.h.
@@ -76,31 +77,33 @@ _FOR_THE_PROGRAM = (3, 12)  # whose remedy is the program's
 
 
 def note(error: Any, shown: Shown, host: str | None) -> str | None:
-    """The note for an SSLCertVerificationError; None where it is switched off, or nothing can be said.
+    """The note for an SSLCertVerificationError; None where it is switched off. May raise any exception.
 
-    `host` is the name that the program asked for.
+    `host` is the name that the program asked for. A program that tries again at once gets the same note again.
     """
-    try:
-        settings = load()
-    except ConfigError:  # which is why nothing was done
-        settings = Settings()
-        settings.explain = "AIA_STORE_EXPLAIN" not in environ
-    if not settings.explain or settings.disable:
+    if not is_on("explain") or is_on("disable"):
         return None
-    try:
-        refusal = Refusal(error, shown, host, settings)
-    except (DERError, MessageError):
-        return None
-    return "aia-store: " + "\n".join(refusal.lines())
+    findings = None
+    if shown.terms is not None:
+        findings = verification.findings_for(shown.message, shown.version, shown.given, shown.terms)
+    key = shown.message, shown.version, error.verify_code, host, shown.left_alone, shown.level
+    now = time.time()
+    known = shown.given.notes.get(key)
+    if known is not None and known[0] is findings and now < known[1] <= now + HOLDS_FOR:
+        return known[2]
+    made = "aia-store: " + "\n".join(Refusal(error, shown, host, findings).lines())
+    if len(shown.given.notes) >= MOST_KEPT:
+        shown.given.notes.clear()
+    if len(shown.message) <= verification.LARGEST_KEY:
+        shown.given.notes[key] = findings, now + HOLDS_FOR, made
+    return made
 
 
 class Refusal:
     """A chain that OpenSSL refused. Raises MessageError or DERError where not even its leaf can be read."""
 
-    def __init__(self, error: Any, shown: Shown, host: str | None, settings: Settings) -> None:
+    def __init__(self, error: Any, shown: Shown, host: str | None, findings: Findings | None) -> None:
         ders = sent_in(shown.message, shown.version)
-        if not ders:
-            raise MessageError("no certificate")
         self._code: int = error.verify_code
         self._reason: str = error.verify_message
         self._leaf = Certificate(ders[0])
@@ -108,13 +111,10 @@ class Refusal:
         self._flags = shown.flags
         self._level = shown.level
         self._trusted = Trusted(shown.given.lists, shown.given.directories, self._flags)
-        self._findings: Findings | None = None
-        if shown.terms is not None:
-            self._findings = verification.findings_for(shown.message, shown.version, shown.given, shown.terms)
+        self._findings = findings
         self._left_alone = shown.left_alone
         self._peer = "client" if shown.is_from_client else "server"
         self._host = host
-        self._settings = settings
 
     def lines(self) -> list[str]:
         """The note, a line each."""
@@ -205,7 +205,7 @@ class Refusal:
             return "aia-store left this connection alone, as the program checks revocation lists."
         if findings is None:
             return "aia-store found no path to a trust anchor."
-        if self._settings.offline:
+        if findings.is_offline:
             return "It was not fetched, as fetching is switched off (AIA_STORE_OFFLINE)."
         if not findings.has_time:
             return "It was not fetched, as AIA_STORE_ASYNC_BUDGET leaves no time for that."

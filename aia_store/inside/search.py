@@ -78,9 +78,10 @@ def seconds_to_fetch(settings: Settings) -> float:
 class Findings:
     """What a search without success came across. It holds nothing of the program's, so it may outlive the search."""
 
-    __slots__ = ("answered", "failed", "found", "has_time", "paused", "refusals", "revoked")
+    __slots__ = ("answered", "failed", "found", "has_time", "is_offline", "paused", "refusals", "revoked")
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, settings: Settings) -> None:
+        self.is_offline = settings.offline
         self.found = [*search.stored, *search.fetched]
         self.refusals = list(search.refused.values())  # why OpenSSL refused paths
         self.revoked = list(search.revoked)  # intermediates for which paths were passed over

@@ -115,6 +115,12 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
     return settings
 
 
+def is_on(key: str) -> bool:
+    """A setting that is true or false; of the files, what the last `load` read counts. Never raises."""
+    value = environ.get(_PREFIX + key.upper(), getattr(_latest, key))
+    return value if isinstance(value, bool) else value.lower() not in _NO
+
+
 def ignored() -> list[str]:
     """What the last `load` ignored, and why: a line each."""
     return _ignored

@@ -55,6 +55,7 @@ class Given:
         # What was decided of Certificate messages for this context alone: until when that holds, in which context they
         # are verified, and the `Findings` of a search without success.
         self.decisions: dict[object, tuple[float, Any, Any]] = {}
+        self.notes: dict[object, tuple[Any, float, str]] = {}  # on errors: of which findings, until when, and the text
         self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
         self.is_used = False  # whether OpenSSL may have looked into the directories by now
         self._is_stale = True  # whether it has loaded more since

@@ -250,5 +250,5 @@ def _path(question: Question) -> Path | None:
     path = search.path(settings)
     if path is None:
         debug("no path to a trust anchor was found")
-        question.findings = Findings(search)
+        question.findings = Findings(search, settings)
     return path

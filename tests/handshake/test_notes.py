@@ -41,6 +41,7 @@ from tests.support.pki import Authority, crl
 from tests.support.refusals import IF_GENUINE, KINDS, ONLY_LEAF, OTHER_PATH, OWNER_SENDS
 from tests.support.servers import AIAHost, TLSServer
 from tests.support.tls import TLSListener
+from tests.support.trusted import crl_pem
 
 pytestmark = pytest.mark.skipif(not hasattr(BaseException, "add_note"), reason="from Python 3.11 on")
 
@@ -189,7 +190,7 @@ def test_revocation_lists(hook: None, tmp_path: Path) -> None:
             "The program checks revocation lists (CRLs) and has none for this chain.",
             "The program has to load a current list of every CA that it checks.",
         ]
-        (tmp_path / "crl.pem").write_text(crl(root, leaf))
+        (tmp_path / "crl.pem").write_text(crl_pem(crl(root, [leaf])))
         context.load_verify_locations(tmp_path / "crl.pem")
         assert note_of(server, context) == [
             "A revocation list (CRL) that the program has loaded says that a certificate of the chain is revoked.",
@@ -378,7 +379,7 @@ def test_without_the_hook(leaf_only: tuple[TLSServer, Authority]) -> None:
 
 @pytest.mark.parametrize(("error", "is_loaded"), [("", False), ("refused", True)])
 def test_what_makes_it_is_loaded_for_a_refused_chain_only(
-    aia: AIAHost, hierarchy: MakeHierarchy, error: str, is_loaded: bool
+    store: Path, hierarchy: MakeHierarchy, error: str, is_loaded: bool
 ) -> None:
     pki = hierarchy()
     code = CONNECT + (
