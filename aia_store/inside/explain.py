@@ -81,7 +81,7 @@ def note(error: Any, shown: Shown, host: str | None) -> str | None:
 
     `host` is the name that the program asked for. A program that tries again at once gets the same note again.
     """
-    if not is_on("explain") or is_on("disable"):
+    if not is_on("explain"):
         return None
     findings = None
     if shown.terms is not None:
@@ -91,6 +91,8 @@ def note(error: Any, shown: Shown, host: str | None) -> str | None:
     known = shown.given.notes.get(key)
     if known is not None and known[0] is findings and now < known[1] <= now + HOLDS_FOR:
         return known[2]
+    if is_on("disable"):
+        return None
     made = "aia-store: " + "\n".join(Refusal(error, shown, host, findings).lines())
     if len(shown.given.notes) >= MOST_KEPT:
         shown.given.notes.clear()
