@@ -50,6 +50,9 @@ path in memory: the leaf, the intermediates untrusted, and one anchor trusted, u
 level and Suite B of its context. Where only the program's own context knows its revocation lists, trust settings or
 pins, the same rehearsal is made in that context, too. Then the real handshake verifies once more.
 
+**The note** (`explain`). If OpenSSL refuses the chain all the same, the error that the program gets carries a note
+(PEP 678) that says why, made from what was met on the way. Nothing else about the error changes.
+
 **Why this cannot widen trust.** A connection is accepted over a path only if OpenSSL accepted that very path before, to
 an anchor that the program trusts. That matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on:
 there OpenSSL ends at the first intermediate in a context of ours and looks at nothing above it. So such a context

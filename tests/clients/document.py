@@ -41,6 +41,14 @@ system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-p
 without a compiler and run on that Python, with what they depend on as it is today; of urllib3 it is the first of 2,
 the row below has 1. pyOpenSSL and what stands on it (the last three) bring an OpenSSL of their own, and were tried
 from the first release that works with cryptography 41 on, not searched further back."""
+
+_NOTES = """
+## The note on a refused chain
+
+Where a chain cannot be completed, the error carries [a note](how-it-works.md#errors-that-explain-themselves) (Python
+3.11 and newer). The tests run each client against a server whose chain is refused. The traceback shows the note in all
+of them but these, which show only the text of the error, or bring an OpenSSL of their own:
+"""
 _TOOLS = """
 ## Outside Python's ssl
 
@@ -94,7 +102,8 @@ def render(found: dict[str, Any]) -> str:
     ]
     titles = [f"{python}, {release}" for python, release in columns]
     rows = [[client.name, *(_cell(client, *column, found) for column in columns)] for client in CLIENTS]
-    lines += ["", *_table(["client", *titles], rows), _TOOLS]
+    lines += ["", *_table(["client", *titles], rows), _NOTES]
+    lines += [", ".join(client.name for client in CLIENTS if not client.shows_note) + ".", _TOOLS]
     tools = {tool: version for python in pythons for tool, version in found[python]["tools"].items()}
     lines += _table(
         ["client", "tested", "takes the bundle from"],
