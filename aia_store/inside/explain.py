@@ -17,7 +17,6 @@ from . import cafile, importing, verification
 from .certificate import Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .rehearsal import CRL_CHECKS, NO_CHECK_TIME
-from .search import Budget, likeliest_first, may_have_issued
 from .settings import escaped, is_on
 from .trusted import Trusted
 
@@ -232,6 +231,7 @@ class Refusal:
     def _why_not_asked(self, urls: list[str]) -> str:
         with importing:
             from .fetch import RefusedError, checked_url
+            from .search import Budget
 
         if len(urls) >= Budget.too_many_urls:
             return f"It was not fetched, as {len(urls)} URLs are named for it, which is too many."
@@ -260,6 +260,9 @@ class Refusal:
 
     def _upwards(self) -> list[Certificate]:
         """The leaf, its likeliest issuer of all that were met, that one's, and so on."""
+        with importing:
+            from .search import likeliest_first, may_have_issued
+
         met = [*self._sent, *(self._findings.found if self._findings is not None else ())]
         chain = [self._leaf]
         while not chain[-1].is_self_signed and len(chain) < _LONGEST_CHAIN:
