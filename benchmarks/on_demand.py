@@ -1,4 +1,4 @@
-"""Trust on demand: what programs save, that trust as many roots as the system does."""
+"""Trust on demand: what it saves in programs that trust as many roots as the system does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def contexts(world: World, rounds: int) -> list[Row]:
 
 
 def right_server(world: World, rounds: int) -> list[Row]:
-    """A whole program that makes one request to a server that sends all."""
+    """A whole program that makes one request to a server that sends its whole chain."""
     rows = []
     for name, client, limit in (
         ("urllib", "get.py", 0.75),

@@ -1,4 +1,4 @@
-"""What whole programs pay, measured from outside: known on disk, first meetings, and the same by our peers."""
+"""What completion costs whole programs, measured from outside: known on disk, first meetings, and our peers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WHOLE_CHAIN = "whole chain, no hook"
 
 
 def known(world: World, rounds: int) -> list[Row]:
-    """A program meets a server that sends its leaf only, and whose intermediate is in the store."""
+    """A program connects to a leaf-only server whose intermediate is in the store."""
     rows = []
     fetched = world.broken.counts()["aia_connections"] if world.store else 0
     for ca_file, roots, limit in ((world.ca_file, f"{world.roots} roots", 0.80), (world.small_ca_file, "1 root", None)):
@@ -31,7 +31,7 @@ def known(world: World, rounds: int) -> list[Row]:
 
 
 def first_meeting(world: World, rounds: int) -> list[Row]:
-    """The same with an empty store each time: one fetch, from a host on this machine, and the store is written."""
+    """The same with an empty store each time: there is one fetch, from this machine, and the store is written."""
     before = world.broken.counts()["aia_connections"]
 
     def meet() -> Sample:
@@ -62,7 +62,7 @@ def second_process(world: World, rounds: int) -> list[Row]:
         )
         rows.append(Row("the same, second process", peer.name, pairs, peers.LIMIT, note=note))
         if not peer.is_python:
-            # What any Python program takes that has nothing to complete, against a client written in C.
+            # A Python program that has nothing to complete, compared with a client written in C.
             bare = take_turns(lambda: wall([world.bare, GET, url(world.right)], ours), run, rounds)
             rows.append(Row("urllib, whole chain, no hook: the floor of the row above", peer.name, bare))
     return rows

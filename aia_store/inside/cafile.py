@@ -1,12 +1,12 @@
-"""CA files whose loading may be deferred: so plain that every OpenSSL reads all that is in them.
+"""CA files whose loading may be deferred, because they are so plain that every OpenSSL reads all of them.
 
-To parse a CA file takes OpenSSL most of the time that a program spends on its first context, and a handshake uses one
-certificate of it. What is in a plain file is told here in a tenth of that time, without asking OpenSSL. A text is plain
-if it holds PEM blocks of certificates and no others, in lines of 64 characters, each block the DER of a certificate
-(RFC 5280, 4.1) with nothing unusual in it. OpenSSL reads much else besides; what is not plain is left to it. Whether a
-certificate is any good is not asked: OpenSSL does not ask either, until a chain leads there.
+OpenSSL needs most of the time of a program's first context to parse a CA file, although a handshake uses one
+certificate from it. This module finds the certificates of a plain file in a tenth of that time, without OpenSSL. A text
+is plain if all its PEM blocks are certificates, in lines of 64 characters, and each block is the DER of a certificate
+(RFC 5280, 4.1) with nothing unusual in it. OpenSSL accepts more; a text that is not plain is left to it. We do not
+check whether a certificate is valid, and neither does OpenSSL, until a chain leads to it.
 
-What is read once serves all contexts of the process, as long as the file holds the same bytes.
+A file that was read once serves all contexts of the process, as long as its bytes stay the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import stat
 import sys
 
-from . import believes_environment
+from . import believes_environment, remember
 from .certificate import (
     BIT_STRING,
     GENERALIZED_TIME,
@@ -37,7 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
+SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one fast enough
 LARGEST = 32 << 20
 MOST_KNOWN = 8  # files of one process
 
@@ -51,18 +51,18 @@ _TRUE_OR_FALSE = b"\x01\x01"
 
 
 class CAFile:
-    """The contents of a plain CA file. Raises NotPlainError where only OpenSSL can say what is in it."""
+    """The contents of a plain CA file. Raises NotPlainError if only OpenSSL can tell what is in it."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
         self.certificates = Certificates(certificates(text))
 
 
-_known: dict[str, tuple[bytes, CAFile | None]] = {}  # what was read, and what was made of it
+_known: dict[str, tuple[bytes, CAFile | None]] = {}  # by path: the bytes that were read, and the result
 
 
 def of(path: str) -> CAFile | None:
-    """The file as it is now, if its loading may be deferred; None: OpenSSL is to load it. Raises OSError."""
+    """Read a file, if its loading may be deferred; None if OpenSSL must load it. Raises OSError."""
     if os.stat(path).st_size < SMALLEST:
         return None
     text = _read(path)
@@ -72,20 +72,18 @@ def of(path: str) -> CAFile | None:
             known = text, CAFile(text)
         except NotPlainError:
             known = text, None
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[path] = known
+        remember(_known, path, known, MOST_KNOWN)
     return known[1]
 
 
 def default_paths() -> tuple[str, str]:
-    """What `set_default_verify_paths` loads from: a file, and a directory or several, as in PATH."""
+    """The paths from which `set_default_verify_paths` loads: a file, and one or more directories, as in PATH."""
     file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
     return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
 
 
 def default_paths_are_certain() -> bool:
-    """Whether OpenSSL surely loads from there: with special rights, it does not believe the environment."""
+    """Whether OpenSSL is sure to use those paths: in a process with special rights, it ignores the environment."""
     file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
     if file_variable not in os.environ and directory_variable not in os.environ:
         return True
@@ -97,20 +95,20 @@ def _read(path: str) -> bytes:
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise OSError(f"{path} is no regular file of at most {LARGEST} bytes")
+            raise OSError(f"{path} is not a regular file of at most {LARGEST} bytes")
         return file.readall()
 
 
-_sound: set[bytes] = set()  # pieces of certificates that were found sound: most stand in many
+_sound: set[bytes] = set()  # parts of certificates that were found sound; most of them occur in many
 
 
 class NotPlainError(ValueError):
-    """What OpenSSL makes of this text, only OpenSSL can say."""
+    """Only OpenSSL can tell what this text contains."""
 
 
 def certificates(text: bytes) -> list[bytes]:
-    """The certificates (DER) of a plain CA file, in their order. Raises NotPlainError for every other text."""
-    if b"\0" in text:  # OpenSSL reads lines as C does, and takes one that begins with NUL for the end
+    """The certificates (DER) of a plain CA file, in their order. Raises NotPlainError for any other text."""
+    if b"\0" in text:  # OpenSSL reads lines as C does: one that begins with NUL is the end for it
         raise NotPlainError("a text with NUL in it")
     before, *blocks = text.split(_BEGIN)
     _demand(bool(blocks) and text.count(_ANY_BEGIN) == len(blocks) and before[-1:] in (b"", b"\n"))
@@ -124,7 +122,7 @@ def certificates(text: bytes) -> list[bytes]:
 
 
 def _block(text: bytes, *, is_last: bool) -> bytes:
-    """What a block holds; `text` goes from its first line to the next block, which begins on a line of its own."""
+    """Decode a block. `text` goes from its first line to the next block, which begins on a line of its own."""
     body, end, after = text.partition(_END)
     lines, rest = divmod(len(body), _COLUMNS)
     _demand(
@@ -133,13 +131,13 @@ def _block(text: bytes, *, is_last: bool) -> bytes:
         and body[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
         and body[-1:] == b"\n"
         and body.count(b"\n") == lines + bool(rest)
-        and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and an end
+        and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and a line end
     )
     return strict_base64(body.replace(b"\n", b""))
 
 
 def _certificate(der: bytes) -> None:
-    """RFC 5280, 4.1: every field that OpenSSL decodes when it loads a certificate, as d2i_X509 does."""
+    """Check every field that OpenSSL decodes when it loads a certificate (d2i_X509); RFC 5280, 4.1."""
     start, stop = expect(der, 0, len(der), SEQUENCE)
     _demand(stop == len(der))
     at, end = expect(der, start, stop, SEQUENCE)
@@ -177,7 +175,7 @@ def _extension(der: bytes, tag: int, start: int, stop: int) -> None:
 
 
 def _name(der: bytes, at: int, end: int) -> int:
-    """A Name that is not empty, of strings whose canonical form OpenSSL can make; returns where it ends."""
+    """Check a Name: not empty, of strings that OpenSSL can make canonical; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     _demand(start < end)
     _each(der, start, end, _relative_name)
@@ -195,7 +193,7 @@ def _relative_name(der: bytes, tag: int, start: int, stop: int) -> None:
 
 
 def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int], None]) -> None:
-    """Examine each element up to `end`, unless the same bytes were found sound before."""
+    """Examine each element up to `end`, except if the same bytes were found sound before."""
     while at < end:
         length = der[at + 1]
         whole = der[at : at + 2 + length]
@@ -211,7 +209,7 @@ def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
-    """An AlgorithmIdentifier whose parameters are absent, NULL or an object identifier; returns where it ends."""
+    """Check an AlgorithmIdentifier: parameters absent, NULL or an object identifier; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     whole = der[start:end]
     if whole not in _sound:
@@ -224,7 +222,7 @@ def _algorithm(der: bytes, at: int, end: int) -> int:
 
 
 def _identifier(der: bytes, at: int, end: int) -> int:
-    """An object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
+    """Check an object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
     start, end = expect(der, at, end, OID)
     value = der[start:end]
     if value not in _sound:
@@ -235,7 +233,7 @@ def _identifier(der: bytes, at: int, end: int) -> int:
 
 
 def _serial(der: bytes, at: int, end: int) -> int:
-    """An INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
+    """Check an INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
     start, end = expect(der, at, end, INTEGER)
     first = der[start : min(start + 2, end)]
     _demand(bool(first) and (len(first) == 1 or not (first < b"\0\x80" or first >= b"\xff\x80")))

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from . import cafile, importing, verification
+from . import cafile, importing, remember, verification
 from .certificate import Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .rehearsal import CRL_CHECKS, NO_CHECK_TIME
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .search import Findings
     from .trusted import Given
 
-    class Shown(Protocol):
+    class Presented(Protocol):
         """What a peer showed, as `patch` noted it: see there."""
 
         message: bytes
@@ -75,7 +75,7 @@ _IF_GENUINE = "If you know whose it is, and that it is genuine"
 _FOR_THE_PROGRAM = (3, 12)  # whose remedy is the program's
 
 
-def note(error: Any, shown: Shown, host: str | None) -> str | None:
+def note(error: Any, presented: Presented, host: str | None) -> str | None:
     """The note for an SSLCertVerificationError; None where it is switched off. May raise any exception.
 
     `host` is the name that the program asked for. A program that tries again at once gets the same note again.
@@ -83,38 +83,36 @@ def note(error: Any, shown: Shown, host: str | None) -> str | None:
     if not is_on("explain"):
         return None
     findings = None
-    if shown.terms is not None:
-        findings = verification.findings_for(shown.message, shown.version, shown.given, shown.terms)
-    key = shown.message, shown.version, error.verify_code, host, shown.left_alone, shown.level
+    if presented.terms is not None:
+        findings = verification.findings_for(presented.message, presented.version, presented.given, presented.terms)
+    key = presented.message, presented.version, error.verify_code, host, presented.left_alone, presented.level
     now = time.time()
-    known = shown.given.notes.get(key)
+    known = presented.given.notes.get(key)
     if known is not None and known[0] is findings and now < known[1] <= now + HOLDS_FOR:
         return known[2]
     if is_on("disable"):
         return None
-    made = "aia-store: " + "\n".join(Refusal(error, shown, host, findings).lines())
-    if len(shown.given.notes) >= MOST_KEPT:
-        shown.given.notes.clear()
-    if len(shown.message) <= verification.LARGEST_KEY:
-        shown.given.notes[key] = findings, now + HOLDS_FOR, made
+    made = "aia-store: " + "\n".join(Refusal(error, presented, host, findings).lines())
+    if len(presented.message) <= verification.LARGEST_KEY:
+        remember(presented.given.notes, key, (findings, now + HOLDS_FOR, made), MOST_KEPT)
     return made
 
 
 class Refusal:
     """A chain that OpenSSL refused. Raises MessageError or DERError where not even its leaf can be read."""
 
-    def __init__(self, error: Any, shown: Shown, host: str | None, findings: Findings | None) -> None:
-        ders = sent_in(shown.message, shown.version)
+    def __init__(self, error: Any, presented: Presented, host: str | None, findings: Findings | None) -> None:
+        ders = sent_in(presented.message, presented.version)
         self._code: int = error.verify_code
         self._reason: str = error.verify_message
         self._leaf = Certificate(ders[0])
         self._sent = list(readable(ders[1:]))
-        self._flags = shown.flags
-        self._level = shown.level
-        self._trusted = Trusted(shown.given.lists, shown.given.directories, self._flags)
+        self._flags = presented.flags
+        self._level = presented.level
+        self._trusted = Trusted(presented.given.lists, presented.given.directories, self._flags)
         self._findings = findings
-        self._left_alone = shown.left_alone
-        self._peer = "client" if shown.is_from_client else "server"
+        self._left_alone = presented.left_alone
+        self._peer = "client" if presented.is_from_client else "server"
         self._host = host
 
     def lines(self) -> list[str]:

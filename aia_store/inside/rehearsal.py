@@ -1,12 +1,12 @@
-"""Contexts of ours, and the rehearsal in them: OpenSSL judges a chain before it is used or kept.
+"""Contexts of ours, and rehearsals in them: OpenSSL's verdict on a chain before it is used or kept.
 
-OpenSSL can judge a chain without a key and without a socket: in memory, a client meets the few bytes that a TLS 1.2
-server would send: ServerHello, Certificate, and then at once ServerHelloDone, which is one message too early. A chain
-that is refused ends in SSLCertVerificationError. One that is accepted lets OpenSSL go on, to a leaf key that does not
-suit the cipher or to the message that comes too early; those errors, and no others, mean "accepted". All certificates
-come in the Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
+OpenSSL can verify a chain without a key and without a socket. In memory, a client gets the few bytes that a TLS 1.2
+server would send: ServerHello, Certificate, and then ServerHelloDone, which is one message too early. If OpenSSL
+refuses the chain, it raises SSLCertVerificationError. If it accepts the chain, it goes on, and fails because the leaf's
+key does not suit the cipher, or because of the early message. Only those errors mean "accepted". All certificates are
+in the Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
 
-A context of ours is built whole before its first use and never added to. Then any number of threads may share it.
+A context of ours is complete before its first use, and is never changed. So any number of threads may share it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import Interrupted, importing, interrupt_in, lent_contexts
+from . import Interrupted, importing, interrupt_in, lent_contexts, remember
 from .certificate import Certificate, handshake_message, readable, to_cadata
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class TrustedCertificates(Protocol):
-        """What a search asks of them: `trusted.Trusted`, or what pyOpenSSL has in its place."""
+        """What a search needs to know: `trusted.Trusted`, or its counterpart for pyOpenSSL."""
 
         flags: int
 
@@ -44,18 +44,18 @@ NO_CHECK_TIME = 0x200000
 CRL_CHECKS = CRL_CHECK | CRL_CHECK_ALL
 MOST_KEPT = 64  # contexts
 
-# What OpenSSL meets only after it has accepted the chain.
+# The errors that OpenSSL raises only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
 
 _HANDSHAKE, _CERTIFICATE = 22, 11  # a record's content type, and a handshake message's type
 
 
 class LentError(Exception):
-    """A program's own context cannot be asked about a chain now; the message says why."""
+    """A program's own context cannot be asked about a chain now. The message says why."""
 
 
 class Terms:
-    """What a chain is judged under, besides the trusted certificates. The flags are those of the SSL object.
+    """The terms under which a chain is verified, besides the trusted certificates. The flags are the SSL object's.
 
     `flags` are X509_V_FLAG_ bits; `level` is OpenSSL's security level, None for its default; `suite_b` is what the
     cipher list began with to ask for Suite B, or empty; `from_client`: the chain is a client's.
@@ -76,11 +76,11 @@ class Terms:
 
 
 class _Context(_ssl._SSLContext):
-    """The class beneath the doors. PyPy makes no instances of the class that it is derived from."""
+    """The class below the wrappers. PyPy cannot make instances of its base class itself."""
 
 
 class Rehearsal:
-    """A context of ours, which trusts these certificates (DER) and what is in these files and hashed directories.
+    """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
     `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are
     left out of a rehearsal unless it `checks_crls`: they need the program's own CRLs.
@@ -97,7 +97,7 @@ class Rehearsal:
         checks_crls: bool = False,
     ) -> None:
         self._terms = terms
-        # OpenSSL's default level without one: what the level is cannot be read in Python 3.9.
+        # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
         level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
         context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -122,9 +122,9 @@ class Rehearsal:
         self.context = context
 
     def refusal(self, chain: Sequence[bytes], name: str | None = None) -> str | None:
-        """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None: it accepts.
+        """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None if it accepts.
 
-        With a name (a host's, in ASCII, or an IP address) the leaf must be good for it too.
+        With a name (of a host, in ASCII, or an IP address), the leaf must be valid for it too.
         """
         self.context.check_hostname = name is not None
         return _refusal(self.context, _hello(self._terms), chain, name, is_server=self._terms.from_client)
@@ -134,14 +134,12 @@ _kept: dict[object, Rehearsal] = {}
 
 
 def kept(terms: Terms, ders: Sequence[bytes]) -> Rehearsal:
-    """A context of ours with these certificates (DER): one for all who ask for the same."""
+    """A context of ours with these certificates (DER), which is shared by all that need the same."""
     key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:
         found = Rehearsal(terms, ders)
-        if len(_kept) >= MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
+        remember(_kept, key, found, MOST_KEPT)
     return found
 
 
@@ -149,7 +147,7 @@ _bares: dict[object, Any] = {}  # by their terms: see `_bare`
 
 
 def _forget_in_child() -> None:
-    """A thread that a forked child does not have may have held a lock of OpenSSL's in any context that is shared."""
+    """In a forked child, forget shared contexts: a thread that is gone may have held a lock of OpenSSL in one."""
     _kept.clear()
     _bares.clear()
 
@@ -161,7 +159,7 @@ if hasattr(os, "register_at_fork"):
 class Chain:
     """What a peer sent (DER, its own certificate first), and what the other side trusts.
 
-    Raises DERError where the leaf cannot be read.
+    Raises DERError if the leaf cannot be read.
     """
 
     def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
@@ -173,13 +171,13 @@ class Chain:
         self.now = time.time()
 
     def is_hopeless(self) -> bool:
-        """Whether no intermediate can help: the leaf is its own issuer, or out of its time."""
+        """Whether no intermediate can help: the leaf is its own issuer, has expired, or is not valid yet."""
         if self.leaf.is_self_signed:
             return True
         return not self.terms.flags & NO_CHECK_TIME and not self.leaf.is_valid_at(self.now)
 
     def refusal(self, path: list[Certificate]) -> str | None:
-        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None: it accepts."""
+        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None if it accepts."""
         *certificates, anchor = (certificate.der for certificate in path)
         return kept(self.terms, [anchor]).refusal(certificates)
 
@@ -188,7 +186,7 @@ class Chain:
         return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """What a search finds that may fetch, and is told for how many seconds; None where it may not now."""
+        """Run a search with the number of seconds that it may fetch; None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
                 from .clients import allowance
@@ -198,31 +196,30 @@ class Chain:
 
 
 def refusal_by_the_program(context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes]) -> str | None:
-    """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None: it accepts.
+    """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None if it accepts.
 
-    That context knows what a context of ours cannot: revocation lists, trust settings, pins. The rehearsal is the
-    handshake mirrored: the SSL object is made of a context of ours, under the terms of the connection, and has the
-    program's for the verification alone. So nothing of the program's is called or counted, and neither its protocol
-    versions nor its ciphers matter. Raises LentError while the program changes what would be copied.
+    That context knows what a context of ours cannot: CRLs, trust settings, pinned certificates. The rehearsal is the
+    swap the other way round: the SSL object is made from a context of ours, under the terms of the connection, and gets
+    the program's context only for the verification. So no callback of the program is called, no connection is counted,
+    and its protocol versions and ciphers do not matter. Raises LentError while the program changes what would be
+    copied.
     """
     given.load_deferred(context)
     return _refusal(_bare(terms), _hello(terms), chain, None, is_server=terms.from_client, lent=(context, given))
 
 
 def _bare(terms: Terms) -> Any:
-    """A context of ours that trusts nobody, for SSL objects to which a program's context is lent."""
+    """A context of ours without trust anchors, for SSL objects to which a program's context is lent."""
     found = _bares.get(terms.key)
     if found is None:
         found = Rehearsal(terms, (), checks_crls=True).context
         found._msg_callback = _lend
-        if len(_bares) >= MOST_KEPT:
-            _bares.clear()
-        _bares[terms.key] = found
+        remember(_bares, terms.key, found, MOST_KEPT)
     return found
 
 
 def _lend(connection: Any, direction: str, _version: int, content_type: int, message_type: int, _data: bytes) -> None:
-    """OpenSSL is about to verify a chain, and then to give up."""
+    """The message callback: lend the program's context while OpenSSL verifies the chain."""
     if content_type == _HANDSHAKE and direction == "read" and message_type == _CERTIFICATE:
         connection.context = lent_contexts[id(connection)]
 
@@ -243,7 +240,7 @@ def _refusal(
         if lent is not None:
             program, given = lent
             lent_contexts[id(connection)] = program
-            if given.loading:  # only now: whoever loads a certificate from here on waits for us
+            if given.loading:  # check only now: a thread that loads a certificate from here on waits for us
                 raise LentError("its certificate is being loaded")
         connection.do_handshake()
     except SSLError as error:
@@ -257,12 +254,12 @@ def _refusal(
         return f"OpenSSL cannot read it ({error.reason})"
     finally:
         lent_contexts.pop(id(connection), None)
-    return "OpenSSL came to no verdict"
+    return "OpenSSL reached no verdict"
 
 
 def _hello(terms: Terms) -> bytes:
-    """What the other side says before it shows its certificates."""
-    # Of the two that Suite B has, each of its kinds allows one of these.
+    """The hello message of the other side, which comes before its certificates."""
+    # Suite B has these two ciphers; each of its levels allows one of them.
     cipher = b"\xc0\x2b" if terms.suite_b == "SUITEB128ONLY" else b"\xc0\x2c"
     if terms.from_client:
         with importing:
@@ -274,18 +271,18 @@ def _hello(terms: Terms) -> bytes:
         b"\x03\x03"
         + bytes(32)  # random
         + b"\x00"  # no session
-        + cipher  # judged after the chain, so any leaf key will do
+        + cipher  # any leaf key will do, because it is checked after the chain
         + b"\x00"  # no compression
-        + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 insists on
+        + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 requires
     )
 
 
 def flight(chain: Sequence[bytes]) -> bytes:
-    """The records with which a TLS 1.2 server sends this chain (DER, the leaf first), and then a message too early."""
+    """The records in which a TLS 1.2 server sends this chain (DER, the leaf first), and then a message too early."""
     return _records(_hello(Terms(0, None, "SUITEB128ONLY")) + _certificate_message(chain) + _TOO_EARLY)
 
 
-_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which no server is sent either
+_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which a server does not expect at all
 
 
 def _certificate_message(chain: Sequence[bytes]) -> bytes:
@@ -294,7 +291,7 @@ def _certificate_message(chain: Sequence[bytes]) -> bytes:
 
 
 def _records(messages: bytes) -> bytes:
-    most = 1 << 14  # bytes a record
+    most = 1 << 14  # bytes per record
     return b"".join(
         b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part
         for part in (messages[at : at + most] for at in range(0, len(messages), most))

@@ -1,7 +1,7 @@
-"""One Certificate message: does what was sent stand, what completes it, and in which context is it verified?
+"""One Certificate message: whether it is complete, what completes it, and in which context it is verified.
 
-`context_for` answers with a context of ours, or with None: then the connection is verified in the program's own, as
-without us. What it decided holds for equal questions, but no longer than any certificate of the path.
+`context_for` returns a context of ours, or None: then the connection is verified in the program's own context, as it
+would be without us. A decision holds for equal questions, until the first certificate of the path expires.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, importing
+from . import PARTIAL_CHAIN, importing, remember
 from .certificate import Certificate, DERError, MessageError, readable, sent_in
 from .rehearsal import (
     CRL_CHECK_ALL,
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from .trusted import Given
 
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
-MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # bytes of a message that is remembered
+MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a message in their keys
 
 
 class Question(Chain):
-    """What a program's connection was sent, and the program's own context, which is asked where only it knows."""
+    """What was sent to a program's connection, and the program's own context, which is asked if only it knows."""
 
     trusted: Trusted
     findings: Findings | None = None  # of a search that found no path
@@ -58,7 +58,7 @@ class Question(Chain):
         self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
 
     def whole_chain(self) -> Rehearsal | None:
-        """Where OpenSSL accepts what was sent, just as it was sent: a context of ours that trusts what it looks up."""
+        """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
         if self._given.directories:
             ours = Rehearsal(self.terms, self._look_up, directories=self._given.directories)
         elif self._look_up:
@@ -68,15 +68,15 @@ class Question(Chain):
         return ours if ours.refusal(self.ders) is None else None
 
     def settled_for(self, path: Iterable[Certificate] = ()) -> float:
-        """The seconds until the next of the certificates ends: of those at hand and of a path; at most SETTLED_FOR."""
+        """The seconds until the first certificate of the chain or of a path expires; at most SETTLED_FOR."""
         at_hand = (self.leaf, *self.sent, *readable(self._look_up), *path)
         left = (certificate.validity[1] - self.now for certificate in at_hand)
         return min([SETTLED_FOR, *(seconds for seconds in left if seconds > 0)])
 
     def may_be_judged_otherwise(self) -> bool:
-        """Whether the program's own context does not hold all, or has a choice.
+        """Whether the program's own context may judge differently: it does not hold everything, or it has a choice.
 
-        Where several trusted certificates bear one name, which of them OpenSSL takes first may differ.
+        If several trusted certificates have the same name, OpenSSL may take another of them first.
         """
         if self._given.deferred:
             return True
@@ -84,20 +84,20 @@ class Question(Chain):
         return not self._asks_the_program() and len(set(names)) < len(names)
 
     def is_accepted_as_sent(self) -> bool:
-        """Whether the program's own context accepts what was sent, by what only it knows."""
+        """Whether the program's own context, with what only it knows, accepts what was sent."""
         return not self._is_plain() and self._own_refusal(self.ders) is None
 
     def may_be_completed(self) -> bool:
-        """Whether a context of ours could stand for the program's own."""
+        """Whether a context of ours can replace the program's own."""
         if self.terms.flags & CRL_CHECK_ALL and self.terms.flags & PARTIAL_CHAIN:
-            # OpenSSL then wants a revocation list for the intermediate where the path ends, and its issuer's key.
+            # OpenSSL would then need a CRL for the intermediate at which the path ends, and the key of its issuer.
             debug("a chain under VERIFY_CRL_CHECK_CHAIN and VERIFY_X509_PARTIAL_CHAIN is not completed")
             return False
-        # Or else its revocation lists must be known, to come along.
+        # Otherwise the files with its CRLs must be known, so that a context of ours can load them.
         return self._given.is_complete or not self.terms.flags & CRL_CHECKS
 
     def refusal(self, path: list[Certificate]) -> str | None:
-        # Where an anchor is one by its own trust settings, only the program's own context can tell.
+        # If a certificate is an anchor by its own trust settings, only the program's own context can tell.
         is_common = path[-1].is_self_signed or bool(self.terms.flags & PARTIAL_CHAIN)
         refusal = super().refusal(path) if is_common else None
         if refusal is None and self._asks_the_program():
@@ -105,10 +105,10 @@ class Question(Chain):
         return refusal
 
     def context_of(self, path: list[Certificate]) -> Rehearsal:
-        """A context of ours for this path, which was accepted just before; it begins with the leaf.
+        """A context of ours for this path, which was accepted just before. The path begins with the leaf.
 
-        It holds all intermediates, so that OpenSSL, which looks there first, takes this very path. Trust settings and
-        revocation lists come along with the files that hold them.
+        The context holds all intermediates, so that OpenSSL, which looks there first, takes this very path. It also
+        loads the files that hold trust settings and CRLs.
         """
         if not self._asks_the_program() or not self._given.is_complete:
             return kept(self.terms, [certificate.der for certificate in path[1:]])
@@ -121,10 +121,11 @@ class Question(Chain):
         )
 
     def refusing_context(self) -> Any:
-        """A context of ours with all that the program trusts, to refuse what was sent as its own would; None: its own.
+        """A context of ours with everything that the program trusts, which refuses what was sent as its own would.
 
-        Only for what was deferred: the program's own does not have it. One serves all who trust the same, unless
-        OpenSSL could find something in a directory, which it would keep for the others.
+        It is needed only for what was deferred, which the program's own context does not have; otherwise None. It is
+        shared by all contexts that trust the same, unless OpenSSL could find a certificate in a directory: OpenSSL
+        would keep it for the others.
         """
         given = self._given
         if not given.deferred:
@@ -149,15 +150,15 @@ class Question(Chain):
             return f"the program's own context cannot be asked: {error}"
 
 
-# Those that hold for every context which was given the same: see `trusted.Given.decisions`.
+# The decisions that hold for all contexts with the same certificates: see `trusted.Given.decisions`.
 _decisions: dict[object, tuple[float, Any, Findings | None]] = {}
 
 
 def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Any:
-    """The context of ours to verify a connection in; None: the program's own will do, or nothing can be done.
+    """The context of ours in which to verify a connection; None if the program's own suffices, or nothing helps.
 
-    `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
-    `given` what it was given. May raise any exception.
+    `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
+    `given` is what was loaded into it. May raise any exception.
     """
     for_all = message, version, terms.key, given.lists
     for_this = message, version, terms.key, given.loads
@@ -166,24 +167,22 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
         if known is not None and now < known[0] <= now + SETTLED_FOR:
             return known[1]
     seconds, decided, findings = _decide(message, version, context, given, terms)
-    # Another context is free to search at once for what this one did not find.
+    # A failure does not hold for other contexts: they may search at once.
     is_for_all = _is_shared(given) and seconds > FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
-    if len(decisions) >= MOST_DECISIONS:
-        decisions.clear()
     if len(message) <= LARGEST_KEY:
-        decisions[for_all if is_for_all else for_this] = now + seconds, decided, findings
+        remember(decisions, for_all if is_for_all else for_this, (now + seconds, decided, findings), MOST_DECISIONS)
     return decided
 
 
 def findings_for(message: bytes, version: int, given: Given, terms: Terms) -> Findings | None:
-    """What `context_for` came across when it found no path for this message; None where it did not search."""
+    """What `context_for` found out when it found no path for this message; None if it did not search."""
     known = given.decisions.get((message, version, terms.key, given.loads))
     return None if known is None else known[2]
 
 
 def _is_shared(given: Given) -> bool:
-    """Whether what is decided for a context holds for every context with the same certificates."""
+    """Whether a decision for this context holds for every context with the same certificates."""
     return given.is_plain and not given.directories
 
 
@@ -192,7 +191,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _finds_the_defaults_as_before(given: Given) -> bool:
-    """Whether OpenSSL's default paths are in use, and are what they were when their file was deferred."""
+    """Whether OpenSSL's default paths are used, and have not changed since their file was deferred."""
     with importing:
         from . import cafile
 
@@ -207,11 +206,11 @@ def _finds_the_defaults_as_before(given: Given) -> bool:
 def _decide(
     message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms
 ) -> tuple[float, Any, Findings | None]:
-    """For how many seconds the decision holds, which context of ours it is, and why no path was found."""
+    """The decision: for how many seconds it holds, which context of ours it is, and why no path was found."""
     try:
         sent = sent_in(message, version)
         if not sent:
-            return FAILED_FOR, None, None  # a client that has none to show
+            return FAILED_FOR, None, None  # a client without a certificate
         question = Question(sent, terms, context, given)
         answer = None if question.is_hopeless() else _answer(question)
     except (MessageError, DERError) as error:
@@ -224,7 +223,7 @@ def _decide(
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """The same; None where OpenSSL is to refuse what was sent."""
+    """For how many seconds the decision holds, and which context it is; None if OpenSSL is to refuse what was sent."""
     whole = question.whole_chain()
     if whole is not None:
         return question.settled_for(), whole.context if question.may_be_judged_otherwise() else None
@@ -239,7 +238,7 @@ def _answer(question: Question) -> tuple[float, Any] | None:
 
 
 def _path(question: Question) -> Path | None:
-    """A certification path that OpenSSL accepts; it is kept in the store."""
+    """A path that OpenSSL accepts, which is kept in the store."""
     settings = load()
     if settings.disable:
         return None

@@ -1,4 +1,4 @@
-"""What the hook costs programs that do not need it, and what it shows of itself: next to nothing."""
+"""What the hook costs programs that do not need it, and what they can see of it: next to nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AT_START = {"aia_store_finder", "sitecustomize"}
 ON_IMPORT = AT_START | {"_aia_store", "_aia_store.startup"}
 #: Of the standard library, beyond what ssl and socket import.
 CHEAP = {"__future__", "_xxsubinterpreters", "hashlib", "_hashlib", "_blake2"}
-#: What only an incomplete chain is a reason for.
+#: What only an incomplete chain may import.
 SEARCH = {
     "aia_store.inside.pauses",
     "aia_store.inside.locks",
@@ -119,7 +119,7 @@ def test_a_failure_looks_as_without_the_hook(pki: Hierarchy, aia: AIAHost) -> No
 
 
 @pytest.mark.parametrize(("log", "speaks"), [("debug", True), ("DEBUG", True), ("", False)])
-def test_what_is_said_when_asked(pki: Hierarchy, aia: AIAHost, log: str, speaks: bool) -> None:
+def test_the_log_is_written_if_asked_for(pki: Hierarchy, aia: AIAHost, log: str, speaks: bool) -> None:
     with TLSServer(pki.leaf) as server:
         done = run_python(CONNECT_ONCE, server.port, pki.cafile, env={"AIA_STORE_LOG": log})
     assert done.stdout == "ok\n"
@@ -209,7 +209,7 @@ def test_ssl_is_found_as_ever(store: Path) -> None:
 
 
 def test_an_exception_in_the_hook_is_no_exception_in_the_program(pki: Hierarchy, store: Path) -> None:
-    """A store that cannot even be looked at."""
+    """A store that cannot even be opened."""
     with TLSServer(pki.leaf) as server, TLSServer(pki.leaf, pki.intermediates) as right:
         env = {"AIA_STORE_DIR": "/\udc80" + "x" * 5000}
         done = run_python(CONNECT_ONCE, server.port, pki.cafile, env=env)

@@ -342,7 +342,7 @@ def test_nothing_of_the_programs_is_kept(leaf_only: tuple[TLSServer, Authority])
     del context
     gc.collect()
     assert gone() is None
-    assert patch._shown == {}
+    assert patch._presented == {}
     assert notes(error) != []
 
 
@@ -350,7 +350,7 @@ def test_nothing_is_kept_of_a_connection_that_succeeds(hook: None) -> None:
     root = Authority.root()
     with TLSServer(root.leaf()) as server:
         assert get(server, trusting(root)) == b"ok"
-    assert patch._shown == {}
+    assert patch._presented == {}
 
 
 # When there is none.

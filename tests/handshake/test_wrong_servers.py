@@ -1,4 +1,4 @@
-"""Servers that send the wrong certificates, too many of them, or all of them in disorder."""
+"""Servers that send wrong certificates, too many, or all in the wrong order."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_a_root_whose_name_is_written_in_another_way(hook: None, aia: AIAHost, h
 
 def test_a_hundred_certificates(hook: None, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
     pki = hierarchy()
-    # OpenSSL takes 100 KB of certificates, and no more.
+    # OpenSSL accepts at most 100 KB of certificates.
     with TLSServer(pki.leaf, [*foreign(98)]) as server:
         assert get(server, trusting(pki.root)) == b"ok"
     assert aia.count() == 1

@@ -1,4 +1,4 @@
-"""Trust on demand changes no verdict and no error: every world is played with it and without it."""
+"""Trust on demand changes no verdict and no error: every world is played with and without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called plain, OpenSSL loads, all of it: tried with the files of the world, and with damage to them."""
+"""OpenSSL loads all of what counts as plain: tested with real files, and with damaged copies of them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_whatever_is_called_plain_openssl_loads(tmp_path: Path) -> None:
     assert called_plain >= DAMAGED * FEWEST_PLAIN
 
 
-def test_what_stands_between_the_blocks_does_not_matter(tmp_path: Path) -> None:
+def test_text_between_the_blocks_does_not_matter(tmp_path: Path) -> None:
     one, two = Authority.root("One"), Authority.root("Two")
     text = f"# Tőke, (c) 2026\n\n{one.pem}Label: x\n  indented -----\n{'=' * 1000}\n{two.pem[:-1]}".encode()
     assert plain.certificates(text) == [one.der, two.der]

@@ -1,4 +1,4 @@
-"""The roots of the system and of certifi, under real intermediates: what a chain names is all that OpenSSL looks for.
+"""The roots of the system and of certifi, with real intermediates: OpenSSL only looks for what a chain names.
 
 Nobody here has a key that a real CA certified. So the leaves are made for this, named as issued by real intermediates
 and signed by nobody, and the best that OpenSSL can say of such a chain is that the leaf's signature does not hold: it

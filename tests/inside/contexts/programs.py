@@ -1,4 +1,4 @@
-"""Programs in processes of their own, with the hook or without it, and what they say to the same server."""
+"""Programs in child processes, with or without the hook, and their results with the same server."""
 
 from __future__ import annotations
 
