@@ -1,10 +1,10 @@
-"""Why a chain was refused, in words: the note that the error carries (PEP 678).
+"""Why a chain was refused, in words: the note on the error (PEP 678).
 
-A note has one to three lines: what is wrong, why it could not be mended, what to do. It is made after the handshake
-failed, from what that had come across; nothing is fetched or verified for it.
+A note has two or three lines: what is wrong, why the chain could not be completed, and what to do. It is made after the
+handshake has failed, from what the handshake found; nothing is fetched or verified for it.
 
-What a peer sent is hostile. It is shown in ASCII, as a program may write its tracebacks where nothing else can be
-written, without what steers a terminal, and cut.
+What a peer sends is hostile. The note shows it cut to a length and without control characters, and in ASCII, because a
+program may write its tracebacks where nothing else can be written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .trusted import Given
 
     class Presented(Protocol):
-        """What a peer showed, as `patch` noted it: see there."""
+        """The part of `patch.Presented` that is needed here."""
 
         message: bytes
         version: int
@@ -41,20 +41,21 @@ if TYPE_CHECKING:
         left_alone: str | None
 
 
-LONGEST_NAME, LONGEST_URL, LONGEST_REASON = 64, 160, 160  # characters shown
+LONGEST_NAME, LONGEST_URL, LONGEST_REASON = 64, 160, 160  # characters
 MOST_NAMES = 3  # of a certificate's host names
-HOLDS_FOR, MOST_KEPT = 60.0, 16  # seconds for which a note serves again, and notes of one context
-_LONGEST_CHAIN = 16  # that is followed upwards
+HOLDS_FOR, MOST_KEPT = 60.0, 16  # for how many seconds a note is used again; the number of notes per context
+_LONGEST_CHAIN = 16  # certificates
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:_")
 
-# OpenSSL's verdicts, X509_V_ERR_ in its x509_vfy.h.
+# OpenSSL's verdicts: X509_V_ERR_ in its x509_vfy.h.
 NOT_YET_VALID, HAS_EXPIRED = 9, 10
 SELF_SIGNED_LEAF = 18
 INCOMPLETE = (2, 19, 20, 21)  # no issuer, a self-signed one that is not trusted, no local issuer, nothing but the leaf
 HOSTNAME_MISMATCH, ADDRESS_MISMATCH = 62, 64
 _STRICT = 0x20  # X509_V_FLAG_X509_STRICT
-_STRICT_ONLY = range(80, 94)  # what that flag alone refuses
+_STRICT_ONLY = range(80, 94)  # verdicts that only this flag causes
 
-# What else OpenSSL may say, and what that means.
+# The other verdicts, in words.
 _MEANINGS = {
     3: "The program checks revocation lists (CRLs) and has none for this chain.",
     7: "A signature in the chain is wrong: a certificate was changed, or another key made it.",
@@ -72,13 +73,13 @@ _MEANINGS = {
     79: "A certificate of the chain was issued by one that is no CA.",
 }
 _IF_GENUINE = "If you know whose it is, and that it is genuine"
-_FOR_THE_PROGRAM = (3, 12)  # whose remedy is the program's
+_FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend
 
 
 def note(error: Any, presented: Presented, host: str | None) -> str | None:
-    """The note for an SSLCertVerificationError; None where it is switched off. May raise any exception.
+    """The note for an SSLCertVerificationError; None if notes are switched off. May raise any exception.
 
-    `host` is the name that the program asked for. A program that tries again at once gets the same note again.
+    `host` is the name that the program asked for. A program that soon tries again gets the same note.
     """
     if not is_on("explain"):
         return None
@@ -99,7 +100,7 @@ def note(error: Any, presented: Presented, host: str | None) -> str | None:
 
 
 class Refusal:
-    """A chain that OpenSSL refused. Raises MessageError or DERError where not even its leaf can be read."""
+    """A chain that OpenSSL refused. Raises MessageError or DERError if the leaf cannot be read."""
 
     def __init__(self, error: Any, presented: Presented, host: str | None, findings: Findings | None) -> None:
         ders = sent_in(presented.message, presented.version)
@@ -116,7 +117,7 @@ class Refusal:
         self._host = host
 
     def lines(self) -> list[str]:
-        """The note, a line each."""
+        """The lines of the note."""
         if self._code in (HOSTNAME_MISMATCH, ADDRESS_MISMATCH):
             return self._for_other_names()
         if self._code in (NOT_YET_VALID, HAS_EXPIRED) or (self._code in INCOMPLETE and self._leaf_is_out_of_time()):
@@ -142,8 +143,11 @@ class Refusal:
         ]
 
     def _leaf_is_out_of_time(self) -> bool:
-        """Whether no path could help, so that none was sought."""
-        return not self._flags & NO_CHECK_TIME and not self._leaf.is_valid_at(time.time())
+        """Whether no path could help, so that we did not search."""
+        return self._is_out_of_time(self._leaf)
+
+    def _is_out_of_time(self, certificate: Certificate) -> bool:
+        return not self._flags & NO_CHECK_TIME and not certificate.is_valid_at(time.time())
 
     def _out_of_time(self) -> list[str]:
         now = time.time()
@@ -178,6 +182,10 @@ class Refusal:
                 f"The {self._peer}'s owner has to get another certificate, or to send other intermediates"
                 f"{self._check()}.",
             ]
+        if any(map(self._is_out_of_time, chain)):
+            return self._out_of_time()
+        if self._trusted.holds(top):
+            return self._against_the_rules()
         if top.is_self_signed:
             return [
                 f"The chain ends at the root {_called(top)}, which this {self._whose()} does not trust.",
@@ -247,25 +255,29 @@ class Refusal:
 
     def _against_the_rules(self) -> list[str]:
         level = "" if self._level is None else f" ({self._level})"
-        meaning = _MEANINGS.get(self._code, f"OpenSSL refuses the chain: {printable(self._reason)}.")
+        meaning = _MEANINGS.get(self._code)
+        if meaning is None:
+            what = f"OpenSSL refuses the chain: {printable(self._reason)}."
+        else:
+            what = meaning.format(peer=self._peer, level=level)
         if self._code in _FOR_THE_PROGRAM:
             remedy = "The program has to load a current list of every CA that it checks."
         elif self._flags & _STRICT and self._code in _STRICT_ONLY:
             remedy = "Python refuses from 3.13 on what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it."
         else:
             remedy = f"The {self._peer}'s owner has to get another certificate{self._check()}."
-        return [meaning.format(peer=self._peer, level=level), remedy]
+        return [what, remedy]
 
     def _upwards(self) -> list[Certificate]:
-        """The leaf, its likeliest issuer of all that were met, that one's, and so on."""
+        """The leaf, its likeliest issuer among the certificates at hand, the likeliest issuer of that, and so on."""
         with importing:
             from .search import likeliest_first, may_have_issued
 
-        met = [*self._sent, *(self._findings.found if self._findings is not None else ())]
+        at_hand = [*self._sent, *(self._findings.found if self._findings is not None else ())]
         chain = [self._leaf]
         while not chain[-1].is_self_signed and len(chain) < _LONGEST_CHAIN:
             below = chain[-1]
-            issuers = [found for found in (*self._trusted.issuers_of(below), *met) if may_have_issued(found, below)]
+            issuers = [found for found in (*self._trusted.issuers_of(below), *at_hand) if may_have_issued(found, below)]
             above = [found for found in likeliest_first(below, issuers) if found not in chain]
             if not above:
                 break
@@ -273,7 +285,7 @@ class Refusal:
         return chain
 
     def _whose(self) -> str:
-        """Whose trust anchors count: the machine's, where the program uses the system's."""
+        """Whose trust anchors count: the machine's, if the program uses the default paths."""
         return "machine" if cafile.default_paths()[1] in self._trusted.directories else "program"
 
     def _how_to_trust(self) -> str:
@@ -282,14 +294,15 @@ class Refusal:
         return "add it to the CA file that the program is given"
 
     def _check(self) -> str:
-        """How the peer's owner is shown what is wrong."""
-        if self._peer == "client" or not self._host:
+        """The command that shows more; none for a host that a shell might take for something else."""
+        host = self._host
+        if self._peer == "client" or not host or not _HOST.issuperset(host) or host.startswith("-"):
             return ""
-        return f"; `aia-store check {printable(self._host, LONGEST_NAME)}` shows more"
+        return f"; `aia-store check {printable(host, LONGEST_NAME)}` shows more"
 
 
 def how_to_trust(root: str = "/") -> str:
-    """How a root is added to this system's trust anchors; `root` is where the system lies."""
+    """How to add a root to this system's trust anchors. `root` is the system's root folder."""
     if sys.platform == "darwin":
         return "add it to the System keychain: security add-trusted-cert -d -k /Library/Keychains/System.keychain FILE"
     if sys.platform == "win32":
@@ -309,7 +322,7 @@ def how_to_trust(root: str = "/") -> str:
 
 
 def printable(text: str, most: int = LONGEST_REASON) -> str:
-    """Text from anywhere as one harmless piece of ASCII, of about so many characters at most."""
+    """Text from anywhere in harmless ASCII, cut after so many characters."""
     cut = text if len(text) <= most else text[:most] + "..."
     return escaped(cut).encode("ascii", "backslashreplace").decode("ascii")
 
@@ -334,5 +347,5 @@ def _date(moment: float) -> str:
 
 
 def _clock(moment: float) -> str:
-    """A time within a day, rounded up to the minute, as the clock on the wall shows it."""
+    """A time within a day, in local time, rounded up to the minute."""
     return time.strftime("%H:%M", time.localtime(moment + 59))

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import aia_store
 from aia_store.inside import explain, patch
@@ -297,6 +298,14 @@ def test_a_client_that_a_server_refuses(hook: None, tmp_path: Path) -> None:
     assert note.split("\n")[0] == (
         'aia-store: The client sent only its own certificate; the issuer "Test Intermediate" is missing.'
     )
+
+
+def test_no_command_with_a_host_that_a_shell_would_obey(hook: None) -> None:
+    root = Authority.root()
+    host = "$(reboot).localhost"
+    with TLSServer(root.leaf(eku=[ExtendedKeyUsageOID.CLIENT_AUTH], san=["*.localhost"])) as server:
+        lines = note_of(server, trusting(root), host)
+    assert lines[-1] == "The server's owner has to get another certificate."
 
 
 # What is not changed.

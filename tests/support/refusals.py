@@ -298,6 +298,15 @@ def an_expired_intermediate(_aia: AIAHost) -> Refused:
 
 
 @_kind
+def an_expired_intermediate_that_is_fetched(aia: AIAHost) -> Refused:
+    root = Authority.root()
+    issuer = root.intermediate(not_after=-DAY)
+    remedy = "The server's owner has to replace it; `aia-store check localhost` shows more."
+    lines = _out_of_time('The intermediate "Test Intermediate"', "expired on", remedy)
+    return Refused(issuer.leaf(aia=[aia.publish("/expired.cer", issuer.der)]), [root], lines)
+
+
+@_kind
 def an_expired_root(_aia: AIAHost) -> Refused:
     root = Authority.root(not_after=-DAY)
     lines = _out_of_time(
