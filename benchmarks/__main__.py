@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, loop, on_demand, preloading, programs, refusals, startup, table, upkeep
+from . import connections, lookup, loop, on_demand, preloading, programs, refusals, startup, table, trust_folder, upkeep
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -40,6 +40,7 @@ BENCHMARKS = {
     "bundle": Benchmark(startup.bundle, 100, 5),
     "refresh": Benchmark(upkeep.refresh, 5, 1),
     "preload": Benchmark(preloading.preload, 5, 1),
+    "trust-folder": Benchmark(trust_folder.trust_folder, 40, 4),
 }
 
 

@@ -74,20 +74,23 @@ def import_ssl(world: World, rounds: int) -> list[Row]:
 
 
 def bundle(world: World, rounds: int) -> list[Row]:
-    """`aia-store bundle` with a fresh bundle, as a shell runs it at its start."""
+    """`aia-store bundle` with a fresh bundle, as a shell runs it at its start; also of the trust folder."""
     settings = {"AIA_STORE_DIR": str(world.store), "AIA_STORE_ROOTS": str(world.ca_file)}
     environment = world.environment(**settings)
-    # Building it takes `cryptography`, which is not in the measured environments, but is in ours.
-    subprocess.run(
-        [sys.executable, "-m", "aia_store", "bundle"],
-        env={**environment, "PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
     script = world.hooked.parent / ("aia-store.exe" if os.name == "nt" else "aia-store")
-    pairs = take_turns(
-        lambda: wall([script, "bundle"], environment),
-        lambda: wall([world.bare, "-c", "pass"], environment),
-        rounds,
-    )
-    return [Row("`aia-store bundle`, fresh", "`python -c pass`", pairs, 3)]
+    rows = []
+    for options in ([], ["--folder"]):
+        # Building it takes `cryptography`, which is not in the measured environments, but is in ours.
+        subprocess.run(
+            [sys.executable, "-m", "aia_store", "bundle", *options],
+            env={**environment, "PYTHONPATH": str(PROJECT)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        pairs = take_turns(
+            lambda: wall([script, "bundle", *options], environment),  # noqa: B023  called in this turn
+            lambda: wall([world.bare, "-c", "pass"], environment),
+            rounds,
+        )
+        rows.append(Row(f"`aia-store {' '.join(['bundle', *options])}`, fresh", "`python -c pass`", pairs, 2.5))
+    return rows

@@ -6,7 +6,8 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..inside import PARTIAL_CHAIN
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
 from .witness import seeing_context
 

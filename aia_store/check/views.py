@@ -129,8 +129,8 @@ def _mozilla_roots() -> frozenset[str]:
 FETCHES = Rule("fetches", _fetches)
 PRELOADS = Rule("preloads", _preloads)
 HOOK, HOOK_STRICTLY = Rule("completes", _hook), Rule("completes, strictly", _hook_strictly)
-# OpenSSL's way: what was sent must lead to a root, by the first issuer that fits at each step; strictly: with the flags
-# that Python's default context has from 3.13 on.
+# OpenSSL's rule: what was sent must lead to a root, with the first matching issuer at each step. "Strictly" adds the
+# flags of Python's default context from 3.13 on.
 AS_SENT = Rule("as sent", lambda finding: finding.refusal)
 AS_SENT_STRICTLY = Rule("as sent, strictly", lambda finding: finding.strict_refusal)
 FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)

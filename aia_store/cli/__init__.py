@@ -38,11 +38,12 @@ def _run(arguments: list[str]) -> int:
 
     say_what_is_ignored()
     become_owner(arguments)
-    if arguments == ["bundle"]:
+    if arguments in (["bundle"], ["bundle", "--folder"]):
         # Shells run this at their start, so do not import click for it.
+        from ..manager.published import FILE, FOLDER
         from .quick import print_bundle
 
-        return print_bundle()
+        return print_bundle(FOLDER if arguments[1:] else FILE)
     from .commands import run
 
     return run()

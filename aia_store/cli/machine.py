@@ -7,6 +7,7 @@ import click
 from ..inside import settings as config
 from ..install import shells
 from ..manager import metrics
+from ..manager.bundle import FILE, FOLDER
 from .files import appearing
 from .quick import print_bundle, usable_bundle
 
@@ -14,13 +15,17 @@ _MARKS = {"ok": ("ok", "green"), "hint": ("-", "dim"), "problem": ("!", "bold ye
 
 
 @click.command("bundle")
+@click.option("--folder", "as_folder", is_flag=True, help="The trust folder, which has what was preloaded too.")
 @click.option("--rebuild", is_flag=True, help="Build it even if it is fresh.")
-def bundle_command(rebuild: bool) -> None:
+def bundle_command(as_folder: bool, rebuild: bool) -> None:
     """Print the path of the merged CA bundle, building it first if it is missing or stale.
 
     For a shell's start-up file: export SSL_CERT_FILE=$(aia-store bundle)
+
+    With --folder, of the trust folder: a hashed folder, of which OpenSSL reads only what a chain names. From then on it
+    is kept up to date with the bundle.
     """
-    raise click.exceptions.Exit(print_bundle(rebuild=rebuild))
+    raise click.exceptions.Exit(print_bundle(FOLDER if as_folder else FILE, rebuild=rebuild))
 
 
 @click.command("env")
@@ -29,11 +34,18 @@ def bundle_command(rebuild: bool) -> None:
     type=click.Choice([*shells.SHELLS, *shells.KIN]),
     help="The shell to print lines for; by default that of $SHELL.",
 )
-def env_command(shell: str | None) -> None:
-    """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)"."""
-    path, status = usable_bundle(config.load())
-    click.echo(shells.lines(path, shells.KIN.get(shell, shell) if shell else shells.current_shell()), nl=False)
-    raise click.exceptions.Exit(status)
+@click.option("--folder", "with_folder", is_flag=True, help="Point those that gain by it at the trust folder.")
+def env_command(shell: str | None, with_folder: bool) -> None:
+    """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)".
+
+    With --folder, tools that look a chain's certificates up by name get the trust folder, the others the file.
+    """
+    settings = config.load()
+    folder, status_of_folder = usable_bundle(settings, FOLDER) if with_folder else (None, 0)
+    file, status = usable_bundle(settings)
+    kind = shells.KIN.get(shell, shell) if shell else shells.current_shell()
+    click.echo(shells.lines(shells.variables(file, folder), kind), nl=False)
+    raise click.exceptions.Exit(max(status, status_of_folder))
 
 
 @click.command("status")

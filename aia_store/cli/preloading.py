@@ -29,9 +29,9 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
     A folder is upki's cache or a mirror made by upki, and so is a URL that ends with /manifest.json.
 
     A certificate is kept if it leads to a trust anchor of this machine, is fit for TLS servers and not revoked. It
-    serves Python programs with the hook, but enters the CA bundle only once a handshake on this machine needed it;
-    `aia-store add` puts a whole report into the bundle. The status is 1 if a report cannot be read completely, and 2 if
-    it does not exist.
+    serves Python programs with the hook and is in the trust folder (`aia-store bundle --folder`), but enters the CA
+    bundle only once a handshake on this machine needed it; `aia-store add` puts a whole report into the bundle. The
+    status is 1 if a report cannot be read completely, and 2 if it does not exist.
     """
     settings = config.load()
     with output.progress("Verifying") as progress:

@@ -11,48 +11,51 @@ from .errors import NO, say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..inside.settings import Settings
+    from ..manager.bundle import BundleForm
 
 
-def print_bundle(*, rebuild: bool = False) -> int:
-    """Print the path of the bundle, after building it if it is missing or stale; returns the exit status."""
+def print_bundle(form: BundleForm, *, rebuild: bool = False) -> int:
+    """Print the path of the bundle in this form, after building it if needed; returns the exit status."""
     settings = config.load()
-    path, status = (_built(settings), 0) if rebuild else usable_bundle(settings)
+    path, status = (_built(settings, form), 0) if rebuild else usable_bundle(settings, form)
     sys.stdout.write(f"{path}\n")
     return status
 
 
-def usable_bundle(settings: Settings) -> tuple[str, int]:
-    """Return the path of the bundle, after building it if needed, and the exit status.
+def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[str, int]:
+    """Return the path of the bundle in this form, after building it if needed, and the exit status.
 
     If it cannot be built, this is the last good one, with a line on standard error. The status is 1 if the reason is a
     problem with the machine's trust anchors.
     """
-    path = bundle.fresh(settings)
+    path = bundle.fresh(settings, form)
     if path is not None:
         return path, 0
     from ..manager.roots import RootsError
 
     try:
-        return _brought_up_to_date(settings), 0
+        return _brought_up_to_date(settings, form), 0
     except RootsError as error:
-        last = bundle.last_good(settings)
+        last = bundle.last_good(settings, form)
         if last is None:
             raise
         say(f"{error}; this is the last good bundle")
         return last, NO
 
 
-def _brought_up_to_date(settings: Settings) -> str:
+def _brought_up_to_date(settings: Settings, form: BundleForm) -> str:
     if not sys.stderr.isatty():
-        return bundle.path(settings, say)
+        return bundle.path(settings, say, form=form)
     from .output import progress
 
     with progress("Building the bundle") as bar:
-        return bundle.path(settings, say, bar)
+        return bundle.path(settings, say, bar, form)
 
 
-def _built(settings: Settings) -> str:
+def _built(settings: Settings, form: BundleForm) -> str:
+    if not sys.stderr.isatty():
+        return bundle.build(settings, form=form)
     from .output import progress
 
     with progress("Building the bundle") as bar:
-        return bundle.build(settings, progress=bar)
+        return bundle.build(settings, progress=bar, form=form)

@@ -165,7 +165,7 @@ def _run(command: list[str], environment: dict[str, str]) -> subprocess.Complete
         return subprocess.run(
             command,
             env=environment,
-            cwd=sys.prefix,  # Python imports what lies in the working folder, which may be anybody's
+            cwd=sys.prefix,  # Python imports from the working folder, which others may be able to write
             capture_output=True,
             text=True,
             errors="replace",

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.settings import KEYS
-from ..inside.store import BUNDLE, crowded_note, folders_of, open_store
+from ..inside.store import crowded_note, folders_of, open_store
 from ..install import everywhere, shells
 from ..install import hook as own_hook
 from ..install.interpreters import InterpreterError
@@ -155,6 +155,9 @@ def _bundle(settings: Settings) -> Aspect:
     state = f"in {path}"
     if counts is not None:
         state = f"{counted(counts[0], 'root')} and {counted(counts[1], 'intermediate')} {state}"
+    folder, held = bundle.standing(settings, bundle.FOLDER), bundle.counts(settings, bundle.FOLDER)
+    if folder is not None and held is not None:
+        state += f"; {counted(held[1], 'intermediate')} in the trust folder {folder}"
     if bundle.fresh(settings):
         return Aspect("bundle", OK, state)
     if home is None:
@@ -168,16 +171,25 @@ def _environment(settings: Settings) -> Aspect:
     if absent:
         state = f"{', '.join(f'{name} ({os.environ[name]})' for name in absent)}: there is no such file"
         return Aspect("environment", PROBLEM, state, "unset it, or run `aia-store bundle` if it is the bundle")
-    home = open_store(settings).home
-    path = bundle.standing(settings) or (os.path.join(home.path, BUNDLE) if home is not None else "")
-    elsewhere = [name for name in shells.VARIABLES if os.environ.get(name, path) != path]
-    if os.environ.get("SSL_CERT_FILE") == path and not elsewhere:
-        return Aspect("environment", OK, "SSL_CERT_FILE is the bundle")
+    folder = bundle.standing(settings, bundle.FOLDER)
+    with_folder = folder is not None and os.environ.get(shells.FOLDER_VARIABLE) == folder
+    expected = shells.variables(_path_of_the_bundle(settings), folder if with_folder else None)
+    named = {name: os.environ.get(name) for name in expected}
+    elsewhere = [name for name, value in named.items() if value not in (None, expected[name])]
+    if named["SSL_CERT_FILE"] == expected["SSL_CERT_FILE"] and not elsewhere:
+        state = f"{shells.FOLDER_VARIABLE} is the trust folder" if with_folder else "SSL_CERT_FILE is the bundle"
+        return Aspect("environment", OK, state)
     state = "curl, git, Node and others do not use the bundle in this shell"
     if elsewhere:
         state += f": {', '.join(elsewhere)} point elsewhere"
     command = shells.evaluation(shells.current_shell())
     return Aspect("environment", HINT, state, f"run {command} in your shell, best in its start-up file")
+
+
+def _path_of_the_bundle(settings: Settings) -> str:
+    """Where the bundle is, or would be; nothing where it has no place."""
+    home = open_store(settings).home
+    return bundle.standing(settings) or (bundle.FILE.path(home) if home is not None else "")
 
 
 def _network(settings: Settings) -> Aspect:

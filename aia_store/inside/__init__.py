@@ -31,16 +31,18 @@ What we know of a context or a connection is kept beside it and dies with it. We
 those that verify nothing; only `aia_store.complete(context, client_certificates=True)` completes the chains of a
 server's clients (`clients`). After the verdict, OpenSSL no longer calls us, so a download costs nothing.
 
-**Trust on demand** (`cafile`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program spends
-on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but OpenSSL
-does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look up for
-this chain; OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole file
-decides, so that the error is the same as without us. That one is parsed once per process. A file is deferred only if
-every OpenSSL is sure to read all of it. Before anything looks at the program's context (`get_ca_certs()`, a server's
-side, a connection whose certificates we cannot see), we load all of the file into it.
+**Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
+spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
+OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
+up for this chain; OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole
+file decides, so that the error is the same as without us. That one is parsed once per process. A file is deferred only
+if every OpenSSL is sure to read all of it; the roots of the public programmes are known to load (`anchors.bin`). Before
+anything looks at the program's context (`get_ca_certs()`, a server's side, a connection whose certificates we cannot
+see), we load all of the file into it.
 
-**Is anything missing?** (`verification`) We ask OpenSSL in memory whether it accepts the certificates just as they were
-sent. If it does, nothing is searched, fetched or written, and the answer is remembered.
+**Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, the handshake
+itself decides. Otherwise we ask OpenSSL in memory whether it accepts the certificates just as they were sent. If it
+does, nothing is searched, fetched or written, and the answer is remembered.
 
 **The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise we build certification paths, depth first and
 within one budget. Issuers come from small sources: what the program trusts, what the server sent (in any order, with
@@ -57,11 +59,12 @@ verifies the path once more.
 **The note** (`explain`). If OpenSSL still refuses the chain, we add a note (PEP 678) to the error that the program
 gets. It says why, from what was found on the way. Nothing else about the error changes.
 
-**Why this cannot widen trust.** A connection is accepted over a path only if OpenSSL accepted that very path before, up
-to an anchor that the program trusts. This matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default
-from 3.13 on: there OpenSSL stops at the first intermediate in a context of ours and looks at nothing above it. So such
-a context serves only the one chain that was rehearsed as a whole, leaf included, and only until the first of its
-certificates expires. A self-signed certificate from a server, the network or the disk is never used.
+**Why this cannot widen trust.** A context of ours holds what the program trusts. It holds another intermediate only if
+OpenSSL has accepted the very path to which it belongs, up to an anchor that the program trusts. This matters most
+under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on: there OpenSSL stops at the first
+intermediate in a context of ours and looks at nothing above it. So a context with such an intermediate serves only the
+one chain that was rehearsed as a whole, leaf included, and only until the first of its certificates expires. A
+self-signed certificate from a server, the network or the disk is never used.
 
 **Why this cannot break a program.** Whatever goes wrong, the handshake goes on in the program's own context, as it
 would without us. Everything that our error handling needs is loaded together with the wrappers. Every wait has a limit.
@@ -107,7 +110,7 @@ def set_enabled(now: bool, *, by_hook: bool = False) -> None:
 
 
 def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
-    """Put a value into a memory that holds at most so many: one that is full is emptied first."""
+    """Put a value into a memory that holds at most `most` values; a full one is emptied first."""
     if len(memory) >= most:
         memory.clear()
     memory[key] = value

@@ -8,11 +8,13 @@ raises `DERError`.
 from __future__ import annotations
 
 import binascii
+import sys
 from functools import cached_property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
 SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, OID = 0x30, 0x31, 0x02, 0x03, 0x04, 0x06
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
@@ -22,6 +24,8 @@ SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
 KEY_USAGE = b"\x55\x1d\x0f"
 BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 NAME_CONSTRAINTS = b"\x55\x1d\x1e"
+CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
+CERTIFICATE_POLICIES = b"\x55\x1d\x20"
 POLICY_MAPPINGS = b"\x55\x1d\x21"
 AUTHORITY_KEY_IDENTIFIER = b"\x55\x1d\x23"
 POLICY_CONSTRAINTS = b"\x55\x1d\x24"
@@ -29,6 +33,14 @@ EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
 INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
 AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
+SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
+# The SHA-2 signatures that each kind of key makes (RFC 4055, RFC 5758).
+_SHA_2_WITH_RSA = tuple(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01" + bytes((number,)) for number in (11, 12, 13))
+_ECDSA_WITH_SHA_2 = tuple(b"\x2a\x86\x48\xce\x3d\x04\x03" + bytes((number,)) for number in (2, 3, 4))
+_SIGNATURES = {
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01": _SHA_2_WITH_RSA,  # rsaEncryption
+    b"\x2a\x86\x48\xce\x3d\x02\x01": _ECDSA_WITH_SHA_2,  # id-ecPublicKey
+}
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
@@ -185,11 +197,28 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
         at = text.find(begin, stop)
 
 
-def sha256(data: bytes) -> str:
-    """The SHA-256 of some bytes, as 64 hexadecimal digits, without `hashlib`, whose import takes at least 5 ms."""
-    from _hashlib import openssl_sha256
+def hash_function(name: str) -> Any:
+    """The constructor of `hashlib` with this name ("sha1", "sha256"), without the 5 ms that its import takes.
 
-    return openssl_sha256(data).hexdigest()
+    OpenSSL's is the fastest, but takes 2 ms to load. So it is used if the program has loaded it, or there is no other.
+    """
+    if "_hashlib" not in sys.modules:
+        module = "_sha2" if name == "sha256" and sys.version_info >= (3, 12) else f"_{name}"
+        try:
+            return getattr(__import__(module), name)
+        except ImportError:
+            pass
+    return getattr(__import__("_hashlib"), f"openssl_{name}")
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, 64 hexadecimal digits."""
+    return str(hash_function("sha256")(data).hexdigest())
+
+
+def sha1(data: bytes) -> bytes:
+    """The SHA-1 of some bytes, where security does not depend on it (which OpenSSL needs to know in FIPS mode)."""
+    return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 
 def to_pem(der: bytes) -> str:
@@ -266,7 +295,7 @@ class Certificate:
             at = stop
         inner, stop = expect(der, at, self._end, INTEGER)
         self.serial = der[inner:stop]
-        _, at = expect(der, stop, self._end, SEQUENCE)  # the signature algorithm
+        self._signature, at = expect(der, stop, self._end, SEQUENCE)
         _, stop = expect(der, at, self._end, SEQUENCE)
         self.issuer = der[at:stop]
         self._validity, at = expect(der, stop, self._end, SEQUENCE)
@@ -397,6 +426,37 @@ class Certificate:
             return False
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
+    def was_surely_issued_by(self, issuer: Certificate) -> bool:
+        """Whether the AKID names this very key, whose kind makes signatures like this certificate's, with SHA-2.
+
+        The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
+        """
+        akid = self.authority_key_id
+        algorithm, key = issuer._algorithm_and_key
+        return (
+            self.issuer_key == issuer.subject_key
+            and self.names_as_issuer(issuer)
+            and akid is not None
+            and akid.key_id is not None
+            and akid.key_id == issuer.subject_key_id == sha1(key)
+            and self._signature_algorithm in _SIGNATURES.get(algorithm, ())
+        )
+
+    @property
+    def _signature_algorithm(self) -> bytes:
+        start, stop = expect(self.der, self._signature, self._end, OID)
+        return self.der[start:stop]
+
+    @property
+    def _algorithm_and_key(self) -> tuple[bytes, bytes]:
+        """The contents of the OID and the bits of the public key."""
+        info = self.public_key
+        start, end = expect(info, 0, len(info), SEQUENCE)
+        start, at = expect(info, start, end, SEQUENCE)
+        bits, _ = expect(info, at, end, BIT_STRING)
+        start, stop = expect(info, start, at, OID)
+        return info[start:stop], info[bits + 1 : end]
+
 
 def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
     """Like OpenSSL, compare only the first directoryName; True if there is none."""
@@ -461,10 +521,7 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
 
 def subject_hash(subject_key: bytes) -> str:
     """The name of a file in a hashed directory, without its number, as `openssl x509 -subject_hash` prints it."""
-    from _hashlib import openssl_sha1
-
-    digest = openssl_sha1(subject_key, usedforsecurity=False).digest()
-    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+    return f"{int.from_bytes(sha1(subject_key)[:4], 'little'):08x}"
 
 
 CERTIFICATE, COMPRESSED_CERTIFICATE = 11, 25  # handshake messages

@@ -13,18 +13,18 @@ import os
 import sys
 import time
 
-from . import cafile, importing, remember, verification
+from . import importing, remember
 from .certificate import Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
-from .rehearsal import CRL_CHECKS, NO_CHECK_TIME
+from .contexts import CRL_CHECKS, NO_CHECK_TIME
 from .settings import escaped, is_on
-from .trusted import Trusted
+from .trusted import Trusted, default_paths
+from .verification import LARGEST_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from .rehearsal import Terms
     from .search import Findings
     from .trusted import Given
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         given: Given
         flags: int
         level: int | None
-        terms: Terms | None
+        findings: Findings | None
         left_alone: str | None
 
 
@@ -83,9 +83,7 @@ def note(error: Any, presented: Presented, host: str | None) -> str | None:
     """
     if not is_on("explain"):
         return None
-    findings = None
-    if presented.terms is not None:
-        findings = verification.findings_for(presented.message, presented.version, presented.given, presented.terms)
+    findings = presented.findings
     key = presented.message, presented.version, error.verify_code, host, presented.left_alone, presented.level
     now = time.time()
     known = presented.given.notes.get(key)
@@ -93,8 +91,8 @@ def note(error: Any, presented: Presented, host: str | None) -> str | None:
         return known[2]
     if is_on("disable"):
         return None
-    made = "aia-store: " + "\n".join(Refusal(error, presented, host, findings).lines())
-    if len(presented.message) <= verification.LARGEST_KEY:
+    made = "aia-store: " + "\n".join(Refusal(error, presented, host).lines())
+    if len(presented.message) <= LARGEST_KEY:
         remember(presented.given.notes, key, (findings, now + HOLDS_FOR, made), MOST_KEPT)
     return made
 
@@ -102,7 +100,7 @@ def note(error: Any, presented: Presented, host: str | None) -> str | None:
 class Refusal:
     """A chain that OpenSSL refused. Raises MessageError or DERError if the leaf cannot be read."""
 
-    def __init__(self, error: Any, presented: Presented, host: str | None, findings: Findings | None) -> None:
+    def __init__(self, error: Any, presented: Presented, host: str | None) -> None:
         ders = sent_in(presented.message, presented.version)
         self._code: int = error.verify_code
         self._reason: str = error.verify_message
@@ -111,7 +109,7 @@ class Refusal:
         self._flags = presented.flags
         self._level = presented.level
         self._trusted = Trusted(presented.given.lists, presented.given.directories, self._flags)
-        self._findings = findings
+        self._findings = presented.findings
         self._left_alone = presented.left_alone
         self._peer = "client" if presented.is_from_client else "server"
         self._host = host
@@ -286,7 +284,7 @@ class Refusal:
 
     def _whose(self) -> str:
         """Whose trust anchors count: the machine's, if the program uses the default paths."""
-        return "machine" if cafile.default_paths()[1] in self._trusted.directories else "program"
+        return "machine" if default_paths()[1] in self._trusted.directories else "program"
 
     def _how_to_trust(self) -> str:
         if self._whose() == "machine":

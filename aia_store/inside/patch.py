@@ -23,7 +23,15 @@ from functools import partial
 from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts
 from .certificate import TLS_1_3
 from .settings import debug, load
-from .trusted import Given, identity_of, is_plain, is_plain_file
+from .trusted import (
+    SMALLEST_DEFERRED,
+    Given,
+    default_paths,
+    default_paths_are_certain,
+    identity_of,
+    is_plain,
+    is_plain_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +39,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cafile import CAFile
-    from .rehearsal import Terms
+    from .search import Findings
     from .trusted import PathLike
+    from .verification import Decision
 
 VERIFY_NONE = 0
 # RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees the certificates uncompressed.
@@ -99,6 +108,8 @@ class Connection:
         self.ours: Any = None
         self.thread = 0  # the thread that set ours
         self.was_in_ours = False
+        self.unrehearsed: Decision | None = None  # until the handshake tells what OpenSSL says of it
+        self.was_whole = False
         self.raised: BaseException | None = None  # what a signal handler raised within the callback
 
     def driver(self) -> Any:
@@ -117,13 +128,13 @@ class Presented:
 
     __slots__ = (
         "connection",
+        "findings",
         "flags",
         "given",
         "is_from_client",
         "left_alone",
         "level",
         "message",
-        "terms",
         "version",
     )
 
@@ -135,7 +146,7 @@ class Presented:
         self.message = message
         self.version = version
         self.is_from_client = is_from_client
-        self.terms: Terms | None = None
+        self.findings: Findings | None = None
         self.left_alone: str | None = None  # why the connection was left alone
 
 
@@ -333,22 +344,21 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
         return None
     if _context.protocol.__get__(context) == _ssl.PROTOCOL_TLS_SERVER:
         return None
+    if os.stat(os.fspath(path)).st_size < SMALLEST_DEFERRED:
+        return None
+    settings = load()
+    if settings.disable or not settings.trust_on_demand:
+        return None
     with importing:
         from . import cafile
 
-    if os.stat(os.fspath(path)).st_size < cafile.SMALLEST:
-        return None
-    settings = load()
-    return None if settings.disable or not settings.trust_on_demand else cafile.of(os.fsdecode(path))
+    return cafile.of(os.fsdecode(path))
 
 
 def _default_to_defer(context: Any) -> CAFile | None:
     """The same for `set_default_verify_paths`, whose directory is then used."""
-    with importing:
-        from . import cafile
-
-    path, directories = cafile.default_paths()
-    file = _to_defer(context, path) if cafile.default_paths_are_certain() else None
+    path, directories = default_paths()
+    file = _to_defer(context, path) if default_paths_are_certain() else None
     if file is not None:
         if directories:
             _context.load_verify_locations(context, None, directories)
@@ -376,14 +386,11 @@ def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[
 
 
 def _note_defaults(context: Any) -> None:
-    with importing:
-        from . import cafile
-
     state = state_of(context)
-    path, directories = cafile.default_paths()
-    is_known = cafile.default_paths_are_certain() and (not os.path.exists(path) or is_plain_file(path))
+    path, directories = default_paths()
+    is_known = default_paths_are_certain() and (not os.path.exists(path) or is_plain_file(path))
     state.given.add(path if os.path.exists(path) else None, directories or None, is_plain=is_known)
-    state.given.is_complete = state.given.is_complete and cafile.default_paths_are_certain()
+    state.given.is_complete = state.given.is_complete and default_paths_are_certain()
     _load_where_needed(context, state)
 
 
@@ -404,10 +411,7 @@ def _assume_directories(given: Given) -> None:
 
     The program's own context decides whether a chain that ends there is good.
     """
-    with importing:
-        from . import cafile
-
-    given.add(None, cafile.default_paths()[1] or None)
+    given.add(None, default_paths()[1] or None)
 
 
 def _load_deferred(context: Any) -> None:
@@ -480,7 +484,7 @@ def _forget_other_threads() -> None:
     lent_contexts.clear()
     for state in list(_states.values()):
         state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
-        state.given.decisions.clear()  # they hold contexts of ours: see `rehearsal`
+        state.given.decisions.clear()  # they hold contexts of ours: see `contexts`
 
 
 if hasattr(os, "register_at_fork"):
@@ -495,6 +499,9 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
+    if connection is not None and connection.unrehearsed is not None:
+        connection.unrehearsed.was_refused = direction == "write"  # an alert
+        connection.unrehearsed = None
     if connection is not None and connection.ours is not None:
         _look_after_message(owner, connection, version, None, data)
     try:
@@ -551,43 +558,30 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
     ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
     context = _present_context.__get__(ssl_object)
     state = state_of(context)
-    ours = None
+    decision = None
     try:
         if connection is not None and state.is_active and (state.completes_clients or not ssl_object.server_side):
-            terms = _terms(Presented(connection, data, version, is_from_client=ssl_object.server_side), context)
-            if terms is not None:
-                with importing:
-                    from . import verification
-
-                state.given.look(context)
-                ours = verification.context_for(data, version, context, state.given, terms)
-                if ours is not None:
-                    _put_ours(connection, context, state, ssl_object, ours)
+            presented = Presented(connection, data, version, is_from_client=ssl_object.server_side)
+            if _has_notes:
+                _presented[get_ident()] = presented
+            presented.left_alone = _uncertainty(connection, context, state)
+            if presented.left_alone is None:
+                decision = _decision(presented, context)
+                if decision.context is not None:
+                    _put_ours(connection, context, state, ssl_object, decision.context)
+                if not decision.was_rehearsed:
+                    connection.unrehearsed = decision
     finally:
         if connection is None or connection.ours is None:
             state.given.load_deferred(context)  # the connection is verified in it
-    if connection is not None and ours is None:
-        _let_go_if_done(connection, version, was_whole=True)
-
-
-def _terms(presented: Presented, context: Any) -> Terms | None:
-    """The terms under which the connection is verified; None if unknown. Keeps `presented` until the verdict."""
-    connection = presented.connection
-    if _has_notes:
-        _presented[get_ident()] = presented
-    presented.left_alone = _uncertainty(connection, context, state_of(context))
-    if presented.left_alone is None:
-        with importing:
-            from .rehearsal import Terms
-
-        presented.terms = Terms(
-            connection.flags, connection.level, connection.suite_b or "", from_client=presented.is_from_client
-        )
-    return presented.terms
+    if connection is not None and (decision is None or decision.context is None):
+        connection.was_whole = True
+        if connection.unrehearsed is None:
+            _let_go_if_done(connection, version)
 
 
 def _uncertainty(connection: Connection, context: Any, state: State) -> str | None:
-    """Why the terms are unknown; None if they are known."""
+    """Why it is unknown under which terms the connection is verified; None if they are known."""
     if not connection.is_certain or connection.state is not state:
         return "its context was changed while it was made"
     if connection.certificates is not state.certificates or state.given.loading:
@@ -595,6 +589,20 @@ def _uncertainty(connection: Connection, context: Any, state: State) -> str | No
     if connection.level != state.security_level(context) or connection.suite_b != state.suite_b:
         return "the ciphers of its context were changed after it was made"
     return "its context may ask for Suite B" if connection.suite_b is None else None
+
+
+def _decision(presented: Presented, context: Any) -> Decision:
+    """How the connection is verified. May raise any exception."""
+    with importing:
+        from . import verification
+        from .contexts import Terms
+
+    connection, given = presented.connection, presented.given
+    terms = Terms(connection.flags, connection.level, connection.suite_b or "", from_client=presented.is_from_client)
+    given.look(context)
+    decision = verification.decision_for(presented.message, presented.version, context, given, terms)
+    presented.findings = decision.findings
+    return decision
 
 
 def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
@@ -623,7 +631,7 @@ def _put_back(connection: Connection) -> None:
         _pending.pop(connection.identifier, None)
 
 
-def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = False) -> None:
+def _let_go_if_done(connection: Connection, version: int) -> None:
     """Have OpenSSL no longer call us for this connection; it would call twice for every record of a download.
 
     Not before TLS 1.3, if the peer may send certificates that need us again, in a renegotiation. When a context is set
@@ -633,7 +641,8 @@ def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = F
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:
         return
-    if version < TLS_1_3 and not (was_whole and not state.given.deferred and not connection.was_in_ours):
+    is_settled = connection.was_whole and not state.given.deferred and not connection.was_in_ours
+    if version < TLS_1_3 and not is_settled:
         return
     context = _present_context.__get__(ssl_object)
     if _msg_callback.__get__(context) is not _see_message or (ssl_object.server_side and context.post_handshake_auth):

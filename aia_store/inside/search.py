@@ -10,7 +10,7 @@ import sys
 
 from . import importing
 from .certificate import Certificate, DERError
-from .rehearsal import NO_CHECK_TIME
+from .contexts import NO_CHECK_TIME
 from .settings import debug
 from .store import store_of_process
 

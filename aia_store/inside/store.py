@@ -8,7 +8,7 @@ there are:
     preloaded/3f/3f0c…/9a51….pem         what was learned ahead of time (`aia-store preload`)
 
 Certificates are looked up in both. The first handshake that needs a preloaded one copies it to the needed ones, so that
-the needed ones are complete by themselves: the bundle is made from them alone, and only they are dropped when unused.
+the needed ones are complete by themselves: the CA file is made from them alone, and only they are dropped when unused.
 
 Files appear by rename and are never changed. So any number of processes may read and write at once, and a process that
 is killed midway leaves at most a file in `tmp`. Nothing that is read here is believed: whatever is malformed, misnamed,
@@ -53,6 +53,9 @@ HANDED_IN = "handed-in"  # in a user's store: notes of what was handed in again
 MARK = "CACHEDIR.TAG"  # the mark, which backup programs know too (https://bford.info/cachedir/)
 # Then what the manager alone reads and writes:
 BUNDLE, BUNDLE_STATE = "bundle.pem", "bundle.json"
+TRUST, TRUST_STATE = "trust", "trust.json"  # the trust folder: a link into TRUST_FOLDERS, see `manager/trust_folder.py`
+TRUST_FOLDERS, ONE_ANCHOR = "trust-folders", "one-anchor.pem"
+VERIFIED, EXPORTED = "verified", "exported.json"  # what was before, see the files of these names in `manager`
 REVOKED_REASONS = "revoked.json"
 KEPT_CRLS, KEPT_LISTS = "crls", "lists"
 SHARES = "shares.json"  # how much each user has handed in
@@ -73,7 +76,8 @@ _OF_PROGRAMS = (
     MARK,
 )
 _OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
-NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
+_OF_TRUST_FOLDER = (TRUST, TRUST_STATE, TRUST_FOLDERS, ONE_ANCHOR, VERIFIED, EXPORTED)
+NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """
@@ -327,15 +331,12 @@ class Folder:
 
 
 class Preloaded(Folder):
-    """The preloaded certificates in a store folder. Nothing is made from them, so their changes are not noted."""
+    """The preloaded certificates in a store folder. The URL that they came from is not noted."""
 
     PART = PRELOADED
 
     def _forget(self, fingerprint: str) -> None:
-        pass
-
-    def note_change(self) -> None:
-        """Do nothing: nothing is stale."""
+        self.note_change()
 
 
 def _bucket(subject_key: bytes) -> tuple[str, str]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import _ssl
 import os
 import stat
+import sys
 
-from . import PARTIAL_CHAIN
+from . import PARTIAL_CHAIN, believes_environment
 from .certificate import (
     Certificate,
     Certificates,
@@ -31,11 +32,14 @@ if TYPE_CHECKING:
 
     from .cafile import CAFile
 
+    CertificateList = Union[Certificates, CAFile]
     PathLike = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 # Blocks that are no plain certificates: `-----BEGIN TRUSTED CERTIFICATE-----`, `-----BEGIN X509 CRL-----`.
 _SPECIAL = (b"BEGIN TRUSTED", b"BEGIN X509 CRL")
 _MOST_TO_LOOK_AT = 1 << 22  # bytes; larger files are not read
+
+SMALLEST_DEFERRED = 16_384  # bytes of a CA file; OpenSSL parses a smaller one fast enough
 
 _context: Any = _ssl._SSLContext
 
@@ -52,10 +56,8 @@ class Given:
         self.defaults: tuple[str, ...] = ()  # the default paths, if their file was deferred
         self.loaded = Certificates(())  # the certificates in the context that OpenSSL shows
         self.loads = 0  # how often something was loaded
-        # What was decided about Certificate messages for this context alone: until when it holds, the context of ours,
-        # and the `Findings` of a search without success.
-        self.decisions: dict[object, tuple[float, Any, Any]] = {}
-        self.notes: dict[object, tuple[Any, float, str]] = {}  # on errors: the findings, until when it holds, the text
+        self.decisions: dict[object, Any] = {}  # for this context alone: see `verification`
+        self.notes: dict[object, tuple[Any, float, str]] = {}  # on errors: see `explain`
         self.loading: list[int] = []  # the threads that are loading the context's own certificate
         self.is_used = False  # whether OpenSSL may already have looked into the directories
         self._is_stale = True  # whether OpenSSL has loaded more since `loaded` was set
@@ -98,7 +100,7 @@ class Given:
         It is loaded as `cadata`, which OpenSSL adds under the store's lock, as other threads may use the context.
         """
         files = self.deferred
-        ders = [der for file in files for der in file.certificates.ders]
+        ders = [der for file in files for der in file.ders]
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
             self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
@@ -106,9 +108,9 @@ class Given:
             self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
-    def lists(self) -> tuple[Certificates, ...]:
+    def lists(self) -> tuple[CertificateList, ...]:
         """All certificates that are not in directories."""
-        return (self.loaded, *(file.certificates for file in self.deferred))
+        return (self.loaded, *self.deferred)
 
 
 class Trusted:
@@ -118,7 +120,7 @@ class Trusted:
     Otherwise only a self-signed one is, or one that its own settings trust for a purpose: all `may_be_anchors`.
     """
 
-    def __init__(self, lists: Sequence[Certificates], directories: Sequence[str] = (), flags: int = 0) -> None:
+    def __init__(self, lists: Sequence[CertificateList], directories: Sequence[str] = (), flags: int = 0) -> None:
         self.lists = lists
         self.directories = directories
         self.flags = flags
@@ -157,6 +159,13 @@ class Trusted:
     def all_named_by(self, chain: Iterable[Certificate]) -> list[bytes]:
         """The certificates (DER) that OpenSSL could look up to verify this chain, except those in directories."""
         return self._look_up(chain)[1]
+
+    def only_one_for(self, chain: Iterable[Certificate]) -> Certificate | None:
+        """What OpenSSL could look up for this chain, directories included, if that is one certificate."""
+        names, ders = self._look_up(chain)
+        found = {*ders, *(der for name in names for der in self._in_directories(name))}
+        certificates = list(readable(found))
+        return certificates[0] if len(certificates) == len(found) == 1 else None
 
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
         """Whether OpenSSL could find a certificate in the directories when it verifies this chain.
@@ -215,6 +224,20 @@ def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return [stem for stem in stems if any(time_of_change(f"{folder}/{stem}.{kind}") for kind in ("0", "r0"))]
+
+
+def default_paths() -> tuple[str, str]:
+    """The paths from which `set_default_verify_paths` loads: a file, and one or more directories, as in PATH."""
+    file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
+    return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
+
+
+def default_paths_are_certain() -> bool:
+    """Whether OpenSSL is sure to use those paths: in a process with special rights, it ignores the environment."""
+    file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
+    if file_variable not in os.environ and directory_variable not in os.environ:
+        return True
+    return sys.platform.startswith("linux") and believes_environment
 
 
 def is_plain(text: bytes) -> bool:

@@ -98,7 +98,7 @@ def status() -> HookStatus:
         capture_output=True,
         text=True,
         env=environment,
-        cwd=sys.prefix,  # Python imports what lies in the working folder, which may be anybody's
+        cwd=sys.prefix,  # Python imports from the working folder, which others may be able to write
         check=False,
     )
     files = _present()

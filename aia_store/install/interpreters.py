@@ -171,7 +171,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def expanded(pattern: str) -> str:
-    """Return a pattern of paths with the variables and `~` in it replaced by folders."""
+    """Expand the variables and `~` in a pattern of paths."""
     for name, default in _DEFAULTS.items():
         pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
     return os.path.expanduser(pattern)

@@ -15,13 +15,29 @@ VARIABLES = (
     "PGSSLROOTCERT",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 )
+FOLDER_VARIABLE = "SSL_CERT_DIR"
+# With the trust folder: what names it, too, and what is not to be set, so that OpenSSL and curl take SSL_CERT_DIR. A
+# SSL_CERT_FILE of few trust anchors would do for OpenSSL, but httpx and others take it for all that is trusted.
+_TAKE_A_FOLDER = (FOLDER_VARIABLE, "REQUESTS_CA_BUNDLE")
+_NOT_WITH_A_FOLDER = ("SSL_CERT_FILE", "CURL_CA_BUNDLE")
 SHELLS = ("sh", "fish", "csh", "powershell")
 KIN = {"bash": "sh", "zsh": "sh", "dash": "sh", "ksh": "sh", "tcsh": "csh", "pwsh": "powershell"}
 
 
-def lines(bundle: str, shell: str) -> str:
-    """The lines for one of SHELLS that set every variable to the path of the bundle."""
-    return "".join(f"{_assignment(name, bundle, shell)}\n" for name in VARIABLES)
+def variables(file: str, folder: str | None = None) -> dict[str, str | None]:
+    """What each variable is to be: the path of the bundle, or of the trust folder where there is one; None: not set."""
+    found: dict[str, str | None] = dict.fromkeys(VARIABLES, file)
+    if folder is not None:
+        found |= dict.fromkeys(_TAKE_A_FOLDER, folder) | dict.fromkeys(_NOT_WITH_A_FOLDER)
+    return found
+
+
+def lines(values: dict[str, str | None], shell: str) -> str:
+    """The lines for one of SHELLS that make the variables so."""
+    return "".join(
+        f"{_removal(name, shell) if value is None else _assignment(name, value, shell)}\n"
+        for name, value in values.items()
+    )
 
 
 def current_shell() -> str:
@@ -51,3 +67,11 @@ def _assignment(name: str, value: str, shell: str) -> str:
     if shell == "csh":
         return f"setenv {name} {quoted.replace('!', chr(92) + '!')};"
     return f"export {name}={quoted}"
+
+
+def _removal(name: str, shell: str) -> str:
+    return {
+        "fish": f"set -e {name};",
+        "csh": f"unsetenv {name};",
+        "powershell": f"Remove-Item Env:{name} -ErrorAction SilentlyContinue",
+    }.get(shell, f"unset {name}")

@@ -20,7 +20,7 @@ def source(inside: str = INSIDE) -> bytes:
 
 
 def contents(path: str) -> bytes:
-    """What a file holds; nothing if it cannot be read."""
+    """Read a file; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from ..inside import PARTIAL_CHAIN, remember
 from ..inside.certificate import Certificate, DERError, to_pem
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..manager.names import as_openssl_prints
 from ..version import __version__
 from . import anchors, peer

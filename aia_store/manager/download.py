@@ -29,11 +29,11 @@ class Downloader:
         self._deadline = deadline
 
     def plain(self, url: str, most: int) -> bytes:
-        """The body of at most so many bytes behind an http URL. Raises UnavailableError."""
+        """Return the body behind an http URL, of at most `most` bytes. Raises UnavailableError."""
         return self.download(url, lambda deadline: fetch.get(url, self._settings.allowed_networks, deadline, most))
 
     def download(self, url: str, get: Callable[[float], bytes]) -> bytes:
-        """What `get` returns; it is given a deadline, and may raise FetchError. Raises UnavailableError."""
+        """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         if self._failures.url_is_paused(url):

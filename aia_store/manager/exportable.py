@@ -1,8 +1,8 @@
-"""What may be exported: the seven rules by which an intermediate may be in a CA file beside the trust anchors.
+"""What may be exported: the seven rules by which an intermediate may be in a CA file or folder beside the anchors.
 
-Most programs treat an intermediate in a CA file as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca
-accept a leaf under it even if its root is missing. So it may be there only if this changes nothing: nothing is accepted
-that the whole path would refuse, and no right server is refused because of it.
+Most programs treat an intermediate there as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca accept
+a leaf under it even if its root is missing. So it may be there only if this changes nothing: nothing is accepted that
+the whole path would refuse, and no right server is refused because of it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
     from ..inside.store import IntermediateStore
+    from .verified import Verified
 
     Progress = Callable[[int, int], None]
 
@@ -31,28 +32,43 @@ if TYPE_CHECKING:
 class Export:
     """Decides what may be in one export beside these trust anchors. Use it for one run only.
 
-    `verifier` has these anchors, and may have just verified the needed intermediates.
+    Preloaded intermediates may be in it only `with_preloaded`. `verifier` has these anchors, and may have just verified
+    the needed intermediates; `verified` are the paths that were verified earlier.
     """
 
-    def __init__(self, anchors: list[Certificate], store: IntermediateStore, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        anchors: list[Certificate],
+        store: IntermediateStore,
+        verifier: Verifier | None = None,
+        verified: Verified | None = None,
+        *,
+        with_preloaded: bool = False,
+    ) -> None:
         self.store = store
         self.anchors = anchors
         self.distrust = distrust()
         self._revoked = reader(store.folders)
-        self.verifier = verifier or Verifier(anchors, store.needed, self._revoked)
+        self._verified = verified
+        self._rules = RULES_OF_A_FOLDER if with_preloaded else RULES
+        self.verifier = verifier or (self.widely if with_preloaded else self._through(store.needed))
         self._objections: dict[Certificate, str | None] = {}
+        self._above: dict[Certificate, list[Certificate]] = {}
 
     @cached_property
     def widely(self) -> Verifier:
         """A verifier whose paths may contain preloaded intermediates too."""
-        return Verifier(self.anchors, self.store.find, self._revoked)
+        return self._through(self.store.find)
+
+    def _through(self, find: Callable[[bytes], list[Certificate]]) -> Verifier:
+        return Verifier(self.anchors, find, self._revoked, verified=self._verified)
 
     def objection(self, certificate: Certificate) -> str | None:
         """Why this intermediate may not be exported, in words; None if it may."""
         if certificate not in self._objections:
             self._objections[certificate] = "it leads in a circle"  # holds while the certificates above it are examined
             try:
-                objections = (rule(certificate, self) for rule in RULES)
+                objections = (rule(certificate, self) for rule in self._rules)
                 self._objections[certificate] = next(filter(None, objections), None)
             except DERError:
                 self._objections[certificate] = "its extensions cannot be read"
@@ -70,20 +86,26 @@ class Export:
 
     def above(self, certificate: Certificate) -> list[Certificate]:
         """The certificates above it in its path, its issuer first, the trust anchor last. Raises VerifyError."""
-        return self.verifier.path(certificate)[1:]
+        if certificate not in self._above:
+            self._above[certificate] = self.verifier.path(certificate)[1:]
+        return self._above[certificate]
 
 
 def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str | None:
     """Rule 1: its path, verified without partial chains, leads to an exported anchor, over exported intermediates.
 
-    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to its issuer.
+    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to its issuer. The path must
+    also pass X509_V_FLAG_X509_STRICT: Python from 3.13 on sets both flags, and would look at nothing above.
     """
     if certificate in export.anchors:
         return "it is a trust anchor itself"
     try:
         *links, _ = export.above(certificate)
+        refusal = export.verifier.strict_refusal(certificate)
     except VerifyError as error:
         return str(error)
+    if refusal is not None:
+        return f"OpenSSL refuses its path where it is strict: {refusal}"
     objection = next(filter(None, map(export.objection, links)), None)
     return objection and f"a certificate above it may not be exported: {objection}"
 
@@ -132,24 +154,40 @@ def carries_all_constraints(certificate: Certificate, export: Export) -> str | N
     return None if carries_all(certificate, above) else "it does not repeat every constraint from above"
 
 
-def has_no_namesake(certificate: Certificate, export: Export) -> str | None:
-    """Rule 6: no other CA that is exported or known here, and leads to an anchor, has its name but another key.
+def is_no_rival(certificate: Certificate, export: Export) -> str | None:
+    """Rule 6: no CA that is exported or known here has its name but another key, or closes a ring with it.
 
     Of certificates with one name, OpenSSL takes the first, from the CA file before those that were sent, and does not
-    go back. So a right server under the other one would be refused (curl, Node, Python).
+    go back. So a right server under another key would be refused (curl, Node, Python), and in a ring of CAs that
+    certified each other, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor count.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:
         is_namesake = other.subject_key == certificate.subject_key and other.public_key != certificate.public_key
         if is_namesake and (other in export.anchors or export.widely.refusal(other) is None):
             return "another CA of its name and another key is known here"
+    if certificate.subject_key in _names_above(certificate, export):
+        return "it is in a ring of CAs that certified each other"
     return None
+
+
+def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
+    """The canonical names that OpenSSL may come by on its way up, whichever certificate it takes of each name."""
+    found: set[bytes] = set()
+    queue = [certificate.issuer_key]
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += [other.issuer_key for other in export.store.find(name) if export.widely.refusal(other) is None]
+    return found
 
 
 def was_needed(certificate: Certificate, export: Export) -> str | None:
     """Rule 7: it was needed on this machine.
 
-    All known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s).
+    All known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s), in a file. In a
+    hashed folder OpenSSL opens only what a chain names, so this rule does not apply there.
     """
     if certificate in export.store.needed(certificate.subject_key):
         return None
@@ -162,6 +200,7 @@ RULES: tuple[Callable[[Certificate, Export], str | None], ...] = (
     is_a_ca_for_servers,
     is_not_withdrawn,
     carries_all_constraints,
-    has_no_namesake,
+    is_no_rival,
     was_needed,
 )
+RULES_OF_A_FOLDER = RULES[:-1]

@@ -22,6 +22,7 @@ from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
+from .verified import Verified
 from .verify import Verifier, by_subject, remembered
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Skipped(NamedTuple):
 
 
 class PreloadReport(NamedTuple):
-    """What was done: how many are new, how many were preloaded before, and the others.
+    """What was done: how many certificates are new, how many were preloaded before, and which were skipped.
 
     `found` describes each mirror. `faults` are about reports that could not be fetched or read, or only in part.
     `notes` are about revocation lists.
@@ -72,7 +73,7 @@ class PreloadReport(NamedTuple):
 def run(
     sources: Iterable[str], settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> PreloadReport:
-    """Keep what is fit of these reports of the CCADB, files or http or https URLs, and of upki's mirrors, folders too.
+    """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
 
     If a source has a fault, the others are still read, and so is the rest of it. `progress` is called with the number
     of finished new certificates and of all. Raises StoreError, RootsError, and PreloadError if the store cannot be
@@ -165,11 +166,13 @@ class _Run:
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each certificate, and keep it or note why not. `reason` tells why a certificate is revoked."""
+        verified = Verified(self._home, anchors)
         verifier = Verifier(
             anchors,
             remembered(self._store.find),
             lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
             by_subject(self._beside),
+            verified,
         )
         for done, (certificate, name) in enumerate(offered.items()):
             progress(done, len(offered))
@@ -178,6 +181,7 @@ class _Run:
                 self._keep_one(certificate)
             else:
                 self.skipped.append(Skipped(name, certificate, refusal))
+        verified.save()
         progress(len(offered), len(offered))
 
     def _keep_one(self, certificate: Certificate) -> None:

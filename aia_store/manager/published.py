@@ -1,6 +1,7 @@
-"""The published bundle, and the note beside it that says what it was made from.
+"""The published bundle in its forms, and the notes beside it that say what it was made from.
 
-This module needs few imports, so that a shell's start-up file can afford `aia-store bundle`.
+The bundle is published as a file, and as a hashed folder once this was asked for. This module needs few imports, so
+that a shell's start-up file can afford `aia-store bundle`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,20 @@ import json
 import os
 import time
 
-from ..inside.store import BUNDLE, BUNDLE_STATE, folders_of, open_store, read_regular_file
+from ..inside.store import (
+    BUNDLE,
+    BUNDLE_STATE,
+    ONE_ANCHOR,
+    TRUST,
+    TRUST_STATE,
+    folders_of,
+    open_store,
+    read_regular_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..inside.settings import Settings
@@ -23,45 +34,85 @@ NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file
 _LARGEST_NOTE = 1 << 20
 
 
-def fresh(settings: Settings) -> str | None:
+class BundleError(Exception):
+    """No bundle can be built or published; the message is one line that says why and what to do."""
+
+
+class BundleForm:
+    """One form of the bundle: what programs are pointed at, and the note about it, both by name in a store folder.
+
+    `identity` takes the path and says what changes whenever what was published does. Raises OSError.
+    """
+
+    def __init__(self, name: str, note: str, identity: Callable[[str], list[object]]) -> None:
+        self.name = name
+        self.note = note
+        self.identity = identity
+
+    def path(self, home: Folder) -> str:
+        """Where it is published, or would be."""
+        return os.path.join(home.path, self.name)
+
+
+def _identity_of_the_file(path: str) -> list[object]:
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _identity_of_the_folder(path: str) -> list[object]:
+    """A file that comes or goes changes the folder's time; what is in the files, the next build looks at."""
+    small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
+    return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
+
+
+FILE = BundleForm(BUNDLE, BUNDLE_STATE, _identity_of_the_file)
+FOLDER = BundleForm(TRUST, TRUST_STATE, _identity_of_the_folder)
+
+
+def forms_in(home: Folder) -> list[BundleForm]:
+    """The forms to be kept up to date: the folder only where it was published before."""
+    return [FILE, FOLDER] if os.path.islink(FOLDER.path(home)) else [FILE]
+
+
+def fresh(settings: Settings, form: BundleForm = FILE) -> str | None:
     """The path of a bundle that need not be rebuilt; None if there is none."""
     for folder in places(settings):
-        if is_fresh(settings, folder):
-            return os.path.join(folder.path, BUNDLE)
+        if is_fresh(settings, folder, form):
+            return form.path(folder)
     return None
 
 
-def standing(settings: Settings, *, same_roots: bool = False) -> str | None:
+def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = False) -> str | None:
     """The path of the last published bundle, even if it is stale; None if there is none, or its contents changed.
 
     `same_roots`: only if the machine still has the trust anchors that it was made from.
     """
     for folder in places(settings):
-        state = read_state(folder)
+        state = read_state(folder, form)
         try:
-            if _is_whole(folder, state) and (not same_roots or _has_these_roots(settings, state)):
-                return os.path.join(folder.path, BUNDLE)
+            if _is_whole(folder, state, form) and (not same_roots or _has_these_roots(settings, state)):
+                return form.path(folder)
         except (OSError, KeyError, IndexError, TypeError, ValueError):
             continue
     return None
 
 
-def last_good(settings: Settings) -> str | None:
+def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
     """Like `standing`, but only if the bundle was made under the same `roots` setting."""
-    path = standing(settings)
-    if path is None or _note(settings).get("roots_set") != settings.roots:
+    path = standing(settings, form)
+    if path is None or _note(settings, form).get("roots_set") != settings.roots:
         return None
     return path
 
 
-def is_fresh(settings: Settings, home: Folder) -> bool:
+def is_fresh(settings: Settings, home: Folder, form: BundleForm = FILE) -> bool:
     """Whether the bundle exists and was made from the present trust anchors and store."""
-    state = read_state(home)
+    state = read_state(home, form)
     try:
         return bool(
             0 <= time.time() - state["built"] < REBUILT_EVERY
             and time.time() < state["until"]
-            and _is_whole(home, state)
+            and _is_whole(home, state, form)
             and _has_these_roots(settings, state)
             and changes(settings) == state["changes"]
         )
@@ -69,11 +120,16 @@ def is_fresh(settings: Settings, home: Folder) -> bool:
         return False  # there is none, or the note is not ours
 
 
-def counts(settings: Settings) -> tuple[int, int] | None:
+def are_fresh(settings: Settings, home: Folder) -> bool:
+    """Whether every form that is kept up to date is fresh."""
+    return all(is_fresh(settings, home, form) for form in forms_in(home))
+
+
+def counts(settings: Settings, form: BundleForm = FILE) -> tuple[int, int] | None:
     """How many trust anchors and intermediates the published bundle holds; None if there is none."""
     for folder in places(settings):
         try:
-            anchors, intermediates = read_state(folder)["counts"]
+            anchors, intermediates = read_state(folder, form)["counts"]
             return int(anchors), int(intermediates)
         except (KeyError, TypeError, ValueError):
             continue
@@ -85,7 +141,7 @@ def last_source(settings: Settings) -> str | None:
 
     None if that was certifi's file or the file of AIA_STORE_ROOTS, or if there is no bundle.
     """
-    note = _note(settings)
+    note = _note(settings, FILE)
     path = note.get("source")
     return path if isinstance(path, str) and note.get("roots_set") is None else None
 
@@ -97,10 +153,10 @@ def places(settings: Settings) -> list[Folder]:
     return store.folders if home is None else [home]
 
 
-def read_state(home: Folder) -> dict[str, Any]:
+def read_state(home: Folder, form: BundleForm = FILE) -> dict[str, Any]:
     """The contents of the note; empty if there is none, or it is not ours."""
     try:
-        state = json.loads(read_regular_file(os.path.join(home.path, BUNDLE_STATE), _LARGEST_NOTE))
+        state = json.loads(read_regular_file(os.path.join(home.path, form.note), _LARGEST_NOTE))
         return state if isinstance(state, dict) else {}
     except (OSError, ValueError, RecursionError):
         return {}
@@ -116,20 +172,19 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate; less those that never had one.
+    """When each folder of the store last gained or lost a certificate, without folders that never had one.
 
-    So the machine's bundle is fresh for a user who has no store, as it is for whoever made it.
+    So the machine's bundle is also fresh for a user who has no store.
     """
     return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 
 
-def _note(settings: Settings) -> dict[str, Any]:
-    return next(filter(None, map(read_state, places(settings))), {})
+def _note(settings: Settings, form: BundleForm) -> dict[str, Any]:
+    return next(filter(None, (read_state(folder, form) for folder in places(settings))), {})
 
 
-def _is_whole(folder: Folder, state: dict[str, Any]) -> bool:
-    status = os.stat(os.path.join(folder.path, BUNDLE))
-    return bool([status.st_size, status.st_mtime_ns] == state["bundle"])
+def _is_whole(folder: Folder, state: dict[str, Any], form: BundleForm) -> bool:
+    return bool(form.identity(form.path(folder)) == state["bundle"])
 
 
 def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:

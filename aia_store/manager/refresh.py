@@ -18,6 +18,7 @@ from .history import Dropped
 from .renewal import Held, Renewed
 from .revocation import update
 from .revocation.record import reader
+from .verified import Verified
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
 
 
 class RefreshReport(NamedTuple):
-    """What a refresh did: how many needed and how many preloaded intermediates hold, and what happened to others."""
+    """What a refresh did: how many needed and preloaded intermediates stay, and what happened to the others."""
 
     kept: int
     preloaded: int
@@ -57,7 +58,7 @@ class RefreshReport(NamedTuple):
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
-    """Refresh the folders that this user can write. `progress` is told how many of how many files are done.
+    """Refresh the folders that this user can write. `progress` is called with the number of finished files and of all.
 
     Raises RootsError and BundleError; what was dropped before that stays dropped. In any case, the store records how
     the refresh went.
@@ -80,9 +81,10 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
         return RefreshReport(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
     handed_in, notes = _collected(settings)
     store = open_store(settings)
-    verifier = Verifier(anchors, remembered(store.needed))
+    verifier = Verifier(anchors, remembered(store.needed), verified=Verified(store.home, anchors))
     planner = _Planner(settings, store, verifier)
     planned = planner.plan(progress, ask_revocation=True)
+    verifier.verified.save()
     dropped: list[Dropped] = []
     left = planned.left
     for folder, item in planned.drop:
@@ -108,7 +110,8 @@ def plan(settings: Settings, progress: Progress = lambda done, total: None) -> P
     if doubt is not None:
         return Plan([], [], [], [], [], [*_faults(settings), doubt])
     store = open_store(settings)
-    return _Planner(settings, store, Verifier(anchors, remembered(store.needed))).plan(progress, ask_revocation=False)
+    verifier = Verifier(anchors, remembered(store.needed), verified=Verified(store.home, anchors))
+    return _Planner(settings, store, verifier).plan(progress, ask_revocation=False)
 
 
 def _faults(settings: Settings) -> list[str]:
@@ -139,7 +142,7 @@ class _Planner:
         self._settings = settings
         self._store = store
         self._verifier = verifier
-        self._widely = Verifier(verifier.roots, remembered(store.find))
+        self._widely = Verifier(verifier.roots, remembered(store.find), verified=verifier.verified)
         self._held: list[Held] = []
         self._preloaded: list[Held] = []
         self._drop: list[tuple[Folder, Dropped]] = []
@@ -212,7 +215,7 @@ class _Planner:
     def _drop_unused(self, seconds: float) -> None:
         """Drop what no handshake has used for so long, unless something below it is still needed."""
         now = time.time()
-        # What is gone was just dropped by another refresh.
+        # If the file is gone, another refresh has just dropped it.
         used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]
         needed = {link for one in used for link in one.links}
         unused = [one for one in self._held if one.certificate not in needed]

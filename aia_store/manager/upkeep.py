@@ -62,7 +62,7 @@ def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
 
 
 def modified(path: str, otherwise: float) -> float:
-    """When a file was modified (seconds since 1970), a certificate's used; `otherwise` if the file is gone."""
+    """When a file was modified, or a certificate used (seconds since 1970); `otherwise` if the file is gone."""
     try:
         return os.lstat(path).st_mtime
     except OSError:

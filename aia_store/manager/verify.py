@@ -13,16 +13,26 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
-from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.certificate import (
+    AUTHORITY_KEY_IDENTIFIER,
+    BIT_STRING,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    SET,
+    UTC_TIME,
+    Certificate,
+    encode,
+)
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
 from .quiet import quietly
 from .roots import distrust
+from .verified import SECURITY_LEVEL, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +40,7 @@ if TYPE_CHECKING:
     #: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
     Reason = Callable[[Certificate, Certificate], str | None]
 
-SECURITY_LEVEL = 2  # 112 bits: no SHA-1, no RSA key with fewer than 2048 bits
+STRICT = 0x20  # X509_V_FLAG_X509_STRICT, which Python sets from 3.13 on
 MOST_PATHS = 16  # tried for one intermediate
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
@@ -59,6 +69,7 @@ class Verifier:
 
     `revoked` tells why and by whom an intermediate of an issuer is revoked, or returns None. No path may contain a
     revoked certificate. `revoked` and `beside` may be set later; `revoked` then also counts for earlier verdicts.
+    OpenSSL is not asked again about paths that were `verified` in an earlier process.
     """
 
     def __init__(
@@ -67,14 +78,16 @@ class Verifier:
         find: Callable[[bytes], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
         beside: dict[bytes, list[Certificate]] | None = None,
+        verified: Verified | None = None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
         self.beside = beside or {}
+        self.verified = verified or Verified(None, roots)
         self._trusted = Trusted.of(root.der for root in roots)
         self._find = find
         self._distrust = distrust()
-        self._rehearsals: dict[bytes, Rehearsal] = {}
+        self._rehearsals: dict[tuple[bytes, int], Rehearsal] = {}
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
@@ -153,13 +166,37 @@ class Verifier:
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
     def _refusal(self, leaf: Certificate, path: list[Certificate]) -> str | None:
+        now = time.time()
+        if self.verified.holds(path) and all(certificate.is_valid_at(now) for certificate in path):
+            return None
         for subject, issuer in pairwise(path):
             if not _is_signed_by(subject.der, issuer.der):
                 return "a signature is not valid"
+        if self._rehearsed(leaf, path, STRICT) is None:  # which only adds to what is asked without
+            self.verified.add(path, strict=True)
+            return None
+        refusal = self._rehearsed(leaf, path, 0)
+        if refusal is None:
+            self.verified.add(path)
+        return refusal
+
+    def strict_refusal(self, certificate: Certificate) -> str | None:
+        """Why OpenSSL refuses the path of a certificate under X509_V_FLAG_X509_STRICT; None if it does not.
+
+        Raises VerifyError where there is no path at all.
+        """
+        path = self.path(certificate)
+        if self.verified.holds(path, strict=True):
+            return None
+        return self._rehearsed(Certificate(leaf_under(certificate)), path, STRICT)
+
+    def _rehearsed(self, leaf: Certificate, path: list[Certificate], flags: int) -> str | None:
+        """Why OpenSSL refuses a path under these flags, signatures aside; None if it does not."""
         anchor = path[-1].der
-        if anchor not in self._rehearsals:
-            self._rehearsals[anchor] = Rehearsal(Terms(0, SECURITY_LEVEL), [anchor])
-        refusal = self._rehearsals[anchor].refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
+        if (anchor, flags) not in self._rehearsals:
+            self._rehearsals[anchor, flags] = Rehearsal(Terms(flags, SECURITY_LEVEL), [anchor])
+        rehearsal = self._rehearsals[anchor, flags]
+        refusal = rehearsal.refusal([leaf.der, *(certificate.der for certificate in path[:-1])])
         return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
@@ -189,6 +226,9 @@ class NotYetValidError(VerifyError):
 @lru_cache(maxsize=8192)
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     """Whether the issuer's key made the subject's signature (both DER)."""
+    from cryptography import x509  # it takes 66 ms to import, and where all was verified before nobody needs it
+    from cryptography.exceptions import InvalidSignature
+
     try:
         with quietly():
             x509.load_der_x509_certificate(subject).verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
@@ -220,6 +260,14 @@ def leaf_under(issuer: Certificate) -> bytes:
         + encode(SEQUENCE, validity)
         + encode(SEQUENCE, encode(SET, name))
         + _PUBLIC_KEY
-        + encode(0xA3, encode(SEQUENCE, b""))
+        + encode(0xA3, encode(SEQUENCE, _authority_key_id(issuer)))
     )
     return encode(SEQUENCE, encode(SEQUENCE, fields) + signed_with + encode(BIT_STRING, b"\x00" + bytes(64)))
+
+
+def _authority_key_id(issuer: Certificate) -> bytes:
+    """The AKID extension of what this issuer issues (RFC 5280, 4.2.1.1); nothing where the issuer has no SKID."""
+    if issuer.subject_key_id is None:
+        return b""
+    value = encode(SEQUENCE, encode(0x80, issuer.subject_key_id))
+    return encode(SEQUENCE, encode(OID, AUTHORITY_KEY_IDENTIFIER) + encode(OCTET_STRING, value))

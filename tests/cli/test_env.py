@@ -61,6 +61,28 @@ def test_a_real_shell_sets_all_nine(machine: Machine, root: Authority, kind: str
         assert (store / "bundle.pem").exists()
 
 
+@pytest.mark.parametrize(("kind", "shell"), INTERPRETERS)
+def test_with_the_folder_a_real_shell_takes_it_where_it_serves(
+    machine: Machine, root: Authority, kind: str, shell: str
+) -> None:
+    interpreter = shutil.which(shell)
+    if interpreter is None:
+        pytest.skip(f"{shell} is not here")
+    store = machine.folder / NASTY[1]
+    lines = machine.folder / "lines"
+    text = machine.says("env", "--folder", "--shell", kind, AIA_STORE_DIR=str(store))
+    lines.write_text(text, encoding="utf-8")
+    script = EVALUATE[kind].format(file=lines, python=sys.executable, program=PRINT)
+    for before in ("", "set before"):
+        done = machine.execute(interpreter, "-c", script, SSL_CERT_FILE=before or None, CURL_CA_BUNDLE=before or None)
+        assert done.stderr == ""
+        found = json.loads(done.stdout)
+        assert {name for name in VARIABLES if name not in found} == {"SSL_CERT_FILE", "CURL_CA_BUNDLE"}
+        folder, file = str(store / "trust"), str(store / "bundle.pem")
+        assert {found["SSL_CERT_DIR"], found["REQUESTS_CA_BUNDLE"]} == {folder}
+        assert {found[name] for name in ("GIT_SSL_CAINFO", "PGSSLROOTCERT", "NODE_EXTRA_CA_CERTS")} == {file}
+
+
 @pytest.mark.parametrize(
     ("shell", "line"),
     [

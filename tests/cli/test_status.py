@@ -94,6 +94,24 @@ def test_the_environment_uses_the_bundle_or_not(machine: Machine, root: Authorit
     assert remedy is not None
 
 
+def test_the_environment_uses_the_trust_folder_or_not(machine: Machine, root: Authority) -> None:
+    machine.build_folder()
+    folder, bundle = str(machine.trust_folder), str(machine.bundle_file)
+    lines = {"SSL_CERT_DIR": folder, "REQUESTS_CA_BUNDLE": folder, "GIT_SSL_CAINFO": bundle}
+    assert aspect(machine, "environment", **lines) == ("SSL_CERT_DIR is the trust folder", None)
+    state, remedy = aspect(machine, "environment", **lines, SSL_CERT_FILE=bundle)
+    assert "SSL_CERT_FILE" in str(state)
+    assert remedy is not None
+
+
+def test_the_trust_folder_is_told_of_once_it_is_there(machine: Machine, root: Authority) -> None:
+    machine.preload(root.intermediate())
+    machine.build()
+    assert "trust folder" not in aspect(machine, "bundle")[0]
+    machine.build_folder()
+    assert f"1 intermediate in the trust folder {machine.trust_folder}" in aspect(machine, "bundle")[0]
+
+
 def test_the_hook_is_disabled(machine: Machine, root: Authority) -> None:
     assert "AIA_STORE_DISABLE" in str(aspect(machine, "hook", AIA_STORE_DISABLE="1")[1])
 

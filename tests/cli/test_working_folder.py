@@ -1,4 +1,4 @@
-"""What lies in the folder that a command is run in is not run: root may be in a folder that anybody can write."""
+"""A command runs nothing from its working folder, which may be a folder that anybody can write."""
 
 from __future__ import annotations
 

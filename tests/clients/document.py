@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.clients.folder_tools import FOLDER_TOOLS
 from tests.clients.results import VARIABLE
 from tests.clients.table import CLIENTS, Client
 from tests.clients.tools import TOOLS
@@ -57,6 +58,16 @@ These programs use the bundle, which the variables set by `eval "$(aia-store env
 missing once a program with the hook, or `aia-store add`, has learned it.
 """
 
+_FOLDER = """
+## With the trust folder
+
+A hashed folder serves programs that look in it for what a chain names; others read all of it, whatever is in it. How
+much each read was measured by the times that the file system keeps, with a server that sends its leaf only, under the
+lines of `eval "$(aia-store env --folder)"`; those that do not read the folder by name take the file. Go reads all of
+`SSL_CERT_DIR`, too (it was not tried here): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go
+program the file. `SSL_CERT_FILE` is not set with the folder: a small one would do for OpenSSL, but httpx takes the file
+for all that is trusted. Debian's Exim is made with GnuTLS and was not tried: `tls_verify_certificates`, the file.
+"""
 _NEWER = """
 ## Newer Pythons and OpenSSLs
 
@@ -112,6 +123,12 @@ def render(found: dict[str, Any]) -> str:
         ["client", "tested", "takes the bundle from"],
         [[tool.name, tools.get(tool.name, "not here"), tool.variable] for tool in TOOLS],
     )
+    folder_tools = {tool: version for python in pythons for tool, version in found[python]["folder_tools"].items()}
+    lines.append(_FOLDER)
+    lines += _table(
+        ["client", "tested", "reads of the folder", "is pointed at it, or at the file, by"],
+        [[tool.name, folder_tools.get(tool.name, "not here"), tool.reads, tool.line] for tool in FOLDER_TOOLS],
+    )
     lines += [_NEWER.rstrip("\n"), section()]
     return "\n".join(lines) + "\n"
 
@@ -136,7 +153,7 @@ def _run(python: str) -> dict[str, Any]:
         file = Path(folder, "results")
         file.touch()
         environment = {**os.environ, "AIA_STORE_TEST_CLIENTS": "all", VARIABLE: str(file)}
-        tests = ["tests/clients/test_table.py", "tests/clients/test_tools.py"]
+        tests = [f"tests/clients/test_{name}.py" for name in ("table", "tools", "folder_tools")]
         subprocess.run([python, "-m", "pytest", "-q", *tests], cwd=PROJECT, env=environment, check=False)
         lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     return {
@@ -144,6 +161,7 @@ def _run(python: str) -> dict[str, Any]:
         "openssl": " ".join(openssl.split()[:2]),
         "clients": {f"{line['client']} {line['release']}": line["version"] for line in lines if "client" in line},
         "tools": {line["tool"]: line["version"] for line in lines if "tool" in line},
+        "folder_tools": {line["folder_tool"]: line["version"] for line in lines if "folder_tool" in line},
     }
 
 

@@ -38,7 +38,7 @@ class Client:
 
     @property
     def runs_here(self) -> bool:
-        """Whether there is a release for this Python at all, as far as is known."""
+        """Whether any release is known to run on this Python."""
         first, here = _parts(self.first_python), sys.version_info[:2]
         return first <= here and not (self.last_python and here > _parts(self.last_python))
 

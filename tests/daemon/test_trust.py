@@ -45,6 +45,25 @@ def test_a_root_comes_and_goes_with_its_intermediates(machine: Machine, root: Au
     follows(machine, root, OTHER, hung, stays)
 
 
+def test_the_trust_folder_follows_too_once_it_is_there(machine: Machine, root: Authority, start: Start) -> None:
+    hung, stays = OTHER.intermediate("Hung"), root.intermediate("Stays")
+    machine.trust(root, OTHER)
+    machine.preload(hung)
+    machine.build_folder()
+
+    def holds(*certificates: Authority) -> None:
+        wanted = {certificate.der for certificate in certificates}
+        wait_until(lambda: set(machine.in_folder().values()) == wanted, WITHIN)
+
+    start()
+    replace(machine.roots, root)
+    holds(root)
+    machine.preload(stays)
+    holds(root, stays)
+    replace(machine.roots, root, OTHER)
+    holds(root, stays, OTHER, hung)
+
+
 def test_renamed_over_again_and_again(machine: Machine, root: Authority, start: Start) -> None:
     start()
     for anchors in [(root, OTHER), (root,), (OTHER,), (OTHER, root)]:

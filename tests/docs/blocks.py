@@ -50,7 +50,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def named(beginning: str) -> Block:
-    """The one block whose page and text begin so, as in `README.md: import aia_store`. Raises ValueError otherwise."""
+    """The only block whose page and text begin so, as in `README.md: import aia_store`; else raises ValueError."""
     pages = [page for page in PAGES if page.name == beginning.partition(":")[0]]
     (found,) = [
         block

@@ -148,13 +148,20 @@ def test_what_the_site_preloaded_is_needed_in_the_folder_that_is_written(folder:
     assert (found(folder), found(site)) == ({OURS}, set())
 
 
-def test_removing_what_was_preloaded_changes_nothing_of_what_was_needed(folder: Folder) -> None:
+def test_removing_what_was_preloaded_leaves_what_was_needed_and_its_url(folder: Folder) -> None:
     folder.keep(OURS, "http://ca.example/ca.cer")
-    path, changed = folder.preloaded.keep(OURS), folder.changed()
-    folder.preloaded.remove(path)
-    assert (folder.source_of(OURS), folder.changed()) == ("http://ca.example/ca.cer", changed)
+    folder.preloaded.remove(folder.preloaded.keep(OURS))
+    assert list(folder.find(OURS.subject_key)) == [OURS]
+    assert folder.source_of(OURS) == "http://ca.example/ca.cer"
     assert found(folder) == {OURS}
     assert not Path(folder.path, "preloaded").exists()
+
+
+def test_what_is_preloaded_or_removed_again_is_a_change(folder: Folder) -> None:
+    path = folder.preloaded.keep(OURS)
+    kept = folder.changed()
+    folder.preloaded.remove(path)
+    assert 0 < kept < folder.changed()
 
 
 # Planted files

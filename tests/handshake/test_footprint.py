@@ -25,7 +25,7 @@ AND_MODULES = "import json; print(json.dumps(sorted(sys.modules)))\n"
 AT_START = {"aia_store_finder", "sitecustomize"}
 ON_IMPORT = AT_START | {"_aia_store", "_aia_store.startup"}
 #: Of the standard library, beyond what ssl and socket import.
-CHEAP = {"__future__", "_xxsubinterpreters", "hashlib", "_hashlib", "_blake2"}
+CHEAP = {"__future__", "_xxsubinterpreters", "_sha1"}
 #: What only an incomplete chain may import.
 SEARCH = {
     "aia_store.inside.pauses",
@@ -50,9 +50,10 @@ def ours_among(names: set[str]) -> set[str]:
     return {name for name in names if name.split(".")[0] == "aia_store"}
 
 
-def loaded_by_the_watcher(code: str) -> set[str]:
-    """What the hook as it is installed adds to that."""
-    return modules(code, hook=False, env=WATCHED) - modules(code, hook=False, env={"PYTHONPATH": NO_HOOK})
+def loads_no_more_than(expected: set[str], code: str) -> bool:
+    """Whether the hook as it is installed adds just that. Some of it may be there without: from the machine's own."""
+    watched = modules(code, hook=False, env=WATCHED)
+    return watched - modules(code, hook=False, env={"PYTHONPATH": NO_HOOK}) <= expected <= watched
 
 
 @pytest.fixture
@@ -61,12 +62,12 @@ def pki(store: Path, hierarchy: MakeHierarchy) -> Hierarchy:
 
 
 def test_python_alone(store: Path) -> None:
-    assert loaded_by_the_watcher("import sys\n") == AT_START
+    assert loads_no_more_than(AT_START, "import sys\n")
     assert not store.exists()
 
 
 def test_import_of_ssl(store: Path) -> None:
-    assert loaded_by_the_watcher("import ssl, sys\n") == ON_IMPORT
+    assert loads_no_more_than(ON_IMPORT, "import ssl, sys\n")
     assert not store.exists()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, LAST_REFRESH, MARK, Folder
+from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, LAST_REFRESH, MARK, TRUST, Folder
 from tests.support.pki import Certified, der_of, pem, pem_blocks
 
 COMMAND = [sys.executable, "-m", "aia_store"]
@@ -75,6 +75,10 @@ class Machine:
     def state_file(self) -> Path:
         return self.store / BUNDLE_STATE
 
+    @property
+    def trust_folder(self) -> Path:
+        return self.store / TRUST
+
     def trust(self, *anchors: Certified) -> None:
         """Make these the machine's trust anchors."""
         self.roots.write_text(pem(*anchors), encoding="ascii")
@@ -82,6 +86,11 @@ class Machine:
     def plant(self, *certificates: Certified) -> list[Path]:
         """Put these into the store, verified by nobody; returns their files."""
         folder = Folder(str(self.store))
+        return [Path(folder.keep(Certificate(der_of(certificate)))) for certificate in certificates]
+
+    def preload(self, *certificates: Certified) -> list[Path]:
+        """The same as if they had been preloaded."""
+        folder = Folder(str(self.store)).preloaded
         return [Path(folder.keep(Certificate(der_of(certificate)))) for certificate in certificates]
 
     def kept(self) -> set[bytes]:
@@ -166,6 +175,19 @@ class Machine:
         done = self.run("bundle", **variables)
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{self.bundle_file}\n", ""), done
         return self.bundled()
+
+    def build_folder(self, *options: str, **variables: str) -> dict[str, bytes]:
+        """Have the trust folder built; returns the DER of what is in it, by the name of the file."""
+        done = self.run("bundle", "--folder", *options, **variables)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{self.trust_folder}\n", ""), done
+        return self.in_folder()
+
+    def in_folder(self) -> dict[str, bytes]:
+        """The DER of what is in the trust folder now: each file must hold one certificate, and no more."""
+        folder = self.trust_folder.resolve()  # which stays as it is, whatever is published meanwhile
+        found = {path.name: pem_blocks(path.read_text(encoding="ascii")) for path in folder.iterdir()}
+        assert {len(blocks) for blocks in found.values()} <= {1}
+        return {name: blocks[0] for name, blocks in found.items()}
 
     def bundled(self) -> list[bytes]:
         """The DER of what is in the bundle now; OpenSSL must load all of it."""

@@ -45,13 +45,14 @@ def test_a_fresh_one_is_left_as_it_is(machine: Machine, root: Authority) -> None
     assert {path: path.stat().st_mtime_ns for path in machine.store.rglob("*")} == before
 
 
-def test_a_fresh_one_costs_few_imports(machine: Machine, root: Authority) -> None:
-    machine.build()
-    done = machine.execute(sys.executable, "-X", "importtime", "-m", "aia_store", "bundle")
-    assert done.stdout == f"{machine.bundle_file}\n"
+@pytest.mark.parametrize("options", [[], ["--folder"]], ids=["file", "folder"])
+def test_a_fresh_one_costs_few_imports(machine: Machine, root: Authority, options: list[str]) -> None:
+    path = machine.says("bundle", *options)
+    done = machine.execute(sys.executable, "-X", "importtime", "-m", "aia_store", "bundle", *options)
+    assert done.stdout == path
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "aia_store" in imported
-    assert imported.isdisjoint({"cryptography", "click", "rich", "platformdirs", "ssl", "certifi"})
+    assert imported.isdisjoint({"cryptography", "click", "rich", "platformdirs", "ssl", "certifi", "typing"})
 
 
 def other_roots_in_the_same_file(machine: Machine, root: Authority) -> None:

@@ -58,7 +58,6 @@ def one(options: Options) -> Case:
         one({"eku": [EMAIL, SERVER, CLIENT]}),
         one({"not_after": timedelta(days=5)}),
         one({"path_length": 0}),
-        one({"key_usage": None}),
         below({}, {}),
         below({"path_length": 1}, {"path_length": 0}),
         below({"eku": [SERVER, CLIENT]}, {"eku": [SERVER]}),
@@ -73,7 +72,6 @@ def one(options: Options) -> Case:
         "for servers too",
         "five days left",
         "path length of its own",
-        "no key usage",
         "two levels",
         "path length, carried",
         "narrower purpose below",
@@ -114,6 +112,8 @@ def hashes_of(der: bytes) -> bytes:
         one({"eku": [CLIENT]}),
         one({"eku": [ANY]}),
         one({"no_cert_sign": True}),
+        one({"subject_key_id": False}),
+        one({"key_usage": None}),
         one(NAMES),
         below(NAMES, NAMES),
         one({"hash": hashes.SHA1()}),
@@ -138,6 +138,8 @@ def hashes_of(der: bytes) -> bytes:
         "for clients",
         "for any purpose, which OpenSSL does not take for servers",
         "no keyCertSign",
+        "no SKID, which OpenSSL refuses where it is strict",
+        "no key usage, the same",
         "name constraints of its own, which Java does not apply",
         "name constraints, carried",
         "SHA-1",
@@ -186,8 +188,9 @@ def test_constraints_from_above_must_be_carried(machine: Machine, root: Authorit
         {"no_cert_sign": True},
         {"hash": hashes.SHA1()},
         {"path_length": 0},
+        {"subject_key_id": False},
     ],
-    ids=["expires tomorrow", "expired", "impostor", "for e-mail", "no keyCertSign", "SHA-1", "path length"],
+    ids=["expires tomorrow", "expired", "impostor", "for e-mail", "no keyCertSign", "SHA-1", "path length", "no SKID"],
 )
 def test_nothing_hangs_on_what_stays_out(machine: Machine, root: Authority, upper: Options) -> None:
     planted = below(upper, {})(root)
@@ -337,8 +340,25 @@ def test_only_what_was_needed_is_exported(machine: Machine, root: Authority) -> 
     assert export.objection(preloaded) == "it was never needed on this machine"
 
 
-def test_certificates_that_lead_to_one_another_end(machine: Machine, root: Authority) -> None:
-    """Two CAs that certified each other, beside their certificates by the root."""
+def test_no_ring_of_cas_that_certified_each_other_is_exported(machine: Machine, root: Authority) -> None:
+    """OpenSSL may go round in it until "certificate chain too long"."""
     one, other = root.intermediate("One"), root.intermediate("Other")
     machine.plant(one, other, one.cross_sign(other), other.cross_sign(one))
-    assert {root.der, one.der, other.der} <= set(machine.build())
+    assert set(machine.build()) == {root.der, one.der, other.der}
+
+
+def test_a_ring_of_three_is_found_and_what_is_beside_it_stays(machine: Machine, root: Authority) -> None:
+    one, other = root.intermediate("One"), root.intermediate("Other")
+    third = other.intermediate("Third")
+    below = one.intermediate("Below")
+    machine.plant(one, other, third, below, other.cross_sign(one), third.cross_sign(other))
+    assert {root.der, one.der, other.der, below.der} <= set(machine.build())
+    assert len(machine.bundled()) < 7
+
+
+def test_a_ring_that_leads_nowhere_keeps_nothing_out(machine: Machine, root: Authority) -> None:
+    one, other = root.intermediate("One"), root.intermediate("Other")
+    lower = one.intermediate("Lower")
+    impostor = root.intermediate("One", signed_by=STRANGER.key)
+    machine.plant(one, other, lower, impostor, STRANGER.cross_sign(one))
+    assert set(machine.build()) == {root.der, one.der, other.der, lower.der}

@@ -287,7 +287,7 @@ def test_below_a_root_with_a_date_nothing_is_exported_and_the_store_keeps_it(use
     source(trust_source, x=with_date(ONE, "210301000000Z"))
     assert bundled(users) == [ONE.der, TWO.der, stays.der]
     assert "3 intermediates hold, 0 dropped" in users.run(0, COMMAND, "refresh")
-    assert "of 1 nothing is exported" in users.run(0, STATUS)
+    assert "for 1, nothing is exported" in users.run(0, STATUS)
 
 
 def test_where_every_root_is_distrusted_the_old_bundle_stays(users: Users, trust_source: Path) -> None:

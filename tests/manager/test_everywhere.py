@@ -125,7 +125,7 @@ def test_a_program_that_does_not_use_ssl_loads_nothing_but_the_finder(venv: Envi
         assert not {"importlib.util", "json", "typing"} & loaded
 
 
-#: With the first context the doors are loaded.
+#: The wrappers are loaded with the first context.
 MAKES_A_CONTEXT = "import ssl; ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)"
 
 

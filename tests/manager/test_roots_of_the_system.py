@@ -315,7 +315,7 @@ def test_root_no_longer_takes_a_file_that_another_user_came_to_own(
     system.build(SSL_CERT_FILE=named)
     owned(system, named)
     said = system.keeps_the_last_bundle(**variables)
-    assert f"{named}, which the last bundle was made of, can be changed by others than root" in said
+    assert f"{named}, which the last bundle was made from, can now be changed by users other than root" in said
 
 
 # What is watched

@@ -74,7 +74,7 @@ def _environments(python: str, command: Path, folder: Path) -> Pair:
     for environment in made:
         environment.add_source("urllib3", source, archive)
     pair = Pair(*made)
-    pair.hooked.install_hook(command)
+    pair.hooked.add_hook(command)
     return pair
 
 

@@ -30,6 +30,7 @@ class Environment:
         run(base, "-m", "venv", folder)
         self.folder = str(folder)
         self.python = str(folder / "bin" / "python")
+        self._hook: dict[str, str] = {}
         self._pip("install", *requirements)
         #: Where the files of the tests that pytest runs are, by project.
         self.sources = {"trio": self.ask("import sysconfig; print(sysconfig.get_path('purelib'))")}
@@ -39,10 +40,14 @@ class Environment:
         self._pip("install", archive)
         self.sources[project] = str(folder)
 
-    def install_hook(self, command: Path) -> None:
-        """As users do it who have `aia-store` elsewhere: it needs a newer Python than the hook."""
-        for action in ("install", "status"):
-            run(command, "hook", action, "--python", self.python, environment=self.variables)
+    def add_hook(self, command: Path) -> None:
+        """As users do it whose `aia-store` is elsewhere, and who change no file: it needs a newer Python than the hook.
+
+        `hook install --python` would reach the environment without the hook, too: it has the same standard library.
+        """
+        self._hook = {"PYTHONPATH": run(command, "hook", "path", environment=self.variables).strip()}
+        if self.ask("import sys; print(sum(hasattr(one, 'is_aia_store_watcher') for one in sys.meta_path))") != "1":
+            raise PeersError(f"the hook does not reach {self.python}")
 
     def ask(self, program: str) -> str:
         """What a small program prints."""
@@ -71,6 +76,7 @@ class Environment:
             "LC_ALL": "C.UTF-8",
             "HOME": str(home),
             "AIA_STORE_DIR": str(home / "store"),
+            **self._hook,
         }
 
     def run_on_loopback(self, command: list[str], folder: str) -> tuple[int | None, str]:

@@ -13,10 +13,10 @@ _HEAD = """
 ## The tests of others
 
 CPython's own tests of modules that use TLS, and the TLS tests of trio and urllib3, know nothing of aia-store.
-`tests/peers/run PYTHON…` runs each suite twice, in two fresh environments that only differ by `aia-store hook install`,
-in a network namespace with loopback alone. The same tests must pass, fail and be skipped. Tests that differ are run
-again, up to three times, with and without the hook. *Flaky* tests give varying results without the hook too. `--record`
-writes the results here."""
+`tests/peers/run PYTHON…` runs each suite twice, in two fresh environments that differ only by the hook (`aia-store hook
+path`), in a network namespace with loopback alone. The same tests must pass, fail and be skipped. Tests that differ are
+run again, up to three times, with and without the hook. *Flaky* tests give varying results without the hook too.
+`--record` writes the results here."""
 
 
 def section() -> str:

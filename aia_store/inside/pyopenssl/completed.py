@@ -10,7 +10,8 @@ import sys
 
 from .. import PARTIAL_CHAIN
 from ..certificate import Certificate, readable, sha256
-from ..rehearsal import CRL_CHECKS, NO_CHECK_TIME, Chain, Terms, flight
+from ..contexts import CRL_CHECKS, NO_CHECK_TIME, Terms
+from ..rehearsal import Chain, flight
 from ..search import Budget, Search, seconds_to_fetch
 from ..settings import debug, load
 from ..store import store_of_process
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .bindings import OpenSSL
 
     class Noted(Protocol):
-        """As much of `hooked.Noted` as is needed here."""
+        """The part of `hooked.Noted` that is needed here."""
 
         flags: int
         has_time: bool

@@ -15,7 +15,7 @@ EVERYTHING = "*"  # every name in this folder matters
 
 
 class WatchedFolder:
-    """What matters in a folder: the names that come and go there, and whether writing to one of them does too."""
+    """What matters in a folder: the names that may appear or vanish, and whether writing to them matters too."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()

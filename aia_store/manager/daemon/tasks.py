@@ -1,6 +1,6 @@
 """The manager's tasks. Each one decides when it is due, what it does then, and what follows from the outcome.
 
-`Look` looks at the files and then lets each of the others decide. `Reload` reads the settings again. For `Build`,
+`Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
 `Collect` and `Refresh`, a child process does the work.
 """
 
@@ -65,13 +65,13 @@ class Work(ABC):
 
     @abstractmethod
     def follow(self, outcome: Outcome) -> None:
-        """Plan what follows from how it went."""
+        """Plan what follows from this outcome."""
 
     def look(self) -> None:  # noqa: B027  # not everything depends on files
-        """Plan anew by the files, which may have changed."""
+        """Plan anew, because the files may have changed."""
 
     def restart(self) -> None:  # noqa: B027
-        """Plan anew by the settings, which have changed."""
+        """Plan anew, because the settings have changed."""
 
     def run(self) -> None:
         """Start a child, handle the outcome of one that has ended, or end one that takes too long."""
@@ -98,7 +98,7 @@ class Work(ABC):
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
         if not outcome.failed:
-            shared.look_at = 0.0  # at what happened meanwhile
+            shared.look_at = 0.0  # the files may have changed meanwhile
         self.follow(outcome)
         shared.tell()
 
@@ -112,9 +112,9 @@ class Build(Work):
         super().__init__(shared)
         self._refresh = refresh
         self._pause = Pause(BUILDS_APART, FIRST_RETRY, LONGEST_RETRY)
-        self._built_from: object = None  # the trust anchors that the last build began with
-        self._trust_changed = False  # between the last two builds
-        self._must_build = True  # even if the bundle is fresh
+        self._built_from: object = None  # the state of the trust anchors at the start of the last build
+        self._trust_changed = False  # whether the trust anchors changed between the last two builds
+        self._must_build = True  # whether to build even if the bundle is fresh
         self._is_due = True
 
     def starts_at(self) -> float:
@@ -127,10 +127,10 @@ class Build(Work):
         """
         shared = self._shared
         if self.job is not None:
-            return  # its end leads here again
+            return  # at its end, this is called again
         if shared.lookout.trust() != self._built_from:
             self._is_due = True
-        elif self._must_build or not bundle.is_fresh(shared.settings, shared.keeper.home):
+        elif self._must_build or not bundle.are_fresh(shared.settings, shared.keeper.home):
             self._is_due = time.monotonic() >= self._pause.until
             if not self._is_due:
                 shared.look_at = min(shared.look_at, self._pause.until)
@@ -148,12 +148,12 @@ class Build(Work):
     def follow(self, outcome: Outcome) -> None:
         shared = self._shared
         self._must_build = outcome.failed
-        is_fresh = not outcome.failed and bundle.is_fresh(shared.settings, shared.keeper.home)
+        is_fresh = not outcome.failed and bundle.are_fresh(shared.settings, shared.keeper.home)
         (self._pause.succeeded if is_fresh else self._pause.failed)(time.monotonic())
         if self._trust_changed and not outcome.failed:
             self._refresh.start_within(REFRESH_AFTER_CHANGE)
         shared.look_at = 0.0
-        shared.supervisor.ready()  # now whoever waited for us finds a bundle, if there can be one
+        shared.supervisor.ready()  # now there is a bundle, if there can be one, for services that waited
 
 
 class Collect(Work):
@@ -229,7 +229,7 @@ class Refresh(Work):
 
 
 class Look:
-    """Looks at the files, those of the settings too: after changes that were seen, and every so often."""
+    """Looks at the files, those of the settings included: after events, and regularly."""
 
     def __init__(self, shared: Shared, works: Sequence[Work]) -> None:
         self._shared = shared
@@ -238,16 +238,16 @@ class Look:
 
     @property
     def due_at(self) -> float:
-        """When changes have settled, or it is time to look anyway."""
+        """When events have settled, or it is time to look anyway."""
         return min(self._shared.changes.due_at, self._shared.look_at)
 
     def reload(self) -> None:
-        """Read the settings again as the next thing, changed or not; called by a signal handler."""
+        """Read the settings again next, changed or not. A signal handler calls this."""
         self._configured = None
         self._shared.look_at = 0.0
 
     def run(self) -> None:
-        """Have every task decide by what is there now."""
+        """Let every task decide by the present files."""
         shared, now = self._shared, time.monotonic()
         shared.changes.take(now)
         shared.look_at = now + LOOKS_EVERY
@@ -260,7 +260,7 @@ class Look:
             work.look()
 
     def _reload(self) -> None:
-        """Take the settings as they are now; if they cannot be used, the old ones stay."""
+        """Read the settings; if they cannot be used, the old ones stay."""
         shared = self._shared
         shared.supervisor.reloading()
         self._configured = configuration()

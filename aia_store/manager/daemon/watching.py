@@ -35,8 +35,8 @@ _MOVES: _Kinds = [*_MADE, events.FileDeletedEvent, events.DirDeletedEvent, event
 _WRITES: _Kinds = [*_MOVES, events.FileModifiedEvent, events.FileClosedEvent]
 _ARRIVALS: _Kinds = [*_MADE, events.FileClosedEvent]
 
-# File systems whose changes may be made elsewhere, unseen by this kernel.
-_REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # begin so
+# File systems that other machines may change, without this kernel noticing.
+_REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # or begin like this
 _MOUNTS = "/proc/self/mountinfo"
 
 logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standard error, which is our log
@@ -137,7 +137,7 @@ class Watcher:
 
 
 class _Handler(events.FileSystemEventHandler):
-    """Tells of those events in one folder that matter; `place` None: all of them."""
+    """Reports the events in one folder that matter; with `place` None, all of them."""
 
     def __init__(self, folder: str, place: WatchedFolder | None, tell: Callable[[], None]) -> None:
         self.folder, self.place, self._tell = folder, place, tell
@@ -161,7 +161,7 @@ class _Watched(NamedTuple):
     watch: Any
 
     def is_what(self, kinds: _Kinds) -> bool:
-        """Whether the folder is still the one that the watch was set on, and these are the events to be seen there."""
+        """Whether the folder is still the one that the watch was set on, for these kinds of events."""
         try:
             same = os.path.samestat(os.stat(self.folder), self.status)
         except OSError:
@@ -170,7 +170,7 @@ class _Watched(NamedTuple):
 
 
 def _kinds(place: WatchedFolder | None) -> _Kinds:
-    """The events that matter in a place; None: where things arrive."""
+    """The events that matter in a place; None is the folder where files arrive."""
     return _ARRIVALS if place is None else _WRITES if place.is_written_to else _MOVES
 
 

@@ -23,7 +23,7 @@ MOST_DETAILS = 20  # lines; the others are counted
 
 
 class Outcome(NamedTuple):
-    """How it went: a message of one line, details of a line each, and whether there is more of the same to do."""
+    """How it ended: a message of one line, details of one line each, and whether more of the same is to be done."""
 
     failed: bool
     message: str
@@ -42,7 +42,7 @@ def build(settings: Settings) -> Outcome:
 
 
 def _refresh(settings: Settings) -> Outcome:
-    """Take what was handed in, verify everything again, and publish the bundle anew."""
+    """Take hand-ins, verify everything again, and publish the bundle anew."""
     from .. import refresh
 
     report = refresh.run(settings)

@@ -81,8 +81,8 @@ class Record:
 
 
 def reader(folders: Iterable[Folder]) -> Reason:
-    """A function that tells why a certificate is revoked, according to these folders; None if it is not."""
-    searched = list(folders)
+    """A function that tells why a certificate is revoked, according to these folders as they are; None if it is not."""
+    searched = [folder for folder in folders if os.path.exists(os.path.join(folder.path, REVOKED))]
     known: list[dict[str, str]] = []  # read on first use, which is rare
 
     def reason(certificate: Certificate, issuer: Certificate) -> str | None:

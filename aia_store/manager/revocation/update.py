@@ -62,7 +62,7 @@ class _Answer(NamedTuple):
 
 
 def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
-    """Ask what of these intermediates is revoked, note it in the folder, and have the verifier heed it from now on.
+    """Find out which of these intermediates are revoked, note it in the folder, and tell the verifier.
 
     Raises nothing if something cannot be read: the notes say so, and what was known before stays known.
     """

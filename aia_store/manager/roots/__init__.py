@@ -117,8 +117,13 @@ def read(where: Source) -> Roots:
 
 
 def distrust() -> Distrust:
-    """What this system distrusts, as it stands now."""
-    return _distrust(str([(path, published.file_identity(path)) for path in p11kit.watched()]))
+    """What this system distrusts at present."""
+    return _distrust(state_of_distrust())
+
+
+def state_of_distrust() -> str:
+    """A text that changes whenever what this system distrusts may have changed."""
+    return str([(path, published.file_identity(path)) for path in p11kit.watched()])
 
 
 def watched(where: Source | None) -> list[str]:
@@ -212,13 +217,13 @@ def _files_in(path: str) -> list[str]:
 
 
 def _loss(path: str) -> str | None:
-    """Why a place is none, or none any more; None where it is one. Raises RootsError as `_is_there` does."""
+    """Why a place cannot be used, or no longer; None if it can. Raises RootsError as `_is_there` does."""
     if not _is_there(path):
         return "is gone"
     if is_our_bundle(path):
-        return "is a bundle made by aia-store now"
+        return "is now a bundle made by aia-store"
     if not _is_the_systems(path) and named.is_unsafe(path):
-        return "can be changed by others than root now"
+        return "can now be changed by users other than root"
     return None
 
 
@@ -228,6 +233,6 @@ def _unreadable(path: str, error: OSError) -> RootsError:
 
 
 def _put_back(path: str) -> str:
-    """What to do where a place of trust anchors is damaged or gone."""
+    """What to do if a place of trust anchors is damaged or gone."""
     maker = next(filter(os.path.exists, _MAKERS), None) if _is_the_systems(path) or path in _TRACES else None
     return f"run {os.path.basename(maker)}, or {_SET}" if maker else f"put it right, or {_SET}"

@@ -6,11 +6,11 @@ A file is named by the hash of its certificate's subject and a number, by which 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import TYPE_CHECKING
 
+from ...inside.certificate import subject_hash
 from . import pem_files
 
 if TYPE_CHECKING:
@@ -38,12 +38,9 @@ def certificates(folder: str) -> list[Certificate]:
             held = pem_files.certificates(path)
         except pem_files.DamagedError as error:
             raise pem_files.DamagedError(f"is damaged: {os.path.basename(path)} {error}") from error
-        found += [certificate for certificate in held if subject_hash(certificate) == os.path.basename(path)[:8]]
+        found += [
+            certificate for certificate in held if subject_hash(certificate.subject_key) == os.path.basename(path)[:8]
+        ]
     if not found:
         raise pem_files.DamagedError("holds no certificate under a name that OpenSSL would look up")
     return list(dict.fromkeys(found))
-
-
-def subject_hash(certificate: Certificate) -> str:
-    """What `openssl x509 -subject_hash` prints: four bytes of the canonical name's SHA-1, little-endian."""
-    return hashlib.sha1(certificate.subject_key, usedforsecurity=False).digest()[3::-1].hex()

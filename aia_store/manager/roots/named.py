@@ -18,5 +18,5 @@ def files() -> list[str]:
 
 
 def is_unsafe(path: str) -> bool:
-    """Whether this is root, and another user can change the file: `sudo -E` keeps the variables of whoever calls it."""
+    """Whether this is root, and another user can change the file: `sudo -E` keeps the caller's variables."""
     return hasattr(os, "geteuid") and os.geteuid() == 0 and changed_by_others(path) is not None

@@ -1,0 +1,135 @@
+"""What the last trust folder was made of, so that the next one costs as much as what has changed.
+
+Whether an intermediate may be exported depends on the trust anchors, on what is distrusted and revoked (the terms), on
+the time, and on what the store holds under its own name and the names above it. So where the terms are the same and no
+certificate has begun or ended meanwhile, a verdict stands unless something came or went under one of these names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..inside.certificate import sha256, subject_hash
+from ..inside.store import EXPORTED, REVOKED, is_digest, read_regular_file
+from . import roots
+from .published import REBUILT_EVERY
+from .verified import terms as terms_of_verification
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..inside.certificate import Certificate
+    from ..inside.store import Folder
+
+_LARGEST_FILE = 32 << 20
+_NEVER = 2.0**40  # seconds since 1970
+
+
+class Verdict(NamedTuple):
+    """Whether an intermediate is exported, and what that may depend on. A name is the SHA-256 of a canonical name."""
+
+    name: str
+    issuer: str
+    subject_hash: str  # that its file in the folder begins with
+    is_exported: bool
+
+
+Verdicts = dict[str, Verdict]  # by fingerprint
+
+
+def verdict(certificate: Certificate, *, is_exported: bool) -> Verdict:
+    """The verdict on a certificate that was just judged."""
+    return Verdict(
+        sha256(certificate.subject_key),
+        sha256(certificate.issuer_key),
+        subject_hash(certificate.subject_key),
+        is_exported,
+    )
+
+
+class Memory:
+    """The verdicts that stand from the last time: those of one store folder, for these trust anchors."""
+
+    def __init__(self, home: Folder, folders: Iterable[Folder], anchors: list[Certificate]) -> None:
+        self._home = home
+        self._now = time.time()
+        self._terms = _terms(folders, anchors)
+        self._until, self._verdicts = self._read()
+
+    def standing(self, names: dict[str, str]) -> Verdicts:
+        """The verdicts that stand, where the store holds what `names` says: the name of the subject by fingerprint."""
+        changed = {names[fingerprint] for fingerprint in names.keys() - self._verdicts.keys()}
+        changed |= {self._verdicts[fingerprint].name for fingerprint in self._verdicts.keys() - names.keys()}
+        touched = self._below(changed)
+        return {
+            fingerprint: one
+            for fingerprint, one in self._verdicts.items()
+            if fingerprint in names and one.name not in touched
+        }
+
+    def save(self, verdicts: Verdicts, judged: Iterable[Certificate]) -> float:
+        """Remember these for the next time; returns until when they stand, in seconds since 1970.
+
+        `judged` are the certificates whose dates the verdicts made now depend on. What cannot be written is judged
+        again.
+        """
+        until = min([self._until, *map(self._next_moment, judged)])
+        content = {"terms": self._terms, "since": self._now, "until": until, "verdicts": verdicts}
+        try:
+            self._home.write(json.dumps(content).encode(), EXPORTED)
+        except OSError:
+            pass
+        return until
+
+    def _below(self, names: set[str]) -> set[str]:
+        """These names, and all below them."""
+        issued: dict[str, set[str]] = {}
+        for one in self._verdicts.values():
+            issued.setdefault(one.issuer, set()).add(one.name)
+        found, queue = set(names), list(names)
+        while queue:
+            new = issued.get(queue.pop(), set()) - found
+            found |= new
+            queue += new
+        return found
+
+    def _next_moment(self, certificate: Certificate) -> float:
+        """When the time next changes what may be said of a certificate; the rules of export look two rebuilds ahead."""
+        not_before, not_after = certificate.validity
+        moments = (not_before, not_after - 2 * REBUILT_EVERY, not_after)
+        return min((moment for moment in moments if moment > self._now), default=_NEVER)
+
+    def _read(self) -> tuple[float, Verdicts]:
+        """Until when the verdicts of the last time stand, and these; none where they do not."""
+        try:
+            found: Any = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
+            if found["terms"] != self._terms or not found["since"] <= self._now < found["until"]:
+                return _NEVER, {}
+            verdicts = {fingerprint: Verdict(*one) for fingerprint, one in found["verdicts"].items()}
+            if not (all(map(is_digest, verdicts)) and all(map(_is_sound, verdicts.values()))):
+                return _NEVER, {}
+            return float(found["until"]), verdicts
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return _NEVER, {}  # not there, or not of our making
+
+
+def _is_sound(one: Verdict) -> bool:
+    """Whether its parts are what they should be, in a file that anything may be in."""
+    is_hash = len(one.subject_hash) == 8 and not one.subject_hash.strip("0123456789abcdef")
+    return is_hash and is_digest(one.name) and is_digest(one.issuer) and isinstance(one.is_exported, bool)
+
+
+def _terms(folders: Iterable[Folder], anchors: list[Certificate]) -> str:
+    """Changes when anything does that verdicts on all certificates depend on."""
+    digest = hashlib.sha256(repr(roots.state_of_distrust()).encode())
+    digest.update(terms_of_verification(anchors))
+    for folder in folders:
+        try:
+            digest.update(read_regular_file(os.path.join(folder.path, REVOKED), _LARGEST_FILE))
+        except OSError:
+            continue
+    return digest.hexdigest()

@@ -1,0 +1,149 @@
+"""One publication of the bundle: what goes in is chosen by rules (`exportable`), and a reader sees the old or the new.
+
+OpenSSL loads and counts what is to be published before it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+from ..inside.certificate import subject_hash, to_pem
+from ..inside.store import BUNDLE, open_store
+from . import exported, roots, trust_folder
+from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, BundleForm, changes, file_identity
+from .snapshot import Snapshot
+from .verified import Verified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..inside.certificate import Certificate
+    from ..inside.settings import Settings
+    from ..inside.store import Folder
+    from .verify import Verifier
+
+    Progress = Callable[[int, int], None]
+
+
+class Publication:
+    """One publication, in either form: from what, and when it was looked at. Raises RootsError."""
+
+    def __init__(self, settings: Settings, home: Folder, verifier: Verifier | None, progress: Progress) -> None:
+        self._home = home
+        self._progress = progress
+        self._changes = changes(settings)
+        self._roots_set = settings.roots
+        self._source = roots.source(settings)
+        self._identities = [[path, file_identity(path)] for path in roots.watched(self._source)]
+        self._anchors = roots.load(self._source)
+        self._store = open_store(settings)
+        if verifier is not None and verifier.roots != self._anchors:
+            verifier = None  # the machine's trust has changed since
+        self._verifier = verifier
+        self._verified = verifier.verified if verifier is not None else Verified(home, self._anchors)
+
+    def file(self) -> None:
+        """Publish the file. Raises BundleError, OSError."""
+        found = self._exported_in_the_file()
+        text = _text(self._anchors, found)
+        if not _loads(text, len(self._anchors) + len(found)):
+            raise BundleError(
+                f"OpenSSL does not load every trust anchor of {self._source.path}; remove those that it does not"
+            )
+        self._home.write(text, BUNDLE, mode=0o644, durable=True)
+        self._note(FILE, len(found), min((one.validity[1] for one in found), default=2**40))
+
+    def folder(self) -> None:
+        """Publish the trust folder. Raises OSError."""
+        store = Snapshot(self._store.folders)
+        memory = exported.Memory(self._home, store.folders, self._anchors)
+        verdicts = memory.standing(store.names)
+        judged = self._judge(store, [one for one in store.names if one not in verdicts])
+        for certificate, is_exported in judged.items():
+            verdicts[certificate.fingerprint] = exported.verdict(certificate, is_exported=is_exported)
+
+        standing = trust_folder.contents(self._home)
+        texts = self._texts(store, verdicts, set(standing.values()))
+        intermediates = sorted(one for one in verdicts if verdicts[one].is_exported)
+        hashes = [(subject_hash(anchor.subject_key), anchor.fingerprint) for anchor in self._anchors]
+        hashes += [(verdicts[one].subject_hash, one) for one in intermediates]
+        trust_folder.publish(self._home, trust_folder.names(hashes), standing, texts)
+        trust_folder.put_one_anchor(self._home, _text(self._anchors[:1], []))
+        until = memory.save(verdicts, [*self._anchors, *judged])
+        self._note(FOLDER, len(intermediates), until)
+
+    def _exported_in_the_file(self) -> list[Certificate]:
+        needed = self._store.certificates()
+        if not needed:
+            return []
+        from .exportable import Export  # with what verifies, which takes long to import
+
+        found = Export(self._anchors, self._store, self._verifier, self._verified).among(needed, self._progress)
+        self._verified.save()
+        return found
+
+    def _judge(self, store: Snapshot, fingerprints: list[str]) -> dict[Certificate, bool]:
+        """Which of these may be exported in the folder."""
+        asked = [one for one in map(store.certificate, fingerprints) if one is not None]
+        if not asked:
+            return {}
+        from .exportable import Export
+
+        export = Export(self._anchors, store, verified=self._verified, with_preloaded=True)
+        found = export.among(asked, self._progress)
+        self._verified.save()
+        return dict.fromkeys(asked, False) | dict.fromkeys(found, True)
+
+    def _texts(self, store: Snapshot, verdicts: exported.Verdicts, standing: set[str]) -> dict[str, bytes]:
+        """What the new files are to hold, by fingerprint. A certificate that went meanwhile loses its verdict."""
+        texts = {anchor.fingerprint: anchor.pem.encode("ascii") for anchor in self._anchors}
+        for fingerprint in {one for one in verdicts if verdicts[one].is_exported} - standing:
+            certificate = store.certificate(fingerprint)
+            if certificate is None:
+                del verdicts[fingerprint]
+            else:
+                texts[fingerprint] = certificate.pem.encode("ascii")
+        return texts
+
+    def _note(self, form: BundleForm, intermediates: int, until: float) -> None:
+        published = form.path(self._home)
+        state = {
+            "built": time.time(),
+            "until": until,
+            "bundle": form.identity(published),
+            "roots_set": self._roots_set,
+            "source": None if self._source.is_fallback else self._source.path,
+            "roots": self._identities,
+            "named": _named(self._source, FILE.path(self._home)),
+            "changes": self._changes,
+            "counts": [len(self._anchors), intermediates],
+        }
+        self._home.write(json.dumps(state).encode(), form.note, mode=0o644)
+
+
+def _named(source: roots.Source, published: str) -> list[str] | None:
+    """What the variables that name a CA file may hold without the bundle being stale; None: whatever they hold."""
+    if not source.preferred:
+        return None
+    return ["", published, *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
+
+
+def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes:
+    heading = roots.BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
+    return heading + "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
+
+
+def _loads(text: bytes, count: int) -> bool:
+    """Whether OpenSSL loads so many certificates from this text."""
+    import _ssl
+
+    context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=text.decode("ascii"))
+    except _ssl.SSLError:
+        return False
+    return bool(context.cert_store_stats()["x509"] == count)

@@ -1,0 +1,61 @@
+"""A store as it was at one moment: listed once, and each file read once at most, when somebody asks for it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..inside.certificate import sha256
+from ..inside.store import IntermediateStore, is_digest, read_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..inside.certificate import Certificate
+    from ..inside.store import Folder
+
+
+class Snapshot(IntermediateStore):
+    """The same answers as a store gives, for an export, which asks thousands of times for issuers and namesakes."""
+
+    def __init__(self, folders: list[Folder]) -> None:
+        super().__init__(folders)
+        self._needed = _Listing(self.folders)
+        self._all = _Listing([*self.folders, *self.preloaded])
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Of everything that is listed, by fingerprint: the SHA-256 of its subject's canonical name."""
+        return self._all.names
+
+    def certificate(self, fingerprint: str) -> Certificate | None:
+        """The certificate of this fingerprint; None where it cannot be read, or went meanwhile."""
+        return next((one for one in self._all.named(self.names[fingerprint]) if one.fingerprint == fingerprint), None)
+
+    def find(self, subject_key: bytes) -> list[Certificate]:
+        return self._all.named(sha256(subject_key))
+
+    def needed(self, subject_key: bytes) -> list[Certificate]:
+        return self._needed.named(sha256(subject_key))
+
+
+class _Listing:
+    """The files of some folders by the name of their subject, and what is in those that were asked for."""
+
+    def __init__(self, folders: Iterable[Folder]) -> None:
+        self.names: dict[str, str] = {}
+        self._paths: dict[str, list[str]] = {}
+        self._read: dict[str, list[Certificate]] = {}
+        for folder in folders:
+            for path in folder.paths():
+                bucket, file = os.path.split(path)
+                name, fingerprint = os.path.basename(bucket), file.removesuffix(".pem")
+                if is_digest(fingerprint) and fingerprint not in self.names:
+                    self.names[fingerprint] = name
+                    self._paths.setdefault(name, []).append(path)
+
+    def named(self, name: str) -> list[Certificate]:
+        if name not in self._read:
+            found = map(read_certificate, self._paths.get(name, ()))
+            self._read[name] = [one for one in found if one is not None and sha256(one.subject_key) == name]
+        return self._read[name]

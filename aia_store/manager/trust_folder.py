@@ -1,0 +1,167 @@
+"""The trust folder: trust anchors and intermediates as files, of which OpenSSL opens those that a chain names.
+
+    trust                    a link to the folder that counts, for programs: SSL_CERT_DIR, `--capath` and the like
+    trust-folders/17         that folder: 3f2c1a0b.0 and so on, one certificate a file, as `openssl rehash` names them
+    trust-folders/16         the one before it, for whoever has it open
+    one-anchor.pem           the first trust anchor, for programs that want a CA file too: a small one
+
+A folder is written beside and never changed once the link leads there, and the link is replaced by one rename. So
+whoever goes through the link finds a whole folder, the old one or the new one. Files that did not change are hard links
+to those of the folder before. Whoever publishes holds the lock of the bundle.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..inside.certificate import pem_certificates, sha256, to_pem
+from ..inside.store import LARGEST_FILE, ONE_ANCHOR, TRUST, TRUST_FOLDERS, read_regular_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..inside.store import Folder
+
+_NEXT_LINK = "next"  # in TRUST_FOLDERS, until it takes the place of TRUST
+
+
+def names(certificates: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Certificates by the names of their files; each is given by the hash of its subject and its fingerprint.
+
+    OpenSSL looks for the numbers 0, 1 and so on behind the hash, up to the first gap (X509_LOOKUP_hash_dir(3)).
+    """
+    numbers: dict[str, int] = {}
+    found = {}
+    for subject_hash, fingerprint in certificates:
+        number = numbers[subject_hash] = numbers.get(subject_hash, -1) + 1
+        found[f"{subject_hash}.{number}"] = fingerprint
+    return found
+
+
+def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], texts: dict[str, bytes]) -> None:
+    """Have the link lead to a folder of just the `wanted` files: fingerprints by name, as `names` gives them.
+
+    `standing` is what `contents` says of the present folder; `texts` are those of the others, by fingerprint. Raises
+    OSError.
+    """
+    before = current(home)
+    if before is not None and standing == wanted:
+        return
+    numbers = _numbers(home)
+    reusable = {fingerprint: os.path.join(before or "", name) for name, fingerprint in standing.items()}
+    new = _written(home, str(max(numbers, default=0) + 1), wanted, reusable, texts)
+    _turn(home, new)
+    for number in numbers:
+        if before is None or str(number) != os.path.basename(before):
+            _remove(os.path.join(os.path.dirname(new), str(number)))
+
+
+def put_one_anchor(home: Folder, text: bytes) -> None:
+    """Put the small CA file in place, if it is another. Raises OSError."""
+    try:
+        if read_regular_file(os.path.join(home.path, ONE_ANCHOR), LARGEST_FILE) == text:
+            return
+    except OSError:
+        pass
+    home.write(text, ONE_ANCHOR, mode=0o644, durable=True)
+
+
+def contents(home: Folder) -> dict[str, str]:
+    """The fingerprint of what each file of the present folder holds; none where it is not exactly one certificate."""
+    folder = current(home)
+    if folder is None:
+        return {}
+    return {name: _fingerprint(os.path.join(folder, name)) for name in os.listdir(folder)}
+
+
+def current(home: Folder) -> str | None:
+    """The folder that the link leads to; None where there is none of our making."""
+    try:
+        above, number = os.path.split(os.readlink(os.path.join(home.path, TRUST)))
+        return home.within(TRUST_FOLDERS, number) if above == TRUST_FOLDERS and number.isdigit() else None
+    except OSError:
+        return None
+
+
+def _written(home: Folder, name: str, wanted: dict[str, str], reusable: dict[str, str], texts: dict[str, bytes]) -> str:
+    """A folder of these files, on disk for good; what can be reused is linked."""
+    folder = home.make(TRUST_FOLDERS, name)
+    try:
+        for file, fingerprint in wanted.items():
+            path = os.path.join(folder, file)
+            known = reusable.get(fingerprint)
+            if known is None:
+                _write(path, texts[fingerprint])
+            elif not _is_linked(known, path):
+                _write(path, read_regular_file(known, LARGEST_FILE))
+        _sync(folder)
+    except BaseException:
+        _remove(folder)
+        raise
+    return folder
+
+
+def _is_linked(known: str, path: str) -> bool:
+    try:
+        os.link(known, path)
+    except OSError:  # a file system without hard links, or too many of one file
+        return False
+    return True
+
+
+def _write(path: str, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+    with open(descriptor, "wb") as file:
+        file.write(text)
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, 0o644)  # whatever the umask is
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(folder: str) -> None:
+    """Have the names of a folder's files on disk. Windows can open no folder, and needs none of this."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _turn(home: Folder, folder: str) -> None:
+    """Have the link lead to this folder."""
+    above, number = os.path.split(folder)
+    link = os.path.join(above, _NEXT_LINK)
+    try:
+        os.unlink(link)  # of a publication that was killed
+    except FileNotFoundError:
+        pass
+    os.symlink(os.path.join(TRUST_FOLDERS, number), link, target_is_directory=True)
+    os.replace(link, os.path.join(home.path, TRUST))
+
+
+def _numbers(home: Folder) -> list[int]:
+    """The folders that are there, those of killed publications included."""
+    return [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]
+
+
+def _fingerprint(path: str) -> str:
+    """The fingerprint of the certificate in a file of our making; nothing where it is not, or not as it was."""
+    try:
+        text = read_regular_file(path, LARGEST_FILE)
+    except OSError:
+        return ""
+    der = next(pem_certificates(text), b"")
+    return sha256(der) if to_pem(der).encode("ascii") == text else ""
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder that nobody needs any more; what cannot be removed stays until the next time."""
+    try:
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+    except OSError:
+        pass

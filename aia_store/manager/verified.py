@@ -1,0 +1,85 @@
+"""Which certification paths OpenSSL accepted before: so that a refresh, a preload or an export verifies what is new.
+
+The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
+level, this OpenSSL, this version of ours), then one of each path. Under other terms nothing in it counts. What a
+verdict depends on besides, dates and revocation, is looked at again each time. Only the manager reads it; a handshake
+always asks OpenSSL.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from ..inside.store import VERIFIED, read_regular_file
+from ..version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..inside.certificate import Certificate
+    from ..inside.store import Folder
+
+SECURITY_LEVEL = 2  # of the manager's verdicts: 112 bits, so no SHA-1 and no RSA key under 2048 bits
+MOST_PATHS = 50_000
+_SIZE = 32  # bytes of a digest
+
+
+class Verified:
+    """The paths that were accepted beside these anchors, as one store folder remembers them; None remembers nothing."""
+
+    def __init__(self, folder: Folder | None, anchors: Iterable[Certificate]) -> None:
+        self._folder = folder
+        self._terms = terms(anchors)
+        self._before = self._read()
+        self._used: set[bytes] = set()
+
+    def holds(self, path: Iterable[Certificate], *, strict: bool = False) -> bool:
+        """Whether exactly this path, anchor included, was accepted before; `strict`: under X509_V_FLAG_X509_STRICT."""
+        digest = _of(path, strict=strict)
+        is_known = digest in self._before or digest in self._used
+        if is_known:
+            self._used.add(digest)
+        return is_known
+
+    def add(self, path: Iterable[Certificate], *, strict: bool = False) -> None:
+        """Note that OpenSSL accepted this path; `strict`: under X509_V_FLAG_X509_STRICT, too."""
+        self._used |= {_of(path, strict=flag) for flag in {False, strict}}
+
+    def save(self) -> None:
+        """Remember it for the next process. What cannot be written is verified again."""
+        known = self._before | self._used
+        if self._folder is None or known == self._before:
+            return
+        kept = known if len(known) <= MOST_PATHS else self._used
+        try:
+            self._folder.write(b"".join([self._terms, *sorted(kept)]), VERIFIED)
+        except OSError:
+            pass
+
+    def _read(self) -> set[bytes]:
+        if self._folder is None:
+            return set()
+        try:
+            content = read_regular_file(os.path.join(self._folder.path, VERIFIED), (MOST_PATHS + 1) * _SIZE)
+        except OSError:
+            return set()
+        if not content.startswith(self._terms):
+            return set()
+        return {content[at : at + _SIZE] for at in range(_SIZE, len(content), _SIZE)}
+
+
+def terms(anchors: Iterable[Certificate]) -> bytes:
+    """A digest of what every verdict depends on."""
+    fingerprints = sorted(anchor.fingerprint for anchor in anchors)
+    return _digest([__version__, _ssl.OPENSSL_VERSION, str(SECURITY_LEVEL), *fingerprints])
+
+
+def _of(path: Iterable[Certificate], *, strict: bool) -> bytes:
+    return _digest([*(certificate.fingerprint for certificate in path), *(["strict"] if strict else [])])
+
+
+def _digest(words: Iterable[str]) -> bytes:
+    return hashlib.sha256("\n".join(words).encode()).digest()
