@@ -56,6 +56,9 @@ the SSL object and the security level and Suite B of its context. If only the pr
 trust settings or pinned certificates, the path must also pass a rehearsal in that context. Then the real handshake
 verifies the path once more.
 
+**The note** (`explain`). If OpenSSL still refuses the chain, we add a note (PEP 678) to the error that the program
+gets. It says why, from what was found on the way. Nothing else about the error changes.
+
 **Why this cannot widen trust.** A context of ours holds what the program trusts. It holds another intermediate only if
 OpenSSL has accepted the very path to which it belongs, up to an anchor that the program trusts. This matters most
 under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on: there OpenSSL stops at the first

@@ -12,7 +12,7 @@ import time
 from . import Interrupted, fetch, reply
 from .certificate import DERError, sha256
 from .locks import LockError, acquire, acquire_in_process, sleep
-from .pauses import Failures
+from .pauses import Failures, host_of
 from .settings import debug
 
 TYPE_CHECKING = False
@@ -63,13 +63,14 @@ class AIA:
         self._newly_stored = newly_stored
         self._deadline = time.monotonic() + budget.seconds
         self._fetches_left = budget.fetches
-        self._replies: dict[str, list[Certificate]] = {}
         self._purposes: dict[str, set[str]] = {}  # why each URL was fetched, to be noted if the reply proves useless
         self._noted: set[str] = set()
         self._locks: dict[str, Lock | Turn] = {}  # by URL
         self._proved: set[Certificate] = set()
         self.sources: dict[Certificate, str] = {}  # the URL of each certificate that was found
+        self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was fetched
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
+        self.paused: dict[str, float] = {}  # the URLs that are paused, and until when (seconds since 1970)
 
     def __enter__(self) -> AIA:
         return self
@@ -77,7 +78,7 @@ class AIA:
     def __exit__(self, kind: object, *_: object) -> None:
         """End the search: note the replies that led to no accepted path, and release the locks."""
         try:
-            for url in self._replies if kind is None else ():
+            for url in self.replies if kind is None else ():
                 self._note_use(url)
         finally:
             for held in self._locks.values():
@@ -109,7 +110,7 @@ class AIA:
 
     def _note_use(self, url: str) -> None:
         """Note whether a reply was useful. One that led to no path because time ran out is not noted as useless."""
-        found = self._replies.get(url)
+        found = self.replies.get(url)
         if not found or self._was_hurried():
             return
         for purpose in self._purposes.get(url, ()):
@@ -121,16 +122,16 @@ class AIA:
 
     def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
         purpose = self._purpose(url, subject)
-        if url not in self._replies:
+        if url not in self.replies:
             if not self._may_fetch(url, purpose) or not self._is_locked(url):
                 return
             # While we waited for the lock, another process may have stored the issuer, or have failed.
             yield from self._newly_stored(subject)
             if not self._may_fetch(url, purpose):
                 return
-            self._replies[url] = self._fetched(url)
+            self.replies[url] = self._fetched(url)
         self._purposes.setdefault(url, set()).add(purpose)
-        for candidate in self._replies[url]:
+        for candidate in self.replies[url]:
             if candidate.subject_key == subject.issuer_key:
                 self.sources.setdefault(candidate, url)
                 yield candidate
@@ -150,9 +151,16 @@ class AIA:
         if self._fetches_left <= 0:
             return False
         if self._failures.url_is_paused(url) or (self._is_hasty() and self._failures.paused(_in_a_hurry(url))):
-            self.failed.setdefault(url, "it failed a short while ago, and is not tried again yet")
+            self.failed.setdefault(url, "it failed a short while ago")
+            self._note_pause(url)
             return False
-        return not self._failures.paused(purpose)
+        if self._failures.paused(purpose):
+            self.paused[url] = self._failures.pause_ends(purpose)
+            return False
+        return True
+
+    def _note_pause(self, url: str) -> None:
+        self.paused[url] = self._failures.pause_ends(url, host_of(url), _in_a_hurry(url))
 
     def _is_locked(self, url: str) -> bool:
         """Take the lock of this URL; without locks on files, within this process only. False if time ran out."""
@@ -202,6 +210,7 @@ class AIA:
         if not failure.is_ours:  # otherwise nothing was requested
             self._fetches_left -= 1
             self._blame(url, failure, began, deadline)
+            self._note_pause(url)
         return []
 
     def _blame(self, url: str, failure: fetch.FetchError, began: float, deadline: float) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cafile import CAFile
-    from .contexts import Terms
+    from .search import Findings
     from .trusted import PathLike
     from .verification import Decision
 
@@ -59,6 +59,7 @@ _flags, _options, _msg_callback = _context.verify_flags, _context.options, _cont
 _present_context = _ssl_object_type.context
 _security_level: Any = getattr(_context, "security_level", None)  # from Python 3.10 on
 _is_cpython = sys.implementation.name == "cpython"
+_has_notes = hasattr(BaseException, "add_note")  # PEP 678: from Python 3.11 on
 
 
 class State:
@@ -122,10 +123,38 @@ class Connection:
         return getattr(self.driver(), "_sslobj", None)
 
 
+class Presented:
+    """The certificates that a peer presented, until OpenSSL returns with its verdict. A note is made from this."""
+
+    __slots__ = (
+        "connection",
+        "findings",
+        "flags",
+        "given",
+        "is_from_client",
+        "left_alone",
+        "level",
+        "message",
+        "version",
+    )
+
+    def __init__(self, connection: Connection, message: bytes, version: int, *, is_from_client: bool) -> None:
+        self.connection = connection
+        self.given = connection.state.given
+        self.flags = connection.flags
+        self.level = connection.level
+        self.message = message
+        self.version = version
+        self.is_from_client = is_from_client
+        self.findings: Findings | None = None
+        self.left_alone: str | None = None  # why the connection was left alone
+
+
 _states: dict[int, State] = {}
 _deferring: deque[State] = deque(maxlen=256)  # the latest ones with certificates that OpenSSL has not loaded
 _connections: dict[int, Connection] = {}
 _pending: dict[int, Connection] = {}  # to finish when OpenSSL returns: put a context back, raise an interrupt
+_presented: dict[int, Presented] = {}  # by the thread that is in this handshake
 _with_callbacks: dict[int, Any] = {}  # contexts with a message callback of the program
 _looked_after: set[type] = set()
 _clients_are_completed = False  # whether any context completes its clients' chains
@@ -451,6 +480,7 @@ def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
 def _forget_other_threads() -> None:
     """A forked child has only one thread, which is in no handshake of ours."""
     _pending.clear()
+    _presented.clear()
     lent_contexts.clear()
     for state in list(_states.values()):
         state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
@@ -504,6 +534,8 @@ def _look_after_message(
         interrupt = interrupt_in(error)
         if interrupt is None:
             debug(f"left the connection as it was: {type(error).__name__}: {error}")
+            if get_ident() in _presented:
+                _presented[get_ident()].left_alone = str(error)
         elif connection is None:
             raise interrupt from None
         else:
@@ -528,17 +560,17 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
     state = state_of(context)
     decision = None
     try:
-        terms = None if connection is None else _terms(connection, context, state, ssl_object.server_side)
-        if connection is not None and terms is not None:
-            with importing:
-                from . import verification
-
-            state.given.look(context)
-            decision = verification.decision_for(data, version, context, state.given, terms)
-            if decision.context is not None:
-                _put_ours(connection, context, state, ssl_object, decision.context)
-            if not decision.was_rehearsed:
-                connection.unrehearsed = decision
+        if connection is not None and state.is_active and (state.completes_clients or not ssl_object.server_side):
+            presented = Presented(connection, data, version, is_from_client=ssl_object.server_side)
+            if _has_notes:
+                _presented[get_ident()] = presented
+            presented.left_alone = _uncertainty(connection, context, state)
+            if presented.left_alone is None:
+                decision = _decision(presented, context)
+                if decision.context is not None:
+                    _put_ours(connection, context, state, ssl_object, decision.context)
+                if not decision.was_rehearsed:
+                    connection.unrehearsed = decision
     finally:
         if connection is None or connection.ours is None:
             state.given.load_deferred(context)  # the connection is verified in it
@@ -548,23 +580,29 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
             _let_go_if_done(connection, version)
 
 
-def _terms(connection: Connection, context: Any, state: State, is_server: bool) -> Terms | None:
-    """The terms under which the connection is verified; None if they are unknown, or nothing is to be completed."""
-    is_wanted = state.is_active and (state.completes_clients or not is_server)
-    is_certain = (
-        connection.is_certain
-        and connection.state is state
-        and connection.certificates is state.certificates
-        and not state.given.loading
-        and connection.level == state.security_level(context)
-        and connection.suite_b == state.suite_b is not None
-    )
-    if not (is_wanted and is_certain):
-        return None
+def _uncertainty(connection: Connection, context: Any, state: State) -> str | None:
+    """Why it is unknown under which terms the connection is verified; None if they are known."""
+    if not connection.is_certain or connection.state is not state:
+        return "its context was changed while it was made"
+    if connection.certificates is not state.certificates or state.given.loading:
+        return "a certificate was loaded into its context after it was made"
+    if connection.level != state.security_level(context) or connection.suite_b != state.suite_b:
+        return "the ciphers of its context were changed after it was made"
+    return "its context may ask for Suite B" if connection.suite_b is None else None
+
+
+def _decision(presented: Presented, context: Any) -> Decision:
+    """How the connection is verified. May raise any exception."""
     with importing:
+        from . import verification
         from .contexts import Terms
 
-    return Terms(connection.flags, connection.level, connection.suite_b or "", from_client=is_server)
+    connection, given = presented.connection, presented.given
+    terms = Terms(connection.flags, connection.level, connection.suite_b or "", from_client=presented.is_from_client)
+    given.look(context)
+    decision = verification.decision_for(presented.message, presented.version, context, given, terms)
+    presented.findings = decision.findings
+    return decision
 
 
 def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
@@ -647,13 +685,30 @@ def _followed(method: Any) -> Any:
         except OSError as error:
             interrupt = None if error.__context__ is None else interrupt_in(error)
             if interrupt is None:
+                if _presented and isinstance(error, _ssl.SSLCertVerificationError):
+                    _guarded(_explain, self, error)
                 raise
         finally:
+            if _presented:
+                _presented.pop(get_ident(), None)
             if _pending:
                 _finish(self)
         raise interrupt from None  # it was raised in the callback, before or after our guard
 
     return _resembling(drive, method)
+
+
+def _explain(driver: Any, error: Any) -> None:
+    """Add a note that explains why the chain was refused. Nothing else about the error changes."""
+    presented = _presented.get(get_ident())
+    if presented is None or presented.connection is not _connection_of(driver):
+        return
+    with importing:
+        from . import explain
+
+    note = explain.note(error, presented, getattr(driver, "server_hostname", None))
+    if note is not None:
+        error.add_note(note)
 
 
 def _preceded(wait: Any) -> Any:

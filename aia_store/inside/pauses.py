@@ -47,6 +47,10 @@ class Failures:
         """Whether this URL or its host failed recently, and must not be tried now."""
         return self.paused(url) or self.paused(host_of(url))
 
+    def pause_ends(self, *keys: str) -> float:
+        """When the last pause of these keys ends (seconds since 1970); 0 where none was noted."""
+        return max(self._recall(_digest(key))[1] for key in keys)
+
     def blame(self, url: str, error: FetchError) -> None:
         """Note a failed fetch against what is to blame: the URL, a host, or nothing."""
         if error.is_ours:

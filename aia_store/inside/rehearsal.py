@@ -115,6 +115,7 @@ class Question(Chain):
     """What was sent to a program's connection, and the program's own context, which is asked if only it knows."""
 
     trusted: Trusted
+    findings: Any = None  # the `Findings` of a search that found no path
 
     def __init__(
         self,

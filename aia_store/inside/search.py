@@ -62,12 +62,9 @@ class Path:
         return self.certificates[self.certificates.index(certificate) + 1 :]
 
 
-def path_for(chain: Chain, settings: Settings) -> Path | None:
-    """Find a path for the chain of a handshake, and keep its missing certificates in the store. None if there is none.
-
-    Raises Interrupted if a signal handler raises an exception meanwhile.
-    """
-    return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings))).path(settings)
+def search_for(chain: Chain, settings: Settings) -> Search:
+    """The search for the chain of a handshake."""
+    return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings)))
 
 
 def seconds_to_fetch(settings: Settings) -> float:
@@ -76,6 +73,22 @@ def seconds_to_fetch(settings: Settings) -> float:
     if running_loop is not None and running_loop() is not None:
         return settings.async_budget
     return Budget.handshake_seconds
+
+
+class Findings:
+    """What a search without success found out. It refers to nothing of the program, so it may outlive the search."""
+
+    __slots__ = ("answered", "failed", "found", "has_time", "is_offline", "paused", "refusals", "revoked")
+
+    def __init__(self, search: Search, settings: Settings) -> None:
+        self.found = [*search.stored, *search.fetched]
+        self.refusals = list(search.refused.values())  # why OpenSSL refused paths
+        self.revoked = list(search.revoked)  # intermediates whose paths were skipped
+        self.failed = search.failed
+        self.paused = search.paused
+        self.answered = {url for url, reply in search.replies.items() if reply}
+        self.has_time = search.has_time
+        self.is_offline = settings.offline
 
 
 class Search:
@@ -89,16 +102,24 @@ class Search:
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
         self.revoked: dict[Certificate, Certificate] = {}  # revoked ones whose paths were skipped, with their issuers
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
+        self.paused: dict[str, float] = {}  # the URLs that are paused, and until when (seconds since 1970)
+        self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was fetched
+        self.fetched: dict[Certificate, str] = {}  # those that bear the name sought, and their URLs
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the budget allows any fetch."""
+        return self._budget.seconds > 0
 
     def path(self, settings: Settings, *, patient: bool = True) -> Path | None:
         """Find the first accepted path, without a fetch if possible, else by AIA, and keep it in the store.
 
-        If not `patient`, URLs that failed recently are tried too. Raises Interrupted, as `path_for` does.
+        If not `patient`, URLs that failed recently are tried too. Raises Interrupted if a signal handler raises.
         """
         path = self._path_at_hand()
         if path is not None:
             self._keep(path)
-        elif self._budget.seconds > 0 and not settings.offline:
+        elif self.has_time and not settings.offline:
             path = self._chain.fetch(
                 lambda seconds: self._path_by_aia(settings, seconds, patient=patient), self._budget.seconds
             )
@@ -119,7 +140,7 @@ class Search:
 
         aia = AIA(settings, self._store, Budget(seconds), self._chain.anchors, self._newly_stored, patient=patient)
         with aia:
-            self.failed = aia.failed
+            self.failed, self.paused, self.replies, self.fetched = aia.failed, aia.paused, aia.replies, aia.sources
 
             def accepted(asks_for: Callable[[Certificate], bool]) -> Path | None:
                 def issuers_of(subject: Certificate) -> Iterator[Certificate]:

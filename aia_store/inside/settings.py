@@ -45,6 +45,7 @@ class Settings:
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
         self.trust_on_demand = True  # from a large CA file, the hook loads only what a chain names
+        self.explain = True  # the error of a refused chain carries a note that explains it
         self.unused_days = 90  # an intermediate that nobody has used for so long is dropped
         self.refresh_hours = 24  # hours between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL (JSON), the CCADB's revoked report (CSV)
@@ -112,6 +113,12 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
         settings.roots = None
     _ignored = ignored
     return settings
+
+
+def is_on(key: str) -> bool:
+    """A setting that is true or false, without looking at the files: what the last `load` read counts. Never raises."""
+    value = environ.get(_PREFIX + key.upper(), getattr(_latest, key))
+    return value if isinstance(value, bool) else value.lower() not in _NO
 
 
 def ignored() -> list[str]:

@@ -57,6 +57,7 @@ class Given:
         self.loaded = Certificates(())  # the certificates in the context that OpenSSL shows
         self.loads = 0  # how often something was loaded
         self.decisions: dict[object, Any] = {}  # for this context alone: see `verification`
+        self.notes: dict[object, tuple[Any, float, str]] = {}  # on errors: see `explain`
         self.loading: list[int] = []  # the threads that are loading the context's own certificate
         self.is_used = False  # whether OpenSSL may already have looked into the directories
         self._is_stale = True  # whether OpenSSL has loaded more since `loaded` was set

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from .certificate import Certificate
     from .contexts import Terms
-    from .rehearsal import Chain, Question
-    from .search import Path
+    from .rehearsal import Question
+    from .search import Findings, Path
     from .trusted import Given
 
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
@@ -71,16 +71,20 @@ class Decision:
     """The context in which connections with the same Certificate message are verified.
 
     `context` is one of ours; None if the program's own suffices, or nothing helps. `until` is in seconds since 1970.
-    `was_rehearsed`: OpenSSL was asked. If it was not, `was_refused` may be set later.
+    `was_rehearsed`: OpenSSL was asked. If it was not, `was_refused` may be set later. `findings` are those of a search
+    that found no path.
     """
 
-    __slots__ = ("context", "until", "was_refused", "was_rehearsed")
+    __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 
-    def __init__(self, context: Any, until: float, *, was_rehearsed: bool = True) -> None:
+    def __init__(
+        self, context: Any, until: float, *, was_rehearsed: bool = True, findings: Findings | None = None
+    ) -> None:
         self.context = context
         self.until = until
         self.was_rehearsed = was_rehearsed
         self.was_refused = False
+        self.findings = findings
 
 
 _decisions: dict[object, Decision] = {}  # those that hold for all contexts with the same certificates
@@ -101,7 +105,7 @@ def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given:
             if not known.was_refused:
                 return known
             is_doubtful = True
-    decision = _decide(message, version, context, given, terms, is_doubtful=is_doubtful)
+    decision = _decide(message, version, context, given, terms, now, is_doubtful=is_doubtful)
     # A failure does not hold for other contexts: they may search at once.
     is_for_all = _is_shared(given) and decision.until > now + FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
@@ -120,9 +124,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def _decide(
-    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, *, is_doubtful: bool
+    message: bytes,
+    version: int,
+    context: _ssl._SSLContext,
+    given: Given,
+    terms: Terms,
+    now: float,
+    *,
+    is_doubtful: bool,
 ) -> Decision:
-    now = time.time()
     failed_until = now + FAILED_FOR
     try:
         sent = sent_in(message, version)
@@ -141,7 +151,7 @@ def _decide(
         given.load_deferred(context)
         return Decision(None, failed_until)
     if answer is None:
-        return Decision(question.refusing_context(), failed_until)
+        return Decision(question.refusing_context(), failed_until, findings=question.findings)
     seconds, ours = answer
     return Decision(ours, now + min(SETTLED_FOR, seconds))
 
@@ -221,15 +231,17 @@ def _answer(question: Question) -> tuple[float, Any] | None:
     return question.seconds_left(path.certificates), question.context_of(path.certificates)
 
 
-def _path(chain: Chain) -> Path | None:
+def _path(question: Question) -> Path | None:
     """A path that OpenSSL accepts, which is kept in the store."""
     settings = load()
     if settings.disable:
         return None
     with importing:
-        from .search import path_for
+        from .search import Findings, search_for
 
-    path = path_for(chain, settings)
+    search = search_for(question, settings)
+    path = search.path(settings)
     if path is None:
         debug("no path to a trust anchor was found")
+        question.findings = Findings(search, settings)
     return path

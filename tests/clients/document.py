@@ -44,6 +44,13 @@ install without a compiler and run on that Python, with their dependencies as of
 release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last three) bring an
 OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
 """
+_NOTES = """
+## The note on a refused chain
+
+If a chain cannot be completed, the error carries [a note](how-it-works.md#errors-that-explain-themselves) (Python 3.11
+and newer). The tests run each client against a server whose chain is refused. The traceback shows the note with all
+clients except these, which show only the text of the error, or use an OpenSSL of their own:
+"""
 _TOOLS = """
 ## Outside Python's ssl
 
@@ -109,7 +116,8 @@ def render(found: dict[str, Any]) -> str:
     ]
     titles = [f"{python}, {release}" for python, release in columns]
     rows = [[client.name, *(_cell(client, *column, found) for column in columns)] for client in CLIENTS]
-    lines += ["", *_table(["client", *titles], rows), _TOOLS]
+    lines += ["", *_table(["client", *titles], rows), _NOTES]
+    lines += [", ".join(client.name for client in CLIENTS if not client.shows_note) + ".", _TOOLS]
     tools = {tool: version for python in pythons for tool, version in found[python]["tools"].items()}
     lines += _table(
         ["client", "tested", "takes the bundle from"],

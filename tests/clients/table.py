@@ -29,6 +29,7 @@ class Client:
     is_quick: bool = True  #: part of every run of the tests, and not of the whole matrix only
     connects_often: bool = False  #: makes several connections by itself
     first_python: str = "3.9"  #: none older has it
+    shows_note: bool = True  #: whether its user sees the error of `ssl`, and so the note that explains it
     last_python: str = ""  #: no release runs on a newer one, whatever its metadata say
 
     @property
@@ -66,9 +67,9 @@ CLIENTS = [
     Client("urllib3", "urllib3_pool", "urllib3", oldest={"3.11": "2.0.0"}),
     Client("urllib3 1", "urllib3_pool", "urllib3", newest="<2", is_quick=False, oldest={"3.11": "1.23"}),
     Client("requests", "requests_get", "requests", oldest={"3.11": "2.19.0"}),
-    Client("httpx", "httpx_sync", "httpx", oldest={"3.11": "0.11.0"}),
-    Client("httpx on asyncio", "httpx_asyncio", "httpx", oldest={"3.11": "0.10.0"}),
-    Client("httpx on trio", "httpx_trio", "httpx", needs=("trio",), oldest={"3.11": "0.10.0"}),
+    Client("httpx", "httpx_sync", "httpx", oldest={"3.11": "0.11.0"}, shows_note=False),
+    Client("httpx on asyncio", "httpx_asyncio", "httpx", oldest={"3.11": "0.10.0"}, shows_note=False),
+    Client("httpx on trio", "httpx_trio", "httpx", needs=("trio",), oldest={"3.11": "0.10.0"}, shows_note=False),
     Client("aiohttp", "aiohttp_get", "aiohttp", oldest={"3.11": "3.8.3"}),
     Client("tornado", "tornado_fetch", "tornado", is_quick=False, oldest={"3.11": "6.0"}),
     Client("trio", "trio_stream", "trio", oldest={"3.11": "0.2.0"}),
@@ -81,7 +82,16 @@ CLIENTS = [
     Client("websocket-client", "websocket_client", "websocket-client", server="websocket", oldest={"3.11": "0.45.0"}),
     Client("niquests", "niquests_get", "niquests", is_quick=False, oldest={"3.11": "2.32.0"}),
     Client("botocore", "botocore_s3", "botocore", is_quick=False, oldest={"3.11": "1.13.45"}),
-    Client("pip", "pip_download", "pip", server="index", is_quick=False, connects_often=True, oldest={"3.11": "19.2"}),
+    Client(
+        "pip",
+        "pip_download",
+        "pip",
+        server="index",
+        is_quick=False,
+        connects_often=True,
+        oldest={"3.11": "19.2"},
+        shows_note=False,
+    ),
     Client("truststore", "truststore_urllib", "truststore", oldest={"3.11": "0.6.0"}),
     Client("redis", "redis_ping", "redis", server="redis", oldest={"3.11": "3.3.2"}),
     Client(
@@ -91,21 +101,23 @@ CLIENTS = [
         server="mongodb",
         is_quick=False,
         connects_often=True,
+        shows_note=False,
         oldest={"3.11": "3.10.0"},
     ),
     Client("PyMySQL", "pymysql_connect", "PyMySQL", server="mysql", oldest={"3.11": "0.7.0"}),
-    Client("ldap3", "ldap3_bind", "ldap3", server="ldap", oldest={"3.11": "2.5.1"}),
+    Client("ldap3", "ldap3_bind", "ldap3", server="ldap", oldest={"3.11": "2.5.1"}, shows_note=False),
     Client("paho-mqtt", "paho_mqtt", "paho-mqtt", server="mqtt", oldest={"3.11": "1.3.0"}),
     Client("pika", "pika_connect", "pika", server="amqp", oldest={"3.11": "1.0.0"}),
     Client("aiosmtplib", "aiosmtplib_starttls", "aiosmtplib", server="smtp", oldest={"3.11": "1.1.1"}),
     Client("httplib2", "httplib2_request", "httplib2", oldest={"3.11": "0.11.0"}),
-    Client("pyOpenSSL", "pyopenssl_get", "pyOpenSSL", oldest={"3.11": "23.2.0"}),
+    Client("pyOpenSSL", "pyopenssl_get", "pyOpenSSL", oldest={"3.11": "23.2.0"}, shows_note=False),
     Client(
         "Twisted",
         "twisted_agent",
         "Twisted",
         needs=("pyOpenSSL", "service-identity"),
         is_quick=False,
+        shows_note=False,
         oldest={"3.11": "22.10.0"},
     ),
     Client(
@@ -114,6 +126,7 @@ CLIENTS = [
         "urllib3",
         needs=("pyOpenSSL", "idna"),
         is_quick=False,
+        shows_note=False,
         oldest={"3.11": "2.2.0"},
     ),
 ]

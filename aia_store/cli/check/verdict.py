@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...check import MENDED_BY_CHAIN, Fault
 from ...check import views as clients
-from ...check.host_names import names
+from ...inside.certificate_names import host_names
 from ...manager.words import counted
 from .. import output
 from .answer import Result
@@ -235,7 +235,7 @@ def revocation_of(certificate: Certificate, finding: Finding) -> str:
 
 def names_of(leaf: Certificate) -> str:
     """The names that a leaf is valid for."""
-    found = names(leaf)
+    found = host_names(leaf)
     return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
 
 
