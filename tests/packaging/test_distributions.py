@@ -34,7 +34,9 @@ def build(folder: Path, umask: int) -> Path:
         (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / "tree" / name, follow_symlinks=False)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder / "tree"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, umask=umask, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, umask=umask, check=False
+    )
     assert done.returncode == 0, done.stdout
     return folder / "dist"
 
