@@ -20,6 +20,8 @@ NOT_RUN = {
     "install.md: pip wheel --no-deps --wheel-dir dist .": f"{_INTERNET}; tests/systemd/run runs it",
     "install.md: sudo pipx install --global .": f"{_INTERNET}; {_WHOLE_MACHINE}",
     "install.md: sudo python3 -m venv /opt/aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
+    "install.md: cp -r packaging/debian .": f"{_INTERNET}; tests/packages/run runs it",
+    "install.md: sudo apt install ../aia-store_*_all.deb": f"{_INTERNET}; tests/packages/run runs it",
     "install.md: pipx install .": f"{_INTERNET}; {_WHOLE_MACHINE}",
     "install.md: pip install .": f"{_INTERNET}; tests/manager/test_hook.py runs it",
     "install.md: sudo aia-store hook remove --all": f"{_WHOLE_MACHINE}; pipx is not here",

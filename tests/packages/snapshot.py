@@ -1,6 +1,6 @@
 """What is in a root folder: one line a file, with its kind, mode, owner, and a digest of its contents or its target.
 
-snapshot.py ROOT        of everything that stays but the records that dpkg, apt and shadow keep of what they did
+snapshot.py ROOT        of everything that stays but the records that dpkg, rpm, apt and shadow keep of what they did
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ RECORDS = (
     "/var/cache/debconf",
     "/var/lib/apt",
     "/var/lib/dpkg",
+    "/var/lib/rpm",
     "/var/log",
 )
 
