@@ -1,1 +1,1 @@
-"""What completion costs, each as a ratio taken within one run: `python -m benchmarks`."""
+"""What completion costs, as ratios that are measured within one run: `python -m benchmarks`."""

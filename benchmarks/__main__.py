@@ -15,7 +15,7 @@ from .world import World
 
 
 class Benchmark(NamedTuple):
-    """One measure: what makes its rows, and how many pairs it takes by default and in a hurry."""
+    """One measure: the function for its rows, and how many pairs it takes by default and with --quick."""
 
     run: Callable[[World, int], list[Row]]
     rounds: int

@@ -12,7 +12,7 @@ DOWNLOAD = 300_000_000  # bytes
 
 
 def right_server(world: World, rounds: int) -> list[Row]:
-    """Handshakes with a server that sends all: whole chains are recognised, and nothing else is done."""
+    """Handshakes with a server that sends its whole chain: the hook recognizes it, and does nothing else."""
     command: list[str | Path] = [CLIENTS / "handshakes.py", str(world.right.tls_port), str(HANDSHAKES)]
     environment = world.environment(AIA_STORE_DIR=str(world.empty_store()))
     pairs = take_turns(
@@ -24,7 +24,7 @@ def right_server(world: World, rounds: int) -> list[Row]:
 
 
 def leaf_only_server(world: World, rounds: int) -> list[Row]:
-    """Handshakes with a server that sends its leaf only, on one context: the first completes it for the others."""
+    """Handshakes with a leaf-only server, on one context: the first completes the chain for the others."""
     environment = world.environment(AIA_STORE_DIR=str(world.store))
     fetched = world.broken.counts()["aia_connections"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, TLSServer
 
-AIA_DELAY = 0.02  # seconds: a host that is near
+AIA_DELAY = 0.02  # seconds, as for a host that is near
 
 
 def main(hosts: int, root_file: Path, chain: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether finding an intermediate takes longer the more of them there are."""
+"""Whether looking up an intermediate takes longer if there are more of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DIGITS = 6
 
 
 def find(world: World, rounds: int) -> list[Row]:
-    """`Store.find` for names that are there: the same ten in both stores, then any of the many.
+    """`IntermediateStore.find` for names that are there: the same ten in both stores, then any of the many.
 
-    The first is the ratio of the issue: what programs look up again and again, so that in both stores the system has
-    the files in memory. The second looks each name up once.
+    The first ratio is for what programs look up again and again, so that the system has the files of both stores in
+    memory. The second looks each name up once.
     """
     many = MANY // 50 if world.quick else MANY
     certificates = numbered(many)
@@ -65,7 +65,7 @@ def numbered(count: int) -> list[Certificate]:
 
 
 def fill(path: Path, certificates: list[Certificate]) -> None:
-    """As `Folder.keep` would, without what makes it safe against others."""
+    """Like `Folder.keep`, without its safety measures."""
     folder = Folder(str(path))
     for certificate in certificates:
         place = folder.path_of(certificate)

@@ -1,4 +1,4 @@
-"""What an event loop pays: how long it stands still while hosts are prepared, and while they are connected to."""
+"""What completion costs an event loop: how long it stands still during `prepare`, and during the connections."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .pairs import Row, Sample, reported, take_turns
 from .world import CLIENTS, LOOPBACK, PROJECT, World
 
 HOSTS = 100
-PROMISED = 20.0  # ms: no callback of the loop takes longer
+PROMISED = 20.0  # ms that no callback of the loop may exceed
 
 
 def stalls(world: World, rounds: int) -> list[Row]:
-    """100 connections at once to 100 hosts whose intermediates nobody knows yet, after `prepare`."""
+    """100 connections at once, after `prepare`, to 100 hosts whose intermediates were not in the store."""
     hosts = HOSTS // 10 if world.quick else HOSTS
     with _crowd(world, hosts, "leaf-only") as (cold, trusted), _crowd(world, hosts, "whole-chain") as (right, also):
 

@@ -1,4 +1,4 @@
-"""Trust on demand: what programs save, that trust as many roots as the system does."""
+"""Trust on demand: what it saves in programs that trust as many roots as the system does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from .world import CLIENTS, World, url
 
 CONTEXTS, ALIVE = 50, 1000
 WITHOUT = "without the hook"
+FLOOR = "the floor: without the hook, a CA file of 1 root"
 
 
 def contexts(world: World, rounds: int) -> list[Row]:
@@ -34,19 +35,32 @@ def contexts(world: World, rounds: int) -> list[Row]:
 
 
 def right_server(world: World, rounds: int) -> list[Row]:
-    """A whole program that makes one request to a server that sends all."""
+    """A whole program that makes one request to a server that sends all; against itself without the hook, twice.
+
+    With the same CA file, and with one of the root that is needed: the floor, which no hook can be below.
+    """
     rows = []
-    for name, client, limit in (
-        ("urllib", "get.py", 0.75),
-        ("requests", "get_requests.py", 0.85),
-        ("httpx", "get_httpx.py", 0.85),
+    for name, client, limit, limit_above_floor in (
+        ("urllib", "get.py", 0.75, 1.06),
+        ("requests", "get_requests.py", 0.85, 1.05),
+        ("httpx", "get_httpx.py", 0.85, 1.05),
     ):
         hooked, bare = (world.hooked, world.bare) if name == "urllib" else (world.hooked_clients, world.bare_clients)
-        environment = world.environment(AIA_STORE_DIR=str(world.store), REQUESTS_CA_BUNDLE=str(world.ca_file))
-        pairs = take_turns(
-            lambda: wall([hooked, CLIENTS / client, url(world.right)], environment),  # noqa: B023  called in this turn
-            lambda: wall([bare, CLIENTS / client, url(world.right)], environment),  # noqa: B023
-            rounds,
-        )
-        rows.append(Row(f"a program, {name}, right server, {world.roots} roots", WITHOUT, pairs, limit))
+        what = f"a program, {name}, right server, {world.roots} roots"
+
+        def sample(python: Path, ca_file: Path) -> Sample:
+            files = {"SSL_CERT_FILE": str(ca_file), "REQUESTS_CA_BUNDLE": str(ca_file)}
+            environment = world.environment(AIA_STORE_DIR=str(world.store), **files)
+            return wall([python, CLIENTS / client, url(world.right)], environment)  # noqa: B023  called in this turn
+
+        for against, ca_file, most in (
+            (WITHOUT, world.ca_file, limit),
+            (FLOOR, world.small_ca_file, limit_above_floor),
+        ):
+            pairs = take_turns(
+                lambda: sample(hooked, world.ca_file),  # noqa: B023
+                lambda: sample(bare, ca_file),  # noqa: B023
+                rounds,
+            )
+            rows.append(Row(what, against, pairs, most))
     return rows

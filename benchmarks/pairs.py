@@ -1,7 +1,7 @@
 """Ratios that mean something on a busy machine: A and B take turns, and each pair gives one ratio.
 
-What slows the machine down for a while slows both halves of a pair, so the median of the pairs' ratios stands where
-a ratio of two averages would drift. Which half goes first alternates.
+If something slows the machine down for a while, it slows both halves of a pair. So the median of the pairs' ratios is
+stable, while a ratio of two averages would drift. The halves take turns in going first.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 
 class BenchmarkError(Exception):
-    """A measured program did not do what it is measured for."""
+    """A measured program did not do what it should."""
 
 
 class Sample(NamedTuple):
-    """What one run gave."""
+    """The result of one run."""
 
     value: float  #: what is measured
     cpu: float | None = None  #: the milliseconds of processor time that the whole process took
@@ -35,7 +35,7 @@ class Row:
     against: str
     pairs: list[tuple[Sample, Sample]] = field(default_factory=list)  #: A and B
     limit: float | None = None
-    at_least: bool = False  #: the limit is a lower one
+    at_least: bool = False  #: whether the limit is a lower one
     unit: str = "ms"
     note: str = ""
 
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def cpu_ratio(self) -> float | None:
-        """The median of A / B in processor time: steadier than the clock where the machine has other work."""
+        """The median of A / B in processor time, which is more stable than wall-clock time under other load."""
         ratios = [a.cpu / b.cpu for a, b in self.pairs if a.cpu and b.cpu]
         return statistics.median(ratios) if ratios else None
 
@@ -90,7 +90,7 @@ def wall(command: Sequence[str | Path], environment: Mapping[str, str], *, says:
     with subprocess.Popen(
         command,
         env=environment,
-        cwd=environment["HOME"],  # or `python -c` would import the package from the working tree
+        cwd=environment["HOME"],  # otherwise `python -c` would import the package from the working tree
         stdin=subprocess.DEVNULL if says is None else subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if says is not None else None,
@@ -103,7 +103,7 @@ def wall(command: Sequence[str | Path], environment: Mapping[str, str], *, says:
 
 
 def reported(command: Sequence[str | Path], environment: Mapping[str, str]) -> Sample:
-    """The number that a process prints: what it measured itself."""
+    """The number that a process prints, which it measured itself."""
     with subprocess.Popen(
         command, env=environment, cwd=environment["HOME"], stdout=subprocess.PIPE, text=True
     ) as process:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .world import CLIENTS, World, url
 
-#: Faster than each.
+#: The limit: faster than each of them.
 LIMIT = 0.999
 PACKAGES = ("aia==0.2.0", "aia-chaser==3.6.0", "cert-chain-resolver==1.4.1")
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -29,15 +29,15 @@ class Peer:
 
     name: str
     command: Callable[[World], list[str | Path]]
-    missing: Callable[[World], str | None]  #: why it cannot be measured here; None: it can
-    says: bytes | None = None  #: what to type into it
+    missing: Callable[[World], str | None]  #: why it cannot be measured here; None if it can
+    says: bytes | None = None  #: its input
     is_slow: bool = False
     is_python: bool = True
 
 
 @cache
 def environment() -> Path | None:
-    """The Python that has the peers; None where they cannot be had."""
+    """The Python that has the peers; None if they cannot be installed."""
     folder = Path(__file__).parent / f".venv-peers-{sys.version_info[0]}.{sys.version_info[1]}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     mark = folder / "installed"

@@ -1,4 +1,4 @@
-"""What preloading takes, the first time and the second, and what a program then pays for the many that it knows."""
+"""How long preloading takes, the first and the second time, and what the many intermediates then cost a program."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _twice(world: World, report: Path, rounds: int) -> Row:
 
 
 def _handshakes(world: World, rounds: int) -> list[Row]:
-    """A program meets a leaf-only server: for the first time since its intermediate was preloaded, and after that."""
+    """A program connects to a leaf-only server whose intermediate was preloaded: the first time, and later."""
     ours = world.folder / "ours.csv"
     with ours.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["PEM"], [world.hierarchy.intermediate.pem]])

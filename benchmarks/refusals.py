@@ -1,4 +1,4 @@
-"""What programs pay that meet a server whose chain nothing can complete, so that each handshake is refused."""
+"""The cost for programs if nothing can complete a server's chain, so that each handshake is refused."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ WITHOUT = "without the hook"
 
 
 def one_context(world: World, rounds: int) -> list[Row]:
-    """A whole program that comes again and again, always on the same context."""
+    """A whole program that connects again and again, always with the same context."""
     return _rows(world, rounds, (1, 1, HANDSHAKES), f"a program, {HANDSHAKES} refused handshakes, one context", 1.1)
 
 
 def threads(world: World, rounds: int) -> list[Row]:
-    """A whole program whose threads share each context, which is new to all of them."""
+    """A whole program whose threads share each new context."""
     what = f"a program, {THREADS} threads x {CONTEXTS} fresh contexts, all refused"
     return _rows(world, rounds, (CONTEXTS, THREADS, 1), what, 1.3)
 

@@ -1,4 +1,4 @@
-"""What programs pay that have nothing to complete: at their start, at `import ssl`, and a shell's start-up file."""
+"""The cost where nothing is to be completed: at the start of Python, at `import ssl`, in a shell's start-up file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def python_pass(world: World, rounds: int) -> list[Row]:
         )
 
     for python in (world.hooked, world.bare):
-        wall([python, "-c", "pass"], environment)  # so that what it imports is compiled
+        wall([python, "-c", "pass"], environment)  # so that its imports are compiled
     rows = [Row(what, "without", take(rounds), 1.03, unit="M")]
     # What Python does for the first .pth file, whatever is in it: from 3.13 on it imports a codec then. Editable
     # installations, uv and virtualenv put one into every environment.
@@ -63,7 +63,7 @@ def _instructions(python: Path, environment: dict[str, str]) -> Sample:
 
 
 def import_ssl(world: World, rounds: int) -> list[Row]:
-    """`python -c "import ssl"`: the hook wakes up and puts its doors in place."""
+    """`python -c "import ssl"`: the hook is loaded and attaches."""
     environment = world.environment()
     pairs = take_turns(
         lambda: wall([world.hooked, "-c", "import ssl"], environment),
@@ -74,7 +74,7 @@ def import_ssl(world: World, rounds: int) -> list[Row]:
 
 
 def bundle(world: World, rounds: int) -> list[Row]:
-    """`aia-store bundle` where the bundle is fresh, as a shell runs it at its start."""
+    """`aia-store bundle` with a fresh bundle, as a shell runs it at its start."""
     settings = {"AIA_STORE_DIR": str(world.store), "AIA_STORE_ROOTS": str(world.ca_file)}
     environment = world.environment(**settings)
     # Building it takes `cryptography`, which is not in the measured environments, but is in ours.

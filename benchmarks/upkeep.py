@@ -1,4 +1,4 @@
-"""What the manager takes for all real intermediates, against OpenSSL's own command."""
+"""How long the manager takes for all real intermediates, compared with OpenSSL's own command."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the measured programs run in: two virtual environments, a PKI, two servers and a file of trust anchors.
 
-All of it lies in one temporary folder; each part is made when a measure first asks for it.
+All of it is in one temporary folder. Each part is made when a measure first needs it.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class World:
 
     @cached_property
     def self_signed(self) -> Served:
-        """A server that vouches for itself."""
+        """A server with a self-signed certificate."""
         leaf = Authority.root("localhost", ca=False, san=["localhost"])
         return self._stack.enter_context(
             Served({"tls": {"leaf": "leaf.pem"}}, self._server_folder("self-signed", leaf))
@@ -195,7 +195,7 @@ class World:
 
     @cached_property
     def _wheel(self) -> Path:
-        """The package as it stands in the working tree, from a clean copy."""
+        """A wheel of the package in the working tree, built from a clean copy."""
         source, wheels = self._made("source"), self._made("wheels")
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(PROJECT / name, source)
@@ -224,7 +224,7 @@ class World:
 
 
 def url(server: Served, path: str = "/") -> str:
-    """Where a server is."""
+    """The address of a server."""
     return f"https://localhost:{server.tls_port}{path}"
 
 

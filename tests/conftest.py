@@ -32,11 +32,11 @@ from tests.support.tls import TLSListener
 if TYPE_CHECKING:
     from typing import Unpack
 
-#: The tests of `aia_store.inside`, which need nothing else of the package: all that runs on Python 3.9.
+#: The tests of `aia_store.inside`, which need nothing else of the package: only they run on Python 3.9.
 INSIDE_HALF = tuple(Path(__file__).with_name(name) for name in ("fetch", "ground", "handshake", "inside", "support"))
 HAS_WHOLE_PACKAGE = sys.version_info >= (3, 10)
 
-#: For the few tests in those folders that ask another part of the package.
+#: For the few tests in those folders that use another part of the package.
 whole_package = pytest.mark.skipif(not HAS_WHOLE_PACKAGE, reason="only aia_store.inside runs on this Python")
 
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN, which `ssl` has a name for from Python 3.10 on
@@ -67,7 +67,7 @@ def connect(port, cafile, host="localhost"):
 CONNECT_ONCE = CONNECT + "print(connect(sys.argv[1], sys.argv[2]))\n"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in the background so, and every program that a test interrupts would inherit it.
+    # A shell starts background programs like this, and every program that a test interrupts would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -87,7 +87,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name a long text by its argument: one with a certificate differs between the processes of pytest-xdist."""
+    """Name a long text by its argument: a text with a certificate differs between the processes of pytest-xdist."""
     return argname if isinstance(val, (bytes, str)) and len(val) > 100 else None
 
 
@@ -96,7 +96,7 @@ _ISOLATED = ("AIA_STORE_", "SSL_CERT_", "XDG_", "REQUESTS_", "CURL_")
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The store folder, not yet there, in an environment where nothing of this machine's shows."""
+    """The path of a store folder, not yet made, in an environment that is isolated from this machine."""
     for name in list(os.environ):
         if name.startswith(_ISOLATED) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -143,7 +143,7 @@ class Hierarchy:
     cafile: Path  #: a PEM file with the root
 
     def urls(self, host: AIAHost) -> list[str]:
-        """Where the intermediates are, the leaf's issuer first."""
+        """The URLs of the intermediates, the leaf's issuer first."""
         return [host.url(f"/{level}.cer") for level in range(len(self.intermediates))]
 
 
@@ -193,7 +193,7 @@ def hashed_directory(path: Path, *certificates: Certified) -> Path:
 
 
 def trusting(*anchors: Certified, flags: int | None = None) -> ssl.SSLContext:
-    """A client's context with just these anchors; the flags are this Python's own by default."""
+    """A client's context with only these anchors; by default with this Python's own flags."""
     context = ssl.create_default_context(cadata=pem(*anchors))
     if flags is not None:
         context.verify_flags = ssl.VerifyFlags(flags)
@@ -201,7 +201,7 @@ def trusting(*anchors: Certified, flags: int | None = None) -> ssl.SSLContext:
 
 
 def get(server: TLSListener, context: ssl.SSLContext, host: str = "localhost") -> bytes:
-    """What the server replies to a client that calls it by this name."""
+    """The server's reply to a client that uses this name for it."""
     with (
         socket.create_connection(("127.0.0.1", server.port), 30) as tcp,
         context.wrap_socket(tcp, server_hostname=host) as tls,
@@ -214,7 +214,7 @@ def get(server: TLSListener, context: ssl.SSLContext, host: str = "localhost") -
 
 
 def refused(server: TLSListener, context: ssl.SSLContext, host: str = "localhost") -> str:
-    """OpenSSL's reason for refusing this server's certificate; it is an error if it does not."""
+    """OpenSSL's reason for refusing this server's certificate; fails if it accepts it."""
     with pytest.raises(ssl.SSLCertVerificationError) as raised:
         get(server, context, host)
     return str(raised.value.verify_message)
@@ -251,7 +251,7 @@ def run_python(
     cwd: Path | None = None,
     under: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run such a program to its end, and no longer than a minute."""
+    """Run such a program to its end, for at most a minute."""
     with start_python(code, *args, env=env, hook=hook, cwd=cwd, under=under) as process:
         try:
             output, errors = process.communicate(timeout=60)
@@ -262,7 +262,7 @@ def run_python(
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that is sure to happen."""
+    """Wait for something that is certain to happen."""
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it never happened"

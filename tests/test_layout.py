@@ -34,12 +34,6 @@ MAY_IMPORT = {
 #: Not in `sys.stdlib_module_names` of every Python: known to type checkers only, up to 3.12, from 3.14 on.
 OF_OTHER_PYTHONS = {"_typeshed", "_xxsubinterpreters", "compression"}
 
-#: Pairs that import each other. To be resolved; no others may come.
-KNOWN_CIRCLES = {
-    ("inside.handin", "inside.store"),
-    ("inside.pyopenssl.completed", "inside.pyopenssl.hooked"),
-}
-
 
 def name_of(file: Path) -> str:
     """A module's name within the package; that of the package itself is empty."""
@@ -104,23 +98,33 @@ def test_what_runs_inside_programs_imports_the_standard_library_only() -> None:
 
 
 def test_no_circle() -> None:
-    TopologicalSorter(
-        {
-            module: {imported for imported in found if (module, imported) not in KNOWN_CIRCLES}
-            for module, found in IMPORTS.items()
-        }
-    ).prepare()  # raises CycleError, which names the circle
-
-
-@pytest.mark.parametrize(("one", "other"), sorted(KNOWN_CIRCLES))
-def test_a_known_circle_is_still_there(one: str, other: str) -> None:
-    assert other in IMPORTS[one]
-    assert one in IMPORTS[other]
+    TopologicalSorter(IMPORTS).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_file_name_twice() -> None:
     names = Counter(file.name for file in FILES if file.name != "__init__.py")
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def public_names(file: Path, *kinds: type[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]) -> Iterator[str]:
+    """The public names that a module defines."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, kinds) and not node.name.startswith("_"):
+            yield node.name
+
+
+def test_no_class_name_twice() -> None:
+    names = Counter(name for file in MODULES.values() for name in public_names(file, ast.ClassDef))
+    assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_no_module_has_the_name_of_its_own_function() -> None:
+    alike = {
+        name
+        for name, file in MODULES.items()
+        if name.rpartition(".")[2] in public_names(file, ast.FunctionDef, ast.AsyncFunctionDef)
+    }
+    assert alike == set()
 
 
 def test_contributing_lists_the_tree() -> None:

@@ -1,11 +1,11 @@
-"""What does a server send, and what would complete it? The command line's view of hosts.
+"""What a server sends, and what would complete its chain: the diagnosis behind `aia-store check`.
 
-`host` asks one, by a single real handshake (`handshake`, after `starttls` where that is asked for) under the machine's
-trust anchors (`anchors`); `many` asks many. What was seen is a `finding`; `views` says in which clients it works, and
-`revocation` what the CRLs of each link say.
+`host` checks one host, by a single real handshake (`connection`, after `starttls` if asked for) with the machine's
+trust anchors (`trust`); `many` checks many hosts. The result is a `finding`. `views` says which clients can connect,
+and `revocation` what the CRLs say of each certificate in the path.
 """
 
-from ..manager.target import TargetError, address, parse_target
+from ..manager.target import TargetError, parse_target
 from .asked import Target
 from .connection import ProbeError
 from .finding import MENDED_BY_CHAIN, Fault, Finding
@@ -19,7 +19,6 @@ __all__ = [
     "ProbeError",
     "Target",
     "TargetError",
-    "address",
     "parse_target",
     "probe",
 ]

@@ -1,4 +1,4 @@
-"""What is to be asked: a host and a port, and how it is to be reached."""
+"""What to check: a host and a port, and how to connect to it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from ..manager.target import address
 
 
 class Target(NamedTuple):
-    """One host to ask."""
+    """One host to check."""
 
     host: str
     port: int
-    servername: str | None = None  # asked for, and verified, instead of the host
-    connect: tuple[str, int] | None = None  # where it is reached, instead of at the host and its port
-    starttls: str | None = None  # the protocol in which TLS is asked for; None: TLS from the first byte
+    servername: str | None = None  # the name to send (SNI) and to verify, instead of the host's
+    connect: tuple[str, int] | None = None  # where to connect to, instead of the host and its port
+    starttls: str | None = None  # the protocol for STARTTLS; None for TLS from the first byte
 
     @property
     def address(self) -> str:
-        """Host and port as one writes them."""
+        """Host and port in the usual form."""
         return address(self.host, self.port)
 
     @property
     def name(self) -> str:
-        """What the certificate must be good for."""
+        """The name that the certificate must be valid for."""
         return self.servername or self.host
 
     @property
     def place(self) -> tuple[str, int]:
-        """Where it is reached."""
+        """Where to connect to."""
         return self.connect or (self.host, self.port)

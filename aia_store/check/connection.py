@@ -1,4 +1,4 @@
-"""One verified handshake with a host, for what it sends and what OpenSSL says to that."""
+"""One verified handshake with a host, to see what it sends and what OpenSSL says about that."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..inside.fetch import UnansweredError, connected
 from ..manager.target import address, in_ascii
 from . import starttls
 from .asked import Target
-from .trust import Witness
+from .witness import Witness
 
 if TYPE_CHECKING:
     from .trust import TrustAnchors
 
-SECONDS = 10.0  # to connect, and then again for all that follows
+SECONDS = 10.0  # to connect, and again for everything that follows
 
 
 class ProbeError(Exception):
-    """The host cannot be asked at all; the message is one line that names it and says what to do."""
+    """The host cannot be checked. The message is one line that names it and says what to do."""
 
 
 class Sent(NamedTuple):
-    """What a server sent (DER, the leaf first), and why OpenSSL refuses it, in its words; None: it accepts."""
+    """What a server sent (DER, the leaf first), and why OpenSSL refuses it, in its words; None if it accepts."""
 
     certificates: list[bytes]
     refusal: str | None
 
 
 def handshake(target: Target, anchors: TrustAnchors) -> Sent:
-    """Shake hands with a host. Raises ProbeError where it shows no certificate."""
+    """Make a handshake with a host. Raises ProbeError if it presents no certificate."""
     place = address(*target.place)
     witness = Witness()
     refusal, is_judged = None, False
@@ -40,7 +41,7 @@ def handshake(target: Target, anchors: TrustAnchors) -> Sent:
             if target.starttls is not None:
                 starttls.start(target.starttls, connection, name, time.monotonic() + SECONDS)
             connection.settimeout(SECONDS)
-            anchors.context._wrap_socket(connection, False, name, owner=witness).do_handshake()
+            witness.shake_hands(anchors.context, connection, name)
             is_judged = True
     except _ssl.SSLCertVerificationError as error:
         refusal, is_judged = error.verify_message.rstrip("."), True
@@ -53,31 +54,25 @@ def handshake(target: Target, anchors: TrustAnchors) -> Sent:
             raise ProbeError(f"{place} {_complaint(error)}{_hint(target)}") from error
     if not witness.sent:
         raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
-    if not is_judged:  # it ended the handshake itself, as one that asks for a client's certificate does
+    if not is_judged:  # the server ended the handshake, for instance because it wants a client certificate
         refusal = anchors.rehearsal.refusal(witness.sent, name)
     return Sent(witness.sent, refusal.rstrip(".") if refusal else None)
 
 
 def _connected(target: Target) -> socket.socket:
-    """A connection to the first of the host's addresses that answers, all within one time. Raises OSError."""
+    """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
     host, port = target.place
     deadline = time.monotonic() + SECONDS
     found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
-    failed: OSError | None = None
-    for left, (family, kind, protocol, _, place) in zip(range(len(found), 0, -1), found, strict=True):
-        connection = socket.socket(family, kind, protocol)
-        try:
-            connection.settimeout(max((deadline - time.monotonic()) / left, 0.1))
-            connection.connect(place)
-            return connection
-        except OSError as error:
-            connection.close()
-            failed = error
-    raise failed or OSError("it has no address")
+    try:
+        connection = connected([(family, address) for family, _, _, _, address in found], deadline)
+    except UnansweredError as error:
+        raise error.errors[-1] from error
+    return socket.socket(fileno=connection.detach())
 
 
 def _complaint(error: OSError | UnicodeError) -> str:
-    """What went wrong before any certificate was seen."""
+    """What went wrong before a certificate was seen."""
     if isinstance(error, TimeoutError):
         return "does not answer"
     if not isinstance(error, _ssl.SSLError):
@@ -89,7 +84,7 @@ def _complaint(error: OSError | UnicodeError) -> str:
 
 
 def _hint(target: Target) -> str:
-    """What to do about a host that shows no certificate."""
+    """What to do about a host that presents no certificate."""
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:
         return f"; try --starttls {protocol}"

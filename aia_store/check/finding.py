@@ -1,4 +1,4 @@
-"""What was seen of one host, and what is wrong with it."""
+"""What was found out about one host, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..inside.rehearsal import Chain
     from ..inside.search import Path
     from .asked import Target
-    from .revocation import Status
+    from .revocation import CRLStatus
 
 DAY = 86_400  # seconds
 
@@ -32,59 +32,44 @@ class Fault(str, Enum):
     NO_PATH = "no-path"  # to a trust anchor, whatever is looked up
     WRONG_NAME = "wrong-name"
     INCOMPLETE = "incomplete"  # intermediates must be looked up
-    OBSTRUCTED = "obstructed"  # all of the path is sent, and beside it what misleads OpenSSL
+    OBSTRUCTED = "obstructed"  # the whole path is sent, but also a certificate that misleads OpenSSL
 
 
-MENDED_BY_CHAIN = {Fault.INCOMPLETE, Fault.OBSTRUCTED}  # what the full chain mends
+MENDED_BY_CHAIN = {Fault.INCOMPLETE, Fault.OBSTRUCTED}  # installing the full chain repairs these
 
 
 @dataclass
 class Finding:
-    """What was seen of one host."""
+    """What was found out about one host."""
 
     target: Target
     chain: Chain
-    refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None: it accepts
+    refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None if it accepts
     strict_refusal: str | None  # the same with the flags of Python 3.13 and newer
-    path: Path | None  # the path to a trust anchor, where one was found
-    stored: set[Certificate]  # what the store knew of it
-    learned: list[Certificate]  # what was not in the store before
-    missing: list[Certificate]  # what of the path the server should send and does not
-    completed_refusal: str | None  # what OpenSSL still says when the missing ones are there; None: it accepts
+    path: Path | None  # the path to a trust anchor, if one was found
+    stored: set[Certificate]  # certificates that were found in the store
+    learned: list[Certificate]  # intermediates that are new in the store
+    missing: list[Certificate]  # certificates of the path that the server should send but does not
+    completed_refusal: str | None  # why OpenSSL refuses even the whole path; None if it accepts
     strict_completed_refusal: str | None  # the same with the flags of Python 3.13 and newer
     failed: dict[str, str]  # URLs that could not be fetched, and why
-    revoked: dict[Certificate, str]  # intermediates that were passed over because they are revoked, and why
-    asked: dict[Certificate, Status] = field(default_factory=dict)  # what the CRLs of each link say, if they were asked
-
-    @property
-    def host(self) -> str:
-        """The host that was named."""
-        return self.target.host
-
-    @property
-    def port(self) -> int:
-        """The port that was named."""
-        return self.target.port
-
-    @property
-    def address(self) -> str:
-        """Host and port as one writes them."""
-        return self.target.address
+    revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
+    asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
 
     @property
     def hangs_on_revoked(self) -> bool:
-        """Whether there is no path but over an intermediate that is revoked, which plain OpenSSL does not know."""
+        """Whether every path contains a revoked intermediate, which plain OpenSSL does not know."""
         return self.path is None and bool(self.revoked)
 
     @property
     def revoked_links(self) -> dict[Certificate, str]:
-        """The certificates of the path that are revoked, or without which there is none, and why."""
+        """The revoked certificates of the path, or those without which there is no path, and why they are revoked."""
         asked = {link: status.reason for link, status in self.asked.items() if status.is_revoked}
         return {**(self.revoked if self.path is None else {}), **asked}
 
     @property
     def faults(self) -> list[Fault]:
-        """All that is wrong, the gravest first; empty: every client that trusts the root can connect."""
+        """Everything that is wrong, the most serious first; empty if every client that trusts the root can connect."""
         found = [Fault.REVOKED] if self.revoked_links else []
         if self.refusal is None or self.hangs_on_revoked:
             return found
@@ -99,7 +84,7 @@ class Finding:
         elif self.path is None:
             found.append(Fault.NO_PATH)
         else:
-            # OpenSSL accepted the path itself, so it can only be the name.
+            # OpenSSL accepted the path itself, so only the host name can be wrong.
             if self.completed_refusal is not None:
                 found.append(Fault.WRONG_NAME)
             if self.missing:
@@ -110,7 +95,7 @@ class Finding:
 
     @cached_property
     def drawn(self) -> list[Certificate]:
-        """The path; where none was found, as far as the names of what was sent lead, and the anchor of that name."""
+        """The path; if none was found, as far as the names of what was sent lead, and an anchor of that name."""
         if self.path is not None:
             return self.path.certificates
         found = [self.chain.leaf]
@@ -124,13 +109,13 @@ class Finding:
 
     @property
     def useless(self) -> list[Certificate]:
-        """What was sent, or found in the search, and leads nowhere."""
+        """The certificates that were sent, or found by the search, but are not part of the path."""
         known = dict.fromkeys([*self.revoked, *self.chain.sent])
         return [certificate for certificate in known if certificate not in self.drawn]
 
     @property
     def not_found(self) -> bytes | None:
-        """The name (DER) of the issuer that is nowhere to be had, where it ends there."""
+        """The name (DER) of the issuer that could not be found, if the path ends for that reason."""
         last = self.drawn[-1]
         return None if self.path is not None or last.is_self_signed or self.is_anchor(last) else last.issuer
 
@@ -140,20 +125,20 @@ class Finding:
 
     @property
     def links(self) -> list[Certificate]:
-        """What a server that is right sends: the leaf and all intermediates; the leaf alone where no path was found."""
+        """What the server should send: the leaf and all intermediates; the leaf alone if no path was found."""
         return self.path.certificates[:-1] if self.path else [self.chain.leaf]
 
     @property
     def ends(self) -> int:
-        """When the first of the links ends, in seconds since 1970."""
+        """When the first of the links expires, in seconds since 1970."""
         return min(link.validity[1] for link in self.links)
 
     def days_left(self, certificate: Certificate) -> int:
-        """Whole days until a certificate ends; negative once it has."""
+        """Whole days until a certificate expires; negative once it has."""
         return int((certificate.validity[1] - self.chain.now) // DAY)
 
     def ending_within(self, days: int) -> list[Certificate]:
-        """The links that end within so many days, or have ended."""
+        """The links that expire within so many days, or have expired."""
         return [link for link in self.links if self.days_left(link) < days]
 
     @property

@@ -1,4 +1,4 @@
-"""Ask one host: what does it send, and what would complete it?"""
+"""Check one host: what it sends, and what would complete its chain."""
 
 from __future__ import annotations
 
@@ -11,35 +11,23 @@ from ..inside.store import open_store
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
 from . import trust
-from .asked import Target
 from .connection import ProbeError, handshake
 from .finding import Finding
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
+    from .asked import Target
 
-FETCH_SECONDS = 30.0  # the manager may wait longer than a program
+FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
-def probe(
-    host: str,
-    port: int,
-    settings: Settings,
-    anchors: list[Certificate],
-    *,
-    servername: str | None = None,
-    connect: tuple[str, int] | None = None,
-    starttls: str | None = None,
-    revocation: bool = False,
-) -> Finding:
-    """Ask a host for its chain, and look for what is missing. What completes it is kept. Raises ProbeError.
+def probe(target: Target, settings: Settings, anchors: list[Certificate], *, revocation: bool = False) -> Finding:
+    """Get the chain of a host, and look for what is missing. What completes it is kept. Raises ProbeError.
 
-    `servername` is asked for and verified instead of the host, `connect` is the host and port to reach instead,
-    `starttls` a protocol of `starttls.PROTOCOLS`; with `revocation`, the CRLs that the links name are asked too. The
-    anchors are loaded by OpenSSL once, as long as they stay the same.
+    With `revocation`, the CRLs that the certificates name are read too. OpenSSL loads the anchors once, as long as they
+    stay the same.
     """
-    target = Target(host, port, servername, connect, starttls)
     trusted = trust.loaded(tuple(anchors))
     sent, refusal = handshake(target, trusted)
     if not any(readable(sent[:1])):
@@ -74,5 +62,5 @@ def probe(
 
 
 def _stated(refusal: str | None) -> str | None:
-    """OpenSSL's words without their full stop."""
+    """OpenSSL's message without its full stop."""
     return refusal.rstrip(".") if refusal else None

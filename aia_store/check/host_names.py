@@ -1,4 +1,4 @@
-"""The names that a certificate is good for."""
+"""The host names that a certificate is valid for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DNS, _IP = 0x82, 0x87
 
 
 def names(certificate: Certificate) -> list[str]:
-    """The DNS names and IP addresses of the subjectAltName (RFC 5280, 4.2.1.6), hostile; none that cannot be read."""
+    """The DNS names and IP addresses of the subjectAltName (RFC 5280, 4.2.1.6), unescaped; only readable ones."""
     found = []
     try:
         value = certificate.extensions.get(_SUBJECT_ALTERNATIVE_NAME, b"\x30\x00")

@@ -1,4 +1,4 @@
-"""Ask many hosts at once, a bounded number at a time, and hear of them in their order."""
+"""Check many hosts at once, up to a limit, and return the answers in order."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-AT_ONCE = 64  # most of the time is waiting
-MOST_AHEAD = 1_024  # answers that wait for an earlier one, so that memory is bounded
+AT_ONCE = 64  # so many, because most of the time is spent waiting
+MOST_AHEAD = 1_024  # answers that may wait for an earlier one, to limit memory
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -26,10 +26,10 @@ def in_order(
     at_once: int = AT_ONCE,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Answer]:
-    """What `ask` returns for each item, in their order, asked by so many threads; what it raises is raised here.
+    """Yield what `ask` returns for each item, in order. Threads call it; what it raises is raised here.
 
-    `progress` hears from any thread how many are done, and of how many. Whoever stops listening stops the asking, but
-    for what is under way: the threads do not hold the process.
+    `progress` is called from any thread with the number of finished items and of all items. If the caller stops
+    iterating, no further items are begun. The threads do not keep the process alive.
     """
     tasks: _Tasks[Answer, Item] = queue.SimpleQueue()
     threads = min(at_once, len(items))
@@ -61,5 +61,5 @@ def _work(ask: Callable[[Item], Answer], tasks: _Tasks[Answer, Item]) -> None:
             continue
         try:
             future.set_result(ask(item))
-        except BaseException as error:  # raised to whoever listens
+        except BaseException as error:  # raised again for the caller
             future.set_exception(error)

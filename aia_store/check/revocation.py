@@ -1,4 +1,4 @@
-"""What the CRLs say of every link of one chain: asked for, where `update` only asks about what is in the store."""
+"""What the CRLs say of each certificate of one path, while `update` only reads CRLs for what is in the store."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
-    from ..inside.store import Store
+    from ..inside.store import IntermediateStore
 
 SECONDS = 60.0  # for all CRLs of one host
 
 
-class Status(NamedTuple):
-    """What is known of one link: revoked, or not, or None where nobody could say; and why, in words."""
+class CRLStatus(NamedTuple):
+    """What is known of one certificate: revoked, not revoked, or None if unknown; and why, in words."""
 
     is_revoked: bool | None
     reason: str
 
 
-def ask(path: Sequence[Certificate], settings: Settings, store: Store) -> dict[Certificate, Status]:
-    """What their issuers' CRLs say of the leaf and the intermediates of a path, from the leaf to the trust anchor."""
+def ask(path: Sequence[Certificate], settings: Settings, store: IntermediateStore) -> dict[Certificate, CRLStatus]:
+    """What the CRLs of their issuers say of the leaf and the intermediates of a path, from the leaf to the anchor."""
     home = store.home
     if home is None:
         return {}
@@ -38,14 +38,16 @@ def ask(path: Sequence[Certificate], settings: Settings, store: Store) -> dict[C
     return {subject: _status(source, subject, issuer) for subject, issuer in pairwise(path)}
 
 
-def _status(source: CRLs, subject: Certificate, issuer: Certificate) -> Status:
+def _status(source: CRLs, subject: Certificate, issuer: Certificate) -> CRLStatus:
     urls = crl_urls(subject)
     if not urls:
-        return Status(None, "it names no CRL")
+        return CRLStatus(None, "it names no CRL")
     crl, fault = source.obtain(urls, issuer, of_leaf=not subject.basic_constraints[0])
     if crl is None:
-        return Status(None, fault or "it cannot be had")
+        return CRLStatus(None, fault or "its CRL cannot be fetched")
     reason = crl.reason(subject)
     if reason is not None:
-        return Status(True, reason)
-    return Status(None, fault) if fault is not None else Status(False, "not revoked, by the CRL of its issuer")
+        return CRLStatus(True, reason)
+    return (
+        CRLStatus(None, fault) if fault is not None else CRLStatus(False, "not revoked, according to its issuer's CRL")
+    )

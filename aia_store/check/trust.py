@@ -1,74 +1,56 @@
-"""The machine's trust anchors, read by OpenSSL once, for any number of hosts and threads.
-
-Loading a hundred and fifty roots takes OpenSSL 36 ms, in which no other thread runs.
-"""
+"""Trust anchors, which OpenSSL loads once for any number of hosts and threads."""
 
 from __future__ import annotations
 
-import _ssl
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..inside import PARTIAL_CHAIN, certificate
-from ..inside.certificate import to_pem
-from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside import PARTIAL_CHAIN
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
+from .witness import seeing_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..inside.certificate import Certificate
 
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT; Python's default context sets it from 3.13 on, and PARTIAL_CHAIN
-
-
-class Witness:
-    """What one connection showed. The shared context's callback is given it, as the owner of the connection."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []  # the server's certificates (DER), the leaf first
+STRICT = 0x20  # X509_V_FLAG_X509_STRICT; from 3.13 on, Python's default context sets it, and PARTIAL_CHAIN
 
 
 class TrustAnchors:
-    """What clients of this machine trust, and what OpenSSL says under it. May be used by several threads."""
+    """What clients with a context trust, and OpenSSL's verdicts with it. Threads may share it."""
 
-    def __init__(self, certificates: Sequence[Certificate]) -> None:
-        self._ders = [certificate.der for certificate in certificates]
-        # The bare class of _ssl: the hook, if it is on here, would complete what we have come to see.
-        context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    def __init__(self, certificates: Sequence[Certificate], context: Any) -> None:
+        """Load the certificates into a context, which requires whole chains from now on.
+
+        OpenSSL takes 36 ms to load 145 at once, and meanwhile no other thread runs, so an event loop stands still. So
+        they are loaded one by one.
+        """
         context.verify_flags &= ~PARTIAL_CHAIN
-        context.options |= NO_COMPRESSED_CERTIFICATES
-        context.load_verify_locations(cadata="".join(map(to_pem, self._ders)))
-        context._msg_callback = _see
+        for certificate in certificates:
+            context.load_verify_locations(cadata=certificate.pem)
+        self.certificates = certificates
         self.context = context
         self.terms = Terms(int(context.verify_flags), context.security_level)
-        self.trusted = Trusted.of(self._ders, self.terms.flags)
+        self.trusted = Trusted.of((certificate.der for certificate in certificates), self.terms.flags)
 
     @cached_property
     def rehearsal(self) -> Rehearsal:
-        """Judges as plain OpenSSL does here; always to be asked with a name."""
+        """Judges like plain OpenSSL on this machine. Always ask it with a name."""
         return self._rehearsal(self.terms.flags)
 
     @cached_property
     def strict_rehearsal(self) -> Rehearsal:
-        """Judges as Python's default context does from 3.13 on; always to be asked with a name."""
+        """Judges like Python's default context from 3.13 on. Always ask it with a name."""
         return self._rehearsal(self.terms.flags | STRICT | PARTIAL_CHAIN)
 
     def _rehearsal(self, flags: int) -> Rehearsal:
-        return Rehearsal(Terms(flags, self.terms.level), self._ders)
+        return Rehearsal(Terms(flags, self.terms.level), [certificate.der for certificate in self.certificates])
 
 
 @lru_cache(maxsize=1)
 def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
-    """The trust anchors, loaded when first asked for."""
-    return TrustAnchors(certificates)
-
-
-def _see(witness: Witness, direction: str, version: int, content: int, kind: int, data: bytes) -> None:
-    is_certificate = content == HANDSHAKE and kind in (certificate.CERTIFICATE, certificate.COMPRESSED_CERTIFICATE)
-    if is_certificate and direction == "read" and not witness.sent:
-        try:
-            witness.sent = certificate.sent_in(data, version)
-        except certificate.MessageError:
-            pass  # OpenSSL ends the handshake
+    """These trust anchors, in a context that sees what servers send; loaded on first use."""
+    return TrustAnchors(certificates, seeing_context())

@@ -1,7 +1,7 @@
-"""In which clients does a host work? Expected of each kind of client, from what OpenSSL says and how the kind behaves.
+"""Which clients can connect to a host: an expectation for each kind of client.
 
-Nobody was asked but OpenSSL, and each client is taken to trust this machine's roots. So a view is what is expected of
-the client, by the rule of its kind; docs/check.md says which were compared with the client itself, and how.
+No client is run. A view combines what OpenSSL says with a rule for how that kind of client behaves, and assumes that
+the client trusts this machine's roots. docs/check.md says which rules were tested with the client itself, and how.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 class View(NamedTuple):
     """What is expected of one client."""
 
-    client: str  # its name, to be shown
-    family: str  # what it is a version of
-    rule: str  # the name of the rule, as docs/check.md has it
+    client: str  # its name for the output
+    family: str  # a short name for all its versions
+    rule: str  # the name of the rule in docs/check.md
     works: bool
-    why: str  # it works, or does not
+    why: str  # why it works, or does not
 
 
 class Rule(NamedTuple):
-    """How a kind of client behaves: `refusal` says why it refuses a host; None: it connects."""
+    """How a kind of client behaves: `refusal` says why it refuses a host; None if it connects."""
 
     name: str
     refusal: Callable[[Finding], str | None]
 
 
-def views(finding: Finding) -> list[View]:
+def of(finding: Finding) -> list[View]:
     """What is expected of each client."""
     return [
         View(client, family, rule.name, refusal is None, refusal or _reason(finding, rule))
@@ -50,7 +50,7 @@ def views(finding: Finding) -> list[View]:
 
 
 def _reason(finding: Finding, rule: Rule) -> str:
-    """Why a client connects that need not."""
+    """Why a client connects."""
     if not finding.missing:
         return "all that it needs is sent"
     return {"fetches": "it fetches what is missing (AIA)", "preloads": "it knows the intermediates of public CAs"}.get(
@@ -58,34 +58,24 @@ def _reason(finding: Finding, rule: Rule) -> str:
     )
 
 
-def _as_sent(finding: Finding) -> str | None:
-    """OpenSSL's way: what was sent must lead to a root, by the first issuer that fits at each step."""
-    return finding.refusal
-
-
-def _as_sent_strictly(finding: Finding) -> str | None:
-    """OpenSSL's way, with the flags that Python's default context has from 3.13 on."""
-    return finding.strict_refusal
-
-
 def _first_of_each_name(finding: Finding) -> str | None:
-    """GnuTLS's way: of several that may have issued a certificate, the first that was sent, whatever its dates."""
+    """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired."""
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
         first = next((sent for sent in finding.chain.sent if may_have_issued(sent, subject)), issuer)
         if finding.refusal is None and first != issuer:
-            return "of two certificates of one name it takes the first that is sent"
+            return "of two certificates with the same name, it takes the first that is sent"
     return finding.refusal
 
 
 def _backtracks(finding: Finding) -> str | None:
-    """What was sent must lead to a root, by whichever of its certificates."""
+    """What was sent must lead to a root, over any of its certificates."""
     if finding.refusal is None or Fault.OBSTRUCTED in finding.faults:
         return None
     return finding.refusal
 
 
 def _hook(finding: Finding) -> str | None:
-    """What can be completed is completed, for what OpenSSL then accepts. A chain that stands is left as it is."""
+    """The chain is completed if possible, and OpenSSL must accept it then. A complete chain is left as it is."""
     return None if finding.refusal is None else _revoked(finding) or finding.completed_refusal
 
 
@@ -100,7 +90,7 @@ def _fetches(finding: Finding) -> str | None:
 
 
 def _preloads(finding: Finding) -> str | None:
-    """What is missing is known, where the root is in Mozilla's programme: its members must disclose all of theirs."""
+    """What is missing is known if the root is in Mozilla's programme, whose members must disclose intermediates."""
     fault = _revoked(finding) or finding.completed_refusal
     if fault is not None or finding.path is None or not finding.missing:
         return fault
@@ -114,10 +104,10 @@ def _revoked(finding: Finding) -> str | None:
 
 
 def _not_fetchable(finding: Finding) -> Iterator[str]:
-    """What stands in the way of a client that has to fetch what is missing."""
+    """What prevents a client from fetching what is missing."""
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
         if issuer in finding.missing and not _fetchable_urls(subject):
-            yield "a certificate names no http URL of its issuer (AIA)"
+            yield "a certificate names no http URL for its issuer (AIA)"
 
 
 def _fetchable_urls(certificate: Certificate) -> list[str]:
@@ -129,7 +119,7 @@ def _fetchable_urls(certificate: Certificate) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _mozilla_roots() -> frozenset[str]:
-    """The fingerprints of the roots in Mozilla's programme, as certifi has them."""
+    """The fingerprints of the roots in Mozilla's programme, according to certifi."""
     import certifi
 
     with open(certifi.where(), "rb") as file:
@@ -139,7 +129,10 @@ def _mozilla_roots() -> frozenset[str]:
 FETCHES = Rule("fetches", _fetches)
 PRELOADS = Rule("preloads", _preloads)
 HOOK, HOOK_STRICTLY = Rule("completes", _hook), Rule("completes, strictly", _hook_strictly)
-AS_SENT, AS_SENT_STRICTLY = Rule("as sent", _as_sent), Rule("as sent, strictly", _as_sent_strictly)
+# OpenSSL's rule: what was sent must lead to a root, with the first matching issuer at each step. "Strictly" adds the
+# flags of Python's default context from 3.13 on.
+AS_SENT = Rule("as sent", lambda finding: finding.refusal)
+AS_SENT_STRICTLY = Rule("as sent, strictly", lambda finding: finding.strict_refusal)
 FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)
 BACKTRACKS = Rule("as sent, any path", _backtracks)
 

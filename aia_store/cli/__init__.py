@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; ends the process. Whatever goes wrong is one line on standard error."""
+    """Run the command line and end the process. An error is one line on standard error."""
     if sys.stdout is None:  # the shell closed it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # it lives as long as we do
     for stream in (sys.stdout, sys.stderr):
@@ -21,7 +21,7 @@ def main() -> None:
     except KeyboardInterrupt:
         say("stopped")
         status = NO
-    except BrokenPipeError:  # whoever read us has seen enough
+    except BrokenPipeError:  # the reader has seen enough
         _drop_output()
         status = NO
     except OSError as error:
@@ -39,7 +39,7 @@ def _run(arguments: list[str]) -> int:
     say_what_is_ignored()
     become_owner(arguments)
     if arguments == ["bundle"]:
-        # Shells run this at their start, so it is spared the import of click.
+        # Shells run this at their start, so do not import click for it.
         from .quick import print_bundle
 
         return print_bundle()
@@ -49,5 +49,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _drop_output() -> None:
-    """Or Python complains of it once more at its end."""
+    """Close the output, or Python complains about it again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The command that runs for as long as the machine does: daemon."""
+"""The command daemon."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..manager.daemon.service import Service
     help="How each event is written to standard error.",
 )
 def daemon_command(log_format: str) -> None:
-    """Stay in the foreground and keep things true: for systemd or any other supervisor.
+    """Keep the store and the bundle up to date, in the foreground: for systemd or any other supervisor.
 
     Rebuilds the bundle when the system's trust anchors change, takes what users hand in, and refreshes on schedule.
     SIGHUP reads the settings again, SIGUSR1 refreshes at once, SIGTERM ends it.

@@ -1,4 +1,4 @@
-"""The commands by name; each module is imported when its command is used."""
+"""The commands by name. The module of a command is imported when the command is used."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from click.shell_completion import CompletionItem
 from ..version import __version__
 from .errors import NO, say
 
-#: Of each command its module, and what lists of commands say of it.
+#: For each command, its module, and its description in lists of commands.
 COMMANDS = {
-    "add": ("contents", "Learn intermediates ahead of any handshake."),
+    "add": ("contents", "Learn intermediates ahead of time."),
     "bundle": ("machine", "Print the path of the merged CA bundle."),
     "check": ("check", "Say what is wrong with a server's chain."),
     "clear": ("contents", "Empty the store."),
-    "daemon": ("background", "Keep store and bundle true, in the background."),
+    "daemon": ("background", "Keep the store and the bundle up to date."),
     "env": ("machine", "Print what points all tools at the bundle."),
-    "hook": ("hooks", "Put completion into Python programs."),
+    "hook": ("hooks", "Install the hook for Python programs."),
     "list": ("contents", "Show which intermediates are in the store."),
-    "preload": ("preloading", "Know the world's intermediates before any handshake."),
-    "refresh": ("contents", "Verify all again and rebuild the bundle."),
+    "preload": ("preloading", "Learn the intermediates of all public CAs."),
+    "refresh": ("contents", "Verify everything again and rebuild the bundle."),
     "remove": ("contents", "Remove intermediates from the store."),
-    "selftest": ("machine", "Show on this machine that it works."),
+    "selftest": ("machine", "Show that it works on this machine."),
     "show": ("contents", "Show one intermediate, and where it leads."),
     "status": ("machine", "Say whether everything is in place here."),
 }
 
 
 class Commands(click.Group):
-    """A group whose commands live in modules that are imported when one is run: a list of them is quick."""
+    """A group of commands whose modules are imported only when a command runs, so that listing them is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,7 +61,7 @@ def cli() -> None:
     Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
     `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
 
-    Exit status: 0 fine; 1 the answer is no; 2 wrong use, or `check` could not tell.
+    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell.
     """
 
 

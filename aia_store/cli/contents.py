@@ -11,10 +11,9 @@ from rich.text import Text
 
 from ..check import ProbeError, TargetError
 from ..inside import settings as config
-from ..inside.store import Store, sound_store
+from ..inside.store import IntermediateStore, sound_store
 from ..library import learn
-from ..manager import history, roots
-from ..manager import refresh as refreshing
+from ..manager import history, refresh, roots
 from ..manager.exportable import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
@@ -23,11 +22,13 @@ from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..inside.certificate import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
-MOST_SHOWN = 20  # things of one kind that are told one by one
-FEWEST_DIGITS = 6  # of a fingerprint, to name a certificate by
+MOST_SHOWN = 20  # things of one kind that are listed one by one
+FEWEST_DIGITS = 6  # of a fingerprint that names a certificate
 
 
 class NotBelievedError(Exception):
@@ -35,7 +36,7 @@ class NotBelievedError(Exception):
 
 
 class NotInStoreError(Exception):
-    """No certificate in the store, or more than one, has that fingerprint."""
+    """No certificate in the store, or more than one, has this fingerprint."""
 
 
 def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str, object]:
@@ -46,11 +47,11 @@ def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str,
     }
 
 
-def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
-    """The one certificate whose fingerprint starts so, and its files: by whether that is the preloaded one."""
+def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
+    """The one certificate whose fingerprint starts so, and its files: key True for the preloaded one, else False."""
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
-        raise click.UsageError(f"{fingerprint!r} is no fingerprint; `aia-store list` shows them")
+        raise click.UsageError(f"{fingerprint!r} is not a fingerprint; `aia-store list` shows them")
     if len(digits) < FEWEST_DIGITS:
         raise click.UsageError(f"{fingerprint!r} is too short; give at least {FEWEST_DIGITS} digits of the fingerprint")
     found: dict[Certificate, dict[bool, str]] = {}
@@ -60,16 +61,16 @@ def _named(store: Store, fingerprint: str) -> tuple[Certificate, dict[bool, str]
     if len(found) == 1:
         return next(iter(found.items()))
     if found:
-        raise NotInStoreError(f"{fingerprint} means {len(found)} certificates; give more digits")
+        raise NotInStoreError(f"{fingerprint} fits {len(found)} certificates; give more digits")
     raise NotInStoreError(f"{fingerprint} is not in the store; `aia-store list` shows what is")
 
 
-def _history(store: Store, fingerprint: str) -> list[history.Event]:
+def _history(store: IntermediateStore, fingerprint: str) -> list[history.Event]:
     return history.of(store.folders, fingerprint.lower().replace(":", ""))
 
 
 def _print_history(events: list[history.Event]) -> None:
-    """What is known of a certificate that is not in the store any more."""
+    """Print what is known of a certificate that is no longer in the store."""
     rows: list[list[str | Text]] = [
         [output.timestamp(event.at), event.fingerprint[:SHOWN_DIGITS], f"{event.what}: {output.harmless(event.why)}"]
         for event in events
@@ -78,7 +79,7 @@ def _print_history(events: list[history.Event]) -> None:
 
 
 @click.command("list")
-@click.option("--preloaded", is_flag=True, help="Those that were preloaded instead.")
+@click.option("--preloaded", is_flag=True, help="List the preloaded ones instead.")
 @output.json_option
 def list_command(preloaded: bool, as_json: bool) -> None:
     """List the intermediates in the store that were needed on this machine."""
@@ -112,7 +113,7 @@ def list_command(preloaded: bool, as_json: bool) -> None:
 def show_command(fingerprint: str, as_json: bool) -> None:
     """Show one intermediate, whether it still leads to a trust anchor, and what became of it.
 
-    FINGERPRINT is its SHA-256 or the start of it. Of one that is not in the store any more, its history is shown: why
+    FINGERPRINT is its SHA-256 or the start of it. If the intermediate is no longer in the store, its history tells why
     it was dropped.
     """
     settings = config.load()
@@ -138,8 +139,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     }
     anchors = roots.load(roots.source(settings))
     try:
-        revoked = reader(store.folders)
-        links = Verifier(anchors, lambda subject: store.find(subject.issuer_key), revoked).path(certificate)
+        links = Verifier(anchors, store.find, reader(store.folders)).path(certificate)
         entry["leads_to"] = output.long_name(links[-1].subject)
         entry["in_bundle"] = not preloaded and Export(anchors, store).objection(certificate) is None
     except VerifyError as error:
@@ -182,10 +182,10 @@ def _event(event: history.Event) -> dict[str, str]:
 def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     """Learn the intermediates of a host, an AIA URL, a PEM, DER or PKCS#7 file, or a CCADB report.
 
-    They count as needed on this machine, and so enter the CA bundle; `aia-store preload` makes a report known to
-    Python programs with the hook, and leaves the bundle small.
+    They count as needed on this machine, and so enter the CA bundle. `aia-store preload` makes a report known to Python
+    programs with the hook, but keeps the bundle small.
 
-    What does not lead to a trust anchor of this machine is not kept, and said to be so; then the status is 1.
+    A certificate that does not lead to a trust anchor of this machine is reported and not kept; then the status is 1.
     """
     settings = config.load()
     outcomes: list[learn.Learned] = []
@@ -193,7 +193,7 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     for source in sources:
         with output.progress(f"Verifying {source}") as progress:
             try:
-                outcomes += learn.learn(source, settings, progress)
+                outcomes += learn.from_source(source, settings, progress)
             except TargetError as error:
                 status = report(WrongUseError(f"{error}, a file or an http URL"))
             except (learn.LearnError, ProbeError) as error:
@@ -247,31 +247,31 @@ def remove_command(fingerprints: tuple[str, ...]) -> None:
 @click.command("clear")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear_command(yes: bool) -> None:
-    """Empty the store, of what was preloaded too, and forget what failed. Programs learn again what they need."""
+    """Empty the store, including what was preloaded, and forget failed fetches. Programs learn again what they need."""
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask on; say --yes")
+        raise click.UsageError("there is no terminal for the question; use --yes")
     if not yes:
         click.confirm("Remove every intermediate from the store?", abort=True)
     settings = config.load()
     sound_store(settings)
-    cleared = refreshing.clear(settings)
+    cleared = refresh.clear(settings)
     ended = f", ended {counted(cleared.pauses, 'pause')} after failed fetches" if cleared.pauses else ""
     click.echo(f"removed {counted(cleared.certificates, 'intermediate')}{ended}")
 
 
 @click.command("refresh")
-@click.option("--dry-run", is_flag=True, help="Print what would be done, fetch nothing and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done; fetch and change nothing.")
 @output.json_option
 def refresh_command(dry_run: bool, as_json: bool) -> None:
-    """Take what was handed in, verify everything again, drop what no longer holds, and rebuild the bundle: for cron.
+    """Take hand-ins, verify everything again, drop what is no longer valid, and rebuild the bundle: for cron.
 
-    A dry run goes by what is known of revocation, and asks no CRL.
+    A dry run uses what is known of revocation, and reads no CRL.
     """
     if dry_run:
         _print_plan(as_json)
         return
     with output.progress("Verifying") as progress:
-        found = refreshing.refresh(config.load(), progress)
+        found = refresh.run(config.load(), progress)
     if as_json:
         output.print_json(
             {
@@ -302,7 +302,7 @@ def refresh_command(dry_run: bool, as_json: bool) -> None:
 
 def _print_plan(as_json: bool) -> None:
     with output.progress("Verifying") as progress:
-        plan = refreshing.plan(config.load(), progress)
+        plan = refresh.plan(config.load(), progress)
     drop = [item for _, item in plan.drop]
     if as_json:
         output.print_json(
@@ -326,21 +326,14 @@ def _print_plan(as_json: bool) -> None:
     click.echo(f"{counted(len(plan.held), 'intermediate')} would stay, {len(drop)} be dropped; nothing was changed")
 
 
-def _print_refresh(found: refreshing.Report) -> None:
-    for item in found.dropped[:MOST_SHOWN]:
-        click.echo(f"dropped {_name(item)}: {item.reason}")
-    if len(found.dropped) > MOST_SHOWN:
-        click.echo(f"and {len(found.dropped) - MOST_SHOWN} more")
-    for item in found.left[:MOST_SHOWN]:
-        click.echo(f"left alone {output.harmless(item.path)}: {item.reason}", err=True)
-    if len(found.left) > MOST_SHOWN:
-        click.echo(f"and {len(found.left) - MOST_SHOWN} more left alone", err=True)
+def _print_refresh(found: refresh.RefreshReport) -> None:
+    dropped = [f"dropped {_name(item)}: {item.reason}" for item in found.dropped]
+    _print_some(dropped, "{} more", click.echo)
+    left = [f"left alone {output.harmless(item.path)}: {item.reason}" for item in found.left]
+    _print_some(left, "{} more left alone", lambda line: click.echo(line, err=True))
     for one in found.renewed:
         click.echo(f"renewed {output.subject(one.certificate)} from {output.harmless(one.url)}")
-    for note in found.notes[:MOST_SHOWN]:
-        say(note)
-    if len(found.notes) > MOST_SHOWN:
-        say(f"and {len(found.notes) - MOST_SHOWN} more; `aia-store refresh --json` shows all")
+    _print_some(found.notes, "{} more; `aia-store refresh --json` shows all", say)
     if found.doubt is None:
         click.echo(
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
@@ -350,8 +343,16 @@ def _print_refresh(found: refreshing.Report) -> None:
         )
 
 
+def _print_some(lines: list[str], more: str, echo: Callable[[str], None]) -> None:
+    """Print the first of these lines, and how many more there are."""
+    for line in lines[:MOST_SHOWN]:
+        echo(line)
+    if len(lines) > MOST_SHOWN:
+        echo(f"and {more.format(len(lines) - MOST_SHOWN)}")
+
+
 def _name(item: history.Dropped) -> str:
-    """What to call it: the certificate, or the file that holds none."""
+    """The name of a dropped item: the certificate's, or the file's if it holds none."""
     name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
     return output.harmless(name)
 

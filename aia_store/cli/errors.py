@@ -1,4 +1,4 @@
-"""What goes wrong, as one clear line on standard error and an exit status."""
+"""Turns errors into one clear line on standard error and an exit status."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ NO, WRONG_USE = 1, 2
 
 
 class WrongUseError(Exception):
-    """The command was used wrongly; the message is one line that says how, and what is right."""
+    """The command was used wrongly. The message is one line that says how, and what is right."""
 
 
 def report(error: Exception) -> int:
-    """Print an error of ours; returns the exit status: 2 for wrong use, 1 else. Any other exception is raised."""
+    """Print an error of ours; returns the exit status: 2 for wrong use, otherwise 1. Raises any other exception."""
     if type(error).__module__.split(".")[0] != "aia_store":
         raise error
     say(str(error))
@@ -23,5 +23,5 @@ def report(error: Exception) -> int:
 
 
 def say(message: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     sys.stderr.write(f"aia-store: {one_line(message)}\n")

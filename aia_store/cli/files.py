@@ -1,25 +1,27 @@
-"""A file that appears as a whole: written beside, and renamed once it is complete."""
+"""The files that the command line writes for people and other programs."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import tempfile
 from typing import IO, TYPE_CHECKING
+
+from ..manager.replacement import Replacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 class OutputError(Exception):
-    """A file cannot be written; the message is one line that says why."""
+    """A file cannot be written. The message is one line that says why."""
 
 
 @contextlib.contextmanager
 def appearing(path: str) -> Iterator[IO[str]]:
-    """A text file to write; it takes its place, for all to read, when the `with` ends well. Raises OutputError.
+    """Yield a text file to write; it appears, readable for all, when the `with` ends without error. Raises OutputError.
 
-    What is there and no regular file, such as /dev/stdout, is written as it is.
+    If the path exists but is no regular file, such as /dev/stdout, it is written directly.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         with _complaining(path):
@@ -27,19 +29,14 @@ def appearing(path: str) -> Iterator[IO[str]]:
         with file:
             yield file
         return
-    place = os.path.realpath(path)
-    folder, name = os.path.split(place)
     with _complaining(path):
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            yield file
+        new = Replacement(os.path.realpath(path))
+    with new:
+        text = io.TextIOWrapper(new.file, encoding="utf-8")
+        yield text
         with _complaining(path):
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, place)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+            text.flush()
+            new.publish()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The commands about the hook: of the interpreter that runs them, of others, or of all."""
+"""The commands about the hook: for the interpreter that runs them, for others, or for all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEFT_ALONE = "left alone"
 
 
 def _which(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which interpreters are meant."""
+    """Add the options that select interpreters."""
     command = click.option(
         "--python",
         "paths",
@@ -38,16 +38,16 @@ def _which(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("hook")
 def hook_command() -> None:
-    """Put completion into Python programs: of one environment, or of every interpreter and environment."""
+    """Install the hook for Python programs: of one environment, or of every interpreter and environment."""
 
 
-@hook_command.command("install", short_help="Put the hook in place.")
+@hook_command.command("install", short_help="Install the hook.")
 @_which
 def install_command(every: bool, paths: tuple[str, ...]) -> None:
-    """Put the hook into the interpreter (or virtual environment) that runs this command.
+    """Install the hook for the interpreter (or virtual environment) that runs this command.
 
-    With --all or --python it reaches interpreters and every virtual environment made from them, now and later, and
-    nothing is to be installed in those.
+    With --all or --python, it reaches interpreters and every virtual environment made from them, now and later. Nothing
+    needs to be installed in those.
     """
     if not every and not paths:
         for path in hook.install():
@@ -66,10 +66,10 @@ def install_command(every: bool, paths: tuple[str, ...]) -> None:
     _end(failed)
 
 
-@hook_command.command("remove", short_help="Take the hook out again.")
+@hook_command.command("remove", short_help="Remove the hook.")
 @_which
 def remove_command(every: bool, paths: tuple[str, ...]) -> None:
-    """Take the hook out again; with --all or --python every file becomes what it was."""
+    """Remove the hook; with --all or --python, every file becomes what it was."""
     failed = False
     changed: list[str] = []
     if every or paths:
@@ -93,7 +93,7 @@ def remove_command(every: bool, paths: tuple[str, ...]) -> None:
 @_which
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
-    """Say whether the hook is in place and works; status 1 if not."""
+    """Say whether the hook is installed and works; status 1 if not."""
     from . import output
 
     if every or paths:
@@ -110,15 +110,15 @@ def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
 
 @hook_command.command("path", short_help="Print the folder for PYTHONPATH.")
 def path_command() -> None:
-    """Print the folder that, in PYTHONPATH, puts completion into every Python that inherits the environment.
+    """Print the folder that, in PYTHONPATH, brings the hook to every Python that inherits the environment.
 
-    For where no file may be changed: export PYTHONPATH=$(aia-store hook path)
+    Where you cannot change any file: export PYTHONPATH=$(aia-store hook path)
     """
     click.echo(watcher.HOOKS)
 
 
 def _interpreters(every: bool, paths: tuple[str, ...]) -> Iterator[Interpreter | InterpreterError]:
-    """Each interpreter as it is found; one that cannot be asked is said on standard error."""
+    """Yield each interpreter as it is found; if one fails, a line on standard error says so."""
     for found in everywhere.interpreters(paths, usual=every):
         if isinstance(found, InterpreterError):
             say(str(found))
@@ -155,11 +155,10 @@ def _status_of_many(every: bool, paths: tuple[str, ...], *, as_json: bool) -> No
                 say(str(error))
                 failed = True
     known = environments.find()
-    of = {standing.interpreter.stdlib: [] for standing in found}  # type: dict[str, list[environments.Environment]]
-    for standing in found:
-        of[standing.interpreter.stdlib] = [
-            environment for environment in known if environment.is_of(standing.interpreter)
-        ]
+    of = {
+        one.interpreter.stdlib: [environment for environment in known if environment.is_of(one.interpreter)]
+        for one in found
+    }
     if as_json:
         output.print_json([_as_json(standing, of[standing.interpreter.stdlib]) for standing in found])
     elif found:

@@ -27,7 +27,7 @@ def bundle_command(rebuild: bool) -> None:
 @click.option(
     "--shell",
     type=click.Choice([*shells.SHELLS, *shells.KIN]),
-    help="Whose lines to print; by default those of $SHELL.",
+    help="The shell to print lines for; by default that of $SHELL.",
 )
 def env_command(shell: str | None) -> None:
     """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)"."""
@@ -41,13 +41,13 @@ def env_command(shell: str | None) -> None:
     "--prometheus",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="Write metrics here, too, for the node exporter's textfile collector.",
+    help="Also write metrics here, for the node exporter's textfile collector.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status_command(prometheus: str | None, as_json: bool) -> None:
     """Say whether everything is in place on this machine, and if not, what to do.
 
-    The status is 1 if something is a problem (!), not for what is only a hint (-).
+    The status is 1 if there is a problem (!), but not for a hint (-).
     """
     from rich.text import Text
 
@@ -55,7 +55,7 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
     from .owner import as_owner
     from .status import hook, survey
 
-    aspects = [hook(config.load())]  # of whoever asks: root's interpreters are not the service user's to see
+    aspects = [hook(config.load())]  # as the calling user: the service user may not see root's interpreters
     with as_owner():
         settings = config.load()
         aspects += survey(settings)
@@ -67,13 +67,7 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
         output.print_json([aspect._asdict() for aspect in aspects])
     else:
         rows: list[list[str | Text]] = [
-            [
-                Text(*_MARKS[aspect.level]),
-                aspect.name,
-                aspect.state,
-                aspect.remedy or "",
-            ]
-            for aspect in aspects
+            [Text(*_MARKS[aspect.level]), aspect.name, aspect.state, aspect.remedy or ""] for aspect in aspects
         ]
         output.print_table(["", "", "State", "What to do"], rows)
     if any(aspect.level == "problem" for aspect in aspects):
@@ -83,7 +77,7 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
 @click.command("selftest")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def selftest_command(as_json: bool) -> None:
-    """Show on this machine, without the internet, that it works: a broken server before and after."""
+    """Show on this machine, without the internet, that it works: with a broken server, before and after."""
     from rich.text import Text
 
     from . import output, selftest

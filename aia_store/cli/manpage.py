@@ -1,4 +1,4 @@
-"""Print the man page, made from the commands themselves: `python -m aia_store.cli.manpage > aia-store.1`."""
+"""Print the man page, which is made from the commands: `python -m aia_store.cli.manpage > aia-store.1`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SETTINGS = ("/etc/xdg/aia-store/config.toml", "~/.config/aia-store/config.toml"
 def page() -> str:
     """The man page, in the man macros of troff.
 
-    Its date is that of SOURCE_DATE_EPOCH, which builders of packages set (reproducible-builds.org), else today's.
+    Its date comes from SOURCE_DATE_EPOCH, which package builders set (reproducible-builds.org), or is today's.
     """
     day = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
     return "\n".join([f'.TH AIA\\-STORE 1 "{day}" "aia-store {__version__}" "User Commands"', *_sections(), ""])
@@ -43,7 +43,7 @@ def _sections() -> Iterator[str]:
     yield ".SH ENVIRONMENT\nEach is also a key of the configuration files, in lower case and without the prefix."
     for key in config.KEYS:
         yield f".TP\n.B AIA_STORE_{key.upper()}"
-    yield ".SH FILES\nSettings, the first overruled by the second:"
+    yield ".SH FILES\nSettings; the second overrides the first:"
     yield from (f".TP\n.I {_text(file)}" for file in _SETTINGS)
 
 
@@ -76,12 +76,12 @@ def _paragraphs(command: click.Command) -> list[str]:
 
 
 def _as_phrase(sentence: str) -> str:
-    """As a man page's NAME wants it: `apropos` shows it in a list."""
+    """In the form for a man page's NAME, which `apropos` lists."""
     return sentence[0].lower() + sentence[1:].partition(":")[0].rstrip(".")
 
 
 def _text(text: str) -> str:
-    """Text that troff prints as it is, but for `code`, which is bold."""
+    """Text that troff prints unchanged, except `code`, which is bold."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     escaped = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", escaped)
     return re.sub(r"^([.'])", r"\\&\1", escaped)

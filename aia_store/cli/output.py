@@ -1,4 +1,4 @@
-"""How things are shown: names made harmless, times in words, tables, progress, JSON."""
+"""Output of all commands: escaped names, times in words, tables, progress, JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.cells import cell_len
@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..inside.certificate import DERError
+from ..manager import names
+from ..manager.words import day as day
 from ..manager.words import harmless as harmless
 
 if TYPE_CHECKING:
@@ -21,13 +24,13 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
 
-MOST_LAID_OUT = 500  # rows of a table
+MOST_LAID_OUT = 500  # rows of a table that rich lays out
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that shows text as it is, whatever brackets are in it; wide where it is no terminal."""
+    """A console that shows text unchanged, with any brackets in it; very wide if it is no terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 200
     return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
@@ -39,12 +42,12 @@ def print_json(value: object) -> None:
 
 
 def say(sentence: str) -> None:
-    """Print prose: on a terminal it is folded between words, elsewhere it stays one line."""
+    """Print prose: wrapped between words on a terminal, as one line elsewhere."""
     console().print(Text(sentence), soft_wrap=not sys.stdout.isatty())
 
 
 def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
-    """Print rows under headings, or under none."""
+    """Print rows under headings, if there are any."""
     if len(rows) > MOST_LAID_OUT:
         _print_columns([headings, *rows] if headings else rows)
         return
@@ -57,7 +60,7 @@ def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
 
 
 def _print_columns(rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows in columns as wide as they need, as a table of rich would take seconds for thousands."""
+    """Print rows in columns as wide as needed, without rich, which takes seconds for thousands of rows."""
     lines = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -76,9 +79,7 @@ def issuer(certificate: Certificate) -> str:
 
 
 def ca_issuers(certificate: Certificate) -> list[str]:
-    """The URLs of the issuer that a certificate names, to be shown; none where its AIA cannot be read."""
-    from ..inside.certificate import DERError
-
+    """The caIssuers URLs of a certificate, escaped for output; none if its AIA cannot be read."""
     try:
         return [harmless(url) for url in certificate.ca_issuers]
     except DERError:
@@ -87,36 +88,28 @@ def ca_issuers(certificate: Certificate) -> list[str]:
 
 def short_name(name: bytes) -> str:
     """A Name (DER) in short: its common name, else its last attribute, else its bytes."""
-    from cryptography.x509.oid import NameOID
-
-    parsed = _parsed(name)
-    if parsed is None:
-        return name.hex()
-    common = parsed.get_attributes_for_oid(NameOID.COMMON_NAME) or list(parsed)
-    return harmless(str(common[-1].value)) if common else "(no name)"
+    return _printed(name, names.in_short)
 
 
 def long_name(name: bytes) -> str:
-    """A Name (DER) as RFC 4514 writes it."""
-    parsed = _parsed(name)
-    return name.hex() if parsed is None else harmless(parsed.rfc4514_string())
+    """A Name (DER) as RFC 4514 writes it, else its bytes."""
+    return _printed(name, names.as_rfc4514)
 
 
-def day(seconds: float) -> str:
-    """A time as a date (UTC)."""
+def _printed(name: bytes, form: Callable[[bytes], str]) -> str:
     try:
-        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return "beyond the calendar"
+        return form(name)
+    except DERError:
+        return name.hex()
 
 
 def timestamp(seconds: float) -> str:
-    """A time as RFC 3339 has it (UTC), for JSON."""
+    """A time in the format of RFC 3339 (UTC), for JSON."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def described(certificate: Certificate) -> dict[str, object]:
-    """What JSON documents say of any certificate."""
+    """The fields of a certificate in JSON documents."""
     return {
         "sha256": certificate.fingerprint,
         "subject": long_name(certificate.subject),
@@ -128,33 +121,15 @@ def described(certificate: Certificate) -> dict[str, object]:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the terminal's standard error; nothing where there is no terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     from rich.progress import Progress
 
     bar = Progress(
         console=console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
-        redirect_stdout=sys.stdout.isatty(),  # what is printed meanwhile goes above the bar, but not away from a file
+        redirect_stdout=sys.stdout.isatty(),  # output on a terminal goes above the bar; in a file it stays there
     )
     with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _parsed(name: bytes) -> Any:
-    """The Name as `cryptography` reads it: in a certificate request, as it parses no name alone."""
-    from cryptography import x509
-
-    from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, encode
-    from ..manager.quiet import quietly
-
-    algorithm = encode(SEQUENCE, encode(OID, b"\x2b\x65\x70"))
-    key = encode(SEQUENCE, algorithm + encode(BIT_STRING, bytes(33)))
-    body = encode(SEQUENCE, encode(INTEGER, b"\x00") + name + key + encode(0xA0, b""))
-    try:
-        request = encode(SEQUENCE, body + algorithm + encode(BIT_STRING, bytes(65)))
-        with quietly():
-            return x509.load_der_x509_csr(request).subject
-    except ValueError:
-        return None

@@ -1,6 +1,6 @@
-"""Root's command line: it believes no file of others, and works as a service user where the site's store is his.
+"""For root: ignore files that others can change, and run as the service user if the site's store belongs to one.
 
-What it makes then belongs to the service, and no link that the service user made can lead root astray.
+What a command makes then belongs to the service user, and no link that the service user made can lead root astray.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ _OF_ROOT = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def say_what_is_ignored() -> None:
-    """Tell root which settings do not count, because others can change the files that they are in."""
+    """Tell root which settings do not count, because others can change their files."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or "_AIA_STORE_COMPLETE" in os.environ:
         return
     try:
         config.load()
     except config.ConfigError:
-        return  # the command says so, if it needs them
+        return  # the command will report it, if it needs them
     for line in config.ignored():
         say(line)
 
 
 def become_owner(arguments: list[str]) -> None:
-    """Become the owner of the site's store, for good, if the command is one that writes there and this is root.
+    """If this is root and the command writes to the site's store, become the owner of that store, for good.
 
-    `check` does only where it reads and writes no file, which may be root's alone; else what it learns is handed in.
+    `check` does so only if it reads and writes no file, because only root may have access to one. Otherwise, what it
+    learns is handed in.
     """
     if not arguments or not (arguments[0] in _ON_THE_STORE or (arguments[0] == "check" and _names_no_file(arguments))):
         return
@@ -50,7 +51,7 @@ def become_owner(arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def as_owner() -> Iterator[None]:
-    """Be the owner of the site's store for as long as the `with` lasts, if this is root: to look, and start nothing."""
+    """If this is root, be the owner of the site's store within the `with`: only to look, and to start no process."""
     status = _other_owner()
     if status is None:
         yield
@@ -72,7 +73,7 @@ def as_owner() -> Iterator[None]:
 
 
 def _other_owner() -> os.stat_result | None:
-    """The site's store, where this is root and it is somebody else's; None where root is to stay root."""
+    """The site's store, if this is root and the store belongs to another user; None if root is to stay root."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
     site = config.site_cache()

@@ -1,4 +1,4 @@
-"""The command that knows the world's intermediates beforehand: preload."""
+"""The command preload."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from typing import TYPE_CHECKING
 import click
 
 from ..inside import settings as config
-from ..manager.preload import DEFAULT, MisnamedReportError, preload
+from ..manager import preload
+from ..manager.preload import DEFAULT, MisnamedReportError
 from ..manager.words import one_line
 from . import output
 from .errors import WrongUseError, report, say
 
 if TYPE_CHECKING:
-    from ..manager.preload import Outcome, Skipped
+    from ..manager.preload import PreloadReport, Skipped
 
-MOST_NAMED = 5  # of those that were skipped for one reason
-LONGEST_NAME = 200  # that a report gives
+MOST_NAMED = 5  # skipped certificates, for each reason
+LONGEST_NAME = 200  # characters of a name in a report
 
 
 @click.command("preload")
 @click.argument("sources", nargs=-1, metavar="[FILE|FOLDER|URL...]")
 @output.json_option
 def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
-    """Know the intermediates in reports of the CCADB, files or URLs; without any, in the CCADB's current report.
+    """Learn the intermediates in reports of the CCADB, files or URLs; by default, in the CCADB's current report.
 
-    A folder is upki's cache or its mirror of the intermediates, as is a URL that ends with /manifest.json.
+    A folder is upki's cache or a mirror made by upki, and so is a URL that ends with /manifest.json.
 
-    Kept is what leads to a trust anchor of this machine, is fit for TLS servers and not revoked. It serves Python
-    programs with the hook, and enters the CA bundle only when a handshake here needed it; `aia-store add` puts what a
-    report holds into the bundle, too. A report that cannot be read, or not to its end, makes the status 1; one that
-    does not exist, 2.
+    A certificate is kept if it leads to a trust anchor of this machine, is fit for TLS servers and not revoked. It
+    serves Python programs with the hook, but enters the CA bundle only once a handshake on this machine needed it;
+    `aia-store add` puts a whole report into the bundle. The status is 1 if a report cannot be read completely, and 2 if
+    it does not exist.
     """
     settings = config.load()
     with output.progress("Verifying") as progress:
-        found = preload(sources or (DEFAULT,), settings, progress)
+        found = preload.run(sources or (DEFAULT,), settings, progress)
     if as_json:
         output.print_json(
             {
@@ -56,7 +57,7 @@ def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(status)
 
 
-def _print(found: Outcome) -> None:
+def _print(found: PreloadReport) -> None:
     for line in found.found:
         click.echo(one_line(line))
     by_reason: dict[str, list[Skipped]] = {}

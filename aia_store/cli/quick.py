@@ -1,4 +1,4 @@
-"""The one command that must be quick."""
+"""The command bundle, which must be fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_bundle(*, rebuild: bool = False) -> int:
-    """Print the path of the bundle, built first if it is missing or stale; returns the exit status."""
+    """Print the path of the bundle, after building it if it is missing or stale; returns the exit status."""
     settings = config.load()
     path, status = (_built(settings), 0) if rebuild else usable_bundle(settings)
     sys.stdout.write(f"{path}\n")
@@ -22,10 +22,10 @@ def print_bundle(*, rebuild: bool = False) -> int:
 
 
 def usable_bundle(settings: Settings) -> tuple[str, int]:
-    """The path of the bundle, built first if it must be, and the exit status.
+    """Return the path of the bundle, after building it if needed, and the exit status.
 
-    If it cannot be built, it is the last good one, with a line on standard error; and where that is for the machine's
-    trust anchors, the status is 1.
+    If it cannot be built, this is the last good one, with a line on standard error. The status is 1 if the reason is a
+    problem with the machine's trust anchors.
     """
     path = bundle.fresh(settings)
     if path is not None:

@@ -1,5 +1,7 @@
-"""Show on this machine, without the internet, that completion works: a throwaway CA, a server that forgets its
-intermediate, and an AIA host, all on loopback; the clients are real programs in child processes.
+"""Show on this machine, without the internet, that completion works.
+
+A temporary CA, a server that forgets its intermediate and an AIA host run on loopback. The clients are real programs in
+child processes.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ from ..manager.words import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # where these are set, it does not look at SSL_CERT_FILE
+_CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # if one of these is set, curl ignores SSL_CERT_FILE
 SECONDS = 60  # for each child process
 CONNECTS_WITHIN = 5.0  # seconds
-_ADDRESS = "127.0.0.1"  # no name: a machine may have no /etc/hosts
+_ADDRESS = "127.0.0.1"  # not a name, because a machine may have no /etc/hosts
 _CLIENT = """
 import sys
 if sys.argv[2] == "with":
@@ -52,7 +54,7 @@ _ADDRESS_NAME = x509.IPAddress(ipaddress.ip_address(_ADDRESS))
 
 
 class Step(NamedTuple):
-    """One thing that was tried: what, whether it went as it should, and what was seen; `passed` None: not tried."""
+    """One step: its title, whether it passed (None: not tried), and what was seen."""
 
     title: str
     passed: bool | None
@@ -65,7 +67,7 @@ class _Certified(NamedTuple):
 
 
 def run() -> Iterator[Step]:
-    """Try everything, in order, each step when it is done."""
+    """Run all steps in order; yields each when it is done."""
     with tempfile.TemporaryDirectory(prefix="aia-store-selftest-") as folder:
         root = _issue("aia-store selftest root", None, None)
         intermediate = _issue("aia-store selftest intermediate", root, None)
@@ -83,7 +85,7 @@ def run() -> Iterator[Step]:
 
 
 def _obstacle_to(port: int) -> str | None:
-    """Why a server on this machine cannot be reached, in words; None where it can be."""
+    """Why a server on this machine cannot be reached, in words; None if it can."""
     try:
         socket.create_connection((_ADDRESS, port), CONNECTS_WITHIN).close()
     except OSError as error:
@@ -149,26 +151,33 @@ def _curl_step(url: str, environment: dict[str, str]) -> Step:
 
 
 def _first_line(text: str) -> str:
-    """Of what curl says: it goes on with advice."""
+    """The first line of curl's message; advice follows it."""
     return one_line("".join(text.strip().splitlines()[:1]))
 
 
 def _last_line(text: str) -> str:
-    """Of what Python says: a traceback ends with the error."""
+    """The last line of Python's output: a traceback ends with the error."""
     return one_line("".join(text.strip().splitlines()[-1:]))
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+            command,
+            env=environment,
+            cwd=sys.prefix,  # Python imports from the working folder, which others may be able to write
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 1, "", f"no answer within {SECONDS} seconds")
 
 
 def _issue(name: str, issuer: _Certified | None, aia: str | None) -> _Certified:
-    """A root without an issuer, a leaf with an AIA URL, else an intermediate."""
+    """Issue a root if there is no issuer, a leaf if there is an AIA URL, otherwise an intermediate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)

@@ -1,9 +1,8 @@
-"""Is everything in place on this machine, and if not, what is to be done?"""
+"""Whether everything is in place on this machine, and if not, what to do."""
 
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.settings import KEYS
@@ -13,18 +12,19 @@ from ..install import hook as own_hook
 from ..install.interpreters import InterpreterError
 from ..manager import bundle, clock, metrics, roots
 from ..manager.daemon import state as daemon_state
-from ..manager.words import counted
+from ..manager.words import counted, shown_time
 
 if TYPE_CHECKING:
     from ..inside.settings import Settings
 
 
+_MINUTE = "%Y-%m-%d %H:%M UTC"
 OK, HINT, PROBLEM = "ok", "hint", "problem"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 class Aspect(NamedTuple):
-    """One thing that should be right: its name, how much it matters how it stands, how it stands, and what to do."""
+    """One thing to check: its name, how serious its state is, the state, and what to do."""
 
     name: str
     level: str  # OK, HINT or PROBLEM
@@ -33,7 +33,7 @@ class Aspect(NamedTuple):
 
 
 def survey(settings: Settings) -> list[Aspect]:
-    """Look at everything but the hook; never raises for what it finds."""
+    """Check everything except the hook. Never raises because of what it finds."""
     found = [_store(settings), _roots(settings), _bundle(settings), _environment(settings)]
     return [
         *_clock(settings),
@@ -46,7 +46,7 @@ def survey(settings: Settings) -> list[Aspect]:
 
 
 def hook(settings: Settings) -> Aspect:
-    """Which Python programs are reached: of the interpreters that `hook install --all` means, and of this one."""
+    """Which Python programs the hook reaches: those of all interpreters of `hook install --all`, and of this one."""
     if settings.disable:
         return Aspect(
             "hook", PROBLEM, "disabled by a setting", "unset AIA_STORE_DISABLE, or remove `disable` from config.toml"
@@ -55,7 +55,7 @@ def hook(settings: Settings) -> Aspect:
     standings = _standings() if os.name == "posix" else []
     broken = [one for one in standings if one.by and not one.is_fine]
     if broken:
-        return Aspect("hook", PROBLEM, f"in the way in {_named(broken)}", broken[0].obstacles[0])
+        return Aspect("hook", PROBLEM, f"blocked in {_named(broken)}", broken[0].obstacles[0])
     if own.files and own.remedy is not None:
         return Aspect("hook", PROBLEM, f"broken in {own.python}", own.remedy)
     reached = [one for one in standings if one.reached in (everywhere.ALL, everywhere.ITSELF)]
@@ -71,7 +71,7 @@ def hook(settings: Settings) -> Aspect:
 
 
 def _standings() -> list[everywhere.Standing]:
-    """How it stands with each interpreter of this machine or user; those that cannot be asked are left out."""
+    """The state of the hook for each interpreter of this machine or user; those that fail are left out."""
     found = []
     for interpreter in everywhere.interpreters((), usual=True):
         if not isinstance(interpreter, InterpreterError):
@@ -87,12 +87,12 @@ def _named(standings: list[everywhere.Standing]) -> str:
 
 
 def _unknown_settings() -> list[Aspect]:
-    """Variables that look like settings and are none, where there are any."""
+    """Variables that look like settings but are none, if there are any."""
     known = {f"AIA_STORE_{key.upper()}" for key in KEYS}
     unknown = sorted(name for name in os.environ if name.startswith("AIA_STORE_") and name not in known)
     if not unknown:
         return []
-    return [Aspect("settings", PROBLEM, f"no setting: {', '.join(unknown)}", "correct the name, or unset it")]
+    return [Aspect("settings", PROBLEM, f"unknown: {', '.join(unknown)}", "correct the name, or unset it")]
 
 
 def _store(settings: Settings) -> Aspect:
@@ -100,7 +100,7 @@ def _store(settings: Settings) -> Aspect:
     faults = [fault for fault in (folder.fault() for folder in folders) if fault]
     if faults:
         return Aspect(
-            "store", PROBLEM, "; ".join(faults), "mend the folder's owner and permissions, or set AIA_STORE_DIR"
+            "store", PROBLEM, "; ".join(faults), "correct the folder's owner and permissions, or set AIA_STORE_DIR"
         )
     store = open_store(settings)
     if store.home is None:
@@ -122,9 +122,9 @@ def _roots(settings: Settings) -> Aspect:
         found = roots.read(source)
         state = f"{len(found.anchors)} in {source.path}: {source.reason}"
         if found.distrusted:
-            state += f"; {found.distrusted} more that this system distrusts are left out"
+            state += f"; {found.distrusted} more are left out, because this system distrusts them"
         if found.limited:
-            state += f"; of {found.limited} nothing is exported, as newer certificates of theirs are distrusted"
+            state += f"; for {found.limited}, nothing is exported, because their newer certificates are distrusted"
         remedy = "; ".join(filter(None, [source.remedy, *found.notes])) or None
         return Aspect("roots", PROBLEM if remedy else OK, state, remedy)
     except roots.RootsError as error:
@@ -132,7 +132,7 @@ def _roots(settings: Settings) -> Aspect:
 
 
 def _clock(settings: Settings) -> list[Aspect]:
-    """The clock, where it cannot be right, or trust anchors that have all ended."""
+    """The clock, if it cannot be right, or if all trust anchors have expired."""
     try:
         doubt = clock.doubt(settings, roots.load(roots.source(settings)))
     except roots.RootsError:
@@ -144,7 +144,7 @@ def _clock(settings: Settings) -> list[Aspect]:
 
 
 def _bundle(settings: Settings) -> Aspect:
-    """The bundle; one that is missing or stale is built by whoever asks for it, and so only a hint."""
+    """The bundle. If it is missing or stale, that is only a hint, because it is built when somebody asks for it."""
     home = open_store(settings).home
     path = bundle.fresh(settings) or bundle.standing(settings)
     if path is None:
@@ -163,7 +163,7 @@ def _bundle(settings: Settings) -> Aspect:
 
 
 def _environment(settings: Settings) -> Aspect:
-    """The variables of this shell. That they are not set is a hint; one that names no file breaks every connection."""
+    """The variables of this shell. Missing ones are a hint; one that names no file breaks every connection."""
     absent = [name for name in shells.VARIABLES if os.environ.get(name) and not os.path.exists(os.environ[name])]
     if absent:
         state = f"{', '.join(f'{name} ({os.environ[name]})' for name in absent)}: there is no such file"
@@ -181,46 +181,41 @@ def _environment(settings: Settings) -> Aspect:
 
 
 def _network(settings: Settings) -> Aspect:
-    """What keeps fetches from being made: a setting, a proxy, pauses after failures."""
+    """What prevents fetches: a setting, a proxy, pauses after failures."""
     if settings.offline:
         return Aspect("fetches", OK, "none, by a setting (AIA_STORE_OFFLINE)")
     told = []
     paused = metrics.paused(settings)
     if paused.number:
         pauses = counted(paused.number, "pause")
-        told.append(f"{pauses} after failed fetches, until {_minute(paused.until)}; `aia-store clear` ends them")
+        told.append(
+            f"{pauses} after failed fetches, until {shown_time(paused.until, _MINUTE)}; `aia-store clear` ends them"
+        )
     proxies = sorted(name for name, value in os.environ.items() if name.lower() in _PROXIES and value)
     if proxies:
         told.append(f"{', '.join(proxies)} is set, and fetches use no proxy")
-        remedy = "where the internet is reached through a proxy only, use `aia-store preload FILE` or `add FILE`"
+        remedy = "if the internet is only reached through a proxy, use `aia-store preload FILE` or `add FILE`"
         return Aspect("fetches", HINT, "; ".join(told), remedy)
     return Aspect("fetches", OK, "; ".join(told) or "nothing is paused")
 
 
 def _daemon(settings: Settings) -> Aspect:
-    """Of the user's store or the site's; it need not run."""
+    """The daemon of the user's store or the site's; it need not run."""
     sound = [folder for folder in folders_of(settings) if folder.fault() is None]
     state = next(filter(None, map(daemon_state.running, sound)), None)
     if state is None:
         return Aspect("daemon", OK, "not running (optional)")
-    told = [f"process {state.pid} runs since {_minute(state.since)}"]
+    told = [f"process {state.pid} runs since {shown_time(state.since, _MINUTE)}"]
     if state.last is not None:
         word = "last failed" if state.last.failed else "last done"
-        told.append(f"{word}: {state.last.action} at {_minute(state.last.at)} ({state.last.outcome})")
+        told.append(f"{word}: {state.last.action} at {shown_time(state.last.at, _MINUTE)} ({state.last.outcome})")
     if state.next_refresh is not None:
-        told.append(f"next: refresh at {_minute(state.next_refresh)}")
+        told.append(f"next: refresh at {shown_time(state.next_refresh, _MINUTE)}")
     failed = state.last is not None and state.last.failed
-    remedy = "mend what failed; it tries again by itself" if failed else None
+    remedy = "correct what failed; it tries again by itself" if failed else None
     return Aspect("daemon", PROBLEM if failed else OK, "; ".join(told), remedy)
 
 
 def _on_demand(settings: Settings) -> Aspect:
-    state = "of a large CA file, the hook loads what a chain names"
+    state = "from a large CA file, the hook loads only what a chain names"
     return Aspect("trust on demand", OK, state if settings.trust_on_demand else "switched off by a setting")
-
-
-def _minute(seconds: float) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return "a time beyond the calendar"

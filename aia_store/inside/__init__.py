@@ -1,67 +1,74 @@
-"""The half of aia-store that runs inside every program. Standard library only; it imports nothing but itself.
+"""The half of aia-store that runs inside every program. It imports only the standard library and itself.
 
 General theory of operation
 ===========================
 
-A server should send its certificate (the leaf) and the intermediates up to, but not including, a root that clients
-know. Many forget the intermediates. The leaf names, in its Authority Information Access extension, a URL where its
-issuer can be had (RFC 5280, 4.2.2.1). Browsers fetch that, OpenSSL does not, so a Python program fails with "unable to
-get local issuer certificate". This package mends that within the very handshake that would have failed.
+A server should send its own certificate (the leaf) and the intermediates between the leaf and a root that clients know.
+Many servers forget the intermediates. But the leaf names, in its Authority Information Access (AIA) extension, a URL
+from which its issuer's certificate can be fetched (RFC 5280, 4.2.2.1). Browsers fetch it. OpenSSL does not, so a Python
+program fails with "unable to get local issuer certificate". This package completes the chain within the handshake that
+would have failed.
 
-**The moment.** OpenSSL can report every TLS message to a callback, decrypted, before it acts on it, and CPython hands
-that on as `SSLContext._msg_callback`. For the server's Certificate message this is the moment between learning what
-was sent and verifying it. There is no second connection, and verification is never off. Proxies, STARTTLS and event
-loops make no difference, because nothing but the handshake itself is looked at.
+**The moment.** OpenSSL can report every TLS message to a callback, decrypted, before it acts on the message. CPython
+exposes this callback as `SSLContext._msg_callback`. When it reports the server's Certificate message, the certificates
+are known but not yet verified. So we need no second connection, and verification is never switched off. Proxies,
+STARTTLS and event loops make no difference, because we only look at the handshake itself.
 
-**A context of ours.** OpenSSL takes the trusted certificates to verify with from the context that the SSL object has
-when it verifies. At the Certificate message the callback gives the SSL object a context of ours (SSL_set_SSL_CTX),
-which holds the trust anchor and the intermediates of this one chain. The verdict falls within the same call of OpenSSL
-and before the next callback of any kind, where the program's own context is put back. So no context of a program is
-ever changed, and nothing of one server's chain is there when the next is met.
+**A context of ours.** OpenSSL looks for trusted certificates in the context that the SSL object has when it verifies.
+At the Certificate message, the callback gives the SSL object a context of ours (SSL_set_SSL_CTX), which holds the trust
+anchor and the intermediates of this one chain. OpenSSL reaches its verdict within the same call, and before it calls
+any callback again. At that next callback, we put the program's own context back. So no context of a program is ever
+changed, and one server's intermediates never affect the next server.
 
-Verification flags, purpose, depth and host name are the SSL object's own, copied when it was made. The security level
-and Suite B come from the context, so ours has the same. To set a context also copies that context's own certificate:
-where the program loads one meanwhile, or has loaded one since it made the SSL object, the connection is left alone.
+Verification flags, purpose, depth and host name belong to the SSL object, from the time that it is made. The security
+level and Suite B come from the context, so a context of ours has the same ones. Setting a context also copies that
+context's own certificate into the SSL object. If the program is loading such a certificate at that moment, or has
+loaded one since it made the SSL object, we leave the connection alone.
 
-**The doors** (`patch`). Whatever library a program uses, its SSL object is made by `_wrap_socket` or `_wrap_bio` of
-`_ssl._SSLContext`. We put ours in front of those two, on the Python class above, when the program makes its first
-context. What we know of a context or a connection stands beside it and dies with it. Server-side connections and those
-that verify nothing are left alone; only `aia_store.complete(context, client_certificates=True)` completes the chains of
-clients (`clients`). Once the verdict has fallen, OpenSSL no longer calls us: a download costs nothing.
+**The wrappers** (`patch`). Whatever library a program uses, `_wrap_socket` or `_wrap_bio` of `_ssl._SSLContext` makes
+its SSL objects. When the program makes its first context, we wrap these two methods on the Python class directly above.
+What we know of a context or a connection is kept beside it and dies with it. We leave servers' connections alone, and
+those that verify nothing; only `aia_store.complete(context, client_certificates=True)` completes the chains of a
+server's clients (`clients`). After the verdict, OpenSSL no longer calls us, so a download costs nothing.
 
-**Trust on demand** (`cafile`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program spends
-on its first context, and a handshake uses one of them. So a large file is only read when the program names it, and each
-chain is verified in a context of ours with every certificate that OpenSSL could look up for it: it looks by name only.
-A chain that is refused is refused by a context with the whole file, parsed once for the process, so that the error is
-what it would have been. A file is deferred only if every OpenSSL surely reads all of it. Whoever looks at the program's
-context (`get_ca_certs()`, a server side, a connection whose certificates we cannot see) has all of it loaded first.
+**Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
+spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
+OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
+up for this chain; OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole
+file decides, so that the error is the same as without us. That one is parsed once per process. A file is deferred only
+if every OpenSSL is sure to read all of it; the roots of the public programmes are known to load (`anchors.bin`). Before
+anything looks at the program's context (`get_ca_certs()`, a server's side, a connection whose certificates we cannot
+see), we load all of the file into it.
 
-**Is anything missing?** (`verification`) OpenSSL is asked in memory whether it accepts what was sent, just as it was
-sent. If it does, nothing is searched, fetched or written, and the answer is remembered.
+**Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, the handshake
+itself decides. Otherwise we ask OpenSSL in memory whether it accepts the certificates just as they were sent. If it
+does, nothing is searched, fetched or written, and the answer is remembered.
 
-**The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise certification paths are built, depth first and
-within one budget, from small sources of issuers: what the program trusts, what the server sent (in any order, with
-rubbish in between), the store on disk, and last the network, under the policy in `fetch`. Locks and pauses keep a
-machine from asking twice (`locks`, `pauses`). A path with an intermediate that is known to be revoked is passed over
-(`revoked`). What led to a trust anchor is kept.
+**The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise we build certification paths, depth first and
+within one budget. Issuers come from small sources: what the program trusts, what the server sent (in any order, with
+unrelated certificates in between), the store on disk, and last the network, under the policy in `fetch`. Locks and
+pauses prevent a machine from fetching the same URL twice (`locks`, `pauses`). Paths with an intermediate that is known
+to be revoked are skipped (`revoked`). The intermediates of an accepted path are kept on disk.
 
-**The judge** (`rehearsal`). Finding is ours, judging is OpenSSL's. Before a path is used, OpenSSL verifies exactly that
-path in memory: the leaf, the intermediates untrusted, and one anchor trusted, under the flags of the SSL object, the
-level and Suite B of its context. Where only the program's own context knows its revocation lists, trust settings or
-pins, the same rehearsal is made in that context, too. Then the real handshake verifies once more.
+**The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
+this path in memory: the leaf, the intermediates as untrusted certificates, and one trusted anchor, under the flags of
+the SSL object and the security level and Suite B of its context. If only the program's own context knows its CRLs,
+trust settings or pinned certificates, the path must also pass a rehearsal in that context. Then the real handshake
+verifies the path once more.
 
-**Why this cannot widen trust.** A connection is accepted over a path only if OpenSSL accepted that very path before, to
-an anchor that the program trusts. That matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on:
-there OpenSSL ends at the first intermediate in a context of ours and looks at nothing above it. So such a context
-serves the one chain that was proved whole, leaf included, and no longer than the first of its certificates is valid.
-Self-signed certificates are never taken from a server, the network or the disk as anything.
+**Why this cannot widen trust.** A context of ours holds what the program trusts, and any other intermediate only if
+OpenSSL accepted before the very path to which it belongs, up to an anchor that the program trusts. This matters most
+under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on: there OpenSSL stops at the first
+intermediate in a context of ours and looks at nothing above it. So a context with such an intermediate serves only the
+one chain that was rehearsed as a whole, leaf included, and only until the first of its certificates expires. A
+self-signed certificate from a server, the network or the disk is never used.
 
 **Why this cannot break a program.** Whatever goes wrong, the handshake goes on in the program's own context, as it
-would have without us. Everything that a guard needs was loaded with the doors. Waiting is bounded; no lock is held
-while OpenSSL or the program's code runs, and each is made anew in a forked child. What a signal handler raises
-meanwhile comes out of the method that the program called, as itself.
+would without us. Everything that our error handling needs is loaded together with the wrappers. Every wait has a limit.
+We hold no lock while OpenSSL or the program's code runs, and each lock is made anew in a forked child. If a signal
+handler raises an exception meanwhile, the method that the program called raises that same exception.
 
-pyOpenSSL brings an OpenSSL of its own, with doors of its own (`inside.pyopenssl`).
+pyOpenSSL brings an OpenSSL of its own, which has hooks of its own (`inside.pyopenssl`).
 """
 
 import os
@@ -73,15 +80,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# Whether connections are completed without being asked to, one by one; by the hook or `aia_store.enable()`. None until
-# somebody says so: what is attached to after `aia_store.disable()` does not undo that.
+# Whether all client connections are completed, because of the hook or `aia_store.enable()`. None until either says so:
+# attaching to a module after `aia_store.disable()` must not undo that.
 enabled: "bool | None" = None
 
-# The threads that are in `aia_store.create_default_context()`: what they make is completed from its birth on, so that
-# the loading of its CA files can be deferred.
+# The threads that run `aia_store.create_default_context()`. A context that they make is completed from the start, so
+# that loading its CA files can be deferred.
 completing_threads: "set[int]" = set()
-# Contexts of programs that are lent to a rehearsal, by the id of its SSL object. What OpenSSL reports of that object is
-# of no interest to the program.
+# Contexts of programs that are lent to a rehearsal, by the id of the rehearsal's SSL object. The program's callbacks
+# are not told of that object.
 lent_contexts: "dict[int, Any]" = {}
 
 PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
@@ -93,14 +100,21 @@ def is_enabled() -> bool:
 
 
 def set_enabled(now: bool, *, by_hook: bool = False) -> None:
-    """Say so. What the hook says holds only as long as the program says nothing."""
+    """Set `is_enabled`. What the hook sets only holds as long as the program itself sets nothing."""
     global enabled
     if enabled is None or not by_hook:
         enabled = now
 
 
+def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
+    """Put a value into a memory that holds at most `most` values; a full one is emptied first."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value
+
+
 class Interrupted(BaseException):
-    """Something of the program's own, such as a signal handler's exception, was raised inside the callback."""
+    """The program's own code, such as a signal handler, raised an exception inside the callback."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__(raised)
@@ -108,9 +122,9 @@ class Interrupted(BaseException):
 
 
 def interrupt_in(error: "BaseException | None") -> "BaseException | None":
-    """What a signal handler raised within our code, so that it is the program's; None for any error of ours.
+    """Return the exception that a signal handler raised within our code; None for an error of our own.
 
-    It may be of any class, and an error that it caused, here or in OpenSSL's wrapper, has it for its context.
+    The exception may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as its context.
     """
     while error is not None and _was_raised_in_ours(error):
         if isinstance(error, Interrupted):
@@ -127,7 +141,7 @@ def _was_raised_in_ours(error: BaseException) -> bool:
 
 
 def _was_raised_by_handler(error: BaseException) -> bool:
-    """A handler is given the frame that it interrupts: the one beneath its own."""
+    """Whether a signal handler is in the traceback: it gets the frame that it interrupts, the one below its own."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         if any(value is step.tb_frame for value in step.tb_next.tb_frame.f_locals.values()):
@@ -136,15 +150,15 @@ def _was_raised_by_handler(error: BaseException) -> bool:
     return False
 
 
-_AT_SECURE = 23  # of the auxiliary vector, in Linux' <elf.h>
+_AT_SECURE = 23  # in the auxiliary vector; from Linux' <elf.h>
 _WORD = 8 if sys.maxsize > 1 << 32 else 4  # bytes of a C long
 
 
 def _has_special_rights() -> bool:
-    """Whether this process has rights that whoever started it has not: set-user-ID, set-group-ID or capabilities.
+    """Whether this process has more rights than the user who started it: by set-user-ID, set-group-ID or capabilities.
 
-    The kernel says so (AT_SECURE, getauxval(3)), and OpenSSL believes no variable then (secure_getenv(3)). Once
-    privileges were dropped, a process may not read what the kernel said.
+    The kernel says so (AT_SECURE, getauxval(3)), and OpenSSL then ignores the environment (secure_getenv(3)). A process
+    that has dropped its privileges may be unable to read what the kernel said.
     """
     if not hasattr(os, "geteuid"):
         return False
@@ -173,13 +187,13 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-# The variables of the environment that may be believed: none where somebody with fewer rights than ours set them.
+# The environment variables that may be believed: none if a user with fewer rights than this process may have set them.
 believes_environment = not _has_special_rights()
 environ: "Mapping[str, str]" = os.environ if believes_environment else {}
 
 
 # Held around every late import, so that a fork waits for it, though not for ever. The lock of a module that another
-# thread is importing stays locked in a forked child: whoever imports it there waits for a thread that does not exist.
+# thread is importing stays locked in a forked child: an import of it there waits for a thread that does not exist.
 # C takes and releases this lock, so no signal handler can run in between.
 importing = RLock()
 

@@ -1,7 +1,8 @@
-"""Issuers by AIA (RFC 5280, 4.2.2.1): the last source asked, and the only one that reaches the network.
+"""Issuers by AIA (RFC 5280, 4.2.2.1): the last source of a search, and the only one that uses the network.
 
-One fetch per URL per machine: whoever holds the URL's lock asks, and keeps it while the search goes on upwards from
-the reply, so that those who wait find in the store what was kept, or the note that it failed.
+There is one fetch per URL and machine. The process that holds the URL's lock fetches it, and keeps the lock while the
+search goes on upwards from the reply. Processes that wait for the lock then find in the store what was kept, or the
+note that it failed.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from .certificate import Certificate
     from .locks import Lock, Turn
     from .settings import Settings
-    from .store import Store
+    from .store import IntermediateStore
 
     T = TypeVar("T")
 
     class Budget(Protocol):
-        """As much of `search.Budget` as is needed here."""
+        """The part of `search.Budget` that is needed here."""
 
         seconds: float
         fetches: int
@@ -38,20 +39,21 @@ if TYPE_CHECKING:
 
 
 class AIA:
-    """What the caIssuers URLs of certificates lead to, within the budget of one search; used in a `with`."""
+    """Certificates from caIssuers URLs, within the budget of one search. Use it in a `with`."""
 
     def __init__(
         self,
         settings: Settings,
-        store: Store,
+        store: IntermediateStore,
         budget: Budget,
         anchors: Callable[[], str],
         newly_stored: Callable[[Certificate], Iterable[Certificate]],
         *,
         patient: bool = True,
     ) -> None:
-        """`anchors` gives a text that is another for other trust anchors, `newly_stored` the issuers of a certificate
-        that others have put into the store since it was last looked at. Who is not `patient` does not pause."""
+        """`anchors` returns a text that changes whenever the trust anchors change. `newly_stored` returns the issuers
+        of a certificate that other processes have put into the store since the last look. Pauses count only if
+        `patient`."""
         self._allowed_networks = settings.allowed_networks
         self._home = store.home
         self._failures = Failures(self._home, store.failures, patient=patient)
@@ -62,7 +64,7 @@ class AIA:
         self._deadline = time.monotonic() + budget.seconds
         self._fetches_left = budget.fetches
         self._replies: dict[str, list[Certificate]] = {}
-        self._purposes: dict[str, set[str]] = {}  # what each reply was looked at for: noted if it proves useless
+        self._purposes: dict[str, set[str]] = {}  # why each URL was fetched, to be noted if the reply proves useless
         self._noted: set[str] = set()
         self._locks: dict[str, Lock | Turn] = {}  # by URL
         self._proved: set[Certificate] = set()
@@ -73,7 +75,7 @@ class AIA:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """End the search: note the replies that led to no accepted path, and let those go on who wait for us."""
+        """End the search: note the replies that led to no accepted path, and release the locks."""
         try:
             for url in self._replies if kind is None else ():
                 self._note_use(url)
@@ -82,19 +84,19 @@ class AIA:
                 held.release()
 
     def note_proved(self, intermediates: Iterable[Certificate]) -> None:
-        """Say which certificates stand in the path that was accepted."""
+        """Note which certificates are in the path that was accepted."""
         self._proved.update(intermediates)
 
     def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
-        """Certificates that bear the name of the subject's issuer, URL by URL, each fetched when it is asked for.
+        """Yield certificates that bear the name of the subject's issuer, URL by URL; each URL is fetched when needed.
 
-        Raises Interrupted where a signal handler raises something meanwhile.
+        Raises Interrupted if a signal handler raises an exception meanwhile.
         """
         before = None
         for url in urls_to_fetch(subject, self._budget):
             if before is not None:
-                # It led nowhere. A hostile certificate may name slow URLs beside an honest CA's: nobody who needs
-                # that one is to wait for them.
+                # This URL led to no path. A hostile certificate may name slow URLs beside that of an honest CA: release
+                # the lock, so that nobody who needs that CA waits for them.
                 self._let_go(before)
             yield from self._behind(url, subject)
             before = url
@@ -106,7 +108,7 @@ class AIA:
             held.release()
 
     def _note_use(self, url: str) -> None:
-        """Note a reply that led to no accepted path, unless that was for want of time; forget it of one that did."""
+        """Note whether a reply was useful. One that led to no path because time ran out is not noted as useless."""
         found = self._replies.get(url)
         if not found or self._was_hurried():
             return
@@ -122,7 +124,7 @@ class AIA:
         if url not in self._replies:
             if not self._may_fetch(url, purpose) or not self._is_locked(url):
                 return
-            # Another process may have kept the issuer, or failed, while we waited for the lock.
+            # While we waited for the lock, another process may have stored the issuer, or have failed.
             yield from self._newly_stored(subject)
             if not self._may_fetch(url, purpose):
                 return
@@ -134,28 +136,28 @@ class AIA:
                 yield candidate
 
     def _purpose(self, url: str, subject: Certificate) -> str:
-        """What is noted where a reply proves useless.
+        """The key under which a useless reply is noted.
 
-        For this subject only: or a hostile leaf could name, and so silence, the URL of an honest CA. And for these
-        anchors only: what leads nowhere in one program may be all that another needs.
+        It holds for this subject only. Otherwise a hostile leaf could name the URL of an honest CA, and so block it. It
+        holds for these anchors only, because another program may trust the root that this one lacks.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()
         return f"{url} for {subject.fingerprint} under {self._anchors_digest}"
 
     def _may_fetch(self, url: str, purpose: str) -> bool:
-        """Whether a fetch is left, and this URL does not pause."""
+        """Whether the budget has a fetch left, and this URL is not paused."""
         if self._fetches_left <= 0:
             return False
         if self._failures.url_is_paused(url) or (self._is_hasty() and self._failures.paused(_in_a_hurry(url))):
-            self.failed.setdefault(url, "it failed a short while ago, and is not asked again yet")
+            self.failed.setdefault(url, "it failed a short while ago, and is not tried again yet")
             return False
         return not self._failures.paused(purpose)
 
     def _is_locked(self, url: str) -> bool:
-        """Whether nobody else may fetch this URL now. Where no file can be locked, that is so in this process only."""
+        """Take the lock of this URL; without locks on files, within this process only. False if time ran out."""
         if url in self._locks:
-            return True  # by a walk that ended before it fetched
+            return True  # an earlier walk of this search took it, and ended before the fetch
         name = sha256(url.encode())
         held: Lock | Turn | None
         try:
@@ -169,20 +171,20 @@ class AIA:
         return held is not None
 
     def _is_hasty(self) -> bool:
-        """Whether there is less time than any fetch may take, as under an event loop."""
+        """Whether this search has less time than a fetch may take, as under an event loop."""
         return self._budget.seconds < self._budget.fetch_seconds
 
     def _was_hurried(self) -> bool:
-        """Whether it was for want of time that we failed: that says nothing of the host to those who have more."""
+        """Whether we failed for want of time, which says nothing about the host to searches that have more."""
         return self._is_hasty() and time.monotonic() >= self._deadline
 
     def _fetched(self, url: str) -> list[Certificate]:
-        """The certificates behind a URL; where there are none, that is noted against whoever is to blame."""
+        """Fetch the certificates behind a URL. A failure is noted against whoever is to blame."""
         debug(f"fetching {url}")
         began = time.monotonic()
         deadline = min(self._deadline, began + self._budget.fetch_seconds)
         try:
-            body = fetch.fetch(url, self._allowed_networks, deadline)
+            body = fetch.get(url, self._allowed_networks, deadline)
         except fetch.FetchError as error:
             failure = error
         except BaseException as error:
@@ -197,17 +199,17 @@ class AIA:
             failure = fetch.FetchError("a reply that holds no certificate")
         debug(f"{url}: {failure}")
         self.failed[url] = str(failure)
-        if not failure.is_ours:  # else nobody was asked
+        if not failure.is_ours:  # otherwise nothing was requested
             self._fetches_left -= 1
             self._blame(url, failure, began, deadline)
         return []
 
     def _blame(self, url: str, failure: fetch.FetchError, began: float, deadline: float) -> None:
-        """Note a failed fetch that had from one time to the other (on the monotonic clock)."""
+        """Note a failed fetch, which had the time from `began` to `deadline` (on the monotonic clock)."""
         if time.monotonic() < deadline:
             self._failures.blame(url, failure)
         elif deadline - began < min(self._budget.fair_seconds, self._budget.seconds / 2):
-            pass  # hosts before it used its time up; a hostile leaf could name them, and so silence an honest CA
+            pass  # other hosts used up its time: a hostile leaf could name such hosts to block an honest CA
         elif self._is_hasty():
             self._failures.failed(_in_a_hurry(url))
         else:
@@ -215,7 +217,7 @@ class AIA:
 
 
 def _waiting(wait: Callable[[], T]) -> T:
-    """Do something that only waits: what it raises is a signal handler's, and leaves as Interrupted."""
+    """Call what only waits: an exception comes from a signal handler, and is raised as Interrupted."""
     try:
         return wait()
     except BaseException as error:
@@ -227,12 +229,12 @@ def _sleep(seconds: float) -> None:
 
 
 def _in_a_hurry(url: str) -> str:
-    """What is paused when a URL took longer than a hasty handshake could wait."""
+    """The key that is paused when a URL took longer than a hasty handshake could wait."""
     return f"{url} in a hurry"
 
 
 def urls_to_fetch(subject: Certificate, budget: Budget) -> list[str]:
-    """The URLs worth a fetch, in the order that the CA gave them (CA/B Baseline Requirements, 7.1.2.7.7)."""
+    """The URLs worth fetching, in the CA's order (CA/B Baseline Requirements, 7.1.2.7.7)."""
     try:
         urls = subject.ca_issuers
     except DERError:

@@ -1,70 +1,90 @@
-"""CA files whose loading may be deferred: so plain that every OpenSSL reads all that is in them.
+"""CA files whose loading may be deferred, because they are so plain that every OpenSSL reads all of them.
 
-To parse a CA file takes OpenSSL most of the time that a program spends on its first context, and a handshake uses one
-certificate of it. What is in a plain file is told here in a tenth of that time, without asking OpenSSL. A text is plain
-if it holds PEM blocks of certificates and no others, in lines of 64 characters, each block the DER of a certificate
-(RFC 5280, 4.1) with nothing unusual in it. OpenSSL reads much else besides; what is not plain is left to it. Whether a
-certificate is any good is not asked: OpenSSL does not ask either, until a chain leads there.
+OpenSSL needs most of the time of a program's first context to parse a CA file, although a handshake uses one
+certificate from it. A text is plain if all its PEM blocks are certificates that every OpenSSL loads. The roots of the
+public programmes are known to load: `anchors.bin` has a digest of each, so most files need hashing only. Other blocks
+are examined (`plain`).
 
-What is read once serves all contexts of the process, as long as the file holds the same bytes.
+A file that was read once serves all contexts of the process, as long as its bytes stay the same.
 """
 
 from __future__ import annotations
 
-import _ssl
 import os
 import stat
-import sys
+from binascii import a2b_base64
+from functools import cached_property
 
-from . import believes_environment
-from .certificate import (
-    BIT_STRING,
-    GENERALIZED_TIME,
-    INTEGER,
-    OCTET_STRING,
-    OID,
-    SEQUENCE,
-    SET,
-    UTC_TIME,
-    Certificates,
-    elements,
-    expect,
-    read,
-    strict_base64,
-)
+from . import importing, remember
+from .certificate import Certificates, hash_function, subject_hash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SMALLEST = 16_384  # bytes of a CA file; OpenSSL parses a smaller one in no time
 LARGEST = 32 << 20
 MOST_KNOWN = 8  # files of one process
 
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----"
-_ANY_BEGIN = b"-----BEGIN "
-_COLUMNS = 65  # of a line of base64, its end included
-_NULL, _UTF8_STRING = 0x05, 0x0C
-_STRINGS = (_UTF8_STRING, 0x13, 0x14, 0x16)  # UTF8String, PrintableString, T61String, IA5String
-_VERSION_3 = b"\xa0\x03\x02\x01\x02"
-_TRUE_OR_FALSE = b"\x01\x01"
+_ANY_BEGIN, _ANY_END = b"-----BEGIN ", b"-----END "
+_END_LINE = _END + b"\n"
+
+ANCHORS = os.path.join(os.path.dirname(__file__), "anchors.bin")
+#: A row holds the first bytes of the SHA-256 of a block's lines, those between BEGIN and END, and the hash of its
+#: subject's name (`subject_hash`). Rows are sorted. Before them stand the offsets (16 bits) of the first row for each
+#: first byte, 0 to 255, and of the end. `packaging/anchors/make.py` writes the file.
+DIGEST_SIZE, NAME_SIZE = 16, 4
+STARTS = ">257H"
+
+
+class NotPlainError(ValueError):
+    """Only OpenSSL can tell what this text contains."""
 
 
 class CAFile:
-    """The contents of a plain CA file. Raises NotPlainError where only OpenSSL can say what is in it."""
+    """The certificates of a plain CA file, found by name. Raises NotPlainError for every other text."""
 
     def __init__(self, text: bytes) -> None:
-        self.text = text
-        self.certificates = Certificates(certificates(text))
+        self._anchors: dict[bytes, list[int]] = {}  # the places of known anchors, by the hash of their names
+        others: dict[bytes, int] = {}  # the places of the other certificates (DER)
+        before, *blocks = text.split(_BEGIN)
+        self._blocks = blocks
+        _demand(
+            bool(blocks)
+            and b"\0" not in text  # OpenSSL reads lines as C does: one that begins with NUL is the end for it
+            and _ANY_BEGIN not in before
+            and before[-1:] in (b"", b"\n")
+        )
+        name_of = _anchor_names()
+        for place, block in enumerate(blocks):
+            lines = _lines(block)
+            _demand(_ends_well(block[len(lines) :], is_last=place + 1 == len(blocks)))
+            name = name_of(lines)
+            if name is not None:
+                self._anchors.setdefault(name, []).append(place)
+            else:
+                others.setdefault(_plain(lines), place)
+        self._places = others
+        self._others = Certificates(others)
+
+    @cached_property
+    def ders(self) -> tuple[bytes, ...]:
+        """All of them (DER), in their order."""
+        return tuple(a2b_base64(_lines(block)) for block in self._blocks)
+
+    def named(self, subject_key: bytes) -> list[bytes]:
+        """Those (DER) whose subject may have this canonical name, in their order."""
+        others = [(self._places[der], der) for der in self._others.named(subject_key)]
+        anchors = self._anchors.get(bytes.fromhex(subject_hash(subject_key)), ())
+        found = [(place, a2b_base64(_lines(self._blocks[place]))) for place in anchors]
+        return [der for _, der in sorted(others + found)]
 
 
-_known: dict[str, tuple[bytes, CAFile | None]] = {}  # what was read, and what was made of it
+_known: dict[str, tuple[bytes, CAFile | None]] = {}  # by path: the bytes that were read, and the result
 
 
 def of(path: str) -> CAFile | None:
-    """The file as it is now, if its loading may be deferred; None: OpenSSL is to load it. Raises OSError."""
-    if os.stat(path).st_size < SMALLEST:
-        return None
+    """Read a file, if its loading may be deferred; None if OpenSSL must load it. Raises OSError."""
     text = _read(path)
     known = _known.get(path)
     if known is None or known[0] != text:
@@ -72,24 +92,8 @@ def of(path: str) -> CAFile | None:
             known = text, CAFile(text)
         except NotPlainError:
             known = text, None
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[path] = known
+        remember(_known, path, known, MOST_KNOWN)
     return known[1]
-
-
-def default_paths() -> tuple[str, str]:
-    """What `set_default_verify_paths` loads from: a file, and a directory or several, as in PATH."""
-    file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
-    return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
-
-
-def default_paths_are_certain() -> bool:
-    """Whether OpenSSL surely loads from there: with special rights, it does not believe the environment."""
-    file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
-    if file_variable not in os.environ and directory_variable not in os.environ:
-        return True
-    return sys.platform.startswith("linux") and believes_environment
 
 
 def _read(path: str) -> bytes:
@@ -97,162 +101,51 @@ def _read(path: str) -> bytes:
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise OSError(f"{path} is no regular file of at most {LARGEST} bytes")
+            raise OSError(f"{path} is not a regular file of at most {LARGEST} bytes")
         return file.readall()
 
 
-_sound: set[bytes] = set()  # pieces of certificates that were found sound: most stand in many
+def _lines(block: bytes) -> bytes:
+    """The lines of base64. `block` goes from the first of them to the next block."""
+    return block[: block.rfind(_ANY_END)]
 
 
-class NotPlainError(ValueError):
-    """What OpenSSL makes of this text, only OpenSSL can say."""
-
-
-def certificates(text: bytes) -> list[bytes]:
-    """The certificates (DER) of a plain CA file, in their order. Raises NotPlainError for every other text."""
-    if b"\0" in text:  # OpenSSL reads lines as C does, and takes one that begins with NUL for the end
-        raise NotPlainError("a text with NUL in it")
-    before, *blocks = text.split(_BEGIN)
-    _demand(bool(blocks) and text.count(_ANY_BEGIN) == len(blocks) and before[-1:] in (b"", b"\n"))
-    try:
-        found = [_block(block, is_last=number == len(blocks)) for number, block in enumerate(blocks, 1)]
-        for certificate in found:
-            _certificate(certificate)
-    except (ValueError, IndexError) as error:
-        raise NotPlainError(str(error)) from error
-    return found
-
-
-def _block(text: bytes, *, is_last: bool) -> bytes:
-    """What a block holds; `text` goes from its first line to the next block, which begins on a line of its own."""
-    body, end, after = text.partition(_END)
-    lines, rest = divmod(len(body), _COLUMNS)
-    _demand(
-        bool(end)
+def _ends_well(rest: bytes, *, is_last: bool) -> bool:
+    """Whether an END line comes next, and the next block begins on a line of its own."""
+    if rest == _END_LINE:
+        return True
+    after = rest[len(_END) :]
+    return (
+        rest.startswith(_END)
         and ((after[:1] == b"\n" == after[-1:]) or (is_last and after[:1] in (b"", b"\n")))
-        and body[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
-        and body[-1:] == b"\n"
-        and body.count(b"\n") == lines + bool(rest)
-        and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and an end
+        and _ANY_BEGIN not in after
     )
-    return strict_base64(body.replace(b"\n", b""))
 
 
-def _certificate(der: bytes) -> None:
-    """RFC 5280, 4.1: every field that OpenSSL decodes when it loads a certificate, as d2i_X509 does."""
-    start, stop = expect(der, 0, len(der), SEQUENCE)
-    _demand(stop == len(der))
-    at, end = expect(der, start, stop, SEQUENCE)
-    _demand(_bit_string(der, _algorithm(der, end, stop), stop) == stop)
-    is_version_3 = der[at : at + 5] == _VERSION_3
-    if is_version_3:
-        at += 5
-    at = _algorithm(der, _serial(der, at, end), end)
-    issuer, at = at, _name(der, at, end)
-    name = der[issuer:at]
-    inner, stop = expect(der, at, end, SEQUENCE)
-    _demand(_time(der, _time(der, inner, stop), stop) == stop)
-    at = stop + len(name) if der.startswith(name, stop) else _name(der, stop, end)
-    inner, stop = expect(der, at, end, SEQUENCE)
-    _demand(_bit_string(der, _algorithm(der, inner, stop), stop) == stop)
-    if stop < end:
-        _demand(is_version_3)
-        _extensions(der, stop, end)
+def _anchor_names() -> Callable[[bytes], bytes | None]:
+    """What tells the hash of the name of a known anchor, by the lines of its block; None for all other lines."""
+    from _struct import unpack_from
+
+    table = _read(ANCHORS)
+    starts = unpack_from(STARTS, table)
+    sha256 = hash_function("sha256")
+
+    def name_of(lines: bytes) -> bytes | None:
+        digest = sha256(lines).digest()
+        at = table.find(digest[:DIGEST_SIZE], starts[digest[0]], starts[digest[0] + 1])
+        return None if at < 0 else table[at + DIGEST_SIZE : at + DIGEST_SIZE + NAME_SIZE]
+
+    return name_of
 
 
-def _extensions(der: bytes, at: int, end: int) -> None:
-    inner, stop = expect(der, at, end, 0xA3)
-    _demand(stop == end)
-    inner, stop = expect(der, inner, end, SEQUENCE)
-    _demand(stop == end and inner < end)
-    _each(der, inner, end, _extension)
+def _plain(lines: bytes) -> bytes:
+    with importing:
+        from . import plain
 
-
-def _extension(der: bytes, tag: int, start: int, stop: int) -> None:
-    _demand(tag == SEQUENCE)
-    at = _identifier(der, start, stop)
-    if der.startswith(_TRUE_OR_FALSE, at):
-        at += 3
-    _demand(expect(der, at, stop, OCTET_STRING)[1] == stop)
-
-
-def _name(der: bytes, at: int, end: int) -> int:
-    """A Name that is not empty, of strings whose canonical form OpenSSL can make; returns where it ends."""
-    start, end = expect(der, at, end, SEQUENCE)
-    _demand(start < end)
-    _each(der, start, end, _relative_name)
-    return end
-
-
-def _relative_name(der: bytes, tag: int, start: int, stop: int) -> None:
-    _demand(tag == SET and start < stop)
-    for kind, _, inner, end in elements(der, start, stop):
-        _demand(kind == SEQUENCE)
-        string, value, after = read(der, _identifier(der, inner, end), end)
-        _demand(after == end and string in _STRINGS)
-        if string == _UTF8_STRING:
-            der[value:end].decode("utf-8")
-
-
-def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int], None]) -> None:
-    """Examine each element up to `end`, unless the same bytes were found sound before."""
-    while at < end:
-        length = der[at + 1]
-        whole = der[at : at + 2 + length]
-        if length < 0x80 and whole in _sound:
-            at += 2 + length
-            continue
-        tag, start, stop = read(der, at, end)
-        examine(der, tag, start, stop)
-        if length < 0x80:
-            _sound.add(whole)
-        at = stop
-    _demand(at == end)
-
-
-def _algorithm(der: bytes, at: int, end: int) -> int:
-    """An AlgorithmIdentifier whose parameters are absent, NULL or an object identifier; returns where it ends."""
-    start, end = expect(der, at, end, SEQUENCE)
-    whole = der[start:end]
-    if whole not in _sound:
-        at = _identifier(der, start, end)
-        if at < end:
-            tag, inner, stop = read(der, at, end)
-            _demand((tag == _NULL and inner == stop == end) or (tag == OID and _identifier(der, at, end) == end))
-        _sound.add(whole)
-    return end
-
-
-def _identifier(der: bytes, at: int, end: int) -> int:
-    """An object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
-    start, end = expect(der, at, end, OID)
-    value = der[start:end]
-    if value not in _sound:
-        _demand(bool(value) and value[-1] < 0x80)
-        _demand(all(octet != 0x80 or before >= 0x80 for before, octet in zip(b"\0" + value, value)))
-        _sound.add(value)
-    return end
-
-
-def _serial(der: bytes, at: int, end: int) -> int:
-    """An INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
-    start, end = expect(der, at, end, INTEGER)
-    first = der[start : min(start + 2, end)]
-    _demand(bool(first) and (len(first) == 1 or not (first < b"\0\x80" or first >= b"\xff\x80")))
-    return end
-
-
-def _bit_string(der: bytes, at: int, end: int) -> int:
-    start, end = expect(der, at, end, BIT_STRING)
-    _demand(start < end and der[start] < 8)
-    return end
-
-
-def _time(der: bytes, at: int, end: int) -> int:
-    tag, start, end = read(der, at, end)
-    digits = {UTC_TIME: 12, GENERALIZED_TIME: 14}.get(tag)
-    _demand(end - start - 1 == digits and der[end - 1 : end] == b"Z" and der[start : end - 1].isdigit())
-    return end
+    try:
+        return plain.certificate(lines)
+    except ValueError as error:
+        raise NotPlainError(str(error)) from error
 
 
 def _demand(is_so: bool) -> None:

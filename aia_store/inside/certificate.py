@@ -1,18 +1,20 @@
-"""Read certificates, with the standard library only: from DER, from PEM, and from the TLS message that shows them.
+"""Read certificates with the standard library alone: from DER, from PEM, and from the TLS message that carries them.
 
-This runs inside every program, so it reads the few fields that finding an issuer needs and judges nothing: whether
-a certificate is any good is OpenSSL's to say. Everything here may come from a hostile server; what cannot be read
+This runs inside every program, so it only reads the few fields that are needed to find an issuer. It judges nothing:
+OpenSSL decides whether a certificate is good. Everything here may come from a hostile server; what cannot be read
 raises `DERError`.
 """
 
 from __future__ import annotations
 
 import binascii
+import sys
 from functools import cached_property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
 SEQUENCE, SET, INTEGER, BIT_STRING, OCTET_STRING, OID = 0x30, 0x31, 0x02, 0x03, 0x04, 0x06
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
@@ -22,6 +24,7 @@ SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
 KEY_USAGE = b"\x55\x1d\x0f"
 BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 NAME_CONSTRAINTS = b"\x55\x1d\x1e"
+CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
 CERTIFICATE_POLICIES = b"\x55\x1d\x20"
 POLICY_MAPPINGS = b"\x55\x1d\x21"
 AUTHORITY_KEY_IDENTIFIER = b"\x55\x1d\x23"
@@ -30,6 +33,14 @@ EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
 INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
 AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
+SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
+# The SHA-2 signatures that each kind of key makes (RFC 4055, RFC 5758).
+_SHA_2_WITH_RSA = tuple(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01" + bytes((number,)) for number in (11, 12, 13))
+_ECDSA_WITH_SHA_2 = tuple(b"\x2a\x86\x48\xce\x3d\x04\x03" + bytes((number,)) for number in (2, 3, 4))
+_SIGNATURES = {
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01": _SHA_2_WITH_RSA,  # rsaEncryption
+    b"\x2a\x86\x48\xce\x3d\x02\x01": _ECDSA_WITH_SHA_2,  # id-ecPublicKey
+}
 
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
@@ -55,7 +66,7 @@ class DERError(ValueError):
 
 
 def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """The element at `at`: its tag, and where its contents start and stop. Definite lengths only."""
+    """Read the element at `at`: its tag, and where its contents start and stop. Definite lengths only."""
     if at + 2 > end:
         raise DERError("an element is cut short")
     tag = data[at]
@@ -74,7 +85,7 @@ def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 
 def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Where the contents of the element at `at` start and stop; it must have this tag."""
+    """Where the contents of the element at `at` start and stop. The element must have this tag."""
     found, start, stop = read(data, at, end)
     if found != tag:
         raise DERError(f"tag {found:#04x} where {tag:#04x} belongs")
@@ -82,7 +93,7 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Every element between the two offsets: tag, where it begins, where its contents start and stop."""
+    """The elements between the two offsets. For each: its tag, its begin, and where its contents start and stop."""
     at = start
     while at < end:
         tag, inner, stop = read(data, at, end)
@@ -100,10 +111,11 @@ def encode(tag: int, contents: bytes) -> bytes:
 
 
 def canonical_name(name: bytes) -> bytes:
-    """A Name as OpenSSL compares it: case and white space folded, every string as UTF-8 (RFC 5280, 7.1).
+    """A Name in the form in which OpenSSL compares it: case and white space folded, strings in UTF-8 (RFC 5280, 7.1).
 
-    Takes the DER of a Name; returns its RDNs, canonical, without the outer SEQUENCE. The first four bytes of the
-    SHA-1 of the result are what `openssl x509 -subject_hash` prints and what names the files of a hashed directory.
+    Takes the DER of a Name; returns its RDNs in canonical form, without the outer SEQUENCE. `openssl x509
+    -subject_hash` prints the first four bytes of the SHA-1 of the result, by which files in a hashed directory are
+    named.
     """
     start, end = expect(name, 0, len(name), SEQUENCE)
     rdns = []
@@ -125,47 +137,47 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
             text = value.decode(encoding)
         except UnicodeDecodeError as error:
             raise DERError("a name that is not in its own encoding") from error
-        # bytes.split() and bytes.lower() know ASCII only, as OpenSSL's ossl_isspace and ossl_tolower do.
+        # Like OpenSSL's ossl_isspace and ossl_tolower, bytes.split() and bytes.lower() only know ASCII.
         tag, value = _UTF8_STRING, b" ".join(text.encode("utf-8", "surrogatepass").split()).lower()
     return encode(SEQUENCE, encode(OID, name[type_start:type_stop]) + encode(tag, value))
 
 
 def words_of(key: bytes) -> list[bytes]:
-    """The words in a canonical name that every certificate of that name holds (see `may_hold`), the longest first."""
+    """The words of a canonical name that certificates with this name contain (see `may_hold`), the longest first."""
     words: set[bytes] = set()
     for _, _, rdn, rdn_end in elements(key, 0, len(key)):
         for _, _, inner, stop in elements(key, rdn, rdn_end):
             _, at = expect(key, inner, stop, OID)
             tag, value, end = read(key, at, stop)
             if tag == _UTF8_STRING:
-                # Beyond ASCII, the string types differ in their bytes.
+                # Beyond ASCII, the string types use different bytes.
                 words.update(word for word in key[value:end].split() if word.isascii() and b"\0" not in word)
     return sorted(words, key=len, reverse=True)
 
 
 def may_hold(folded_der: bytes, words: list[bytes]) -> bool:
-    """Whether all words stand in a certificate that was folded, in any case and in one, two or four bytes a character.
+    """Whether a folded certificate contains all of these words, in one, two or four bytes per character.
 
-    A hundred times faster than reading its names, and never False for a certificate whose name has these words.
+    This is a hundred times faster than reading its names, and never False for a certificate whose name has these words.
     """
     return all(word in folded_der for word in words)
 
 
 def folded(der: bytes) -> bytes:
-    """A certificate as `may_hold` wants it."""
+    """A certificate in the form that `may_hold` takes."""
     return der.lower().replace(b"\0", b"")
 
 
 def pem_certificates(text: bytes, *, with_trust_settings: bool = False) -> Iterator[bytes]:
-    """The DER of each CERTIFICATE block of a PEM text, whatever stands around them; broken blocks are left out.
+    """The DER of each CERTIFICATE block of a PEM text, with anything around the blocks. Broken blocks are left out.
 
-    `with_trust_settings`: of the TRUSTED CERTIFICATE blocks of OpenSSL too, without their settings.
+    `with_trust_settings`: also OpenSSL's TRUSTED CERTIFICATE blocks, without their settings.
     """
     yield from _blocks(text, _PEM_BEGIN, _PEM_END)
     if with_trust_settings:
         for block in _blocks(text, _TRUSTED_BEGIN, _TRUSTED_END):
             try:
-                yield block[: expect(block, 0, len(block), SEQUENCE)[1]]  # the settings stand behind the certificate
+                yield block[: expect(block, 0, len(block), SEQUENCE)[1]]  # the settings come after the certificate
             except DERError:
                 pass
 
@@ -185,11 +197,28 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
         at = text.find(begin, stop)
 
 
-def sha256(data: bytes) -> str:
-    """The SHA-256 of some bytes, 64 hexadecimal digits; without `hashlib`, whose import takes 5 ms and more."""
-    from _hashlib import openssl_sha256
+def hash_function(name: str) -> Any:
+    """The constructor that `hashlib` has under this name ("sha1", "sha256"), without the 5 ms that its import takes.
 
-    return openssl_sha256(data).hexdigest()
+    OpenSSL's is the fastest but takes 2 ms to load: it is used where the program has loaded it, or there is no other.
+    """
+    if "_hashlib" not in sys.modules:
+        module = "_sha2" if name == "sha256" and sys.version_info >= (3, 12) else f"_{name}"
+        try:
+            return getattr(__import__(module), name)
+        except ImportError:
+            pass
+    return getattr(__import__("_hashlib"), f"openssl_{name}")
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, 64 hexadecimal digits."""
+    return str(hash_function("sha256")(data).hexdigest())
+
+
+def sha1(data: bytes) -> bytes:
+    """The SHA-1 of some bytes, where nobody's safety hangs on it (which OpenSSL wants to be told, in FIPS mode)."""
+    return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 
 def to_pem(der: bytes) -> str:
@@ -200,7 +229,7 @@ def to_pem(der: bytes) -> str:
 
 
 def strict_base64(text: bytes) -> bytes:
-    """What base64 on one line stands for. Raises ValueError for all that is not exactly that."""
+    """Decode base64 on one line. Raises ValueError for everything else."""
     found = binascii.a2b_base64(text)
     if binascii.b2a_base64(found, newline=False) != text:  # the strict mode of Python 3.11
         raise ValueError("base64 that is out of order")
@@ -208,16 +237,16 @@ def strict_base64(text: bytes) -> bytes:
 
 
 def to_cadata(ders: Iterable[bytes]) -> str:
-    """Certificates (DER) as `load_verify_locations` takes them in `cadata`: in PEM.
+    """Certificates (DER) in PEM, for the `cadata` of `load_verify_locations`.
 
-    From DER, PyPy raises though it has added the certificates. CPython raises for one with an extension that OpenSSL
-    cannot read, which it loads from PEM.
+    With DER, PyPy raises an error although it has added the certificates, and CPython does so if OpenSSL cannot read an
+    extension. Both load the same certificates from PEM.
     """
     return "".join(map(to_pem, ders))
 
 
 def _seconds(tag: int, text: bytes) -> int:
-    """A UTCTime or GeneralizedTime as RFC 5280, 4.1.2.5 allows it, in seconds since 1970."""
+    """Read a UTCTime or GeneralizedTime as RFC 5280, 4.1.2.5 allows it; returns seconds since 1970."""
     digits = text[:-1]
     if tag == UTC_TIME and len(digits) == 12:
         digits = (b"20" if digits < b"50" else b"19") + digits
@@ -236,7 +265,7 @@ def _seconds(tag: int, text: bytes) -> int:
 
 
 class AuthorityKeyIdentifier:
-    """RFC 5280, 4.2.1.1: each part is None where it is absent."""
+    """RFC 5280, 4.2.1.1. Each part is None if it is absent."""
 
     __slots__ = ("issuers", "key_id", "serial")
 
@@ -249,11 +278,10 @@ class AuthorityKeyIdentifier:
 
 
 class Certificate:
-    """One certificate, read from DER (bytes). Raises `DERError` where its frame cannot be read.
+    """One certificate, read from DER (bytes). Raises `DERError` if its outer structure cannot be read.
 
-    Names, the public key and extension values are the DER bytes as they stand in the certificate; times are seconds
-    since 1970. Fields are read when first asked for, and can raise `DERError` then. Two certificates are equal when
-    their bytes are.
+    Names, the public key and extension values are the DER bytes from the certificate; times are seconds since 1970.
+    Fields are read on first use, and may raise `DERError` then. Two certificates are equal if their bytes are.
     """
 
     def __init__(self, der: bytes) -> None:
@@ -267,7 +295,7 @@ class Certificate:
             at = stop
         inner, stop = expect(der, at, self._end, INTEGER)
         self.serial = der[inner:stop]
-        _, at = expect(der, stop, self._end, SEQUENCE)  # the signature algorithm
+        self._signature, at = expect(der, stop, self._end, SEQUENCE)
         _, stop = expect(der, at, self._end, SEQUENCE)
         self.issuer = der[at:stop]
         self._validity, at = expect(der, stop, self._end, SEQUENCE)
@@ -294,7 +322,7 @@ class Certificate:
 
     @cached_property
     def subject_key(self) -> bytes:
-        """The subject's canonical name: what an issuer is found by."""
+        """The subject's canonical name, by which an issuer is found."""
         return canonical_name(self.subject)
 
     @cached_property
@@ -326,7 +354,7 @@ class Certificate:
             for _, _, inner, end in elements(self.der, start, stop):
                 type_start, at = expect(self.der, inner, end, OID)
                 tag, value, after = read(self.der, at, end)
-                if tag != OCTET_STRING:  # "critical" stands between
+                if tag != OCTET_STRING:  # "critical" comes first
                     value, after = expect(self.der, after, end, OCTET_STRING)
                 values.setdefault(self.der[type_start:at], self.der[value:after])
         return values
@@ -346,7 +374,7 @@ class Certificate:
 
     @cached_property
     def basic_constraints(self) -> tuple[bool, int | None]:
-        """Whether this is a CA, and its path length constraint. Without the extension: no CA."""
+        """Whether this is a CA, and its path length constraint. Without the extension, it is no CA."""
         value = self.extensions.get(BASIC_CONSTRAINTS)
         if value is None:
             return False, None
@@ -361,7 +389,7 @@ class Certificate:
 
     @cached_property
     def ca_issuers(self) -> list[str]:
-        """The URLs of the caIssuers entries of AIA, in their order (RFC 5280, 4.2.2.1); other name forms left out."""
+        """The URLs of the caIssuers entries of AIA, in their order (RFC 5280, 4.2.2.1), without other name forms."""
         value = self.extensions.get(AUTHORITY_INFORMATION_ACCESS)
         if value is None:
             return []
@@ -376,19 +404,19 @@ class Certificate:
 
     @cached_property
     def is_self_issued(self) -> bool:
-        """Whether subject and issuer are one name."""
+        """Whether subject and issuer are the same name."""
         return self.subject == self.issuer or self.subject_key == self.issuer_key
 
     @cached_property
     def is_self_signed(self) -> bool:
-        """Whether OpenSSL takes this for self-signed: self-issued, and its own issuer by AKID (EXFLAG_SS).
+        """Whether OpenSSL treats this as self-signed: it is self-issued, and its own issuer by AKID (EXFLAG_SS).
 
-        No signature is looked at, by OpenSSL neither: such a certificate in a context is a trust anchor.
+        Like OpenSSL, this does not verify the signature. In a context, such a certificate is a trust anchor.
         """
         return self.is_self_issued and self.names_as_issuer(self)
 
     def names_as_issuer(self, issuer: Certificate) -> bool:
-        """Whether nothing in this certificate's AKID speaks against that issuer (OpenSSL's X509_check_akid)."""
+        """Whether this certificate's AKID allows that issuer (OpenSSL's X509_check_akid)."""
         akid = self.authority_key_id
         if akid is None:
             return True
@@ -398,9 +426,40 @@ class Certificate:
             return False
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
+    def was_surely_issued_by(self, issuer: Certificate) -> bool:
+        """Whether the AKID names this very key, whose kind makes signatures like this certificate's, with SHA-2.
+
+        The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
+        """
+        akid = self.authority_key_id
+        algorithm, key = issuer._algorithm_and_key
+        return (
+            self.issuer_key == issuer.subject_key
+            and self.names_as_issuer(issuer)
+            and akid is not None
+            and akid.key_id is not None
+            and akid.key_id == issuer.subject_key_id == sha1(key)
+            and self._signature_algorithm in _SIGNATURES.get(algorithm, ())
+        )
+
+    @property
+    def _signature_algorithm(self) -> bytes:
+        start, stop = expect(self.der, self._signature, self._end, OID)
+        return self.der[start:stop]
+
+    @property
+    def _algorithm_and_key(self) -> tuple[bytes, bytes]:
+        """The contents of the OID and the bits of the public key."""
+        info = self.public_key
+        start, end = expect(info, 0, len(info), SEQUENCE)
+        start, at = expect(info, start, end, SEQUENCE)
+        bits, _ = expect(info, at, end, BIT_STRING)
+        start, stop = expect(info, start, at, OID)
+        return info[start:stop], info[bits + 1 : end]
+
 
 def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
-    """OpenSSL looks at the first directoryName only, and passes where there is none."""
+    """Like OpenSSL, compare only the first directoryName; True if there is none."""
     for tag, _, start, stop in elements(general_names, 0, len(general_names)):
         if tag == 0xA4:
             return canonical_name(general_names[start:stop]) == certificate.issuer_key
@@ -419,11 +478,11 @@ _NEEDED = (
 
 
 def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
-    """Those certificates (DER) of which every field that finding an issuer needs can be read; each once."""
+    """The certificates (DER) in which every field that is needed to find an issuer can be read; each once."""
     for der in dict.fromkeys(ders):
         try:
             certificate = Certificate(der)
-            for field in _NEEDED:  # read when first asked for; asked for here, they raise nothing later
+            for field in _NEEDED:  # fields are read on first use: these are read now, so that they cannot raise later
                 getattr(certificate, field)
         except DERError:
             continue
@@ -431,7 +490,7 @@ def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
 
 
 class Certificates:
-    """Certificates (DER) in their order, found by name. It never changes."""
+    """An immutable sequence of certificates (DER), which finds them by name."""
 
     def __init__(self, ders: Iterable[bytes]) -> None:
         self.ders = tuple(ders)
@@ -444,7 +503,7 @@ class Certificates:
         return hash(self.ders)
 
     def named(self, subject_key: bytes) -> list[bytes]:
-        """Those whose subject has this canonical name, and those whose name cannot be read here."""
+        """The certificates with this canonical subject name, and those whose name cannot be read here."""
         if not self._folded:
             self._folded = tuple(map(folded, self.ders))
         words = words_of(subject_key)
@@ -461,22 +520,19 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
 
 
 def subject_hash(subject_key: bytes) -> str:
-    """The name of a file in a hashed directory, without its number: what `openssl x509 -subject_hash` prints."""
-    from _hashlib import openssl_sha1
-
-    digest = openssl_sha1(subject_key, usedforsecurity=False).digest()
-    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+    """The name of a file in a hashed directory, without its number, as `openssl x509 -subject_hash` prints it."""
+    return f"{int.from_bytes(sha1(subject_key)[:4], 'little'):08x}"
 
 
 CERTIFICATE, COMPRESSED_CERTIFICATE = 11, 25  # handshake messages
 TLS_1_3 = 0x0304
-MOST_SENT = 100  # certificates of one message that are looked at
-MOST_UNPACKED = 1 << 20  # bytes of a message
+MOST_SENT = 100  # certificates that are read from one message
+MOST_UNPACKED = 1 << 20  # bytes of a decompressed message
 _ZLIB, _ZSTD = 1, 3
 
 
 class MessageError(ValueError):
-    """This is no Certificate message that can be read."""
+    """These bytes are no readable Certificate message."""
 
 
 def handshake_message(kind: int, body: bytes) -> bytes:
@@ -485,9 +541,9 @@ def handshake_message(kind: int, body: bytes) -> bytes:
 
 
 def sent_in(message: bytes, version: int) -> list[bytes]:
-    """The certificates (DER) of a Certificate message, header included, of that TLS version. Raises MessageError.
+    """The certificates (DER) in a Certificate message of this TLS version, which includes its header.
 
-    RFC 8446, 4.4.2 and RFC 5246, 7.4.2; a message of type 25 is decompressed first (RFC 8879).
+    See RFC 8446, 4.4.2 and RFC 5246, 7.4.2. A message of type 25 is decompressed first (RFC 8879). Raises MessageError.
     """
     body = message[4:]
     if message[:1] == bytes((COMPRESSED_CERTIFICATE,)):
@@ -506,7 +562,7 @@ def sent_in(message: bytes, version: int) -> list[bytes]:
 
 
 def _vector(data: bytes, at: int, octets: int) -> tuple[bytes, int]:
-    """A vector behind a length of so many octets, and where the next thing begins."""
+    """Read a vector whose length is in this many octets; returns it, and where the next element begins."""
     start = at + octets
     stop = start + int.from_bytes(data[at:start], "big")
     if start > len(data) or stop > len(data):
@@ -530,9 +586,9 @@ def _decompressed(body: bytes) -> bytes:
     elif algorithm == _ZSTD:
         plain = _unpack_zstd(packed, size)
     else:
-        raise MessageError(f"certificate compression {algorithm}, which Python has no decoder for")
+        raise MessageError(f"certificate compression {algorithm}, for which Python has no decoder")
     if len(plain) != size:
-        raise MessageError("a Certificate message of another size than it says")
+        raise MessageError("a Certificate message that is not as large as it says")
     return plain
 
 

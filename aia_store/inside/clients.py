@@ -1,11 +1,10 @@
-"""What a server's context that asked for it completes: the chains of its clients.
+"""Complete the chains of a server's clients, for contexts whose program asked for it.
 
-All is as for a server's chain, but for three things: OpenSSL judges for the purpose of a client (its extended key
-usage is clientAuth), so in the rehearsal it plays the server; what was learned of useless replies is not mixed up with
-what is known of servers' chains; and the time that all clients together may cost is bounded: whoever can connect may
-try.
+Three things differ from a server's chain. OpenSSL verifies for the purpose of a client (extended key usage clientAuth),
+so it plays the server in the rehearsal. Useless replies are noted apart from those for servers' chains. And all clients
+together may only cost a limited time, because anybody who can connect may try.
 
-That OpenSSL plays a server takes a certificate and a key for it: those in `nobody.pem`.
+To play a server, OpenSSL needs a certificate and a key: those in `nobody.pem`.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-SECONDS = 5.0  # to fetch in one handshake; and in all handshakes of a minute
-LEAST_SECONDS = 0.25  # that a search counts for, so that there are at most 20 a minute
-PERIOD = 60.0  # seconds in which a spent allowance comes back
+SECONDS = 5.0  # for the fetches of one handshake, and of all handshakes in a minute
+LEAST_SECONDS = 0.25  # that every search counts for, so that there are at most 20 in a minute
+PERIOD = 60.0  # seconds until a used-up allowance is full again
 NOBODY = os.path.join(os.path.dirname(__file__), "nobody.pem")
 
 _EXTENSIONS = (
@@ -38,7 +37,7 @@ _EXTENSIONS = (
 
 
 def client_hello(cipher: bytes) -> bytes:
-    """What a client of TLS 1.2 says first. The cipher suits the server's key; the client's may be any."""
+    """The ClientHello of a TLS 1.2 client. The cipher fits the server's key; the client's key may be of any kind."""
     return handshake_message(
         1,
         b"\x03\x03"
@@ -59,9 +58,9 @@ def prepare_server(context: Any) -> None:
 
 
 class Allowance:
-    """So many seconds a minute, for what takes time or is to be rare; each use counts for at least `least`.
+    """A number of seconds per minute, for work that takes time or should be rare. Each use counts for at least `least`.
 
-    A use that has begun may end, so the last ones can overdraw it. That counts too, up to as much again.
+    Work that has begun may end, so the last uses can overdraw the allowance, by at most its own size.
     """
 
     def __init__(self, seconds: float, least: float) -> None:
@@ -74,17 +73,17 @@ class Allowance:
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self._counting = RLock()  # reentrant, because a signal handler may shake hands too
+        self._counting = RLock()  # reentrant, because a signal handler may make a handshake too
 
     def use(self, work: Callable[[float], T]) -> T | None:
-        """What the work returns, which is told how many seconds it may take; None where nothing is left."""
+        """Call the work with the seconds that it may take, and return its result; None if nothing is left."""
         began = time.monotonic()
         with self._counting:
             self._left = min(self._most, self._left + (began - self._at) * self._most / PERIOD)
             self._at = began
             if self._left <= 0:
                 return None
-            self._left -= self._least  # now, or a crowd that comes at once would be let in whole
+            self._left -= self._least  # at once, so that a crowd of clients is not let in as a whole
         try:
             return work(self._most)
         finally:

@@ -1,9 +1,9 @@
-"""Fetch one caIssuers URL, under a policy as strict as the strictest browser's, or stricter.
+"""Fetch one caIssuers URL, under a policy at least as strict as the strictest browser's.
 
-Plain http only, at first and after every redirect; public addresses only, each checked before it is connected to, so
-that a name cannot be resolved differently in between; bounded in bytes and in time, whatever the server drips and
-however long its name takes to look up. The request says nothing of the program or of the host that it visits, and no
-proxy, cookie or credential is used.
+Only plain http is allowed, also after a redirect, and only to public addresses. We check each address and then connect
+to that very address, so a name cannot resolve differently in between. The size and the time have limits, even if the
+server sends slowly or the name takes long to look up. The request reveals neither the program nor the host that it
+visits, and uses no proxy, cookie or credential.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from .locks import as_built, new_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
 
     from _typeshed import WriteableBuffer
 
     T = TypeVar("T")
 
 MOST_BYTES = 65_536  # of the body, after decoding
-MOST_HEADER_BYTES = 16_384  # and of all that is not the body
+MOST_HEADER_BYTES = 16_384  # of everything before the body
 MOST_REDIRECTS = 3
 LONGEST_URL = 2_048
 _PORTS = (80, 443, 8080)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "aia-store"}
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1
-_SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; parts of it pass for global up to Python 3.12
+_SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; up to Python 3.12, parts of it count as global
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Of RFC 5737 and RFC 3849: nobody's, so that the default route is what leads there.
+# From RFC 5737 and RFC 3849. They belong to nobody, so only the default route leads there.
 _NOBODYS = (_socket.AF_INET, ("192.0.2.1", 80)), (_socket.AF_INET6, ("2001:db8::1", 80))
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _NO_ANSWER = (None, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)  # None: our own time limit
@@ -48,10 +48,10 @@ _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread
 
 
 class FetchError(Exception):
-    """A fetch that failed; the message says why, and the attributes who is to blame besides the URL.
+    """A fetch that failed. The message says why; the attributes say what is to blame besides the URL.
 
-    `dead_url`: the host of this URL could not be found, or not be connected to. `is_ours`: nobody is, not even the
-    URL: our policy refuses it, or this machine has no network or no means.
+    `dead_url`: the host of this URL could not be found or connected to. `is_ours`: not even the URL is to blame: our
+    policy refuses it, or this machine has no network or lacks resources.
     """
 
     def __init__(self, reason: str, *, dead_url: str | None = None, is_ours: bool = False) -> None:
@@ -61,7 +61,7 @@ class FetchError(Exception):
 
 
 class RefusedError(FetchError):
-    """What our policy refuses to ask."""
+    """Our policy refuses this URL."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, is_ours=True)
@@ -71,10 +71,18 @@ class _TimedOutError(FetchError):
     pass
 
 
-def fetch(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
-    """The body behind a URL, of at most so many bytes. `deadline` is on the monotonic clock.
+class UnansweredError(Exception):
+    """None of a host's addresses could be connected to; `errors` says why, one for each."""
 
-    Raises FetchError, and nothing else but what a signal handler raises meanwhile.
+    def __init__(self, errors: list[OSError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+def get(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
+    """Return the body behind a URL, of at most `most` bytes. `deadline` is on the monotonic clock.
+
+    Raises FetchError, and nothing else except what a signal handler raises meanwhile.
     """
     one = _Fetch(url, allowed_networks, deadline, most)
     try:
@@ -86,10 +94,10 @@ def fetch(url: str, allowed_networks: list[str], deadline: float, most: int = MO
 
 
 def done_by(deadline: float, work: Callable[[], T]) -> T:
-    """What the work returns, if it does by the deadline (on the monotonic clock).
+    """Return what the work returns, if it ends by the deadline (on the monotonic clock).
 
-    A thread does it, since what looks up a name may hang beyond any time limit; that thread is then left to itself.
-    Raises FetchError, and nothing else but what a signal handler raises meanwhile.
+    The work runs in a thread, since looking up a name may exceed any time limit; then the thread is abandoned. Raises
+    FetchError, and nothing else except what a signal handler raises meanwhile.
     """
     outcome: list[T] = []
     failure: list[FetchError] = []
@@ -118,7 +126,7 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
 
 
 class _Fetch:
-    """One fetch, and how far it has come: `url` is that of the present hop."""
+    """One fetch and its progress: `url` is that of the current redirect."""
 
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int) -> None:
         self.url = url
@@ -128,7 +136,7 @@ class _Fetch:
         self._most = most
 
     def body(self) -> bytes:
-        """The body, after any redirects. Raises FetchError."""
+        """Return the body, after any redirects. Raises FetchError."""
         for hop in range(MOST_REDIRECTS + 1):
             try:
                 response = self._response()
@@ -138,7 +146,7 @@ class _Fetch:
             except RefusedError as error:
                 if hop == 0:
                     raise
-                # It was asked, and sent us there: that is for the URL to answer for.
+                # The host was reached and redirects to a refused URL, so the URL is to blame.
                 raise FetchError(f"a redirect to where nothing is fetched: {error}") from error
             except (http.client.HTTPException, ValueError) as error:
                 raise FetchError(f"a reply that cannot be read ({type(error).__name__})") from error
@@ -160,44 +168,56 @@ class _Fetch:
     def _connection(self, host: str, port: int) -> _socket.socket:
         """Connect to the first of the host's addresses that is allowed and answers."""
         try:
-            # As bytes: of a text, even one in ASCII, Python imports the codec for international names first.
+            # As bytes: for a str, even in ASCII, Python would import the codec for international names.
             answers = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
         except OSError as error:
             raise _unreachable(self.url, f"{host} has no address") from error
         addresses = [(found[0], found[4]) for found in answers if is_allowed(str(found[4][0]), self._allowed_networks)]
         if not addresses:
             raise RefusedError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
-        errors: list[OSError] = []
-        for at, (family, address) in enumerate(addresses):
-            try:
-                connection = _socket.socket(family, _socket.SOCK_STREAM)
-            except OSError as error:  # of this machine's making: no more descriptors, no IPv6
-                errors.append(error)
-                continue
-            try:
-                connection.settimeout(_remaining(self._deadline) / (len(addresses) - at))
-                connection.connect(address)
-                return connection
-            except OSError as error:
-                connection.close()
-                errors.append(error)
-        reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
-        if any(error.errno in _NO_ANSWER for error in errors):
-            raise FetchError(reason, dead_url=self.url)
-        if any(error.errno in _NO_ROUTE for error in errors):
-            raise _unreachable(self.url, reason)
-        raise FetchError(reason, is_ours=True)
+        try:
+            return connected(addresses, self._deadline)
+        except UnansweredError as failure:
+            errors = failure.errors
+            reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
+            if any(error.errno in _NO_ANSWER for error in errors):
+                raise FetchError(reason, dead_url=self.url) from failure
+            if any(error.errno in _NO_ROUTE for error in errors):
+                raise _unreachable(self.url, reason) from failure
+            raise FetchError(reason, is_ours=True) from failure
+
+
+def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
+    """Connect to the first of these (family, address) that answers; all share the time until the deadline.
+
+    Raises UnansweredError.
+    """
+    errors: list[OSError] = []
+    for at, (family, address) in enumerate(addresses):
+        try:
+            connection = _socket.socket(family, _socket.SOCK_STREAM)
+        except OSError as error:  # this machine's fault: no more descriptors, no IPv6
+            errors.append(error)
+            continue
+        try:
+            connection.settimeout(_remaining(deadline) / (len(addresses) - at))
+            connection.connect(address)
+            return connection
+        except OSError as error:
+            connection.close()
+            errors.append(error)
+    raise UnansweredError(errors)
 
 
 def _unreachable(url: str, reason: str) -> FetchError:
-    """The error for a host that could not be found or connected to, unless it is this machine that has no network."""
+    """The error for a host that could not be found or connected to, or for a machine without a network."""
     if has_network():
         return FetchError(reason, dead_url=url)
     return FetchError(f"{reason}; this machine has no network", is_ours=True)
 
 
 def has_network() -> bool:
-    """Whether there is a route to anywhere. To connect a UDP socket sends nothing."""
+    """Whether this machine has a default route. Connecting a UDP socket sends nothing."""
     for family, address in _NOBODYS:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)
@@ -219,7 +239,7 @@ class _Redirect:
 
 
 def checked_url(url: str) -> SplitResult:
-    """The parts of a URL that may be fetched. Raises RefusedError for every other."""
+    """Return the parts of a URL that may be fetched. Raises RefusedError for any other URL."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
         raise RefusedError("a URL that is too long, or has characters that belong in none")
     try:
@@ -229,7 +249,7 @@ def checked_url(url: str) -> SplitResult:
         raise RefusedError("a URL that cannot be read") from error
     if parts.scheme != "http":
         raise RefusedError("only plain http is fetched")
-    # Brackets are for IPv6 addresses; older Pythons read any name in them.
+    # Brackets are for IPv6 addresses; older Pythons accept any name in them.
     is_bracketed = "[" in parts.netloc
     if not parts.hostname or "@" in parts.netloc or "%" in parts.netloc or is_bracketed is not (":" in parts.hostname):
         raise RefusedError("a URL without a plain host")
@@ -239,7 +259,7 @@ def checked_url(url: str) -> SplitResult:
 
 
 def is_fetchable(url: str) -> bool:
-    """Whether the policy allows a URL, as far as its text tells."""
+    """Whether the policy allows a URL, judging by its text alone."""
     try:
         checked_url(url)
     except RefusedError:
@@ -265,7 +285,7 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
 
 def _get(parts: SplitResult, wire: _Wire, most: int) -> bytes | _Redirect:
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
-    connection.sock = wire  # http.client asks only for sendall, makefile and close
+    connection.sock = wire  # http.client only uses sendall, makefile and close
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection.request("GET", target, headers=_HEADERS)
     with connection.getresponse() as response:
@@ -278,7 +298,7 @@ def _get(parts: SplitResult, wire: _Wire, most: int) -> bytes | _Redirect:
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     body = response.read(most + 1)
-    if response.length:  # what Content-Length promised and did not come, or more than we take
+    if response.length:  # less came than Content-Length said, or it says more than we take
         raise FetchError("a reply that is too large" if len(body) > most else "a reply that is cut short")
     if len(body) <= most:
         body = _unpacked(body, response.headers.get("Content-Encoding", "").lower(), most)
@@ -288,7 +308,7 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
 
 
 def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """A body without its content coding, which its first bytes tell: real hosts name false ones. Raises FetchError."""
+    """Undo the content coding of a body, which its first bytes tell: real hosts name wrong ones. Raises FetchError."""
     is_gzip = body.startswith(_GZIP)
     is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
     if not (is_gzip or is_zlib):
@@ -306,9 +326,9 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
 
 
 class _Wire:
-    """As much of a socket as http.client uses, with a deadline and a bound on what is read.
+    """The part of a socket that http.client uses, with a deadline and a limit on what is read.
 
-    Made of `_socket`, beneath what gevent and eventlet replace: within OpenSSL's callback nothing may switch away.
+    It uses `_socket`, which gevent and eventlet do not replace: no greenlet may switch within OpenSSL's callback.
     """
 
     def __init__(self, connected: _socket.socket, deadline: float, most: int) -> None:
@@ -324,7 +344,7 @@ class _Wire:
         return io.BufferedReader(_Reader(self._socket, self._deadline, self._most))
 
     def close(self) -> None:
-        """Nothing yet: http.client closes its socket before it reads the reply."""
+        """Do nothing yet: http.client closes its socket before it reads the reply."""
 
     def hang_up(self) -> None:
         self._socket.close()
@@ -349,7 +369,7 @@ class _Reader(io.RawIOBase):
 
 
 def _remaining(deadline: float) -> float:
-    """The seconds left; raises TimeoutError when there are none."""
+    """The seconds left. Raises TimeoutError if there are none."""
     remaining = deadline - time.monotonic()
     if remaining <= 0:
         raise TimeoutError("timed out")

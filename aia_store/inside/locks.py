@@ -1,8 +1,8 @@
-"""One at a time: machine-wide by file locks, which the system releases when their holder dies; else in this process.
+"""Locks between processes, by files, which the system unlocks when their holder dies; else between threads.
 
-Whoever waits here stands still as a thread, with all its greenlets. Within OpenSSL's callback none may switch to
-another: the next would enter OpenSSL on a stack that has not left it, and wait for locks that only the first can
-release. gevent and eventlet put switching functions into `time` and `_thread`, so what waits is the interpreter's own.
+Waiting here blocks the thread, with all its greenlets. Within OpenSSL's callback no greenlet may switch to another: the
+next one would enter OpenSSL on a stack that has not left it, and wait for locks that only the first can release. gevent
+and eventlet replace functions of `time` and `_thread` by ones that switch, so we use the interpreter's own.
 """
 
 from __future__ import annotations
@@ -20,24 +20,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
+    from typing import Any, Protocol
 
-    from .store import Folder
+    class Lockable(Protocol):
+        """The part of a store folder that a lock needs."""
+
+        @property
+        def path(self) -> str: ...
+
+        def make(self, *parts: str) -> str: ...
+
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.05  # seconds
-_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # what flock says where another holds it; EACCES: Windows
+_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # from flock, if another process holds it; EACCES: Windows
 
 
 def as_built(module: ModuleType, name: str) -> Any:
-    """A function of a built-in module, as it was before anybody put another in its place."""
+    """A function of a built-in module, as it was before anybody replaced it."""
     found = getattr(module, name)
     if isinstance(found, BuiltinFunctionType):
         return found
     from importlib.machinery import BuiltinImporter
     from importlib.util import module_from_spec
 
-    # A second instance of the module, which nobody else sees.
+    # This makes a second instance of the module, which nobody else sees.
     spec = BuiltinImporter.find_spec(module.__name__)
     assert spec is not None
     another = module_from_spec(spec)
@@ -49,17 +56,17 @@ sleep: Callable[[float], None] = as_built(time, "sleep")
 new_lock: Callable[[], _thread.LockType] = as_built(_thread, "allocate_lock")
 
 _held: dict[int, Lock] = {}  # by descriptor
-_turns: dict[str, _thread.LockType] = {}  # those of this process that are taken, by name
+_turns: dict[str, _thread.LockType] = {}  # the locks of this process that are taken, by name
 
 
 class LockError(Exception):
-    """No lock can be had here at all: the folder cannot be written, or its file system knows no locks."""
+    """No lock is possible here: the folder cannot be written, or its file system has no locks."""
 
 
 class Lock:
     """A lock held by this process until `release`; its file is gone afterwards."""
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Lockable, name: str) -> None:
         """Open the file of the lock. Raises LockError."""
         self._folder = folder.path
         try:
@@ -70,7 +77,7 @@ class Lock:
         _held[self._descriptor] = self
 
     def take(self) -> bool:
-        """Whether nobody else holds it; then this process does. Raises LockError."""
+        """Try to take the lock; returns whether this process holds it now. Raises LockError."""
         try:
             if sys.platform == "win32":  # not tested: no Windows machine was at hand
                 import msvcrt
@@ -88,20 +95,20 @@ class Lock:
             raise LockError(f"{self._folder} knows no file locks ({error.strerror})") from error
 
     def is_in_place(self) -> bool:
-        """Whether it is still the file of that name: its last holder removes it."""
+        """Whether our file still has its name: the last holder removes it."""
         try:
             return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except OSError:
             return False
 
     def release(self) -> None:
-        """Let others have it. Does nothing in a forked child, whose parent it is that holds it."""
+        """Release the lock. Does nothing in a forked child, because the parent holds it."""
         if _held.get(self._descriptor) is self:
             self._remove()
             self.close(unlock=True)
 
     def close(self, *, unlock: bool = False) -> None:
-        """Close the file; what is locked stays so if a child has it open too, unless it is unlocked."""
+        """Close the file. If a child has it open too, it stays locked, unless `unlock`."""
         if _held.pop(self._descriptor, None) is not self:
             return
         try:
@@ -129,14 +136,14 @@ class Turn:
     def release(self) -> None:
         """Let another thread have it."""
         if _turns.get(self._name) is self._held:
-            del _turns[self._name]  # whoever waits sees that, and takes a new one
+            del _turns[self._name]  # a waiting thread notices this, and takes a new one
         self._held.release()
 
 
-def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
-    """Wait until `deadline` (on the monotonic clock) for the lock of this name. None: not had. Raises LockError."""
+def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
+    """Wait until `deadline` (on the monotonic clock) for the lock of this name; None if not had. Raises LockError."""
     wait = _FIRST_WAIT
-    left = deadline - time.monotonic()  # and then counted: programs stop the clock, for their tests
+    left = deadline - time.monotonic()  # counted down from here, because tests of programs stop the clock
     while True:
         lock = Lock(folder, name)
         is_had = False
@@ -156,8 +163,27 @@ def acquire(folder: Folder, name: str, deadline: float, sleep: Callable[[float],
             wait = min(2 * wait, _LONGEST_WAIT)
 
 
+def is_held(path: str) -> bool | None:
+    """Whether a living process holds the lock of this file; None if that is unknown."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+
+
 def acquire_in_process(name: str, deadline: float) -> Turn | None:
-    """The same among the threads of this process, where no file can be locked."""
+    """Like `acquire`, but among the threads of this process, for when no file can be locked."""
     while True:
         mine = _turns.setdefault(name, new_lock())
         if not mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -168,7 +194,7 @@ def acquire_in_process(name: str, deadline: float) -> Turn | None:
 
 
 def _forget_in_child() -> None:
-    """A forked child holds nothing: neither what its parent locked, nor what another thread did there."""
+    """A forked child holds none of the locks of its parent or of the parent's other threads."""
     _turns.clear()
     for lock in list(_held.values()):
         try:

@@ -1,4 +1,4 @@
-"""Who can change a file: for root, who believes no file and runs no program that others can change."""
+"""Whether other users can change a file: root trusts no file, and runs no program, that others can change."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MOST_LINKS = 40  # as Linux follows (path_resolution(7))
 
 
 def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | None:
-    """The first part of a path, its links followed, that others than root can change; None where all is root's.
+    """Return the first part of a path that users other than root can change; None if only root can change it.
 
-    Part means each folder on the way, each link and the file itself. In a sticky folder such as /tmp only their owners
-    can rename or remove entries, so what root put there is root's. What is not there, nobody but root could make: the
-    last folder that is there counts. Raises nothing: a path that cannot be followed is not root's.
+    The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
+    /tmp, only their owners can rename or remove entries, so root's entries are safe there. If the path does not exist,
+    its last existing folder decides who could make it. Raises nothing: a path that cannot be followed is not root's.
     """
     missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
     at = os.sep
@@ -47,7 +47,7 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
 
 
 def _is_writable(status: os.stat_result, trusted_groups: Container[int]) -> bool:
-    """Whether others than its owner can change what is there."""
+    """Whether users other than the owner can write to it."""
     if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
         return False
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in trusted_groups

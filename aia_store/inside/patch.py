@@ -1,11 +1,12 @@
-"""What is in front of `ssl`: the doors through which every connection of every library gets its SSL object.
+"""The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
 
-`_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`: beneath contexts made before
-the hook, names imported from ssl, urllib3, asyncio, gevent, truststore and pip. What stands here runs in every
-program, so it does little: it notes what a context is given and how an SSL object was made, and sets one callback.
+These methods are `_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`. That is below
+contexts made before the hook, names imported from ssl, urllib3, asyncio, gevent, truststore and pip. This code runs in
+every program, so it does little: it notes what is loaded into a context and how an SSL object was made, and sets one
+callback.
 
-What is known of contexts and connections stands beside them, found by their ids and dropped with them: a copy or a
-pickle of the program's objects carries nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
+What is known of contexts and connections is kept beside them, found by their ids and dropped with them. So a copy or a
+pickle of the program's objects contains nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from functools import partial
 from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts
 from .certificate import TLS_1_3
 from .settings import debug, load
-from .trusted import Given, identity_of, is_plain, is_plain_file
+from .trusted import (
+    SMALLEST_DEFERRED,
+    Given,
+    default_paths,
+    default_paths_are_certain,
+    identity_of,
+    is_plain,
+    is_plain_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,18 +39,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .cafile import CAFile
-    from .rehearsal import Terms
+    from .contexts import Terms
     from .trusted import PathLike
+    from .verification import Decision
 
 VERIFY_NONE = 0
-# RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
+# RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees the certificates uncompressed.
 NO_COMPRESSED_CERTIFICATES = 1 << 33 if _ssl.OPENSSL_VERSION_INFO >= (3, 2) else 0
 # A record's content type, and types of handshake messages. A resumed session has no Certificate, but a Finished.
 HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
 LOOKED_AT = (*CERTIFICATES, FINISHED)
-SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # what a cipher list may begin with
+SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # at the start of a cipher list
 DRIVERS = ("do_handshake", "read", "write", "send")  # methods that may drive a handshake
-WAIT, MOST_WAITS = 0.001, 2_000  # seconds, and how often `load_cert_chain` waits for verdicts that are being reached
+WAIT, MOST_WAITS = 0.001, 2_000  # seconds per wait, and number: `load_cert_chain` waits for verdicts in other threads
 
 _context: Any = _ssl._SSLContext
 _ssl_object_type: Any = vars(_ssl)["_SSLSocket"]
@@ -52,7 +62,7 @@ _is_cpython = sys.implementation.name == "cpython"
 
 
 class State:
-    """What is known of one context of the program's. `is_new`: from its birth on."""
+    """What is known of one context of the program. `is_new`: it has been known since it was made."""
 
     def __init__(self, context: Any, *, is_new: bool) -> None:
         self.identifier = identifier = id(context)
@@ -61,27 +71,27 @@ class State:
         if not is_new:
             _guarded(_assume_directories, self.given)
         self.is_explicit = is_new and get_ident() in completing_threads  # whether or not the hook is enabled
-        self.completes_clients = False  # the chains of a server's clients too
+        self.completes_clients = False  # whether the chains of a server's clients are completed
         self.may_defer = is_new  # whether every connection of the context calls us
-        self.program_callback: Any = None  # the message callback that the program set, as OpenSSL's wrapper calls it
+        self.program_callback: Any = None  # the program's message callback, as OpenSSL's wrapper calls it
         self.level: int | None = None  # the security level that a cipher list named last
-        # What a cipher list began with to ask for Suite B, which stays; None: not known.
+        # The Suite B keyword at the start of a cipher list, which stays in force; None if not known.
         self.suite_b = "" if is_new or not _may_be_suite_b(context) else None
-        self.certificates = object()  # another one whenever the context's own certificate was loaded
+        self.certificates = object()  # replaced whenever the context's own certificate is loaded
 
     @property
     def is_active(self) -> bool:
         return is_enabled() or self.is_explicit
 
     def security_level(self, context: Any) -> int | None:
-        """OpenSSL's security level; None for its default, where a context does not tell (Python 3.9)."""
+        """OpenSSL's security level; None for its default, if the context does not tell (Python 3.9)."""
         return self.level if _security_level is None else int(_security_level.__get__(context))
 
 
 class Connection:
     """What is known of one SSL object: how it was made, and the context that it had before ours.
 
-    OpenSSL copies the flags and the certificate of its context when it makes one.
+    When OpenSSL makes an SSL object, it copies the flags and the certificate of the context.
     """
 
     def __init__(self, owner: Any, context: Any, state: State) -> None:
@@ -92,41 +102,43 @@ class Connection:
         self.level = state.security_level(context)
         self.suite_b = state.suite_b
         self.certificates = state.certificates
-        self.is_certain = False  # whether no other thread changed the context meanwhile
-        self.before: Any = None  # the program's context, while ours is in its place
+        self.is_certain = False  # whether no other thread changed the context while the SSL object was made
+        self.before: Any = None  # the program's context, while the SSL object has ours
         self.ours: Any = None
-        self.thread = 0  # in which ours was put there
+        self.thread = 0  # the thread that set ours
         self.was_in_ours = False
-        self.raised: BaseException | None = None  # by a signal handler, within the callback
+        self.unrehearsed: Decision | None = None  # until the handshake tells what OpenSSL says of it
+        self.was_whole = False
+        self.raised: BaseException | None = None  # what a signal handler raised within the callback
 
     def driver(self) -> Any:
-        """The SSLSocket or SSLObject that the program holds, ssl's or another library's; None where it is gone."""
+        """The SSLSocket or SSLObject that the program holds, of ssl or another library; None if it is gone."""
         owner: Any = self.owner()
-        # gevent makes the owner a socket beneath its SSLSocket, with a weak reference to that.
+        # gevent's owner is a socket below its SSLSocket, with a weak reference to that.
         return owner._sslsock() if hasattr(owner, "_sslsock") else owner
 
     def ssl_object(self) -> Any:
-        """The object of C."""
+        """The object of `_ssl`, which is written in C."""
         return getattr(self.driver(), "_sslobj", None)
 
 
 _states: dict[int, State] = {}
-_deferring: deque[State] = deque(maxlen=256)  # those with certificates that OpenSSL did not load: the latest
+_deferring: deque[State] = deque(maxlen=256)  # the latest ones with certificates that OpenSSL has not loaded
 _connections: dict[int, Connection] = {}
-_pending: dict[int, Connection] = {}  # what is to be done when OpenSSL returns: ours put back, an interrupt raised
-_with_callbacks: dict[int, Any] = {}  # contexts that have a message callback of the program's
+_pending: dict[int, Connection] = {}  # to finish when OpenSSL returns: put a context back, raise an interrupt
+_with_callbacks: dict[int, Any] = {}  # contexts with a message callback of the program
 _looked_after: set[type] = set()
-_clients_are_completed = False  # in any context
+_clients_are_completed = False  # whether any context completes its clients' chains
 
 
 def install(ssl_module: Any) -> None:
-    """Put the doors in place in this `ssl` module; once is enough."""
+    """Wrap the methods in this `ssl` module; a second call does nothing."""
     owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
     if "_wrap_bio" in vars(owner):
         return
-    for name, door in vars(_Doors).items():
+    for name, wrapper in vars(_Wrappers).items():
         if not name.startswith("__"):
-            setattr(owner, name, _resembling(door, getattr(owner, name)))
+            setattr(owner, name, _resembling(wrapper, getattr(owner, name)))
     owner.__new__ = staticmethod(_noting_birth(owner.__new__))
     owner._msg_callback = _callback_property(owner._msg_callback)
     _look_after(ssl_module.SSLSocket)
@@ -141,11 +153,11 @@ def complete(context: Any, *, client_certificates: bool = False) -> None:
     if client_certificates:
         _clients_are_completed = True
         state.completes_clients = True
-        _attach(context, state)  # an SNI callback may bring connections that come through no door of this context
+        _attach(context, state)  # an SNI callback may set this context for connections that it did not make
 
 
 def state_of(context: Any) -> State:
-    """What is known of a context of the program's."""
+    """The state of a context of the program."""
     state = _states.get(id(context))
     if state is None:
         return _state_of_dying(context) or _states.setdefault(id(context), State(context, is_new=False))
@@ -155,10 +167,10 @@ def state_of(context: Any) -> State:
 
 
 def _state_of_dying(context: Any) -> State | None:
-    """What was known of a context that is garbage, while a finalizer may still connect with it.
+    """The state of a context that is garbage, but with which a finalizer may still connect.
 
-    Python clears the weak references to garbage before it runs finalizers. Such a context still has our callback, which
-    no other of the same id can have that is not in `_states`.
+    Python clears the weak references to garbage before it runs finalizers. Such a context still has our callback. No
+    other context of the same id can have our callback without being in `_states`.
     """
     if _msg_callback.__get__(context) is not _see_message:
         return None
@@ -166,8 +178,8 @@ def _state_of_dying(context: Any) -> State | None:
     return next((state for state in states if state.context() is None), None)
 
 
-class _Doors:
-    """What takes the place of the methods of the same names."""
+class _Wrappers:
+    """The methods that replace those of the same names."""
 
     def _wrap_socket(self: Any, sock: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
         owner = named.get("owner")
@@ -186,7 +198,7 @@ class _Doors:
             lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named),
         )
 
-    # A large CA file is not loaded until somebody looks: a context of ours has what a chain names.
+    # A large CA file is not loaded until somebody looks at the context: one of ours has what a chain names.
     def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         file = None if cafile is None else _guarded(_to_defer, self, cafile)
         if file is not None:
@@ -197,7 +209,7 @@ class _Doors:
         was = None if cafile is None else _guarded(identity_of, cafile)
         try:
             _context.load_verify_locations(self, cafile, capath, cadata)
-        finally:  # of what ends in an error, or is interrupted, some may have been loaded
+        finally:  # a part may have been loaded even if this fails or is interrupted
             _guarded(_note_loaded, self, cafile, capath, cadata, was)
 
     def set_default_verify_paths(self: Any) -> None:
@@ -208,7 +220,7 @@ class _Doors:
             finally:
                 _guarded(_note_defaults, self)
 
-    # OpenSSL completes the chain of a client's certificate from the context's trusted certificates: all are loaded.
+    # OpenSSL completes a client certificate's chain from the context's trusted certificates, so all are loaded.
     def load_cert_chain(self: Any, *arguments: Any, **named: Any) -> None:
         state = _guarded(_before_own_certificate, self)
         if state is None:
@@ -225,10 +237,10 @@ class _Doors:
     def set_ciphers(self: Any, *arguments: Any) -> None:
         try:
             _context.set_ciphers(self, *arguments)
-        finally:  # OpenSSL has set the level when it finds no cipher
+        finally:  # OpenSSL sets the level even if it finds no cipher
             _guarded(_note_ciphers, self, *arguments)
 
-    # These two show what is trusted: all of it.
+    # These two show what is trusted, so all of it is loaded.
     def get_ca_certs(self: Any, *arguments: Any, **named: Any) -> Any:
         _guarded(_load_deferred, self)
         return _context.get_ca_certs(self, *arguments, **named)
@@ -252,7 +264,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
 
 
 def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
-    """The state of a context, if the SSL object that is about to be made is to be completed; its callback is set."""
+    """Set our callback, if the next SSL object of this context is to be completed; then return the context's state."""
     state = state_of(context)
     is_verified = owner is not None and _context.verify_mode.__get__(context) != VERIFY_NONE
     if is_verified and state.is_active and (state.completes_clients or not server_side):
@@ -264,23 +276,23 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
     state.may_defer = False
     state.given.load_deferred(context)  # nobody will see which certificates this connection asks for
     state.given.is_used = True
-    # An SNI callback may give it to a context whose clients' chains are completed.
+    # An SNI callback may move the connection to a context whose clients' chains are completed.
     return state if is_verified and server_side and _clients_are_completed else None
 
 
 def _attach(context: Any, state: State) -> None:
-    """Set our message callback, once; the program's own, if it has one, is called by ours."""
+    """Set our message callback, once. Ours calls the program's own, if there is one."""
     found = _msg_callback.__get__(context)
     if found is not _see_message:
         _note_callback(context, state, found)
         _msg_callback.__set__(context, _see_message)
 
 
-# What the doors note.
+# What the wrappers note.
 
 
 def _noting_birth(make: Any) -> Any:
-    """A context's `__new__` after which it is known from its birth."""
+    """A `__new__` for contexts that notes that the context was made."""
 
     def __new__(cls: Any, *arguments: Any, **named: Any) -> Any:
         context = make(cls, *arguments, **named)
@@ -297,28 +309,27 @@ def _note_birth(context: Any) -> None:
 
 
 def _to_defer(context: Any, path: PathLike) -> CAFile | None:
-    """The contents of a CA file that need not be loaded now; None: OpenSSL is to load it. May raise any exception."""
+    """Read a CA file that need not be loaded now; None if OpenSSL must load it. May raise any exception."""
     state = state_of(context)
     if not (state.may_defer and state.is_active and state.given.is_plain):
         return None
     if _context.protocol.__get__(context) == _ssl.PROTOCOL_TLS_SERVER:
         return None
+    if os.stat(os.fspath(path)).st_size < SMALLEST_DEFERRED:
+        return None
+    settings = load()
+    if settings.disable or not settings.trust_on_demand:
+        return None
     with importing:
         from . import cafile
 
-    if os.stat(os.fspath(path)).st_size < cafile.SMALLEST:
-        return None
-    settings = load()
-    return None if settings.disable or not settings.trust_on_demand else cafile.of(os.fsdecode(path))
+    return cafile.of(os.fsdecode(path))
 
 
 def _default_to_defer(context: Any) -> CAFile | None:
-    """The same for `set_default_verify_paths`, whose directory is then in use."""
-    with importing:
-        from . import cafile
-
-    path, directories = cafile.default_paths()
-    file = _to_defer(context, path) if cafile.default_paths_are_certain() else None
+    """The same for `set_default_verify_paths`, whose directory is then used."""
+    path, directories = default_paths()
+    file = _to_defer(context, path) if default_paths_are_certain() else None
     if file is not None:
         if directories:
             _context.load_verify_locations(context, None, directories)
@@ -338,7 +349,7 @@ def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text:
 
 
 def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[int, ...] | None) -> None:
-    """`was`: what the file was before OpenSSL read it."""
+    """`was`: the identity of the file before OpenSSL read it."""
     state = state_of(context)
     is_known = file is None or (was is not None and is_plain_file(file) and identity_of(file) == was)
     state.given.add(file, directory, is_plain=is_known and _is_plain_text(text))
@@ -346,38 +357,32 @@ def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[
 
 
 def _note_defaults(context: Any) -> None:
-    with importing:
-        from . import cafile
-
     state = state_of(context)
-    path, directories = cafile.default_paths()
-    is_known = cafile.default_paths_are_certain() and (not os.path.exists(path) or is_plain_file(path))
+    path, directories = default_paths()
+    is_known = default_paths_are_certain() and (not os.path.exists(path) or is_plain_file(path))
     state.given.add(path if os.path.exists(path) else None, directories or None, is_plain=is_known)
-    state.given.is_complete = state.given.is_complete and cafile.default_paths_are_certain()
+    state.given.is_complete = state.given.is_complete and default_paths_are_certain()
     _load_where_needed(context, state)
 
 
 def _load_where_needed(context: Any, state: State) -> None:
-    """Where there is more than plain certificates, the program's own context may be asked: then it has all."""
+    """Load all into the program's own context if it has more than plain certificates: then it may be asked."""
     if not state.given.is_plain:
         state.may_defer = False
         state.given.load_deferred(context)
 
 
 def _is_plain_text(text: Any) -> bool:
-    """Whether a `cadata` is. In PEM it is a str, DER can hold nothing else."""
+    """Whether a `cadata` holds only plain certificates. PEM is a str; DER can hold nothing else."""
     return not isinstance(text, str) or is_plain(text.encode("ascii", "replace"))
 
 
 def _assume_directories(given: Given) -> None:
-    """A context that was filled before us most likely looks in the default directories: there, issuers are sought.
+    """Assume that a context that was filled before us looks in the default directories, and look for issuers there.
 
-    Whether a chain that ends there is good is asked of the program's own context.
+    The program's own context decides whether a chain that ends there is good.
     """
-    with importing:
-        from . import cafile
-
-    given.add(None, cafile.default_paths()[1] or None)
+    given.add(None, default_paths()[1] or None)
 
 
 def _load_deferred(context: Any) -> None:
@@ -392,9 +397,9 @@ def _before_own_certificate(context: Any) -> State:
 
 
 def _wait_for_copies(context: Any) -> None:
-    """A certificate must not be loaded while OpenSSL copies the context's, as it does whenever ours is put back.
+    """Wait before a load: a certificate must not be loaded while OpenSSL copies the context's, in order to put it back.
 
-    A handshake that meets a load is left alone; the load waits for those that are between.
+    A handshake that comes during a load is left alone. A load waits for handshakes that have a context of ours.
     """
     for _ in range(MOST_WAITS):
         if not _is_being_copied(context, get_ident()):
@@ -403,7 +408,7 @@ def _wait_for_copies(context: Any) -> None:
 
 
 def _is_being_copied(context: Any, thread: int) -> bool:
-    """Whether another thread's handshake, or rehearsal, is to set this context."""
+    """Whether the handshake or rehearsal of another thread is going to set this context."""
     return any(lent is context for lent in list(lent_contexts.values())) or any(
         other.before is context and other.thread != thread for other in list(_pending.values())
     )
@@ -414,7 +419,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
     for name in SUITE_B:
         if rules.startswith(name):
             state.suite_b = name
-            return  # OpenSSL overlooks the rest of the list
+            return  # OpenSSL ignores the rest of the list
     _, found, level = rules.rpartition("@SECLEVEL=")
     if found:
         state.level = int(level[:1])
@@ -435,20 +440,21 @@ def _note_callback(context: Any, state: State, callback: Any) -> None:
 
 
 def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
-    """What a weak reference calls to drop what is known of an object that has died.
+    """The callback of a weak reference, which drops what is known of a dead object.
 
-    All of C: what a signal handler raises in a function of Python's that is called from there is printed, and lost.
+    It is all in C: if a weak reference called a Python function, what a signal handler raises there would be printed
+    and lost.
     """
     return partial(known.pop, identifier)  # the reference is the default
 
 
 def _forget_other_threads() -> None:
-    """In a forked child there is but one thread, and it is in no handshake of ours."""
+    """A forked child has only one thread, which is in no handshake of ours."""
     _pending.clear()
     lent_contexts.clear()
     for state in list(_states.values()):
         state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
-        state.given.decisions.clear()  # which hold contexts of ours: see `rehearsal`
+        state.given.decisions.clear()  # they hold contexts of ours: see `contexts`
 
 
 if hasattr(os, "register_at_fork"):
@@ -459,22 +465,25 @@ if hasattr(os, "register_at_fork"):
 
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-    """Any message, or the header of any record. The first behind a Certificate message comes after the verdict."""
+    """Called with each message and each record's header. The first one after a Certificate comes after the verdict."""
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
+    if connection is not None and connection.unrehearsed is not None:
+        connection.unrehearsed.was_refused = direction == "write"  # an alert
+        connection.unrehearsed = None
     if connection is not None and connection.ours is not None:
         _look_after_message(owner, connection, version, None, data)
     try:
         if _with_callbacks:
             _call_the_programs(owner, direction, version, content_type, message_type, data)
-    finally:  # the program's callback is not to meet a context of ours
+    finally:  # the program's callback must not see a context of ours
         if content_type == HANDSHAKE and direction == "read" and message_type in LOOKED_AT:
             _look_after_message(owner, connection, version, message_type, data)
 
 
 def _see_message_in_ours(owner: Any, *message: Any) -> None:
-    """The same in a context of ours, which serves rehearsals too: those are no connections of a program."""
+    """The same in a context of ours, which also makes rehearsals: those are no connections of a program."""
     if id(owner) in _connections:
         _see_message(owner, *message)
 
@@ -482,7 +491,7 @@ def _see_message_in_ours(owner: Any, *message: Any) -> None:
 def _look_after_message(
     owner: Any, connection: Connection | None, version: int, message_type: int | None, data: bytes
 ) -> None:
-    """Do what a message asks of us, if it is of a type that does; and before it, end what the last one began."""
+    """Finish what the previous message began; then act on this one, if its type matters to us."""
     try:
         if connection is not None and connection.ours is not None:
             _put_back(connection)
@@ -498,7 +507,7 @@ def _look_after_message(
         elif connection is None:
             raise interrupt from None
         else:
-            # OpenSSL's wrapper would show it as the context of the handshake's own error only.
+            # OpenSSL's wrapper would only show it as the context of the handshake's own error.
             connection.raised = interrupt
             _pending[connection.identifier] = connection
 
@@ -517,7 +526,7 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
     ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
     context = _present_context.__get__(ssl_object)
     state = state_of(context)
-    ours = None
+    decision = None
     try:
         terms = None if connection is None else _terms(connection, context, state, ssl_object.server_side)
         if connection is not None and terms is not None:
@@ -525,18 +534,22 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
                 from . import verification
 
             state.given.look(context)
-            ours = verification.context_for(data, version, context, state.given, terms)
-            if ours is not None:
-                _put_ours(connection, context, state, ssl_object, ours)
+            decision = verification.decision_for(data, version, context, state.given, terms)
+            if decision.context is not None:
+                _put_ours(connection, context, state, ssl_object, decision.context)
+            if not decision.was_rehearsed:
+                connection.unrehearsed = decision
     finally:
         if connection is None or connection.ours is None:
             state.given.load_deferred(context)  # the connection is verified in it
-    if connection is not None and ours is None:
-        _let_go_if_done(connection, version, was_whole=True)
+    if connection is not None and (decision is None or decision.context is None):
+        connection.was_whole = True
+        if connection.unrehearsed is None:
+            _let_go_if_done(connection, version)
 
 
 def _terms(connection: Connection, context: Any, state: State, is_server: bool) -> Terms | None:
-    """What the connection is judged under; None where that is not known, or nothing is to be completed."""
+    """The terms under which the connection is verified; None if they are unknown, or nothing is to be completed."""
     is_wanted = state.is_active and (state.completes_clients or not is_server)
     is_certain = (
         connection.is_certain
@@ -549,19 +562,19 @@ def _terms(connection: Connection, context: Any, state: State, is_server: bool) 
     if not (is_wanted and is_certain):
         return None
     with importing:
-        from .rehearsal import Terms
+        from .contexts import Terms
 
     return Terms(connection.flags, connection.level, connection.suite_b or "", from_client=is_server)
 
 
 def _put_ours(connection: Connection, context: Any, state: State, ssl_object: Any, ours: Any) -> None:
-    """Have the connection verified in a context of ours, which no more is changed from here on."""
+    """Have the connection verified in a context of ours, which is never changed from here on."""
     if _msg_callback.__get__(ours) is None:
         _msg_callback.__set__(ours, _see_message_in_ours)
     connection.thread = get_ident()
     connection.before = context
     _pending[connection.identifier] = connection
-    # Only now: whoever loads a certificate from here on waits for us.
+    # Check only now: a thread that loads a certificate from here on waits for us.
     if state.given.loading or connection.certificates is not state.certificates:
         connection.before = None
         del _pending[connection.identifier]
@@ -580,21 +593,22 @@ def _put_back(connection: Connection) -> None:
         _pending.pop(connection.identifier, None)
 
 
-def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = False) -> None:
-    """Have OpenSSL call us no more for this connection, which it would do twice for every record of a download.
+def _let_go_if_done(connection: Connection, version: int) -> None:
+    """Have OpenSSL no longer call us for this connection; it would call twice for every record of a download.
 
-    Not before TLS 1.3 if the peer may show certificates again, in a renegotiation, that need us. To set the context of
-    an SSL object takes over whether that context has a callback. No other thread may find it without one meanwhile:
-    three calls of C, made by C, with no code of Python's between them.
+    Not before TLS 1.3, if the peer may send certificates that need us again, in a renegotiation. When a context is set
+    on an SSL object, the SSL object takes over whether that context has a callback. No other thread may see the context
+    without its callback meanwhile, so C code makes the three calls, with no Python code in between.
     """
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:
         return
-    if version < TLS_1_3 and not (was_whole and not state.given.deferred and not connection.was_in_ours):
+    is_settled = connection.was_whole and not state.given.deferred and not connection.was_in_ours
+    if version < TLS_1_3 and not is_settled:
         return
     context = _present_context.__get__(ssl_object)
     if _msg_callback.__get__(context) is not _see_message or (ssl_object.server_side and context.post_handshake_auth):
-        return  # which may yet ask for a certificate
+        return  # a server may still ask for a certificate
     steps = (
         partial(_msg_callback.__set__, context, None),
         partial(_present_context.__set__, ssl_object, context),
@@ -607,10 +621,10 @@ def _let_go_if_done(connection: Connection, version: int, *, was_whole: bool = F
 
 
 def _look_after(kind: Any) -> None:
-    """Have every method that may drive a handshake followed by what is left to be done for it.
+    """After every method that may drive a handshake, do what is left to be done for it.
 
-    In all classes that have such methods: eventlet's SSLSocket, which may be in the place of ssl's, waits between calls
-    of ssl's methods. gevent's has nothing of ssl's, and waits within its own.
+    This wraps all classes that have such methods. eventlet's SSLSocket, which may replace ssl's, waits between calls of
+    ssl's methods. gevent's is independent of ssl's, and waits within its own methods.
     """
     for owner in kind.__mro__:
         members = vars(owner)
@@ -637,7 +651,7 @@ def _followed(method: Any) -> Any:
         finally:
             if _pending:
                 _finish(self)
-        raise interrupt from None  # it came in the callback, before our guard stood or after it
+        raise interrupt from None  # it was raised in the callback, before or after our guard
 
     return _resembling(drive, method)
 
@@ -652,7 +666,7 @@ def _preceded(wait: Any) -> Any:
 
 
 def _finish(driver: Any) -> None:
-    """Put the program's context back if OpenSSL did not get so far; raise what a signal handler raised."""
+    """Put the program's context back if that is still to be done; raise what a signal handler raised."""
     connection = _pending_of(driver)
     if connection is None:
         return
@@ -676,7 +690,7 @@ def _connection_of(driver: Any) -> Connection | None:
 
 
 def _context_property(attribute: Any) -> property:
-    """The `context` of a connection: never ours, and one that is set is looked after."""
+    """The `context` of a connection, which is never ours; notes when the program sets one."""
 
     def get(self: Any) -> Any:
         connection = _pending_of(self) if _pending else None
@@ -698,17 +712,17 @@ def _before_change(driver: Any, context: Any) -> None:
         return
     _attach(context, state)
     state.given.look(context)
-    # To set a context takes over its certificate, level and Suite B; the flags stay.
+    # A context that is set brings its certificate, level and Suite B; the flags stay.
     connection.state, connection.certificates = state, state.certificates
     connection.level, connection.suite_b = state.security_level(context), state.suite_b
 
 
 class _Scratch(_ssl._SSLContext):
-    """Has a message callback made as `ssl` makes it, and is thrown away."""
+    """A context from which we take a message callback that `ssl` has made; then it is thrown away."""
 
 
 def _callback_property(attribute: Any) -> property:
-    """`SSLContext._msg_callback`, which shows the program's own while ours is in its place."""
+    """`SSLContext._msg_callback`, which shows the program's own callback while ours is set."""
 
     def get(self: Any) -> Any:
         if _msg_callback.__get__(self) is not _see_message:
@@ -726,17 +740,17 @@ def _callback_property(attribute: Any) -> property:
     return property(_resembling(get, attribute.fget), set_beside_ours, attribute.fdel, attribute.__doc__)
 
 
-def _resembling(door: Any, original: Any) -> Any:
-    """The door, as whoever asks for its name, text or signature sees it."""
-    door.__wrapped__ = original
+def _resembling(wrapper: Any, original: Any) -> Any:
+    """Give the wrapper the name, docstring and signature of the original."""
+    wrapper.__wrapped__ = original
     for name in ("__name__", "__qualname__", "__doc__", "__module__"):
         if hasattr(original, name):
-            setattr(door, name, getattr(original, name))
-    return door
+            setattr(wrapper, name, getattr(original, name))
+    return wrapper
 
 
 def _guarded(action: Callable[..., Any], *arguments: Any) -> Any:
-    """What the action returns; None where it fails, as the program must not."""
+    """Return what the action returns, or None if it fails: the program must not fail because of us."""
     try:
         return action(*arguments)
     except Exception as error:

@@ -1,9 +1,9 @@
-"""Which fetches failed, and until when they are not tried again: one minute, doubling to a day.
+"""Which fetches failed, and how long they pause: they are not tried again for a minute, doubling to a day.
 
-Kept on disk, so that a dead host is not asked at every handshake of every process, and in memory where there is no
-disk. Only digests are written: no file says which host was visited. Notes live in a fixed number of slots, two for
-each to choose from, so that no two keep pushing each other out; a hostile server that names a fresh URL every time can
-push others out, but never fill a disk.
+Failures are kept on disk, so that not every handshake of every process asks a dead host; in memory if the disk cannot
+be written. Only digests are written, so no file reveals which host was visited. There is a fixed number of slots for
+notes, and each note has two to choose from, so that no two notes keep replacing each other. A hostile server that names
+a new URL every time can replace other notes, but never fill a disk.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 
+from . import remember
 from .certificate import sha256
 from .store import FAILURES, read_regular_file
 
@@ -29,10 +30,10 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
 class Failures:
-    """The memory of failed fetches. A key is any text: a URL, a host.
+    """The memory of failed fetches. A key is any text, such as a URL or a host.
 
-    What cannot be written to the folder is noted in `memory`, which lives as long as its owner. Who is not `patient`,
-    as a person who has just mended his server, notes failures but does not pause for them.
+    What cannot be written to the folder is noted in `memory`. If not `patient`, failures are noted, but nothing pauses:
+    for a user who has just repaired a server.
     """
 
     def __init__(
@@ -43,11 +44,11 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str) -> bool:
-        """Whether this URL or its host failed so lately that it is not to be asked now."""
+        """Whether this URL or its host failed recently, and must not be tried now."""
         return self.paused(url) or self.paused(host_of(url))
 
     def blame(self, url: str, error: FetchError) -> None:
-        """Note a failed fetch against whom it speaks: the URL, its host, or nobody."""
+        """Note a failed fetch against what is to blame: the URL, a host, or nothing."""
         if error.is_ours:
             return
         self.failed(url)
@@ -55,16 +56,16 @@ class Failures:
             self.failed(host_of(error.dead_url))
 
     def forgive(self, url: str) -> None:
-        """Forget the failures of a URL and its host, as it was fetched."""
+        """Forget the failures of a URL and its host, after it was fetched."""
         self.succeeded(url)
         self.succeeded(host_of(url))
 
     def paused(self, key: str) -> bool:
-        """Whether this failed so lately that it is not to be tried now."""
+        """Whether this failed recently, and must not be tried now."""
         return self._patient and _is_running(self._recall(_digest(key))[1], time.time())
 
     def failed(self, key: str) -> None:
-        """Note one more failure, and pause twice as long as after the last."""
+        """Note one more failure, and pause twice as long as after the previous one."""
         digest = _digest(key)
         count = self._recall(digest)[0] + 1
         pause = min(FIRST_PAUSE << min(count - 1, 11), LONGEST_PAUSE)
@@ -82,7 +83,7 @@ class Failures:
         return max([self._memory.get(digest, (0, 0.0)), *found])
 
     def _notes(self, digest: str) -> dict[str, Note]:
-        """What the slots of a digest hold, by their names."""
+        """The notes in the slots of a digest, by the slots' names."""
         if self._folder is None:
             return {}
         return {slot: read_note(os.path.join(self._folder.path, FAILURES, slot)) for slot in slots(digest)}
@@ -96,12 +97,10 @@ class Failures:
                 return
             except OSError:
                 pass
-        if len(self._memory) >= MOST_IN_MEMORY:
-            self._memory.clear()
-        self._memory[digest] = (count, until)
+        remember(self._memory, digest, (count, until), MOST_IN_MEMORY)
 
     def _slot(self, digest: str) -> str:
-        """Where to note: where it was noted before, else where no other's pause runs, else in the first slot."""
+        """The slot for a note: the one that has it, else one whose pause has ended, else the first one."""
         now = time.time()
         notes = self._notes(digest)
         mine = [slot for slot, (whose, _, _) in notes.items() if whose == digest]
@@ -110,25 +109,25 @@ class Failures:
 
 
 def running(folder: Folder) -> dict[str, float]:
-    """The pauses that a folder tells of, of URLs and of hosts: until when (seconds since 1970) each runs, by digest."""
+    """The running pauses noted in a folder, of URLs and hosts: when each ends (seconds since 1970), by digest."""
     now = time.time()
     notes = [(os.path.basename(path), read_note(path)) for path in _files(folder)]
     return {whose: until for slot, (whose, _, until) in notes if slot in slots(whose) and _is_running(until, now)}
 
 
 def clear(folder: Folder) -> int:
-    """Forget all failures that a folder tells of; returns how many pauses that ended."""
+    """Forget all failures noted in a folder; returns how many pauses this ended."""
     ended = len(running(folder))
     for path in _files(folder):
         try:
             os.unlink(path)
         except OSError:
-            pass  # another user's
+            pass  # it belongs to another user
     return ended - len(running(folder))
 
 
 def _files(folder: Folder) -> Iterator[str]:
-    """The slots in use; what else lies there was not made by us."""
+    """The slots in use. Other files were not made by us."""
     try:
         path = folder.within(FAILURES)
         names = os.listdir(path)
@@ -140,12 +139,12 @@ def _files(folder: Folder) -> Iterator[str]:
 
 
 def _is_running(until: float, now: float) -> bool:
-    """Whether a pause runs; one that is longer than the longest was written under another clock."""
+    """Whether a pause runs. If it is longer than the longest, it was written while the clock was wrong."""
     return 0 < until - now <= LONGEST_PAUSE
 
 
 def host_of(url: str) -> str:
-    """The scheme, host and port of a URL: what is paused when the host is dead."""
+    """The scheme, host and port of a URL, which are paused if the host is dead."""
     return "/".join(url.split("/", 3)[:3]).lower()
 
 
@@ -155,7 +154,7 @@ def slots(digest: str) -> tuple[str, str]:
 
 
 def read_note(path: str) -> Note:
-    """What one slot says; ("", 0, 0.0) where it says nothing."""
+    """The note in one slot; ("", 0, 0.0) if there is none."""
     try:
         whose, count, until = read_regular_file(path, 256).decode("ascii").split()
         return (whose, int(count), float(until)) if int(count) >= 0 else ("", 0, 0.0)

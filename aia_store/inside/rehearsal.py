@@ -1,12 +1,10 @@
-"""Contexts of ours, and the rehearsal in them: OpenSSL judges a chain before it is used or kept.
+"""Rehearsals: OpenSSL's verdict on a chain before it is used or kept.
 
-OpenSSL can judge a chain without a key and without a socket: in memory, a client meets the few bytes that a TLS 1.2
-server would send: ServerHello, Certificate, and then at once ServerHelloDone, which is one message too early. A chain
-that is refused ends in SSLCertVerificationError. One that is accepted lets OpenSSL go on, to a leaf key that does not
-suit the cipher or to the message that comes too early; those errors, and no others, mean "accepted". All certificates
-come in the Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
-
-A context of ours is built whole before its first use and never added to. Then any number of threads may share it.
+OpenSSL can verify a chain without a key and without a socket. In memory, a client gets the few bytes that a TLS 1.2
+server would send: ServerHello, Certificate, and then ServerHelloDone, which is one message too early. If OpenSSL
+refuses the chain, it raises SSLCertVerificationError. If it accepts the chain, it goes on, and fails because the leaf's
+key does not suit the cipher, or because of the early message. Only those errors mean "accepted". All certificates are
+in the Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
 """
 
 from __future__ import annotations
@@ -16,20 +14,23 @@ import os
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import Interrupted, importing, interrupt_in, lent_contexts
-from .certificate import Certificate, handshake_message, readable, to_cadata
+from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember
+from .certificate import Certificate, handshake_message, readable
+from .contexts import CRL_CHECK_ALL, CRL_CHECKS, MOST_KEPT, NO_CHECK_TIME, Terms, kept, made
+from .settings import debug
+from .trusted import Trusted, default_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Protocol, TypeVar
 
-    from .trusted import Given, PathLike
+    from .trusted import Given
 
     T = TypeVar("T")
 
     class TrustedCertificates(Protocol):
-        """What a search asks of them: `trusted.Trusted`, or what pyOpenSSL has in its place."""
+        """What a search needs to know: `trusted.Trusted`, or its counterpart for pyOpenSSL."""
 
         flags: int
 
@@ -39,129 +40,42 @@ if TYPE_CHECKING:
         def digest(self) -> str: ...
 
 
-CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8  # X509_V_FLAG_
-NO_CHECK_TIME = 0x200000
-CRL_CHECKS = CRL_CHECK | CRL_CHECK_ALL
-MOST_KEPT = 64  # contexts
-
-# What OpenSSL meets only after it has accepted the chain.
+# The errors that OpenSSL raises only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
 
 _HANDSHAKE, _CERTIFICATE = 22, 11  # a record's content type, and a handshake message's type
 
 
 class LentError(Exception):
-    """A program's own context cannot be asked about a chain now; the message says why."""
-
-
-class Terms:
-    """What a chain is judged under, besides the trusted certificates. The flags are those of the SSL object.
-
-    `flags` are X509_V_FLAG_ bits; `level` is OpenSSL's security level, None for its default; `suite_b` is what the
-    cipher list began with to ask for Suite B, or empty; `from_client`: the chain is a client's.
-    """
-
-    __slots__ = ("flags", "from_client", "level", "suite_b")
-
-    def __init__(self, flags: int, level: int | None, suite_b: str = "", *, from_client: bool = False) -> None:
-        self.flags = flags
-        self.level = level
-        self.suite_b = suite_b
-        self.from_client = from_client
-
-    @property
-    def key(self) -> tuple[int, int | None, str, bool]:
-        """Equal for equal terms."""
-        return self.flags, self.level, self.suite_b, self.from_client
-
-
-class _Context(_ssl._SSLContext):
-    """The class beneath the doors. PyPy makes no instances of the class that it is derived from."""
+    """A program's own context cannot be asked about a chain now. The message says why."""
 
 
 class Rehearsal:
-    """A context of ours, which trusts these certificates (DER) and what is in these files and hashed directories.
+    """A context of ours with these trusted certificates (DER), and OpenSSL's verdicts in it."""
 
-    `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are
-    left out of a rehearsal unless it `checks_crls`: they need the program's own CRLs.
-    """
-
-    def __init__(
-        self,
-        terms: Terms,
-        ders: Iterable[bytes],
-        files: Iterable[PathLike] = (),
-        directories: Sequence[str] = (),
-        *,
-        defaults: bool = False,
-        checks_crls: bool = False,
-    ) -> None:
+    def __init__(self, terms: Terms, ders: Iterable[bytes]) -> None:
         self._terms = terms
-        # OpenSSL's default level without one: what the level is cannot be read in Python 3.9.
-        level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
-        context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.minimum_version = context.maximum_version = _ssl.PROTO_TLSv1_2
-        context.set_ciphers(f"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384{level}")
-        if terms.suite_b:
-            context.set_ciphers(terms.suite_b)
-        context.verify_flags = terms.flags if checks_crls else terms.flags & ~CRL_CHECKS
-        for file in files:
-            context.load_verify_locations(cafile=file)
-        if cadata := to_cadata(ders):
-            context.load_verify_locations(cadata=cadata)
-        for directory in directories:
-            context.load_verify_locations(capath=directory)
-        if defaults:
-            context.set_default_verify_paths()
-        if terms.from_client:
-            with importing:
-                from .clients import prepare_server
-
-            prepare_server(context)
-        self.context = context
+        self.context = made(terms, ders)
 
     def refusal(self, chain: Sequence[bytes], name: str | None = None) -> str | None:
-        """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None: it accepts.
+        """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None if it accepts.
 
-        With a name (a host's, in ASCII, or an IP address) the leaf must be good for it too.
+        With a name (of a host, in ASCII, or an IP address), the leaf must be valid for it too.
         """
         self.context.check_hostname = name is not None
-        return _refusal(self.context, _hello(self._terms), chain, name, is_server=self._terms.from_client)
-
-
-_kept: dict[object, Rehearsal] = {}
-
-
-def kept(terms: Terms, ders: Sequence[bytes]) -> Rehearsal:
-    """A context of ours with these certificates (DER): one for all who ask for the same."""
-    key = terms.key, tuple(ders)
-    found = _kept.get(key)
-    if found is None:
-        found = Rehearsal(terms, ders)
-        if len(_kept) >= MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
-    return found
+        return refusal_in(self.context, self._terms, chain, name)
 
 
 _bares: dict[object, Any] = {}  # by their terms: see `_bare`
 
-
-def _forget_in_child() -> None:
-    """A thread that a forked child does not have may have held a lock of OpenSSL's in any context that is shared."""
-    _kept.clear()
-    _bares.clear()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+    os.register_at_fork(after_in_child=_bares.clear)  # for the reason that `contexts` gives
 
 
 class Chain:
     """What a peer sent (DER, its own certificate first), and what the other side trusts.
 
-    Raises DERError where the leaf cannot be read.
+    Raises DERError if the leaf cannot be read.
     """
 
     def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
@@ -173,22 +87,22 @@ class Chain:
         self.now = time.time()
 
     def is_hopeless(self) -> bool:
-        """Whether no intermediate can help: the leaf is its own issuer, or out of its time."""
+        """Whether no intermediate can help: the leaf is its own issuer, has expired, or is not valid yet."""
         if self.leaf.is_self_signed:
             return True
         return not self.terms.flags & NO_CHECK_TIME and not self.leaf.is_valid_at(self.now)
 
     def refusal(self, path: list[Certificate]) -> str | None:
-        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None: it accepts."""
+        """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None if it accepts."""
         *certificates, anchor = (certificate.der for certificate in path)
-        return kept(self.terms, [anchor]).refusal(certificates)
+        return refusal_in(kept(self.terms, [anchor]), self.terms, certificates)
 
     def anchors(self) -> str:
         """A text that changes whenever the trust anchors change."""
         return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """What a search finds that may fetch, and is told for how many seconds; None where it may not now."""
+        """Run a search with the number of seconds that it may fetch; None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
                 from .clients import allowance
@@ -197,53 +111,179 @@ class Chain:
         return search(seconds)
 
 
-def refusal_by_the_program(context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes]) -> str | None:
-    """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None: it accepts.
+class Question(Chain):
+    """What was sent to a program's connection, and the program's own context, which is asked if only it knows."""
 
-    That context knows what a context of ours cannot: revocation lists, trust settings, pins. The rehearsal is the
-    handshake mirrored: the SSL object is made of a context of ours, under the terms of the connection, and has the
-    program's for the verification alone. So nothing of the program's is called or counted, and neither its protocol
-    versions nor its ciphers matter. Raises LentError while the program changes what would be copied.
+    trusted: Trusted
+
+    def __init__(
+        self,
+        sent: list[bytes],
+        terms: Terms,
+        context: _ssl._SSLContext,
+        given: Given,
+    ) -> None:
+        super().__init__(sent, Trusted(given.lists, given.directories, terms.flags), terms)
+        self._context = context
+        self._given = given
+        if not given.is_plain:
+            self.trusted.may_be_anchors = True  # the program's own context says whether
+        self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
+
+    def whole_chain(self) -> Any:
+        """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
+        if self._given.directories:
+            ours = made(self.terms, self._look_up, directories=self._given.directories)
+        elif self._look_up:
+            ours = kept(self.terms, self._look_up)
+        else:
+            return None
+        return ours if refusal_in(ours, self.terms, self.ders) is None else None
+
+    def seconds_left(self, path: Iterable[Certificate] = ()) -> float:
+        """The seconds until the first certificate of the chain or of a path expires."""
+        at_hand = (self.leaf, *self.sent, *readable(self._look_up), *path)
+        left = (certificate.validity[1] - self.now for certificate in at_hand)
+        return min((seconds for seconds in left if seconds > 0), default=0)
+
+    def may_be_judged_otherwise(self) -> bool:
+        """Whether the program's own context may judge differently: it does not hold everything, or it has a choice.
+
+        If several trusted certificates have the same name, OpenSSL may take another of them first.
+        """
+        if self._given.deferred:
+            return True
+        names = [certificate.subject_key for certificate in readable(self._look_up)]
+        return not self._asks_the_program() and len(set(names)) < len(names)
+
+    def is_accepted_as_sent(self) -> bool:
+        """Whether the program's own context, with what only it knows, accepts what was sent."""
+        return not self._is_plain() and self._own_refusal(self.ders) is None
+
+    def may_be_completed(self) -> bool:
+        """Whether a context of ours can replace the program's own."""
+        if self.terms.flags & CRL_CHECK_ALL and self.terms.flags & PARTIAL_CHAIN:
+            # OpenSSL would then need a CRL for the intermediate at which the path ends, and the key of its issuer.
+            debug("a chain under VERIFY_CRL_CHECK_CHAIN and VERIFY_X509_PARTIAL_CHAIN is not completed")
+            return False
+        # Otherwise the files with its CRLs must be known, so that a context of ours can load them.
+        return self._given.is_complete or not self.terms.flags & CRL_CHECKS
+
+    def refusal(self, path: list[Certificate]) -> str | None:
+        # If a certificate is an anchor by its own trust settings, only the program's own context can tell.
+        is_common = path[-1].is_self_signed or bool(self.terms.flags & PARTIAL_CHAIN)
+        refusal = super().refusal(path) if is_common else None
+        if refusal is None and self._asks_the_program():
+            refusal = self._own_refusal([certificate.der for certificate in path[:-1]])
+        return refusal
+
+    def context_of(self, path: list[Certificate]) -> Any:
+        """A context of ours for this path, which was accepted just before. The path begins with the leaf.
+
+        The context holds all intermediates, so that OpenSSL, which looks there first, takes this very path. It also
+        loads the files that hold trust settings and CRLs.
+        """
+        if not self._asks_the_program() or not self._given.is_complete:
+            return kept(self.terms, [certificate.der for certificate in path[1:]])
+        return made(
+            self.terms,
+            [*self._given.loaded.ders, *(certificate.der for certificate in path[1:-1])],
+            self._given.files,
+            self._given.directories,
+            checks_crls=True,
+        )
+
+    def refusing_context(self) -> Any:
+        """A context of ours with everything that the program trusts, which refuses what was sent as its own would.
+
+        It is needed only for what was deferred, which the program's own context does not have; otherwise None. It is
+        shared by all contexts that trust the same, unless OpenSSL could find a certificate in a directory: OpenSSL
+        would keep it for the others.
+        """
+        given = self._given
+        if not given.deferred:
+            return None
+        ders = [der for listed in given.lists for der in listed.ders]
+        if not self.trusted.looks_up_files([self.leaf, *self.sent]):
+            return kept(self.terms, ders)
+        defaults = _finds_the_defaults_as_before(given)
+        return made(self.terms, ders, directories=given.directories, defaults=defaults)
+
+    def _is_plain(self) -> bool:
+        return self._given.is_plain and self.trusted.is_plain
+
+    def _asks_the_program(self) -> bool:
+        return not self._is_plain() or bool(self.terms.flags & CRL_CHECKS)
+
+    def _own_refusal(self, ders: list[bytes]) -> str | None:
+        try:
+            return refusal_by_the_program(self._context, self._given, self.terms, ders)
+        except LentError as error:
+            return f"the program's own context cannot be asked: {error}"
+
+
+def _finds_the_defaults_as_before(given: Given) -> bool:
+    """Whether OpenSSL's default paths are used, and have not changed since their file was deferred."""
+    if not given.defaults or given.defaults != default_paths():
+        return False
+    with importing:
+        from . import cafile
+
+    try:
+        return cafile.of(given.defaults[0]) in given.deferred
+    except OSError:
+        return False
+
+
+def refusal_by_the_program(context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes]) -> str | None:
+    """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None if it accepts.
+
+    That context knows what a context of ours cannot: CRLs, trust settings, pinned certificates. The rehearsal is the
+    swap the other way round: the SSL object is made from a context of ours, under the terms of the connection, and gets
+    the program's context only for the verification. So no callback of the program is called, no connection is counted,
+    and its protocol versions and ciphers do not matter. Raises LentError while the program changes what would be
+    copied.
     """
     given.load_deferred(context)
-    return _refusal(_bare(terms), _hello(terms), chain, None, is_server=terms.from_client, lent=(context, given))
+    return refusal_in(_bare(terms), terms, chain, lent=(context, given))
 
 
 def _bare(terms: Terms) -> Any:
-    """A context of ours that trusts nobody, for SSL objects to which a program's context is lent."""
+    """A context of ours without trust anchors, for SSL objects to which a program's context is lent."""
     found = _bares.get(terms.key)
     if found is None:
-        found = Rehearsal(terms, (), checks_crls=True).context
+        found = made(terms, (), checks_crls=True)
         found._msg_callback = _lend
-        if len(_bares) >= MOST_KEPT:
-            _bares.clear()
-        _bares[terms.key] = found
+        remember(_bares, terms.key, found, MOST_KEPT)
     return found
 
 
 def _lend(connection: Any, direction: str, _version: int, content_type: int, message_type: int, _data: bytes) -> None:
-    """OpenSSL is about to verify a chain, and then to give up."""
+    """The message callback: lend the program's context while OpenSSL verifies the chain."""
     if content_type == _HANDSHAKE and direction == "read" and message_type == _CERTIFICATE:
         connection.context = lent_contexts[id(connection)]
 
 
-def _refusal(
+def refusal_in(
     context: Any,
-    hello: bytes,
+    terms: Terms,
     chain: Sequence[bytes],
-    name: str | None,
+    name: str | None = None,
     *,
-    is_server: bool,
     lent: tuple[_ssl._SSLContext, Given] | None = None,
 ) -> str | None:
+    """Why OpenSSL refuses this chain (DER, the leaf first) in a context of ours; None if it accepts.
+
+    `lent` is a program's context, and what was loaded into it: then the chain is verified there.
+    """
     incoming = MemoryBIO()
-    incoming.write(_records(hello + _certificate_message(chain) + _TOO_EARLY))
-    connection = context._wrap_bio(incoming, MemoryBIO(), is_server, name)
+    incoming.write(_records(_hello(terms) + _certificate_message(chain) + _TOO_EARLY))
+    connection = context._wrap_bio(incoming, MemoryBIO(), terms.from_client, name)
     try:
         if lent is not None:
             program, given = lent
             lent_contexts[id(connection)] = program
-            if given.loading:  # only now: whoever loads a certificate from here on waits for us
+            if given.loading:  # check only now: a thread that loads a certificate from here on waits for us
                 raise LentError("its certificate is being loaded")
         connection.do_handshake()
     except SSLError as error:
@@ -257,12 +297,12 @@ def _refusal(
         return f"OpenSSL cannot read it ({error.reason})"
     finally:
         lent_contexts.pop(id(connection), None)
-    return "OpenSSL came to no verdict"
+    return "OpenSSL reached no verdict"
 
 
 def _hello(terms: Terms) -> bytes:
-    """What the other side says before it shows its certificates."""
-    # Of the two that Suite B has, each of its kinds allows one of these.
+    """The hello message of the other side, which comes before its certificates."""
+    # Suite B has these two ciphers; each of its levels allows one of them.
     cipher = b"\xc0\x2b" if terms.suite_b == "SUITEB128ONLY" else b"\xc0\x2c"
     if terms.from_client:
         with importing:
@@ -274,18 +314,18 @@ def _hello(terms: Terms) -> bytes:
         b"\x03\x03"
         + bytes(32)  # random
         + b"\x00"  # no session
-        + cipher  # judged after the chain, so any leaf key will do
+        + cipher  # any leaf key will do, because it is checked after the chain
         + b"\x00"  # no compression
-        + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 insists on
+        + b"\x00\x05\xff\x01\x00\x01\x00",  # renegotiation_info, which OpenSSL 3 requires
     )
 
 
 def flight(chain: Sequence[bytes]) -> bytes:
-    """The records with which a TLS 1.2 server sends this chain (DER, the leaf first), and then a message too early."""
+    """The records in which a TLS 1.2 server sends this chain (DER, the leaf first), and then a message too early."""
     return _records(_hello(Terms(0, None, "SUITEB128ONLY")) + _certificate_message(chain) + _TOO_EARLY)
 
 
-_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which no server is sent either
+_TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which a server does not expect at all
 
 
 def _certificate_message(chain: Sequence[bytes]) -> bytes:
@@ -294,7 +334,7 @@ def _certificate_message(chain: Sequence[bytes]) -> bytes:
 
 
 def _records(messages: bytes) -> bytes:
-    most = 1 << 14  # bytes a record
+    most = 1 << 14  # bytes per record
     return b"".join(
         b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part
         for part in (messages[at : at + most] for at in range(0, len(messages), most))

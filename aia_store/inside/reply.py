@@ -1,8 +1,8 @@
-"""What an AIA host answered: a certificate in DER, a certs-only PKCS#7, either in base64, or PEM; told by content.
+"""The certificates in the reply of an AIA host: DER, certs-only PKCS#7, either of them in base64, or PEM.
 
-RFC 5280, 4.2.2.1 allows the first two; real hosts send all of them, and 12 % of the real URLs are PKCS#7, some of it
-in BER. Whatever else comes is no certificate. Never more than a bounded number is read, never more than a bounded
-depth.
+The content tells which. RFC 5280, 4.2.2.1 allows the first two, but real hosts send all of them. 12 % of the real URLs
+lead to PKCS#7, some of it in BER. Anything else holds no certificate. The number of certificates and the nesting depth
+that are read have limits.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SIGNED_DATA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 
 
 def certificates(body: bytes, most: int = MOST_CERTIFICATES) -> list[Certificate]:
-    """The certificates in a reply, at most so many, in their order. Never raises."""
+    """Return the certificates in a reply, in their order, at most `most`. Never raises."""
     found: list[bytes] = []
     try:
         for der in islice(_certificates(body), most):
             found.append(der)
     except DERError:
-        pass  # what came before is as good as ever
+        pass  # the certificates before the fault still count
     return list(readable(found))
 
 
@@ -54,7 +54,7 @@ def _certificates(body: bytes) -> Iterator[bytes]:
 
 
 def _of_element(body: bytes) -> Iterator[bytes]:
-    """The certificates in DER or PKCS#7. Raises _NoElementError where it cannot be either, DERError where it breaks."""
+    """The certificates in DER or PKCS#7. Raises _NoElementError if it cannot be either, DERError at a fault within."""
     try:
         start, end = _element(body, 0, len(body), 0, SEQUENCE)
     except DERError as error:
@@ -62,7 +62,7 @@ def _of_element(body: bytes) -> Iterator[bytes]:
     if body[start : start + 1] == bytes((OID,)):
         yield from _of_pkcs7(body, start, end)
     else:
-        # A line end behind it is what an editor leaves there.
+        # An editor may have added a line end.
         yield body if body[end:].strip(b"\r\n") else body[:end]
 
 
@@ -71,7 +71,7 @@ class _NoElementError(DERError):
 
 
 def _of_base64(text: bytes) -> bytes:
-    """What a PKCS7 block of a PEM text holds, or a text that is nothing but base64. Raises DERError."""
+    """Decode the PKCS7 block of a PEM text, or a text that is nothing but base64. Raises DERError."""
     start, stop = (text.find(mark) for mark in _PEM_PKCS7)
     if 0 <= start < stop:
         text = text[start + len(_PEM_PKCS7[0]) : stop]
@@ -93,12 +93,12 @@ def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
     for tag, _, inner, stop, _ in _elements(body, start, end, 3):
         if tag == 0xA0:
             for choice, first, _, _, after in _elements(body, inner, stop, 4):
-                if choice == SEQUENCE:  # the others are attribute certificates and their like
+                if choice == SEQUENCE:  # the other choices are attribute certificates and the like
                     yield body[first:after]
 
 
 def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int, int]:
-    """Where the contents of the BER element at `at` start and stop; it must have this tag."""
+    """Where the contents of the BER element at `at` start and stop. The element must have this tag."""
     found, _, start, stop, _ = next(_elements(body, at, end, depth), (None, 0, 0, 0, 0))
     if found != tag:
         raise DERError("not the structure of PKCS#7 or of a certificate")
@@ -106,7 +106,7 @@ def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int,
 
 
 def _elements(body: bytes, at: int, end: int, depth: int) -> Iterator[tuple[int, int, int, int, int]]:
-    """The BER elements from `at` on: tag, where each begins, its contents start and stop, and where it ends."""
+    """The BER elements from `at` on. For each: its tag, its begin, where its contents start and stop, and its end."""
     if depth > _MOST_DEPTH:
         raise DERError("BER nested too deeply")
     while at < end and body[at : at + 2] != b"\x00\x00":

@@ -1,11 +1,12 @@
 """Which certificates are known to be revoked: a file that the manager writes and every program with the hook reads.
 
-The file `revoked` in a store folder holds nothing but SHA-256 digests, sorted, 32 bytes each, so asking costs a few
-short reads however long it is. Four digests stand for one certificate, and any of them revokes it: see `digests`.
+The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 bytes each. So a question costs a few short
+reads, however long the file is. Each certificate has four digests, and any one of them in the file revokes it: see
+`digests`.
 
-What a CRL says counts for the key that signed the CRL: two CAs may have one name, and the second one's numbers say
-nothing of the first one's certificates. So who asks about a certificate says who issued it. A key identifier would
-not do for the key: any CA may write another's into its own certificates.
+A CRL counts only for the key that signed it: two CAs may have the same name, and one CA's serial numbers say nothing
+about the other's certificates. So a question about a certificate also names its issuer. A key identifier could not
+replace the key, because any CA may write that of another CA into its own certificates.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SIZE = 32  # bytes of a digest
 
 
 def digests(certificate: Certificate, issuer: Certificate) -> tuple[bytes, bytes, bytes, bytes]:
-    """What may stand in the file for a certificate of this issuer. Raises DERError where a name cannot be read."""
+    """The digests of a certificate from this issuer that the file may hold. Raises DERError for unreadable names."""
     key_hash = _sha256(certificate.public_key)
     return (
         _sha256(certificate.der),
@@ -40,18 +41,18 @@ def digests(certificate: Certificate, issuer: Certificate) -> tuple[bytes, bytes
 def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
     """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER).
 
-    For lists, which name no more of the issuer, and which the administrator chose to believe.
+    This is for lists. They say no more about the issuer, but the administrator has chosen to trust them.
     """
     return _sha256(b"serial" + issuer_key + serial)
 
 
 def issued_digest(issuer: Certificate, serial: bytes) -> bytes:
-    """Stands for the certificate to which an issuer of this name and this key gave a serial number: for CRLs."""
+    """The digest, for CRLs, of the certificate with this serial number from the issuer with this name and key."""
     return _sha256(b"issued" + issuer.subject_key + _sha256(issuer.public_key) + serial)
 
 
 def key_digest(subject_key: bytes, key_hash: bytes) -> bytes:
-    """Stands for all certificates with this canonical subject name and this key, of which it takes the SHA-256."""
+    """The digest of all certificates with this canonical subject name and this key, which is given as its SHA-256."""
     return _sha256(b"key" + subject_key + key_hash)
 
 
@@ -60,7 +61,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether one of the folders says so; a file that is missing or not ours says nothing. Raises DERError."""
+    """Whether one of the folders says so. A missing file, or one that is not ours, does not count. Raises DERError."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 

@@ -1,7 +1,7 @@
-"""The search for a certification path (RFC 4158): found here by names and key identifiers, judged by OpenSSL.
+"""The search for a certification path (RFC 4158), by names and key identifiers; OpenSSL judges each path.
 
-Issuers are looked for in small sources, the cheapest first: what the program trusts, what was sent, what the store
-holds, and last what AIA gives. A path that OpenSSL accepts is kept in the store, so that nobody need fetch it again.
+Issuers come from small sources, the cheapest first: what the program trusts, what was sent, what is in the store, and
+last AIA. The intermediates of an accepted path are kept in the store, so that nobody need fetch them again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 from . import importing
 from .certificate import Certificate, DERError
-from .rehearsal import NO_CHECK_TIME
+from .contexts import NO_CHECK_TIME
 from .settings import debug
 from .store import store_of_process
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
     from .rehearsal import Chain
     from .settings import Settings
-    from .store import Store
+    from .store import IntermediateStore
 
     IssuersOf = Callable[[Certificate], Iterable[Certificate]]
 
 
 class Budget:
-    """The limits of one search. Of browsers and operating systems, the strictest sets each figure, or it is stricter.
+    """The limits of one search. Each is at least as strict as those of all browsers and operating systems.
 
-    Those of a single fetch stand in `fetch`, those of a reply in `reply`.
+    The limits of a single fetch are in `fetch`, those of a reply in `reply`.
     """
 
-    intermediates = 10  # in a path; those of the CCADB have 1 to 3
-    steps = 200  # certificates tried as an issuer, per walk; Chromium stops after 20 paths, GnuTLS after 16 links
+    intermediates = 10  # in a path; paths of the CCADB have 1 to 3
+    steps = 200  # certificates tried as issuers, per walk; Chromium stops after 20 paths, GnuTLS after 16 links
     rehearsals = 32  # paths judged by OpenSSL, per walk: about 1 ms each
-    fetches = 3  # Windows: 3 a chain; Apple: 3
-    urls = 5  # tried of one certificate, in the CA's order; Chromium: 5, Windows: 5
-    too_many_urls = 10  # a certificate that names so many gets none fetched; those of the CCADB name 3 at most
+    fetches = 3  # per chain; Windows: 3, Apple: 3
+    urls = 5  # tried per certificate, in the CA's order; Chromium: 5, Windows: 5
+    too_many_urls = 10  # if a certificate names so many, none is fetched; those of the CCADB name 3 at most
     fetch_seconds = 5.0  # for one fetch; Chromium: 10
-    fair_seconds = 2.5  # a host that had less time to answer is not to blame
+    fair_seconds = 2.5  # a host that had less time to answer is not blamed
     handshake_seconds = 10.0  # for all fetches of a handshake, as long as Chromium waits for one
 
     def __init__(self, seconds: float = 0.0) -> None:
-        """`seconds` is the time for all fetches; 0: nothing is fetched."""
+        """`seconds` is the time for all fetches; with 0, nothing is fetched."""
         self.seconds = seconds
 
 
@@ -58,20 +58,20 @@ class Path:
         return self.certificates[1:-1]
 
     def above(self, certificate: Certificate) -> list[Certificate]:
-        """What stands above a certificate of the path, its issuer first."""
+        """The certificates above this one in the path, its issuer first."""
         return self.certificates[self.certificates.index(certificate) + 1 :]
 
 
 def path_for(chain: Chain, settings: Settings) -> Path | None:
-    """A path for the chain of a handshake, None where there is none; what of it was missing is kept in the store.
+    """Find a path for the chain of a handshake, and keep its missing certificates in the store. None if there is none.
 
-    Raises Interrupted where a signal handler raises something meanwhile.
+    Raises Interrupted if a signal handler raises an exception meanwhile.
     """
     return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings))).path(settings)
 
 
 def seconds_to_fetch(settings: Settings) -> float:
-    """How long this handshake may fetch: less where the thread runs an event loop, which stands still meanwhile."""
+    """How long this handshake may fetch: less if the thread runs an event loop, which stands still meanwhile."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is not None and running_loop() is not None:
         return settings.async_budget
@@ -79,21 +79,21 @@ def seconds_to_fetch(settings: Settings) -> float:
 
 
 class Search:
-    """The search for a path of one chain, which says what OpenSSL thinks of each (`chain.refusal`)."""
+    """The search for a path for one chain. `chain.refusal` tells OpenSSL's verdict on each path."""
 
-    def __init__(self, chain: Chain, store: Store, budget: Budget) -> None:
+    def __init__(self, chain: Chain, store: IntermediateStore, budget: Budget) -> None:
         self._chain = chain
         self._store = store
         self._budget = budget
         self.stored: set[Certificate] = set()  # what was found in the store
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
-        self.revoked: dict[Certificate, Certificate] = {}  # for which paths were passed over, each with its issuer
+        self.revoked: dict[Certificate, Certificate] = {}  # revoked ones whose paths were skipped, with their issuers
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
 
     def path(self, settings: Settings, *, patient: bool = True) -> Path | None:
-        """The first accepted path of what is at hand, then of what AIA gives; it is kept in the store.
+        """Find the first accepted path, without a fetch if possible, else by AIA, and keep it in the store.
 
-        Who is not `patient` fetches what failed lately too. Raises Interrupted, as `path_for` does.
+        If not `patient`, URLs that failed recently are tried too. Raises Interrupted, as `path_for` does.
         """
         path = self._path_at_hand()
         if path is not None:
@@ -109,8 +109,11 @@ class Search:
         return self._accepted(self._at_hand)
 
     def _path_by_aia(self, settings: Settings, seconds: float, *, patient: bool) -> Path | None:
-        """AIA is asked first where no issuer is at hand; then, if OpenSSL refused what is at hand, for the leaf's, as
-        a wrong intermediate is mostly that one; then for any."""
+        """Find a path by AIA, in three walks.
+
+        The first fetches only issuers that are not at hand. If OpenSSL refused the paths at hand, the second also
+        fetches the leaf's issuer, because a wrong intermediate is usually that one. The third fetches any issuer.
+        """
         with importing:
             from .aia import AIA
 
@@ -138,9 +141,9 @@ class Search:
             return path
 
     def _accepted(self, issuers_of: IssuersOf) -> Path | None:
-        """The first path from these issuers that OpenSSL accepts; none is rehearsed twice.
+        """The first path over these issuers that OpenSSL accepts. No path is rehearsed twice.
 
-        One with an intermediate that is known to be revoked is passed over, wherever that came from.
+        Paths with an intermediate that is known to be revoked are skipped, wherever it came from.
         """
         rehearsals = 0
         for path in self._walk(issuers_of).paths(self._chain.leaf):
@@ -162,7 +165,7 @@ class Search:
         return Walk(issuers_of, trusted.is_anchor, now, self._budget)
 
     def _at_hand(self, subject: Certificate) -> Iterator[Certificate]:
-        """The issuers that need no fetch: what the program trusts, what was sent, what is in the store."""
+        """The issuers that need no fetch: from what the program trusts, what was sent, and the store."""
         yield from self._chain.trusted.issuers_of(subject)
         yield from self._untrusted(subject)
 
@@ -173,7 +176,7 @@ class Search:
         yield from likeliest_first(subject, stored, self._is_near)
 
     def _newly_stored(self, subject: Certificate) -> list[Certificate]:
-        """The issuers that another process has put into the store since this search looked there."""
+        """The issuers that other processes have put into the store since this search looked there."""
         found = [issuer for issuer in self._store.find(subject.issuer_key) if issuer not in self.stored]
         self.stored.update(found)
         return likeliest_first(subject, found)
@@ -211,9 +214,10 @@ class Search:
 
 
 def needs(chain: Chain, path: Path) -> list[Certificate]:
-    """What of a path OpenSSL must be given: from what was not sent upwards, or what has a rival of the same name.
+    """The intermediates of a path that OpenSSL must be given.
 
-    All that stands above it too: from the first trusted certificate on, OpenSSL looks for issuers in its store only.
+    They begin at the first one that was not sent, or that OpenSSL could confuse with another of the same name. All
+    above belong to them too: from the first trusted certificate on, OpenSSL looks for issuers in its store only.
     """
 
     def is_certain(certificate: Certificate, below: Certificate) -> bool:
@@ -231,9 +235,8 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
 class Walk:
     """A depth-first walk from a leaf to any trust anchor, bounded in length and in steps (RFC 4158, 8.1).
 
-    `issuers_of` gives the certificates that may have issued one, best source first; it is asked lazily, so a source
-    that costs much is asked only when those before it led nowhere. `now` is in seconds since 1970; None: no dates are
-    looked at.
+    `issuers_of` yields the certificates that may have issued one, best source first. It is used lazily, so an expensive
+    source is only used if those before it led to no path. `now` is in seconds since 1970; None ignores all dates.
     """
 
     def __init__(
@@ -250,7 +253,7 @@ class Walk:
         self._steps_left = budget.steps
 
     def paths(self, leaf: Certificate) -> Iterator[list[Certificate]]:
-        """Every path found, from the leaf to the anchor, both included; none names a subject twice."""
+        """Yield every path, from the leaf to the anchor, both included. No path names a subject twice."""
         if self._is_anchor(leaf) or leaf.is_self_signed:
             return
         yield from self._extended([leaf])
@@ -268,7 +271,7 @@ class Walk:
                 yield from self._extended([*path, candidate])
 
     def may_lead_on(self, candidate: Certificate, subject: Certificate) -> bool:
-        """Whether a candidate may have issued the subject, and is an anchor or an intermediate at this time."""
+        """Whether a candidate may have issued the subject, and is an anchor or a currently valid intermediate."""
         if not may_have_issued(candidate, subject):
             return False
         return self._is_anchor(candidate) or self._is_intermediate(candidate)
@@ -282,21 +285,21 @@ class Walk:
 
 
 def _is_named_in(path: list[Certificate], candidate: Certificate) -> bool:
-    """Whether a certificate of the path bears the same name (RFC 4158, 2.4.2 and 5.2).
+    """Whether a certificate of the path has the same name (RFC 4158, 2.4.2 and 5.2).
 
-    OpenSSL 3.0 says "certificate chain too long" of such a path, once its certificates stand in a store.
+    OpenSSL 3.0 refuses such a path with "certificate chain too long", once its certificates are in a store.
     """
     return any(candidate.subject_key == other.subject_key for other in path)
 
 
 def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
-    """Whether the path length of an intermediate lets it stand above this path; OpenSSL looks closer, later."""
+    """Whether the path length of an intermediate allows it above this path; OpenSSL looks closer, later."""
     _, path_length = candidate.basic_constraints
     return path_length is None or path_length >= len(path) - 1
 
 
 def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
-    """Whether names and key identifiers allow it; the signature is OpenSSL's to check."""
+    """Whether names and key identifiers allow it; OpenSSL verifies the signature."""
     try:
         return (
             issuer.subject == subject.issuer or issuer.subject_key == subject.issuer_key
@@ -318,10 +321,10 @@ def likeliest_first(
     candidates: Iterable[Certificate],
     is_near: Callable[[Certificate], bool] = lambda _: False,
 ) -> list[Certificate]:
-    """Candidates in the order to try them: those the AKID names, those near an anchor, those that live longest."""
+    """Candidates in the order to try them: named by the AKID first, then near an anchor, then valid longest."""
 
     def rank(candidate: Certificate) -> tuple[bool, bool, int, bytes]:
-        # Last their bytes: one store gives one path, in whatever order it lists its files.
+        # The bytes come last, so that a store always gives the same path, in whatever order it lists its files.
         return not surely_issued(candidate, subject), not is_near(candidate), -candidate.validity[1], candidate.der
 
     found = list(candidates)

@@ -1,7 +1,7 @@
-"""What was set on this machine: the settings, the folders of the site and the user, and the debug log.
+"""The settings of this machine, the folders of the site and the user, and the debug log.
 
-A setting is an environment variable, or a key of the user's or the site's config.toml; the first of these counts.
-Programs load all of this with their first context, so it imports nothing that they do not have.
+A setting comes from an environment variable, else from the user's config.toml, else from the site's. Programs load this
+module with their first context, so it imports nothing that they do not already have.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
 _MOST = 36_500  # days or hours
-_MOST_SECONDS = 10.0  # that a handshake may fetch
+_MOST_SECONDS = 10.0  # for the fetches of a handshake
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
-#: Why a file cannot be read that is not there; and why a user may not even know whether his is: ProtectHome=yes, a
-#: HOME that was kept when privileges were dropped, a stale NFS mount.
+#: The errors for a file that does not exist; and those for a user's file that may exist but is out of reach, because of
+#: ProtectHome=yes, a HOME that was kept when privileges were dropped, or a stale NFS mount.
 _ABSENT = (ENOENT, ENOTDIR, ENAMETOOLONG)
 _OUT_OF_REACH = (*_ABSENT, EACCES, ELOOP, ESTALE)
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the message is one line that names it and the remedy."""
+    """A setting that cannot be used. The message is one line that names it and says what to do."""
 
 
 class Settings:
-    """What the user has set; each attribute is a key of config.toml and, in capitals, an AIA_STORE_ variable."""
+    """The settings. Each attribute is a key in config.toml and, in capitals, an AIA_STORE_ variable."""
 
     def __init__(self) -> None:
         self.dir: str | None = None  # the store's folder
@@ -44,14 +44,14 @@ class Settings:
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
-        self.trust_on_demand = True  # of a large CA file, the hook loads what a chain names
-        self.unused_days = 90  # an intermediate that nobody used for so long is dropped
-        self.refresh_hours = 24  # between two refreshes of the daemon
-        self.revocation_lists: list[str] = []  # files or URLs: OneCRL as JSON, the CCADB's revoked report as CSV
+        self.trust_on_demand = True  # from a large CA file, the hook loads only what a chain names
+        self.unused_days = 90  # an intermediate that nobody has used for so long is dropped
+        self.refresh_hours = 24  # hours between two refreshes of the daemon
+        self.revocation_lists: list[str] = []  # files or URLs: OneCRL (JSON), the CCADB's revoked report (CSV)
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:
-        """Take one value, as TOML has it or as the text of a variable. Raises ConfigError."""
+        """Set one value, from TOML or from the text of a variable. Raises ConfigError."""
         current = getattr(self, key)
         if isinstance(current, bool):
             setattr(self, key, _boolean(value, source))
@@ -77,7 +77,7 @@ KEYS = tuple(vars(Settings()))
 _VARIABLES = {_PREFIX + key.upper(): key for key in KEYS}
 
 _read_last: Any = None  # the variables and the state of the files that were read last
-_latest = Settings()  # what they said
+_latest = Settings()  # the settings from them
 _ignored: list[str] = []
 
 
@@ -87,7 +87,7 @@ def files() -> list[str]:
 
 
 def _files() -> list[tuple[str, tuple[int, ...]]]:
-    """Each of them, and the errors that mean that there is none."""
+    """Each configuration file, and the errors that mean that there is none."""
     folders = (site_config(), _ABSENT), (user_config(), _OUT_OF_REACH)
     return [(os.path.join(folder, FILE), errors) for folder, errors in folders if folder]
 
@@ -115,24 +115,24 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
 
 
 def ignored() -> list[str]:
-    """What the last `load` ignored, and why: a line each."""
+    """What the last `load` ignored, and why, as one line each."""
     return _ignored
 
 
 def _is_safe(path: str, ignored: list[str]) -> bool:
-    """Whether a file may decide what is trusted: for root, only what nobody else can change."""
+    """Whether a file may decide what is trusted: for root, only a file that nobody else can change."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or not os.path.exists(path):
         return True
     from .ownership import changed_by_others
 
     weak = changed_by_others(path)
     if weak is not None:
-        ignored.append(f"{path} is ignored, as others than root can change {weak}")
+        ignored.append(f"{path} is ignored, because users other than root can change {weak}")
     return weak is None
 
 
 def _identity(path: str) -> tuple[int, ...]:
-    """What is another when the file was changed or replaced, or can be read by others than before."""
+    """A value that changes whenever the file or its permissions change, or it is replaced."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -147,7 +147,7 @@ def _read_file(settings: Settings, path: str, absent: tuple[int, ...]) -> None:
     except OSError as error:
         if error.errno in absent:
             return
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); mend its permissions or remove it") from error
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); correct its permissions or remove it") from error
     from .toml import parse
 
     try:
@@ -207,7 +207,7 @@ def _networks(value: object, source: str) -> list[str]:
 
 
 def _is_plain_network(text: str) -> bool:
-    """Whether it is address/length, as is said without ipaddress; to import that takes 2 ms."""
+    """Whether it is address/length; does without ipaddress, whose import takes 2 ms."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     address, _, length = text.partition("/")
@@ -221,8 +221,8 @@ def _is_plain_network(text: str) -> bool:
     return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
 
 
-# The folders: those that platformdirs names, without importing it into programs; a test holds the two together.
-# Each is None where this user has no home, or his environment is not to be believed.
+# The folders are those of platformdirs, which a test verifies, but programs need not import it. Each is None if this
+# user has no home, or if the environment cannot be believed.
 
 
 def user_cache() -> str | None:
@@ -241,7 +241,7 @@ def site_cache() -> str | None:
 
 
 def user_config() -> str | None:
-    """Where the user's config.toml lies."""
+    """The folder of the user's config.toml."""
     if sys.platform == "win32":
         return _windows("LOCALAPPDATA")
     mac = sys.platform == "darwin"
@@ -249,7 +249,7 @@ def user_config() -> str | None:
 
 
 def site_config() -> str | None:
-    """Where the machine's config.toml lies."""
+    """The folder of the machine's config.toml."""
     if sys.platform == "win32":
         return _windows("PROGRAMDATA")
     default = "/Library/Application Support" if sys.platform == "darwin" else "/etc/xdg"
@@ -257,7 +257,7 @@ def site_config() -> str | None:
 
 
 def _first_of(variable: str) -> str | None:
-    """Our folder in the first absolute path of an XDG variable; the others the specification says to ignore."""
+    """Our folder in the first absolute path of an XDG variable; the specification says to ignore relative ones."""
     separator = os.pathsep if variable.endswith("_DIRS") else None
     paths = environ.get(variable, "").split(separator) if separator else [environ.get(variable, "")]
     return next((os.path.join(path, NAME) for path in paths if os.path.isabs(path)), None)
@@ -275,11 +275,11 @@ def _windows(variable: str, *parts: str) -> str | None:
     return os.path.join(base, NAME, *parts) if base else None
 
 
-# The log: one line an event, on standard error, where AIA_STORE_LOG or `log` says "debug".
+# The log: one line per event, on standard error, if AIA_STORE_LOG or `log` says "debug".
 
 
 def debug(event: str) -> None:
-    """Say what the hook did, if it was asked to. Never raises: a program may have closed its standard error."""
+    """Log what the hook did, if the settings ask for it. Never raises: a program may have closed its standard error."""
     if environ.get("AIA_STORE_LOG", _latest.log).lower() == "debug":
         try:
             sys.stderr.write(f"aia-store: {escaped(event)}\n")
@@ -288,5 +288,5 @@ def debug(event: str) -> None:
 
 
 def escaped(text: str) -> str:
-    """Text from anywhere as one line: what steers a terminal or breaks a line is written as Python would."""
+    """Any text as one line: characters that control a terminal or break a line are escaped as Python does."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,11 +1,11 @@
-"""From an interpreter's start to the doors: wait for the program to import ssl or pyOpenSSL, and attach then.
+"""From the start of an interpreter until `ssl` is patched: wait for an import of ssl or pyOpenSSL, then attach.
 
-A program that imports neither loads the watcher alone (`install/hooks/aia_store_finder.py`), a finder in
-`sys.meta_path`; this module comes with the first of them, and all else with the first context.
+A program that imports neither only loads the watcher (`install/hooks/aia_store_finder.py`), which is a finder in
+`sys.meta_path`. The first import of either loads this module; the first context loads everything else.
 
-`enable`, `disable`, `complete` and `create_default_context` are what the functions of these names in `aia_store` call,
-in whichever instance of this module is in front of `ssl`. The hook's may be another version: so these four keep their
-names, parameters and meaning.
+The functions `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call those of the same names
+here, in the instance of this module that has patched `ssl`. That may be the hook's, of another version. So these four
+must keep their names, parameters and meaning.
 """
 
 import sys
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 OLDEST = (3, 9)
-MODULES = ("ssl", "OpenSSL.SSL")  # what is attached to; the watcher names them too
+MODULES = ("ssl", "OpenSSL.SSL")  # that we attach to; the watcher names them too
 _YES = ("1", "true", "yes", "on")
 
-is_aia_store_watcher = True  # this module is a finder too, as the watcher is
+is_aia_store_watcher = True  # like the watcher, this module is a finder
 
 
 def attach() -> None:
-    """Complete chains in this process from now on. Does nothing, silently, on a Python too old or when disabled."""
+    """Complete chains in this process from now on. Silently does nothing if Python is too old, or when disabled."""
     if _is_wanted():
         if not any(map(_is_ours, sys.meta_path)):
             sys.meta_path.insert(0, sys.modules[__name__])
@@ -38,7 +38,7 @@ def attach() -> None:
 
 
 def enable() -> None:
-    """Complete the chains of all client connections of this process from now on, whoever makes them."""
+    """Complete the chains of all client connections of this process from now on, whichever code makes them."""
     import ssl
 
     attach()
@@ -52,7 +52,7 @@ def disable() -> None:
 
 
 def complete(context: "ssl.SSLContext", client_certificates: bool = False) -> None:
-    """Complete the chains of all client connections of this context; and those of a server's clients, if asked to."""
+    """Complete the chains of this context's client connections; with `client_certificates`, of a server's clients."""
     import ssl
 
     if not _is_fit(ssl):
@@ -65,7 +65,7 @@ def complete(context: "ssl.SSLContext", client_certificates: bool = False) -> No
 
 
 def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext":
-    """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
+    """Like `ssl.create_default_context`, with the same arguments, but chains are completed."""
     import ssl
     from _thread import get_ident
 
@@ -73,7 +73,7 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
         with importing:
             from . import patch
 
-        patch.install(ssl)  # first: what a context is given is seen only then
+        patch.install(ssl)  # first, so that we see what is loaded into the context
     thread = get_ident()
     completing_threads.add(thread)
     try:
@@ -87,12 +87,12 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
 def find_spec(
     name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
 ) -> "ModuleSpec | None":
-    """What the import system asks of a finder."""
+    """Called by the import system, as for any finder."""
     return find(path, target, name) if name in MODULES else None
 
 
 def find(path: "Sequence[str] | None", target: "ModuleType | None", name: str = "ssl") -> "ModuleSpec | None":
-    """The spec of a module as the other finders give it, so that we attach once it was executed; reloads too."""
+    """The spec of a module from the other finders, changed so that we attach once it was executed, also by a reload."""
     for finder in sys.meta_path:
         spec = None if _is_ours(finder) else finder.find_spec(name, path, target)
         if spec is not None:
@@ -116,7 +116,7 @@ def _attach_after(spec: "ModuleSpec") -> None:
 
 
 def _attach_to_new(module: "ModuleType") -> None:
-    """Attach to a module that was just executed: to ssl with its first context, as most programs never make one."""
+    """Attach to a module that was just executed; to ssl with its first context, as most programs never make one."""
     context: Any = getattr(module, "SSLContext", None)
     make = vars(context).get("__new__") if module.__name__ == "ssl" and context is not None else None
     if make is None:
@@ -139,19 +139,19 @@ def _attach_to_new(module: "ModuleType") -> None:
 
 
 def _attach_to_waiting(module: "ModuleType") -> None:
-    """Before `ssl` is loaded anew: what was imported from it stays in use, and would find the new classes."""
+    """Attach before `ssl` is reloaded: what was imported from it stays in use, and would see the new classes."""
     attach_now = getattr(getattr(getattr(module, "SSLContext", None), "__new__", None), "attach_now", None)
     if attach_now is not None:
         attach_now()
 
 
 def attach_to(module: "ModuleType") -> None:
-    """Install the doors in `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us."""
+    """Patch `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us."""
     try:
         with importing:
             from .settings import debug
     except Exception:
-        return  # the package is gone, or not whole
+        return  # the package is gone or incomplete
     try:
         if not _is_fit(module) or _is_disabled():
             return
@@ -179,7 +179,7 @@ def _is_wanted() -> bool:
 
 
 def _is_disabled() -> bool:
-    """Whether the settings say so, config.toml included. Where they cannot be read, each search says so itself."""
+    """Whether the settings say so, config.toml included. If they cannot be read, each search will report that."""
     with importing:
         from .settings import ConfigError, load
 
@@ -190,9 +190,9 @@ def _is_disabled() -> bool:
 
 
 def _is_fit(module: "ModuleType") -> bool:
-    """Whether the doors work here: BoringSSL and its kin verify at another moment than OpenSSL.
+    """Whether the mechanism works here. BoringSSL and similar libraries verify at another moment than OpenSSL.
 
-    And there must be a GIL: nobody has shown yet that a context may be set without one.
+    There must be a GIL, because nobody has shown yet that a context can be set safely without one.
     """
     if module.__name__ == "ssl" and not module.OPENSSL_VERSION.startswith("OpenSSL"):
         return False
@@ -202,9 +202,10 @@ def _is_fit(module: "ModuleType") -> bool:
 
 
 def _is_main_interpreter() -> bool:
-    """In any other, OpenSSL's callbacks are not safe: `_ssl` calls them by PyGILState_Ensure, for the main one.
+    """Whether this is the main interpreter. In others, OpenSSL's callbacks are unsafe: they use PyGILState_Ensure.
 
-    Up to Python 3.11 they run there, whichever interpreter set them; from 3.12 on, several at once end the process.
+    Up to Python 3.11 they run in the main interpreter, whichever one set them. From 3.12 on, several at once end the
+    process.
     """
     import _thread
 

@@ -1,20 +1,21 @@
 """Intermediates on disk: a hint, never an authority.
 
-One file a certificate, in PEM, named by the SHA-256 of its DER, in a folder named by the SHA-256 of its subject's
-canonical name; so finding the issuers of a name is one listing of one small folder, however many others there are:
+There is one PEM file per certificate. The file is named by the SHA-256 of its DER, and its folder by the SHA-256 of the
+subject's canonical name. So to find the issuers of a name takes one listing of a small folder, however many folders
+there are:
 
     certificates/3f/3f0c…/9a51….pem      what was needed on this machine
-    preloaded/3f/3f0c…/9a51….pem         what is known beforehand, in the same way (`aia-store preload`)
+    preloaded/3f/3f0c…/9a51….pem         what was learned ahead of time (`aia-store preload`)
 
-What was preloaded is found as what was needed is, and the first handshake that needs it has it kept among that, so
-that what was needed is whole without it: of that alone the bundle is made, and only that is dropped when unused.
+Certificates are looked up in both. The first handshake that needs a preloaded one copies it to the needed ones, so that
+the needed ones are complete by themselves: the bundle is made from them alone, and only they are dropped when unused.
 
-Files appear by rename and are never changed, so any number of processes may read and write at once, and one killed
-midway leaves at most a file in `tmp`. Nothing read here is believed: what is malformed, misnamed, no regular file or
-in a folder that others may write to is passed over.
+Files appear by rename and are never changed. So any number of processes may read and write at once, and a process that
+is killed midway leaves at most a file in `tmp`. Nothing that is read here is believed: whatever is malformed, misnamed,
+not a regular file, or in a folder that others may write to, is ignored.
 
-The folder is marked as ours, and one that holds other things and no mark is not used. No link in it is followed, and
-only names of our own making are ever removed.
+The folder has a mark. A folder that holds other files and no mark is not used. No link in it is followed, and only
+files with names of our own making are ever removed.
 """
 
 from __future__ import annotations
@@ -36,28 +37,28 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
-MOST_FILES = 20_000  # of a folder that are looked at; all CAs of the world together have some ten thousand
+MOST_FILES = 20_000  # that are read in a folder; all public CAs together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
 LARGEST_URL = 2_048
 
 # All names in a store folder. First what programs read and write:
 CERTIFICATES, PRELOADED = "certificates", "preloaded"
 SOURCES = "sources"  # notes: the URL that each certificate came from
-CHANGED = "changed"  # its time is when a certificate was last added or removed
-REVOKED = "revoked"  # the digests of what is revoked, see `revoked.py`
+CHANGED = "changed"  # the file's time says when a certificate was last added or removed
+REVOKED = "revoked"  # digests of revoked certificates, see `revoked.py`
 FAILURES = "failures"  # notes of fetches that failed, see `pauses.py`
 LOCKS, TEMPORARY = "locks", "tmp"
-HAND_IN = "hand-in"  # in the site's store: what users learned, see `handin.py`
-HANDED_IN = "handed-in"  # in a user's: notes of what was handed in again
-MARK = "CACHEDIR.TAG"  # says whose folder this is, also to backup programs (https://bford.info/cachedir/)
+HAND_IN = "hand-in"  # in the site's store: hand-ins of users, see `handin.py`
+HANDED_IN = "handed-in"  # in a user's store: notes of what was handed in again
+MARK = "CACHEDIR.TAG"  # the mark, which backup programs know too (https://bford.info/cachedir/)
 # Then what the manager alone reads and writes:
 BUNDLE, BUNDLE_STATE = "bundle.pem", "bundle.json"
 REVOKED_REASONS = "revoked.json"
 KEPT_CRLS, KEPT_LISTS = "crls", "lists"
-SHARES = "shares.json"  # how much each user handed in
-REFRESHED, DOUBTED = "refreshed", "doubted"  # the clock at the last refresh, and since when it is doubted
+SHARES = "shares.json"  # how much each user has handed in
+REFRESHED, DOUBTED = "refreshed", "doubted"  # the time of the last refresh; since when the clock is in doubt
 DAEMON_STATE = "daemon.json"
-HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of each certificate, and how the last refresh went
+HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of certificates; how the last refresh went
 _OF_PROGRAMS = (
     CERTIFICATES,
     PRELOADED,
@@ -76,18 +77,18 @@ NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, H
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """
-_MADE_BY_OTHERS = ("lost+found",)  # in a file system's top folder
+_MADE_BY_OTHERS = ("lost+found",)  # in the top folder of a file system
 
 READ_FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a FIFO must not hold us up
+    | getattr(os, "O_NONBLOCK", 0)  # do not wait for the writer of a FIFO
     | getattr(os, "O_BINARY", 0)
 )
 
 
 class Folder:
-    """One store folder, the user's or the site's, and what was needed. Its methods raise nothing but OSError."""
+    """One store folder, the user's or the site's, and its needed certificates. Its methods only raise OSError."""
 
     PART = CERTIFICATES
 
@@ -102,7 +103,7 @@ class Folder:
         return Preloaded(self.path, shared=self.shared)
 
     def fault(self) -> str | None:
-        """Why nothing here is used: what is wrong with the folder, in words; None where it is sound or absent."""
+        """Why nothing in the folder is used: what is wrong with it, in words; None if it is sound or missing."""
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -110,7 +111,7 @@ class Folder:
         except OSError as error:
             return f"{self.path} cannot be used ({error.strerror})"
         if not stat.S_ISDIR(status.st_mode):
-            return f"{self.path} is no folder"
+            return f"{self.path} is not a folder"
         if os.name == "posix" and status.st_uid not in (0, os.geteuid()) and not self._is_placed_by_root():
             return f"{self.path} belongs to another user"
         if os.name == "posix" and status.st_mode & stat.S_IWOTH:
@@ -122,7 +123,7 @@ class Folder:
         return None
 
     def _is_ours(self) -> bool:
-        """Whether the folder has our mark, or nothing in it that we would not make."""
+        """Whether the folder has our mark, or contains only what we would make."""
         try:
             if read_regular_file(os.path.join(self.path, MARK), len(_MARK_TEXT)) == _MARK_TEXT:
                 return True
@@ -135,7 +136,7 @@ class Folder:
             return False
 
     def _mark(self) -> None:
-        """Mark the folder as ours, if it is not. A full disk is no obstacle: it holds nothing that is not ours."""
+        """Mark the folder as ours, if it has no mark. This may fail on a full disk: the folder holds only our files."""
         if not os.path.lexists(os.path.join(self.path, MARK)):
             try:
                 self.write(_MARK_TEXT, MARK)
@@ -143,7 +144,7 @@ class Folder:
                 pass
 
     def _is_placed_by_root(self) -> bool:
-        """Whether this is the site's folder, and nobody but root could give it to the user whose it is."""
+        """Whether this is the site's folder, and only root can have given it to its owner."""
         try:
             above = os.stat(os.path.dirname(os.path.realpath(self.path)))
         except OSError:
@@ -151,19 +152,19 @@ class Folder:
         return self.shared and above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
     def may_be_written(self) -> bool:
-        """Whether this process may put files here, the folder being there.
+        """Whether this process may put files here, if the folder exists.
 
-        Root only where the folder is root's: elsewhere, links that its owner made could lead root astray.
+        Root may do so only in its own folder: elsewhere, links that the owner made could lead root astray.
         """
         if hasattr(os, "geteuid") and os.geteuid() == 0 and owner(self.path) != 0:
             return False
         return os.access(self.path, os.W_OK | os.X_OK)
 
     def within(self, *parts: str) -> str:
-        """The path of a folder inside. Raises OSError where it is missing, or where others could lead us elsewhere.
+        """Return the path of a folder inside. Raises OSError if it is missing, or if others could lead us elsewhere.
 
-        No link is followed, and what is on the way belongs to the store's owner, this user or root, and is theirs
-        alone to change: so it stays as it was found.
+        No link is followed. Each folder on the way belongs to the store's owner, this user or root, and only they can
+        change it, so the path stays as it was found.
         """
         path = self.path
         trusted = _trusted_users(os.stat(path))
@@ -173,7 +174,7 @@ class Folder:
         return path
 
     def make(self, *parts: str) -> str:
-        """The path of a folder inside, made if it is missing. Raises OSError, also where `within` does."""
+        """Return the path of a folder inside, and make it if it is missing. Raises OSError, also when `within` does."""
         try:
             return self.within(*parts)
         except FileNotFoundError:
@@ -190,7 +191,7 @@ class Folder:
         return self.within(*parts)
 
     def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
-        """Put a file in place as a whole; returns its path. `durable`: it survives a power failure."""
+        """Write a file as a whole, by rename; returns its path. `durable`: it survives a power failure."""
         path = os.path.join(self.make(*parts[:-1]), parts[-1])
         if parts != (MARK,):
             self._mark()
@@ -216,7 +217,7 @@ class Folder:
         return path
 
     def find(self, subject_key: bytes, known: Iterable[Certificate] = ()) -> Iterator[Certificate]:
-        """Every readable certificate with this canonical subject name, up to a bound; those known are not read."""
+        """Yield the readable certificates with this canonical subject name, within limits, except the known ones."""
         names = {f"{certificate.fingerprint}.pem" for certificate in known}
         try:
             bucket = self.within(self.PART, *_bucket(subject_key))
@@ -228,7 +229,7 @@ class Folder:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """The path of everything in folders of our names for certificates, foreign things included; sorted, bounded."""
+        """Yield the paths in the folders for certificates, foreign files included; sorted, and within limits."""
         left = MOST_FILES
         try:
             certificates = self.within(self.PART)
@@ -246,13 +247,13 @@ class Folder:
                     return
 
     def is_crowded(self) -> bool:
-        """Whether there are more files than are looked at."""
+        """Whether there are more files than are read."""
         return sum(1 for _ in self.paths()) >= MOST_FILES
 
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
-        """Put a certificate on disk; returns its path. Whoever calls this has proved it to lead to an anchor.
+        """Put a certificate on disk; returns its path. The caller has verified that it leads to an anchor.
 
-        `source` is the caIssuers URL that it came from, which is noted: there it can be renewed.
+        `source` is the caIssuers URL that it came from. It is noted, so that the certificate can be renewed from there.
         """
         parts = self.PART, *_bucket(certificate.subject_key), f"{certificate.fingerprint}.pem"
         path = self.write(certificate.pem.encode("ascii"), *parts)
@@ -262,7 +263,7 @@ class Folder:
         return path
 
     def source_of(self, certificate: Certificate) -> str | None:
-        """The URL that a certificate came from, hostile until checked; None where none is noted."""
+        """The URL that a certificate came from, which may be hostile; None if none is noted."""
         try:
             text = read_regular_file(os.path.join(self.within(SOURCES), certificate.fingerprint), LARGEST_URL)
             return text.decode("ascii").removesuffix("\n")
@@ -270,8 +271,9 @@ class Folder:
             return None
 
     def remove(self, path: str) -> None:
-        """Remove what `paths` or `keep` named, and its folder if that is empty now. Raises PermissionError for a name
-        that is none of ours.
+        """Remove a file that `paths` or `keep` named, and its folder if that is now empty.
+
+        Raises PermissionError for a name that is not of our making.
         """
         folder, name = os.path.split(os.path.relpath(path, os.path.join(self.path, self.PART)))
         parts = folder.split(os.sep)
@@ -283,49 +285,49 @@ class Folder:
         try:
             self._forget(fingerprint)
         except OSError:
-            pass  # a full disk, or no note: what is gone is gone
+            pass  # the disk is full, or there is no note: the certificate is gone anyway
         try:
             for folder in (bucket, os.path.dirname(bucket), os.path.join(self.path, self.PART)):
                 os.rmdir(folder)
         except OSError:
-            pass  # something is left in it
+            pass  # it is not empty
 
     def _forget(self, fingerprint: str) -> None:
         self.note_change()
         os.unlink(os.path.join(self.within(SOURCES), fingerprint))
 
     def note_change(self) -> None:
-        """Say that a certificate was added or removed: what was made of this folder is stale."""
-        now = time.time_ns()  # not the file system's own time, whose ticks are too long to tell two changes apart
+        """Note that a certificate was added or removed: what was made from this folder is stale."""
+        now = time.time_ns()  # the file system's own time is too coarse to tell two changes apart
         try:
             os.utime(os.path.join(self.path, CHANGED), ns=(now, now))
         except OSError:
             self.write(b"", CHANGED)
 
     def changed(self) -> int:
-        """When a certificate was last added or removed here (nanoseconds since 1970), 0 for never."""
+        """When a certificate was last added or removed here (nanoseconds since 1970); 0 for never."""
         try:
             return os.stat(os.path.join(self.path, CHANGED)).st_mtime_ns
         except OSError:
             return 0
 
     def note_use(self, certificate: Certificate) -> None:
-        """Set the file's time to now, at most once a day: what nobody uses can be told apart.
+        """Set the file's time to now, at most once a day, so that unused certificates can be recognized.
 
-        Raises PermissionError where that is due and only its owner may do it, FileNotFoundError where it is not here.
+        Raises PermissionError if this is due but only the owner may do it, FileNotFoundError if there is no such file.
         """
         path = self.path_of(certificate)
         if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
             os.utime(path)
 
     def path_of(self, certificate: Certificate) -> str:
-        """Where a certificate lies, or would."""
+        """The path that this certificate has, or would have."""
         bucket = _bucket(certificate.subject_key)
         return os.path.join(self.path, self.PART, *bucket, f"{certificate.fingerprint}.pem")
 
 
 class Preloaded(Folder):
-    """What was preloaded into a store folder. Nothing is made of it, so that a change is nobody's to know."""
+    """The preloaded certificates in a store folder. Nothing is made from them, so their changes are not noted."""
 
     PART = PRELOADED
 
@@ -333,36 +335,36 @@ class Preloaded(Folder):
         pass
 
     def note_change(self) -> None:
-        """Nothing is stale."""
+        """Do nothing: nothing is stale."""
 
 
 def _bucket(subject_key: bytes) -> tuple[str, str]:
-    """The names of the folders, one in the other, that hold the certificates with this canonical subject name."""
+    """The names of the two nested folders for certificates with this canonical subject name."""
     name = sha256(subject_key)
     return name[:2], name
 
 
 def is_digest(name: str) -> bool:
-    """Whether a name is a SHA-256 in hexadecimal digits, as most names in a store are."""
+    """Whether a name is a SHA-256 in hexadecimal digits, like most names in a store."""
     return len(name) == 64 and not name.strip("0123456789abcdef")
 
 
 def _trusted_users(folder: os.stat_result) -> set[int]:
-    """Who may have made what is in a store folder: its owner, this user and root."""
+    """The users who may have made what is in a store folder: its owner, this user and root."""
     return {folder.st_uid, 0, os.geteuid()} if os.name == "posix" else {folder.st_uid}
 
 
 def _check_inner(path: str, trusted: set[int]) -> None:
-    """Raises OSError where this is no folder of these users', which they alone can change."""
+    """Raises OSError unless this is a folder that belongs to one of these users and that only they can change."""
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, f"{path} is no folder", path)
+        raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder", path)
     if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or _may_be_changed_by_group(status):
         raise PermissionError(errno.EPERM, f"others can change {path}", path)
 
 
 def _may_be_changed_by_group(status: os.stat_result) -> bool:
-    """Whether a folder's group may write to it, and is not its owner's private one: primary, and with nobody else."""
+    """Whether a folder's group may write to it, unless it is the owner's private one: primary, and without others."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
     import grp
@@ -378,12 +380,12 @@ def _may_be_changed_by_group(status: os.stat_result) -> bool:
 
 
 def _may_be_noted(source: str) -> bool:
-    """Whether a URL is one line of text, and says where an issuer is and nothing more."""
+    """Whether a URL is one line of text, and only says where an issuer is."""
     return len(source) < LARGEST_URL and source.isascii() and source.isprintable() and not set(" ?#@") & set(source)
 
 
 def read_certificate(path: str) -> Certificate | None:
-    """The certificate in a file of the store, or None if it is not exactly what its name says."""
+    """Read a file of the store; None if it does not contain exactly the certificate that its name says."""
     name, extension = os.path.splitext(os.path.basename(path))
     if extension != ".pem":
         return None
@@ -396,19 +398,19 @@ def read_certificate(path: str) -> Certificate | None:
 
 
 def read_regular_file(path: str, most: int) -> bytes:
-    """The contents of a regular file of at most so many bytes, no link followed. Raises OSError."""
+    """Read a regular file of at most `most` bytes, without following a link. Raises OSError."""
     descriptor = os.open(path, READ_FLAGS)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise OSError(f"{path} is no regular file of at most {most} bytes")
+            raise OSError(f"{path} is not a regular file of at most {most} bytes")
         return os.read(descriptor, most + 1)
     finally:
         os.close(descriptor)
 
 
 def _folders(path: str, trusted: set[int]) -> Iterator[str]:
-    """The paths of the folders in a folder that belong to these users and that they alone can change, sorted."""
+    """The paths, sorted, of the folders in a folder that belong to these users and that only they can change."""
     for inner in _listing(path):
         try:
             _check_inner(inner, trusted)
@@ -418,21 +420,21 @@ def _folders(path: str, trusted: set[int]) -> Iterator[str]:
 
 
 def _listing(path: str, most: int = MOST_FILES) -> list[str]:
-    """The paths of what is in a folder, sorted; of a folder that holds more than so many, any so many."""
+    """The paths in a folder, sorted; if it has more than `most`, any `most` of them."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # one is longer
+            return sorted(entry.path for entry, _ in zip(entries, range(most)))  # stops at the shorter one
     except OSError:
         return []
 
 
 def crowded_note(folder: Folder) -> str:
-    """What there is to say of a crowded folder."""
-    return f"{folder.path} holds more than {MOST_FILES:,} files, and no more are looked at"
+    """The message about a crowded folder."""
+    return f"{folder.path} holds more than {MOST_FILES:,} files; the others are ignored"
 
 
-class Store:
-    """The folders of this user: all are read, the first is written; where it cannot be, memory serves."""
+class IntermediateStore:
+    """The folders of this user: all are read, the first is written. If it cannot be written, memory is used."""
 
     def __init__(self, folders: list[Folder]) -> None:
         self.folders = [folder for folder in folders if folder.fault() is None]
@@ -442,7 +444,7 @@ class Store:
 
     @property
     def home(self) -> Folder | None:
-        """The folder that is written, made if it is missing; None where none can be."""
+        """The folder that is written, which is made if it is missing; None if no folder can be written."""
         for folder in self.folders:
             try:
                 folder.make()
@@ -457,7 +459,7 @@ class Store:
         return self._found(subject_key, [*self.folders, *self.preloaded])
 
     def needed(self, subject_key: bytes) -> list[Certificate]:
-        """Those of them that were needed on this machine."""
+        """The intermediates with this canonical subject name that were needed on this machine, each once."""
         return self._found(subject_key, self.folders)
 
     def _found(self, subject_key: bytes, folders: Iterable[Folder]) -> list[Certificate]:
@@ -467,7 +469,7 @@ class Store:
         return list(found)
 
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
-        """Keep an intermediate that was proved to lead to an anchor, and the URL that it came from.
+        """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
         Returns whether it is on disk now.
         """
@@ -481,11 +483,8 @@ class Store:
                 return False
             kept.append(certificate)
         site = next((folder for folder in self.folders if folder.shared), None)
-        if site is not None and site is not home and _takes_copies(site):
-            with importing:
-                from . import handin
-
-            handin.leave(certificate, site)
+        if site is not None and site is not home:
+            _hand_in(certificate, site)
         return is_written
 
     def _is_written(self, certificate: Certificate, source: str | None, home: Folder | None) -> bool:
@@ -497,13 +496,13 @@ class Store:
             return False
 
     def may_know_revoked(self) -> bool:
-        """Whether a folder has a file of revoked certificates: where none has, nobody need read one."""
+        """Whether a folder has a file of revoked certificates. If none has, no code that reads it is loaded."""
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
-        """The path and the certificate of every sound file, each certificate once; its fingerprint starts so.
+        """Yield the path and the certificate of every sound file whose fingerprint starts so, each certificate once.
 
-        Of what was needed, or of what was `preloaded`.
+        These are the needed ones, or the `preloaded` ones.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:
@@ -520,38 +519,55 @@ class Store:
         return [certificate for _, certificate in self.entries()]
 
     def note_use(self, certificate: Certificate) -> None:
-        """Say that a handshake needed this certificate; what was only preloaded is kept from now on."""
+        """Note that a handshake needed this certificate. If it was only preloaded, it is now kept as needed."""
         is_kept = certificate in self._memory.get(certificate.subject_key, ())
-        sites = []
         for folder in self.folders:
             try:
                 folder.note_use(certificate)
             except PermissionError:
-                sites += [folder] if folder.shared and _takes_copies(folder) else []
+                if folder.shared:
+                    self._hand_in_again(certificate, folder)
             except FileNotFoundError:
                 continue
             except OSError:
                 pass
             is_kept = True
-        for site in sites:
-            with importing:
-                from . import handin
-
-            handin.leave_again(certificate, site, self.home)
         if not is_kept:
             self.keep(certificate)
 
+    def _hand_in_again(self, certificate: Certificate, site: Folder) -> None:
+        """Hand in a certificate that the site's store has, to tell its manager of the use; once a day per user at most.
 
-def _takes_copies(site: Folder) -> bool:
-    """Whether the site's store has a hand-in folder: where it has none, nobody need know how to use one."""
-    return os.path.isdir(os.path.join(site.path, HAND_IN))
+        A note in the user's own store says when this was done. Without such a store, it is not done.
+        """
+        home = self.home
+        if home is None or home is site or not os.path.isdir(os.path.join(site.path, HAND_IN)):
+            return
+        try:
+            note = os.path.join(home.path, HANDED_IN, certificate.fingerprint)
+            if os.path.exists(note) and 0 <= time.time() - os.stat(note).st_mtime < USE_IS_NOTED_EVERY:
+                return
+            home.write(b"", HANDED_IN, certificate.fingerprint)
+        except OSError:
+            return
+        _hand_in(certificate, site)
+
+
+def _hand_in(certificate: Certificate, site: Folder) -> None:
+    """Leave a copy for the site's store, if it has a hand-in folder; otherwise the code for that is not loaded."""
+    folder = os.path.join(site.path, HAND_IN)
+    if os.path.isdir(folder):
+        with importing:
+            from .handin import leave
+
+        leave(certificate, folder)
 
 
 def folders_of(settings: Settings) -> list[Folder]:
-    """The folders that the settings mean, the one to write first.
+    """The store folders according to the settings. The first is the one to write.
 
-    The one that was set, alone; else the user's and then the site's, or for whose the site's is that alone: root, or
-    a service user that root gave it to. Then root is a user like others.
+    If a folder is set, it is the only one. Otherwise these are the user's and the site's, or, for the site's owner,
+    only the site's. Its owner is root or a service user; in the second case, root is a user like any other.
     """
     site = site_cache()
     if settings.dir is not None:
@@ -563,8 +579,14 @@ def folders_of(settings: Settings) -> list[Folder]:
     return ([Folder(user)] if user else []) + shared
 
 
+def hand_in_folder(settings: Settings) -> str | None:
+    """The path of this machine's hand-in folder, which may not exist; None if the settings name another store."""
+    site = site_cache()
+    return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
+
+
 def owner(path: str) -> int:
-    """Whose a folder is; one that is not there would be root's."""
+    """The user id of a folder's owner; a missing folder would be root's."""
     try:
         return os.stat(path).st_uid
     except OSError:
@@ -572,30 +594,30 @@ def owner(path: str) -> int:
 
 
 class StoreError(Exception):
-    """The store cannot be used at all; the message is one line that says why and what to do."""
+    """The store cannot be used. The message is one line that says why and what to do."""
 
 
-def sound_store(settings: Settings, *, to_write: bool = False) -> Store:
-    """The store that the settings mean. Raises StoreError where a folder of it cannot be used, or none be written."""
+def sound_store(settings: Settings, *, to_write: bool = False) -> IntermediateStore:
+    """Open the store of the settings. Raises StoreError if a folder cannot be used, or none can be written."""
     tried = folders_of(settings)
     faults = [fault for fault in (folder.fault() for folder in tried) if fault is not None]
-    store = Store(tried)
+    store = IntermediateStore(tried)
     if to_write and not faults and store.home is None:
         faults = [f"{folder.path} cannot be written" for folder in tried]
     if faults:
-        raise StoreError(f"{'; '.join(faults)}; mend it, or set AIA_STORE_DIR to a folder of yours")
+        raise StoreError(f"{'; '.join(faults)}; repair it, or set AIA_STORE_DIR to a folder of yours")
     return store
 
 
-def open_store(settings: Settings) -> Store:
-    """The store that the settings mean."""
-    return Store(folders_of(settings))
+def open_store(settings: Settings) -> IntermediateStore:
+    """Open the store of the settings."""
+    return IntermediateStore(folders_of(settings))
 
 
-_stores: dict[str | None, Store] = {}  # of this process, by the folder that was set
+_stores: dict[str | None, IntermediateStore] = {}  # of this process, by the folder that was set
 
 
-def store_of_process(settings: Settings) -> Store:
-    """The same, one for all of this process: where nothing can be written, its memory is all there is."""
+def store_of_process(settings: Settings) -> IntermediateStore:
+    """Like `open_store`, but one for the whole process: if nothing can be written, it remembers in memory."""
     found = _stores.get(settings.dir)
     return found if found is not None else _stores.setdefault(settings.dir, open_store(settings))

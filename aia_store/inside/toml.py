@@ -1,7 +1,7 @@
-"""A reader for as much of TOML as config.toml needs, for Pythons without tomllib; importing that takes 3 ms.
+"""Read the part of TOML that config.toml needs, for Pythons without tomllib; importing tomllib takes 3 ms.
 
-Strings on one line, booleans, decimal numbers, arrays of strings, comments, bare keys. What it accepts means the same
-to tomllib, which a test shows. All else is left to tomllib, where there is one.
+It reads strings on one line, booleans, decimal numbers, arrays of strings, comments and bare keys. A test shows that
+tomllib reads these in the same way. Everything else is left to tomllib, if there is one.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _EQUALS, _COMMA, _OPEN, _CLOSE, _END = ("sign", "="), ("sign", ","), ("sign", "[
 
 
 class NotReadError(ValueError):
-    """What this reader does not know; the message says in which line."""
+    """The text uses something that this reader does not know. The message names the line."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The table that a text in TOML is. Raises ValueError, and RecursionError for what is nested too deeply."""
+    """Parse a text in TOML. Raises ValueError, or RecursionError if it is nested too deeply."""
     try:
         return read(text)
     except NotReadError as error:
@@ -50,7 +50,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def read(text: str) -> dict[str, Any]:
-    """The same, without help. Raises ValueError."""
+    """Parse without the help of tomllib. Raises ValueError."""
     tokens = _Tokens(text.replace("\r\n", "\n"))
     try:
         return _table(tokens)
@@ -75,12 +75,12 @@ def _table(tokens: Iterator[Token]) -> dict[str, Any]:
 
 
 class _Tokens:
-    """What a text consists of, its kind first; there are always two more line ends than are in it."""
+    """The tokens of a text, each with its kind first. Two line ends are added at the end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = self._next = 0  # where the last token begins, and the next one
-        self._ends = 0  # that were added
+        self._ends = 0  # line ends that were added
 
     def __iter__(self) -> Iterator[Token]:
         return self
@@ -119,9 +119,9 @@ def _value(token: Token, tokens: Iterator[Token]) -> Any:
 
 
 def _array(tokens: Iterator[Token]) -> list[str]:
-    """An array of strings, whose bracket was opened."""
+    """Parse an array of strings, after its opening bracket."""
     values: list[str] = []
-    follows_comma = True  # or is the first
+    follows_comma = True  # or begins the array
     for token in tokens:
         if token == _CLOSE:
             return values

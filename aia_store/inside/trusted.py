@@ -1,9 +1,9 @@
-"""What a context of the program's was given, and what it trusts by that.
+"""What was loaded into a program's context, and what the context trusts.
 
-OpenSSL does not tell afterwards where its certificates came from, nor with which settings. So the doors note each call
-that gives a context something (`Given`), and a search asks which certificates bear a name (`Trusted`). Of a hashed
-directory (`capath`) OpenSSL reads a certificate when a chain names it, so it is looked up here the same way, by the
-hash of its name.
+OpenSSL does not tell afterwards where its certificates came from, nor with which settings. So the wrappers note each
+call that loads something into a context (`Given`), and a search asks which certificates bear a name (`Trusted`). From a
+hashed directory (`capath`), OpenSSL reads a certificate only when a chain names it. We look it up in the same way, by
+the hash of its name.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import _ssl
 import os
 import stat
+import sys
 
-from . import PARTIAL_CHAIN
+from . import PARTIAL_CHAIN, believes_environment
 from .certificate import (
     Certificate,
     Certificates,
@@ -31,58 +32,60 @@ if TYPE_CHECKING:
 
     from .cafile import CAFile
 
+    CertificateList = Union[Certificates, CAFile]
     PathLike = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
-# What a text holds besides plain certificates: `-----BEGIN TRUSTED CERTIFICATE-----`, `-----BEGIN X509 CRL-----`.
+# Blocks that are no plain certificates: `-----BEGIN TRUSTED CERTIFICATE-----`, `-----BEGIN X509 CRL-----`.
 _SPECIAL = (b"BEGIN TRUSTED", b"BEGIN X509 CRL")
-_MOST_TO_LOOK_AT = 1 << 22  # bytes of a file
+_MOST_TO_LOOK_AT = 1 << 22  # bytes; larger files are not read
+
+SMALLEST_DEFERRED = 16_384  # bytes of a CA file; OpenSSL parses a smaller one fast enough
 
 _context: Any = _ssl._SSLContext
 
 
 class Given:
-    """What one context was given: by OpenSSL's own loading, and in CA files whose loading was deferred."""
+    """What was loaded into one context, by OpenSSL itself or as a CA file whose loading was deferred."""
 
     def __init__(self, *, is_complete: bool) -> None:
-        self.is_complete = is_complete  # seen from the birth of the context on
-        self.is_plain = is_complete  # nothing but certificates: no trust settings, no revocation lists
+        self.is_complete = is_complete  # everything since the context was made was noted
+        self.is_plain = is_complete  # only certificates: no trust settings, no CRLs
         self.deferred: tuple[CAFile, ...] = ()
-        self.files: list[PathLike] = []  # that OpenSSL loaded
+        self.files: list[PathLike] = []  # the files that OpenSSL loaded
         self.directories: list[str] = []
-        self.defaults: tuple[str, ...] = ()  # the default paths, where their file was deferred
-        self.loaded = Certificates(())  # what OpenSSL shows of what it loaded
-        self.loads = 0  # how often it was given something
-        # What was decided of Certificate messages for this context alone, and until when that holds.
-        self.decisions: dict[object, tuple[float, Any]] = {}
-        self.loading: list[int] = []  # the threads that are loading a certificate of the context's own
-        self.is_used = False  # whether OpenSSL may have looked into the directories by now
-        self._is_stale = True  # whether it has loaded more since
+        self.defaults: tuple[str, ...] = ()  # the default paths, if their file was deferred
+        self.loaded = Certificates(())  # the certificates in the context that OpenSSL shows
+        self.loads = 0  # how often something was loaded
+        self.decisions: dict[object, Any] = {}  # for this context alone: see `verification`
+        self.loading: list[int] = []  # the threads that are loading the context's own certificate
+        self.is_used = False  # whether OpenSSL may already have looked into the directories
+        self._is_stale = True  # whether OpenSSL has loaded more since `loaded` was set
 
     def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:
-        """Note what OpenSSL just loaded, a text perhaps among it."""
+        """Note what OpenSSL has just loaded, which may include a text."""
         self.loads += 1
         self.is_plain = self.is_plain and is_plain
         if file is not None:
             self.files.append(file)
         if directory is not None:
-            # OpenSSL takes several in one text, as in PATH.
+            # OpenSSL accepts several directories in one text, as in PATH.
             parts = os.fsdecode(directory).split(os.pathsep)
             self.directories += [part for part in parts if part and part not in self.directories]
         self._is_stale = True
 
     def look(self, context: _ssl._SSLContext) -> None:
-        """Have OpenSSL show what the context holds, if that may have changed.
+        """Ask OpenSSL what the context holds, if that may have changed.
 
-        To be called from the program's own calls only: a look-up in a directory that another thread's handshake causes
-        adds to the list that is read here.
+        Call this only within calls of the program: when another thread's handshake looks a certificate up in a
+        directory, OpenSSL adds to the list that is read here.
         """
         if not self._is_stale:
             return
         ders: list[bytes] = _context.get_ca_certs(context, True)
         if ders != list(self.loaded.ders):
             self.loaded = Certificates(ders)
-        # It shows CA certificates only: where the program pinned another, only its own context knows all. What it found
-        # in a directory it shows, too, without the trust settings that it found there.
+        # OpenSSL shows only CA certificates. If the program pinned another one, only the context itself knows all. It
+        # also shows what it found in a directory, but without the trust settings from there.
         is_all = _context.cert_store_stats(context)["x509"] == len(ders) and not (self.directories and self.is_used)
         self.is_plain = self.is_plain and is_all
         self.is_used = True
@@ -91,36 +94,36 @@ class Given:
             self.load_deferred(context)
 
     def load_deferred(self, context: _ssl._SSLContext) -> None:
-        """Load into the program's context what was deferred: somebody looks who must find it.
+        """Load what was deferred into the program's context, because somebody is about to look at it.
 
-        As `cadata`, which OpenSSL adds under the store's lock: the context may be in use by other threads.
+        It is loaded as `cadata`, which OpenSSL adds under the store's lock, as other threads may use the context.
         """
         files = self.deferred
-        ders = [der for file in files for der in file.certificates.ders]
+        ders = [der for file in files for der in file.ders]
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
             self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
-            # Last, as another thread may look meanwhile, or have another file deferred.
+            # Only now, because another thread may have looked, or deferred another file, meanwhile.
             self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
-    def lists(self) -> tuple[Certificates, ...]:
+    def lists(self) -> tuple[CertificateList, ...]:
         """All certificates that are not in directories."""
-        return (self.loaded, *(file.certificates for file in self.deferred))
+        return (self.loaded, *self.deferred)
 
 
 class Trusted:
     """The certificates that a context trusts, found by their names.
 
-    `flags` are the X509_V_FLAG_ bits of the connection: under PARTIAL_CHAIN any trusted certificate is an anchor, else
-    a self-signed one only, or one that is trusted for a purpose by settings of its own: all of them `may_be_anchors`.
+    `flags` are the X509_V_FLAG_ bits of the connection. Under PARTIAL_CHAIN, any trusted certificate is an anchor.
+    Otherwise only a self-signed one is, or one that its own settings trust for a purpose: all `may_be_anchors`.
     """
 
-    def __init__(self, lists: Sequence[Certificates], directories: Sequence[str] = (), flags: int = 0) -> None:
+    def __init__(self, lists: Sequence[CertificateList], directories: Sequence[str] = (), flags: int = 0) -> None:
         self.lists = lists
         self.directories = directories
         self.flags = flags
-        self.is_plain = True  # whether no trust settings were met in a directory
+        self.is_plain = True  # whether no trust settings were found in a directory
         self.may_be_anchors = bool(flags & PARTIAL_CHAIN)
         self._named: dict[bytes, list[Certificate]] = {}
 
@@ -130,7 +133,7 @@ class Trusted:
         return cls((Certificates(certificates),), (), flags)
 
     def is_anchor(self, certificate: Certificate) -> bool:
-        """Whether a certification path may end here: the certificate is trusted, and self-signed or need not be."""
+        """Whether a path may end here: the certificate is trusted, and is self-signed or need not be."""
         if not (self.may_be_anchors or certificate.is_self_signed):
             return False
         return self.holds(certificate)
@@ -153,11 +156,18 @@ class Trusted:
         return found
 
     def all_named_by(self, chain: Iterable[Certificate]) -> list[bytes]:
-        """What OpenSSL could look up when it verifies this chain, directories aside (DER)."""
+        """The certificates (DER) that OpenSSL could look up to verify this chain, except those in directories."""
         return self._look_up(chain)[1]
 
+    def only_one_for(self, chain: Iterable[Certificate]) -> Certificate | None:
+        """What OpenSSL could look up for this chain, directories included, if that is one certificate."""
+        names, ders = self._look_up(chain)
+        found = {*ders, *(der for name in names for der in self._in_directories(name))}
+        certificates = list(readable(found))
+        return certificates[0] if len(certificates) == len(found) == 1 else None
+
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
-        """Whether OpenSSL could find something in the directories when it verifies this chain.
+        """Whether OpenSSL could find a certificate in the directories when it verifies this chain.
 
         In a default directory, it also finds certificates after a gap, or in DER.
         """
@@ -169,18 +179,18 @@ class Trusted:
     def _look_up(self, chain: Iterable[Certificate]) -> tuple[list[bytes], list[bytes]]:
         """The names that OpenSSL looks up, and the certificates (DER) of these names that are not in directories.
 
-        It looks by name only: for the subjects and the issuers of what was sent, and for the issuers of what it finds.
+        It looks by name only: for the subjects and issuers of what was sent, and for the issuers of what it finds.
         """
         names = dict.fromkeys(name for found in chain for name in (found.subject_key, found.issuer_key))
         queue = list(names)
         ders: dict[bytes, None] = {}
-        for name in queue:  # which grows meanwhile
+        for name in queue:  # the loop appends to it
             for der in (der for listed in self.lists for der in listed.named(name)):
                 ders[der] = None
                 try:
                     issuer = Certificate(der).issuer_key
                 except DERError:
-                    continue  # it is there in case OpenSSL can read it
+                    continue  # it stays in the list, in case OpenSSL can read it
                 if issuer not in names:
                     names[issuer] = None
                     queue.append(issuer)
@@ -208,20 +218,34 @@ class Trusted:
 
 
 def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
-    """The files in a hashed directory; in one that cannot be listed, those of these stems."""
+    """The files in a hashed directory; if it cannot be listed, possible names with these stems."""
     try:
         return os.listdir(folder)
     except OSError:
         return [stem for stem in stems if any(time_of_change(f"{folder}/{stem}.{kind}") for kind in ("0", "r0"))]
 
 
+def default_paths() -> tuple[str, str]:
+    """The paths from which `set_default_verify_paths` loads: a file, and one or more directories, as in PATH."""
+    file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
+    return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
+
+
+def default_paths_are_certain() -> bool:
+    """Whether OpenSSL is sure to use those paths: in a process with special rights, it ignores the environment."""
+    file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
+    if file_variable not in os.environ and directory_variable not in os.environ:
+        return True
+    return sys.platform.startswith("linux") and believes_environment
+
+
 def is_plain(text: bytes) -> bool:
-    """Whether a PEM text has no trust settings and no revocation lists."""
+    """Whether a PEM text has no trust settings and no CRLs."""
     return not any(mark in text for mark in _SPECIAL)
 
 
 def time_of_change(path: str) -> int:
-    """Nanoseconds since 1970; 0 for what is not there."""
+    """The time of the last change, in nanoseconds since 1970; 0 if there is no such file."""
     try:
         return os.stat(path).st_mtime_ns
     except OSError:
@@ -229,12 +253,12 @@ def time_of_change(path: str) -> int:
 
 
 def identity_of(path: PathLike) -> tuple[int, ...] | None:
-    """What changes when a regular file changes; None for everything else, and for a file too large to look at.
+    """A value that changes whenever a regular file changes; None for anything else, and for a file too large to read.
 
-    Raises TypeError for what is no path.
+    Raises TypeError for anything but a path.
     """
     try:
-        found = os.stat(os.fspath(path))  # which a descriptor is not
+        found = os.stat(os.fspath(path))  # fspath refuses a descriptor
     except (OSError, ValueError):
         return None
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_TO_LOOK_AT:
@@ -243,7 +267,7 @@ def identity_of(path: PathLike) -> tuple[int, ...] | None:
 
 
 def is_plain_file(path: PathLike) -> bool:
-    """Whether a regular file that can be read is `is_plain`. Anything else, such as a FIFO, is not touched."""
+    """Whether this is a readable regular file that `is_plain`. Anything else, such as a FIFO, is not opened."""
     if identity_of(path) is None:
         return False
     try:

@@ -1,7 +1,12 @@
-"""One Certificate message: does what was sent stand, what completes it, and in which context is it verified?
+"""One Certificate message: whether it is complete, what completes it, and in which context it is verified.
 
-`context_for` answers with a context of ours, or with None: then the connection is verified in the program's own, as
-without us. What it decided holds for equal questions, but no longer than any certificate of the path.
+`decision_for` names a context of ours, or none: then the connection is verified in the program's own context, as it
+would be without us. A decision holds for equal questions, until the first certificate of the path expires.
+
+If every link of what was sent is certain, up to one anchor of the program, OpenSSL is not asked beforehand: the
+handshake itself decides. Names, key identifiers, dates, purposes and signature algorithms agree then, so OpenSSL can
+refuse the chain only for a forged signature or a weak key. If it does, the next handshake is rehearsed. All other
+chains are rehearsed before their first handshake.
 """
 
 from __future__ import annotations
@@ -9,150 +14,80 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, importing
-from .certificate import Certificate, DERError, MessageError, readable, sent_in
-from .rehearsal import (
-    CRL_CHECK_ALL,
-    CRL_CHECKS,
-    Chain,
-    LentError,
-    Rehearsal,
-    Terms,
-    kept,
-    refusal_by_the_program,
+from . import PARTIAL_CHAIN, importing, remember
+from .certificate import (
+    AUTHORITY_INFORMATION_ACCESS,
+    AUTHORITY_KEY_IDENTIFIER,
+    BASIC_CONSTRAINTS,
+    CERTIFICATE_POLICIES,
+    CRL_DISTRIBUTION_POINTS,
+    EXTENDED_KEY_USAGE,
+    KEY_USAGE,
+    OID,
+    SERVER_AUTH,
+    SUBJECT_KEY_IDENTIFIER,
+    DERError,
+    MessageError,
+    encode,
+    readable,
+    sent_in,
 )
+from .contexts import kept, made
 from .settings import debug, load
 from .trusted import Trusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _ssl
-    from collections.abc import Iterable
     from typing import Any
 
+    from .certificate import Certificate
+    from .contexts import Terms
+    from .rehearsal import Chain, Question
     from .search import Path
     from .trusted import Given
 
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
-MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # bytes of a message that is remembered
+MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a message in their keys
+
+# A chain may be certain under these flags (X509_V_FLAG_TRUSTED_FIRST, X509_STRICT) and up to this security level.
+_USUAL_FLAGS = 0x8000 | 0x20 | PARTIAL_CHAIN
+_HIGHEST_LEVEL = 2
+# The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
+_USUAL_EXTENSIONS = {
+    AUTHORITY_INFORMATION_ACCESS,
+    AUTHORITY_KEY_IDENTIFIER,
+    BASIC_CONSTRAINTS,
+    CERTIFICATE_POLICIES,
+    CRL_DISTRIBUTION_POINTS,
+    EXTENDED_KEY_USAGE,
+    KEY_USAGE,
+    SUBJECT_KEY_IDENTIFIER,
+}
+_KEY_CERT_SIGN = 0x04  # of the first octet of a KeyUsage
 
 
-class Question(Chain):
-    """What a program's connection was sent, and the program's own context, which is asked where only it knows."""
+class Decision:
+    """In which context connections are verified that were sent the same.
 
-    trusted: Trusted
+    `context` is one of ours; None: the program's own will do, or nothing can be done. `until` is in seconds since 1970.
+    `was_rehearsed`: OpenSSL was asked. `was_refused` may be set where it was not.
+    """
 
-    def __init__(
-        self,
-        sent: list[bytes],
-        terms: Terms,
-        context: _ssl._SSLContext,
-        given: Given,
-    ) -> None:
-        super().__init__(sent, Trusted(given.lists, given.directories, terms.flags), terms)
-        self._context = context
-        self._given = given
-        if not given.is_plain:
-            self.trusted.may_be_anchors = True  # the program's own context says whether
-        self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
+    __slots__ = ("context", "until", "was_refused", "was_rehearsed")
 
-    def whole_chain(self) -> Rehearsal | None:
-        """Where OpenSSL accepts what was sent, just as it was sent: a context of ours that trusts what it looks up."""
-        if self._given.directories:
-            ours = Rehearsal(self.terms, self._look_up, directories=self._given.directories)
-        elif self._look_up:
-            ours = kept(self.terms, self._look_up)
-        else:
-            return None
-        return ours if ours.refusal(self.ders) is None else None
-
-    def settled_for(self, path: Iterable[Certificate] = ()) -> float:
-        """The seconds until the next of the certificates ends: of those at hand and of a path; at most SETTLED_FOR."""
-        at_hand = (self.leaf, *self.sent, *readable(self._look_up), *path)
-        left = (certificate.validity[1] - self.now for certificate in at_hand)
-        return min([SETTLED_FOR, *(seconds for seconds in left if seconds > 0)])
-
-    def may_be_judged_otherwise(self) -> bool:
-        """Whether the program's own context does not hold all, or has a choice.
-
-        Where several trusted certificates bear one name, which of them OpenSSL takes first may differ.
-        """
-        if self._given.deferred:
-            return True
-        names = [certificate.subject_key for certificate in readable(self._look_up)]
-        return not self._asks_the_program() and len(set(names)) < len(names)
-
-    def is_accepted_as_sent(self) -> bool:
-        """Whether the program's own context accepts what was sent, by what only it knows."""
-        return not self._is_plain() and self._own_refusal(self.ders) is None
-
-    def may_be_completed(self) -> bool:
-        """Whether a context of ours could stand for the program's own."""
-        if self.terms.flags & CRL_CHECK_ALL and self.terms.flags & PARTIAL_CHAIN:
-            # OpenSSL then wants a revocation list for the intermediate where the path ends, and its issuer's key.
-            debug("a chain under VERIFY_CRL_CHECK_CHAIN and VERIFY_X509_PARTIAL_CHAIN is not completed")
-            return False
-        # Or else its revocation lists must be known, to come along.
-        return self._given.is_complete or not self.terms.flags & CRL_CHECKS
-
-    def refusal(self, path: list[Certificate]) -> str | None:
-        # Where an anchor is one by its own trust settings, only the program's own context can tell.
-        is_common = path[-1].is_self_signed or bool(self.terms.flags & PARTIAL_CHAIN)
-        refusal = super().refusal(path) if is_common else None
-        if refusal is None and self._asks_the_program():
-            refusal = self._own_refusal([certificate.der for certificate in path[:-1]])
-        return refusal
-
-    def context_of(self, path: list[Certificate]) -> Rehearsal:
-        """A context of ours for this path, which was accepted just before; it begins with the leaf.
-
-        It holds all intermediates, so that OpenSSL, which looks there first, takes this very path. Trust settings and
-        revocation lists come along with the files that hold them.
-        """
-        if not self._asks_the_program() or not self._given.is_complete:
-            return kept(self.terms, [certificate.der for certificate in path[1:]])
-        return Rehearsal(
-            self.terms,
-            [*self._given.loaded.ders, *(certificate.der for certificate in path[1:-1])],
-            self._given.files,
-            self._given.directories,
-            checks_crls=True,
-        )
-
-    def refusing_context(self) -> Any:
-        """A context of ours with all that the program trusts, to refuse what was sent as its own would; None: its own.
-
-        Only for what was deferred: the program's own does not have it. One serves all who trust the same, unless
-        OpenSSL could find something in a directory, which it would keep for the others.
-        """
-        given = self._given
-        if not given.deferred:
-            return None
-        ders = [der for listed in given.lists for der in listed.ders]
-        if not self.trusted.looks_up_files([self.leaf, *self.sent]):
-            return kept(self.terms, ders).context
-        return Rehearsal(
-            self.terms, ders, directories=given.directories, defaults=_finds_the_defaults_as_before(given)
-        ).context
-
-    def _is_plain(self) -> bool:
-        return self._given.is_plain and self.trusted.is_plain
-
-    def _asks_the_program(self) -> bool:
-        return not self._is_plain() or bool(self.terms.flags & CRL_CHECKS)
-
-    def _own_refusal(self, ders: list[bytes]) -> str | None:
-        try:
-            return refusal_by_the_program(self._context, self._given, self.terms, ders)
-        except LentError as error:
-            return f"the program's own context cannot be asked: {error}"
+    def __init__(self, context: Any, until: float, *, was_rehearsed: bool = True) -> None:
+        self.context = context
+        self.until = until
+        self.was_rehearsed = was_rehearsed
+        self.was_refused = False
 
 
-_decisions: dict[object, tuple[float, Any]] = {}  # that hold for every context which was given the same
+_decisions: dict[object, Decision] = {}  # those that hold for all contexts with the same certificates
 
 
-def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Any:
-    """The context of ours to verify a connection in; None: the program's own will do, or nothing can be done.
+def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
+    """What is decided for a connection.
 
     `message` is the peer's Certificate message, header included, of that TLS version; `context` is the program's,
     `given` what it was given. May raise any exception.
@@ -160,62 +95,122 @@ def context_for(message: bytes, version: int, context: _ssl._SSLContext, given: 
     for_all = message, version, terms.key, given.lists
     for_this = message, version, terms.key, given.loads
     now = time.time()
+    is_doubtful = False
     for known in (given.decisions.get(for_this), _decisions.get(for_all) if _is_shared(given) else None):
-        if known is not None and now < known[0] <= now + SETTLED_FOR:
-            return known[1]
-    seconds, decided = _decide(message, version, context, given, terms)
-    # Another context is free to search at once for what this one did not find.
-    is_for_all = _is_shared(given) and seconds > FAILED_FOR
+        if known is not None and now < known.until <= now + SETTLED_FOR:
+            if not known.was_refused:
+                return known
+            is_doubtful = True
+    decision = _decide(message, version, context, given, terms, is_doubtful=is_doubtful)
+    # A failure does not hold for other contexts: they may search at once.
+    is_for_all = _is_shared(given) and decision.until > now + FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
-    if len(decisions) >= MOST_DECISIONS:
-        decisions.clear()
     if len(message) <= LARGEST_KEY:
-        decisions[for_all if is_for_all else for_this] = now + seconds, decided
-    return decided
+        remember(decisions, for_all if is_for_all else for_this, decision, MOST_DECISIONS)
+    return decision
 
 
 def _is_shared(given: Given) -> bool:
-    """Whether what is decided for a context holds for every context with the same certificates."""
+    """Whether a decision for this context holds for every context with the same certificates."""
     return given.is_plain and not given.directories
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_decisions.clear)  # which hold contexts of ours: see `rehearsal`
+    os.register_at_fork(after_in_child=_decisions.clear)  # they hold contexts of ours: see `contexts`
 
 
-def _finds_the_defaults_as_before(given: Given) -> bool:
-    """Whether OpenSSL's default paths are in use, and are what they were when their file was deferred."""
-    with importing:
-        from . import cafile
-
-    if not given.defaults or given.defaults != cafile.default_paths():
-        return False
-    try:
-        return cafile.of(given.defaults[0]) in given.deferred
-    except OSError:
-        return False
-
-
-def _decide(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> tuple[float, Any]:
-    """For how many seconds the decision holds, and which context of ours it is."""
+def _decide(
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, *, is_doubtful: bool
+) -> Decision:
+    now = time.time()
+    failed_until = now + FAILED_FOR
     try:
         sent = sent_in(message, version)
         if not sent:
-            return FAILED_FOR, None  # a client that has none to show
+            return Decision(None, failed_until)  # a client without a certificate
+        decision = None if is_doubtful else _if_certain(sent, given, terms, now)
+        if decision is not None:
+            return decision
+        with importing:
+            from .rehearsal import Question
+
         question = Question(sent, terms, context, given)
         answer = None if question.is_hopeless() else _answer(question)
     except (MessageError, DERError) as error:
         debug(f"left the chain to OpenSSL: {error}")
         given.load_deferred(context)
-        return FAILED_FOR, None
-    return answer or (FAILED_FOR, question.refusing_context())
+        return Decision(None, failed_until)
+    if answer is None:
+        return Decision(question.refusing_context(), failed_until)
+    seconds, ours = answer
+    return Decision(ours, now + min(SETTLED_FOR, seconds))
+
+
+def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> Decision | None:
+    """The decision for what was sent (DER) if every link of it is certain, up to one anchor; None where any is not."""
+    if not given.is_plain or terms.flags & ~_USUAL_FLAGS or (terms.level or 0) > _HIGHEST_LEVEL:
+        return None
+    if terms.suite_b or terms.from_client:
+        return None
+    certificates = list(readable(sent))
+    trusted = Trusted(given.lists, given.directories, terms.flags)
+    path = _certain_path(certificates, trusted) if len(certificates) == len(sent) else None
+    if path is None or not trusted.is_plain or not all(certificate.is_valid_at(now) for certificate in path):
+        return None
+    ours, anchor = None, [path[-1].der]
+    if given.deferred:
+        ours = made(terms, anchor, directories=given.directories) if given.directories else kept(terms, anchor)
+    until = min(now + SETTLED_FOR, *(certificate.validity[1] for certificate in path))
+    return Decision(ours, until, was_rehearsed=False)
+
+
+def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate] | None:
+    """What was sent, in its order, and the anchor above it; None where a link is uncertain.
+
+    The anchor is all that OpenSSL could look up in the trusted certificates, so it has no choice.
+    """
+    anchor = trusted.only_one_for(sent)
+    if anchor is None or not anchor.is_self_signed:
+        return None
+    path = sent if sent[-1] == anchor else [*sent, anchor]
+    leaf = path[0]
+    if leaf.basic_constraints[0] or not _is_for_servers(leaf) or len({c.subject_key for c in path}) < len(path):
+        return None
+    is_certain = all(
+        _is_sound_ca(issuer, below) and subject.was_surely_issued_by(issuer)
+        for below, (subject, issuer) in enumerate(zip(path, path[1:]))
+    )
+    return path if is_certain else None
+
+
+def _is_for_servers(certificate: Certificate) -> bool:
+    """Whether the purposes allow TLS servers. Of a CA, OpenSSL does not take anyExtendedKeyUsage for that."""
+    purposes = certificate.extensions.get(EXTENDED_KEY_USAGE)
+    return purposes is None or encode(OID, SERVER_AUTH) in purposes
+
+
+def _is_sound_ca(certificate: Certificate, below: int) -> bool:
+    """Whether a certificate may stand above so many intermediates, and has nothing unusual in it."""
+    extensions = certificate.extensions
+    is_ca, path_length = certificate.basic_constraints
+    usage = extensions.get(KEY_USAGE, b"")
+    return (
+        is_ca
+        and (path_length is None or path_length >= below)
+        and bool(usage[3:] and usage[3] & _KEY_CERT_SIGN)
+        and _is_for_servers(certificate)
+        and _USUAL_EXTENSIONS.issuperset(extensions)
+    )
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """The same; None where OpenSSL is to refuse what was sent."""
+    """For how many seconds a decision may hold, and which context of ours it names, if any.
+
+    None where OpenSSL is to refuse what was sent.
+    """
     whole = question.whole_chain()
     if whole is not None:
-        return question.settled_for(), whole.context if question.may_be_judged_otherwise() else None
+        return question.seconds_left(), whole if question.may_be_judged_otherwise() else None
     if not question.may_be_completed():
         return None
     if question.is_accepted_as_sent():
@@ -223,11 +218,11 @@ def _answer(question: Question) -> tuple[float, Any] | None:
     path = _path(question)
     if path is None:
         return None
-    return question.settled_for(path.certificates), question.context_of(path.certificates).context
+    return question.seconds_left(path.certificates), question.context_of(path.certificates)
 
 
 def _path(chain: Chain) -> Path | None:
-    """A certification path that OpenSSL accepts; it is kept in the store."""
+    """A path that OpenSSL accepts, which is kept in the store."""
     settings = load()
     if settings.disable:
         return None

@@ -1,4 +1,4 @@
-"""The virtual environments of this machine or user, as their pyvenv.cfg describe them; none of them is run."""
+"""The virtual environments of this machine or user, according to their pyvenv.cfg files; none of them is run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import glob
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from .interpreters import home_of
+from .interpreters import expanded, home_of
 
 if TYPE_CHECKING:
     from .interpreters import Interpreter
 
-MOST = 1_000  # environments; it is only to be shown
+MOST = 1_000  # environments; they are only shown
 _PLACES = (
     "{WORKON_HOME}/*",
     "{PIPX_HOME}/venvs/*",
@@ -35,33 +35,27 @@ _PLACES = (
     "/srv/*/.venv",
     "/srv/*/venv",
 )
-_DEFAULTS = {
-    "WORKON_HOME": "~/.virtualenvs",
-    "PIPX_HOME": "~/.local/share/pipx",
-    "UV_TOOL_DIR": "~/.local/share/uv/tools",
-    "PYENV_ROOT": "~/.pyenv",
-}
 
 
 class Environment(NamedTuple):
-    """A virtual environment: its folder, and where the interpreter is that it was made from."""
+    """A virtual environment: its folder, and the interpreter that it was made from."""
 
     folder: str
-    home: str  # a folder
+    home: str  # the interpreter's folder
     is_orphan: bool  # its interpreter is gone
 
     def is_of(self, interpreter: Interpreter) -> bool:
-        """Whether it was made from this one."""
+        """Whether it was made from this interpreter."""
         real = os.path.realpath(os.path.join(self.folder, "bin", "python"))
-        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy: what it names has to do
+        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy, so pyvenv.cfg must tell
             real = os.path.join(os.path.realpath(self.home), os.path.basename(os.path.realpath(interpreter.python)))
         return real == os.path.realpath(interpreter.python)
 
 
 def find() -> list[Environment]:
-    """Those in the usual places, at most `MOST`."""
+    """The environments in the usual places, at most `MOST`."""
     found: dict[str, Environment] = {}
-    for pattern in map(_expanded, _PLACES):
+    for pattern in map(expanded, _PLACES):
         for file in sorted(glob.iglob(os.path.join(pattern, "pyvenv.cfg"))):
             folder = os.path.dirname(file)
             environment = _read(folder, file)
@@ -70,12 +64,6 @@ def find() -> list[Environment]:
             if len(found) >= MOST:
                 return list(found.values())
     return list(found.values())
-
-
-def _expanded(pattern: str) -> str:
-    for name, default in _DEFAULTS.items():
-        pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
-    return os.path.expanduser(pattern)
 
 
 def _read(folder: str, file: str) -> Environment | None:

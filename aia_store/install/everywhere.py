@@ -1,7 +1,7 @@
-"""Completion in every Python program of the machine: its interpreters, and the environments made from them.
+"""Install the hook for every Python program of the machine: for its interpreters and the environments made from them.
 
-`interpreters` finds them, `library` says what is put where, `environments` knows the virtual ones. What goes wrong
-with one interpreter is told in a line, and the others are done all the same.
+`interpreters` finds the interpreters, `environments` the virtual environments, and `standard_library` decides which
+files go where. If one interpreter fails, a line says so, and the others are done anyway.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_
 
 
 class Standing(NamedTuple):
-    """How it stands with the hook of one interpreter."""
+    """The state of the hook for one interpreter."""
 
     interpreter: Interpreter
-    reached: str  # one of the four above
-    by: list[str]  # the files that make it so
-    obstacles: list[str]  # what stands in the way, each a line with the remedy
-    notes: list[str]  # what is worth knowing, and needs no remedy
+    reached: str  # one of the four constants above
+    by: list[str]  # the files by which it is reached
+    obstacles: list[str]  # what prevents it, each as a line with the remedy
+    notes: list[str]  # what is worth knowing but needs no remedy
 
     @property
     def is_fine(self) -> bool:
@@ -40,7 +40,7 @@ class Standing(NamedTuple):
 
 
 def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
-    """The base interpreters in the usual places, and of those paths; each once, or why one cannot be asked."""
+    """The base interpreters in the usual places and at these paths, each once, or the error for one that fails."""
     seen = set()
     for path in candidates(paths) if usual else paths:
         try:
@@ -55,7 +55,7 @@ def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter
 
 
 def install(interpreter: Interpreter) -> Standing:
-    """Put the hook in place for one interpreter, and say how it stands then."""
+    """Install the hook for one interpreter; returns the resulting state."""
     if not interpreter.is_supported:
         return status(interpreter)
     obstacles = []
@@ -82,9 +82,9 @@ def install(interpreter: Interpreter) -> Standing:
 
 
 def remove(interpreter: Interpreter) -> list[str]:
-    """Take the hook out of one interpreter; returns the files that were changed. Raises HookError."""
+    """Remove the hook from one interpreter; returns the files that were changed. Raises HookError."""
     changed = []
-    for place in reversed(_places(interpreter)):  # the user's own first: the other may be root's
+    for place in reversed(_places(interpreter)):  # the user's own first, because the other may be root's
         if place.is_ours:
             try:
                 changed += library.remove(place)
@@ -96,7 +96,7 @@ def remove(interpreter: Interpreter) -> list[str]:
 
 
 def status(interpreter: Interpreter) -> Standing:
-    """How it stands with one interpreter, as fresh processes of it show. Raises InterpreterError."""
+    """The state of the hook for one interpreter, as fresh processes show. Raises InterpreterError."""
     if not interpreter.is_supported:
         return Standing(interpreter, TOO_OLD, [], [], [])
     places = [place for place in _places(interpreter) if place.is_ours]
@@ -109,7 +109,7 @@ def status(interpreter: Interpreter) -> Standing:
     alone, in_environment, said = _try(interpreter)
     reached = ALL if alone and in_environment else ITSELF if alone else NOT
     if said:
-        obstacles.append(f"{interpreter.python} says at its start: {said}; mend its sitecustomize or .pth files")
+        obstacles.append(f"{interpreter.python} says at its start: {said}; repair its sitecustomize or .pth files")
     if not places:
         if reached == NOT:
             obstacles.append("run `aia-store hook install --all`")
@@ -119,32 +119,32 @@ def status(interpreter: Interpreter) -> Standing:
         obstacles.append(
             "its virtual environments are not reached; run `aia-store hook install --all` as its owner"
             if reached == ITSELF
-            else "the hook is in place and does nothing; see whether the package is whole: " + watcher.PACKAGE
+            else "the hook is installed but does nothing; check that the package is complete: " + watcher.PACKAGE
         )
-    if places and not _is_for_all(watcher.PACKAGE) and _is_for_all(interpreter.stdlib):
+    if any(place.is_library and _is_for_all(place.folder) for place in places) and not _is_for_all(watcher.PACKAGE):
         obstacles.append(f"other users cannot read {watcher.PACKAGE}; install aia-store where they can")
-    notes = ["externally managed: nothing is put into its site-packages"] if interpreter.is_externally_managed else []
+    notes = ["externally managed: its site-packages stay unchanged"] if interpreter.is_externally_managed else []
     return Standing(interpreter, reached, by, obstacles, notes)
 
 
 def refuse_unsafe() -> None:
-    """For root, not to have every program run what another user can change. Raises HookError."""
+    """Prevent root from making every program run code that another user can change. Raises HookError."""
     if os.name != "posix":
         raise HookError("`--all` is for POSIX systems; run `aia-store hook install` in each environment")
     if not os.path.isfile(os.path.join(watcher.HOOKS, library.FINDER)):
-        raise HookError(f"{watcher.PACKAGE} is not whole; install aia-store again, not in an archive")
+        raise HookError(f"{watcher.PACKAGE} is incomplete; install aia-store again, not in an archive")
     if os.geteuid() != 0:
         return
     weak = changed_by_others(watcher.PACKAGE)
     if weak is not None:
         raise HookError(
-            f"{weak} can be changed by others than root, and every program would run what is there; "
+            f"{weak} can be changed by users other than root, and every program would run what is there; "
             "install aia-store as root, say into /opt"
         )
 
 
 def hiding() -> list[str]:
-    """Folders in this shell's PYTHONPATH with a sitecustomize of others, which may hide ours."""
+    """Folders in this shell's PYTHONPATH with another sitecustomize, which may hide ours."""
     folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     return [folder for folder in folders if library.is_foreign_sitecustomize(folder)]
 
@@ -155,7 +155,7 @@ def _places(interpreter: Interpreter) -> list[library.Place]:
 
 
 def _users_place(interpreter: Interpreter) -> library.Place | None:
-    """Where a user who may not write to the standard library reaches his programs of it; root has no need of one."""
+    """The place for the programs of a user who may not write to the standard library folder; None for root."""
     if os.geteuid() == 0 or not interpreter.is_supported:
         return None
     folder = _last_line(interpreter.run("-c", _USER_SITE).stdout)
@@ -163,7 +163,7 @@ def _users_place(interpreter: Interpreter) -> library.Place | None:
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
-    """Whether fresh processes attach: the interpreter's, and a virtual environment's; and what they say of it."""
+    """Whether fresh processes of the interpreter and of a virtual environment attach, and what they say about it."""
     alone = interpreter.run("-c", _PROBE)
     with tempfile.TemporaryDirectory() as folder:
         python = os.path.join(folder, "bin", "python")
@@ -177,7 +177,7 @@ def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
 
 
 def _last_line(output: str) -> str:
-    """What our question was answered with; somebody else's start-up hook may have printed before."""
+    """The answer to our question; another start-up hook may have printed something before it."""
     return "".join(output.splitlines()[-1:])
 
 

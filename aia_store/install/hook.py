@@ -1,8 +1,8 @@
-"""Put completion into every program of one interpreter, take it out again, and say whether it is there.
+"""Install the hook for every program of one interpreter, remove it, and say whether it works.
 
-A `.pth` file is run by `site` at every start; Python 3.15 reads `.start` files instead. Both only wait for the
-program to import ssl, and neither can stop an interpreter from starting, whatever is broken; nor does the `.pth`
-print. Of a `.start` site itself says that the watcher is missing or broken; not what becomes of the package.
+`site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both only wait until the program
+imports ssl. Whatever is broken, neither can stop an interpreter from starting. A `.pth` prints nothing either. For a
+`.start`, site itself reports if the watcher is missing or broken, but not if the package is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import sysconfig
 from typing import NamedTuple
 
+from ..manager import replacement
 from . import watcher
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
@@ -23,21 +24,21 @@ _PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr
 
 
 class HookError(Exception):
-    """The hook cannot be put in place or taken away; the message is one line that says why and what to do."""
+    """The hook cannot be installed or removed. The message is one line that says why and what to do."""
 
 
-class Status(NamedTuple):
-    """How it stands with the hook of the running interpreter."""
+class HookStatus(NamedTuple):
+    """The state of the hook for the running interpreter."""
 
     python: str
     version: str
-    files: list[str]  # ours that are in place
-    broken: list[str]  # ours that do not hold what they should
+    files: list[str]  # the hook's files that exist
+    broken: list[str]  # those of them with wrong contents
     is_active: bool  # whether a fresh interpreter really attaches
 
     @property
     def remedy(self) -> str | None:
-        """What to do, in words; None where all is well."""
+        """What to do, in words; None if all is well."""
         if self.is_active and not self.broken:
             return None
         if self.files:
@@ -46,7 +47,7 @@ class Status(NamedTuple):
 
 
 def folders() -> list[str]:
-    """Where the hook's files may lie: the site-packages of this interpreter, or its user's, the preferred one first."""
+    """Where the hook's files may be: this interpreter's site-packages or the user's, the preferred folder first."""
     found = [sysconfig.get_path("purelib")]
     if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE:
         found.append(site.getusersitepackages())
@@ -68,7 +69,7 @@ def install() -> list[str]:
 
 
 def stage(folder: str, root: str) -> list[str]:
-    """For those who make packages: write the files that are to lie in `folder`, beside the package, below a root.
+    """For packagers: write the files for `folder`, which also holds the package, below the build root `root`.
 
     Returns their paths. Raises OSError.
     """
@@ -79,7 +80,7 @@ def stage(folder: str, root: str) -> list[str]:
 
 
 def remove() -> list[str]:
-    """Remove the files of the hook wherever they lie; returns their paths. Raises HookError."""
+    """Remove the files of the hook wherever they are; returns their paths. Raises HookError."""
     paths = _present()
     for path in paths:
         try:
@@ -89,24 +90,29 @@ def remove() -> list[str]:
     return paths
 
 
-def status() -> Status:
-    """Look for the files, and ask a fresh interpreter whether it attaches."""
+def status() -> HookStatus:
+    """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     answer = subprocess.run(
-        [sys.executable, "-c", _PROBE], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", _PROBE],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=sys.prefix,  # Python imports from the working folder, which others may be able to write
+        check=False,
     )
     files = _present()
-    return Status(
+    return HookStatus(
         sys.executable,
         sys.version.split()[0],
         files,
-        [path for path in files if _read(path) != _contents()[os.path.basename(path)]],
-        answer.stdout.splitlines()[-1:] == ["True"],  # other hooks may print before
+        [path for path in files if watcher.contents(path) != _contents()[os.path.basename(path)]],
+        answer.stdout.splitlines()[-1:] == ["True"],  # other start-up hooks may print something before it
     )
 
 
 def _contents(inside: str = watcher.INSIDE) -> dict[str, bytes]:
-    """The files of the hook, the one that is run last, so that it never finds the others missing."""
+    """The files of the hook. The one that is run comes last, so that it never finds the others missing."""
     module = WATCHER_FILE.removesuffix(".py")
     return {
         WATCHER_FILE: watcher.source(inside),
@@ -142,24 +148,8 @@ def _unlink(path: str) -> None:
 
 def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None) -> str:
     path = os.path.join(folder, name)
-    temporary = f"{path}.{os.getpid()}.tmp"  # an ending that site does not read
-    try:
-        with open(temporary, "wb") as file:
-            file.write(contents)
-        os.replace(temporary, path)
-    except OSError:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
+    replacement.write(path, contents)
     if name.endswith(".py"):
-        # Or a start pays for it that may not write.
+        # Otherwise, programs that may not write here would compile it at each start.
         py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))
     return path
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

@@ -1,4 +1,4 @@
-"""The base interpreters of this machine, or of this user: those that virtual environments are made from."""
+"""The base interpreters of this machine or this user, from which virtual environments are made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 20  # for an interpreter to start, on a slow disk
 SYSTEM_GROUPS = range(1_000)  # Debian's staff may write to /usr/local
 LARGEST_CFG = 65_536  # bytes of a pyvenv.cfg
 _NAME = re.compile(r"(python|pypy)(\d(\.\d+)?t?)?")
-#: Where interpreters lie, the system's first. `~` is the home of whoever asks.
+#: Where interpreters are, the system's first. `~` is the home of the user who runs this.
 _FOLDERS = (
     "/usr/bin",
     "/usr/local/bin",
@@ -48,10 +48,12 @@ _FOLDERS = (
 _DEFAULTS = {
     "PYENV_ROOT": "~/.pyenv",
     "UV_PYTHON_INSTALL_DIR": "~/.local/share/uv/python",
+    "UV_TOOL_DIR": "~/.local/share/uv/tools",
     "PIPX_HOME": "~/.local/share/pipx",
     "CONDA_ROOT": "~/.conda",
+    "WORKON_HOME": "~/.virtualenvs",
 }
-# Run with -E -s -S, which Python 2.7 knows too: nothing of the environment or of site-packages takes part.
+# Run with -E -s -S, which Python 2.7 knows too, so that neither the environment nor site-packages matters.
 _QUESTION = """
 import json, os, sys, sysconfig
 base = getattr(sys, "base_prefix", sys.prefix)
@@ -73,7 +75,7 @@ print(json.dumps({
 
 
 class InterpreterError(Exception):
-    """An interpreter of no use here; the message is one line that names it, the reason and the remedy."""
+    """An interpreter that cannot be used. The message is one line that names it, the reason and the remedy."""
 
 
 class Interpreter(NamedTuple):
@@ -84,7 +86,7 @@ class Interpreter(NamedTuple):
     prefix: str
     stdlib: str  # its standard library folder
     site: str  # its own site-packages, which its virtual environments do not see
-    tag: str | None  # in the names of its compiled files
+    tag: str | None  # part of the names of its compiled files
 
     @property
     def is_supported(self) -> bool:
@@ -96,19 +98,19 @@ class Interpreter(NamedTuple):
 
     @property
     def is_externally_managed(self) -> bool:
-        """Whether its site-packages are for another package manager to fill (PEP 668)."""
+        """Whether another package manager owns its site-packages (PEP 668)."""
         return os.path.exists(os.path.join(self.stdlib, "EXTERNALLY-MANAGED"))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run it as a program of the machine would be, writing no compiled files. Raises InterpreterError."""
+        """Run it as a program of the machine would, without writing compiled files. Raises InterpreterError."""
         return run([self.python, "-B", *arguments])
 
 
 def candidates(also: Iterable[str] = ()) -> Iterator[str]:
-    """Paths of interpreters in the usual places and of the one that runs this, each file once; then those given."""
+    """Paths of interpreters: those in the usual places, the running one, and then the given ones; each file once."""
     usual = [
         path
-        for pattern in map(_expanded, _FOLDERS)
+        for pattern in map(expanded, _FOLDERS)
         for folder in sorted(glob.glob(pattern))
         for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*")))
         if _NAME.fullmatch(os.path.basename(path)) and os.path.isfile(path) and os.access(path, os.X_OK)
@@ -123,9 +125,9 @@ def candidates(also: Iterable[str] = ()) -> Iterator[str]:
 
 
 def ask(path: str) -> Interpreter:
-    """The base interpreter of the one at this path (or itself). Raises InterpreterError.
+    """Ask the interpreter at this path for its base interpreter, which may be itself. Raises InterpreterError.
 
-    Root runs none that others can change, or that would run what others can change.
+    Root does not run an interpreter that others can change, or that would run code that others can change.
     """
     _refuse_foreign(path, _decisive(path))
     answer = run([os.path.abspath(path), "-E", "-s", "-S", "-B", "-c", _QUESTION])
@@ -146,7 +148,7 @@ def ask(path: str) -> Interpreter:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run an interpreter from the root folder, with no setting of Python's or ours. Raises InterpreterError."""
+    """Run an interpreter in the root folder, without settings for Python or aia-store. Raises InterpreterError."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AIA_STORE_"))}
     if os.geteuid() == 0:
         environment["PYTHONNOUSERSITE"] = "1"  # HOME may be another user's, under sudo
@@ -168,14 +170,15 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
         raise InterpreterError(f"{command[0]} did not end in {SECONDS} seconds; repair or remove it") from error
 
 
-def _expanded(pattern: str) -> str:
+def expanded(pattern: str) -> str:
+    """Expand the variables and `~` in a pattern of paths."""
     for name, default in _DEFAULTS.items():
         pattern = pattern.replace(f"{{{name}}}", glob.escape(os.environ.get(name) or os.path.expanduser(default)))
     return os.path.expanduser(pattern)
 
 
 def changed_by_others(path: str) -> str | None:
-    """The part of a path that others than root can change, if there is one and this is root."""
+    """The part of a path that users other than root can change, if this process is root's; else None."""
     return ownership.changed_by_others(path, SYSTEM_GROUPS) if os.geteuid() == 0 else None
 
 
@@ -184,16 +187,16 @@ def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:
         weak = changed_by_others(part)
         if weak is not None:
             raise InterpreterError(
-                f"{path} is left alone, as others than root can change {weak}; "
+                f"{path} is left alone, because users other than root can change {weak}; "
                 "their owner can run `aia-store hook install --all`"
             )
 
 
 def _decisive(path: str) -> Iterator[str]:
-    """What decides which code an interpreter runs before it says anything: itself, pyvenv.cfg, and its prefixes.
+    """The paths that decide which code an interpreter runs first: its own, pyvenv.cfg, and its prefixes.
 
-    Python looks for pyvenv.cfg beside the path that it was started by and one above, no link followed (PEP 405), and
-    for the standard library above itself, links followed, or above the `home` that is named there.
+    Python looks for pyvenv.cfg beside the path that it was started by and one level up, without following links (PEP
+    405). It looks for the standard library above its own path, links followed, or above the `home` in pyvenv.cfg.
     """
     path = os.path.abspath(path)
     folder = os.path.dirname(path)
@@ -211,7 +214,7 @@ def _decisive(path: str) -> Iterator[str]:
 
 
 def home_of(file: str) -> str | None:
-    """The folder of the interpreter that a virtual environment was made from, as its pyvenv.cfg has it."""
+    """The folder of the interpreter that a virtual environment was made from, according to its pyvenv.cfg."""
     try:
         text = read_regular_file(file, LARGEST_CFG).decode("utf-8", "replace")
     except OSError:

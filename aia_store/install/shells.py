@@ -25,14 +25,14 @@ def lines(bundle: str, shell: str) -> str:
 
 
 def current_shell() -> str:
-    """The user's shell by the environment, sh where it is none of SHELLS."""
+    """The user's shell according to the environment; sh if it is none of SHELLS."""
     name = os.path.basename(os.environ.get("SHELL", "powershell" if os.name == "nt" else "sh"))
     name = KIN.get(name, name)
     return name if name in SHELLS else "sh"
 
 
 def evaluation(shell: str) -> str:
-    """What one of SHELLS runs, also in its start-up file, to take the lines over."""
+    """The command by which one of SHELLS evaluates the lines, also in its start-up file."""
     return {
         "fish": "aia-store env | source",
         "csh": 'eval "`aia-store env`"',

@@ -1,27 +1,31 @@
-"""What is put into the standard library folder of a base interpreter, so that its virtual environments see it too.
+"""The files in the standard library folder of a base interpreter, where its virtual environments see them too.
 
-- `aia_store_finder.py`: the watcher, told where the package is.
-- `sitecustomize.py`, which imports it: ours where there is none, else a marked block at the end of the one that is
-  there (Debian's is a conffile behind a link: the block goes into what the link leads to, and dpkg keeps it).
-- `aia_store_hook.json`, the receipt: what was there before, so that `remove` can put it back byte for byte.
+- `aia_store_finder.py`: the watcher, which knows where the package is.
+- `sitecustomize.py`, which imports the watcher: a file of ours if there is none, else a marked block at the end of the
+  existing one. (Debian's is a conffile behind a link: the block goes into the link's target, and dpkg keeps it.)
+- `aia_store_hook.json`, the receipt: what was there before, so that `remove` can restore it byte for byte.
 
-A sitecustomize earlier on the path hides ours, and not all of them look for the next. So where its site-packages are
-nobody else's to fill, a `.pth` (from Python 3.15 on, a `.start`) there loads the finder for the base interpreter.
+Another sitecustomize earlier on the path hides ours, and not all of them run the next one. So unless another package
+manager owns the site-packages, a `.pth` there (from Python 3.15 on, a `.start`) loads the watcher for the base
+interpreter.
 
-Everything is written beside and renamed: a file may be a hard link into the cache of uv or conda.
+Each file is written under another name and then renamed, because it may be a hard link into the cache of uv or conda.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..inside import locks
+from ..manager import replacement
 from . import watcher
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 FINDER, SITECUSTOMIZE, RECEIPT = watcher.FILE, "sitecustomize.py", "aia_store_hook.json"
 PTH, START = "aia_store_finder.pth", "aia_store_finder.start"
-LOCK = "aia_store_hook.lock"
+LOCK, LONGEST_WAIT = "aia_store_hook.lock", 60.0  # seconds
 BLOCK = b"""
 # >>> aia-store block >>>
 # Completes certificate chains; `aia-store hook remove --all` takes it out again.
@@ -52,7 +56,7 @@ class Place(NamedTuple):
     """Where the files of one interpreter go."""
 
     interpreter: Interpreter
-    folder: str  # the standard library's; or a user's site-packages, which their virtual environments do not see
+    folder: str  # the standard library's, or a user's site-packages, which virtual environments do not see
     pth_folder: str | None  # where a .pth is read
 
     @property
@@ -61,7 +65,7 @@ class Place(NamedTuple):
 
     @property
     def is_library(self) -> bool:
-        """Whether a sitecustomize there is seen by virtual environments."""
+        """Whether virtual environments see a sitecustomize there."""
         return self.folder == self.interpreter.stdlib
 
     @property
@@ -73,7 +77,7 @@ class Place(NamedTuple):
     def is_ours(self) -> bool:
         """Whether anything of ours is there."""
         return any(os.path.lexists(os.path.join(self.folder, name)) for name in (RECEIPT, FINDER)) or (
-            self.is_library and _without_ours(current := _read(self.sitecustomize)) != current
+            self.is_library and _without_ours(current := watcher.contents(self.sitecustomize)) != current
         )
 
 
@@ -85,8 +89,8 @@ def place_of(interpreter: Interpreter) -> Place:
 
 
 def install(place: Place, compiled_package: list[str]) -> None:
-    """Put everything in place; `compiled_package` are the files that were compiled for it. Raises OSError."""
-    receipt = _receipt(place, compiled_package)  # first: it says which folders we make
+    """Install everything. `compiled_package` are the files that were compiled for it. Raises OSError."""
+    receipt = _receipt(place, compiled_package)  # first, because it notes which folders we make
     with _locked(place.folder):
         os.makedirs(os.path.join(place.folder, "__pycache__"), exist_ok=True)
         _write(place.receipt, json.dumps(receipt, indent=1).encode("ascii"))
@@ -97,7 +101,7 @@ def install(place: Place, compiled_package: list[str]) -> None:
 
 
 def remove(place: Place) -> list[str]:
-    """Put back what was there; returns what was changed. Raises OSError."""
+    """Restore what was there before; returns what was changed. Raises OSError."""
     with _locked(place.folder):
         receipt = _read_receipt(place)
         changed = _restore_sitecustomize(place, receipt.get("before")) if place.is_library else []
@@ -116,9 +120,9 @@ def remove(place: Place) -> list[str]:
 
 
 def fault(place: Place) -> str | None:
-    """What is not as `install` left it; None where all is. Only for a place that holds something of ours."""
+    """What is not as `install` left it; None if nothing. Only for a place that has files of ours."""
     for path, contents in _contents(place).items():
-        found = _read(path)
+        found = watcher.contents(path)
         if place.is_library and path == place.sitecustomize:
             if BLOCK not in found and _own(SITECUSTOMIZE) not in found:
                 return f"{path} was replaced"
@@ -129,12 +133,12 @@ def fault(place: Place) -> str | None:
 
 def is_foreign_sitecustomize(folder: str) -> bool:
     """Whether this folder has a sitecustomize.py, and it is not ours."""
-    contents = _read(os.path.join(folder, SITECUSTOMIZE))
+    contents = watcher.contents(os.path.join(folder, SITECUSTOMIZE))
     return bool(contents) and _without_ours(contents) == contents
 
 
 def compile_package(interpreter: Interpreter) -> list[str]:
-    """Compile for it what programs load of the package, as they may not write there; returns the new files."""
+    """Compile what programs load of the package, as they may not write there; returns the new files."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     sources = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
     wanted = {
@@ -152,20 +156,20 @@ def compile_package(interpreter: Interpreter) -> list[str]:
 
 
 def _contents(place: Place) -> dict[str, bytes]:
-    """The files as they should be, the one that is run last."""
-    files = {os.path.join(place.folder, FINDER): watcher.source()}
+    """The files as they should be. The one that is run comes last."""
+    wanted = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
         is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
-        files[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
+        wanted[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
     if place.pth_folder is not None:
-        files[os.path.join(place.pth_folder, START)] = watcher.start_line(FINDER[:-3]).encode("ascii")
-        files[os.path.join(place.pth_folder, PTH)] = watcher.pth_line(FINDER[:-3]).encode("ascii")
-    return files
+        wanted[os.path.join(place.pth_folder, START)] = watcher.start_line(FINDER[:-3]).encode("ascii")
+        wanted[os.path.join(place.pth_folder, PTH)] = watcher.pth_line(FINDER[:-3]).encode("ascii")
+    return wanted
 
 
 def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
-    """What there was before us. What an earlier receipt says holds on, as long as what it describes is there."""
+    """What was there before us. An earlier receipt stays valid for what still exists."""
     earlier = _read_receipt(place)
     current = _read_or_raise(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
@@ -176,7 +180,7 @@ def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
             before = {
                 "sha256": hashlib.sha256(current).hexdigest(),
                 "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
-                "compiled": base64.b64encode(_read(compiled)).decode("ascii"),
+                "compiled": base64.b64encode(watcher.contents(compiled)).decode("ascii"),
                 "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
             }
     return {
@@ -187,7 +191,7 @@ def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
 
 
 def _missing(folder: str) -> list[str]:
-    """The folders to make until there is this one, the deepest first."""
+    """The folders that must be made for this one, the deepest first."""
     missing = []
     while not os.path.exists(folder):
         missing.append(folder)
@@ -223,7 +227,7 @@ def _without_ours(contents: bytes) -> bytes:
 
 def _read_receipt(place: Place) -> dict[str, Any]:
     try:
-        receipt = json.loads(_read(place.receipt))
+        receipt = json.loads(watcher.contents(place.receipt))
     except ValueError:
         return {}
     return receipt if isinstance(receipt, dict) else {}
@@ -242,84 +246,57 @@ def _is_compiled_ours(path: str) -> bool:
 
 
 def _compile(place: Place, name: str) -> None:
-    """Or a start pays for it that may not write. It may fail: then it costs just that."""
+    """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
     place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
 
+class _Lockable(NamedTuple):
+    """A folder that contains its lock files itself, while a store folder has a folder for them."""
+
+    path: str
+
+    def make(self, *_: str) -> str:
+        os.makedirs(self.path, exist_ok=True)
+        return self.path
+
+
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """One at a time: two that change the same file would undo each other's work.
+    """Hold a lock, so that two processes do not undo each other's changes of the same file.
 
-    The lock is on a file that nobody else can open: on one that all can read, anybody could hold it for ever.
+    The lock is on a file that only its owner can open: if all could read the file, anybody could hold the lock for
+    ever.
     """
-    import fcntl
-
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, LOCK)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_at(path, descriptor):  # whoever had the lock before removed the file
-                try:
-                    yield
-                finally:
-                    os.unlink(path)
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _is_at(path: str, descriptor: int) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+        lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
+    except locks.LockError as error:
+        raise error.__cause__ or OSError(str(error)) from None
+    if lock is None:
+        raise TimeoutError(errno.ETIMEDOUT, "another process has been changing it for too long", folder)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: str, contents: bytes) -> None:
-    """Replace a file, or make it; the owner, mode and attributes of one that is there stay."""
+    """Replace or make a file. The owner, mode and attributes of an existing one stay."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(path):
-            status = os.stat(path)
-            shutil.copystat(path, temporary)
-            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(temporary, status.st_uid, status.st_gid)
-            os.utime(temporary)
-        else:
-            os.chmod(temporary, _TEXT)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    replacement.write(path, contents, like_the_old=True)
 
 
 def _own(name: str) -> bytes:
-    """A file of the hook as the package has it. Raises OSError where the package is not whole."""
+    """A file of the hook from the package. Raises OSError if the package is incomplete."""
     with open(os.path.join(watcher.HOOKS, name), "rb") as file:
         return file.read()
 
 
 def _read_or_raise(path: str) -> bytes:
-    """What is in a file that is to be changed, or nothing. Raises OSError, lest what cannot be read be lost."""
+    """Read a file before it is changed; empty if missing. Raises OSError, so that no unreadable contents are lost."""
     try:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        return b""
-
-
-def _read(path: str) -> bytes:
-    try:
-        return _read_or_raise(path)
-    except OSError:
         return b""

@@ -1,4 +1,4 @@
-"""The watcher, which every way of installing puts in place, and the lines by which `site` loads it at every start."""
+"""The watcher, which every way of installing installs, and the lines by which `site` loads it at every start."""
 
 from __future__ import annotations
 
@@ -13,21 +13,30 @@ _WHERE = re.compile(rb"^inside = .*$", re.MULTILINE)
 
 
 def source(inside: str = INSIDE) -> bytes:
-    """The watcher, told where the folder `inside` is. Raises OSError where the package is not whole."""
+    """The watcher's source, with the path of the folder `inside`. Raises OSError if the package is incomplete."""
     with open(os.path.join(HOOKS, FILE), "rb") as file:
         text = file.read()
     return _WHERE.sub(lambda _: f"inside = {inside!a}".encode("ascii"), text, count=1)
 
 
+def contents(path: str) -> bytes:
+    """Read a file; empty if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
 def pth_line(module: str) -> str:
-    """What a .pth file holds, so that site imports this module, and prints nothing where that fails.
+    """The line of a .pth file by which site imports this module, and prints nothing if that fails.
 
     site executes a line that begins with "import", and prints what it raises.
     """
-    load = f"try:import {module}\nexcept Exception:0"  # short, as every start of the interpreter compiles it
+    load = f"try:import {module}\nexcept Exception:0"  # short, because every start of the interpreter compiles it
     return f"import sys; exec({load!r})\n"
 
 
 def start_line(module: str) -> str:
-    """What a .start file holds, so that site calls `attach` of this module. There is no way to guard it."""
+    """The line of a .start file by which site calls `attach` of this module. Errors cannot be suppressed there."""
     return f"{module}:attach\n"

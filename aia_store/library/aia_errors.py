@@ -1,18 +1,18 @@
-"""What the library raises, by the names and with the bases that `aia` 0.2.0 gave these errors."""
+"""The exceptions of the library, with the names and bases that they have in `aia` 0.2.0."""
 
 from __future__ import annotations
 
 
 class DownloadError(Exception):
-    """A download that did not end in status 200."""
+    """A download ended with another status than 200."""
 
 
 class AIAError(Exception):
-    """No certification path can be had; the message is one line that says why."""
+    """No certification path can be built. The message is one line that says why."""
 
 
 class AIASchemeError(AIAError):
-    """A URL whose scheme is not allowed: issuers are fetched by http only, pages by http and https."""
+    """The scheme of a URL is not allowed: issuers are fetched by http only, pages by http and https."""
 
 
 class AIADownloadError(AIAError, DownloadError):
@@ -20,4 +20,4 @@ class AIADownloadError(AIAError, DownloadError):
 
 
 class InvalidCAError(AIAError):
-    """What there is leads to no trust anchor."""
+    """The certificates that were found lead to no trust anchor."""

@@ -1,6 +1,6 @@
-"""`AIASession` for asyncio: what blocks is done by the threads of the event loop, which goes on meanwhile.
+"""`AIASession` for asyncio: blocking work is done in the event loop's threads, and the loop goes on meanwhile.
 
-A thread goes on until its own time is over, even if whoever awaits it is cancelled.
+If the awaiting task is cancelled, its thread still goes on until its own time limit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class AsyncAIASession:
     """`AIASession` with methods to be awaited: the same arguments, the same results, the same errors."""
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
-        """As `AIASession`: `user_agent` is what `download` says it is, `timeout` in seconds."""
+        """As for `AIASession`: `user_agent` is the one that `download` sends; `timeout` is in seconds."""
         self._session = AIASession(user_agent, timeout=timeout)
 
     async def get_host_cert(self, host: str) -> bytes:
@@ -36,23 +36,23 @@ class AsyncAIASession:
             yield certificate
 
     async def validate_certificate_chain(self, der_certs: Sequence[bytes]) -> None:
-        """Have OpenSSL verify a whole chain (DER), the server's certificate first, last the root to trust."""
+        """Let OpenSSL verify a whole chain (DER), from the server's certificate to the root to trust."""
         await asyncio.to_thread(self._session.validate_certificate_chain, der_certs)
 
     async def cadata_from_host(self, host: str) -> str:
-        """What verifies a host, as PEM: its intermediates and, last, the root."""
+        """The certificates that verify a host, as PEM: its intermediates and, last, the root."""
         return await asyncio.to_thread(self._session.cadata_from_host, host)
 
     async def cadata_from_url(self, url: str) -> str:
-        """As `cadata_from_host`, for the host of a URL."""
+        """Like `cadata_from_host`, for the host of a URL."""
         return await asyncio.to_thread(self._session.cadata_from_url, url)
 
     async def ssl_context_from_host(self, host: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-        """A context for one host, which trusts the root that its chain leads to; no handshake with it fetches."""
+        """A context for one host, which trusts the root of its chain. Handshakes with this context need no fetch."""
         return await asyncio.to_thread(self._session.ssl_context_from_host, host, purpose)
 
     async def ssl_context_from_url(self, url: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-        """As `ssl_context_from_host`, for the host of a URL."""
+        """Like `ssl_context_from_host`, for the host of a URL."""
         return await asyncio.to_thread(self._session.ssl_context_from_url, url, purpose)
 
     async def urlopen(
@@ -61,9 +61,9 @@ class AsyncAIASession:
         data: bytes | Iterable[bytes] | None = None,
         timeout: float | None = None,
     ) -> HTTPResponse:
-        """As `urllib.request.urlopen`. Reading the response blocks: `await asyncio.to_thread(response.read)`."""
+        """Like `urllib.request.urlopen`. Reading the response blocks: `await asyncio.to_thread(response.read)`."""
         return await asyncio.to_thread(self._session.urlopen, url, data, timeout)
 
     async def download(self, url: str) -> bytes:
-        """What a GET of this URL gives. Raises DownloadError unless the status is 200."""
+        """The body of a GET of this URL. Raises DownloadError unless the status is 200."""
         return await asyncio.to_thread(self._session.download, url)

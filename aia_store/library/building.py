@@ -1,4 +1,4 @@
-"""Build certification paths outside of any handshake: the search and the judge are the handshake's own."""
+"""Build certification paths outside of any handshake, with the same search and the same rehearsal."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .aia_errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAErr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ..check.trust import TrustAnchors
     from ..inside.settings import Settings
-    from .anchors import Anchors
     from .public_store import Store
 
-SECONDS = 30.0  # to fetch what is missing
+SECONDS = 30.0  # for all fetches
 
 
 class Built(NamedTuple):
-    """A path that OpenSSL accepted, from the leaf to the trust anchor, and what of it was not sent and is needed."""
+    """A path that OpenSSL accepted, from the leaf to the trust anchor, and those needed for it that were not sent."""
 
     path: list[Certificate]
     missing: list[Certificate]
 
 
 def build(
-    sent: Sequence[bytes], anchors: Anchors, seconds: float, settings: Settings, store: Store | None = None
+    sent: Sequence[bytes], anchors: TrustAnchors, seconds: float, settings: Settings, store: Store | None = None
 ) -> Built:
-    """The path of what a server sends (DER, the leaf first), completed from the store and by AIA; what helped is kept.
+    """Build the path for what a server sends (DER, the leaf first), from the store and by AIA; keep what was missing.
 
-    Raises AIAError, or ssl.SSLError where OpenSSL refuses all that was found.
+    Raises AIAError, or ssl.SSLError if OpenSSL refuses all paths that were found.
     """
     try:
         chain = Chain(list(sent), anchors.trusted, anchors.terms)
@@ -49,7 +49,7 @@ def build(
         path = None if chain.is_hopeless() else search.path(settings)
     except DERError as error:
         raise AIAError(f"the certificate of the server cannot be read ({error})") from error
-    except Interrupted as interrupt:  # Ctrl-C, which within a handshake needs another way out
+    except Interrupted as interrupt:  # by Ctrl-C; only a handshake needs to wrap it
         raise interrupt.raised from None
     if path is None:
         raise _why_not(chain, search)
@@ -57,25 +57,25 @@ def build(
 
 
 def build_for(host: str, seconds: float) -> Built:
-    """The path of a host as `peer.target` reads it; `seconds` is for each step of the connection.
+    """Build the path for a host, which `peer.target` parses; `seconds` is for each step of the connection.
 
-    Raises as `build` does, and OSError where the host cannot be reached.
+    Raises what `build` raises, and OSError if the host cannot be reached.
     """
     sent = peer.certificates(*peer.target(host), seconds)
     return build(sent, machine.of_this_machine(), SECONDS, loaded_settings())
 
 
 def _why_not(chain: Chain, search: Search) -> Exception:
-    """What to raise where no path was found."""
+    """The exception to raise if no path was found."""
     not_before, not_after = chain.leaf.validity
     if chain.leaf.is_self_signed:
-        return InvalidCAError("the certificate is self-signed, and no trust anchor here")
+        return InvalidCAError("the certificate is self-signed, and is no trust anchor here")
     if not not_before <= chain.now <= not_after:
         return ssl.SSLError(f"certificate {'has expired' if not_after < chain.now else 'is not yet valid'}")
     if search.refused:
         return ssl.SSLError(f"OpenSSL refuses the chain: {list(search.refused.values())[-1]}")
     if search.revoked:
-        return InvalidCAError("every path to a trust anchor leads over an intermediate that is revoked")
+        return InvalidCAError("every path to a trust anchor contains a revoked intermediate")
     if search.failed:
         return _download_error(search.failed)
     named = (chain.leaf, *chain.sent)
@@ -95,15 +95,17 @@ def build_path(
     store: Store | None = None,
     timeout: float = SECONDS,
 ) -> list[bytes]:
-    """The certification path of a server's certificate, from it to a trust anchor, both included (DER).
+    """Return the certification path from a server's certificate to a trust anchor, both included (DER).
 
-    `chain` is what the server sends (DER, its own certificate first), in any order and with anything in between;
-    `anchors` are the trust anchors (DER, self-signed), by default this machine's; `store` is where intermediates are
-    looked for and kept, by default this user's; `timeout` is the time for all fetches in seconds, 0 for none.
+    `chain` is what the server sends (DER, its own certificate first); the order of the others does not matter, and
+    unrelated certificates do no harm. `anchors` are the trust anchors (DER, self-signed), by default this machine's.
+    `store` is where intermediates are looked up and kept, by default this user's store. `timeout` is the time for all
+    fetches in seconds; 0 for none.
 
-    OpenSSL has accepted the path, as a TLS server's, with the flags of Python's default context. The name of the host
-    is not looked at. Raises AIAError (InvalidCAError where nothing leads to an anchor, AIADownloadError where an
-    issuer could not be fetched, AIASchemeError where none may be), ssl.SSLError where OpenSSL refuses what was found.
+    OpenSSL has accepted the path for a TLS server, with the flags of Python's default context. The host name is not
+    verified. Raises InvalidCAError if nothing leads to an anchor, AIADownloadError if an issuer could not be fetched,
+    AIASchemeError if its URLs may not be fetched, another AIAError for unusable arguments or settings, and ssl.SSLError
+    if OpenSSL refuses what was found.
     """
     if not chain:
         raise AIAError("the chain is empty; it begins with the server's own certificate")
@@ -113,14 +115,14 @@ def build_path(
 
 
 def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]:
-    """What the caIssuers URLs of a certificate (DER) offer as its issuer (DER): none, one or several, **unverified**.
+    """Fetch what the caIssuers URLs of a certificate (DER) offer as its issuer; returns DER, **unverified**.
 
-    They bear the name of the issuer, and nothing more is known of them; `build_path` says what leads to a trust
-    anchor. The URLs are asked in their order (RFC 5280, 4.2.2.1), until one offers something, within `timeout`
-    seconds, under the policy of all fetches (docs/trust-model.md). Nothing is kept.
+    The list may be empty. Its certificates bear the issuer's name, and nothing more is known of them; `build_path`
+    tells what leads to a trust anchor. The URLs are tried in their order (RFC 5280, 4.2.2.1) until one offers
+    something, within `timeout` seconds, under the policy of all fetches (docs/trust-model.md). Nothing is kept.
 
-    Raises AIADownloadError where every URL failed, AIASchemeError where none may be fetched, AIAError where the
-    certificate names none or cannot be read.
+    Raises AIADownloadError if every URL failed, AIASchemeError if none may be fetched, AIAError if the certificate
+    names no URL or cannot be read.
     """
     settings = loaded_settings()
     try:
@@ -140,7 +142,7 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     for url in urls:
         try:
             until = min(deadline, time.monotonic() + Budget.fetch_seconds)
-            body = fetch.fetch(url, settings.allowed_networks, until)
+            body = fetch.get(url, settings.allowed_networks, until)
         except fetch.FetchError as error:
             failed[url] = str(error)
             continue
@@ -153,7 +155,7 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
 
 
 def loaded_settings() -> Settings:
-    """The settings as they stand now. Raises AIAError where they cannot be used."""
+    """The current settings. Raises AIAError if they cannot be used."""
     try:
         return config.load()
     except config.ConfigError as error:

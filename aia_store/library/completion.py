@@ -1,4 +1,4 @@
-"""Completion as programs ask for it: for the whole process, or for one context."""
+"""Completion at a program's request: for the whole process, or for one context."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def enable() -> None:
-    """Complete the chains of all client connections of this process from now on, whoever makes them."""
+    """Complete the chains of all client connections of this process from now on, whichever code makes them."""
     _instance().enable()
 
 
@@ -17,27 +17,27 @@ def disable() -> None:
 
 
 def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) -> "ssl.SSLContext":
-    """Complete the chains of all client connections of this context, which is returned.
+    """Complete the chains of all client connections of this context; returns the context.
 
-    `client_certificates`: those of the clients of a server's context too, which nothing else does. Clients can then
-    make the server fetch, within bounds: docs/trust-model.md.
+    `client_certificates`: if it is a server's context, complete the chains of its clients too. Nothing else does that.
+    Clients can then make the server fetch, within limits: see docs/trust-model.md.
     """
     _instance().complete(context, client_certificates)
     return context
 
 
 def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext":
-    """As `ssl.create_default_context`, with the same arguments, and chains are completed."""
+    """Like `ssl.create_default_context`, with the same arguments, but chains are completed."""
     context: ssl.SSLContext = _instance().create_default_context(*arguments, **named)
     return context
 
 
 def _instance() -> "Any":
-    """The `inside.startup` that is, or will be, in front of ssl: that of the hook, if it was first, else ours.
+    """The instance of `inside.startup` that has patched ssl, or will: the hook's, if it was first, else ours.
 
-    What is called of it is described there; it may be of another version.
+    It may be of another version. Its docstring says what may be called.
     """
-    import ssl  # noqa: F401  # the hook, if there is one, attaches now
+    import ssl  # noqa: F401  # if there is a hook, it attaches now
     import sys
 
     hook = sys.modules.get("_aia_store.startup")

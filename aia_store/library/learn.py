@@ -6,27 +6,27 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..check import FETCH_SECONDS, parse_target, probe
+from ..check import FETCH_SECONDS, Target, parse_target, probe
 from ..inside import fetch, reply
 from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
 from ..manager import roots
 from ..manager.revocation.record import reader
-from ..manager.verify import Verifier, VerifyError
+from ..manager.verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
-    from ..inside.store import Store
+    from ..inside.store import IntermediateStore
 
 LARGEST_FILE = 256 << 20
 _FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
 
 
 class LearnError(Exception):
-    """Nothing could be learned from this; the message is one line that names it and says what to do."""
+    """Nothing could be learned from a source. The message is one line that names it and says what to do."""
 
 
 class Learned(NamedTuple):
@@ -37,12 +37,10 @@ class Learned(NamedTuple):
     is_new: bool
 
 
-def _no_progress(done: int, total: int) -> None:
-    pass
-
-
-def learn(source: str, settings: Settings, progress: Callable[[int, int], None] = _no_progress) -> list[Learned]:
-    """Keep those intermediates of a source that lead to a trust anchor of this machine.
+def from_source(
+    source: str, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Learned]:
+    """Keep the intermediates of a source that lead to a trust anchor of this machine.
 
     The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.
     """
@@ -61,24 +59,18 @@ def learn(source: str, settings: Settings, progress: Callable[[int, int], None] 
 def keep(
     offered: list[Certificate],
     settings: Settings,
-    anchors: list[Certificate],
-    progress: Callable[[int, int], None] = _no_progress,
+    anchors: Sequence[Certificate],
+    progress: Callable[[int, int], None] = lambda done, total: None,
     url: str | None = None,
 ) -> list[Learned]:
-    """Keep those certificates that lead to one of these anchors, also through one another; `url` is their source.
+    """Keep the certificates that lead to one of these anchors, also through each other; `url` is their source.
 
     Raises LearnError, StoreError.
     """
     store = sound_store(settings, to_write=True)
-    beside: dict[bytes, list[Certificate]] = {}
-    for certificate in offered:
-        beside.setdefault(certificate.subject_key, []).append(certificate)
-    verifier = Verifier(
-        anchors,
-        lambda subject: [*beside.get(subject.issuer_key, ()), *store.find(subject.issuer_key)],
-        reader(store.folders),
-    )
-    known = {certificate for certificate in offered if certificate in store.needed(certificate.subject_key)}
+    verifier = Verifier(anchors, store.find, reader(store.folders), by_subject(offered))
+    among = set(offered)
+    known = {certificate for certificate in among if certificate in store.needed(certificate.subject_key)}
     outcome = []
     for done, certificate in enumerate(offered):
         progress(done, len(offered))
@@ -88,28 +80,28 @@ def keep(
             outcome.append(Learned(certificate, str(error), False))
             continue
         for link in path[:-1]:
-            _keep_one(store, link, url if link in beside.get(link.subject_key, ()) else None)
+            _keep_one(store, link, url if link in among else None)
         outcome.append(Learned(certificate, None, certificate not in known))
     progress(len(offered), len(offered))
     return outcome
 
 
-def _keep_one(store: Store, certificate: Certificate, url: str | None = None) -> None:
+def _keep_one(store: IntermediateStore, certificate: Certificate, url: str | None = None) -> None:
     if not store.keep(certificate, url):
         places = ", ".join(folder.path for folder in store.folders)
         raise LearnError(f"nothing can be kept in {places}; is the disk full?")
 
 
 def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
-    host, port = parse_target(source)
+    target = Target(*parse_target(source))
     store = sound_store(settings, to_write=True)
-    finding = probe(host, port, settings, anchors)
+    finding = probe(target, settings, anchors)
     if finding.path is None:
         reason = finding.refusal or "no path to a trust anchor was found"
         if finding.hangs_on_revoked:
             reason = f"an intermediate is revoked {next(iter(finding.revoked.values()))}"
         raise LearnError(
-            f"{finding.address}: nothing could be learned ({reason}); `aia-store check {finding.address}` shows more"
+            f"{target.address}: nothing could be learned ({reason}); `aia-store check {target.address}` shows more"
         )
     outcome = []
     for certificate in finding.path.intermediates:
@@ -123,7 +115,7 @@ def _of_url(url: str, settings: Settings) -> list[Certificate]:
     if settings.offline:
         raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
     try:
-        body = fetch.fetch(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+        body = fetch.get(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
     except fetch.FetchError as error:
         raise LearnError(f"{url} cannot be fetched: {error}") from error
     return _parsed(body, url)
@@ -142,7 +134,7 @@ def _of_file(path: str) -> list[Certificate]:
 
 
 def _parsed(content: bytes, source: str) -> list[Certificate]:
-    """Every certificate of PEM (also inside a CCADB report), DER or PKCS#7, each once."""
+    """The certificates in PEM (also within a CCADB report), DER or PKCS#7, each once."""
     found = list(readable(pem_certificates(content))) or list(reply.certificates(content, most=10_000))
     if not found:
         raise LearnError(f"{source} holds no certificate; PEM, DER, PKCS#7 and the CCADB's reports can be read")

@@ -1,21 +1,19 @@
-"""Which certificates does a host send? Asked over a connection that verifies nothing and carries nothing."""
+"""Which certificates a host sends, seen over a connection that verifies nothing and carries no data."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import ssl
-from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ..inside import certificate
-from ..manager.target import TargetError, address, parse_target
+from ..check.witness import Witness, seeing_context
+from ..manager.target import HTTPS, TargetError, address, in_ascii, parse_target
 from .aia_errors import AIAError
 
 
 def target(host: str) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL; 443 by default. Raises AIAError."""
+    """The host and port in HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL; 443 by default. Raises AIAError."""
     try:
         return parse_target(host)
     except TargetError as error:
@@ -23,40 +21,35 @@ def target(host: str) -> tuple[str, int]:
 
 
 def certificates(host: str, port: int, seconds: float) -> list[bytes]:
-    """What a host sends (DER, unverified), its leaf first; through a proxy where urllib would use one.
+    """The certificates that a host sends (DER, unverified), the leaf first; through a proxy if urllib would use one.
 
     `seconds` is for each step of the connection. Raises OSError, and ssl.SSLError, which is one.
     """
-    context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = seeing_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    sent: list[bytes] = []
-
-    def see(_: object, direction: str, version: int, __: object, kind: int, data: bytes) -> None:
-        if direction == "read" and kind in (certificate.CERTIFICATE, certificate.COMPRESSED_CERTIFICATE) and not sent:
-            with contextlib.suppress(certificate.MessageError):
-                sent.extend(certificate.sent_in(data, version))
-
-    context._msg_callback = see
-    connection = _connection(host, port, seconds, context)
+    witness = Witness()
+    connection = _connection(host, port, seconds)
     try:
         connection.connect()
+        witness.shake_hands(context, connection.sock, in_ascii(host))
     except OSError:
-        if not sent:  # else it wants a certificate of ours, or speaks no cipher of ours; we have what we came for
+        if not witness.sent:  # otherwise we have what we need, even if it wants a certificate or shares no cipher
             raise
     finally:
         connection.close()
-    if not sent:
+    if not witness.sent:
         raise ssl.SSLError(f"{address(host, port)} sent no certificate that can be read")
-    return sent
+    return witness.sent
 
 
-def _connection(host: str, port: int, seconds: float, context: ssl.SSLContext) -> http.client.HTTPSConnection:
+def _connection(host: str, port: int, seconds: float) -> http.client.HTTPConnection:
+    """What connects to a host, without TLS: through a proxy where urllib would use one."""
     proxy = getproxies().get("https")
     if not proxy or proxy_bypass(address(host, port)):
-        return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)
+        return http.client.HTTPConnection(host, port, timeout=seconds)
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=seconds, context=context)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or HTTPS, timeout=seconds)
     connection.set_tunnel(host, port, _credentials(parts.username, parts.password))
     return connection
 

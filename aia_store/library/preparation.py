@@ -1,4 +1,4 @@
-"""For asyncio: learn what hosts do not send, before their handshakes would have to."""
+"""For asyncio: learn what hosts do not send, before their handshakes would have to fetch it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .building import Built
 
-AT_ONCE = 4  # hosts that are looked at: few, as threads that compute keep the loop from running, up to 5 ms each
+AT_ONCE = 4  # hosts; few, because each computing thread can keep the loop from running for up to 5 ms
 SECONDS = 30.0  # for each step of a connection
 
 
@@ -20,20 +20,20 @@ class Prepared(NamedTuple):
     """What `prepare` learned of one host."""
 
     host: str  #: as it was given
-    missing: list[bytes]  #: the intermediates (DER) that it does not send, and that are in the store now
-    error: Exception | None  #: why no chain can be had: an AIAError, ssl.SSLError or OSError; None: there is one
+    missing: list[bytes]  #: the intermediates (DER) that it does not send, and that are now in the store
+    error: Exception | None  #: why there is no path: an AIAError, ssl.SSLError or OSError; None if there is one
 
 
 async def prepare(*hosts: str, timeout: float = SECONDS) -> list[Prepared]:
-    """Learn what these hosts do not send, so that no handshake with them has to fetch it while the event loop waits.
+    """Learn what these hosts do not send, so that no handshake with them has to fetch while the event loop waits.
 
-    Each host is "name", "name:port", an IPv6 address, "[address]:port" or an https URL. It is connected to once, a few
-    at a time, in threads. `timeout` (seconds) is for each step of a connection. Returns what was learned of each, in
-    the order given; a host that fails does not keep the others from being looked at.
+    Each host is "name", "name:port", an IPv6 address, "[address]:port" or an https URL. Threads connect once to each, a
+    few at a time. `timeout` (seconds) is for each step of a connection. Returns what was learned about each host, in
+    the given order. If one host fails, the others are still examined.
     """
     if not hosts:
         return []
-    # The import takes longer than a loop should stand still.
+    # In a thread, because the import takes longer than a loop should stand still.
     build_for = await asyncio.to_thread(_imported)
     turn = asyncio.Semaphore(AT_ONCE)
 

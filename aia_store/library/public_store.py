@@ -1,4 +1,4 @@
-"""The store as other programs may use it: certificates in DER, in and out."""
+"""The store for use by other programs, which takes and returns certificates in DER."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """The intermediates on disk, which all programs of this user share; every certificate is bytes, in DER.
+    """The intermediates on disk, which all programs of this user share. Every certificate is bytes, in DER.
 
-    What it holds is a hint, never an authority: whoever uses one verifies it again, as `build_path` does. Iterating
-    gives each certificate once; `certificate in store` says whether it is there. A store may be shared by threads and
-    by processes.
+    The certificates are hints, not trusted: verify them again before use, as `build_path` does. Iterating yields each
+    certificate once; `certificate in store` says whether it is there. Threads and processes may share a store.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        """The store in this folder, which is made when something is kept; by default the one that the settings mean.
+        """Open the store in this folder, which is made when something is kept; by default the store of the settings.
 
-        Raises AIAError where the folder is not sound, as one that everybody may write to.
+        Raises AIAError if the folder cannot be used, for instance because everybody may write to it.
         """
         try:
             self.settings = config.load()
@@ -45,13 +44,13 @@ class Store:
         return sought in self.internal.find(sought.subject_key)
 
     def issuers_of(self, certificate: bytes) -> list[bytes]:
-        """What is here under the name of a certificate's issuer. Raises AIAError where it cannot be read."""
+        """The certificates here that bear the name of this one's issuer. Raises AIAError if it cannot be read."""
         return [found.der for found in self.internal.find(_readable(certificate).issuer_key)]
 
     def add(self, certificate: bytes) -> None:
-        """Keep an intermediate, if it leads to a trust anchor of this machine over what is here.
+        """Keep an intermediate, if it leads to a trust anchor of this machine, directly or over what is in the store.
 
-        Raises InvalidCAError with the reason where it does not, AIAError where it cannot be kept.
+        Raises InvalidCAError with the reason if it does not, AIAError if it cannot be kept.
         """
         from . import anchors, learn
 

@@ -1,4 +1,4 @@
-"""`AIASession`, for programs that were written for the class of that name in `aia` 0.2.0."""
+"""`AIASession`, for programs that were written for the class of the same name in `aia` 0.2.0."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from ..inside import PARTIAL_CHAIN
+from ..inside import PARTIAL_CHAIN, remember
 from ..inside.certificate import Certificate, DERError, to_pem
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..manager.names import as_openssl_prints
 from ..version import __version__
 from . import anchors, peer
@@ -25,26 +26,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_USER_AGENT = f"aia-store/{__version__}"
-REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, hosts: what a host sent
-# X509_V_ERR_ of a chain that ends before a trust anchor: 2 and 20, no issuer; 18 and 19, self-signed; 21, one link.
+REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, and hosts: for remembering what a host sent
+# X509_V_ERR_ codes of chains that reach no trust anchor: 2, 20: no issuer; 18, 19: self-signed; 21: leaf alone.
 _NO_ANCHOR = (2, 18, 19, 20, 21)
 
 
 class AIASession:
-    """Looks at hosts, completes their chains, and makes contexts and downloads of that. May be shared by threads.
+    """Completes the chains of hosts, and makes contexts and downloads with them. Threads may share a session.
 
-    A host is "name", "name:port", an IPv6 address or "[address]:port"; a URL is any with a host. Port 443 is the
-    default. A host is asked through the proxy that urllib would use (`HTTPS_PROXY`, `NO_PROXY`, …), the hosts of
-    intermediates never. What a host sent is remembered for an hour, its intermediates are kept in the store.
+    A host is "name", "name:port", an IPv6 address or "[address]:port"; a URL is any URL with a host. Port 443 is the
+    default. A host is reached through the proxy that urllib would use (`HTTPS_PROXY`, `NO_PROXY`, …); intermediates are
+    always fetched directly. What a host sent is remembered for an hour, and its intermediates are kept in the store.
 
-    Trust anchors are those of this machine: the file that AIA_STORE_ROOTS names, else the one that SSL_CERT_FILE
-    names, else the system's. Methods that build a chain raise InvalidCAError where it leads to none of them,
-    AIADownloadError where an issuer could not be fetched, AIASchemeError where none may be fetched, ssl.SSLError
-    where OpenSSL refuses the chain, and OSError where the host cannot be reached.
+    The trust anchors are this machine's: from the file that AIA_STORE_ROOTS names, else from the one that SSL_CERT_FILE
+    names, else the system's. Methods that build a chain raise InvalidCAError if it leads to no trust anchor,
+    AIADownloadError if an issuer could not be fetched, AIASchemeError if its URLs may not be fetched, ssl.SSLError if
+    OpenSSL refuses the chain, and OSError if the host cannot be reached.
     """
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
-        """`user_agent` is what `download` says it is; `timeout` (seconds) is for each step of a connection."""
+        """`user_agent` is the one that `download` sends; `timeout` (seconds) is for each step of a connection."""
         self.user_agent = user_agent
         self.timeout = timeout
         self._seen: dict[tuple[str, int], tuple[float, list[bytes]]] = {}
@@ -60,9 +61,9 @@ class AIASession:
         yield from (certificate.der for certificate in self._built(sent).path[1:])
 
     def validate_certificate_chain(self, der_certs: Sequence[bytes]) -> None:
-        """Have OpenSSL verify a whole chain (DER) of a TLS server: its certificate first, last the root to trust.
+        """Let OpenSSL verify a whole chain (DER) of a TLS server, from its certificate to the root to trust.
 
-        Raises ssl.SSLError where it refuses. The name of the host is not looked at.
+        Raises ssl.SSLError if OpenSSL refuses it. The host name is not verified.
         """
         if not der_certs:
             raise ssl.SSLError("the chain is empty")
@@ -74,27 +75,28 @@ class AIASession:
             raise ssl.SSLError(f"OpenSSL refuses the chain: {refusal}")
 
     def cadata_from_host(self, host: str) -> str:
-        """What verifies a host, as PEM: its intermediates and, last, the root; not its own certificate.
+        """The certificates that verify a host, as PEM: its intermediates and, last, the root; not its own certificate.
 
-        Where it goes into a CA file, know that Python 3.13 and many other programs take every certificate of a CA
-        file for a trust anchor. The context of `ssl_context_from_host` does not.
+        Take care with CA files: Python 3.13 and many other programs treat every certificate in a CA file as a trust
+        anchor. The context of `ssl_context_from_host` does not.
         """
         path = self._built(self._sent(host)).path
         return "".join(certificate.pem for certificate in path[1:] or path)
 
     def cadata_from_url(self, url: str) -> str:
-        """As `cadata_from_host`, for the host of a URL."""
+        """Like `cadata_from_host`, for the host of a URL."""
         return self.cadata_from_host(_host_of(url))
 
     def ssl_context_from_host(self, host: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-        """As `ssl.create_default_context`, for one host: nothing is trusted but the root that its chain leads to.
+        """Like `ssl.create_default_context`, but for one host: it only trusts the root that the host's chain leads to.
 
-        The intermediates are in it too, and only help: it asks for whole chains, on Python 3.13 as well.
+        The intermediates are in the context too, but not as trust anchors: it requires whole chains, also on Python
+        3.13.
         """
         return _trusting(self.cadata_from_host(host), purpose)
 
     def ssl_context_from_url(self, url: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-        """As `ssl_context_from_host`, for the host of a URL."""
+        """Like `ssl_context_from_host`, for the host of a URL."""
         return self.ssl_context_from_host(_host_of(url), purpose)
 
     def urlopen(
@@ -103,13 +105,13 @@ class AIASession:
         data: bytes | Iterable[bytes] | None = None,
         timeout: float | None = None,
     ) -> HTTPResponse:
-        """As `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
+        """Like `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
 
-        Raises what urllib raises, but InvalidCAError where a chain leads to no trust anchor.
+        Raises what urllib raises, but InvalidCAError if a chain leads to no trust anchor.
         """
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):
-            raise AIASchemeError(f"{scheme!r} is no scheme of a page; http and https are")
+            raise AIASchemeError(f"the scheme {scheme!r} is not allowed; use http or https")
         context = complete(anchors.of_this_machine().context)
         seconds = self.timeout if timeout is None else timeout
         try:
@@ -122,7 +124,7 @@ class AIASession:
         return response
 
     def download(self, url: str) -> bytes:
-        """What a GET of this URL gives. Raises DownloadError unless the status is 200; else as `urlopen`."""
+        """The body of a GET of this URL. Raises DownloadError unless the status is 200; otherwise like `urlopen`."""
         request = urllib.request.Request(url, headers={"User-Agent": self.user_agent})
         try:
             with self.urlopen(request) as response:
@@ -139,9 +141,7 @@ class AIASession:
         until, sent = self._seen.get(target, (0.0, []))
         if until < time.monotonic():
             sent = peer.certificates(*target, self.timeout)
-            if len(self._seen) >= MOST_REMEMBERED:
-                self._seen.clear()
-            self._seen[target] = time.monotonic() + REMEMBERED_FOR, sent
+            remember(self._seen, target, (time.monotonic() + REMEMBERED_FOR, sent), MOST_REMEMBERED)
         return sent
 
     def _built(self, sent: list[bytes]) -> Built:
@@ -149,8 +149,9 @@ class AIASession:
 
 
 def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
-    """Of a certificate (DER): "issuer" and "subject" as the openssl command prints them, and "aia_ca_issuers", a list
-    of URLs. Without that command. Raises AIAError where the certificate cannot be read.
+    """Describe a certificate (DER): returns "issuer", "subject" and "aia_ca_issuers", a list of URLs.
+
+    Names are as the openssl command prints them, which is not needed. Raises AIAError if the certificate is unreadable.
     """
     try:
         certificate = Certificate(cert_der)
@@ -164,9 +165,9 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
 
 
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-    """A context as Python's default one, with these certificates, that asks for whole chains."""
+    """A context like Python's default one, with these certificates, that requires whole chains."""
     context = ssl.create_default_context(purpose, cadata=cadata)
-    # The default from 3.13 on, by which every certificate of the context would be a trust anchor.
+    # By this flag, set by default from 3.13 on, every certificate in the context would be a trust anchor.
     context.verify_flags &= ~PARTIAL_CHAIN
     return context
 

@@ -1,7 +1,7 @@
-"""The merged CA bundle: the machine's trust anchors and the intermediates that were needed here.
+"""The merged CA bundle: the machine's trust anchors, and intermediates that were needed here.
 
-What goes in is chosen by rules (`exportable`), and what is published was loaded and counted by OpenSSL before. A
-reader sees the old file or the new one, whole.
+The rules in `exportable` decide which intermediates it contains. Before the bundle is published, OpenSSL loads and
+counts it. A reader sees either the old or the new file, complete.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-__all__ = [  # with what is known of the published one
+__all__ = [  # including names from `published`
     "REBUILT_EVERY",
     "BundleError",
     "build",
@@ -50,19 +50,19 @@ __all__ = [  # with what is known of the published one
     "standing",
 ]
 
-LONGEST_WAIT = 30.0  # seconds for another process that is building it
-_unseen: Progress = lambda done, total: None  # noqa: E731  # where nobody watches
+LONGEST_WAIT = 30.0  # seconds, while another process builds it
+_unseen: Progress = lambda done, total: None  # noqa: E731  # if nobody watches
 
 
 class BundleError(Exception):
-    """No bundle can be built or published; the message is one line that says why and what to do."""
+    """No bundle can be built or published. The message is one line that says why and what to do."""
 
 
 def path(settings: Settings, warn: Callable[[str], None] = lambda line: None, progress: Progress = _unseen) -> str:
-    """The path of the bundle, built first if it is missing or stale.
+    """Return the path of the bundle, after building it if it is missing or stale.
 
-    Where it cannot be built anew but the last one stands, that one serves, and `warn` is told why in one line.
-    Raises BundleError, and RootsError, be there a last one or not (`last_good`).
+    If it cannot be built but there is an earlier one, this is returned, and `warn` is called with the reason in one
+    line. Raises BundleError. Raises RootsError, even if there is an earlier one (see `last_good`).
     """
     bundle = fresh(settings)
     if bundle is not None:
@@ -87,8 +87,8 @@ def path(settings: Settings, warn: Callable[[str], None] = lambda line: None, pr
 def build(settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen) -> str:
     """Build and publish the bundle; returns its path. Raises BundleError, RootsError.
 
-    `verifier` is one that has just verified what is in the store, so that it need not be done again; `progress` is
-    told how many of how many intermediates are done.
+    If a `verifier` has just verified what is in the store, this is not done again. `progress` is called with the number
+    of finished intermediates and of all.
     """
     home = _home(settings)
     try:
@@ -115,12 +115,12 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
     anchors = roots.load(source)
     store = open_store(settings)
     if verifier is not None and verifier.roots != anchors:
-        verifier = None  # the machine's trust has changed since
+        verifier = None  # the machine's trust anchors have changed since
     needed = store.certificates()
     intermediates = Export(anchors, store, verifier).among(needed, progress) if needed else []
     text = _text(anchors, intermediates)
     if not _loads(text, len(anchors) + len(intermediates)):
-        raise BundleError(f"OpenSSL does not load every trust anchor of {source.path}; remove those that it does not")
+        raise BundleError(f"OpenSSL does not load every trust anchor in {source.path}; remove those that it refuses")
     published = home.write(text, BUNDLE, mode=0o644, durable=True)
     status = os.stat(published)
     state = {
@@ -139,7 +139,7 @@ def _publish(settings: Settings, home: Folder, verifier: Verifier | None, progre
 
 
 def _named(source: Source, published: str) -> list[str] | None:
-    """What the variables that name a CA file may hold without the bundle being stale; None: whatever they hold."""
+    """The values of the variables that name a CA file for which the bundle is not stale; None if any value is."""
     if not source.preferred:
         return None
     return ["", published, *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
@@ -153,7 +153,7 @@ def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes
 
 
 def _loads(text: bytes, count: int) -> bool:
-    """Whether OpenSSL loads so many certificates from this text."""
+    """Whether OpenSSL loads this number of certificates from the text."""
     import _ssl
 
     context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
@@ -165,7 +165,7 @@ def _loads(text: bytes, count: int) -> bool:
 
 
 def _home(settings: Settings) -> Folder:
-    """The store folder that bundles are published in. Raises BundleError where none can be written."""
+    """The store folder in which bundles are published. Raises BundleError if none can be written."""
     home = open_store(settings).home
     if home is None:
         tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))

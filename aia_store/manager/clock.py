@@ -1,7 +1,7 @@
-"""Is the clock to be believed? Under one that is years off, every certificate looks expired, or unused for ages.
+"""Whether the clock is plausible. If it is years off, every certificate looks expired, or unused for ages.
 
-What a folder of the store remembers tells: the last refresh, and when an intermediate was last added, removed or used.
-A handshake that used one was verified, so the clock was right then, to about a year: the life of a leaf.
+A store folder records the last refresh, and when an intermediate was last added, removed or used. A handshake that used
+one was verified, so the clock was then right to about a year, which is the lifetime of a leaf.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ from typing import TYPE_CHECKING
 
 from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
+from .upkeep import modified
+from .words import day
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
     from ..inside.store import Folder
 
-FIRST_RELEASE = 1_735_689_600  # 2025-01-01: no clock that is right shows an earlier time
-LONGEST_SILENCE = 366 * 86_400  # seconds without a sign of life, after which not the silence but the clock is doubted
-DOUBTED_FOR = 7 * 86_400  # seconds; a clock that goes on so long is believed
+FIRST_RELEASE = 1_735_689_600  # 2025-01-01: a clock that shows an earlier time is wrong
+LONGEST_SILENCE = 366 * 86_400  # seconds; if nothing was recorded for longer, the clock is doubted
+DOUBTED_FOR = 7 * 86_400  # seconds; a clock that keeps running for so long is believed
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
-    """Why nothing is to be verified now, in words: the clock cannot be right, or every trust anchor has ended.
+    """Why nothing should be verified now, in words: the clock cannot be right, or every trust anchor has expired.
 
-    None where nothing speaks against it.
+    None if there is no reason for doubt.
     """
     now = time.time()
-    today = _day(now)
+    today = day(now)
     if now < FIRST_RELEASE:
         return f"the clock shows {today}, which is in the past; set it right"
     is_silent = now - _newest_sign(settings, now) > LONGEST_SILENCE
@@ -37,7 +39,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
         last = max(anchors, key=lambda anchor: anchor.validity[1])
         if not is_silent and last.validity[1] < now:
             which = "the last trust anchor" if len(anchors) > 1 else "the only trust anchor"
-            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {_day(last.validity[1])}"
+            ended = f"{which}, {as_openssl_prints(last.subject)}, ended on {day(last.validity[1])}"
             return f"{ended}; bring the machine's trust anchors up to date"
         return f"the clock shows {today}, when not one trust anchor of this machine is valid; set it right"
     home = open_store(settings).home
@@ -52,7 +54,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
 
 
 def believe(settings: Settings) -> None:
-    """Note that a refresh was done under this clock."""
+    """Note that a refresh was made with this clock."""
     home = open_store(settings).home
     if home is not None:
         _write_time(home, REFRESHED)
@@ -62,27 +64,16 @@ def believe(settings: Settings) -> None:
             pass  # it was not doubted
 
 
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
-
-
 def _newest_sign(settings: Settings, now: float) -> float:
-    """When it was last seen that the clock is right (seconds since 1970); `now` where nothing was ever seen."""
+    """When the clock was last known to be right (seconds since 1970); `now` if nothing was recorded."""
     folders = [folder for folder in folders_of(settings) if folder.fault() is None]
     signs = [_time_in(folder, REFRESHED) for folder in folders]
     signs += [folder.changed() / 1e9 for folder in folders]
     newest = max((sign for sign in signs if 0 < sign <= now), default=0.0)
     if now - newest > LONGEST_SILENCE:
-        uses = (_modified(path) for folder in folders for path in folder.paths())
+        uses = (modified(path, 0.0) for folder in folders for path in folder.paths())
         newest = max((use for use in uses if use <= now), default=newest)
     return newest or now
-
-
-def _modified(path: str) -> float:
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return 0.0
 
 
 def _time_in(folder: Folder, name: str) -> float:

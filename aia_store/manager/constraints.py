@@ -1,9 +1,8 @@
-"""Whether a certificate may stand alone: does it carry every constraint of the certificates above it?
+"""Whether a certificate repeats every constraint of the certificates above it, so that it may be a trust anchor.
 
-Where a program takes an intermediate for a trust anchor (OpenSSL under X509_V_FLAG_PARTIAL_CHAIN, which Python sets
-from 3.13 on; curl, Go, GnuTLS and others with any CA file), what stands above it is not looked at. So there it may
-only be offered if nothing would change: each constraint from above stands in it too, at least as narrow.
-Time is a constraint as well, but only for one who will not look again before it is over: see `is_outlived_by`.
+Many programs treat an intermediate as a trust anchor, and do not look at what is above it: OpenSSL under
+X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on; curl, Go, GnuTLS and others with any CA file. For them an
+intermediate must change nothing: each constraint from above must be in it too, and be at least as narrow.
 """
 
 from __future__ import annotations
@@ -30,11 +29,6 @@ def carries_all(certificate: Certificate, above: list[Certificate]) -> bool:
     return all(_carries(certificate, issuer, depth) for depth, issuer in enumerate(above))
 
 
-def is_outlived_by(certificate: Certificate, above: list[Certificate]) -> bool:
-    """Whether nothing above the certificate expires before it does."""
-    return all(certificate.validity[1] <= issuer.validity[1] for issuer in above)
-
-
 def _carries(certificate: Certificate, issuer: Certificate, between: int) -> bool:
     return (
         _path_length_is_carried(certificate, issuer, between)
@@ -45,14 +39,14 @@ def _carries(certificate: Certificate, issuer: Certificate, between: int) -> boo
 
 
 def _path_length_is_carried(certificate: Certificate, issuer: Certificate, between: int) -> bool:
-    """RFC 5280, 6.1.4 (l, m): a path length of n leaves n - 1 to the CA below."""
+    """RFC 5280, 6.1.4 (l, m): a path length of n allows n - 1 in the CA below."""
     limit = issuer.basic_constraints[1]
     own = certificate.basic_constraints[1]
     return limit is None or (own is not None and own <= limit - between - 1)
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Equal to the byte; and never under constraints on directory names, which bind the certificate itself too."""
+    """Name constraints must be equal, byte for byte. Those on directory names never count: they bind the CA itself."""
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True
@@ -60,7 +54,7 @@ def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def _key_usages_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """OpenSSL applies the EKU of a CA to what it issues; anyExtendedKeyUsage allows all."""
+    """OpenSSL applies the EKU of a CA to what it issues; anyExtendedKeyUsage allows everything."""
     allowed = extended_key_usages(issuer)
     if allowed is None or ANY_EXTENDED_KEY_USAGE in allowed:
         return True

@@ -1,4 +1,4 @@
-"""Fetch what the manager needs, under the fetch policy: failures are remembered, nothing holds longer than its time."""
+"""Fetch what the manager needs, under the fetch policy: failures are remembered, and there are time limits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 SECONDS = 30.0  # for one fetch
 
 
-class DownloadError(Exception):
-    """It cannot be had; the message is the reason, in words."""
+class UnavailableError(Exception):
+    """The URL cannot be fetched. The message is the reason."""
 
 
 class Downloader:
-    """Fetches for one settings, until `deadline` (on the monotonic clock). May be used by several threads."""
+    """Fetches under given settings, until `deadline` (on the monotonic clock). Threads may share it."""
 
     def __init__(self, settings: Settings, failures: Failures, deadline: float) -> None:
         self._settings = settings
@@ -29,22 +29,22 @@ class Downloader:
         self._deadline = deadline
 
     def plain(self, url: str, most: int) -> bytes:
-        """The body of at most so many bytes behind an http URL. Raises DownloadError."""
-        return self.download(url, lambda deadline: fetch.fetch(url, self._settings.allowed_networks, deadline, most))
+        """Return the body behind an http URL, of at most `most` bytes. Raises UnavailableError."""
+        return self.download(url, lambda deadline: fetch.get(url, self._settings.allowed_networks, deadline, most))
 
     def download(self, url: str, get: Callable[[float], bytes]) -> bytes:
-        """What `get` returns, which is given a deadline, keeps it, and may raise FetchError. Raises DownloadError."""
+        """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
-            raise DownloadError("AIA_STORE_OFFLINE is set")
+            raise UnavailableError("AIA_STORE_OFFLINE is set")
         if self._failures.url_is_paused(url):
-            raise DownloadError("it failed lately and is not tried again yet")
+            raise UnavailableError("it failed recently and is not tried again yet")
         if time.monotonic() >= self._deadline:
-            raise DownloadError("the time for all fetches is over")
+            raise UnavailableError("the time for all fetches is over")
         deadline = min(self._deadline, time.monotonic() + SECONDS)
         try:
             body = get(deadline)
         except fetch.FetchError as error:
             self._failures.blame(url, error)
-            raise DownloadError(str(error)) from error
+            raise UnavailableError(str(error)) from error
         self._failures.forgive(url)
         return body

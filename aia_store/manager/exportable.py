@@ -1,8 +1,8 @@
-"""What may be exported: the seven rules by which an intermediate may stand in a CA file beside the trust anchors.
+"""What may be exported: the seven rules by which an intermediate may be in a CA file beside the trust anchors.
 
-To most programs an intermediate in a CA file is a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca
-accept a leaf under it with its root absent. So it may stand there only where nothing changes by that: neither is
-anything accepted that its whole path would have refused, nor is a right server refused because of it.
+Most programs treat an intermediate in a CA file as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca
+accept a leaf under it even if its root is missing. So it may be there only if this changes nothing: nothing is accepted
+that the whole path would refuse, and no right server is refused because of it.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.certificate import Certificate
-    from ..inside.store import Store
+    from ..inside.store import IntermediateStore
 
     Progress = Callable[[int, int], None]
 
 
 class Export:
-    """One export beside these trust anchors: it knows what may be in it. For one round, not for a day.
+    """Decides what may be in one export beside these trust anchors. Use it for one run only.
 
-    `verifier` has these anchors, and has perhaps just verified what was needed.
+    `verifier` has these anchors, and may have just verified the needed intermediates.
     """
 
-    def __init__(self, anchors: list[Certificate], store: Store, verifier: Verifier | None = None) -> None:
+    def __init__(self, anchors: list[Certificate], store: IntermediateStore, verifier: Verifier | None = None) -> None:
         self.store = store
         self.anchors = anchors
         self.distrust = distrust()
         self._revoked = reader(store.folders)
-        self.verifier = verifier or Verifier(anchors, lambda subject: store.needed(subject.issuer_key), self._revoked)
+        self.verifier = verifier or Verifier(anchors, store.needed, self._revoked)
         self._objections: dict[Certificate, str | None] = {}
 
     @cached_property
     def widely(self) -> Verifier:
-        """Verifies through what was preloaded, too."""
-        return Verifier(self.anchors, lambda subject: self.store.find(subject.issuer_key), self._revoked)
+        """A verifier whose paths may contain preloaded intermediates too."""
+        return Verifier(self.anchors, self.store.find, self._revoked)
 
     def objection(self, certificate: Certificate) -> str | None:
         """Why this intermediate may not be exported, in words; None if it may."""
         if certificate not in self._objections:
-            self._objections[certificate] = "it leads in a circle"  # as long as what is above it is asked
+            self._objections[certificate] = "it leads in a circle"  # holds while the certificates above it are examined
             try:
                 objections = (rule(certificate, self) for rule in RULES)
                 self._objections[certificate] = next(filter(None, objections), None)
@@ -59,7 +59,7 @@ class Export:
         return self._objections[certificate]
 
     def among(self, certificates: Iterable[Certificate], progress: Progress) -> list[Certificate]:
-        """Those that may be exported, sorted by fingerprint; `progress` is told how many of how many are done."""
+        """The exportable ones, sorted by fingerprint; calls `progress` with the number of finished ones and of all."""
         asked = list(certificates)
         found = []
         for done, certificate in enumerate(asked):
@@ -69,14 +69,14 @@ class Export:
         return sorted(found, key=lambda certificate: certificate.fingerprint)
 
     def above(self, certificate: Certificate) -> list[Certificate]:
-        """What is above it on its path, its issuer first, the trust anchor last. Raises VerifyError."""
+        """The certificates above it in its path, its issuer first, the trust anchor last. Raises VerifyError."""
         return self.verifier.path(certificate)[1:]
 
 
 def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str | None:
-    """Rule 1: its path, verified without partial chains, leads to an anchor there, over links that are there too.
+    """Rule 1: its path, verified without partial chains, leads to an exported anchor, over exported intermediates.
 
-    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to what issued it.
+    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to its issuer.
     """
     if certificate in export.anchors:
         return "it is a trust anchor itself"
@@ -89,22 +89,22 @@ def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str
 
 
 def outlasts_the_export(certificate: Certificate, export: Export) -> str | None:
-    """Rule 2: it and its anchor are valid now and until after the next rebuild, one of which may fail.
+    """Rule 2: it and its anchor are valid now and until after the next rebuild, even if one rebuild fails.
 
-    An expired certificate in the CA file stands in the way of a valid one that the server sends (Python, curl, Node).
+    An expired certificate in the CA file hides a valid one that the server sends (Python, curl, Node).
     """
     for one in (certificate, export.above(certificate)[-1]):
         not_before, not_after = one.validity
         if not not_before <= time.time() < not_after - 2 * REBUILT_EVERY:
-            return "its time is over before the next but one rebuild"
+            return "it expires before the next but one rebuild"
     return None
 
 
 def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
     """Rule 3: a CA that may sign certificates of TLS servers, with a sound key and signature.
 
-    Of an anchor OpenSSL looks at none of these (RFC 5280, 6.1 takes a name and a key). Key and signature were judged
-    by OpenSSL at security level 2, with the path of rule 1.
+    OpenSSL checks none of these for an anchor (for RFC 5280, 6.1, it is only a name and a key). It checked the key and
+    the signature at security level 2, with the path of rule 1.
     """
     return unfitness(certificate)
 
@@ -112,48 +112,44 @@ def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
 def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
     """Rule 4: it is not revoked, and nothing above it is distrusted, not even from some date on.
 
-    What is revoked or distrusted altogether has no path by rule 1, nor has what leads over it. What is left is a date
-    (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot say.
+    What is revoked or wholly distrusted, and everything below it, has no path by rule 1. That leaves distrust from a
+    date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
     """
     if any(map(export.distrust.limits, export.above(certificate))):
-        return "newer certificates of what it leads to are distrusted, which a CA file cannot say"
+        return "its trust anchor's newer certificates are distrusted, which a CA file cannot express"
     return None
 
 
 def carries_all_constraints(certificate: Certificate, export: Export) -> str | None:
-    """Rule 5: it repeats each constraint of what is above it, which nobody looks at, and has no name constraints.
+    """Rule 5: it repeats each constraint from above, which no program would look at, and has no name constraints.
 
-    Java does not apply the name constraints of an anchor (its PKIX validator takes them from the TrustAnchor object
-    only, where its key stores put none).
+    Java does not apply the name constraints in an anchor's certificate: its PKIX validator takes them from the
+    TrustAnchor object, and Java's key stores set none there.
     """
     above = export.above(certificate)
     if any(NAME_CONSTRAINTS in one.extensions for one in (certificate, *above)):
-        return "its names are constrained, which Java does not heed in a CA file"
-    return None if carries_all(certificate, above) else "it does not repeat each constraint of what is above it"
+        return "it has name constraints, which Java ignores in a CA file"
+    return None if carries_all(certificate, above) else "it does not repeat every constraint from above"
 
 
 def has_no_namesake(certificate: Certificate, export: Export) -> str | None:
-    """Rule 6: nothing exported or known here has its canonical name and another key, and leads to an anchor.
+    """Rule 6: no other CA that is exported or known here, and leads to an anchor, has its name but another key.
 
-    Of namesakes OpenSSL takes the first, from the CA file before what was sent, and does not go back: a right server
-    under the other one would be refused (curl, Node, Python).
+    Of certificates with one name, OpenSSL takes the first, from the CA file before those that were sent, and does not
+    go back. So a right server under the other one would be refused (curl, Node, Python).
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:
-        if other.subject_key == certificate.subject_key and other.public_key != certificate.public_key:
-            try:
-                is_right = other in export.anchors or bool(export.widely.path(other))
-            except VerifyError:
-                continue
-            if is_right:
-                return "another CA of its name and another key is known here"
+        is_namesake = other.subject_key == certificate.subject_key and other.public_key != certificate.public_key
+        if is_namesake and (other in export.anchors or export.widely.refusal(other) is None):
+            return "another CA of its name and another key is known here"
     return None
 
 
 def was_needed(certificate: Certificate, export: Export) -> str | None:
     """Rule 7: it was needed on this machine.
 
-    All that could be known would cost each program a second for each context (2,308 intermediates: 1.1 s).
+    All known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s).
     """
     if certificate in export.store.needed(certificate.subject_key):
         return None

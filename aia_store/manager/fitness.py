@@ -1,4 +1,4 @@
-"""Is a certificate fit to be an intermediate of TLS servers? What it says of itself; where it leads is `verify`'s."""
+"""Whether a certificate, by its own fields, can be an intermediate for TLS servers; `verify` checks its path."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NO_KEY_USAGE = b"\x03\x02\x01\xff"  # all of them (RFC 5280, 4.2.1.3)
 
 
 def unfitness(certificate: Certificate) -> str | None:
-    """Why this is no intermediate for TLS servers, in words; None if it may be one.
+    """Why this cannot be an intermediate for TLS servers, in words; None if it can.
 
     It must be a CA that may sign certificates, with an EKU that is absent, any or serverAuth.
     """
     try:
         if certificate.is_self_signed:
-            return "it is self-signed: a trust anchor or nothing, never an intermediate"
+            return "it is self-signed, so it cannot be an intermediate"
         if not certificate.basic_constraints[0]:
             return "it is no CA"
         if not certificate.extensions.get(KEY_USAGE, _NO_KEY_USAGE)[3] & _KEY_CERT_SIGN:

@@ -1,9 +1,9 @@
-"""Take what users handed in, verify it to the site's trust anchors, and keep the good in the site's store.
+"""Take hand-ins of users, verify them up to the site's trust anchors, and keep the valid ones in the site's store.
 
-Everything in the hand-in folder is hostile. What one user puts there can cost another neither trust (all is verified
-here, and by every program again) nor service: each user's share of files, of time and of the store is bounded, users
-take their turns in random order, what one handed in is no issuer for another's, and nothing here replaces or removes
-what is in the store. What was looked at is removed, kept or not: files, links, FIFOs, devices, and empty folders.
+Everything in the hand-in folder may be hostile. One user can harm neither the trust of others, because everything is
+verified here and again by every program, nor their service. Each user has limited shares of files, time and the store;
+users come in random order; one user's hand-ins are no issuers for another's; and nothing here replaces or removes what
+is in the store. Whatever was examined is then removed, kept or not: files, links, FIFOs, devices and empty folders.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
-from ..inside.store import open_store
+from ..inside.store import hand_in_folder, open_store
 from . import roots
 from .revocation.record import reader
 from .shares import Shares
-from .verify import Verifier, VerifyError
+from .verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.settings import Settings
-    from ..inside.store import Folder, Store
+    from ..inside.store import Folder, IntermediateStore
 
-MOST_ENTRIES = 200_000  # of the folder, in one run; folders in it not counted
+MOST_ENTRIES = 200_000  # that are read in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run
 SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
-SETTLED_AFTER = 1.0  # seconds: a younger file that cannot be read may still be being written
+SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class CollectError(Exception):
-    """Nothing can be taken or kept; the message is one line that says why and what to do."""
+    """Nothing can be taken or kept. The message is one line that says why and what to do."""
 
 
 class Collected(NamedTuple):
-    """What a run did: intermediates that are new in the site's store, and things that were refused and removed.
+    """What a run did: how many intermediates are new in the site's store, and how many files were refused and removed.
 
-    `more`: a bound was reached, or a file was still being written; the next run, a second later, will find more.
+    `more`: a limit was reached, or a file was not complete yet; a next run, a second later, will find more.
     """
 
     kept: int
@@ -54,22 +54,22 @@ class Collected(NamedTuple):
     more: bool = False
 
 
-def collect(settings: Settings, stop: Callable[[], bool] = lambda: False) -> Collected:
-    """Empty the hand-in folder, made if it is missing, into the site's store.
+def collect(settings: Settings) -> Collected:
+    """Empty the hand-in folder into the site's store. The folder is made if it is missing.
 
-    Does nothing where that store is not this user's to write. `stop` is asked often, and ends the run early. Raises
-    CollectError and RootsError; then everything that was not looked at is still there.
+    Does nothing if this user may not write that store. Raises CollectError and RootsError; then everything that was not
+    examined is still there.
     """
-    path = handin.folder(settings)
+    path = hand_in_folder(settings)
     store = open_store(settings)
     site = store.home
     if path is None or site is None or not site.shared or not hasattr(os, "O_DIRECTORY"):
         return Collected(0, 0)
     place = _opened(path)
     try:
-        return _Collection(place, site, store, settings, stop).run()
+        return _Collection(place, site, store, settings).run()
     except OSError as error:
-        raise CollectError(f"{site.path} cannot be written ({error.strerror}); what was handed in waits") from error
+        raise CollectError(f"{site.path} cannot be written ({error.strerror}); the hand-ins wait") from error
     finally:
         os.close(place)
 
@@ -96,14 +96,12 @@ def _opened(path: str) -> int:
 class _Collection:
     """One run."""
 
-    def __init__(self, place: int, site: Folder, store: Store, settings: Settings, stop: Callable[[], bool]) -> None:
+    def __init__(self, place: int, site: Folder, store: IntermediateStore, settings: Settings) -> None:
         self._place = place
         self._site = site
         self._store = store
         self._settings = settings
-        self._stop = stop
         self._shares = Shares(site)
-        self._beside: dict[bytes, list[Certificate]] = {}  # what the user whose turn it is handed in, by subject
         self._kept = self._refused = 0
         self._more = False
 
@@ -112,10 +110,10 @@ class _Collection:
         if users:
             random.shuffle(users)
             anchors = roots.load(roots.source(self._settings))
-            verifier = Verifier(anchors, self._issuers_of, reader(self._store.folders))
+            verifier = Verifier(anchors, self._store.find, reader(self._store.folders))
             deadline = time.monotonic() + SECONDS
             for user, names in users:
-                if self._stop() or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     self._more = True
                     break
                 self._take(user, names, verifier)
@@ -123,15 +121,15 @@ class _Collection:
         return Collected(self._kept, self._refused, self._more)
 
     def _names(self) -> dict[int, list[str]]:
-        """The names of each user's files, as many as are his to hand in; all that is nobody's hand-in is removed."""
+        """The names of each user's files, within the user's share. Everything that is no hand-in is removed."""
         names: dict[int, list[str]] = {}
         looked_at = 0
         with os.scandir(self._place) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    self._remove(entry.name, os.rmdir)  # one that is not empty stays; it is never looked into
+                    self._remove(entry.name, os.rmdir)  # a folder that is not empty stays, and is never read
                     continue
-                if looked_at >= MOST_ENTRIES or self._stop():
+                if looked_at >= MOST_ENTRIES:
                     self._more = True
                     break
                 looked_at += 1
@@ -147,13 +145,10 @@ class _Collection:
         return names
 
     def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
-        """What one user handed in. What is beyond his time or his share of the store is removed."""
+        """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
         deadline = time.monotonic() + SECONDS_FOR_ONE_USER
         found = {name: self._read(name) for name in names}
-        self._beside = {}
-        for certificate in found.values():
-            if certificate is not None:
-                self._beside.setdefault(certificate.subject_key, []).append(certificate)
+        verifier.beside = by_subject(certificate for certificate in found.values() if certificate is not None)
         for name, certificate in found.items():
             if certificate is None and self._is_young(name):
                 self._more = True
@@ -165,16 +160,16 @@ class _Collection:
                 self._remove(name)
 
     def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
-        """Whether it is in the store now."""
+        """Keep a certificate if it is valid; returns whether it is in the store now."""
         if certificate in self._site.find(certificate.subject_key):
             with contextlib.suppress(OSError):  # another process dropped it
-                self._site.note_use(certificate)  # that is what it was handed in again for
+                self._site.note_use(certificate)  # it was handed in again to say that it is used
             return True
         try:
             path = verifier.path(certificate)
         except VerifyError:
             return False
-        for link in reversed(path[:-1]):  # so that what is kept has its issuers
+        for link in reversed(path[:-1]):  # downwards, so that each kept certificate has its issuer
             if link not in self._site.find(link.subject_key):
                 if not self._shares.take(user):
                     return False
@@ -182,17 +177,14 @@ class _Collection:
                 self._kept += 1
         return True
 
-    def _issuers_of(self, subject: Certificate) -> list[Certificate]:
-        return [*self._beside.get(subject.issuer_key, ()), *self._store.find(subject.issuer_key)]
-
     def _read(self, name: str) -> Certificate | None:
-        """The certificate in a file, its name regardless."""
+        """The certificate in a file; the file's name does not matter."""
         try:
             file = os.open(name, _FILE_FLAGS, dir_fd=self._place)
         except OSError:
             return None
         try:
-            if not _may_be_handed_in(os.fstat(file)):  # it may be another by now
+            if not _may_be_handed_in(os.fstat(file)):  # the file may have been replaced
                 return None
             text = os.read(file, handin.LARGEST_FILE)
         except OSError:

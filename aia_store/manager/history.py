@@ -1,7 +1,7 @@
-"""What became of each certificate of a store, and how the last refresh went: to answer "why was this dropped?" later.
+"""What became of each certificate of a store, and how the last refresh went: answers "why was this dropped?" later.
 
-The file `history` holds a line of JSON an event, the newest last, and no more than `MOST_EVENTS`. Nothing reads it but
-`aia-store show` and `status`; where it cannot be written, nothing is remembered.
+The file `history` has one line of JSON per event, the newest last, and at most `MOST_EVENTS` lines. Only `aia-store
+show` and `status` read it. If it cannot be written, nothing is remembered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGEST_FILE = 16 << 20
 
 
 class Dropped(NamedTuple):
-    """Something that leaves the store, and why; `certificate` is None where the file holds none."""
+    """A file that leaves the store, and why; `certificate` is None if it holds none."""
 
     path: str
     certificate: Certificate | None
@@ -51,7 +51,7 @@ class LastRefresh(NamedTuple):
 
 
 def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
-    """Remember what left the store, and why."""
+    """Remember which files left the store, and why."""
     now = time.time()
     _append(
         home, [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
@@ -59,7 +59,7 @@ def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
 
 
 def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
-    """Remember which certificate came in whose place: of both."""
+    """Remember which certificate replaced which, as an event of each of the two."""
     now = time.time()
     events = []
     for one in renewed:
@@ -71,7 +71,7 @@ def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
 
 
 def of(folders: Iterable[Folder], start: str) -> list[Event]:
-    """The events of the certificates whose fingerprint starts so, the oldest first."""
+    """The events of the certificates whose fingerprint starts with `start`, the oldest first."""
     found = {event for folder in folders for event in _read(folder) if event.fingerprint.startswith(start)}
     return sorted(found)
 
@@ -83,7 +83,7 @@ def note_refresh(home: Folder | None, message: str, *, failed: bool) -> None:
 
 
 def last_refresh(folders: Iterable[Folder]) -> LastRefresh | None:
-    """How the last refresh of these folders went; None where nothing is known of any."""
+    """How the last refresh of these folders went; None if there was none."""
     found = []
     for folder in folders:
         try:
@@ -105,11 +105,11 @@ def _write(home: Folder | None, name: str, text: str) -> None:
         if home is not None:
             home.write(text.encode(), name)
     except OSError:
-        pass  # a full disk, or a folder that is somebody else's
+        pass  # the disk is full, or the folder belongs to another user
 
 
 def _read(folder: Folder) -> list[Event]:
-    """What is ours of a file that anything may be in."""
+    """The valid events in the file, which may contain anything."""
     try:
         lines = (
             read_regular_file(os.path.join(folder.path, HISTORY), _LARGEST_FILE).decode("utf-8", "replace").splitlines()

@@ -1,4 +1,4 @@
-"""A list or a report over https: verified against this machine's trust anchors, through the proxies that it has set."""
+"""Fetch a list or a report over https, verified with this machine's trust anchors, through its proxies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PIECE = 65_536
 
 
 def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
-    """The body behind an https URL, of at most so many bytes, until a time (on the monotonic clock).
+    """Return the body behind an https URL, of at most `most` bytes. `deadline` is on the monotonic clock.
 
     Raises FetchError.
     """
@@ -42,7 +42,7 @@ def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
                     raise FetchError("a reply that is too large")
                 if time.monotonic() > deadline:
                     raise FetchError("timed out")
-            if response.length:  # what was promised and did not come
+            if response.length:  # less came than Content-Length said
                 raise FetchError("a reply that is cut short")
             return b"".join(pieces)
     except urllib.error.HTTPError as error:

@@ -1,4 +1,4 @@
-"""How the store stands, as metrics in Prometheus' text format: for the textfile collector of its node exporter.
+"""The state of the store as metrics in Prometheus' text format, for the textfile collector of its node exporter.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -14,29 +14,31 @@ from ..inside.store import open_store
 from . import bundle, history
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..inside.settings import Settings
 
 _PREFIX = "aia_store_"
 _HELP = {
     "needed": "Intermediates in the store that were needed on this machine.",
-    "preloaded": "Intermediates that are known beforehand.",
-    "bundle_age_seconds": "Since the bundle was published.",
-    "next_end_timestamp_seconds": "When the first of the needed intermediates ends.",
+    "preloaded": "Intermediates that were preloaded.",
+    "bundle_age_seconds": "Time since the bundle was published.",
+    "next_end_timestamp_seconds": "When the first of the needed intermediates expires.",
     "last_refresh_timestamp_seconds": "When the last refresh ended.",
     "last_refresh_failed": "Whether the last refresh failed (1).",
-    "paused": "URLs and hosts that are not asked for a while, as they failed.",
+    "paused": "URLs and hosts that failed and are not tried for a while.",
 }
 
 
 class Pauses(NamedTuple):
-    """How many URLs and hosts are paused, and until when the last of them is (seconds since 1970)."""
+    """How many URLs and hosts are paused, and when the last pause ends (seconds since 1970)."""
 
     number: int
     until: float
 
 
 def paused(settings: Settings) -> Pauses:
-    """The pauses that run now, of all folders that the settings mean."""
+    """The running pauses in all folders of the settings."""
     running: dict[str, float] = {}
     for folder in open_store(settings).folders:
         running.update(pauses.running(folder))
@@ -44,7 +46,7 @@ def paused(settings: Settings) -> Pauses:
 
 
 def measure(settings: Settings) -> dict[str, float]:
-    """The value of each metric, by its name without the prefix; those of which nothing is known are left out."""
+    """The value of each metric, by its name without the prefix; unknown ones are left out."""
     store = open_store(settings)
     needed = store.certificates()
     values: dict[str, float] = {
@@ -66,7 +68,9 @@ def measure(settings: Settings) -> dict[str, float]:
 
 def exposition(values: dict[str, float]) -> str:
     """These metrics as text."""
-    return "".join(
-        f"# HELP {_PREFIX}{name} {_HELP[name]}\n# TYPE {_PREFIX}{name} gauge\n{_PREFIX}{name} {value:.0f}\n"
-        for name, value in values.items()
-    )
+    return "".join(family(f"{_PREFIX}{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
+
+
+def family(name: str, text: str, samples: Iterable[str]) -> str:
+    """A gauge in Prometheus' text format; each sample is its labels, if any, a space and its value."""
+    return f"# HELP {name} {text}\n# TYPE {name} gauge\n" + "".join(f"{name}{sample}\n" for sample in samples)

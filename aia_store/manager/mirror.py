@@ -1,7 +1,7 @@
-"""upki's mirror of the CCADB's intermediates: a manifest, and files of PEM, one for each first byte of a fingerprint.
+"""Mirrors of the CCADB's intermediates made by upki: a manifest, and a PEM file per first byte of the fingerprints.
 
-As `upki-mirror` writes them (https://github.com/rustls/upki): `manifest.json` names each file, `00.pem` to `ff.pem`,
-with its SHA-256. A mirror is a folder, as a cache or a copy has it, or the http or https URL of its manifest.
+`upki-mirror` writes them (https://github.com/rustls/upki): `manifest.json` names each file, `00.pem` to `ff.pem`, with
+its SHA-256. A mirror is a folder, such as a cache or a copy, or the http or https URL of its manifest.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANIFEST = "manifest.json"
-PART = "intermediates"  # of upki's cache, and of its server: beside it lies what is about revocation
+PART = "intermediates"  # the folder in upki's cache and on its server; another folder is about revocation
 LARGEST_MANIFEST = 1 << 20
 MOST_BYTES = 16 << 20  # of one file
 
 
 class MirrorError(Exception):
-    """This is no mirror; the message is the reason, in words."""
+    """This is no mirror. The message is the reason."""
 
 
 class Mirror(NamedTuple):
-    """What a mirror holds, and what it is, in words."""
+    """The contents of a mirror, and a description of it."""
 
     contents: Contents
     found: str
 
 
 def manifest_of(source: str) -> str | None:
-    """The file or URL of the manifest, where a source looks like a mirror; None where it does not."""
+    """The file or URL of the manifest, if a source looks like a mirror; else None."""
     if source.endswith(f"/{MANIFEST}"):
         return source
     if "://" in source:
@@ -50,10 +50,10 @@ def manifest_of(source: str) -> str | None:
 
 
 def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:
-    """Everything that a manifest names, as `get` has it of a file or URL, up to so many bytes.
+    """Read everything that a manifest names. `get` reads a file or URL, up to a number of bytes.
 
-    What cannot be had, or is not what the manifest says, is the fault of the contents; the rest is read. Raises
-    MirrorError, and what `get` raises for the manifest.
+    If some files cannot be read, or are not what the manifest says, the contents have a `fault`, and the rest is still
+    read. Raises MirrorError, and what `get` raises for the manifest.
     """
     made, files = _parsed(get(manifest, LARGEST_MANIFEST))
     entries: list[Entry] = []
@@ -71,7 +71,7 @@ def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:
             if len(der) <= LARGEST_CERTIFICATE:
                 entries.append(Entry(f"{name}: {hashlib.sha256(der).hexdigest()}", der, None))
     fault = f"{'; '.join(faults[:1])}{f', and {len(faults) - 1} more files' if len(faults) > 1 else ''}"
-    found = f"upki's mirror of {made}, {counted(len(entries), 'certificate')} in {counted(len(files), 'file')}"
+    found = f"a mirror made by upki on {made}, {counted(len(entries), 'certificate')} in {counted(len(files), 'file')}"
     return Mirror(Contents(entries, f"{fault}; the rest was read" if fault else None), found)
 
 
@@ -82,8 +82,8 @@ def _parsed(content: bytes) -> tuple[str, dict[str, str]]:
         made = time.strftime("%Y-%m-%d", time.gmtime(int(manifest["generated_at"])))
         files = {str(file["filename"]): str(file["hash"]).lower() for file in manifest["files"]}
     except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
-        raise MirrorError("it is no manifest of upki's") from error
+        raise MirrorError("it is not a manifest of upki") from error
     strange = next((name for name in files if not re.fullmatch(r"[0-9a-f]{2}\.pem", name)), None)
-    if strange is not None:  # its manifest of filters, say; or one that leads elsewhere
-        raise MirrorError(f"its manifest names {strange[:64]!r}, which is no file of intermediates")
+    if strange is not None:  # for instance its manifest of filters, or one that leads elsewhere
+        raise MirrorError(f"its manifest names {strange[:64]!r}, which is not a file of intermediates")
     return made, files

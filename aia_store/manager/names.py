@@ -1,31 +1,81 @@
-"""A Name as `openssl x509 -nameopt utf8,sep_comma_plus` prints it: in its own order, `C=US,O=Some CA,CN=Some Name`."""
+"""A Name (RFC 5280, 4.1.2.4) as text: as the openssl command prints it, in the format of RFC 4514, or in short.
+
+Characters that control a terminal or break a line are replaced.
+"""
 
 from __future__ import annotations
 
 import _ssl
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import OID, SEQUENCE, STRINGS, elements, expect, read
 from .words import harmless
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMMON_NAME = "2.5.4.3"
+#: RFC 4514, 3. Other types are written as numbers.
+_RFC4514 = {
+    _COMMON_NAME: "CN",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.6": "C",
+    "2.5.4.9": "STREET",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "0.9.2342.19200300.100.1.1": "UID",
+}
+
+
+class _Attribute(NamedTuple):
+    kind: str  # an object identifier as numbers
+    value: str
+
 
 def as_openssl_prints(name: bytes) -> str:
-    """A Name (DER) as text; what would steer a terminal or break a line is left out. Raises DERError."""
-    start, end = expect(name, 0, len(name), SEQUENCE)
+    """A Name (DER) as `openssl x509 -nameopt utf8,sep_comma_plus` prints it, in its own order: `C=US,O=Some CA`.
+
+    Raises DERError.
+    """
     return ",".join(
-        "+".join(_attribute(name, *attribute[2:]) for attribute in elements(name, inner, stop))
-        for _, _, inner, stop in elements(name, start, end)
+        "+".join(f"{_short_name(kind)}={harmless(value)}" for kind, value in attributes) for attributes in _parsed(name)
     )
 
 
-def _attribute(name: bytes, start: int, end: int) -> str:
+def as_rfc4514(name: bytes) -> str:
+    """A Name (DER) in the format of RFC 4514, the last part first: `O=Some CA,C=US`. Raises DERError."""
+    return ",".join(
+        "+".join(f"{_RFC4514.get(kind, kind)}={_escaped(value)}" for kind, value in attributes)
+        for attributes in reversed(list(_parsed(name)))
+    )
+
+
+def in_short(name: bytes) -> str:
+    """The last common name of a Name (DER), else its last attribute. Raises DERError."""
+    attributes = [attribute for part in _parsed(name) for attribute in part]
+    best = [attribute for attribute in attributes if attribute.kind == _COMMON_NAME] or attributes
+    return harmless(best[-1].value) if best else "(no name)"
+
+
+def _parsed(name: bytes) -> Iterator[list[_Attribute]]:
+    """The relative distinguished names of a Name (DER), each with its attributes."""
+    start, end = expect(name, 0, len(name), SEQUENCE)
+    for _, _, inner, stop in elements(name, start, end):
+        yield [_attribute(name, *attribute[2:]) for attribute in elements(name, inner, stop)]
+
+
+def _attribute(name: bytes, start: int, end: int) -> _Attribute:
     type_start, type_stop = expect(name, start, end, OID)
     tag, value_start, value_stop = read(name, type_stop, end)
     value = name[value_start:value_stop].decode(STRINGS.get(tag, "latin-1"), "replace")
-    return f"{_short_name(name[type_start:type_stop])}={harmless(value)}"
+    return _Attribute(_dotted(name[type_start:type_stop]), value)
 
 
-def _short_name(contents: bytes) -> str:
-    """An object identifier by the short name that OpenSSL has for it, else in numbers."""
+def _dotted(contents: bytes) -> str:
+    """An object identifier as numbers."""
     arcs, arc = [], 0
     for octet in contents:
         arc = arc << 7 | octet & 0x7F
@@ -33,8 +83,17 @@ def _short_name(contents: bytes) -> str:
             arcs.append(arc)
             arc = 0
     first = min(arcs[0] // 40, 2) if arcs else 0
-    dotted = ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]])) if arcs else ""
+    return ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]])) if arcs else ""
+
+
+def _short_name(kind: str) -> str:
+    """OpenSSL's short name of an object identifier, if it has one."""
     try:
-        return str(_ssl.txt2obj(dotted, False)[1])
+        return str(_ssl.txt2obj(kind, False)[1])
     except ValueError:
-        return dotted
+        return kind
+
+
+def _escaped(value: str) -> str:
+    """A value, escaped by RFC 4514, 2.4."""
+    return harmless(re.sub(r'["+,;<>\\]|^[# ]| $', r"\\\g<0>", value))

@@ -1,6 +1,6 @@
-"""What was published: the bundle, and the note beside it that says what it was made of.
+"""The published bundle, and the note beside it that says what it was made from.
 
-Reading it costs few imports, so that a shell's start-up file can afford `aia-store bundle`.
+This module needs few imports, so that a shell's start-up file can afford `aia-store bundle`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ..inside.store import Folder
 
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
-NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first is more particular
+NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first one wins
 _LARGEST_NOTE = 1 << 20
 
 
 def fresh(settings: Settings) -> str | None:
-    """The path of a bundle that need not be built anew; None where there is none."""
+    """The path of a bundle that need not be rebuilt; None if there is none."""
     for folder in places(settings):
         if is_fresh(settings, folder):
             return os.path.join(folder.path, BUNDLE)
@@ -32,9 +32,9 @@ def fresh(settings: Settings) -> str | None:
 
 
 def standing(settings: Settings, *, same_roots: bool = False) -> str | None:
-    """The path of the last bundle that was published, be it stale; None where there is none, or not as it was.
+    """The path of the last published bundle, even if it is stale; None if there is none, or its contents changed.
 
-    `same_roots`: only if the machine has the trust anchors that it was made of.
+    `same_roots`: only if the machine still has the trust anchors that it was made from.
     """
     for folder in places(settings):
         state = read_state(folder)
@@ -47,7 +47,7 @@ def standing(settings: Settings, *, same_roots: bool = False) -> str | None:
 
 
 def last_good(settings: Settings) -> str | None:
-    """The path of the last bundle that was made under the same `roots` setting, as `standing` has it."""
+    """Like `standing`, but only if the bundle was made under the same `roots` setting."""
     path = standing(settings)
     if path is None or _note(settings).get("roots_set") != settings.roots:
         return None
@@ -55,7 +55,7 @@ def last_good(settings: Settings) -> str | None:
 
 
 def is_fresh(settings: Settings, home: Folder) -> bool:
-    """Whether the bundle is there and made of what the trust anchors and the store are now."""
+    """Whether the bundle exists and was made from the present trust anchors and store."""
     state = read_state(home)
     try:
         return bool(
@@ -66,11 +66,11 @@ def is_fresh(settings: Settings, home: Folder) -> bool:
             and changes(settings) == state["changes"]
         )
     except (OSError, KeyError, IndexError, TypeError, ValueError):
-        return False  # nothing there, or a note that is not ours
+        return False  # there is none, or the note is not ours
 
 
 def counts(settings: Settings) -> tuple[int, int] | None:
-    """How many trust anchors and intermediates the published bundle holds; None where there is none."""
+    """How many trust anchors and intermediates the published bundle holds; None if there is none."""
     for folder in places(settings):
         try:
             anchors, intermediates = read_state(folder)["counts"]
@@ -81,9 +81,9 @@ def counts(settings: Settings) -> tuple[int, int] | None:
 
 
 def last_source(settings: Settings) -> str | None:
-    """Where the trust anchors of the last bundle came from, if it was the machine's own place for them.
+    """Where the trust anchors of the last bundle came from, if that was the machine's own place for them.
 
-    None where that was certifi's file or what AIA_STORE_ROOTS names, and where there is no bundle.
+    None if that was certifi's file or the file of AIA_STORE_ROOTS, or if there is no bundle.
     """
     note = _note(settings)
     path = note.get("source")
@@ -91,14 +91,14 @@ def last_source(settings: Settings) -> str | None:
 
 
 def places(settings: Settings) -> list[Folder]:
-    """The folders that a bundle may lie in: the one that is written, or where none can be, those that are read."""
+    """The folders where a bundle may be: the one that is written, or, if none can be, those that are read."""
     store = open_store(settings)
     home = store.home
     return store.folders if home is None else [home]
 
 
 def read_state(home: Folder) -> dict[str, Any]:
-    """What the note says; nothing where there is none, or none of ours."""
+    """The contents of the note; empty if there is none, or it is not ours."""
     try:
         state = json.loads(read_regular_file(os.path.join(home.path, BUNDLE_STATE), _LARGEST_NOTE))
         return state if isinstance(state, dict) else {}
@@ -107,7 +107,7 @@ def read_state(home: Folder) -> dict[str, Any]:
 
 
 def file_identity(path: str) -> list[object] | None:
-    """What changes when a file does, as JSON holds it; None where there is no file."""
+    """A value, for JSON, that changes whenever the file changes; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -116,8 +116,11 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate."""
-    return [[folder.path, folder.changed()] for folder in folders_of(settings)]
+    """When each folder of the store last gained or lost a certificate, without folders that never had one.
+
+    So the machine's bundle is also fresh for a user who has no store.
+    """
+    return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 
 
 def _note(settings: Settings) -> dict[str, Any]:
@@ -130,7 +133,7 @@ def _is_whole(folder: Folder, state: dict[str, Any]) -> bool:
 
 
 def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:
-    """Whether the source is as it was, and what would be taken instead of it is as it was or still missing."""
+    """Whether neither the source nor any place that would be preferred to it has changed."""
     named = state["named"]
     return bool(
         settings.roots == state["roots_set"]

@@ -1,4 +1,4 @@
-"""Certificates of the real world, parsed without a word."""
+"""Parse the world's certificates without warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Without the warnings in which `cryptography` says what it will refuse one day, to whoever runs a command."""
+    """Suppress the warnings of `cryptography` about what it will refuse one day; they are of no use to users."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

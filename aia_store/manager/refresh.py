@@ -1,6 +1,6 @@
-"""Verify again what is on disk, drop what no longer holds, rebuild the bundle: at any moment, and twice at once.
+"""Verify everything on disk again, drop what is no longer valid, and rebuild the bundle; several may run at once.
 
-`plan` looks and decides, `refresh` takes what was handed in, plans with the CRLs asked, and does it.
+`plan` only looks and decides. `refresh` takes hand-ins, makes a plan with new CRLs, and carries it out.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
 from ..inside.certificate import Certificate
-from ..inside.store import Folder, Preloaded, Store, crowded_note, folders_of, open_store, read_certificate
+from ..inside.store import Folder, IntermediateStore, Preloaded, crowded_note, folders_of, open_store, read_certificate
 from . import bundle, clock, handins, history, renewal, roots, upkeep
 from .history import Dropped
 from .renewal import Held, Renewed
+from .revocation import update
 from .revocation.record import reader
-from .revocation.update import update as update_revocation
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
@@ -28,39 +28,39 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-MOST_COLLECTIONS = 10  # of the hand-in folder, each of which is bounded
+MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
 
 
 class Plan(NamedTuple):
-    """What a refresh is about to do."""
+    """What a refresh will do."""
 
-    held: list[Held]  # of what was needed
+    held: list[Held]  # needed intermediates that stay
     preloaded: list[Held]
     drop: list[tuple[Folder, Dropped]]
-    left: list[Dropped]  # what should go but is not ours to remove
-    due: list[renewal.Due]  # what ends soon, and where its successor may be had
-    notes: list[str]  # what could not be had or looked at, one line each
+    left: list[Dropped]  # what should be dropped but is not ours to remove
+    due: list[renewal.Due]  # what expires soon, and where its successor may be found
+    notes: list[str]  # what could not be read or examined, one line each
 
 
-class Report(NamedTuple):
-    """What a refresh did: how many needed and how many preloaded intermediates hold, and what happened to others."""
+class RefreshReport(NamedTuple):
+    """What a refresh did: how many needed and preloaded intermediates stay, and what happened to the others."""
 
     kept: int
     preloaded: int
     dropped: list[Dropped]
-    left: list[Dropped]  # what should go but could not be removed, or is not ours to remove
+    left: list[Dropped]  # what should be dropped but could not be removed, or is not ours to remove
     bundle: str
     renewed: list[Renewed]
-    notes: list[str]  # what could not be had or looked at, one line each
-    doubt: str | None  # why the clock is not believed: then nothing was touched, and a bundle that is sound stays
+    notes: list[str]  # what could not be read or examined, one line each
+    doubt: str | None  # why the clock is not believed: then nothing was changed, and a sound bundle stays
     handed_in: handins.Collected
 
 
-def refresh(settings: Settings, progress: Progress = lambda done, total: None) -> Report:
-    """Refresh the folders that this user can write. `progress` is told how many of how many files are done.
+def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
+    """Refresh the folders that this user can write. `progress` is called with the number of finished files and of all.
 
-    Raises RootsError and BundleError; what was dropped before stays dropped. Either way the store remembers how it
-    went.
+    Raises RootsError and BundleError; what was dropped before that stays dropped. In any case, the store records how
+    the refresh went.
     """
     try:
         report = _refreshed(settings, progress)
@@ -72,12 +72,12 @@ def refresh(settings: Settings, progress: Progress = lambda done, total: None) -
     return report
 
 
-def _refreshed(settings: Settings, progress: Progress) -> Report:
+def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
         standing = bundle.standing(settings, same_roots=True) or bundle.build(settings)
-        return Report(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
+        return RefreshReport(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
     handed_in, notes = _collected(settings)
     store = open_store(settings)
     verifier = Verifier(anchors, remembered(store.needed))
@@ -95,13 +95,13 @@ def _refreshed(settings: Settings, progress: Progress) -> Report:
     clock.believe(settings)
     published = bundle.build(settings, verifier)
     counts = len(planned.held), len(planned.preloaded)
-    return Report(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
+    return RefreshReport(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
-    """What a refresh would do now, by what is known of revocation; nothing is fetched or changed. Raises RootsError.
+    """What a refresh would do now, with what is known of revocation. Fetches and changes nothing. Raises RootsError.
 
-    A clock that is not believed is a note, and the plan is to do nothing.
+    If the clock is not believed, a note says so, and the plan is to do nothing.
     """
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
@@ -116,7 +116,7 @@ def _faults(settings: Settings) -> list[str]:
 
 
 def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
-    """Take what was handed in, and say why where that cannot be."""
+    """Take hand-ins; returns notes if that is impossible."""
     kept = refused = 0
     try:
         for _ in range(MOST_COLLECTIONS):
@@ -130,12 +130,12 @@ def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
 
 
 class _Planner:
-    """One pass over the folders: what holds, what is to be dropped, and what should go but stays.
+    """One pass over the folders: what stays, what is to be dropped, and what should be dropped but cannot be.
 
-    `verifier` goes by what was needed, `_widely` by what was preloaded too.
+    `verifier` only uses needed intermediates, `_widely` also preloaded ones.
     """
 
-    def __init__(self, settings: Settings, store: Store, verifier: Verifier) -> None:
+    def __init__(self, settings: Settings, store: IntermediateStore, verifier: Verifier) -> None:
         self._settings = settings
         self._store = store
         self._verifier = verifier
@@ -146,13 +146,13 @@ class _Planner:
         self._left: list[Dropped] = []
 
     def plan(self, progress: Progress, *, ask_revocation: bool) -> Plan:
-        """Look at everything; with `ask_revocation` the CRLs and lists are asked, and what they say is noted."""
+        """Examine everything. With `ask_revocation`, CRLs and lists are read first, and what they say is noted."""
         notes = _faults(self._settings)
         self._verify(progress)
         home = self._store.home
         if ask_revocation and home is not None:
             certificates = [one.certificate for one in self._held]
-            revocation = update_revocation(self._settings, home, certificates, self._verifier)
+            revocation = update.run(self._settings, home, certificates, self._verifier)
             notes += revocation.notes
             self._drop_revoked(revocation.reason)
         else:
@@ -167,7 +167,7 @@ class _Planner:
         return Plan(self._held, self._preloaded, self._drop, self._left, due, notes)
 
     def _verify(self, progress: Progress) -> None:
-        """Drop what is no certificate, has expired, or leads to no anchor any more."""
+        """Drop what is no certificate, has expired, or no longer leads to an anchor."""
         total = sum(1 for folder in _parts(self._store) for _ in folder.paths())
         files = ((folder, path) for folder in _parts(self._store) for path in folder.paths())
         for done, (folder, path) in enumerate(files):
@@ -183,7 +183,7 @@ class _Planner:
         try:
             held = Held(folder, path, certificate, self._links(certificate))
             (self._preloaded if isinstance(folder, Preloaded) else self._held).append(held)
-        except NotYetValidError as error:  # a clock that is behind must not empty the store
+        except NotYetValidError as error:  # a slow clock must not empty the store
             self._left.append(Dropped(path, certificate, str(error)))
         except VerifyError as error:
             self._plan_to_drop(folder, path, certificate, str(error))
@@ -196,7 +196,7 @@ class _Planner:
             return self._widely.path(certificate)
 
     def _drop_revoked(self, reason: Reason) -> None:
-        """Drop what is revoked, and what leads to its anchor only by something that is."""
+        """Drop what is revoked, and what only leads to an anchor over something revoked."""
         self._verifier.revoked = self._widely.revoked = reason
         self._held, self._preloaded = self._unrevoked(self._held), self._unrevoked(self._preloaded)
 
@@ -210,29 +210,22 @@ class _Planner:
         return found
 
     def _drop_unused(self, seconds: float) -> None:
-        """Drop what no handshake needed for so long, nor anything below it that was needed."""
+        """Drop what no handshake has used for so long, unless something below it is still needed."""
         now = time.time()
-        used = [one for one in self._held if _last_use(one.path) > now - seconds]
+        # If the file is gone, another refresh has just dropped it.
+        used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]
         needed = {link for one in used for link in one.links}
         unused = [one for one in self._held if one.certificate not in needed]
         self._held = [one for one in self._held if one.certificate in needed]
         for one in unused:
-            self._plan_to_drop(one.folder, one.path, one.certificate, f"nobody used it for {seconds / 86_400:.0f} days")
+            self._plan_to_drop(one.folder, one.path, one.certificate, f"it was unused for {seconds / 86_400:.0f} days")
 
     def _plan_to_drop(self, folder: Folder, path: str, certificate: Certificate | None, reason: str) -> None:
         self._drop.append((folder, Dropped(path, certificate, reason)))
 
 
-def _last_use(path: str) -> float:
-    """When a file of the store was last used (seconds since 1970)."""
-    try:
-        return os.lstat(path).st_mtime
-    except OSError:
-        return time.time()  # just dropped by another refresh
-
-
 def _remove(folder: Folder, path: str) -> bool:
-    """Remove a regular file or a link; a folder, a FIFO or a device was not made by us and stays."""
+    """Remove a regular file or a link. A folder, a FIFO or a device stays, because we did not make it."""
     try:
         if stat.S_IFMT(os.lstat(path).st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
             return False
@@ -244,28 +237,28 @@ def _remove(folder: Folder, path: str) -> bool:
     return True
 
 
-def _writable(store: Store) -> Iterator[Folder]:
+def _writable(store: IntermediateStore) -> Iterator[Folder]:
     return (folder for folder in store.folders if folder.may_be_written())
 
 
-def _parts(store: Store) -> Iterator[Folder]:
-    """What was needed and what was preloaded, in the folders that this user can write."""
+def _parts(store: IntermediateStore) -> Iterator[Folder]:
+    """The needed and the preloaded certificates, in the folders that this user can write."""
     for folder in _writable(store):
         yield from (folder, folder.preloaded)
 
 
 class Cleared(NamedTuple):
-    """How many certificates were removed, and how many pauses after failed fetches ended."""
+    """How many certificates were removed, and how many pauses of failed fetches ended."""
 
     certificates: int
     pauses: int
 
 
 def clear(settings: Settings) -> Cleared:
-    """Remove every certificate from the folders that this user can write, and forget there which fetches failed."""
+    """Remove every certificate and every failed fetch from the folders that this user can write."""
     store = open_store(settings)
     folders = list(_parts(store))
     gone = 0
     while count := sum(_remove(folder, path) for folder in folders for path in folder.paths()):
-        gone += count  # a crowded folder takes more than one pass
+        gone += count  # a crowded folder needs more than one pass
     return Cleared(gone, sum(map(pauses.clear, _writable(store))))

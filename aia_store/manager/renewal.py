@@ -1,4 +1,4 @@
-"""Fetch again what will soon expire: a CA publishes the successor of an intermediate under the same URL."""
+"""Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ..inside.aia import urls_to_fetch
 from ..inside.certificate import sha256
 from ..inside.pauses import Failures
 from ..inside.search import Budget, may_have_issued
-from .verify import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     from .verify import Verifier
 
 SOON = 30 * 86_400  # seconds
-SECONDS = 30.0  # for all of one refresh; what is left over is the next one's
+SECONDS = 30.0  # for all fetches of one refresh; the next refresh does the rest
 MOST_FETCHES = 30
 
 
 class Held(NamedTuple):
-    """An intermediate on disk that leads to a trust anchor: its file, and its path, itself and the anchor included."""
+    """An intermediate on disk that leads to a trust anchor: its file, and its path, both ends included."""
 
     folder: Folder
     path: str
@@ -43,20 +42,21 @@ class Renewed(NamedTuple):
 
 
 class Due(NamedTuple):
-    """An intermediate that ends soon, and the URLs under which its successor may be had."""
+    """An intermediate that expires soon, and the URLs where its successor may be found."""
 
     old: Held
     urls: list[str]
 
 
 def due(held: list[Held]) -> list[Due]:
-    """What ends soon and has no successor here, the first to end first.
+    """The intermediates that expire soon and have no successor here, the earliest first.
 
-    The URL is the one that an intermediate was fetched from, as its file says, or that certificates below it name.
+    A URL is the one that an intermediate was fetched from, or one that certificates below it name.
     """
     now = time.time()
-    ending = sorted((one for one in held if one.certificate.validity[1] - now < SOON), key=_end)
-    lasting = {_identity(one.certificate) for one in held if one.certificate.validity[1] - now >= SOON}
+    by_end = sorted(held, key=lambda one: one.certificate.validity[1])
+    ending = [one for one in by_end if one.certificate.validity[1] - now < SOON]
+    lasting = {_identity(one.certificate) for one in by_end[len(ending) :]}
     below: dict[bytes, list[Certificate]] = {}
     for one in held if ending else ():
         below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
@@ -68,7 +68,7 @@ def due(held: list[Held]) -> list[Due]:
 
 
 def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier: Verifier) -> list[Renewed]:
-    """Fetch and keep the successors of what is due, those that are not `known`. Raises nothing.
+    """Fetch and keep the successors of what is due, except `known` ones. Raises nothing.
 
     The old ones stay until they expire.
     """
@@ -77,7 +77,7 @@ def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier:
 
 
 class _Renewal:
-    """The fetches of one refresh, and their bounds."""
+    """The fetches of one refresh, and their limits."""
 
     def __init__(self, settings: Settings, verifier: Verifier, known: set[Certificate]) -> None:
         self._settings = settings
@@ -87,7 +87,7 @@ class _Renewal:
         self._replies: dict[str, list[Certificate]] = {}
 
     def of(self, old: Held, urls: list[str]) -> list[Renewed]:
-        """Look for the successors of one intermediate; the first URL that has any is the last one asked."""
+        """Look for the successors of one intermediate, up to the first URL that has any."""
         failures = Failures(old.folder)
         for url in urls:
             fruitless = f"{url} to renew {old.certificate.fingerprint}"
@@ -111,20 +111,15 @@ class _Renewal:
         return []
 
     def _succeeds(self, certificate: Certificate, old: Certificate) -> bool:
-        if (
-            certificate in self._known
-            or certificate.subject_key != old.subject_key
-            or certificate.validity[1] <= old.validity[1]
-        ):
-            return False
-        try:
-            self._verifier.path(certificate)
-        except VerifyError:
-            return False
-        return True
+        return (
+            certificate not in self._known
+            and certificate.subject_key == old.subject_key
+            and certificate.validity[1] > old.validity[1]
+            and self._verifier.refusal(certificate) is None
+        )
 
     def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
-        """The certificates behind a URL; None where it was not asked: it is paused, busy, or one too many."""
+        """The certificates behind a URL; None if it was not tried: it is paused, busy, or exceeds the limit."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
@@ -135,7 +130,7 @@ class _Renewal:
             if lock is None:
                 return None
         except locks.LockError:
-            lock = None  # better to fetch twice than not at all
+            lock = None  # a second fetch is better than none
         try:
             deadline = time.monotonic() + min(left, Budget.fetch_seconds)
             self._replies[url] = _fetched(url, self._settings, failures, deadline)
@@ -147,7 +142,7 @@ class _Renewal:
 
 def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
     try:
-        found = reply.certificates(fetch.fetch(url, settings.allowed_networks, deadline))
+        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline))
     except fetch.FetchError as error:
         failures.blame(url, error)
         return []
@@ -156,7 +151,7 @@ def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) 
 
 
 def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
-    """Where an intermediate may be had, at most so many; hostile until checked."""
+    """The URLs of an intermediate, up to a limit; they may be hostile."""
     urls = [one.folder.source_of(one.certificate) or ""]
     for certificate in below:
         if may_have_issued(one.certificate, certificate):
@@ -165,9 +160,5 @@ def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
 
 
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:
-    """What a leaf finds its issuer by: name and key."""
+    """The name and the key, by which a leaf finds its issuer."""
     return certificate.subject_key, certificate.public_key
-
-
-def _end(one: Held) -> int:
-    return one.certificate.validity[1]

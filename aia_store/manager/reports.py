@@ -1,8 +1,8 @@
-"""The certificates in a report of the CCADB, and what in it is none.
+"""The certificates in a report of the CCADB.
 
 Three layouts can be read: MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM (PEM in single quotes) and
-AllCertificatePEMs (lines of 65 characters); and whatever else has a column with PEM. Half a file is read as far as it
-goes.
+AllCertificatePEMs (lines of 65 characters). So can anything else with a column of PEM. A file that is cut short is read
+as far as possible.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ LAYOUTS = "MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM and AllCe
 LARGEST_CERTIFICATE = 65_536  # bytes of DER
 
 _PEM = "pem"  # in the name of the column that holds the certificate, in every layout
-_NAMES = ("certificate name", "subject", "sha")  # in the name of a column that says whose row it is
+_NAMES = ("certificate name", "subject", "sha")  # in the name of a column that names the certificate
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 class ReportError(Exception):
-    """This is no report of the CCADB; the message is the reason, in words."""
+    """This is no report of the CCADB. The message is the reason."""
 
 
 class Entry(NamedTuple):
-    """What a row offers: a certificate (DER), None where the row holds none; and by whose word it is revoked, if so."""
+    """One row: its certificate (DER), or None if it has none; and according to whom it is revoked, if it is."""
 
-    name: str  # what the report calls it, as it stands there
+    name: str  # its name in the report, unescaped
     der: bytes | None
     revoked: str | None
 
 
 class Contents(NamedTuple):
-    """What a report holds; `fault`: why what follows could not be read."""
+    """The entries of a report; `fault`: why the rest could not be read."""
 
     entries: list[Entry]
     fault: str | None
 
 
 def read(content: bytes) -> Contents:
-    """Every row of a report. Raises ReportError for what is none."""
+    """Read every row of a report. Raises ReportError if it is none."""
     start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:
         raise ReportError("it is empty")
@@ -65,8 +65,8 @@ def read(content: bytes) -> Contents:
     return Contents(entries, report.fault or _cut(report, pem))
 
 
-def _cut(report: ccadb.Report, pem: str) -> str | None:
-    """That the last row is not whole, if so."""
+def _cut(report: ccadb.Table, pem: str) -> str | None:
+    """The fault of a report whose last row is incomplete; None if it is complete."""
     if not report.rows:
         return None
     last = report.rows[-1]

@@ -1,7 +1,7 @@
-"""How many intermediates each user brought into the site's store lately: whoever could fill it would slow all others.
+"""How many intermediates each user has recently brought into the site's store; a user who filled it would slow all.
 
-Every one in the store may end in the bundle, and costs each program that loads it half a millisecond. Kept in a file
-that only the store's owner reads, by user id.
+Each one in the store may enter the bundle, and then costs each program that loads it half a millisecond. The numbers
+are in a file that only the store's owner reads, by user id.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..inside.store import SHARES, read_regular_file
 if TYPE_CHECKING:
     from ..inside.store import Folder
 
-MOST = 128  # in one period; a machine needs some dozens in its life
+MOST = 128  # in one period; a machine needs a few dozen in all
 PERIOD = 30 * 86_400  # seconds
 _LARGEST_FILE = 4 << 20
 
 
 class Shares:
-    """The shares as they stand now; what is taken is written by `save`."""
+    """The current shares. `save` writes what was taken."""
 
     def __init__(self, site: Folder) -> None:
         self._site = site
@@ -30,7 +30,7 @@ class Shares:
         self._taken = self._read()
 
     def take(self, user: int) -> bool:
-        """One more for this user; False if he had his share in this period."""
+        """Count one more for this user; False if the user's share of this period is used up."""
         since, count = self._taken.get(str(user), (self._now, 0))
         self._taken[str(user)] = since, min(count + 1, MOST)
         return count < MOST

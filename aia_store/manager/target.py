@@ -1,4 +1,4 @@
-"""Which host is meant, as people write it."""
+"""Parse a host as people write it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ HTTPS = 443
 
 
 class TargetError(Exception):
-    """What was named is no host; the message is one line that says what is."""
+    """The text names no host. The message is one line that says how to write one."""
 
 
 def address(host: str, port: int) -> str:
-    """Host and port as one writes them, an IPv6 address in brackets."""
+    """Host and port in the usual form, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
-    """Host and port of HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL, else `port`. Raises TargetError."""
+    """The host and port in HOST, HOST:PORT, IPV6, [IPV6]:PORT or an https URL. Raises TargetError."""
     if target.count(":") > 1 and "[" not in target and "://" not in target:
         target = f"[{target}]"
     try:
@@ -32,7 +32,7 @@ def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
 
 
 def in_ascii(host: str) -> str:
-    """A host as DNS and TLS have it: an address as it is, a name in A-labels. Raises UnicodeError."""
+    """A host as DNS and TLS use it: an address unchanged, a name in A-labels. Raises UnicodeError."""
     return host if _is_address(host) else host.encode("idna").decode("ascii")
 
 
@@ -45,7 +45,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    if ":" in host and not _is_address(host):  # Python 3.10's urlsplit takes anything in brackets
+    if ":" in host and not _is_address(host):  # Python 3.10's urlsplit accepts anything in brackets
         return False
     try:
         in_ascii(host)

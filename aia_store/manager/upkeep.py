@@ -1,6 +1,6 @@
-"""Sweep what processes left in a store folder: temporary files, locks that nobody holds, failures long past.
+"""Remove what processes left behind in a store folder: temporary files, unheld locks, old failures.
 
-Only names of our own making are removed, and only from folders that `Folder.within` finds to be the store's own.
+Only files with names of our own making are removed, and only from folders that `Folder.within` accepts.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from ..inside.store import Folder
 
-ABANDONED_AFTER = 3600  # seconds: a temporary file this old is nobody's
-FORGOTTEN_AFTER = 86_400  # seconds after its pause: a failure that was long ago says nothing any more
-MOST_SWEPT = 100_000  # files of a folder, at a time
+ABANDONED_AFTER = 3600  # seconds; an older temporary file is abandoned
+FORGOTTEN_AFTER = 86_400  # seconds after its pause; an older failure no longer matters
+MOST_SWEPT = 100_000  # files of a folder, per run
 
 _DIGEST = "[0-9a-f]{64}"
 _OWN_NAMES = {
@@ -34,7 +34,7 @@ _OWN_NAMES = {
 
 
 def sweep(folder: Folder) -> None:
-    """Remove from this folder what nobody needs any more. Raises nothing; what cannot be removed stays."""
+    """Remove from this folder what nobody needs any longer. Raises nothing; what cannot be removed stays."""
     now = time.time()
     for path, modified in own_files(folder, TEMPORARY):
         if abs(now - modified) > ABANDONED_AFTER:
@@ -50,7 +50,7 @@ def sweep(folder: Folder) -> None:
 
 
 def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
-    """The regular files of our making in a part of a store folder, each with when it was last modified."""
+    """The regular files of our making in a part of a store folder, each with its time of modification."""
     try:
         with os.scandir(folder.within(part)) as entries:
             for entry, _ in zip(entries, range(MOST_SWEPT), strict=False):
@@ -61,8 +61,16 @@ def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
         return
 
 
+def modified(path: str, otherwise: float) -> float:
+    """When a file was modified, or a certificate used (seconds since 1970); `otherwise` if the file is gone."""
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return otherwise
+
+
 def unlink(path: str) -> None:
-    """Remove a file that `own_files` named, if that can be."""
+    """Remove a file that `own_files` named, if possible."""
     try:
         os.unlink(path)
     except OSError:

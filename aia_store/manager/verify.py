@@ -1,9 +1,9 @@
-"""Does an intermediate lead to a trust anchor of this machine? The manager's question, where there is no leaf.
+"""Whether an intermediate leads to a trust anchor of this machine; for the manager, which has no leaf.
 
-OpenSSL judges here too, but it judges leaves. So the path is rehearsed under a leaf made for the purpose, which names
-the intermediate as its issuer and bears a garbage signature. OpenSSL looks at signatures last, from the anchor
-downwards: if the leaf's signature is what it complains of, it had no complaint about anything else but perhaps a
-signature further up. Those, `cryptography` checks, one by one.
+OpenSSL decides here too, but it only verifies leaves. So the path is rehearsed with a leaf made for this purpose, which
+names the intermediate as its issuer and has a garbage signature. OpenSSL checks signatures last, beginning with the
+anchor's. If it refuses the leaf's signature, it has accepted everything else, except perhaps other signatures. Those
+are checked with `cryptography`, one by one.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from ..inside.certificate import BIT_STRING, INTEGER, OID, SEQUENCE, SET, UTC_TIME, Certificate, encode
-from ..inside.rehearsal import Rehearsal, Terms
+from ..inside.contexts import Terms
+from ..inside.rehearsal import Rehearsal
 from ..inside.search import Budget, Walk, likeliest_first
+from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
 from .old_cryptography import check_issued
 from .quiet import quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    #: Says by whom a certificate is revoked, given it and its issuer; None if it is not, as far as is known.
+    #: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
     Reason = Callable[[Certificate, Certificate], str | None]
 
-SECURITY_LEVEL = 2  # 112 bits: no SHA-1, no RSA key under 2048 bits
-MOST_PATHS = 16  # of one intermediate
+SECURITY_LEVEL = 2  # 112 bits: no SHA-1, no RSA key with fewer than 2048 bits
+MOST_PATHS = 16  # tried for one intermediate
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
 _RSA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
-# The key algorithm of the issuer, and a signature algorithm that suits it: OpenSSL compares the two.
+# The issuer's key algorithm, and a signature algorithm that fits it: OpenSSL compares the two.
 _SIGNATURES = {
     _RSA: b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b",  # sha256WithRSAEncryption
     b"\x2a\x86\x48\xce\x3d\x02\x01": b"\x2a\x86\x48\xce\x3d\x04\x03\x02",  # ecdsa-with-SHA256
     b"\x2b\x65\x70": b"\x2b\x65\x70",  # Ed25519
     b"\x2b\x65\x71": b"\x2b\x65\x71",  # Ed448
 }
-# The generator of P-256: a public key that is valid and nobody's.
+# The generator of P-256: a valid public key that belongs to nobody.
 _PUBLIC_KEY = bytes.fromhex(
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
     "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
@@ -51,32 +53,36 @@ _PUBLIC_KEY = bytes.fromhex(
 
 
 class Verifier:
-    """Verifies intermediates to the given trust anchors, through whatever `issuers_of` offers in between.
+    """Verifies intermediates up to the given trust anchors, over certificates from `find` and `beside`.
 
-    What the system distrusts leads nowhere, and nothing leads through it. Of each it remembers what was said: one
-    verifier is for one round, not for a day. `revoked` says by whom an intermediate that this issuer signed is
-    revoked, None if it is not; a path over a revoked one is none. It may be set later: what was verified before is
-    held against it again.
+    Both return the certificates with a canonical subject name: `find` is a look-up on disk, such as `Store.find`, and
+    `beside` holds what was offered together, as `by_subject` returns it. No path may contain what the system distrusts.
+    Verdicts are remembered, so use a verifier for one run only.
+
+    `revoked` tells why and by whom an intermediate of an issuer is revoked, or returns None. No path may contain a
+    revoked certificate. `revoked` and `beside` may be set later; `revoked` then also counts for earlier verdicts.
     """
 
     def __init__(
         self,
-        roots: list[Certificate],
-        issuers_of: Callable[[Certificate], Iterable[Certificate]],
+        roots: Sequence[Certificate],
+        find: Callable[[bytes], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
+        beside: dict[bytes, list[Certificate]] | None = None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
+        self.beside = beside or {}
         self._trusted = Trusted.of(root.der for root in roots)
-        self._issuers_of = issuers_of
+        self._find = find
         self._distrust = distrust()
         self._rehearsals: dict[bytes, Rehearsal] = {}
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
-        """The path from an intermediate to its anchor, both included, as OpenSSL accepts it now.
+        """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts now.
 
-        Raises VerifyError, which says in words why there is none.
+        Raises VerifyError, which says why there is none.
         """
         verdict = self._verdicts.get(certificate)
         if verdict is None or (isinstance(verdict, list) and self._revoked_link(verdict) is not None):
@@ -89,9 +95,17 @@ class Verifier:
             raise verdict.with_traceback(None)
         return verdict
 
+    def refusal(self, certificate: Certificate) -> str | None:
+        """Why an intermediate has no path, in words; None if it has one."""
+        try:
+            self.path(certificate)
+        except VerifyError as error:
+            return str(error)
+        return None
+
     def _found(self, certificate: Certificate) -> list[Certificate]:
         if certificate.is_self_signed:
-            raise VerifyError("it is self-signed: a trust anchor or nothing, never an intermediate")
+            raise VerifyError("it is self-signed, so it cannot be an intermediate")
         if not certificate.basic_constraints[0]:
             raise VerifyError("it is no CA")
         if self._distrust.names(certificate):
@@ -115,7 +129,7 @@ class Verifier:
         raise VerifyError(reason)
 
     def _revoked_link(self, path: list[Certificate]) -> str | None:
-        """Why a path is none because a certificate of it is revoked; None if none is."""
+        """Why a path does not count because a certificate in it is revoked; None if none is."""
         for certificate, issuer in pairwise(path):
             reason = self.revoked(certificate, issuer)
             if reason is not None:
@@ -123,7 +137,7 @@ class Verifier:
                 return (
                     f"it is revoked {reason}"
                     if is_first
-                    else "it leads to a trust anchor only by a certificate that is revoked"
+                    else "it leads to a trust anchor only over a certificate that is revoked"
                 )
         return None
 
@@ -131,16 +145,19 @@ class Verifier:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:
             if subject is leaf:
                 return [certificate]
-            offered = likeliest_first(subject, self._issuers_of(subject))
-            offered = [issuer for issuer in offered if not self._distrust.names(issuer)]
-            return [*self._trusted.issuers_of(subject), *offered]
+            offered = [*self.beside.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
+            candidates = likeliest_first(subject, offered)
+            return [
+                *self._trusted.issuers_of(subject),
+                *(issuer for issuer in candidates if not self._distrust.names(issuer)),
+            ]
 
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
     def _refusal(self, leaf: Certificate, path: list[Certificate]) -> str | None:
         for subject, issuer in pairwise(path):
             if not _is_signed_by(subject.der, issuer.der):
-                return "a signature does not hold"
+                return "a signature is not valid"
         anchor = path[-1].der
         if anchor not in self._rehearsals:
             self._rehearsals[anchor] = Rehearsal(Terms(0, SECURITY_LEVEL), [anchor])
@@ -148,23 +165,32 @@ class Verifier:
         return None if refusal == _EXPECTED else refusal or "no verdict"
 
 
-def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[Certificate], list[Certificate]]:
-    """What a verifier asks for the issuers of a certificate; each name is looked up on disk once."""
-    find = lru_cache(maxsize=4096)(find)
-    return lambda subject: find(subject.issuer_key)
+def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], list[Certificate]]:
+    """The same look-up, which looks only once on disk for each name."""
+    return lru_cache(maxsize=4096)(find)
+
+
+def by_subject(certificates: Iterable[Certificate]) -> dict[bytes, list[Certificate]]:
+    """Certificates by their canonical subject names, for each name as many as a store reads."""
+    found: dict[bytes, list[Certificate]] = {}
+    for certificate in certificates:
+        namesakes = found.setdefault(certificate.subject_key, [])
+        if len(namesakes) < MOST_OF_ONE_NAME:
+            namesakes.append(certificate)
+    return found
 
 
 class VerifyError(Exception):
-    """An intermediate does not lead to a trust anchor; the message is the reason, in words."""
+    """An intermediate does not lead to a trust anchor. The message is the reason."""
 
 
 class NotYetValidError(VerifyError):
-    """It may lead to one later; or the clock is behind."""
+    """The intermediate may lead to one later; or the clock is slow."""
 
 
 @lru_cache(maxsize=8192)
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
-    """Whether the issuer's key made the signature of the subject (both DER)."""
+    """Whether the issuer's key made the subject's signature (both DER)."""
     try:
         with quietly():
             check_issued(x509.load_der_x509_certificate(subject), x509.load_der_x509_certificate(issuer))
@@ -174,7 +200,7 @@ def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
 
 
 def leaf_under(issuer: Certificate) -> bytes:
-    """The DER of a certificate that names this issuer, made for the rehearsal; nobody signed it."""
+    """The DER of a leaf for the rehearsal, which names this issuer; nobody signed it."""
     algorithm = next(
         (signature for key, signature in _SIGNATURES.items() if encode(OID, key) in issuer.public_key[:32]), None
     )

@@ -2,8 +2,8 @@
 
     crowd.py prepare|turn|callback|plain-turn PORT…
 
-While `prepare` ran; or, after it, in one turn of the loop, or in one callback of it; "plain" does without `prepare`.
-A callback's time is the processor's, which other work on the machine does not stretch: none of them waits.
+It measures while `prepare` runs, or after it, in one turn of the loop or in one callback; "plain" omits `prepare`.
+The time of a callback is processor time, which other load does not increase, because no callback waits.
 """
 
 import asyncio

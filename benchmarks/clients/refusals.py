@@ -1,4 +1,4 @@
-"""Meet a server that is refused: so many contexts, one after the other, each shared by so many threads.
+"""Connect to a server that is refused, with so many contexts, one after the other, each shared by so many threads.
 
 python refusals.py PORT CONTEXTS THREADS HANDSHAKES
 

@@ -1,4 +1,4 @@
-"""What get.py does, against a server that forgets its intermediate, by `aia`."""
+"""Do what get.py does, with `aia`, for a server that forgets its intermediate."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What get.py does, against a server that forgets its intermediate, by `aia-chaser`."""
+"""Do what get.py does, with `aia-chaser`, for a server that forgets its intermediate."""
 
 import sys
 import urllib.request

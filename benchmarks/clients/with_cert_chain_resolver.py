@@ -1,4 +1,4 @@
-"""What get.py does, against a server that forgets its intermediate, by `cert-chain-resolver`.
+"""Do what get.py does, with `cert-chain-resolver`, for a server that forgets its intermediate.
 
 The package completes a certificate; the first connection, which gets it, and the second, which is verified, are ours.
 """

@@ -1,4 +1,4 @@
-"""A real terminal (a pty) for the command, so that it shows what it shows a person."""
+"""A real terminal (a pty) for the command, so that its output is what a person sees."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def on_terminal(
     impatient: list[threading.Timer] = []
 
     def press_again(key: str) -> None:
-        # An interrupt that comes a moment before Python begins to read its input is not seen until the next one.
+        # Python may miss an interrupt that comes just before it begins to read its input, until the next one.
         while key == CTRL_C and process.poll() is None:
             process.send_signal(signal.SIGINT)
             time.sleep(0.5)
 
-    with process, contextlib.suppress(OSError):  # what reading says once the other end is closed
+    with process, contextlib.suppress(OSError):  # raised by a read once the other end is closed
         while piece := os.read(ours, 65_536):
             shown += piece
             if keys and b"]:" in shown:

@@ -1,4 +1,4 @@
-"""`add`: what leads to a trust anchor is kept, and what does not is said not to be."""
+"""`add` keeps what leads to a trust anchor, and reports what does not."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_source_that_fails_does_not_stop_the_others(machine: Machine, pki: Hie
     assert machine.kept() == set(map(der_of, pki.intermediates))
 
 
-def test_what_is_not_kept_is_said_with_the_reason(machine: Machine, root: Authority) -> None:
+def test_what_is_not_kept_is_reported_with_the_reason(machine: Machine, root: Authority) -> None:
     stranger = Authority.root("Stranger")
     refused: list[tuple[Certified, str]] = [
         (root.leaf(), "no CA"),

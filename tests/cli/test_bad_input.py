@@ -33,7 +33,7 @@ def web() -> Iterator[int]:
 
 @pytest.mark.parametrize("command", ["check", "add"])
 def test_a_host_that_cannot_be_asked(machine: Machine, root: Authority, command: str, web: int) -> None:
-    status = {"check": 2, "add": 1}[command]  # `check` could not tell; `add` did not do what it was told to
+    status = {"check": 2, "add": 1}[command]  # `check` could not tell; `add` did not do its work
     line = machine.complains(command, "no-such-host.invalid", status=status)
     assert "no-such-host.invalid" in line
     assert "spelling" in line

@@ -1,4 +1,4 @@
-"""TAB in a real bash, zsh and fish, with the completions that click makes from the commands; and that it is quick."""
+"""TAB in a real bash, zsh and fish, with the completions that click makes from the commands; it must be fast."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_fish_offers_them_all(machine: Machine) -> None:
 
 
 def test_a_tab_imports_nothing_of_what_the_commands_need(machine: Machine) -> None:
-    """Whoever presses it waits for Python and click, not for cryptography and rich."""
+    """The user waits for Python and click, but not for cryptography and rich."""
     done = machine.execute(
         *[sys.executable, "-X", "importtime", "-m", "aia_store"],
         _AIA_STORE_COMPLETE="bash_complete",

@@ -1,4 +1,4 @@
-"""`list`, `show`, `remove` and `clear`: what is in the store, seen and taken out."""
+"""`list`, `show`, `remove` and `clear` show and remove what is in the store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_list(machine: Machine, planted: list[Authority]) -> None:
     assert found[0]["not_after"] == f"{planted[1].certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_list_passes_over_what_is_no_certificate(machine: Machine, planted: list[Authority]) -> None:
+def test_list_ignores_what_is_no_certificate(machine: Machine, planted: list[Authority]) -> None:
     at = planted[0].der.index(b"\x17\x0d") + 2
     machine.plant(planted[0].der[:at] + b"XX" + planted[0].der[at + 2 :])
     (next(machine.store.glob("certificates/*/*")) / "note.txt").write_text("hello")
@@ -91,7 +91,7 @@ def test_fingerprints_that_name_nothing(machine: Machine, planted: list[Authorit
 
 @pytest.mark.parametrize("command", ["show", "remove"])
 def test_a_fingerprint_that_names_several(machine: Machine, root: Authority, command: str) -> None:
-    """Real ones that agree in six digits would take years to find, so one digit has to do here."""
+    """Finding real ones that agree in six digits would take years, so the test uses one digit."""
     key = root.intermediate("Key").key
     found: dict[str, Authority] = {}
     while True:
@@ -106,7 +106,7 @@ def test_a_fingerprint_that_names_several(machine: Machine, root: Authority, com
     )
     done = machine.execute(sys.executable, "-c", shortened, command, fingerprint(made)[:2])
     assert done.returncode == 1
-    assert "means 2 certificates" in done.stderr
+    assert "fits 2 certificates" in done.stderr
     assert machine.kept() == {made.der, twin.der}
 
 

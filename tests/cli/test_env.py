@@ -1,4 +1,4 @@
-"""The lines of `env`, as real shells take them, whatever is in the path of the bundle."""
+"""The lines of `env` in real shells, with any characters in the path of the bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a hostile certificate, server or file says does not steer the terminal."""
+"""Text from a hostile certificate, server or file does not control the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORBIDDEN = "\x1b\x07\x9b\u202e\u2066\b\0\r"
 
 
 def is_harmless(text: str) -> None:
-    """Nothing of the hostile name's steering is left, and what is harmless in it is shown as it is."""
+    """No control character of the hostile name is left, and its harmless characters are shown."""
     assert not set(FORBIDDEN) & set(text), text
     assert "[bold red]x[/bold red]" in text
     assert ":smile:" in text
@@ -48,7 +48,7 @@ def test_in_the_store(machine: Machine, authority: Authority) -> None:
 
 
 def test_on_a_terminal(machine: Machine, authority: Authority) -> None:
-    """There, rich writes colours of its own: nothing but those."""
+    """On a terminal, rich writes colours: nothing else may control it."""
     machine.plant(authority)
     with TLSServer(authority.leaf(subject=HOSTILE, san=["localhost"]), [authority]) as server:
         for command in (["list"], ["show", fingerprint(authority)], ["check", f"localhost:{server.port}"]):

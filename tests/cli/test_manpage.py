@@ -1,4 +1,4 @@
-"""The man page, as the real formatters read it."""
+"""The man page in the real formatters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(formatter: str, page: Path) -> str:
-    """What this formatter makes of the page; it must have no complaint."""
+    """The output of this formatter for the page, without any warning."""
     if shutil.which(formatter) is None:
         pytest.skip(f"{formatter} is not here")
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANWIDTH": "200"}
@@ -57,7 +57,7 @@ def test_it_is_without_fault(page: Path, formatter: str) -> None:
 
 
 def test_a_fault_would_be_found(page: Path, tmp_path: Path) -> None:
-    """Or the test above shows nothing."""
+    """Otherwise the test above proves nothing."""
     broken = tmp_path / "broken.1"
     broken.write_text(page.read_text(encoding="utf-8").replace(".SH SYNOPSIS", ".SYNOPSIS"), encoding="utf-8")
     with pytest.raises(AssertionError):
@@ -79,6 +79,6 @@ def test_it_names_every_command_with_its_options_and_every_setting(page: Path) -
 
 
 def test_it_says_the_same_each_time(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that is built again is the same, byte for byte, as its builder's SOURCE_DATE_EPOCH wants it."""
+    """With SOURCE_DATE_EPOCH, a package that is built again is the same, byte for byte."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     assert manpage.page().startswith('.TH AIA\\-STORE 1 "1970-01-02" ')

@@ -1,4 +1,4 @@
-"""`selftest`: passes where all is well, and fails where something is not."""
+"""`selftest` passes if all is well, and fails if something is wrong."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_nothing_is_left_behind(machine: Machine) -> None:
     assert list(scratch.iterdir()) == []
 
 
-# Machines on which little is there
+# Minimal machines
 
 _BARE = """
 set -e
@@ -103,7 +103,7 @@ exec "$@"
 
 
 def on_a_bare_machine(machine: Machine, loopback: str) -> tuple[int, str, str]:
-    """The self-test without a name of any kind, and with no network but perhaps the loopback."""
+    """The self-test without any host names, and without a network, perhaps even without loopback."""
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip"))):
         pytest.skip("no namespaces can be had here")
     script = ["unshare", "--mount", "--net", "sh", "-c", _BARE, "sh"]

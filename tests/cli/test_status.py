@@ -1,4 +1,4 @@
-"""`status`: every aspect right and wrong, each with its remedy."""
+"""`status`: every aspect, right and wrong, each with its remedy."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_hook_is_disabled(machine: Machine, root: Authority) -> None:
 
 
 def test_all_is_well_once_every_remedy_was_taken(machine: Machine, root: Authority) -> None:
-    """The hook's own tests install it; here it is enough that it attaches."""
+    """The hook's own tests install it; here it only has to attach."""
     start = machine.folder / "start"
     start.mkdir()
     (start / "sitecustomize.py").write_text("from aia_store.inside.startup import attach\nattach()\n")
@@ -135,13 +135,13 @@ def test_a_variable_that_names_no_file_is_a_problem(machine: Machine, root: Auth
     assert "REQUESTS_CA_BUNDLE" not in state
 
 
-def test_a_key_of_the_environment_that_is_none_is_a_problem(machine: Machine, root: Authority) -> None:
+def test_a_variable_with_an_unknown_key_is_a_problem(machine: Machine, root: Authority) -> None:
     level, state, _ = told(machine, "settings", AIA_STORE_OFFLIEN="1", AIA_STORE_LOG="debug")
-    assert (level, state) == ("problem", "no setting: AIA_STORE_OFFLIEN")
+    assert (level, state) == ("problem", "unknown: AIA_STORE_OFFLIEN")
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
-def test_a_proxy_is_said_to_serve_no_fetch(machine: Machine, root: Authority, variable: str) -> None:
+def test_status_says_that_fetches_use_no_proxy(machine: Machine, root: Authority, variable: str) -> None:
     level, state, remedy = told(machine, "fetches", **{variable: "http://proxy.example:3128"})
     assert (level, "preload FILE" in str(remedy)) == ("hint", True)
     assert variable in state

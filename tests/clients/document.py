@@ -1,9 +1,9 @@
-"""Write docs/clients.md from what the tests found.
+"""Write docs/clients.md from the results of the tests.
 
     python -m tests.clients.document [PYTHON…]
 
-runs the whole table with each of these interpreters, which must have what the tests need, keeps what they found in
-`results.json` beside this file, and writes the document from that; with none it only writes.
+runs the whole table with each of these interpreters, which must have what the tests need, keeps the results in
+`results.json` beside this file, and writes the document from them. Without an interpreter, it only writes.
 """
 
 from __future__ import annotations
@@ -29,29 +29,32 @@ _ABOUT = "import json, platform, ssl; print(json.dumps([platform.python_version(
 
 _HEAD = """# Clients
 
-Made by `python -m tests.clients.document` from what the tests found; do not edit.
+`python -m tests.clients.document` writes this page from the results of the tests; do not edit it.
 
 ## Python programs
 
-Each client is a small program that knows nothing of aia-store, in a virtual environment of its own with the hook. It
-talks to a server that sends its leaf only: without the hook it fails, with it it gets its answer, over one connection
-(pip and pymongo make more by themselves), and the missing intermediate is fetched once. Its CA file is as large as a
-system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster). *Newest* and
-*oldest* are the releases tested. The oldest is the one that a search by halves ends at, for releases that install
-without a compiler and run on that Python, with what they depend on as it is today; of urllib3 it is the first of 2,
-the row below has 1. pyOpenSSL and what stands on it (the last three) bring an OpenSSL of their own, and were tried
-from the first release that works with cryptography 41 on, not searched further back."""
+Each client is a small program that knows nothing of aia-store. It runs in a virtual environment of its own, and
+connects to a server that sends only its leaf. Without the hook it fails. With the hook it gets its answer over one
+connection (pip and pymongo make more by themselves), and the missing intermediate is fetched once. The client's CA file
+is as large as a system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster).
+
+*Newest* and *oldest* are the releases that were tested. The oldest was found by a binary search among the releases that
+install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
+release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last three) bring an
+OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
+"""
 _TOOLS = """
 ## Outside Python's ssl
 
-These take the bundle, once any hooked program has learned what is missing (or `aia-store add` has), from the variables
-that `eval "$(aia-store env)"` sets.
+These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name. The bundle contains what is
+missing once a program with the hook, or `aia-store add`, has learned it.
 """
 
 _NEWER = """
 ## Newer Pythons and OpenSSLs
 
-All of `tests/handshake`, and `tests/manager/test_hook.py`, in a Debian of its own (`tests/newer/run`), on 2026-11-24:
+`tests/newer/run` runs all of `tests/handshake`, and `tests/manager/test_hook.py`, in a Debian of its own. On
+2026-11-24:
 
 | suite | Python | OpenSSL | result |
 | --- | --- | --- | --- |
@@ -59,9 +62,10 @@ All of `tests/handshake`, and `tests/manager/test_hook.py`, in a Debian of its o
 | unstable | 3.14.10 | 3.6.5 | 607 passed, 12 skipped, 1 expected failure |
 | unstable | 3.15.2 | 3.6.5 | 608 passed, 11 skipped, 1 expected failure |
 
-Among them a server that compresses its certificates (`openssl s_server -cert_comp`), also for a program that resets its
-context's options; and, on 3.15, a virtual environment whose hook is a `.start` file alone. Skipped are the tests of
-pyOpenSSL, which was not installed there, those with the CCADB's certificates, and what this Python or root cannot show.
+The tests include a server that compresses its certificates (`openssl s_server -cert_comp`), also with a program that
+resets its context's options, and, on 3.15, a virtual environment whose hook is a single `.start` file. The tests of
+pyOpenSSL were skipped, because it was not installed there. So were those with the CCADB's certificates, and those that
+cannot run on this Python or as root.
 """
 
 
@@ -76,7 +80,7 @@ def main(pythons: list[str]) -> None:
 
 
 def load() -> dict[str, Any]:
-    """What was found so far: for each Python its version, its OpenSSL, and the clients that work."""
+    """The results so far: for each Python, its version, its OpenSSL, and the clients that work."""
     found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     return found
 

@@ -1,4 +1,4 @@
-"""Virtual environments with one client each and the hook, put there as a user would; made once per session."""
+"""Virtual environments, each with one client and the hook, installed as a user would; made once per session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOOK = "from aia_store.install import hook; hook.install()"
 
 
 class NotInstallable(Exception):
-    """A release cannot be installed on this Python, or not here; the message is the installer's last line."""
+    """A release cannot be installed on this Python or machine. The message is the installer's last line."""
 
 
 class Environments:

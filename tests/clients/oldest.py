@@ -2,7 +2,7 @@
 
     python -m tests.clients.oldest [NAME…]
 
-tries releases against a server that is right, without the hook; from newest to oldest by halves, as if all were
+tries releases with a right server, without the hook, by a binary search from newest to oldest, as if all were
 broken before some release and none after it. Prints a line for each client.
 """
 

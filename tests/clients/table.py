@@ -1,4 +1,4 @@
-"""The clients that are tested: what to install, what to talk to, and on which Pythons they run at all."""
+"""The clients that are tested: what to install, which server to talk to, and on which Pythons they run."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Client:
     oldest: dict[str, str] = field(default_factory=dict)
     is_quick: bool = True  #: part of every run of the tests, and not of the whole matrix only
     connects_often: bool = False  #: makes several connections by itself
+    first_python: str = "3.9"  #: none older has it
     last_python: str = ""  #: no release runs on a newer one, whatever its metadata say
 
     @property
@@ -36,8 +37,9 @@ class Client:
 
     @property
     def runs_here(self) -> bool:
-        """Whether there is a release for this Python at all, as far as is known."""
-        return not self.last_python or sys.version_info[:2] <= tuple(map(int, self.last_python.split(".")))
+        """Whether any release is known to run on this Python."""
+        first, here = _parts(self.first_python), sys.version_info[:2]
+        return first <= here and not (self.last_python and here > _parts(self.last_python))
 
     def requirements(self, release: str) -> list[str]:
         """What to install for the release, "newest" or "oldest"; empty for the standard library."""
@@ -45,6 +47,10 @@ class Client:
             return []
         specifier = self.newest if release == "newest" else f"=={self.oldest[PYTHON]}"
         return [f"{self.package}{specifier}", *self.needs]
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 CLIENTS = [
@@ -56,7 +62,7 @@ CLIENTS = [
     Client("poplib", "poplib_tls", server="pop3"),
     Client("smtplib", "smtplib_starttls", server="smtp"),
     Client("asyncio streams", "asyncio_streams"),
-    Client("asyncio start_tls", "asyncio_start_tls"),
+    Client("asyncio start_tls", "asyncio_start_tls", first_python="3.11"),
     Client("urllib3", "urllib3_pool", "urllib3", oldest={"3.11": "2.0.0"}),
     Client("urllib3 1", "urllib3_pool", "urllib3", newest="<2", is_quick=False, oldest={"3.11": "1.23"}),
     Client("requests", "requests_get", "requests", oldest={"3.11": "2.19.0"}),

@@ -1,4 +1,4 @@
-"""docs/clients.md is what the tests found, and leaves no client out."""
+"""docs/clients.md has the results of the tests, and leaves no client out."""
 
 from __future__ import annotations
 

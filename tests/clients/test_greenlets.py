@@ -1,4 +1,4 @@
-"""gevent and eventlet: crowds of green threads in one thread, and what waits inside OpenSSL's callback."""
+"""gevent and eventlet: many green threads in one thread, and waits inside OpenSSL's callback."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Crowd:
     library: str
 
     def visit(self, server: TLSServer, cafile: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Let them visit this server, with our hook."""
+        """Let them connect to this server, with our hook."""
         program = PROGRAMS / f"{self.library}_crowd.py"
         return self.machine.execute(
             self.python, "-c", WATCHED, program, server.port, cafile, PYTHONPATH=None, **variables
@@ -61,7 +61,7 @@ class Crowd:
 
 @pytest.fixture(params=["gevent", "eventlet"])
 def crowd(request: pytest.FixtureRequest, machine: Machine, environments: Environments) -> Crowd:
-    """A crowd of gevent's, and one of eventlet's."""
+    """One program for gevent, and one for eventlet."""
     try:
         return Crowd(machine, environments.python(["gevent", "eventlet"]), request.param)
     except NotInstallable as error:

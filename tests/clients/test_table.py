@@ -1,4 +1,4 @@
-"""Every client of the table, as released: fails without the hook, works with it, and knows nothing of it.
+"""Every client of the table, as released, fails without the hook and works with it.
 
 By default the newest releases of what is quick to install, in one environment; with AIA_STORE_TEST_CLIENTS=all each
 client in an environment of its own, with its newest and its oldest release.
@@ -67,7 +67,7 @@ def test_client(
             done = machine.execute(python, client.path, server.port, cafile, PYTHONPATH=None, **variables)
             return done.returncode, done.stdout.strip(), done.stderr
 
-        # Not every client says why it fails; but it is the certificate, for nothing else is another the second time.
+        # Not every client says why it fails, but it is the certificate: nothing else differs the second time.
         status, said, errors = run(AIA_STORE_DISABLE="1")
         assert (status != 0, said) == (True, ""), errors
         assert server.connections > 0

@@ -32,7 +32,7 @@ class Tool:
     name: str
     command: str
     version: str  #: the command that prints it
-    variable: str  #: which of the variables it takes the bundle from
+    variable: str  #: the variable from which it takes the bundle
     server: Callable[[Leaf], TLSListener] = TLSServer
     package: str | None = None  #: what to install from the package index, if it is a Python module
 
@@ -42,7 +42,7 @@ class Tool:
 
 
 def wget_command() -> str:
-    """wget takes SSL_CERT_FILE where it is made with OpenSSL. With GnuTLS it must be told."""
+    """wget uses SSL_CERT_FILE if it is built with OpenSSL. With GnuTLS, it needs an option."""
     try:
         about = subprocess.run(["wget", "--version"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A Debian of a test's own: the real update-ca-certificates in a mount namespace, with its folders laid over."""
+"""A Debian for one test: the real update-ca-certificates in a mount namespace, with overlays over its folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 HOOK = REPOSITORY / "hooks" / "update-ca-certificates" / "aia-store"
 
-#: Lays the folders in $1 over the machine's, where only this shell and its children see it; then waits to be ended.
+#: Mounts the folders in $1 over the machine's, visible only to this shell and its children; then waits for its end.
 _HOLD = """
 set -e
 mount --bind "$1/ssl" /etc/ssl
@@ -36,10 +36,10 @@ exec sleep 600
 
 
 class Debian:
-    """Enter it to have it; `run` runs a command there. Its store is root's, in its usual place."""
+    """Use it in a `with`; `run` runs a command there. Its store is root's, in the usual place."""
 
     def __init__(self, folder: Path, most_roots: int | None = None) -> None:
-        """It trusts what this machine's package brings, or just the first so many of that."""
+        """It trusts the roots of this machine's package, or only the first so many."""
         for program in ("update-ca-certificates", "unshare", "nsenter"):
             if shutil.which(program) is None:
                 pytest.skip(f"{program} is not here")
@@ -66,11 +66,11 @@ class Debian:
         }
 
     def install_hook(self) -> None:
-        """As a package would."""
+        """Install it as a package would."""
         shutil.copy(HOOK, self.folder / "update.d" / HOOK.name)
 
     def run(self, *command: object) -> str:
-        """Run a command to its end, which must be good; what it prints, errors included."""
+        """Run a command, which must succeed; returns its output, errors included."""
         done = subprocess.run(
             [*self.inside, *map(str, command)],
             env=self.environment,
@@ -85,7 +85,7 @@ class Debian:
         return done.stdout
 
     def trust(self, name: str, certificate: Certified | None) -> None:
-        """Have the administrator add a root under this name, or remove it."""
+        """Add a root under this name as the administrator, or remove it."""
         file = self.folder / "local" / f"{name}.crt"
         if certificate is None:
             file.unlink()

@@ -1,4 +1,4 @@
-"""A real daemon as a child process: its log as it comes, its signals, what it costs."""
+"""A real daemon as a child process: its log, its signals and its costs."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Daemon:
         return [json.loads(line) for line in list(self.lines)]
 
     def named(self, event: str) -> list[dict[str, str]]:
-        """Those of one kind."""
+        """The events of one kind."""
         return [found for found in self.events if found["event"] == event]
 
     def wait_for(self, event: str, text: str = "", *, count: int = 1, seconds: float = SECONDS) -> dict[str, str]:
-        """The so-manieth event of this kind with this in its message, once it has come."""
+        """Wait for the n-th event of this kind with this text in its message, and return it."""
 
         def found() -> list[dict[str, str]]:
             return [one for one in self.named(event) if text in one["message"]]
@@ -53,7 +53,7 @@ class Daemon:
         return found()[count - 1]
 
     def works(self) -> bool:
-        """Whether a child of it is at work."""
+        """Whether one of its children is working."""
         return any(file.read_text().strip() for file in Path(f"/proc/{self.pid}/task").glob("*/children"))
 
     def send(self, number: signal.Signals) -> None:
@@ -67,7 +67,7 @@ class Daemon:
         return status, time.monotonic() - began
 
     def cpu_ticks(self) -> int:
-        """The CPU time it has used, its ended children aside, in clock ticks."""
+        """The CPU time that it has used, without its ended children, in clock ticks."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
 
@@ -102,7 +102,7 @@ class Daemon:
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS, tell: Callable[[], Any] = lambda: "") -> None:
-    """Wait for something that is sure to happen."""
+    """Wait for something that is certain to happen."""
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, tell()

@@ -1,4 +1,4 @@
-"""With Debian's own update-ca-certificates: what it adds is added, and what it removes goes, with what hung on it."""
+"""With Debian's own update-ca-certificates: the bundle gains what it adds, and loses what it removes and all below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.daemon.debian import Debian
 from tests.daemon.running import SECONDS, wait_until
 from tests.support.pki import Authority, pem
 
-WITHIN = 3.0  # seconds after the end of the command, on a machine that has time
+WITHIN = 3.0  # seconds after the end of the command, on an idle machine
 
 ADDED = Authority.root("Added by the Administrator")
 UPPER = ADDED.intermediate("Upper")
@@ -23,7 +23,7 @@ LOWER = UPPER.intermediate("Lower")
 
 @pytest.fixture
 def debian(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Debian]:
-    """With all roots of the package where the daemon runs, as it must keep up; else with a few."""
+    """With all roots of the package if the daemon runs, because it must keep up; otherwise with a few."""
     with Debian(tmp_path / "debian", None if "daemon_log" in request.fixturenames else 12) as made:
         yield made
 
@@ -45,7 +45,7 @@ def daemon_log(debian: Debian) -> Iterator[Callable[[], list[dict[str, str]]]]:
 
 
 def within(debian: Debian) -> float:
-    """As many seconds, on this machine as busy as it is: more where a short command takes long."""
+    """So many seconds, or more on a busy machine, on which a short command takes long."""
     began = time.monotonic()
     debian.run("aia-store", "list")
     return max(WITHIN, WITHIN * 2 * (time.monotonic() - began))
@@ -94,7 +94,7 @@ def test_with_the_hook_alone(debian: Debian) -> None:
 
 
 def test_the_hook_sees_a_root_that_was_replaced_under_its_name(debian: Debian) -> None:
-    """update-ca-certificates then tells its hooks of no change."""
+    """Then update-ca-certificates reports no change to its hooks."""
     debian.install_hook()
     debian.trust("added", ADDED)
     other = Authority.root("Another of that Name")

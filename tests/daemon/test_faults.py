@@ -1,4 +1,4 @@
-"""A failure is one line, and is tried again: a full disk, a read-only store, no change events, no hand-ins."""
+"""A failure is one line in the log, and is tried again: a full disk, a read-only store, no events, no hand-ins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = Authority.root("Other Root")
 _HOLD = 'mount -t tmpfs -o size=256k,mode=755 none "$1" && echo ready && exec sleep 600'
 
 
-#: Becomes another program, none of whose memory can be both written and executed.
+#: Runs another program, whose memory can never be both writable and executable.
 _TAKE_MEMORY_RIGHTS = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN: since Linux 6.3
@@ -33,7 +33,7 @@ def bundled(machine: Machine, *certificates: Authority) -> bool:
 
 
 def works(before: list[object]) -> bool:
-    """Whether a program can be started so."""
+    """Whether a program can be started like this."""
     return subprocess.run([*map(str, before), "true"], capture_output=True, check=False).returncode == 0
 
 
@@ -70,12 +70,12 @@ class SmallDisk:
         pytest.fail("it never was full")
 
     def protect(self) -> None:
-        """Read-only from now on, for whoever comes by its path: a mount of its own, laid over it."""
+        """Make it read-only for everybody who uses its path, by a mount over it."""
         self.run("mount", "--bind", self._store, self._store)
         self.run("mount", "-o", "remount,ro,bind", self._store)
 
     def free(self) -> None:
-        """Again as it was."""
+        """Undo that."""
         self.run("umount", self._store)
 
     def bundle(self) -> list[bytes]:
@@ -150,7 +150,7 @@ def test_polling_where_inotify_is_exhausted(
 def test_without_w_xor_x_without_privileges_and_with_a_read_only_system(
     machine: Machine, root: Authority, start: Start
 ) -> None:
-    """Much of what the systemd unit takes away, as systemd itself cannot be run here."""
+    """Most restrictions of the systemd unit, because systemd itself cannot run here."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None or shutil.which("unshare") is None:
         pytest.skip("only root can take so much away")
     machine.store.mkdir()

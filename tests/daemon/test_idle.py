@@ -1,4 +1,4 @@
-"""Idle, the daemon sleeps: it wakes neither by what others read nor by what it publishes, and is small."""
+"""An idle daemon sleeps: neither reading by others nor its own publishing wakes it. And it is small."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MOST_MEMORY = 60_000_000  # bytes
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    """A machine outside of /tmp: whoever makes files there wakes who watches a folder in it."""
+    """A machine outside of /tmp, because files that others make in /tmp would wake the daemon."""
     folder = tempfile.mkdtemp(dir="/var/tmp")
     yield Machine(Path(folder) / "machine")
     shutil.rmtree(folder)
 
 
 def settled(daemon: Daemon) -> None:
-    """What has begun is over, and what it caused has been seen."""
+    """Everything that was started has ended, and its effects were noticed."""
     wait_until(lambda: not daemon.works())
     time.sleep(1.5)
 

@@ -1,4 +1,4 @@
-"""The parts of the daemon that can be asked alone: which folders, when, and what a mount is."""
+"""The parts of the daemon that can be tested alone: which folders to watch, when to act, and what a mount is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3600.0
 
 
 def below(folder: Path, *paths: Path) -> dict[str, set[str]]:
-    """The plan for these paths, as far as it is in this folder."""
+    """The part of the plan for these paths that is in this folder."""
     top = os.path.realpath(folder)
     return {
         os.path.relpath(name, top): place.names
@@ -41,7 +41,7 @@ def test_links_are_followed_hop_by_hop(tmp_path: Path) -> None:
     assert below(tmp_path, tmp_path / "a") == {".": {"a", "b", "d", "e"}, "d": {"c"}, "e": {"f"}}
 
 
-def test_where_something_is_missing_its_coming_is_seen(tmp_path: Path) -> None:
+def test_where_something_is_missing_its_appearance_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     assert below(tmp_path, tmp_path / "there" / "not" / "yet") == {".": {"there"}, "there": {"not"}}
     (tmp_path / "dangling").symlink_to("there/gone")

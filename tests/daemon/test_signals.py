@@ -85,7 +85,7 @@ def test_the_configuration_is_read_again(machine: Machine, root: Authority, star
         daemon.send(signal.SIGHUP)
         daemon.wait_for("reload", "read again")
         wait_until(lambda: pem_blocks(machine.bundle_file.read_text()) == [OTHER.der])
-        second.write_text(pem(root, OTHER))  # and that is watched now
+        second.write_text(pem(root, OTHER))  # which is watched now
         wait_until(lambda: pem_blocks(machine.bundle_file.read_text()) == [root.der, OTHER.der])
     else:
         configure(machine, "refresh_hours = 5")  # the folder is new, too
@@ -133,7 +133,7 @@ def test_one_at_a_time(machine: Machine, root: Authority, start: Start) -> None:
 
 
 def test_the_store_is_removed_under_it(machine: Machine, root: Authority, start: Start) -> None:
-    """It makes it anew, and nobody else can take it."""
+    """It makes the lock anew, and nobody else can take it."""
     daemon = start()
     shutil.rmtree(machine.store)
     os.utime(machine.folder)
@@ -154,7 +154,7 @@ def test_the_log_is_one_line_an_event(machine: Machine, root: Authority) -> None
     assert all(line.endswith("\n") for line in lines)
 
 
-def test_it_works_on_where_nobody_reads_its_log(machine: Machine, root: Authority, start: Start) -> None:
+def test_it_goes_on_if_nobody_reads_its_log(machine: Machine, root: Authority, start: Start) -> None:
     full = "/dev/full"
     if not os.path.exists(full):
         pytest.skip("no device that is always full")

@@ -50,7 +50,7 @@ def test_one_that_runs(machine: Machine, root: Authority, start: Start) -> None:
 def test_one_that_failed_last(machine: Machine, root: Authority, start: Start) -> None:
     daemon = start()
     machine.roots.unlink()
-    daemon.wait_for("build", "is no file")
+    daemon.wait_for("build", "is not a file")
     state, remedy = daemon_aspect(machine)
     assert "last failed: build at" in state
     assert str(machine.roots) in state
@@ -58,7 +58,7 @@ def test_one_that_failed_last(machine: Machine, root: Authority, start: Start) -
 
 
 def test_the_last_refresh_outlives_the_daemon(machine: Machine, root: Authority, start: Start) -> None:
-    """Begun again and again, it does not ask the CAs again and again."""
+    """If it is started again and again, it does not ask the CAs each time."""
     daemon = start()
     daemon.send(signal.SIGUSR1)
     daemon.wait_for("refresh")
@@ -68,7 +68,7 @@ def test_the_last_refresh_outlives_the_daemon(machine: Machine, root: Authority,
     assert state["next_refresh"] - time.time() > 20 * 3600
 
 
-def test_a_state_that_nobody_stands_behind(machine: Machine, root: Authority, start: Start) -> None:
+def test_a_state_whose_process_is_gone(machine: Machine, root: Authority, start: Start) -> None:
     start().end(signal.SIGKILL)
     file = machine.store / "daemon.json"
     state = json.loads(file.read_text())
@@ -102,7 +102,7 @@ def test_a_state_does_not_steer_the_terminal(machine: Machine, root: Authority, 
     file = machine.store / "daemon.json"
     state = json.loads(file.read_text())
     last = {"action": "build\x1b[31m", "at": 1e300, "outcome": "one\ntwo\x1b[2J" + "x" * 5000, "failed": False}
-    os.kill(state["pid"], signal.SIGSTOP)  # or it might write its own again
+    os.kill(state["pid"], signal.SIGSTOP)  # otherwise it might write its own state again
     try:
         file.write_text(json.dumps(state | {"last": last, "since": 1e17}))
         shown = machine.says("status", status=1)
@@ -140,4 +140,4 @@ def test_another_user_sees_it_too(machine: Machine, root: Authority, start: Star
     daemon.end(signal.SIGKILL)
     assert seen() == "False"
     (machine.store / "daemon.json").write_text(json.dumps(state | {"pid": os.getpid()}))
-    assert seen() == "False"  # the number is another process's now
+    assert seen() == "False"  # the number now belongs to another process

@@ -1,4 +1,4 @@
-"""What a supervisor such as systemd is told, on a real socket."""
+"""What the daemon reports to a supervisor such as systemd, on a real socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AS_SYSTEMD = ("sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh")
 
 
 class Listener:
-    """A supervisor's socket, at an address as NOTIFY_SOCKET has it."""
+    """A supervisor's socket, at an address for NOTIFY_SOCKET."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -31,7 +31,7 @@ class Listener:
         self.heard: list[tuple[float, str]] = []
 
     def hear(self, wanted: str) -> str:
-        """The next message that begins so."""
+        """The next message that begins with this text."""
         deadline = time.monotonic() + SECONDS
         while True:
             self._socket.settimeout(max(0.01, deadline - time.monotonic()))
@@ -91,7 +91,7 @@ def test_none_where_another_process_is_watched(
 
 
 def test_ready_without_roots_too(machine: Machine, start: Start, listener: Listener) -> None:
-    """It would hold up the machine's start; it has said what is wrong, and tries again."""
+    """Otherwise it would delay the machine's start. It has reported the error, and tries again."""
     start(NOTIFY_SOCKET=listener.address, ready=False)
     listener.hear("READY=1")
     assert "AIA_STORE_ROOTS" in listener.hear("STATUS=")

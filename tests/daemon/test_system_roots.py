@@ -34,13 +34,13 @@ class Watched:
         return [event["message"] for event in events if (event["event"], event["level"]) == ("build", "error")]
 
     def follows(self, *anchors: Authority) -> None:
-        """The bundle comes to hold just these."""
+        """Wait until the bundle holds exactly these."""
         wanted = {anchor.der for anchor in anchors}
         file = self.system.bundle_file
         wait_until(lambda: file.exists() and set(pem_blocks(file.read_text())) == wanted, WITHIN)
 
     def complains(self, words: str) -> None:
-        """It comes to log this, and the bundle is as it was."""
+        """Wait until it logs this; the bundle must be unchanged."""
         file = self.system.bundle_file
         before = file.read_bytes() if file.exists() else b""
         wait_until(lambda: any(words in error for error in self.errors), WITHIN, self._log.read_text)

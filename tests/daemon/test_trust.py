@@ -19,7 +19,7 @@ OTHER = Authority.root("Other Root")
 
 
 def follows(machine: Machine, *certificates: Authority, seconds: float = WITHIN) -> None:
-    """The bundle comes to hold just these."""
+    """Wait until the bundle holds exactly these."""
     wanted = {certificate.der for certificate in certificates}
     wait_until(
         lambda: set(pem_blocks(machine.bundle_file.read_text())) == wanted, seconds, machine.bundle_file.read_text
@@ -27,7 +27,7 @@ def follows(machine: Machine, *certificates: Authority, seconds: float = WITHIN)
 
 
 def replace(file: Path, *certificates: Authority) -> None:
-    """As trust managers do: written beside, renamed over."""
+    """Like trust managers: write another file, and rename it."""
     beside = file.with_name("beside.new")
     beside.write_text(pem(*certificates))
     beside.replace(file)
@@ -68,7 +68,7 @@ def test_same_size_and_same_time(machine: Machine, root: Authority, start: Start
     daemon.wait_for("build", count=2, seconds=WITHIN)
 
 
-def test_every_link_on_the_way_may_be_turned(machine: Machine, root: Authority, start: Start) -> None:
+def test_every_link_on_the_way_may_be_changed(machine: Machine, root: Authority, start: Start) -> None:
     """roots -> /…/one/ca.pem, where one -> real-one, and ca.pem -> ../deep/file.pem."""
     folder = machine.folder
     for name in ("real-one", "real-two", "deep"):
@@ -112,7 +112,7 @@ def test_the_folder_goes_and_comes_back(machine: Machine, root: Authority, start
         else:
             shutil.rmtree(top)
         if number == 1:  # long enough to be noticed
-            daemon.wait_for("build", "is no file")
+            daemon.wait_for("build", "is not a file")
         folder.mkdir(parents=True)
         roots.write_text(pem(*anchors))
         follows(machine, *anchors)
@@ -126,7 +126,7 @@ def test_without_roots_the_last_bundle_stays_until_there_are_some(
     daemon = start()
     before = machine.bundle_file.read_bytes()
     machine.roots.unlink()
-    failed = daemon.wait_for("build", "is no file", seconds=WITHIN)
+    failed = daemon.wait_for("build", "is not a file", seconds=WITHIN)
     assert failed["level"] == "error"
     assert machine.bundle_file.read_bytes() == before
     machine.trust(OTHER)

@@ -1,4 +1,4 @@
-"""Several users and the daemon: what one learned serves all, soon, and hostile hand-ins do not stop it."""
+"""Several users and the daemon: what one user learned soon serves all, and hostile hand-ins do not prevent that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from aia_store.manager import handins
 handins.collect(settings.load())
 """
 
-#: Things that are no hand-in, put into the folder by whoever runs it.
+#: Puts things into the folder that are no hand-ins.
 LITTER = """
 import os
 os.chdir("/var/cache/aia-store/hand-in")

@@ -1,4 +1,4 @@
-"""The code blocks of the documents: what their fences enclose."""
+"""The fenced code blocks of the documents."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What `exceptions` calls it by: the page and the block's first line."""
+        """Its name in `exceptions`: the page and the block's first line."""
         return f"{self.page.name}: {self.text.strip().partition(chr(10))[0]}"
 
     @property
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
     @property
     def commands(self) -> str:
-        """What a shell is to run: where lines begin with a prompt, these; the others are what was printed then."""
+        """What a shell is to run: if some lines begin with a prompt, only those, because the others are output."""
         prompted = [line.removeprefix(PROMPT) for line in self.text.splitlines() if line.startswith(PROMPT)]
         return "\n".join(prompted) + "\n" if prompted else self.text
 
@@ -47,3 +47,15 @@ def blocks_of(page: Path) -> list[Block]:
         Block(page, text.count("\n", 0, found.start(4)) + 1, found[3], textwrap.dedent(found[4]))
         for found in _FENCE.finditer(text)
     ]
+
+
+def named(beginning: str) -> Block:
+    """The only block whose page and text begin so, as in `README.md: import aia_store`; else raises ValueError."""
+    pages = [page for page in PAGES if page.name == beginning.partition(":")[0]]
+    (found,) = [
+        block
+        for page in pages
+        for block in blocks_of(page)
+        if f"{page.name}: {block.text.lstrip()}".startswith(beginning)
+    ]
+    return found

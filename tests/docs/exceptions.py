@@ -1,11 +1,13 @@
-"""The blocks that do not run in the tests, each with the reason, and those that rightly end with another status than 0.
+"""The blocks that do not run in the tests, each with the reason, and those whose status is rightly not 0.
 
-A block is named by its page and its first line. What is not run is read by its shell all the same (`-n`).
+A block is named by its page and its first line. The shell still checks the syntax of blocks that are not run (`-n`).
 """
 
 from __future__ import annotations
 
 _INTERNET = "it installs from a registry, and the page's machine has no internet"
+_BARE = "it installs from a registry, or removes that again; tests/bare/run runs it"
+_PACKAGES = "it builds or installs a package; tests/packages/run does"
 _WHOLE_MACHINE = "it reaches whatever interpreters are here; tests/manager/test_whole_machine.py runs it"
 
 NOT_RUN = {
@@ -17,14 +19,20 @@ NOT_RUN = {
     "[.target, .result, .verdict // .error] | @tsv'": "its status is that of jq, which need not be here",
     "index.md: pipx install .": _INTERNET,
     "index.md: aia-store hook install --all": _WHOLE_MACHINE,
-    "install.md: pip wheel --no-deps --wheel-dir dist .": f"{_INTERNET}; tests/systemd/run runs it",
-    "install.md: sudo pipx install --global .": f"{_INTERNET}; {_WHOLE_MACHINE}",
-    "install.md: sudo python3 -m venv /opt/aia-store": f"{_INTERNET}; {_WHOLE_MACHINE}",
-    "install.md: cp -r packaging/debian .": f"{_INTERNET}; tests/packages/run runs it",
-    "install.md: sudo apt install ../aia-store_*_all.deb": f"{_INTERNET}; tests/packages/run runs it",
-    "install.md: pipx install .": f"{_INTERNET}; {_WHOLE_MACHINE}",
-    "install.md: pip install .": f"{_INTERNET}; tests/manager/test_hook.py runs it",
-    "install.md: sudo aia-store hook remove --all": f"{_WHOLE_MACHINE}; pipx is not here",
+    "install.md: sudo apt-get install --no-install-recommends python3-venv pipx": _BARE,
+    "install.md: python3 -m venv .venv && .venv/bin/pip wheel --no-deps --wheel-dir dist .": _BARE,
+    "install.md: sudo pipx install --global .": _BARE,
+    "install.md: sudo python3 -m venv /opt/aia-store": _BARE,
+    "install.md: pipx install .": _BARE,
+    "install.md: aia-store hook install --all": _WHOLE_MACHINE,
+    "install.md: python3 -m venv .venv": _BARE,
+    "install.md: mkdir -p ~/.local/share/man/man1": _BARE,
+    "install.md: sudo aia-store hook remove --all": _BARE,
+    "install.md: sudo pipx uninstall --global aia-store": _BARE,
+    "install.md: sudo rm -r /opt/aia-store /usr/local/bin/aia-store": _BARE,
+    "install.md: aia-store hook remove --all": _BARE,
+    "install.md: cp -r packaging/debian .": _PACKAGES,
+    "install.md: sudo apt install ../aia-store_*_all.deb": _PACKAGES,
     "operations.md: aia-store preload                                # the CCADB's current report, some 2,200 "
     "intermediates": "it asks the CCADB, and the page's machine has no internet; tests/manager/test_preload.py runs it",
     "operations.md: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload": "systemd is not the "

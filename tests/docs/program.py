@@ -1,7 +1,7 @@
-"""The Python blocks of a page, as one program: each goes on where the one before it ended.
+"""The Python blocks of a page as one program: each continues after the previous one.
 
-Reads a line of JSON a block from standard input, [file, line, text], runs it, and prints "done" on a line of its own;
-ends with the traceback, which names the page and the line, if a block raises. `await` works outside functions.
+For each block, it reads a line of JSON from standard input, [file, line, text], runs it, and prints the line "done";
+if a block raises, it ends with the traceback, which names the page and the line. `await` works outside functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every code block of the documents runs, in its order, on a machine of its page's own.
+"""Every code block of the documents runs, in order, on a machine of its own for each page.
 
-Python blocks are one program a page; shell blocks are run by the shell that the fence names; a block of TOML is put
-where config.toml belongs. Other languages are parsed by what reads them. `exceptions` names what is not run, and why.
+The Python blocks of a page are one program. The shell that the fence names runs a shell block. A block of TOML is put
+where config.toml belongs. Other languages are only parsed. `exceptions` names the blocks that are not run, and why.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ import pytest
 
 from tests.docs.blocks import PAGES, PROJECT, SHELLS, Block, blocks_of
 from tests.docs.exceptions import ENDS_WITH, NOT_RUN
-from tests.docs.program import DONE, FLAGS
-from tests.docs.world import SECONDS, World
+from tests.docs.program import FLAGS
+from tests.docs.reader import Reader
+from tests.docs.world import World
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 TO_RUN = [block for block in BLOCKS if block.language in {*SHELLS, "python", "toml"} and block.name not in NOT_RUN]
 
-_TAKE_SETTINGS = "mkdir -p ~/.config/aia-store && cat > ~/.config/aia-store/config.toml && exec aia-store list"
-
 
 def _dockerfile(text: str) -> None:
-    """Not built: that takes a registry. Its commands are read by sh."""
+    """It is not built, because that needs a registry. sh checks the syntax of its commands."""
     for line in text.replace("\\\n", "").splitlines():
         instruction, _, rest = line.partition(" ")
         assert instruction in {"", "#", "FROM", "RUN", "COPY", "ENV", "USER", "CMD", "ENTRYPOINT", "WORKDIR"}, line
@@ -38,7 +37,7 @@ def _dockerfile(text: str) -> None:
 
 
 def _text(_: str) -> None:
-    """What a program prints, or a picture in letters."""
+    """Output of a program, or a picture in characters."""
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -48,47 +47,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "powershell": _text,  # there is none here to read it
     "text": _text,
 }
-
-
-class Reader:
-    """Somebody who does what a page says."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._python: subprocess.Popen[str] | None = None
-
-    def follow(self, block: Block) -> None:
-        """Run one block; the test fails where it ends otherwise than it should."""
-        if block.language == "python":
-            self._execute(block)
-            return
-        done = self._world.run(*_command(block), reads=block.text if block.language == "toml" else "")
-        assert done.returncode == ENDS_WITH.get(block.name, 0), f"{block.where}\n{block.text}\n{done.stdout}"
-        assert "Traceback" not in done.stdout, done.stdout
-
-    def end(self) -> None:
-        if self._python is not None:
-            output, _ = self._python.communicate(timeout=SECONDS)
-            assert self._python.returncode == 0, output
-
-    def _execute(self, block: Block) -> None:
-        self._python = self._python or self._world.start(sys.executable, "-m", "tests.docs.program")
-        assert self._python.stdin is not None
-        assert self._python.stdout is not None
-        where = str(block.page.relative_to(PROJECT))
-        print(json.dumps([where, block.line, block.text]), file=self._python.stdin, flush=True)
-        said = []
-        for line in self._python.stdout:
-            if line.strip() == DONE:
-                return
-            said.append(line)
-        pytest.fail(f"{block.where}\n{''.join(said)}")
-
-
-def _command(block: Block) -> list[str]:
-    if block.language == "toml":
-        return ["sh", "-c", _TAKE_SETTINGS]
-    return [SHELLS[block.language], *(["-e"] if block.language != "fish" else []), "-c", block.commands]
 
 
 def needs(shell: str) -> None:
@@ -110,7 +68,7 @@ def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.where)
 def test_a_block_can_be_read(block: Block) -> None:
-    """By what its fence says that it is."""
+    """The program for the language of its fence can parse it."""
     if block.language == "python":
         compile(block.text, block.where, "exec", flags=FLAGS)
     elif shell := SHELLS.get(block.language):
@@ -123,7 +81,7 @@ def test_a_block_can_be_read(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_code_is_overlooked(page: Path) -> None:
-    """What the site shows as code are the blocks that we found, and indented ones are not used."""
+    """The site shows as code exactly the blocks that we found; there are no indented ones."""
     shown = markdown.markdown(page.read_text(encoding="utf-8"), extensions=["pymdownx.superfences"])
     assert shown.count("<pre") == len(blocks_of(page))
 
@@ -141,7 +99,7 @@ def test_what_a_block_does_is_gone_with_its_machine(tmp_path: Path) -> None:
 
 
 def test_a_block_that_is_wrong_is_found(tmp_path: Path) -> None:
-    """Or the tests above show nothing: the hosts do need completion, and failures do fail."""
+    """Otherwise the tests above prove nothing: the hosts need completion, and a wrong block fails."""
     page = PROJECT / "docs" / "none.md"
     plain = "import urllib.request\nurllib.request.urlopen('https://www.example.org/')\n"
     completed = f"import aia_store\naia_store.enable()\n{plain}"

@@ -14,7 +14,7 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
 def first_column(section: str) -> str:
-    """The first cells of the table between the marks that `docs/commands.md` takes it by."""
+    """The first column of the table between the marks by which `docs/commands.md` includes it."""
     table = README.partition(f"[start:{section}]")[2].partition(f"[end:{section}]")[0]
     return "\n".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""The site: built without a warning, and it loads nothing from elsewhere."""
+"""The site is built without a warning, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IN_CSS = re.compile(r"(?:@import\s+|url\(\s*)[\"']?((?:https?:)?//[^\"')\s]+)")
 
 
 class Loaded(HTMLParser):
-    """Collects what a page has a browser load from other hosts."""
+    """Collects what a browser loads from other hosts for a page."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def test_nothing_is_loaded_from_another_host(site: Path) -> None:
 
 
 def test_it_would_be_seen(tmp_path: Path) -> None:
-    """Or the test above shows nothing."""
+    """Otherwise the test above proves nothing."""
     page = tmp_path / "page.html"
     page.write_text('<link href="https://fonts.example/a.css"><a href="https://example.org/"><img src=//cdn.example/b>')
     assert Loaded(page).elsewhere == ["https://fonts.example/a.css", "//cdn.example/b"]
@@ -68,6 +68,6 @@ def test_it_would_be_seen(tmp_path: Path) -> None:
 
 
 def test_the_picture_is_part_of_its_page(site: Path) -> None:
-    """So that its title and its description are read aloud."""
+    """So that screen readers find its title and its description."""
     page = (site / "how-it-works.html").read_text(encoding="utf-8")
     assert re.search(r'<svg[^>]*role="img"[^>]*>\s*<title id="handshake-title">', page)

@@ -1,7 +1,7 @@
-"""A machine of a page's own, where the hosts of its examples exist, and send their leaf only.
+"""A machine for one page, where the hosts of its examples exist, and send only their leaf.
 
 It is this machine, under overlays and in a network of its own, with nothing in it but loopback: whatever a block does
-is seen by the page alone. The names that RFC 2606 reserves (example.org, mail.example …) lead there, as /etc/hosts
+is visible to the page alone. The names that RFC 2606 reserves (example.org, mail.example …) lead there, as /etc/hosts
 says. Its only trust anchor is a root of ours, in the system's place and in certifi's.
 
     python -m tests.docs.world NAME…
@@ -28,11 +28,11 @@ import certifi
 import pytest
 
 from tests.docs.blocks import PROJECT
+from tests.docs.reader import Machine
 from tests.manager.overlay import Overlay
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, SMTPServer, TLSServer
 
-SECONDS = 60  # for each block
 RESERVED = re.compile(r"\b(?:[a-z0-9-]+\.)*example(?:\.(?:com|net|org))?\b")
 HTTPS, SMTP, AIA = (443, 8443), (25, 587), 80
 
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 
 _NEEDED = ("unshare", "nsenter", "mount", "openssl")
 _SHARED = ("dev", "proc", "run", "sys", "tmp", "mnt", "media", "lost+found")  # that a machine of its own shares with us
-#: Goes on in the project's folder as it is there, not as it was outside: `nsenter --wd` would keep that one open.
+#: Continues in the project's folder inside the machine; `nsenter --wd` would keep the one outside open.
 _IN_THE_PROJECT = ("sh", "-c", 'cd "$0" && exec "$@"', str(PROJECT))
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 
 
-class World:
-    """The machine, as long as the `with` lasts; `run` runs a command there. Skips where it cannot be made."""
+class World(Machine):
+    """The machine, which exists within the `with`. Skips the test if it cannot be made."""
 
     def __init__(self, folder: Path, text: str) -> None:
         """With the reserved names of this text."""
@@ -70,7 +70,6 @@ class World:
             pytest.skip(f"no overlays can be laid over this machine: {error}")
 
     def start(self, *command: object) -> subprocess.Popen[str]:
-        """Start a command there, in the project's folder."""
         inside = ["nsenter", f"--target={self._servers.pid}", "--mount", "--net", *_IN_THE_PROJECT]
         return subprocess.Popen(
             [*inside, *map(str, command)],
@@ -80,16 +79,6 @@ class World:
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def run(self, *command: object, reads: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command there to its end, with this as its input; errors are in its output."""
-        with self.start(*command) as process:
-            try:
-                output, _ = process.communicate(reads, timeout=SECONDS)
-            except BaseException:
-                process.kill()
-                raise
-        return subprocess.CompletedProcess(command, process.returncode, output)
 
     def __enter__(self) -> Self:
         command = ["unshare", "--net", *_IN_THE_PROJECT, sys.executable, "-m", "tests.docs.world", *self._names]
@@ -108,12 +97,12 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._servers.communicate(timeout=SECONDS)
+        self._servers.communicate(timeout=self.seconds)
         self._overlay.close()
 
 
 def _changeable() -> list[Path]:
-    """The folders that a block may change: all of the machine's, and ours where they are not on the machine's disk."""
+    """The folders that a block may change: all of the machine's, and ours if they are on another disk."""
     ours = [Path(name).resolve() for name in dict.fromkeys([sys.prefix, sys.base_prefix, str(PROJECT)])]
     apart = {Path("/", name) for name in _SHARED}
     apart |= {_top(path) for path in ours if path.stat().st_dev != _top(path).stat().st_dev}  # an overlay would hide it

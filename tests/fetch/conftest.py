@@ -1,4 +1,4 @@
-"""What the tests of fetching share: an AIA host, and meetings of a program with a server that sends too little."""
+"""What the tests of fetching share: an AIA host, and handshakes of a program with a server that sends too little."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..support.pki import Authority, Certified, Leaf, pem
 from ..support.servers import AIAHost, TLSServer
 
 LOOPBACK = ["127.0.0.0/8"]
-IN_THE_GUARD = "as it was:"  # what is said where something unexpected had to be caught
+IN_THE_GUARD = "as it was:"  # the log says this if an unexpected error had to be caught
 
 Fetch = Callable[[str], bytes]
 Meet = Callable[..., "Meeting"]
@@ -27,7 +27,7 @@ Meet = Callable[..., "Meeting"]
 
 @dataclass(frozen=True)
 class Meeting:
-    """How a handshake ended: `refusal` is OpenSSL's reason, None where it completed."""
+    """How a handshake ended: `refusal` is OpenSSL's reason, None if it was completed."""
 
     refusal: str | None
     without_us: str | None  #: how the same handshake ends without the hook
@@ -37,17 +37,17 @@ class Meeting:
 
     @property
     def completed(self) -> bool:
-        """Whether the handshake succeeded, and by our doing."""
+        """Whether the handshake succeeded because of us."""
         return self.refusal is None and self.without_us is not None
 
     def is_left_alone(self) -> bool:
-        """Whether it failed as it would have without us, nothing was kept, and no surprise had to be caught."""
+        """Whether it failed as it would have without us, nothing was kept, and no unexpected error was caught."""
         return self.refusal == self.without_us and not self.kept and IN_THE_GUARD not in self.said
 
 
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of the test's own, and a network where only loopback may be reached; returns the store's folder."""
+    """A store for one test, with loopback as the only allowed network; returns the store's folder."""
     for name in [name for name in os.environ if name.startswith(("AIA_STORE_", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-user-config"))
@@ -68,11 +68,11 @@ def aia() -> Iterator[AIAHost]:
 @pytest.fixture
 def get() -> Fetch:
     """Fetch a URL, loopback allowed, within a second."""
-    return lambda url: fetch.fetch(url, LOOPBACK, time.monotonic() + 1)
+    return lambda url: fetch.get(url, LOOPBACK, time.monotonic() + 1)
 
 
 def handshake(server: TLSServer, context: ssl.SSLContext) -> str | None:
-    """OpenSSL's reason for refusing the server, None if it does not. Whatever else is raised is a test's failure."""
+    """OpenSSL's reason for refusing the server, None if it accepts. Any other exception fails the test."""
     with socket.create_connection(("127.0.0.1", server.port), 20) as tcp:
         try:
             with context.wrap_socket(tcp, server_hostname="localhost"):
@@ -83,7 +83,7 @@ def handshake(server: TLSServer, context: ssl.SSLContext) -> str | None:
 
 @pytest.fixture
 def meet(settings: Path, capsys: pytest.CaptureFixture[str]) -> Meet:
-    """Meet a server that sends `leaf` and `sends`, trusting `anchors`: with the hook, and before that without it."""
+    """Connect to a server that sends `leaf` and `sends`, and trust `anchors`: first without the hook, then with it."""
 
     def meeting(leaf: Leaf, *anchors: Authority, sends: Sequence[Certified] = (), flags: int = 0) -> Meeting:
         def context() -> ssl.SSLContext:

@@ -160,7 +160,7 @@ def test_a_useless_one_planted_in_the_store_does_no_harm(
 
 
 def plant(store: Path, der: bytes, bucket_of: Authority) -> None:
-    """Put a certificate where those of this name belong."""
+    """Put a certificate into the folder for certificates of this name."""
     folder = Folder(str(store))
     placed = Path(folder.keep(Certificate(bucket_of.der)))
     certificate = Certificate(der)
@@ -189,7 +189,7 @@ def test_a_leaf_that_is_its_own_issuer_asks_nobody(aia: AIAHost, meet: Meet) -> 
 def test_a_root_offered_as_an_intermediate_stays_untrusted(
     aia: AIAHost, meet: Meet, settings: Path, where: str
 ) -> None:
-    """It signed the leaf, so whoever took it into the context would trust it."""
+    """It signed the leaf, so a completion that put it into the context would trust it."""
     evil = Authority.root("Evil Root")
     leaf = evil.leaf(aia=[aia.publish("/evil", evil.der)] if where == "aia" else [])
     if where == "store":
@@ -285,7 +285,7 @@ def test_rsa_of_512_bits_is_refused_although_its_signature_is_right(aia: AIAHost
     [(16_384, 65537), (16_384, (1 << 64) + 1), (16_400, 65537), (65_536, 65537), (65_536, (1 << 40) + 1)],
 )
 def test_a_huge_rsa_key_burns_no_time(aia: AIAHost, meet: Meet, bits: int, public_exponent: int) -> None:
-    """The signature is rubbish, but of the right size, so that it would have to be computed to be told."""
+    """The signature is rubbish, but of the right size, so that only computing it shows that it is wrong."""
     modulus = random.Random(bits).getrandbits(bits) | 1 << (bits - 1) | 1
     leaf = under_rsa(modulus, 3, public_exponent)(aia)
     started = time.process_time()
@@ -295,7 +295,7 @@ def test_a_huge_rsa_key_burns_no_time(aia: AIAHost, meet: Meet, bits: int, publi
     assert aia.count() == 1
 
 
-# Paths that are too long, or bent
+# Paths that are too long, or go in circles
 
 
 def test_a_broken_path_length_is_refused(aia: AIAHost, meet: Meet) -> None:
@@ -324,7 +324,7 @@ def test_a_fresh_issuer_at_every_hop_is_followed_three_times(
 
 @pytest.mark.parametrize("links", [2, 3])
 def test_a_ring_of_issuers_ends(aia: AIAHost, meet: Meet, links: int) -> None:
-    """Each names the next as its issuer and says where that is, the last one the first."""
+    """Each names the next as its issuer, with its URL; the last one names the first."""
     seeds = [ELSEWHERE.intermediate(f"Ring {number}") for number in range(links)]
     for number, seed in enumerate(seeds):
         following = (number + 1) % links
@@ -370,7 +370,7 @@ def chain_below(root: Authority, length: int) -> list[Authority]:
     key = private_key()
     chain = [root]
     for level in range(length):
-        # Alike in key, so that it takes no time; unlike in name, so that it is no ring.
+        # They share a key, to save time, but have different names, so that they form no ring.
         chain.append(chain[-1].intermediate(f"Deep {level}", key=key))
     return chain[1:]
 
@@ -450,7 +450,7 @@ def test_the_third_url_is_taken_when_the_first_two_fail_and_others_are_not_http(
 
 
 @pytest.mark.parametrize(("number", "fetched"), [(9, True), (10, False), (11, False), (240, False)])
-def test_a_certificate_with_ten_urls_gets_none_fetched(aia: AIAHost, meet: Meet, number: int, fetched: bool) -> None:
+def test_from_a_certificate_with_ten_urls_none_is_fetched(aia: AIAHost, meet: Meet, number: int, fetched: bool) -> None:
     assert Budget.too_many_urls == 10
     urls = [aia.publish("/ca", CA.der), *(aia.url(f"/{count}") for count in range(number - 1))]
     assert ended_well(meet(CA.leaf(aia=urls), ROOT), fetched)
@@ -477,7 +477,7 @@ def aia_with(*entries: bytes) -> Callable[[bytes], bytes]:
     return lambda _: asn1.tlv(asn1.SEQUENCE, *entries)
 
 
-#: Each with the good URL wherever it can be.
+#: Each includes the good URL where possible.
 BROKEN_AIA: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "junk": lambda _: b"junk",
@@ -509,7 +509,7 @@ def test_a_broken_aia_fetches_nothing_and_the_store_still_serves(
 
 @pytest.mark.parametrize("of", ["leaf", "issuer"])
 def test_a_critical_aia_is_openssls_to_judge(aia: AIAHost, meet: Meet, of: str) -> None:
-    """RFC 5280 forbids it, and OpenSSL knows no such critical extension: whoever sends it is refused."""
+    """RFC 5280 forbids it, and OpenSSL knows no such critical extension, so it refuses the chain."""
     issuer = CA.reissue(aia=[aia.url("/root")], aia_critical=True) if of == "issuer" else CA
     leaf = CA.leaf(aia=[aia.publish("/ca", issuer.der)], aia_critical=of == "leaf")
     assert ended_well(meet(leaf, ROOT), False)
@@ -589,7 +589,7 @@ def test_a_bomb_of_policies_is_bounded(meet: Meet, settings: Path, flags: int) -
     assert met.seconds < 4
 
 
-# A store that does not serve
+# A store that cannot be used
 
 
 @pytest.mark.parametrize("what", ["everyone may write", "a file", "beneath a file", "cannot be made"])
@@ -647,7 +647,9 @@ def no_descriptors() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("contents", [b"", CA.pem.encode()[:200], bytes(range(256)) * 8, IMPOSTOR.pem.encode()])
-def test_a_damaged_file_is_fetched_anew_and_mended(aia: AIAHost, meet: Meet, settings: Path, contents: bytes) -> None:
+def test_a_damaged_file_is_fetched_again_and_replaced(
+    aia: AIAHost, meet: Meet, settings: Path, contents: bytes
+) -> None:
     damaged = Path(Folder(str(settings)).keep(Certificate(CA.der)))
     damaged.write_bytes(contents)
     assert meet(CA.leaf(aia=[aia.publish("/ca", CA.der)]), ROOT).completed

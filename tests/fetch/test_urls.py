@@ -118,14 +118,14 @@ def test_what_may_not_be_fetched(url: str) -> None:
         fetch.checked_url(url)
     assert str(raised.value).isprintable()
     with pytest.raises(fetch.FetchError):
-        fetch.fetch(url, ["0.0.0.0/0", "::/0"], time.monotonic() + 1)
+        fetch.get(url, ["0.0.0.0/0", "::/0"], time.monotonic() + 1)
 
 
 # Redis listens above 1023, where CAs may too; what protects it is that it is not at a public address.
 @pytest.mark.parametrize("url", ["http://127.0.0.1:6379/", "http://10.0.0.1:11211/"])
 def test_a_service_on_a_high_port_is_out_of_reach_by_its_address(url: str) -> None:
     with pytest.raises(fetch.FetchError, match="no public address"):
-        fetch.fetch(url, [], time.monotonic() + 1)
+        fetch.get(url, [], time.monotonic() + 1)
 
 
 def test_port_zero_is_not_connected_to(get: Fetch) -> None:
@@ -274,7 +274,7 @@ LOOPBACK_SPELLED = [
 def test_loopback_is_out_of_reach_however_it_is_spelled(aia: AIAHost, host: str) -> None:
     aia.publish("/", CA.der)
     with pytest.raises(fetch.FetchError, match=r"no public address|no address|plain host|cannot be read"):
-        fetch.fetch(f"http://{host}:{aia.port}/", [], time.monotonic() + 2)
+        fetch.get(f"http://{host}:{aia.port}/", [], time.monotonic() + 2)
     assert aia.connections == 0
 
 
@@ -284,7 +284,7 @@ def test_an_allowed_network_is_reached_however_it_is_spelled(aia: AIAHost, get: 
     assert get(f"http://{host}:{aia.port}/") == CA.der
 
 
-# With a resolver that is told what to say
+# With a resolver whose answers the test sets
 
 
 class Resolver:
@@ -312,13 +312,13 @@ class Resolver:
 def test_of_a_name_with_allowed_and_other_addresses_only_the_allowed_ones_are_connected_to(
     aia: AIAHost, monkeypatch: pytest.MonkeyPatch, order: list[str]
 ) -> None:
-    """127.0.0.1 stands for a public address here, and the others for inner ones."""
+    """Here, 127.0.0.1 stands for a public address, and the others for private ones."""
     aia.publish("/", CA.der)
     Resolver(monkeypatch, order)
     with socket.create_server(("127.0.0.2", aia.port)) as inner:
         inner.settimeout(0.1)
         url = f"http://mixed.example:{aia.port}/"
-        assert fetch.fetch(url, ["127.0.0.1/32"], time.monotonic() + 1) == CA.der
+        assert fetch.get(url, ["127.0.0.1/32"], time.monotonic() + 1) == CA.der
         with pytest.raises(socket.timeout):
             inner.accept()
 
@@ -331,7 +331,7 @@ def test_a_name_that_resolves_differently_the_second_time_is_resolved_once(
     with socket.create_server(("127.0.0.2", aia.port)) as inner:
         inner.settimeout(0.1)
         url = f"http://rebinding.example:{aia.port}/"
-        assert fetch.fetch(url, ["127.0.0.1/32"], time.monotonic() + 1) == CA.der
+        assert fetch.get(url, ["127.0.0.1/32"], time.monotonic() + 1) == CA.der
         with pytest.raises(socket.timeout):
             inner.accept()
     assert resolver.asked == ["rebinding.example"]
@@ -341,7 +341,7 @@ def test_after_a_redirect_the_address_is_checked_again(aia: AIAHost, monkeypatch
     url = aia.redirect("/from", "/to").replace("127.0.0.1", "rebinding.example")
     Resolver(monkeypatch, ["127.0.0.1"], ["127.0.0.2"])
     with pytest.raises(fetch.FetchError, match="no public address"):
-        fetch.fetch(url, ["127.0.0.1/32"], time.monotonic() + 1)
+        fetch.get(url, ["127.0.0.1/32"], time.monotonic() + 1)
 
 
 def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch, aia: AIAHost) -> None:
@@ -355,7 +355,7 @@ def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch
         Resolver(monkeypatch, ["127.0.0.3", "127.0.0.1"])
         started = time.monotonic()
         try:
-            assert fetch.fetch(f"http://two.example:{aia.port}/", LOOPBACK, started + 1) == CA.der
+            assert fetch.get(f"http://two.example:{aia.port}/", LOOPBACK, started + 1) == CA.der
         finally:
             for caller in callers:
                 caller.close()
@@ -458,8 +458,8 @@ import os; os._exit(0)
 """
 
 ASKING = {
-    "fetch": "from aia_store.inside import fetch; fetch.fetch(URL, [], time.monotonic() + 1)",
-    "add": "from aia_store.library import learn; learn.FETCH_SECONDS = 1; learn.learn(URL, load())",
+    "fetch": "from aia_store.inside import fetch; fetch.get(URL, [], time.monotonic() + 1)",
+    "add": "from aia_store.library import learn; learn.FETCH_SECONDS = 1; learn.from_source(URL, load())",
     "fetch_issuer": "from aia_store.library import building; building.fetch_issuer(LEAF, timeout=1)",
     "manager": "from aia_store.manager.download import Downloader; Downloader(Settings(), "
     "Failures(None), time.monotonic() + 1).plain(URL, 1000)",
@@ -471,7 +471,7 @@ ASKING = {
 @pytest.mark.parametrize(
     "code", [pytest.param(code, id=who, marks=() if who == "fetch" else whole_package) for who, code in ASKING.items()]
 )
-def test_a_resolver_that_never_answers_holds_nobody_past_the_deadline(tmp_path: Path, code: str) -> None:
+def test_a_resolver_that_never_answers_delays_nobody_beyond_the_deadline(tmp_path: Path, code: str) -> None:
     need_namespaces("unshare", "--net", "--mount")
     (tmp_path / "root.pem").write_text(ROOT.pem)
     before = (

@@ -1,4 +1,4 @@
-"""What the tests of the ground floor share: certificates in number, and processes of their own."""
+"""What these tests share: many certificates, and child processes."""
 
 from __future__ import annotations
 

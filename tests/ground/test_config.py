@@ -1,4 +1,4 @@
-"""Settings: files first, variables over them; what cannot be used is said in one line that names it."""
+"""Settings: variables override files; a setting that cannot be used is reported in one line that names it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 def refusal(environ: dict[str, str] | None = None) -> str:
-    """What is said, which is one line."""
+    """The message, which is one line."""
     with pytest.raises(ConfigError) as raised:
         load(environ or {})
     said = str(raised.value)
@@ -103,7 +103,7 @@ def test_the_user_can_clear_what_the_site_set(files: Files) -> None:
     assert (settings.allowed_networks, settings.dir) == ([], None)
 
 
-def test_every_key_is_a_variable_and_other_variables_are_nobodys_business(files: Files) -> None:
+def test_every_key_is_a_variable_and_other_variables_are_ignored(files: Files) -> None:
     assert config.KEYS == (
         "dir",
         "roots",
@@ -230,7 +230,7 @@ def test_what_cannot_be_read_names_the_file_and_the_remedy(files: Files) -> None
 
 
 @pytest.mark.parametrize("home", ["/dev/null", "/" + "x" * 300, "/" + "x/" * 3_000, "a link to itself"])
-def test_a_user_whose_home_cannot_be_has_no_file(
+def test_a_user_whose_home_cannot_exist_has_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, files: Files
 ) -> None:
     if home == "a link to itself":
@@ -242,7 +242,7 @@ def test_a_user_whose_home_cannot_be_has_no_file(
     assert load().offline is True
 
 
-def test_what_stands_in_place_of_the_users_folder_is_no_file(files: Files) -> None:
+def test_something_in_place_of_the_users_folder_is_no_file(files: Files) -> None:
     files.user.parent.rmdir()
     files.user.parent.write_bytes(b"")
     assert load({}).offline is False
@@ -266,7 +266,7 @@ def test_a_file_is_read_again_when_it_changes_and_not_before(files: Files, monke
     opened: list[object] = []
     is_over = False  # an audit hook is for ever
     sys.addaudithook(lambda event, arguments: opened.append(arguments[0]) if event == "open" and not is_over else None)
-    load().unused_days = 31  # what one caller does to it is not another's
+    load().unused_days = 31  # a caller's changes do not affect other callers
     assert load().unused_days == 30
     assert str(files.user) not in opened
     files.user.write_text("unused_days = 7\n")
@@ -344,7 +344,7 @@ def test_root_ignores_a_configuration_that_others_can_change(
     change(file)
     assert load().offline is False
     (line,) = config.ignored()
-    assert line.startswith(f"{file} is ignored, as others than root can change ")
+    assert line.startswith(f"{file} is ignored, because users other than root can change ")
 
 
 @only_root
@@ -364,7 +364,7 @@ def test_root_ignores_trust_anchors_that_others_can_change(
 
 @only_root
 def test_root_believes_what_is_roots_in_a_sticky_folder(files: Files) -> None:
-    """As /tmp is: nobody else can rename or remove what root put there."""
+    """Like /tmp: nobody else can rename or remove what root put there."""
     files.user.write_text("offline = true\n")
     files.user.parent.parent.chmod(0o1777)
     assert load().offline is True

@@ -1,4 +1,4 @@
-"""Certificates read from bare DER: the same as `cryptography` and OpenSSL read, and nothing but DERError otherwise."""
+"""Certificates are read from DER like `cryptography` and OpenSSL read them; otherwise, only DERError is raised."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def from_this_test() -> list[bytes]:
 
 
 def read_by_cryptography(certificate: x509.Certificate) -> dict[str, Any]:
-    """What Certificate should read, by the library that knows best."""
+    """What Certificate should read, according to `cryptography`."""
 
     def extension(kind: type[Any]) -> Any:
         try:
@@ -168,7 +168,7 @@ def test_reads_what_cryptography_reads(certificates: Callable[[], list[bytes]]) 
 
 @pytest.mark.parametrize("certificates", [from_ccadb, from_this_test])
 def test_every_certificate_that_signed_itself_is_found_self_signed(certificates: Callable[[], list[bytes]]) -> None:
-    """To miss one would make an anchor of it; to suspect one that did not sign itself costs a fetch at most."""
+    """A missed one would become an anchor; one that is wrongly suspected costs one fetch at most."""
     missed, suspected = [], 0
     for der in certificates():
         ours = Certificate(der)
@@ -242,7 +242,7 @@ def named(*attributes: tuple[str, int, bytes], together: bool = False) -> bytes:
 
 
 def with_subject(name: bytes) -> bytes:
-    """A certificate with exactly this subject; its signature is nobody's concern."""
+    """A certificate with exactly this subject; its signature does not matter."""
     to_sign, algorithm, signature = asn1.children(ROOT.der)
     fields = asn1.children(to_sign)
     return asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SEQUENCE, *fields[:5], name, *fields[6:]), algorithm, signature)
@@ -465,7 +465,7 @@ def test_pem_round_trip(der: bytes) -> None:
 
 
 def mutated(ders: list[bytes]) -> st.SearchStrategy[bytes]:
-    """A certificate with a few bytes overwritten, taken out, repeated or put in: most keep much of their shape."""
+    """A certificate with a few bytes changed, removed, repeated or inserted; most keep much of their structure."""
 
     def mutate(der: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
         for where, cut, put in edits:

@@ -1,4 +1,4 @@
-"""Failed fetches are paused for, on disk and off it, and no note can pause or break anything for ever."""
+"""Failed fetches cause pauses, with or without a disk, and no note can pause or break anything for ever."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "http://dead.example/ca.crt"
 
 
 class Clock:
-    """What time.time() says."""
+    """A clock for time.time()."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 2_000_000_000.0
@@ -42,7 +42,7 @@ def slots(folder: Folder) -> list[Path]:
 
 
 def pause_after(failures: Failures, clock: Clock) -> float:
-    """How long the key is paused from now on, found by looking."""
+    """How long the key is paused from now on, found by trying."""
     low, high = 0.0, 2.0 * LONGEST_PAUSE
     start = clock.now
     while high - low > 1:
@@ -109,7 +109,7 @@ def test_no_file_says_what_failed(folder: Folder) -> None:
 
 
 def test_any_number_of_failing_urls_takes_a_bounded_number_of_files(folder: Folder) -> None:
-    """Three hexadecimal digits: 4,096 slots, whatever a hostile server thinks of."""
+    """Three hexadecimal digits: 4,096 slots, whatever a hostile server does."""
     failures = Failures(folder)
     for number in range(1_000):
         failures.failed(f"http://{number}.example/")
@@ -118,7 +118,7 @@ def test_any_number_of_failing_urls_takes_a_bounded_number_of_files(folder: Fold
 
 
 def test_failures_whose_slots_are_the_same_are_both_remembered(folder: Folder) -> None:
-    """Or the two URLs of one certificate would be asked again at every handshake, by turns."""
+    """Otherwise the two URLs of one certificate would be tried again at every handshake, in turn."""
     seen: dict[str, str] = {}
     for number in range(10_000):
         url = f"http://{number}.example/"
@@ -136,7 +136,7 @@ def test_failures_whose_slots_are_the_same_are_both_remembered(folder: Folder) -
 
 @pytest.mark.parametrize("ahead", [LONGEST_PAUSE + 60, 10 * 365 * 86_400])
 def test_a_note_from_the_far_future_does_not_pause(failures: Failures, clock: Clock, ahead: int) -> None:
-    """The clock was wrong when the note was made, and has been put right since."""
+    """The clock was wrong when the note was written, and has been corrected since."""
     clock.now += ahead
     failures.failed(URL)
     clock.now -= ahead
@@ -248,7 +248,7 @@ def test_memory_is_bounded_too() -> None:
     assert len(failures._memory) <= 4_096
 
 
-# Who is to blame
+# What is blamed
 
 
 def blamed(failures: Failures, error: FetchError) -> tuple[bool, bool]:
@@ -257,7 +257,7 @@ def blamed(failures: Failures, error: FetchError) -> tuple[bool, bool]:
     return failures.paused(URL), failures.paused("http://dead.example")
 
 
-def test_a_url_is_blamed_for_its_reply_and_a_host_only_where_it_is_dead(folder: Folder) -> None:
+def test_a_url_is_blamed_for_its_reply_and_a_host_only_if_it_is_dead(folder: Folder) -> None:
     assert blamed(Failures(folder), FetchError("status 404")) == (True, False)
     assert blamed(Failures(None), FetchError("it cannot be reached", dead_url=URL)) == (True, True)
     behind_a_redirect = FetchError("it cannot be reached", dead_url="http://another.example/")
@@ -266,7 +266,7 @@ def test_a_url_is_blamed_for_its_reply_and_a_host_only_where_it_is_dead(folder: 
     assert failures.url_is_paused("http://another.example/x")
 
 
-def test_nobody_is_blamed_for_what_is_ours(folder: Folder) -> None:
+def test_nothing_is_blamed_for_our_own_failures(folder: Folder) -> None:
     assert blamed(Failures(folder), FetchError("no network", is_ours=True)) == (False, False)
     assert not Path(folder.path).exists()
 

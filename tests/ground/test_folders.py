@@ -1,4 +1,4 @@
-"""The folders are those that platformdirs names, found without it."""
+"""The folders are those of platformdirs, found without it."""
 
 from __future__ import annotations
 

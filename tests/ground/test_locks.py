@@ -1,4 +1,4 @@
-"""One at a time, whoever dies; and no lock is worth waiting for beyond the deadline."""
+"""Locks are exclusive, even if their holder dies; and nobody waits for one beyond the deadline."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def test_a_deadline_in_the_past_still_takes_a_free_lock_and_never_waits(folder: 
     lock.release()
 
 
-def test_who_waits_sleeps_as_told(folder: Folder) -> None:
-    """Within a handshake the sleeping is the caller's, so that signals get through."""
+def test_a_wait_uses_the_given_sleep(folder: Folder) -> None:
+    """Within a handshake, the caller does the sleeping, so that signals get through."""
     lock = held(folder)
     naps: list[float] = []
     assert acquire(folder, "name", soon(0.01), naps.append) is None
@@ -134,7 +134,7 @@ def test_a_holder_that_is_killed_leaves_a_file_and_no_lock(folder: Folder) -> No
 
 
 @pytest.mark.parametrize("contents", [b"", b"12345\n", bytes(range(100))], ids=["empty", "a number", "junk"])
-def test_a_stale_file_of_a_dead_process_holds_nobody_up(folder: Folder, contents: bytes) -> None:
+def test_a_stale_file_of_a_dead_process_delays_nobody(folder: Folder, contents: bytes) -> None:
     Path(folder.make("locks"), "name").write_bytes(contents)
     started = time.monotonic()
     held(folder).release()
@@ -171,7 +171,7 @@ os.kill(child, 9)
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 @pytest.mark.parametrize("kind", ["folder", "link", "dangling link"])
-def test_a_lock_file_that_is_none_is_said_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
+def test_a_false_lock_file_is_reported_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
     place = Path(folder.make("locks"), "name")
     victim = tmp_path / "victim"
     if kind == "folder":
@@ -185,7 +185,7 @@ def test_a_lock_file_that_is_none_is_said_at_once(folder: Folder, tmp_path: Path
     assert victim.exists() is (kind == "link"), "nothing is made behind a link"
 
 
-def test_where_nothing_can_be_written_that_is_said_at_once(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_that_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(LockError):
         acquire(Folder(str(tmp_path / "file" / "store")), "name", soon())
@@ -212,7 +212,7 @@ needs_seccomp = pytest.mark.skipif(not seccomp.supported, reason="no seccomp fil
 
 @needs_seccomp
 @pytest.mark.parametrize("name", ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL", "EIO"])
-def test_a_folder_that_knows_no_locks_is_told_at_once(folder: Folder, name: str) -> None:
+def test_a_folder_without_locks_is_reported_at_once(folder: Folder, name: str) -> None:
     done = run_python(FAILING, folder.path, name, hook=False)
     assert done.stdout.splitlines() == [
         f"none: {folder.path} knows no file locks ({os.strerror(getattr(errno, name))})",
@@ -232,7 +232,7 @@ def test_a_lock_that_another_holds_is_waited_for(folder: Folder, name: str) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-def test_a_forked_child_holds_nothing_and_cannot_let_go_for_its_parent(folder: Folder) -> None:
+def test_a_forked_child_holds_nothing_and_cannot_release_its_parents_lock(folder: Folder) -> None:
     lock = held(folder)
     place = Path(folder.path, "locks", "name")
     reader, writer = os.pipe()
@@ -250,8 +250,8 @@ def test_a_forked_child_holds_nothing_and_cannot_let_go_for_its_parent(folder: F
     held(folder).release()
 
 
-def test_a_release_unlocks_whoever_else_has_the_file_open(folder: Folder, tmp_path: Path) -> None:
-    """A child that was forked in a bad moment shares the open file, and with it the lock."""
+def test_a_release_unlocks_the_file_even_if_a_child_has_it_open(folder: Folder, tmp_path: Path) -> None:
+    """A child that was forked at a bad moment shares the open file, and with it the lock."""
     lock = held(folder)
     os.link(Path(folder.path, "locks", "name"), tmp_path / "same")
     shared = os.dup(lock._descriptor)
@@ -261,7 +261,7 @@ def test_a_release_unlocks_whoever_else_has_the_file_open(folder: Folder, tmp_pa
     os.close(shared)
 
 
-# Where no file can be locked
+# If no file can be locked
 
 
 def test_in_a_process_only_one_thread_has_a_turn_at_a_time() -> None:
@@ -285,7 +285,7 @@ def test_in_a_process_only_one_thread_has_a_turn_at_a_time() -> None:
     assert most == [1]
 
 
-def test_a_turn_that_another_thread_has_is_waited_for_until_the_deadline() -> None:
+def test_a_thread_waits_for_anothers_turn_until_the_deadline() -> None:
     turn, other = acquire_in_process("name", soon()), acquire_in_process("other", soon())
     assert turn is not None
     assert other is not None

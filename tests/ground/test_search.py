@@ -1,4 +1,4 @@
-"""Which paths a walk finds, in which order, and within which bounds; OpenSSL's verdict comes later."""
+"""Which paths a walk finds, in which order and within which limits; OpenSSL's verdict comes later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = time.time()
 def walked(
     leaf: Certified, *offered: Certified, anchors: tuple[Certified, ...] = (ROOT,), budget: Budget | None = None
 ) -> list[list[Certified]]:
-    """The paths found of what is offered, in that order."""
+    """The paths that are found among the offered certificates, in that order."""
     known = {Certificate(one.der): one for one in (leaf, *offered, *anchors)}
     trusted = [Certificate(anchor.der) for anchor in anchors]
 
@@ -78,12 +78,12 @@ def test_a_path_around_a_name_that_would_stand_twice_is_found() -> None:
     assert walked(leaf, ROOT.cross_sign(new), anchors=(ROOT, new)) == [[leaf, new]]
 
 
-def test_what_is_out_of_its_time_or_no_ca_leads_nowhere() -> None:
+def test_what_has_expired_or_is_no_ca_leads_nowhere() -> None:
     expired, early = CA.reissue(not_after=timedelta(days=-1)), CA.reissue(not_before=timedelta(days=1))
     assert walked(CA.leaf(), expired, early, CA.reissue(ca=False)) == []
 
 
-def test_a_path_length_is_heeded_from_below() -> None:
+def test_a_path_length_counts_what_is_below_it() -> None:
     short = ROOT.intermediate("Short", path_length=0)
     below = short.intermediate("Below")
     assert walked(below.leaf(), below, short) == []

@@ -1,4 +1,4 @@
-"""The store: whatever is put into its folders, and whoever dies writing there, it reads what was proved and no more."""
+"""The store only reads sound certificates, whatever is put into its folders, and even if a writer is killed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from aia_store.inside.store import (
     LARGEST_FILE,
     MOST_OF_ONE_NAME,
     Folder,
+    IntermediateStore,
     Preloaded,
-    Store,
     folders_of,
     open_store,
     read_certificate,
@@ -50,14 +50,14 @@ def found(folder: Folder, name: Certificate = OURS) -> set[Certificate]:
 
 
 def plant(folder: Folder, name: str, contents: bytes, bucket_of: Certificate = OURS) -> Path:
-    """A file where the certificates of this name belong."""
+    """The path of a file in the folder for certificates of this name."""
     (path,) = kept(folder, bucket_of)
     planted = path.with_name(name)
     planted.write_bytes(contents)
     return planted
 
 
-# What is kept is found
+# Kept certificates are found
 
 
 def test_what_is_kept_is_found_by_its_canonical_name(folder: Folder) -> None:
@@ -127,7 +127,7 @@ def test_use_is_noted_once_a_day(folder: Folder) -> None:
 def test_what_was_preloaded_is_found_and_is_needed_once_it_was_used(folder: Folder) -> None:
     folder.preloaded.keep(OURS)
     kept(folder, NAMESAKE)
-    store, changed = Store([folder]), folder.changed()
+    store, changed = IntermediateStore([folder]), folder.changed()
     assert set(store.find(OURS.subject_key)) == {OURS, NAMESAKE}
     assert store.needed(OURS.subject_key) == [NAMESAKE]
     store.note_use(NAMESAKE)
@@ -142,7 +142,7 @@ def test_what_was_preloaded_is_found_and_is_needed_once_it_was_used(folder: Fold
 def test_what_the_site_preloaded_is_needed_in_the_folder_that_is_written(folder: Folder, tmp_path: Path) -> None:
     site = Folder(str(tmp_path / "site"), shared=True)
     site.preloaded.keep(OURS)
-    store = Store([folder, site])
+    store = IntermediateStore([folder, site])
     assert store.find(OURS.subject_key) == [OURS]
     store.note_use(OURS)
     assert (found(folder), found(site)) == ({OURS}, set())
@@ -157,7 +157,7 @@ def test_removing_what_was_preloaded_changes_nothing_of_what_was_needed(folder: 
     assert not Path(folder.path, "preloaded").exists()
 
 
-# Planted things
+# Planted files
 
 
 def cut(der: bytes) -> bytes:
@@ -195,7 +195,7 @@ def cut(der: bytes) -> bytes:
         "too large",
     ],
 )
-def test_a_damaged_file_is_passed_over(folder: Folder, contents: bytes) -> None:
+def test_a_damaged_file_is_ignored(folder: Folder, contents: bytes) -> None:
     damaged, _ = kept(folder, OURS, NAMESAKE)
     damaged.write_bytes(contents)
     assert found(folder) == {NAMESAKE}
@@ -214,13 +214,13 @@ def test_a_damaged_file_is_passed_over(folder: Folder, contents: bytes) -> None:
     ],
     ids=["foreign", "hidden", "a word", "upper case", "another extension", "another's"],
 )
-def test_a_name_that_does_not_match_its_content_is_passed_over(folder: Folder, name: str) -> None:
+def test_a_file_whose_name_does_not_match_its_content_is_ignored(folder: Folder, name: str) -> None:
     planted = plant(folder, name, to_pem(NAMESAKE.der).encode())
     assert found(folder) == {OURS}
     assert str(planted) in list(folder.paths()), "it can be seen, so that it can be removed"
 
 
-def test_a_name_that_is_not_unicode_is_passed_over(folder: Folder) -> None:
+def test_a_file_name_that_is_not_unicode_is_ignored(folder: Folder) -> None:
     (path,) = kept(folder, OURS)
     try:
         Path(os.fsdecode(os.fsencode(path.parent) + b"/\xff\xfe.pem")).write_bytes(b"")
@@ -238,7 +238,7 @@ def test_a_name_that_is_not_unicode_is_passed_over(folder: Folder) -> None:
 def test_a_planted_certificate_is_found_under_its_own_name_only(
     folder: Folder, planted: Authority, bucket_of: Certificate
 ) -> None:
-    """To find an impostor is allowed: who searches proves it each time. In the wrong bucket it is nothing."""
+    """An impostor may be found, because a search verifies it each time. In the wrong folder it is ignored."""
     certificate = Certificate(planted.der)
     plant(folder, f"{certificate.fingerprint}.pem", to_pem(planted.der).encode(), bucket_of)
     belongs = certificate.subject_key == bucket_of.subject_key
@@ -247,7 +247,7 @@ def test_a_planted_certificate_is_found_under_its_own_name_only(
 
 @posix
 @pytest.mark.parametrize("kind", ["link", "dangling link", "link to a device", "FIFO", "folder", "socket"])
-def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
+def test_what_is_no_regular_file_is_ignored_at_once(folder: Folder, tmp_path: Path, kind: str) -> None:
     original, namesake = kept(folder, OURS, NAMESAKE)
     elsewhere = tmp_path / original.name
     original.rename(elsewhere)
@@ -280,7 +280,7 @@ def test_what_is_no_regular_file_is_passed_over_at_once(folder: Folder, tmp_path
 
 
 @needs_root
-def test_a_device_is_passed_over_at_once(folder: Folder) -> None:
+def test_a_device_is_ignored_at_once(folder: Folder) -> None:
     path, _ = kept(folder, OURS, NAMESAKE)
     path.unlink()
     try:
@@ -304,7 +304,7 @@ def test_something_else_in_place_of_a_folder_leaves_memory(folder: Folder, where
         place.write_bytes(b"")
     else:
         place.symlink_to("/nowhere/at/all")
-    store = Store([folder])
+    store = IntermediateStore([folder])
     store.keep(OURS)
     assert store.find(OURS.subject_key) == [OURS]
 
@@ -320,7 +320,7 @@ def test_of_a_thousand_candidates_of_one_name_a_bounded_number_is_read(folder: F
     assert time.monotonic() - started < 5
 
 
-# Whose folder it is
+# Ownership of the folder
 
 
 @posix
@@ -328,7 +328,7 @@ def test_a_folder_that_everyone_may_write_is_ignored(folder: Folder) -> None:
     kept(folder, OURS)
     Path(folder.path).chmod(0o777)
     assert "by everyone" in str(folder.fault())
-    store = Store([folder])
+    store = IntermediateStore([folder])
     assert store.find(OURS.subject_key) == []
     assert store.home is None
     store.keep(NAMESAKE)
@@ -341,7 +341,7 @@ def test_a_folder_of_another_user_is_ignored(folder: Folder) -> None:
     kept(folder, OURS)
     os.chown(folder.path, 12_345, 12_345)
     assert "another user" in str(folder.fault())
-    assert Store([folder]).find(OURS.subject_key) == []
+    assert IntermediateStore([folder]).find(OURS.subject_key) == []
 
 
 @pytest.mark.parametrize("what", ["file", "link to itself", "beneath a file"])
@@ -353,7 +353,7 @@ def test_a_path_that_is_no_folder_has_a_fault_in_words(tmp_path: Path, what: str
         place.write_bytes(b"")
     folder = Folder(str(place / "deeper" if what == "beneath a file" else place))
     assert folder.path in str(folder.fault())
-    store = Store([folder])
+    store = IntermediateStore([folder])
     store.keep(OURS)
     assert store.find(OURS.subject_key) == [OURS]
     assert store.home is None
@@ -361,7 +361,7 @@ def test_a_path_that_is_no_folder_has_a_fault_in_words(tmp_path: Path, what: str
 
 def test_an_absent_folder_is_no_fault_and_is_made_when_needed(folder: Folder) -> None:
     assert folder.fault() is None
-    store = Store([folder])
+    store = IntermediateStore([folder])
     assert store.find(OURS.subject_key) == []
     assert not Path(folder.path).exists(), "looking makes nothing"
     store.keep(OURS)
@@ -372,7 +372,7 @@ def test_all_folders_are_read_and_the_first_writable_one_is_written(tmp_path: Pa
     (tmp_path / "in the way").write_bytes(b"")
     blocked, user, site = (Folder(str(tmp_path / name)) for name in ("in the way", "user", "site"))
     kept(site, OTHER)
-    store = Store([blocked, user, site])
+    store = IntermediateStore([blocked, user, site])
     assert store.find(OTHER.subject_key) == [OTHER]
     store.keep(OTHER)
     assert list(user.paths()) == [], "what the site has is not kept twice"
@@ -385,7 +385,7 @@ def test_a_certificate_in_two_folders_is_found_once(tmp_path: Path) -> None:
     user, site = Folder(str(tmp_path / "user")), Folder(str(tmp_path / "site"))
     kept(user, OURS)
     kept(site, OURS)
-    assert Store([user, site]).find(OURS.subject_key) == [OURS]
+    assert IntermediateStore([user, site]).find(OURS.subject_key) == [OURS]
 
 
 def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,15 +403,15 @@ def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.Monke
     assert open_store(settings).folders[0].path == user.path
 
 
-# Disks that do not serve
+# Disks that fail
 
 KEEP_AND_FIND = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.pauses import Failures
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 certificates = [Certificate(der) for der in pem_certificates(open(sys.argv[2], "rb").read())]
-store = Store([Folder(sys.argv[1])])
+store = IntermediateStore([Folder(sys.argv[1])])
 failures = Failures(store.home)
 for certificate in certificates:
     store.keep(certificate)
@@ -437,7 +437,7 @@ def assert_nothing_is_damaged(folder: Folder) -> None:
 
 
 @posix
-def test_an_unwritable_folder_leaves_memory_and_what_is_there_is_read(
+def test_an_unwritable_folder_is_still_read_and_memory_is_used(
     folder: Folder, run: Run, some: Path, issued: list[Certificate]
 ) -> None:
     kept(folder, *issued[:5])
@@ -498,12 +498,12 @@ def test_a_full_disk_leaves_memory_and_no_damage(tmp_path: Path, some: Path) -> 
     assert list(Path(copy.path, "tmp").iterdir()) == []
 
 
-# Many at once, and some of them killed
+# Many processes at once, some of which are killed
 
 WRITE_UNTIL_KILLED = """
 import os, random, signal, sys, time
 from aia_store.inside.certificate import Certificate, pem_certificates
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 certificates = [Certificate(der) for der in pem_certificates(open(sys.argv[2], "rb").read())]
 random.seed(1)
 for round in range(int(sys.argv[3])):
@@ -511,7 +511,7 @@ for round in range(int(sys.argv[3])):
     child = os.fork()
     if child == 0:
         os.close(said)
-        store = Store([Folder(sys.argv[1])])
+        store = IntermediateStore([Folder(sys.argv[1])])
         while True:
             certificate = random.choice(certificates)
             os.write(says, f"-{certificate.fingerprint}\\n".encode())
@@ -542,7 +542,7 @@ def test_fifty_kills_midway_lose_nothing_that_was_kept(folder: Folder, run: Run,
     assert_nothing_is_damaged(folder)
     on_disk = {Path(path).stem for path in folder.paths()}
     assert there <= on_disk
-    store = Store([folder])
+    store = IntermediateStore([folder])
     store.keep(OURS)
     assert found(folder) == {OURS}
 
@@ -550,10 +550,10 @@ def test_fifty_kills_midway_lose_nothing_that_was_kept(folder: Folder, run: Run,
 EIGHT_AT_ONCE = """
 import os, random, sys, time
 from aia_store.inside.certificate import Certificate, pem_certificates
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 folder, file, start = sys.argv[1:]
 certificates = [Certificate(der) for der in pem_certificates(open(file, "rb").read())]
-store = Store([Folder(folder)])
+store = IntermediateStore([Folder(folder)])
 random.shuffle(certificates)
 while time.time() < float(start):
     pass
@@ -584,11 +584,11 @@ def test_eight_processes_keep_and_read_the_same_certificates(
 COUNT_CALLS = """
 import sys
 from aia_store.inside.certificate import Certificate, pem_certificates
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 from aia_store.inside import locks, settings
 folder, file = sys.argv[1:]
 certificate = Certificate(next(pem_certificates(open(file, "rb").read())))
-store = Store([Folder(folder)])
+store = IntermediateStore([Folder(folder)])
 store.find(b"warm up")
 calls = []
 sys.addaudithook(lambda event, _: calls.append(event) if event.startswith(("open", "os.")) else None)
@@ -598,7 +598,7 @@ print(len(found), *sorted(calls))
 
 
 def fill(folder: Folder, number: int) -> None:
-    """So many other certificates; their contents are never looked at."""
+    """So many other certificates, whose contents are never read."""
     for count in range(number):
         name = hashlib.sha256(str(count).encode()).hexdigest()
         bucket = os.path.join(folder.path, folder.PART, name[:2], name)
@@ -610,7 +610,7 @@ def fill(folder: Folder, number: int) -> None:
 def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run, part: type[Folder]) -> None:
     (tmp_path / "one.pem").write_text(OURS.pem)
     said = []
-    # In memory where that can be: so many files are hard work for a disk.
+    # In memory if possible, because so many files are hard work for a disk.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else tmp_path) as place:
         for number in (10, 20_000):
             folder = part(os.path.join(place, str(number)))
@@ -624,7 +624,7 @@ def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run,
 def test_a_reader_is_not_disturbed_while_files_come_and_go(
     folder: Folder, tmp_path: Path, issued: list[Certificate], signum: int
 ) -> None:
-    """One process keeps and removes without end; what another reads meanwhile is whole or absent."""
+    """One process keeps and removes certificates all the time; what another one reads meanwhile is whole or absent."""
     file = tmp_path / "all.pem"
     file.write_text("".join(certificate.pem for certificate in issued[:2]))
     churn = EIGHT_AT_ONCE.partition("for certificate in certificates:")[0] + (

@@ -1,4 +1,4 @@
-"""The reader of config.toml: wherever it accepts a text, tomllib gives the same."""
+"""The reader of config.toml: if it accepts a text, tomllib reads the same."""
 
 from __future__ import annotations
 

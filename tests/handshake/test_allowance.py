@@ -1,4 +1,4 @@
-"""What strangers may use up comes back, within a minute."""
+"""An allowance that strangers have used up comes back within a minute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def uses(allowance: Allowance) -> int:
-    """How often it can be used, by what takes no time."""
+    """How often work that takes no time can use it."""
     count = 0
     while allowance.use(lambda seconds: seconds) is not None:
         count += 1

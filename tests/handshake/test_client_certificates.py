@@ -1,4 +1,4 @@
-"""Servers that ask for it, context by context, have the chains of their clients completed; no less strictly."""
+"""For servers that ask for it, context by context, the chains of clients are completed, just as strictly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import aia_store
 from aia_store.inside import clients as clientside
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.clients import Allowance
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, whole_package, write_pem
 from tests.support.mutual import ACCEPTED, MutualServer, call, client_context
 from tests.support.pki import Authority, Leaf, Options
@@ -45,7 +45,7 @@ def allowance(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clients(hierarchy: MakeHierarchy) -> MakeHierarchy:
-    """Make a `Hierarchy` whose leaf is a client's, and where none ends after what is above it."""
+    """Make a `Hierarchy` whose leaf is a client's, and in which no certificate expires after those above it."""
 
     def make(*intermediates: Options, **leaf: Unpack[Options]) -> Hierarchy:
         ending: list[Options] = [{"not_after": timedelta(days=60 + level)} for level in range(len(intermediates))]
@@ -62,7 +62,7 @@ def pki(clients: MakeHierarchy) -> Hierarchy:
 
 
 def plain(root: Authority, flags: int | None = None, *, optional: bool = False) -> ssl.SSLContext:
-    """A server's context, as programs make it: clients are of this root."""
+    """A server's context, as programs make it, for clients below this root."""
     context = server_context(SITE, client_ca=root)
     if flags is not None:
         context.verify_flags = ssl.VerifyFlags(flags)
@@ -253,7 +253,7 @@ CASES: dict[str, tuple[bool, Case]] = {
 
 @flags_of
 @pytest.mark.parametrize(("accepts", "case"), CASES.values(), ids=CASES)
-def test_what_is_accepted_is_what_openssl_accepts_from_who_sends_all(
+def test_what_is_accepted_is_what_openssl_accepts_from_a_client_that_sends_all(
     clients: MakeHierarchy, flags: int, accepts: bool, case: Case
 ) -> None:
     intermediates, leaf = case
@@ -263,7 +263,7 @@ def test_what_is_accepted_is_what_openssl_accepts_from_who_sends_all(
     context = completed(pki.root, flags)
     assert (verdict(context, client_context(pki.leaf)) == ACCEPTED) is accepts
     assert context.get_ca_certs(True) == [pki.root.der]
-    # From who sends all, be it wrong, with what was learned meanwhile.
+    # From clients that send everything, even if it is wrong, with what was learned meanwhile.
     assert verdict(context, client_context(pki.leaf, *pki.intermediates)) == everything
 
 
@@ -312,14 +312,14 @@ def test_what_is_learned_of_clients_is_kept_but_not_exported_unless_servers_have
     for eku in ([CLIENT], [CLIENT, SERVER]):
         pki = clients({"eku": eku})
         assert verdict(completed(pki.root), client_context(pki.leaf)) == ACCEPTED
-        kept = Store([Folder(str(store))])
+        kept = IntermediateStore([Folder(str(store))])
         assert pki.intermediates[0].der in [c.der for c in kept.find(Certificate(pki.intermediates[0].der).subject_key)]
         export = Export([Certificate(pki.root.der)], kept)
         learned.append(export.objection(Certificate(pki.intermediates[0].der)))
     assert learned == ["OpenSSL says: unsuitable certificate purpose", None]
 
 
-def test_a_reply_that_is_useless_for_a_client_is_asked_for_again_for_a_server(
+def test_a_reply_that_is_useless_for_a_client_is_fetched_again_for_a_server(
     clients: MakeHierarchy, aia: AIAHost
 ) -> None:
     pki = clients({}, eku=[SERVER])
@@ -333,7 +333,7 @@ def test_a_reply_that_is_useless_for_a_client_is_asked_for_again_for_a_server(
 
 
 def stranger(*urls: str) -> Leaf:
-    """What anybody can make: a certificate of an issuer that nobody knows."""
+    """A certificate that anybody can make: its issuer is unknown."""
     return Authority.root("Stranger").intermediate("Nobody knows it").leaf(eku=[CLIENT], aia=urls)
 
 
@@ -363,7 +363,7 @@ def test_many_strangers_cause_few_requests(pki: Hierarchy, aia: AIAHost, store: 
         assert server.verdict(client_context(pki.leaf, *pki.intermediates)) == ACCEPTED
 
 
-def test_a_crowd_of_strangers_is_not_let_in_whole(pki: Hierarchy, aia: AIAHost) -> None:
+def test_a_crowd_of_strangers_shares_one_allowance(pki: Hierarchy, aia: AIAHost) -> None:
     most = int(clientside.SECONDS / clientside.LEAST_SECONDS)
     strangers = [
         client_context(stranger(aia.publish(f"/{number}", b"rubbish", delay=0.5))) for number in range(2 * most)
@@ -377,7 +377,7 @@ def test_a_crowd_of_strangers_is_not_let_in_whole(pki: Hierarchy, aia: AIAHost) 
     assert 1 < aia.count() <= most + 4
 
 
-def test_strangers_hold_a_server_up_for_seconds_only(pki: Hierarchy, aia: AIAHost) -> None:
+def test_strangers_delay_a_server_for_seconds_only(pki: Hierarchy, aia: AIAHost) -> None:
     with MutualServer(completed(pki.root)) as server:
         started = time.monotonic()
         urls = [aia.silent(f"/{number}") for number in range(10)]

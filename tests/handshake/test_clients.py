@@ -1,4 +1,4 @@
-"""Every kind of client: each fails without the hook, and works with it, without knowing of it."""
+"""Every kind of client fails without the hook and works with it, without knowing of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program set on its context holds with the hook exactly as without it, above all whom it trusts."""
+"""What a program sets on its context holds exactly as without the hook, above all what it trusts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def ders(context: ssl.SSLContext) -> set[bytes]:
 
 
 def plant(store: Path, *authorities: Authority) -> None:
-    """Put certificates into the store folder, as someone who wants to mislead would."""
+    """Put certificates into the store folder, as an attacker would."""
     for authority in authorities:
         Folder(str(store)).keep(Certificate(authority.der))
 
@@ -117,7 +117,7 @@ def test_a_root_above_an_intermediate_is_never_learned(
 @flags_of
 @offered
 @pytest.mark.parametrize("same_key", [True, False])
-def test_a_self_signed_namesake_is_passed_over(
+def test_a_self_signed_namesake_is_ignored(
     hook: None, store: Path, aia: AIAHost, hierarchy: MakeHierarchy, offer: Offer, flags: int, same_key: bool
 ) -> None:
     """The key of a true intermediate, or its name alone, in a certificate that would be an anchor."""
@@ -286,7 +286,7 @@ def test_a_pinned_leaf(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> N
 def test_an_intermediate_beside_a_pinned_one(
     hook: None, hierarchy: MakeHierarchy, lower: Options, upper: Options
 ) -> None:
-    """It is no anchor, and so it need not repeat the constraints from above, which hold all the same."""
+    """It is no anchor, so it need not repeat the constraints from above, which still hold."""
     pki = hierarchy({**ending(70), **lower}, {**ending(80), **upper}, san=[GOOD])
     context = trusting(pki.root, OTHER_CA, flags=PARTIAL)
     constrained = upper.keys() & {"permitted", "excluded"}
@@ -329,7 +329,7 @@ def test_the_constraints_above_are_looked_at(hook: None, constrained: tuple[Hier
 
 
 @flags_of
-def test_an_anchor_pinned_later_makes_none_of_what_was_completed(
+def test_an_anchor_pinned_later_makes_no_anchor_of_what_was_completed(
     hook: None, constrained: tuple[Hierarchy, Leaf], flags: int
 ) -> None:
     pki, evil = constrained
@@ -445,7 +445,7 @@ def test_without_a_message_callback_of_its_own(hook: None, hierarchy: MakeHierar
         assert get(server, context) == b"ok"
 
 
-# Who is left alone.
+# What is left alone.
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -489,7 +489,7 @@ def test_a_context_that_verifies_nothing(hook: None, aia: AIAHost, hierarchy: Ma
         assert get(server, context) == b"ok"
 
 
-# What no intermediate can mend.
+# What no intermediate can repair.
 
 
 @flags_of
@@ -513,7 +513,7 @@ def test_a_wrong_host_name(hook: None, hierarchy: MakeHierarchy, flags: int, fet
         ({"not_before": timedelta(hours=1)}, "certificate is not yet valid"),
     ],
 )
-def test_a_leaf_out_of_its_time(
+def test_a_leaf_that_has_expired_or_is_not_yet_valid(
     hook: None, aia: AIAHost, hierarchy: MakeHierarchy, flags: int, times: Options, says: str
 ) -> None:
     pki = hierarchy(**times)
@@ -579,7 +579,7 @@ def test_times_are_not_looked_at_where_the_program_says_so(hook: None, hierarchy
 
 
 def test_a_context_may_be_used_by_a_server_and_a_client(hook: None, hierarchy: MakeHierarchy) -> None:
-    """A server object is made as ever, when a client's has been completed."""
+    """A server's object is made as usual after a client's chain was completed."""
     pki = hierarchy()
     context = trusting(pki.root)
     with TLSServer(pki.leaf) as server:

@@ -1,4 +1,4 @@
-"""AIA hosts that do not answer: a handshake fails within its budget, and those after it at once."""
+"""AIA hosts that do not answer: a handshake fails within its budget, and later ones at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_ISSUER = "unable to get local issuer certificate"
 
 
 class Clock:
-    """The wall clock, which a test can put forward."""
+    """The wall clock, which a test can move forward."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.ahead = 0.0
@@ -176,7 +176,7 @@ def of_a_forger(ca: Authority, url: str) -> Leaf:
 
 
 @pytest.mark.parametrize("hostile", [of_another_issuer, of_a_false_namesake, of_a_forger])
-def test_a_hostile_leaf_silences_no_honest_url(
+def test_a_hostile_leaf_blocks_no_honest_url(
     hook: None, aia: AIAHost, root: Authority, ca: Authority, hostile: object
 ) -> None:
     url = aia.publish("/ca.cer", ca.der)
@@ -189,7 +189,7 @@ def test_a_hostile_leaf_silences_no_honest_url(
     assert aia.count() == 2
 
 
-# Who is not to blame
+# What is not blamed
 
 
 def hangs_up(host: AIAHost) -> str:
@@ -217,7 +217,7 @@ def test_a_host_that_could_be_connected_to_is_asked_for_its_other_urls(
     misbehaves: Callable[[AIAHost], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Or a hostile leaf could name a page of an honest CA's host, and have all of that host silenced."""
+    """Otherwise a hostile leaf could name a page of an honest CA's host, and so block the whole host."""
     monkeypatch.setattr(Budget, "fetch_seconds", 1.0)
     monkeypatch.setattr(Budget, "fair_seconds", 0.5)
     with TLSServer(ca.leaf(aia=[misbehaves(aia)])) as server:
@@ -288,7 +288,7 @@ def test_where_there_is_a_route_a_host_that_cannot_be_reached_pauses_with_its_ur
 
 
 @pytest.mark.parametrize("has_disk", [True, False], ids=["with a disk", "without a disk"])
-def test_a_hostile_leaf_holds_no_honest_url_up(
+def test_a_hostile_leaf_delays_no_honest_url(
     hook: None,
     aia: AIAHost,
     root: Authority,
@@ -297,7 +297,7 @@ def test_a_hostile_leaf_holds_no_honest_url_up(
     monkeypatch: pytest.MonkeyPatch,
     has_disk: bool,
 ) -> None:
-    """It names an honest URL first, and then slow ones: while those are waited for, others need the honest one."""
+    """It names an honest URL first and then slow ones: while it waits for those, others need the honest one."""
     if not has_disk:
         tmp_path.joinpath("file").write_text("in the way")
         monkeypatch.setenv("AIA_STORE_DIR", str(tmp_path / "file" / "store"))

@@ -1,4 +1,4 @@
-"""What the hook costs programs that do not need it, and what it shows of itself: next to nothing."""
+"""What the hook costs programs that do not need it, and what they can see of it: next to nothing."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ AND_MODULES = "import json; print(json.dumps(sorted(sys.modules)))\n"
 AT_START = {"aia_store_finder", "sitecustomize"}
 ON_IMPORT = AT_START | {"_aia_store", "_aia_store.startup"}
 #: Of the standard library, beyond what ssl and socket import.
-CHEAP = {"__future__", "_xxsubinterpreters", "hashlib", "_hashlib", "_blake2"}
-#: What only an incomplete chain is a reason for.
+CHEAP = {"__future__", "_xxsubinterpreters", "_sha1"}
+#: What only an incomplete chain may import.
 SEARCH = {
     "aia_store.inside.pauses",
     "aia_store.inside.locks",
@@ -50,9 +50,10 @@ def ours_among(names: set[str]) -> set[str]:
     return {name for name in names if name.split(".")[0] == "aia_store"}
 
 
-def loaded_by_the_watcher(code: str) -> set[str]:
-    """What the hook as it is installed adds to that."""
-    return modules(code, hook=False, env=WATCHED) - modules(code, hook=False, env={"PYTHONPATH": NO_HOOK})
+def loads_no_more_than(expected: set[str], code: str) -> bool:
+    """Whether the hook as it is installed adds just that. Some of it may be there without: from the machine's own."""
+    watched = modules(code, hook=False, env=WATCHED)
+    return watched - modules(code, hook=False, env={"PYTHONPATH": NO_HOOK}) <= expected <= watched
 
 
 @pytest.fixture
@@ -61,12 +62,12 @@ def pki(store: Path, hierarchy: MakeHierarchy) -> Hierarchy:
 
 
 def test_python_alone(store: Path) -> None:
-    assert loaded_by_the_watcher("import sys\n") == AT_START
+    assert loads_no_more_than(AT_START, "import sys\n")
     assert not store.exists()
 
 
 def test_import_of_ssl(store: Path) -> None:
-    assert loaded_by_the_watcher("import ssl, sys\n") == ON_IMPORT
+    assert loads_no_more_than(ON_IMPORT, "import ssl, sys\n")
     assert not store.exists()
 
 
@@ -119,7 +120,7 @@ def test_a_failure_looks_as_without_the_hook(pki: Hierarchy, aia: AIAHost) -> No
 
 
 @pytest.mark.parametrize(("log", "speaks"), [("debug", True), ("DEBUG", True), ("", False)])
-def test_what_is_said_when_asked(pki: Hierarchy, aia: AIAHost, log: str, speaks: bool) -> None:
+def test_the_log_is_written_if_asked_for(pki: Hierarchy, aia: AIAHost, log: str, speaks: bool) -> None:
     with TLSServer(pki.leaf) as server:
         done = run_python(CONNECT_ONCE, server.port, pki.cafile, env={"AIA_STORE_LOG": log})
     assert done.stdout == "ok\n"
@@ -209,7 +210,7 @@ def test_ssl_is_found_as_ever(store: Path) -> None:
 
 
 def test_an_exception_in_the_hook_is_no_exception_in_the_program(pki: Hierarchy, store: Path) -> None:
-    """A store that cannot even be looked at."""
+    """A store that cannot even be opened."""
     with TLSServer(pki.leaf) as server, TLSServer(pki.leaf, pki.intermediates) as right:
         env = {"AIA_STORE_DIR": "/\udc80" + "x" * 5000}
         done = run_python(CONNECT_ONCE, server.port, pki.cafile, env=env)

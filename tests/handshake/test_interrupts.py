@@ -1,4 +1,4 @@
-"""Signals that arrive while the hook waits: what their handlers raise comes out of the handshake as itself."""
+"""Signals that arrive while the hook waits: the handshake raises what their handlers raise, unchanged."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def pki(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> Hierarchy:
 
 
 def ends(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
-    """Send the signal, and see how the program ends, which must be soon."""
+    """Send the signal; the program must end soon, and its end is returned."""
     time.sleep(0.1)  # from the request to the wait for its answer
     started = time.monotonic()
     process.send_signal(number)

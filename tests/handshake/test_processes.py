@@ -1,4 +1,4 @@
-"""Many programs at once: one fetch per machine, and nobody waits for the dead."""
+"""Many programs at once: one fetch per machine, and nobody waits for a dead process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.servers import AIAHost, TLSServer
 
 PROCESSES = 32
 
-#: Ready when it says so; connects when it is told to.
+#: Says when it is ready; connects on command.
 CONNECT_WHEN_TOLD = CONNECT + "print('ready', flush=True); sys.stdin.readline(); print(connect(*sys.argv[1:]))\n"
 
 #: Sixteen threads, half of them sharing one context.
@@ -162,7 +162,7 @@ def test_a_fork_completes_too(store: Path, aia: AIAHost, hierarchy: MakeHierarch
 @pytest.mark.skipif(not seccomp.supported, reason="no seccomp filter is known for this machine")
 @pytest.mark.parametrize("name", ["ENOLCK", "ENOSYS", "EOPNOTSUPP", "EINVAL"])
 def test_a_file_system_without_locks(store: Path, aia: AIAHost, hierarchy: MakeHierarchy, name: str) -> None:
-    """One fetch at a time in each process is the best that can be had there; and what one has kept, all find."""
+    """There, only one fetch at a time in each process is possible; and what one process has kept, all find."""
     pki = hierarchy()
     aia.publish("/0.cer", pki.intermediates[0].der, delay=0.2)
     code = f"from tests.support.seccomp import flock_fails_with\nflock_fails_with({getattr(errno, name)})\n" + THREADS
@@ -174,7 +174,7 @@ def test_a_file_system_without_locks(store: Path, aia: AIAHost, hierarchy: MakeH
     assert not list(store.glob("locks/*"))
 
 
-def test_a_child_that_was_forked_during_a_fetch_waits_for_nobody_where_nothing_can_be_written(
+def test_a_child_forked_during_a_fetch_does_not_wait_if_nothing_can_be_written(
     store: Path, aia: AIAHost, hierarchy: MakeHierarchy
 ) -> None:
     pki = hierarchy()

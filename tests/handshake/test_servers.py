@@ -1,4 +1,4 @@
-"""A server with the hook: whatever a client's certificate names, nothing is fetched for it."""
+"""A server with the hook fetches nothing, whatever a client's certificate names."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def plain(pki: Hierarchy) -> ssl.SSLContext:
 
 
 def explicit(pki: Hierarchy) -> ssl.SSLContext:
-    """One that the program gave to us."""
+    """A context that was given to `complete`."""
     return aia_store.complete(plain(pki))
 
 
 def for_both_sides(pki: Hierarchy) -> ssl.SSLContext:
-    """One that serves after it was a client's, and so had our callback set."""
+    """A context that first was a client's, and so has our callback, and then serves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS)

@@ -1,4 +1,4 @@
-"""What `get_verified_chain()` (Python 3.13) shows of a connection that was completed."""
+"""What `get_verified_chain()` (Python 3.13) shows for a connection that was completed."""
 
 from __future__ import annotations
 

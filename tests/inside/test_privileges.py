@@ -1,4 +1,4 @@
-"""Rights that whoever started a program has not, rights that were given up, and a HOME that is out of reach."""
+"""Programs with more rights than the user who started them, dropped privileges, and a HOME that is out of reach."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def capability(file: Path) -> None:
 
 
 @pytest.mark.parametrize("grant", [set_user_id, set_another_user_id, set_group_id, capability])
-def test_a_program_with_special_rights_believes_no_variable(users: Users, grant: Callable[[Path], None]) -> None:
+def test_a_program_with_special_rights_ignores_all_variables(users: Users, grant: Callable[[Path], None]) -> None:
     program = Privileged(users)
     assert program.says(SOMEBODY, **VARIABLES) == BELIEVED
     grant(program.file)
@@ -102,7 +102,7 @@ def test_the_sites_configuration_cannot_mean_the_home_of_whoever_started_it(user
 DROP = f"import os; os.setgroups([]); os.setgid({SOMEBODY}); os.setuid({SOMEBODY})\n"
 
 
-def test_a_service_that_dropped_its_rights_believes_its_environment(users: Users) -> None:
+def test_a_service_that_dropped_its_rights_uses_its_environment(users: Users) -> None:
     assert users.run(0, DROP + SHOW, **VARIABLES) == BELIEVED
 
 
@@ -120,7 +120,7 @@ def test_a_home_out_of_reach_is_no_obstacle(users: Users) -> None:
 
 
 @whole_package
-def test_root_is_told_once_what_is_ignored_and_his_programs_say_nothing(users: Users) -> None:
+def test_root_is_told_once_what_is_ignored_and_roots_programs_say_nothing(users: Users) -> None:
     """As under `sudo -E`, which keeps HOME."""
     folder = users.root / "var/cache/theirs/.config/aia-store"
     folder.mkdir(parents=True)
@@ -130,7 +130,7 @@ def test_root_is_told_once_what_is_ignored_and_his_programs_say_nothing(users: U
     command = "import sys; sys.argv[1:] = ['list']; sys.stderr = sys.stdout; from aia_store.cli import main; main()"
     said = users.run(0, command, AIA_STORE_DIR="/var/cache/store", **variables)
     inside = "/var/cache/theirs/.config/aia-store"
-    line = f"aia-store: {inside}/config.toml is ignored, as others than root can change {inside}\n"
+    line = f"aia-store: {inside}/config.toml is ignored, because users other than root can change {inside}\n"
     assert said.startswith(line)
     assert said.count("ignored") == 1
     program = "import sys; sys.stderr = sys.stdout; from aia_store.inside import settings; print(settings.load().dir)"

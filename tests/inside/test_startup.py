@@ -1,4 +1,4 @@
-"""From an interpreter's start to the doors: what switches the hook on and off, and whose instance it is."""
+"""From the start of an interpreter until `ssl` is patched: what switches the hook on and off, and which instance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import NO_HOOK
 from tests.support.servers import AIAHost, TLSServer
 
 LOCAL_ISSUER = "unable to get local issuer certificate"
-#: Whether a new context has a door of ours.
+#: Whether a new context has a wrapper of ours.
 ATTACHED = "import ssl; print(hasattr(type(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))._wrap_bio, '__code__'))\n"
 WATCHED = {"PYTHONPATH": f"{HOOKS}{os.pathsep}{NO_HOOK}"}
 
@@ -122,7 +122,7 @@ def test_the_package_acts_on_the_hook_that_was_first(pki: Hierarchy, call: str, 
     assert completes or LOCAL_ISSUER in done.stderr
 
 
-#: How many certificates a context holds, as OpenSSL says without a door of ours: `-c LOADED cafile`.
+#: How many certificates a context holds, according to OpenSSL without our wrappers: `-c LOADED cafile`.
 LOADED = """
 import sys, aia_store
 context = aia_store.create_default_context(cafile=sys.argv[1])

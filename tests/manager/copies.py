@@ -1,4 +1,4 @@
-"""Copies of interpreters, to be changed at will, and installations of aia-store beside them.
+"""Copies of interpreters, which tests may change, and installations of aia-store beside them.
 
 A copy has the binary and a standard library folder of its own, in which each entry is a link to the original: what is
 written there is written by renaming, and so replaces the link.
@@ -50,7 +50,7 @@ class Copy:
                     (self.library / entry.relative_to(library)).symlink_to(entry)
 
     def venv(self, folder: Path) -> Environment:
-        """A virtual environment made from it as anybody makes one, with nothing in it."""
+        """A virtual environment made from it in the usual way, with nothing in it."""
         self.machine.execute(self.python, "-B", "-m", "venv", "--without-pip", folder)
         return Environment(folder, self.machine)
 

@@ -1,4 +1,4 @@
-"""A disk of the test's own below the store: full, out of inodes, or read-only. A mount namespace keeps it there."""
+"""A disk for the store of one test: full, out of inodes, or read-only. It is in a mount namespace."""
 
 from __future__ import annotations
 

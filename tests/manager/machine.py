@@ -1,4 +1,4 @@
-"""A machine of a test's own: its trust anchors, its store, and the command, run there as a real child process."""
+"""A machine for one test: its trust anchors, its store, and the command, which runs there as a real child process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Machine:
 
     @contextlib.contextmanager
     def store_in_memory(self) -> Iterator[None]:
-        """The store lies in memory, where that can be: for what would be hard work for a disk that others use too."""
+        """Put the store into memory, if possible, because this test would be hard work for a shared disk."""
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else self.folder
         with tempfile.TemporaryDirectory(dir=memory) as place:
             self.store = Path(place) / "store"
@@ -151,7 +151,7 @@ class Machine:
         return done.stderr.removeprefix("aia-store: ").strip()
 
     def keeps_the_last_bundle(self, *arguments: object, status: int = 1, **variables: str) -> str:
-        """The one line with which the bundle is not built anew; the last one is printed, and is as it was."""
+        """The one line that says why the bundle cannot be rebuilt; the last one is printed, unchanged."""
         before = self.bundle_file.read_bytes()
         done = self.run("bundle", *arguments, **variables)
         assert (done.returncode, done.stdout) == (status, f"{self.bundle_file}\n"), done
@@ -174,7 +174,7 @@ class Machine:
         return found
 
     def learn(self, port: int) -> None:
-        """Have a program with the hook connect to this port, so that what is missing is learned."""
+        """Let a program with the hook connect to this port, so that it learns what is missing."""
         done = self.execute(sys.executable, "-c", HOOKED, port, self.roots)
         assert (done.returncode, done.stderr) == (0, "")
 

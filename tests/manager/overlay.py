@@ -1,4 +1,4 @@
-"""This machine as it is, to be changed at will: folders of it under overlays that only a mount namespace sees."""
+"""This machine, which tests may change: overlays over its folders, visible only in a mount namespace."""
 
 from __future__ import annotations
 

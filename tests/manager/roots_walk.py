@@ -1,11 +1,11 @@
-"""Random histories of a machine's trust anchors, each step a real change, and what is done about it after some.
+"""Random histories of a machine's trust anchors: each step is a real change, and after some steps the manager acts.
 
 `python -m tests.manager.roots_walk FIRST LAST FOLDER` walks the histories of these seeds, in a mount namespace whose
 /etc is its own (tests/manager/system.py). Prints one JSON object: how many steps led to what. Ends at the first
 history that comes out wrong, with a traceback that names the seed.
 
-What must be: after each deed, the bundle holds exactly the trust anchors of the system's present state, if that is
-sound; else there is an error, and the bundle is what it was, or is not there.
+What must hold: after each action, the bundle holds exactly the trust anchors of the system's present state, if that is
+sound; otherwise there is an error, and the bundle is unchanged, or does not exist.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Walk:
             self.sound = None
 
     def cut(self) -> None:
-        """Somewhere within a block: between two, what is left would be whole."""
+        """Cut the file within a block; a cut between two blocks would leave a valid file."""
         if self.sound is None:
             return
         whole = "".join(self.sound)
@@ -126,7 +126,7 @@ class Walk:
             CERTIFI.write_text(self.of_certifi)
 
     def age(self) -> None:
-        """The clock goes on, as far as the manager can tell: what it wrote down is older, or in the future."""
+        """The clock moves, as far as the manager can tell: what it wrote is older, or in the future."""
         home = Folder(str(self.settings.dir))
         state = Path(home.path) / BUNDLE_STATE
         if state.exists():
@@ -154,7 +154,7 @@ class Walk:
         bundle.path(self.settings)
 
     def by_refresh(self) -> None:
-        refresh.refresh(self.settings)
+        refresh.run(self.settings)
 
     def by_daemon(self) -> None:
         """What the daemon's turn does: it looks, and has the bundle built if that says so."""

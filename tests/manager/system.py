@@ -1,4 +1,4 @@
-"""A machine whose system keeps its trust anchors where the test wants them: real files in the real places, unseen."""
+"""A machine whose system's trust anchors are set by the test: real files in the real places, in a namespace."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class System:
         return pem_blocks(self.bundle_file.read_text())
 
     def keeps_the_last_bundle(self, **variables: str) -> str:
-        """The one line with which the bundle is not built anew; the last one is printed, and is as it was."""
+        """The one line that says why the bundle cannot be rebuilt; the last one is printed, unchanged."""
         before = self.bundle_file.read_bytes()
         done = self.run("bundle", **variables)
         assert (done.returncode, done.stdout) == (1, f"{STORE}/bundle.pem\n"), done

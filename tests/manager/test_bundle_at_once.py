@@ -1,4 +1,4 @@
-"""Many readers, many builders, and a builder that is killed: whoever looks sees a whole bundle."""
+"""Many readers, many builders, and a builder that is killed: every reader sees a whole bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why two of the rules of export stand: real clients with a CA file that breaks them, and with the bundle."""
+"""The reason for two of the rules of export: real clients with a CA file that violates them, and with the bundle."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_right_servers_of_namesakes_are_accepted_with_the_bundle(
 
 
 @pytest.mark.parametrize(("view", "number"), [one for one in ALL if "curl" in one[0] or one[0] == "Node"])
-def test_of_namesakes_in_a_ca_file_openssl_takes_one_and_does_not_go_back(
+def test_openssl_takes_one_of_two_namesakes_in_a_ca_file_and_does_not_go_back(
     machine: Machine, root: Authority, twins: tuple[Authority, Authority], view: str, number: int
 ) -> None:
     file = machine.folder / "both.pem"
@@ -90,7 +90,7 @@ def test_java_fetches_what_is_missing_itself_where_it_is_switched_on(
     assert (aia.count() > 0) == switched_on
 
 
-def test_java_does_not_heed_the_name_constraints_of_an_anchor(
+def test_java_ignores_the_name_constraints_of_an_anchor(
     machine: Machine, root: Authority, constrained: Authority
 ) -> None:
     file = machine.folder / "constrained.pem"

@@ -1,4 +1,4 @@
-"""When the bundle is built again, and when it is left as it is."""
+"""When the bundle is rebuilt, and when it stays unchanged."""
 
 from __future__ import annotations
 

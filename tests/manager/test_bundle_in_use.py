@@ -1,4 +1,4 @@
-"""The bundle in the hands of real programs: curl, openssl, Node and Python, before and after something was learned."""
+"""The bundle in real programs: curl, openssl, Node and Python, before and after something was learned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be exported: each rule alone breaks an intermediate that is right in all else."""
+"""What may be exported: each rule alone refuses an intermediate that satisfies all others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.store import Folder, Store
+from aia_store.inside.store import Folder, IntermediateStore
 from aia_store.manager import exportable
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, Certified, Options, der_of
@@ -312,10 +312,10 @@ def test_a_namesake_that_leads_nowhere_does_not_count(
 @pytest.mark.parametrize(
     ("rule", "options", "words"),
     [
-        (exportable.leads_to_an_exported_anchor, {"signed_by": STRANGER.key}, "a signature does not hold"),
-        (exportable.outlasts_the_export, {"not_after": TOMORROW}, "its time is over before"),
+        (exportable.leads_to_an_exported_anchor, {"signed_by": STRANGER.key}, "a signature is not valid"),
+        (exportable.outlasts_the_export, {"not_after": TOMORROW}, "it expires before"),
         (exportable.is_a_ca_for_servers, {"no_cert_sign": True}, "its key may not sign certificates"),
-        (exportable.carries_all_constraints, NAMES, "its names are constrained"),
+        (exportable.carries_all_constraints, NAMES, "it has name constraints"),
     ],
 )
 def test_each_rule_says_what_it_objects_to(
@@ -324,7 +324,7 @@ def test_each_rule_says_what_it_objects_to(
     root = Authority.root()
     authority = Certificate(root.intermediate(**options).der)
     machine.plant(authority.der)
-    export = exportable.Export([Certificate(root.der)], Store([Folder(str(machine.store))]))
+    export = exportable.Export([Certificate(root.der)], IntermediateStore([Folder(str(machine.store))]))
     assert rule in exportable.RULES
     assert words in (rule(authority, export) or "")
     assert export.objection(authority) is not None
@@ -333,7 +333,7 @@ def test_each_rule_says_what_it_objects_to(
 def test_only_what_was_needed_is_exported(machine: Machine, root: Authority) -> None:
     preloaded = Certificate(root.intermediate().der)
     Folder(str(machine.store)).preloaded.keep(preloaded)
-    export = exportable.Export([Certificate(root.der)], Store([Folder(str(machine.store))]))
+    export = exportable.Export([Certificate(root.der)], IntermediateStore([Folder(str(machine.store))]))
     assert export.objection(preloaded) == "it was never needed on this machine"
 
 

@@ -1,4 +1,4 @@
-"""Where the bundle's trust anchors come from, in whatever state their file is; never from our own bundle."""
+"""Where the bundle's trust anchors come from, in any state of their file; never from our own bundle."""
 
 from __future__ import annotations
 
@@ -64,26 +64,26 @@ DAMAGED = {
     "an empty line": ("\n", "holds no certificate"),
     "text": ("no certificate\n", "holds no certificate"),
     "a private key": (ONE.key_pem, "holds no certificate"),
-    "no base64": (bad_block("this is no base64 @@@@"), "the block of line 11 is not base64"),
-    "bad padding": (bad_block("AAA"), "the block of line 11 is not base64"),
+    "no base64": (bad_block("this is no base64 @@@@"), "the block in line 11 is not base64"),
+    "bad padding": (bad_block("AAA"), "the block in line 11 is not base64"),
     "an empty line in a block": (
         ONE.pem + TWO.pem[:93] + "\n" + TWO.pem[93:],
-        "the block of line 11 has an empty line",
+        "the block in line 11 has an empty line",
     ),
-    "empty block": (bad_block("").replace("\n\n", "\n"), "the block of line 11 is empty"),
+    "empty block": (bad_block("").replace("\n\n", "\n"), "the block in line 11 is empty"),
     "no DER": (bad_block(base64.b64encode(b"no certificate").decode()), "1 of its 4 certificates cannot be read"),
     "cut certificate": (bad_block(base64.b64encode(ONE.der[:200]).decode()), "1 of its 4 certificates cannot be read"),
     "more than a certificate": (bad_block(base64.b64encode(ONE.der + b"x").decode()), "1 of its 4 certificates"),
     "block without its end": (
         ONE.pem + ONE.pem.partition("-----END")[0] + TWO.pem + THREE.pem,
-        "the block of line 11 has no end",
+        "the block in line 11 has no end",
     ),
-    "another end": (ONE.pem.replace("END CERTIFICATE", "END PRIVATE KEY") + TWO.pem, "the block of line 1 has no end"),
-    "cut at its beginning": (ONE.pem[200:] + TWO.pem, "line 7 is not the beginning of a block alone"),
-    "lines joined": (ONE.pem.rstrip() + TWO.pem, "the block of line 1 has no end"),
-    "joined to text": (f"One:{ONE.pem}{TWO.pem}", "line 1 is not the beginning of a block alone"),
-    "indented": (ONE.pem + " " + TWO.pem, "line 11 is not the beginning of a block alone"),
-    "CR for newline": ((ONE.pem + TWO.pem).replace("\n", "\r"), "is not the beginning of a block alone"),
+    "another end": (ONE.pem.replace("END CERTIFICATE", "END PRIVATE KEY") + TWO.pem, "the block in line 1 has no end"),
+    "cut at its beginning": (ONE.pem[200:] + TWO.pem, "line 7 does not begin a block"),
+    "lines joined": (ONE.pem.rstrip() + TWO.pem, "the block in line 1 has no end"),
+    "joined to text": (f"One:{ONE.pem}{TWO.pem}", "line 1 does not begin a block"),
+    "indented": (ONE.pem + " " + TWO.pem, "line 11 does not begin a block"),
+    "CR for newline": ((ONE.pem + TWO.pem).replace("\n", "\r"), "does not begin a block"),
     "NUL at its end": (ONE.pem + TWO.pem + "\0" * 4096, "holds NUL bytes"),
     "cut in a block": (ONE.pem + TWO.pem[:200], "is cut short: line 11 begins a block that has no end"),
     "cut after a line": (ONE.pem + TWO.pem[:93], "is cut short: line 11 begins a block that has no end"),
@@ -117,7 +117,7 @@ def test_where_there_is_no_last_bundle_a_damaged_file_makes_none(machine: Machin
 
 
 def test_a_file_is_damaged_wherever_it_is_cut(machine: Machine) -> None:
-    """But between two blocks, where what is left is a whole file."""
+    """Except between two blocks, where the rest is a whole file."""
     text = f"# Comment\n{ONE.pem}{TWO.pem}".encode()
     ends = [text.index(b"-----END") + 25, len(text) - 1]
     whole = {len(text), *(end + extra for end in ends for extra in (0, 1))}
@@ -230,7 +230,7 @@ def test_our_own_bundle_is_refused(machine: Machine, root: Authority) -> None:
     assert str(machine.bundle_file) in machine.complains("bundle", AIA_STORE_ROOTS=str(machine.bundle_file))
 
 
-def test_a_removed_root_takes_along_what_hung_on_it(machine: Machine, root: Authority) -> None:
+def test_a_removed_root_takes_all_below_it_along(machine: Machine, root: Authority) -> None:
     gone = Authority.root("Removed Root")
     machine.trust(root, gone)
     stays, upper = root.intermediate("Stays"), gone.intermediate("Upper")

@@ -1,4 +1,4 @@
-"""A clock that is years off: nothing is dropped for it, the bundle stays, and one line says so."""
+"""A clock that is years off: nothing is dropped because of it, the bundle stays, and one line says so."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ def test_trust_anchors_that_have_ended_are_named_and_the_clock_is_not_blamed(mac
 
 
 @pytest.mark.parametrize("offset", ["+10y", "-10y"])
-def test_where_there_is_no_bundle_one_is_built_all_the_same(
-    machine: Machine, long_lived: Authority, offset: str
-) -> None:
+def test_where_there_is_no_bundle_one_is_still_built(machine: Machine, long_lived: Authority, offset: str) -> None:
     held = long_lived.intermediate()
     machine.plant(held)
     done = machine.execute(*at(offset), *COMMAND, "bundle")
@@ -124,7 +122,7 @@ def test_a_root_that_was_removed_leaves_the_bundle_under_any_clock(machine: Mach
     assert machine.bundled() == [long_lived.der]
 
 
-def test_a_clock_that_goes_on_so_for_a_week_is_believed(machine: Machine, long_lived: Authority) -> None:
+def test_a_clock_that_keeps_running_for_a_week_is_believed(machine: Machine, long_lived: Authority) -> None:
     machine.plant(long_lived.intermediate())
     for days, status in ((4000, 1), (4003, 1), (4006, 1), (4008, 0)):
         done = machine.execute(*at(f"+{days}d"), *COMMAND, "refresh")

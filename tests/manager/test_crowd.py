@@ -1,4 +1,4 @@
-"""A store of far more files than there are CAs: everything goes on in bounded time and memory, and says so."""
+"""A store with far more files than there are CAs: everything works in limited time and memory, and reports it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def bounded(machine: Machine, *command: object) -> tuple[int, str, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory is Linux's")
-def test_all_goes_on(machine: Machine, root: Authority, crowd: Authority, aia: AIAHost) -> None:
+def test_everything_goes_on(machine: Machine, root: Authority, crowd: Authority, aia: AIAHost) -> None:
     assert bounded(machine, *COMMAND, "bundle")[:2] == (0, f"{machine.bundle_file}\n")
     assert bounded(machine, *COMMAND, "list")[0] == 0
     status, output, _ = bounded(machine, *COMMAND, "status")

@@ -1,4 +1,4 @@
-"""What the system distrusts, in the words of p11-kit: no root, no intermediate, and none below what has a date."""
+"""What the system distrusts, according to p11-kit: no root, no intermediate, and no export below a root with a date."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_noted_and_the_rest_is_read(tmp_path: Path, conte
     assert distrust.notes == [f"{tmp_path}/x.p11-kit distrusts something that cannot be read"]
 
 
-def test_strange_files_are_noted_and_hold_nobody_up(tmp_path: Path) -> None:
+def test_strange_files_are_noted_and_delay_nobody(tmp_path: Path) -> None:
     source(tmp_path, x=DISTRUSTED + TWO.pem)
     (tmp_path / "README").write_text("no certificate here")
     (tmp_path / ".hidden").write_text(DISTRUSTED + ONE.pem)
@@ -175,7 +175,7 @@ EVERYTHING = {
 }
 
 
-def test_the_trust_command_judges_alike(tmp_path: Path) -> None:
+def test_the_trust_command_agrees(tmp_path: Path) -> None:
     """The real p11-kit extracts the anchors of the same folder, put where it was built to look."""
     require_users()
     if shutil.which("trust") is None:
@@ -245,7 +245,7 @@ def trust(users: Users, *anchors: Certified) -> None:
     (users.root / "var/cache/roots.pem").write_text(pem(*anchors))
 
 
-def test_a_distrusted_root_leaves_the_bundle_at_once_and_all_that_hung_on_it(users: Users, trust_source: Path) -> None:
+def test_a_distrusted_root_and_all_below_it_leave_the_bundle_at_once(users: Users, trust_source: Path) -> None:
     trust(users, ONE, TWO)
     hung, stays = ONE.intermediate("Hung"), TWO.intermediate("Stays")
     users.run(0, PLANT, pem(hung, stays))
@@ -255,13 +255,13 @@ def test_a_distrusted_root_leaves_the_bundle_at_once_and_all_that_hung_on_it(use
     _, level, state, remedy = users.run(0, STATUS).splitlines()
     assert level == "ok"
     assert state.startswith("1 in /var/cache/roots.pem: ")
-    assert "1 more that this system distrusts" in state
+    assert "1 more are left out, because this system distrusts them" in state
     assert remedy == "None"
     (trust_source / "blocklist/one.p11-kit").write_text("")
     assert ONE.der in bundled(users)
 
 
-def test_a_distrusted_intermediate_is_dropped_with_what_hung_on_it_and_not_learned_again(
+def test_a_distrusted_intermediate_is_dropped_with_all_below_it_and_not_learned_again(
     users: Users, trust_source: Path
 ) -> None:
     trust(users, ONE)
@@ -287,7 +287,7 @@ def test_below_a_root_with_a_date_nothing_is_exported_and_the_store_keeps_it(use
     source(trust_source, x=with_date(ONE, "210301000000Z"))
     assert bundled(users) == [ONE.der, TWO.der, stays.der]
     assert "3 intermediates hold, 0 dropped" in users.run(0, COMMAND, "refresh")
-    assert "of 1 nothing is exported" in users.run(0, STATUS)
+    assert "for 1, nothing is exported" in users.run(0, STATUS)
 
 
 def test_where_every_root_is_distrusted_the_old_bundle_stays(users: Users, trust_source: Path) -> None:
@@ -301,7 +301,7 @@ def test_where_every_root_is_distrusted_the_old_bundle_stays(users: Users, trust
     assert list(pem_certificates((users.root / "var/cache/store/bundle.pem").read_bytes())) == before
 
 
-def test_what_cannot_be_read_is_said_by_status(users: Users, trust_source: Path) -> None:
+def test_status_says_what_cannot_be_read(users: Users, trust_source: Path) -> None:
     trust(users, ONE)
     source(trust_source, x=DISTRUSTED)
     assert "x.p11-kit distrusts something that cannot be read" in users.run(0, STATUS)

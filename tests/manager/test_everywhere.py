@@ -125,7 +125,7 @@ def test_a_program_that_does_not_use_ssl_loads_nothing_but_the_finder(venv: Envi
         assert not {"importlib.util", "json", "typing"} & loaded
 
 
-#: With the first context the doors are loaded.
+#: The wrappers are loaded with the first context.
 MAKES_A_CONTEXT = "import ssl; ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)"
 
 
@@ -332,7 +332,7 @@ def test_a_sitecustomize_behind_ours_still_runs(venv: Environment, broken: tuple
     assert completes(venv, broken)
 
 
-def test_one_behind_ours_that_raises_is_told_as_it_was(tmp_path: Path, base: Copy, ours: Installation) -> None:
+def test_the_error_of_one_behind_ours_is_shown_unchanged(tmp_path: Path, base: Copy, ours: Installation) -> None:
     venv = base.venv(tmp_path / "venv")
     (venv.site / "sitecustomize.py").write_text("raise ValueError('theirs')\n")
     before = venv.run("-c", USES_SSL)
@@ -546,10 +546,10 @@ def test_root_refuses_a_package_that_others_can_change(base: Copy, ours: Install
     ours.package.chmod(0o777)
     done = ours.hook("install", "--python", base.python)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"aia-store: {ours.package} can be changed by others than root")
+    assert done.stderr.startswith(f"aia-store: {ours.package} can be changed by users other than root")
     ours.package.chmod(0o755)
     os.chown(ours.folder, 65_534, 65_534)
-    assert "can be changed by others" in ours.hook("install", "--python", base.python).stderr
+    assert "can be changed by users other than root" in ours.hook("install", "--python", base.python).stderr
     assert tree(base.folder) == before
 
 
@@ -560,7 +560,7 @@ def test_root_does_not_run_the_interpreter_of_another_user(base: Copy, ours: Ins
     done = ours.hook("install", "--python", base.python)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        f"aia-store: {base.python} is left alone, as others than root can change {base.python}; "
+        f"aia-store: {base.python} is left alone, because users other than root can change {base.python}; "
     )
 
 
@@ -625,7 +625,7 @@ def test_root_runs_nothing_that_another_user_can_change(
     before = tree(base.folder, venv.folder)
     done = ours.hook(command, "--python", venv.python)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"aia-store: {venv.python} is left alone, as others than root can change ")
+    assert done.stderr.startswith(f"aia-store: {venv.python} is left alone, because users other than root can change ")
     assert done.stderr.count("\n") == 1
     assert not marker.exists()
     assert tree(base.folder, venv.folder) == before
@@ -636,11 +636,13 @@ def test_root_runs_no_interpreter_whose_site_packages_are_anothers(base: Copy, o
     (base.site / "theirs.pth").write_text("import sys; sys.stderr.write('theirs')\n")
     os.chown(base.site, 65_534, 65_534)
     done = ours.hook("install", "--python", base.python)
-    assert done.stderr.startswith(f"aia-store: {base.python} is left alone, as others than root can change {base.site}")
+    assert done.stderr.startswith(
+        f"aia-store: {base.python} is left alone, because users other than root can change {base.site}"
+    )
     assert done.stderr.count("\n") == 1
 
 
-def test_a_lock_that_anybody_can_hold_stops_nobody(base: Copy, ours: Installation) -> None:
+def test_a_lock_that_anybody_can_hold_blocks_nobody(base: Copy, ours: Installation) -> None:
     import fcntl
 
     for path in (base.library, base.site):
@@ -701,6 +703,11 @@ def test_a_user_reaches_what_a_user_may_write_to(hierarchy: MakeHierarchy) -> No
         with TLSServer(pki.leaf) as server:
             connected = as_somebody("-c", CONNECT_ONCE, server.port, folder / "root.pem")
         assert (connected.stdout, connected.stderr) == ("ok\n", "")
+        os.chown(ours.folder, somebody, somebody)
+        ours.folder.chmod(0o700)  # as homes are on Debian 13
+        status = as_somebody("-m", "aia_store", "hook", "status", "--json", "--python", system, PYTHONPATH=ours.path)
+        (found,) = json.loads(status.stdout)
+        assert [line.partition(";")[0] for line in found["obstacles"]] == ["its virtual environments are not reached"]
         done = as_somebody("-m", "aia_store", "hook", "remove", "--python", system, PYTHONPATH=ours.path)
         assert (done.returncode, done.stderr) == (0, "")
         assert tree(machine.folder / "home") == before

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the place of the store: one line says so, the last good bundle stays, programs go on."""
+"""If anything is wrong with the place of the store: one line says so, the last good bundle stays, programs go on."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_program_is_not_disturbed(machine: Machine, root: Authority, aia: AIAH
     assert machine.bundled() == [root.der, held.der]
 
 
-def test_files_may_be_no_larger_than_nothing(machine: Machine, root: Authority) -> None:
+def test_no_file_may_grow_at_all(machine: Machine, root: Authority) -> None:
     machine.build()
     hung = root.intermediate()
     machine.plant(hung)

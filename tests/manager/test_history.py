@@ -1,4 +1,4 @@
-"""What a refresh would do is said before, and what it did can be asked a week later."""
+"""A dry run tells what a refresh would do, and a week later one can still ask what it did."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_dry_run_says_what_would_be_done_and_changes_nothing(machine: Machine,
     before = snapshot(machine.store)
     said = machine.says("refresh", "--dry-run")
     assert "would drop Orphan: it leads to no trust anchor of this machine" in said
-    assert "would drop Unused: nobody used it for 90 days" in said
+    assert "would drop Unused: it was unused for 90 days" in said
     assert f"would look for the successor of Ending: {aia.url('/ending.cer')}" in said
     assert "3 intermediates would stay, 2 be dropped; nothing was changed" in said
     plan = machine.json("refresh", "--dry-run")
@@ -61,7 +61,7 @@ def test_show_tells_what_was_renewed_and_what_was_removed(machine: Machine, root
     assert "dropped: by `aia-store remove`" in machine.says("show", fingerprint(successor))
 
 
-def test_one_of_which_nothing_is_known_is_said_to_be_unknown(machine: Machine, root: Authority) -> None:
+def test_an_unknown_one_is_reported_as_unknown(machine: Machine, root: Authority) -> None:
     machine.build()
     assert "is not in the store" in machine.complains("show", "abcdef")
 
@@ -75,7 +75,7 @@ def test_the_history_is_bounded_and_a_foreign_file_in_its_place_does_no_harm(mac
     assert len((machine.store / "history").read_text().splitlines()) == 10_000
 
 
-def test_a_refresh_that_failed_is_remembered_until_one_goes_well(machine: Machine, root: Authority) -> None:
+def test_a_failed_refresh_is_remembered_until_one_succeeds(machine: Machine, root: Authority) -> None:
     machine.build()
     anchors = machine.roots.read_text()
     machine.roots.write_text("")

@@ -129,7 +129,7 @@ def test_install_twice_is_install_once(hooked: Venv) -> None:
     assert hooked.contents() == before
 
 
-def test_install_mends_a_file_that_was_changed(hooked: Venv) -> None:
+def test_install_repairs_a_file_that_was_changed(hooked: Venv) -> None:
     before = hooked.contents()
     (hooked.site / PTH).write_text("# nothing\n")
     status = hooked.hook("status", "--json")
@@ -290,7 +290,7 @@ def test_a_start_file_is_enough(hooked: Venv, broken: tuple[int, Path]) -> None:
     assert "unable to get local issuer certificate" in hooked.run("-c", CONNECT_ONCE, *broken).stderr
 
 
-def test_a_compiled_file_of_rubbish_is_seen_and_mended(hooked: Venv) -> None:
+def test_a_corrupt_compiled_file_is_noticed_and_repaired(hooked: Venv) -> None:
     compiled_files_of_rubbish(hooked)
     status = hooked.hook("status", "--json")
     assert (status.returncode, json.loads(status.stdout)["is_active"]) == (1, False)

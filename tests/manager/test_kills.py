@@ -1,4 +1,4 @@
-"""kill -9 at any moment of learning, refreshing, publishing: the store opens, nothing is lost, the bundle is whole."""
+"""kill -9 while learning, refreshing or publishing: the store opens, nothing is lost, the bundle is whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers import AIAHost, TLSServer
 KILLS = 200
 LONGEST = 0.06  # seconds until the kill
 
-#: Forks a process for every line "action delay", in which the action goes on and on, and kills it after the delay.
+#: Forks a process for every line "action delay", which repeats the action, and kills it after the delay.
 #: Forked, not started, so that the delay falls into the action and not into the start of an interpreter.
 DRIVER = """
 import os, signal, socket, ssl, sys, time
@@ -38,7 +38,7 @@ def learn():
 
 def refreshing():
     folder.keep(orphan)
-    refresh.refresh(settings)
+    refresh.run(settings)
 
 def publish():
     for settings.roots in (other, roots):

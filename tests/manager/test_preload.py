@@ -1,4 +1,4 @@
-"""Preloading: what is fit of the CCADB's reports is known beforehand, and the bundle stays as small as it was."""
+"""Preloading: what is fit of the CCADB's reports is learned ahead of time, and the bundle stays small."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_what_is_fit_is_kept_and_the_rest_is_named_with_its_reason(
         "may not sign certificates": root.intermediate("Signs lists only", no_cert_sign=True),
         "not for TLS servers": root.intermediate("For mail", eku=[ExtendedKeyUsageOID.EMAIL_PROTECTION]),
         "has expired": root.intermediate("Expired", not_after=timedelta(days=-1)),
-        "signature does not hold": upper.intermediate("SHA-1", hash=hashes.SHA1()),
+        "signature is not valid": upper.intermediate("SHA-1", hash=hashes.SHA1()),
         "cannot be parsed": b"no certificate",
     }
     found = machine.json("preload", write(machine, layout([*fit, *unfit.values()])))
@@ -166,7 +166,7 @@ def test_added_is_needed_though_preloaded(machine: Machine, root: Authority) -> 
 # What becomes of it
 
 
-def test_a_refresh_drops_what_no_longer_holds_and_keeps_what_nobody_used(machine: Machine, root: Authority) -> None:
+def test_a_refresh_drops_what_is_no_longer_valid_and_keeps_what_is_unused(machine: Machine, root: Authority) -> None:
     other = Authority.root("Other Root")
     machine.trust(root, other)
     revoked, rootless, stays = root.intermediate("Bad"), other.intermediate("Rootless"), root.intermediate("Stays")
@@ -220,21 +220,21 @@ def test_over_http_and_https(machine: Machine, root: Authority, aia: AIAHost) ->
         assert (found["new"], found["faults"]) == (2, [])
         done = machine.run("preload", other.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"aia-store: {other.url}: it cannot be had ([SSL: CERTIFICATE_VERIFY_FAILED]")
+    assert done.stderr.startswith(f"aia-store: {other.url}: it cannot be fetched ([SSL: CERTIFICATE_VERIFY_FAILED]")
     assert preloaded(machine) == {over_http.der, over_https.der}
 
 
-def test_a_host_that_fails_is_said_to_and_asked_again_at_once(machine: Machine, root: Authority, aia: AIAHost) -> None:
+def test_a_host_that_fails_is_reported_and_tried_again_at_once(machine: Machine, root: Authority, aia: AIAHost) -> None:
     issuer = root.intermediate()
     url = aia.publish("/report", b"", status=503)
-    assert machine.run("preload", url).stderr == f"aia-store: {url}: it cannot be had (status 503)\n"
+    assert machine.run("preload", url).stderr == f"aia-store: {url}: it cannot be fetched (status 503)\n"
     aia.publish("/report", mozilla([issuer]))
     assert machine.json("preload", url)["new"] == 1
 
 
 def test_without_an_argument_the_ccadbs_own_report_is_asked_for(machine: Machine, root: Authority) -> None:
     line = machine.complains("preload", AIA_STORE_OFFLINE="1")
-    assert line == f"{DEFAULT}: it cannot be had (AIA_STORE_OFFLINE is set)"
+    assert line == f"{DEFAULT}: it cannot be fetched (AIA_STORE_OFFLINE is set)"
 
 
 # Bad input
@@ -252,7 +252,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "reason"), BAD.values(), ids=BAD.keys())
-def test_what_is_no_report_is_said_to_be_none_and_the_rest_goes_on(
+def test_what_is_no_report_is_reported_and_the_rest_goes_on(
     machine: Machine, root: Authority, content: bytes, reason: str
 ) -> None:
     old, new = root.intermediate("Old"), root.intermediate("New")
@@ -267,7 +267,7 @@ def test_what_is_no_report_is_said_to_be_none_and_the_rest_goes_on(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_half_a_file_is_read_as_far_as_it_goes(
+def test_half_a_file_is_read_as_far_as_possible(
     machine: Machine, root: Authority, layout: Callable[[Sequence[Certified]], bytes]
 ) -> None:
     whole = [root.intermediate("One"), root.intermediate("Two")]
@@ -276,7 +276,7 @@ def test_half_a_file_is_read_as_far_as_it_goes(
     done = machine.run("preload", file)
     assert done.returncode == 1
     assert done.stdout.endswith("2 new, 0 preloaded before, 1 skipped.\n")
-    assert done.stderr == f"aia-store: {file}: it ends in the middle of a row; what stands before was read\n"
+    assert done.stderr == f"aia-store: {file}: it ends in the middle of a row; what comes before was read\n"
     assert preloaded(machine) == {one.der for one in whole}
 
 
@@ -343,7 +343,7 @@ def test_a_mirror_of_upki_is_read(machine: Machine, root: Authority, aia: AIAHos
     assert (done["new"], len(done["skipped"]), done["faults"]) == (3, 1, [])
     files = len([*folder.glob("*.pem")])
     assert done["found"] == [
-        f"{source}: upki's mirror of 2026-09-21, 4 certificates in {files} file{'s' * (files > 1)}"
+        f"{source}: a mirror made by upki on 2026-09-21, 4 certificates in {files} file{'s' * (files > 1)}"
     ]
     assert preloaded(machine) == {one.der for one in fit}
 
@@ -371,7 +371,7 @@ def test_of_a_damaged_mirror_the_rest_is_read(machine: Machine, root: Authority)
         '{"generated_at": 1, "comment": "", "files": [{"filename": "a.filter", "size": 1, "hash": ""}]}',
     ],
 )
-def test_what_is_no_mirror_is_said_to_be_none(machine: Machine, root: Authority, manifest: str) -> None:
+def test_what_is_no_mirror_is_reported(machine: Machine, root: Authority, manifest: str) -> None:
     folder = machine.folder / "mirror"
     folder.mkdir()
     (folder / "manifest.json").write_text(manifest)

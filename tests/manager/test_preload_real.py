@@ -1,4 +1,4 @@
-"""The CCADB's own reports: what is preloaded is what OpenSSL's commands say is fit.
+"""The CCADB's own reports: exactly what OpenSSL's commands call fit is preloaded.
 
 `openssl verify` takes each intermediate for the end of its path, and so wants no more of it than a path; that it may
 stand above a TLS server's certificate is what `openssl x509 -purpose` says. They leave one thing open: whether the

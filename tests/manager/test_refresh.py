@@ -1,4 +1,4 @@
-"""Refresh: what no longer holds goes, what is good stays, what is not ours is left alone, and the bundle follows."""
+"""Refresh drops what is no longer valid, keeps the rest, leaves alone what is not ours, and rebuilds the bundle."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def dropped(machine: Machine) -> dict[str | None, str]:
     return {item["sha256"]: item["reason"] for item in machine.json("refresh")["dropped"]}
 
 
-def test_what_holds_stays(machine: Machine, root: Authority) -> None:
+def test_what_is_valid_stays(machine: Machine, root: Authority) -> None:
     upper = root.intermediate("Upper")
     planted = [upper, upper.intermediate("Lower"), root.intermediate("Other")]
     files = machine.plant(*planted)
@@ -110,7 +110,7 @@ def test_what_nobody_used_is_dropped(machine: Machine, root: Authority) -> None:
     age(files[1], 89)
     assert dropped(machine) == {}
     age(files[1], 91)
-    assert dropped(machine) == {fingerprint(unused): "nobody used it for 90 days"}
+    assert dropped(machine) == {fingerprint(unused): "it was unused for 90 days"}
     assert machine.kept() == {used.der}
     assert set(machine.bundled()) == {root.der, used.der}
     assert "0 intermediates hold, 1 dropped" in machine.says("refresh", AIA_STORE_UNUSED_DAYS="80")
@@ -141,7 +141,7 @@ def test_a_last_use_in_the_future_drops_nothing(machine: Machine, root: Authorit
     assert dropped(machine) == {}
 
 
-def test_many_that_go_are_told_in_few_lines(machine: Machine, root: Authority) -> None:
+def test_many_dropped_ones_are_listed_in_few_lines(machine: Machine, root: Authority) -> None:
     machine.plant(*(STRANGER.intermediate(f"Orphan {number}") for number in range(30)))
     lines = machine.says("refresh").splitlines()
     assert len(lines) == 22

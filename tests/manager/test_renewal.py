@@ -1,4 +1,4 @@
-"""What will soon expire is fetched again from where it came from, under the rules of every fetch."""
+"""Successors of what will soon expire are fetched from where it came from, under the rules of every fetch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_it_is_fetched_again_from_where_it_was_learned(machine: Machine, root: A
     assert aia.count() == 3
 
 
-def test_what_stands_below_knows_the_url_too(machine: Machine, root: Authority, aia: AIAHost) -> None:
+def test_what_is_below_knows_the_url_too(machine: Machine, root: Authority, aia: AIAHost) -> None:
     upper = root.intermediate("Upper", not_after=SOON)
     new = successor_of(upper, root)
     lower = upper.intermediate("Lower", aia=[aia.publish("/upper.cer", new.der)], not_after=LATER)
@@ -169,7 +169,7 @@ def test_a_private_address_is_not_asked(machine: Machine, root: Authority, aia: 
     assert aia.count() == 0
 
 
-def test_a_redirect_and_pkcs7_are_followed_as_ever(machine: Machine, root: Authority, aia: AIAHost) -> None:
+def test_a_redirect_and_pkcs7_are_still_followed(machine: Machine, root: Authority, aia: AIAHost) -> None:
     old = root.intermediate("Short", not_after=SOON)
     new = successor_of(old, root)
     plant_from(machine, old, aia.redirect("/issuer.cer", aia.publish("/new.cer", pem(new).encode())))

@@ -1,4 +1,4 @@
-"""CRLs: what is bad is said in one line and changes nothing, what is good is fetched once for all its time."""
+"""CRLs: a bad one is reported in one line and changes nothing; a good one is fetched once, until it expires."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from aia_store.inside import settings as config
 from aia_store.manager import download
-from aia_store.manager.refresh import Report, refresh
+from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
@@ -36,8 +36,8 @@ class World:
         self.ca, self.other = (root.intermediate(name, crl=[self.url]) for name in ("Doubtful CA", "Other CA"))
         machine.plant(self.ca, self.other)
 
-    def refresh(self) -> Report:
-        return refresh(config.load())
+    def refresh(self) -> RefreshReport:
+        return run(config.load())
 
     def is_kept(self) -> bool:
         """Whether the doubtful one stands in the store and in the bundle; both must say the same."""
@@ -81,12 +81,12 @@ BAD: dict[str, tuple[Make, str]] = {
     "by another": (lambda root, serial: crl(STRANGER, [serial]), "another issuer"),
     "delta": (lambda root, serial: crl_with(root, (x509.DeltaCRLIndicator(1), True), revoked=serial), "delta"),
     "indirect": (lambda root, serial: scope(root, serial, indirect_crl=True), "indirect"),
-    "leaves only": (lambda root, serial: scope(root, serial, only_contains_user_certs=True), "not tell of all CA"),
+    "leaves only": (lambda root, serial: scope(root, serial, only_contains_user_certs=True), "not about all CA"),
     "some reasons": (
         lambda root, serial: scope(
             root, serial, full_name=uri("http://x/"), only_some_reasons=frozenset([x509.ReasonFlags.superseded])
         ),
-        "not tell of all CA",
+        "not about all CA",
     ),
     "of another point": (lambda root, serial: scope(root, serial, full_name=uri("http://x/")), "another distribution"),
     "critical": (
@@ -99,7 +99,7 @@ BAD: dict[str, tuple[Make, str]] = {
 
 
 @pytest.mark.parametrize(("make", "reason"), BAD.values(), ids=BAD.keys())
-def test_a_bad_one_changes_nothing_and_is_said_in_one_line(world: World, make: Make, reason: str) -> None:
+def test_a_bad_one_changes_nothing_and_is_reported_in_one_line(world: World, make: Make, reason: str) -> None:
     world.aia.publish(PATH, make(world.root, world.ca.certificate.serial_number))
     report = world.refresh()
     assert world.is_kept()
@@ -133,7 +133,7 @@ UNFETCHABLE: dict[str, tuple[Callable[[AIAHost], str], str]] = {
 
 
 @pytest.mark.parametrize(("make", "reason"), UNFETCHABLE.values(), ids=UNFETCHABLE.keys())
-def test_one_that_cannot_be_had(
+def test_one_that_cannot_be_fetched(
     machine: Machine,
     root: Authority,
     aia: AIAHost,
@@ -147,7 +147,7 @@ def test_one_that_cannot_be_had(
     ca = root.intermediate("Unchecked CA", crl=[url])
     machine.plant(ca)
     started = time.monotonic()
-    (note,) = refresh(config.load()).notes
+    (note,) = run(config.load()).notes
     assert time.monotonic() - started < 10
     assert url in note
     assert reason in note
@@ -188,14 +188,14 @@ def test_one_without_an_end_is_not_believed_for_ever(world: World, next_update: 
     assert not world.is_kept()
 
 
-def test_what_an_old_one_revoked_stays_revoked_when_no_new_one_can_be_had(world: World) -> None:
+def test_what_an_old_one_revoked_stays_revoked_without_a_new_one(world: World) -> None:
     world.aia.publish(PATH, crl(world.root, [world.ca], next_update=timedelta(seconds=1)))
     world.refresh()
     time.sleep(1.1)
     world.aia.publish(PATH, b"", status=500)
     world.machine.plant(world.ca)
     (note,) = world.refresh().notes
-    assert "the last one is used" in note
+    assert "the previous one is used" in note
     assert not world.is_kept()
     (world.machine.store / "revoked").unlink()
     world.refresh()
@@ -251,7 +251,7 @@ def test_a_crl_is_no_business_of_the_cas_below(world: World) -> None:
     assert world.is_kept()
 
 
-def test_a_revoked_ca_has_no_say(world: World) -> None:
+def test_a_revoked_cas_crl_does_not_count(world: World) -> None:
     below = world.ca.intermediate("Below", crl=[world.aia.url("/ca.crl")])
     world.machine.plant(below)
     world.aia.publish("/ca.crl", crl(world.ca, [4711]))
@@ -318,7 +318,7 @@ def test_crls_that_nobody_names_are_not_kept(world: World) -> None:
     assert len([*folder.iterdir()]) == 1
 
 
-def test_a_url_that_would_steer_a_terminal_is_made_harmless(world: World) -> None:
+def test_a_url_that_would_control_a_terminal_is_escaped(world: World) -> None:
     names = asn1.tlv(asn1.IA5_URI, b"http://ca.example/\x1b[31m\x9b\r\nroot.crl")
     value = asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SEQUENCE, asn1.tlv(0xA0, asn1.tlv(0xA0, names))))
     extension = x509.UnrecognizedExtension(x509.CRLDistributionPoints.oid, value)
@@ -349,7 +349,7 @@ def test_too_many_urls_are_none(world: World) -> None:
     assert world.aia.count() == 1
 
 
-def test_a_hostile_certificate_cannot_silence_the_crl_of_another(world: World, machine: Machine) -> None:
+def test_a_hostile_certificate_cannot_block_the_crl_of_another(world: World, machine: Machine) -> None:
     hostile = Authority.root("Hostile Root")
     machine.trust(world.root, hostile)
     machine.plant(hostile.intermediate("Hostile CA", crl=[world.url]))
@@ -360,7 +360,7 @@ def test_a_hostile_certificate_cannot_silence_the_crl_of_another(world: World, m
     assert "another issuer" in note
 
 
-def test_a_ca_of_the_same_name_says_nothing_of_anothers_certificates(world: World, machine: Machine) -> None:
+def test_a_ca_of_the_same_name_cannot_revoke_another_cas_certificates(world: World, machine: Machine) -> None:
     """Not even with the other's key identifiers: a CA may write into its certificates what it likes."""
     machine.trust(world.root, company := Authority.root("Company Root"))
     limited = company.intermediate("Company CA", permitted=["corp.test"])

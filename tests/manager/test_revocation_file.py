@@ -1,4 +1,4 @@
-"""The file of revoked certificates: three ways to name one, and nothing in the file can do more than that."""
+"""The file of revoked certificates: three ways to name one, and nothing in the file can do anything else."""
 
 from __future__ import annotations
 

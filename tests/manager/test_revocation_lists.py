@@ -1,4 +1,4 @@
-"""Revocation lists: every form that they come in, and what happens to those that cannot be had or read."""
+"""Revocation lists: every format, and what happens if one cannot be fetched or read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from aia_store.inside import settings as config
 from aia_store.manager import download
-from aia_store.manager.refresh import Report, refresh
+from aia_store.manager.refresh import RefreshReport, run
 from tests.manager.machine import Machine, fingerprint
 from tests.manager.revoking import by_key, by_serial, onecrl, report
 from tests.support.pki import Authority, pem
@@ -33,11 +33,11 @@ class World:
         machine.plant(*self.cas)
         self.file = machine.folder / "list"
 
-    def refresh(self, *sources: object) -> Report:
+    def refresh(self, *sources: object) -> RefreshReport:
         """With these lists, or the file."""
         lists = ",".join(map(str, sources or [self.file]))
         self.monkeypatch.setenv("AIA_STORE_REVOCATION_LISTS", lists)
-        return refresh(config.load())
+        return run(config.load())
 
     def dropped(self, content: bytes) -> set[str | None]:
         """The fingerprints that go when the list says this."""
@@ -121,7 +121,7 @@ BAD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
-def test_a_bad_list_is_said_to_be_and_what_it_said_last_counts(world: World, content: bytes) -> None:
+def test_a_bad_list_is_reported_and_its_last_good_copy_counts(world: World, content: bytes) -> None:
     world.file.write_bytes(content)
     (note,) = world.refresh().notes
     assert str(world.file) in note
@@ -163,7 +163,7 @@ def test_over_http(world: World, aia: AIAHost) -> None:
     assert world.refresh(url).notes == []
     assert world.machine.kept() == {ca.der for ca in world.cas[1:]}
     aia.publish("/list", b"", status=503)
-    for reason in ("status 503", "failed lately"):
+    for reason in ("status 503", "failed recently"):
         world.machine.plant(world.bad)
         (note,) = world.refresh(url).notes
         assert reason in note
@@ -245,7 +245,7 @@ def test_a_foreign_file_where_the_reasons_belong(world: World, content: bytes | 
     assert world.machine.kept() == {ca.der for ca in world.cas[1:]}
 
 
-def test_where_nothing_can_be_written_the_refresh_still_heeds_the_list(world: World) -> None:
+def test_where_nothing_can_be_written_the_refresh_still_uses_the_list(world: World) -> None:
     world.file.write_bytes(onecrl([by_serial(world.bad)]))
     (world.machine.store / "revoked").mkdir()
     (note,) = world.refresh().notes

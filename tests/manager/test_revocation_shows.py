@@ -1,4 +1,4 @@
-"""A revoked intermediate leaves store and bundle, is used by no program, and does not come back: whoever revoked it."""
+"""A revoked intermediate leaves the store and the bundle, is used by no program, and does not come back."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_it_goes_and_does_not_come_back(world: World, revoke: Callable[[World], 
 
 
 def test_it_does_not_come_back_when_its_crl_is_gone_and_a_signature_is_changed(world: World) -> None:
-    """Anybody can write an ECDSA signature in another way: the fingerprint is another, the serial number is not."""
+    """Anybody can encode an ECDSA signature differently: that changes the fingerprint, but not the serial number."""
     world.machine.plant(world.ca)
     world.aia.publish("/root.crl", crl(world.root, [world.ca]))
     world.machine.says("refresh")
@@ -113,14 +113,14 @@ def other_signature(der: bytes) -> bytes:
     return asn1.tlv(asn1.SEQUENCE, certificate.tbs_certificate_bytes, algorithm, signature)
 
 
-def test_what_hangs_on_a_revoked_one_goes_too(world: World) -> None:
+def test_what_is_below_a_revoked_one_goes_too(world: World) -> None:
     below = world.ca.intermediate("Below")
     world.machine.plant(world.ca, below)
     assert len(world.machine.build()) == 3
     world.set_list(onecrl([by_serial(world.ca)]))
     dropped = {item["sha256"]: item["reason"] for item in world.machine.json("refresh")["dropped"]}
     assert dropped.keys() == {fingerprint(world.ca), fingerprint(below)}
-    assert "only by a certificate that is revoked" in dropped[fingerprint(below)]
+    assert "only over a certificate that is revoked" in dropped[fingerprint(below)]
     assert world.machine.bundled() == [world.root.der]
 
 
@@ -139,7 +139,7 @@ def test_another_path_serves_where_there_is_one(world: World) -> None:
         assert world.connects(bad.port) is None
 
 
-def test_a_server_that_sends_a_revoked_one_is_said_to(world: World) -> None:
+def test_a_server_that_sends_a_revoked_certificate_is_reported(world: World) -> None:
     world.set_list(onecrl([by_serial(world.ca)]))
     world.machine.says("refresh")
     with TLSServer(world.leaf, [world.ca]) as server:

@@ -1,4 +1,4 @@
-"""Where the system keeps its trust anchors, in whatever state that is: they never become others in silence."""
+"""The system's places of trust anchors, in any state: the anchors are never silently replaced by others."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_folder_does_not_take_the_place_of_a_file_that_is_gone(system: System)
     system.trust(ONE, TWO)
     system.build()
     system.file.unlink()
-    assert "ca-certificates.crt, which the last bundle was made of, is gone" in system.keeps_the_last_bundle()
+    assert "ca-certificates.crt, which the last bundle was made from, is gone" in system.keeps_the_last_bundle()
 
 
 def dangling(system: System) -> None:
@@ -221,7 +221,7 @@ def test_a_hashed_folder_that_comes_is_followed_at_once(system: System) -> None:
 
 
 @pytest.mark.parametrize("trace", ["ca-certificates.conf", "pki/ca-trust/source/", "ca-certificates/trust-source/"])
-def test_certifis_do_not_serve_where_the_system_has_had_some(system: System, trace: str) -> None:
+def test_certifis_are_not_used_if_the_system_has_had_some(system: System, trace: str) -> None:
     path = system.etc / trace
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir() if trace.endswith("/") else path.touch()
@@ -283,12 +283,39 @@ def test_a_named_file_that_is_gone_or_damaged_is_an_error(system: System, named:
     (system.users.root / named.lstrip("/")).write_text(ONE.pem[:300])
     assert f"{named} is cut short" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
     (system.users.root / named.lstrip("/")).unlink()
-    assert f"{named}, which the last bundle was made of, is gone" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
+    assert f"{named}, which the last bundle was made from, is gone" in system.keeps_the_last_bundle(SSL_CERT_FILE=named)
 
 
-def test_root_takes_no_file_that_another_user_can_change(system: System, named: str) -> None:
+def owned(system: System, named: str) -> None:
     os.chown(system.users.root / named.lstrip("/"), USER, USER)
+
+
+def behind_a_link_of_theirs(system: System, named: str) -> None:
+    file = system.users.root / named.lstrip("/")
+    theirs = file.with_name("theirs")
+    theirs.mkdir()
+    os.chown(theirs, USER, USER)
+    file.rename(file.with_name("file.crt"))
+    (theirs / "link").symlink_to("/var/cache/file.crt")
+    file.symlink_to("/var/cache/theirs/link")
+
+
+@pytest.mark.parametrize("give", [owned, behind_a_link_of_theirs])
+def test_root_takes_no_file_that_another_user_can_change(
+    system: System, named: str, give: Callable[[System, str], None]
+) -> None:
+    give(system, named)
     assert system.build(SSL_CERT_FILE=named) == [OF_CERTIFI.der]
+
+
+@pytest.mark.parametrize("variables", [{}, {"SSL_CERT_FILE": "/var/cache/nix.crt"}], ids=["by the note", "by name"])
+def test_root_no_longer_takes_a_file_that_another_user_came_to_own(
+    system: System, named: str, variables: dict[str, str]
+) -> None:
+    system.build(SSL_CERT_FILE=named)
+    owned(system, named)
+    said = system.keeps_the_last_bundle(**variables)
+    assert f"{named}, which the last bundle was made from, can now be changed by users other than root" in said
 
 
 # What is watched

@@ -17,7 +17,7 @@ WALK = "import sys; from pathlib import Path; from tests.manager.roots_walk impo
 
 
 @pytest.mark.timeout(0)
-def test_the_roots_never_silently_become_others() -> None:
+def test_the_roots_are_never_silently_replaced() -> None:
     require_users()
     with Users({}) as users:
         System(users)

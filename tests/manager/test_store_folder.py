@@ -1,4 +1,4 @@
-"""Whose folder the store may be: one of our own making, that nobody else can change, and no link in it is followed."""
+"""The store's folder must be of our own making, and nobody else may change it; no link in it is followed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_store_is_marked_and_then_foreign_files_do_no_harm(machine: Machine, r
     machine.says("refresh")
 
 
-def test_a_store_of_before_there_was_a_mark_is_recognised_and_marked(machine: Machine, root: Authority) -> None:
+def test_a_store_without_a_mark_is_recognized_and_marked(machine: Machine, root: Authority) -> None:
     machine.plant(root.intermediate())
     machine.build()
     (machine.store / layout.MARK).unlink()
@@ -161,7 +161,7 @@ def test_no_link_in_a_store_is_followed(machine: Machine, root: Authority, part:
 
 
 @pytest.mark.parametrize("how", ["of a member", "that a group may write"])
-def test_a_folder_in_a_store_that_others_can_change_is_not_looked_into(users: Users, how: str) -> None:
+def test_a_folder_in_a_store_that_others_can_change_is_not_read(users: Users, how: str) -> None:
     store = shared_store(users, 0o755, VICTIM)
     name = "0" * 64
     file = old(store / f"certificates/00/{name}/{name}.pem")

@@ -1,4 +1,4 @@
-"""What is swept from a store: temporary files, locks of the dead, failures long past; nothing that is in use."""
+"""What is removed from a store: temporary files, locks of dead processes, old failures; but nothing that is in use."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ print(*handins.collect(settings.load()))
 PRELOAD = """
 from aia_store.inside import settings
 from aia_store.manager import preload
-assert preload.preload(["/var/cache/report.csv"], settings.load()).new == 1
+assert preload.run(["/var/cache/report.csv"], settings.load()).new == 1
 """
 
 
@@ -47,7 +47,7 @@ def root() -> Authority:
 
 @pytest.fixture(params=[0, SERVICE], ids=["root's", "a service user's"])
 def owner(request: pytest.FixtureRequest) -> int:
-    """Whose the site's store is."""
+    """The owner of the site's store."""
     user: int = request.param
     return user
 
@@ -185,7 +185,7 @@ def test_what_the_site_preloaded_is_needed_there_once_a_user_needed_it(
 
 
 @pytest.mark.parametrize("fault", ["absent", "a link", "a file", "not sticky", "another user's"])
-def test_a_hand_in_folder_that_is_none_is_not_written(
+def test_a_false_hand_in_folder_is_not_written(
     users: Users, site: Path, fault: str, aia: AIAHost, hierarchy: MakeHierarchy
 ) -> None:
     place = site / "hand-in"
@@ -349,7 +349,7 @@ HOSTILE: list[Callable[[], str]] = [
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
-def test_hostile_hand_ins_change_nothing_and_stop_nobody(
+def test_hostile_hand_ins_change_nothing_and_block_nobody(
     users: Users, site: Path, root: Authority, owner: int, hostile: Callable[[], str]
 ) -> None:
     before, honest = root.intermediate("Kept before"), root.intermediate("Honest CA")
@@ -388,7 +388,7 @@ def test_devices_and_what_belongs_to_others_are_removed_and_stay_as_they_are(
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
-def test_a_user_has_his_share_and_no_more(users: Users, site: Path, root: Authority, owner: int) -> None:
+def test_a_user_has_no_more_than_one_share(users: Users, site: Path, root: Authority, owner: int) -> None:
     key = root.intermediate().key
     greedy = [root.intermediate(f"Greedy {number}", key=key) for number in range(100)]
     for batch in range(0, 100, 10):
@@ -440,7 +440,7 @@ for _ in range(300):
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
-def test_what_is_swapped_under_the_collectors_hands_does_not_stop_it(
+def test_files_that_are_swapped_during_the_collection_do_not_stop_it(
     users: Users, site: Path, root: Authority, owner: int
 ) -> None:
     orphan = OTHERS.intermediate("Of an unknown root")
@@ -467,7 +467,7 @@ def test_without_roots_what_was_handed_in_waits(users: Users, site: Path, root: 
     assert users.run(owner, COLLECT) == "1 0 False\n"
 
 
-# Whose the site's store may be
+# Who may own the site's store
 
 COUNT = """
 from aia_store.inside import settings
@@ -478,7 +478,7 @@ print(len(open_store(settings.load()).certificates()))
 
 @pytest.mark.parametrize("above", [0o755, 0o775, 0o1777])
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
-def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_it(
+def test_a_store_of_another_user_is_only_read_where_only_root_could_put_it(
     users: Users, site: Path, root: Authority, owner: int, above: int
 ) -> None:
     users.run(owner, HAND_IN, pem(root.intermediate()))
@@ -490,7 +490,7 @@ def test_a_store_of_another_user_is_read_only_where_nobody_but_root_could_place_
 REFRESH_AND_CLEAR = """
 from aia_store.inside import settings
 from aia_store.manager import refresh
-refresh.refresh(settings.load())
+refresh.run(settings.load())
 refresh.clear(settings.load())
 """
 
@@ -530,9 +530,7 @@ def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path,
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
-def test_a_user_cannot_fill_the_store_however_patient_he_is(
-    users: Users, site: Path, root: Authority, owner: int
-) -> None:
+def test_even_a_patient_user_cannot_fill_the_store(users: Users, site: Path, root: Authority, owner: int) -> None:
     key = root.intermediate().key
     for batch in range(10):
         users.run(FIRST, HAND_IN, pem(*(root.intermediate(f"Filler {batch} {n}", key=key) for n in range(15))))
@@ -597,3 +595,21 @@ def test_roots_status_add_and_check_are_about_the_service_users_store(
     assert "aia_store_needed 2" in (users.root / metrics.lstrip("/")).read_text()
     assert not (users.root / "var/cache/home-0/.cache").exists()
     assert {path.stat().st_uid for path in site.rglob("*")} == {owner}
+
+
+def test_a_user_with_nowhere_to_write_has_the_machines_bundle_for_as_long_as_it_is_fresh(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    users.run(owner, HAND_IN, pem(root.intermediate()))
+    users.run(owner, COMMAND, "bundle")
+    home = users.root / f"var/cache/home-{FIRST}"
+    home.mkdir()
+    (home / ".cache").write_bytes(b"")
+    os.chown(home, FIRST, FIRST)
+    with users.start(FIRST, COMMAND, "bundle") as process:
+        assert process.communicate(timeout=60) == ("/var/cache/aia-store/bundle.pem\n", "")
+    users.run(owner, HAND_IN, pem(root.intermediate("Another")))
+    with users.start(FIRST, COMMAND, "bundle") as process:
+        output, errors = process.communicate(timeout=60)
+    assert output == "/var/cache/aia-store/bundle.pem\n"
+    assert errors.count("this is the last good bundle") == errors.count("\n") == 1

@@ -56,7 +56,7 @@ def test_the_command_is_found_wherever_it_was_installed() -> None:
 
 
 def test_systemd_would_say_something(tmp_path: Path) -> None:
-    """Or the test above shows nothing."""
+    """Otherwise the test above proves nothing."""
     unit = units(tmp_path)[0]
     unit.write_text(unit.read_text().replace("ProtectSystem=", "ProtektSystem="))
     done = subprocess.run([needs("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)

@@ -1,1 +1,1 @@
-"""The tests of others, each without the hook and with it: `tests/peers/run`."""
+"""The tests of other projects, without and with the hook: `tests/peers/run`."""

@@ -1,4 +1,4 @@
-"""tests/peers/run: the tests of others, without the hook and with it; see there."""
+"""tests/peers/run: the tests of other projects, without and with the hook; see there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .environment import Environment, PeersError, build_wheel, download_source
+from .environment import Environment, PeersError, download_source, install_command
 from .outcomes import THE_RUN, Comparison, Outcomes, read
 from .section import record, table
 from .suites import REQUIREMENTS, SUITES, Suite
@@ -32,8 +32,10 @@ def main() -> int:
     arguments = parser.parse_args()
     results = []
     try:
-        for python in arguments.pythons:
-            results.append(_results(python))
+        with tempfile.TemporaryDirectory(prefix="peers-") as folder:
+            command = install_command(PROJECT, Path(folder, "aia-store"))
+            for python in arguments.pythons:
+                results.append(_results(python, command))
     except (PeersError, subprocess.SubprocessError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,10 +50,10 @@ def main() -> int:
     return int(any(row["different"] for result in results for row in result["suites"]))
 
 
-def _results(python: str) -> dict[str, Any]:
+def _results(python: str, command: Path) -> dict[str, Any]:
     """What became of every suite that this Python has."""
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
-        pair = _environments(python, Path(folder))
+        pair = _environments(python, command, Path(folder))
         rows = []
         for suite in SUITES:
             if not suite.is_in(pair.plain):
@@ -66,14 +68,13 @@ def _results(python: str) -> dict[str, Any]:
         return {**pair.plain.versions, "suites": rows}
 
 
-def _environments(python: str, folder: Path) -> Pair:
-    wheel = build_wheel(python, PROJECT, folder)
-    made = [Environment(python, folder / name, wheel, REQUIREMENTS) for name in ("plain", "hooked")]
+def _environments(python: str, command: Path, folder: Path) -> Pair:
+    made = [Environment(python, folder / name, REQUIREMENTS) for name in ("plain", "hooked")]
     source, archive = download_source(python, "urllib3", folder)
     for environment in made:
         environment.add_source("urllib3", source, archive)
     pair = Pair(*made)
-    pair.hooked.install_hook()
+    pair.hooked.add_hook(command)
     return pair
 
 

@@ -1,4 +1,4 @@
-"""A virtual environment with aia-store as users have it, with the hook or not, and what is run in it on loopback."""
+"""A virtual environment with the hook or without it, as users have it, and what is run in it on loopback."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable
 from functools import cached_property
@@ -25,11 +26,12 @@ class PeersError(Exception):
 class Environment:
     """One of the two environments of a Python."""
 
-    def __init__(self, base: str, folder: Path, wheel: Path, requirements: Iterable[str]) -> None:
+    def __init__(self, base: str, folder: Path, requirements: Iterable[object]) -> None:
         run(base, "-m", "venv", folder)
         self.folder = str(folder)
         self.python = str(folder / "bin" / "python")
-        self._pip("install", wheel, *requirements)
+        self._hook: dict[str, str] = {}
+        self._pip("install", *requirements)
         #: Where the files of the tests that pytest runs are, by project.
         self.sources = {"trio": self.ask("import sysconfig; print(sysconfig.get_path('purelib'))")}
 
@@ -38,11 +40,14 @@ class Environment:
         self._pip("install", archive)
         self.sources[project] = str(folder)
 
-    def install_hook(self) -> None:
-        """As users do it."""
-        command = Path(self.folder, "bin", "aia-store")
-        run(command, "hook", "install", environment=self.variables)
-        run(command, "hook", "status", environment=self.variables)
+    def add_hook(self, command: Path) -> None:
+        """As users do it whose `aia-store` is elsewhere, and who change no file: it needs a newer Python than the hook.
+
+        `hook install --python` would reach the environment without the hook, too: it has the same standard library.
+        """
+        self._hook = {"PYTHONPATH": run(command, "hook", "path", environment=self.variables).strip()}
+        if self.ask("import sys; print(sum(hasattr(one, 'is_aia_store_watcher') for one in sys.meta_path))") != "1":
+            raise PeersError(f"the hook does not reach {self.python}")
 
     def ask(self, program: str) -> str:
         """What a small program prints."""
@@ -63,7 +68,7 @@ class Environment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a program sees: nothing of this machine's but the search path, and a store of the environment's own."""
+        """The variables for a program: the search path of this machine, and a store of the environment's own."""
         home = Path(self.folder, "home")
         home.mkdir(exist_ok=True)
         return {
@@ -71,6 +76,7 @@ class Environment:
             "LC_ALL": "C.UTF-8",
             "HOME": str(home),
             "AIA_STORE_DIR": str(home / "store"),
+            **self._hook,
         }
 
     def run_on_loopback(self, command: list[str], folder: str) -> tuple[int | None, str]:
@@ -100,10 +106,10 @@ class Environment:
         run(self.python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments)
 
 
-def build_wheel(python: str, project: Path, folder: Path) -> Path:
-    """Build the project's wheel there."""
-    run(python, "-m", "pip", "--quiet", "wheel", "--no-deps", "--wheel-dir", folder, project)
-    return next(folder.glob("aia_store-*.whl"))
+def install_command(project: Path, folder: Path) -> Path:
+    """Install aia-store from its checkout, for this Python: the path of the command."""
+    environment = Environment(sys.executable, folder, [project])
+    return Path(environment.folder, "bin", "aia-store")
 
 
 def download_source(python: str, project: str, folder: Path) -> tuple[Path, Path]:

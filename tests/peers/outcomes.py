@@ -11,7 +11,7 @@ Outcomes = dict[str, str]  #: a test's name, as its runner takes it on the comma
 
 AGAIN = 3  #: how often what differs is run again, without the hook and with it
 ABSENT = "not run"
-THE_RUN = "the run itself"  #: stands beside the tests where the interpreter died, or did not end
+THE_RUN = "the run itself"  #: a name beside those of the tests, for an interpreter that died or did not end
 ENDED = "ended"
 
 _BY_CHILD = {"error": "failed", "failure": "failed", "skipped": "skipped"}
@@ -81,7 +81,7 @@ class Comparison:
     def different(self) -> dict[str, str]:
         """The others whose outcome with the hook was ever another than without it: what it was, and what it became."""
         changes = {}
-        tells_nothing = ABSENT if THE_RUN in self._hooked else None  # of each test, where the interpreter died
+        tells_nothing = ABSENT if THE_RUN in self._hooked else None  # nothing is known if the interpreter died
         for name, plain in sorted(self._plain.items()):
             others = [outcome for outcome in self._hooked[name] if outcome not in {*plain, tells_nothing}]
             if len(plain) == 1 and others:

@@ -12,11 +12,11 @@ RESULTS = Path(__file__).with_name("results.json")
 _HEAD = """
 ## The tests of others
 
-CPython's own tests of what speaks TLS, and the TLS tests of trio and urllib3, know nothing of aia-store.
-`tests/peers/run PYTHON…` runs each twice, in two fresh environments that differ by `aia-store hook install` alone, in a
-network namespace that has nothing but loopback: the same tests must pass, fail and be skipped. What differs is run
-again, up to three times, both ways; *flaky* are tests that do not always end alike without the hook either. With
-`--record` it puts what it found here."""
+CPython's own tests of modules that use TLS, and the TLS tests of trio and urllib3, know nothing of aia-store.
+`tests/peers/run PYTHON…` runs each suite twice, in two fresh environments that differ only by the hook (`aia-store hook
+path`), in a network namespace with loopback alone. The same tests must pass, fail and be skipped. Tests that differ are
+run again, up to three times, with and without the hook. *Flaky* tests give varying results without the hook too.
+`--record` writes the results here."""
 
 
 def section() -> str:

@@ -69,7 +69,7 @@ def test_prepare_says_of_each_host_what_it_learned(server: TLSServer, pki: Hiera
     assert asyncio.run(prepare()) == []
 
 
-def test_prepare_imports_what_is_heavy_in_a_thread_and_nothing_that_holds_the_loop_up() -> None:
+def test_prepare_imports_heavy_modules_in_a_thread_and_does_not_block_the_loop() -> None:
     code = (
         "import aia_store, asyncio, sys\naia_store.prepare\nprint('aia_store.library.building' in sys.modules)\n"
         "asyncio.run(aia_store.prepare('no host'))\nprint('cryptography' in sys.modules)"
@@ -148,7 +148,7 @@ def test_what_takes_longer_is_given_up_and_not_tried_again_at_once(
     assert aia.count() == 1
 
 
-def test_who_has_more_time_is_not_kept_from_trying(slow: TLSServer, pki: Hierarchy, aia: AIAHost) -> None:
+def test_a_process_with_more_time_may_still_try(slow: TLSServer, pki: Hierarchy, aia: AIAHost) -> None:
     refused_by_the_loop(slow, pki)
     assert get(slow, trusting(pki.root)) == b"ok"
     assert asyncio.run(talk(slow, trusting(pki.root))) == b"ok"

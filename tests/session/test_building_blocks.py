@@ -149,9 +149,9 @@ def test_what_is_in_the_store_completes_handshakes(pki: Hierarchy, aia: AIAHost)
     assert aia.count() == 0
 
 
-def test_a_store_that_cannot_be_used_is_said_to_be_so(pki: Hierarchy, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_used_is_reported(pki: Hierarchy, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AIAError, match="is no folder"):
+    with pytest.raises(AIAError, match="is not a folder"):
         Store(tmp_path / "file")
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()

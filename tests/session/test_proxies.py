@@ -34,7 +34,7 @@ def test_pages_are_opened_through_the_proxy(server: TLSServer, proxy: Proxy, aia
     assert aia.count() == 1
 
 
-def test_no_proxy_is_heeded(server: TLSServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_respected(server: TLSServer, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "localhost")
     assert AIASession().cadata_from_host(host_of(server))
     assert AIASession().download(server.url) == b"ok"

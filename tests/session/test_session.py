@@ -152,7 +152,7 @@ def test_ipv6(pki: Hierarchy, hierarchy: MakeHierarchy) -> None:
 @pytest.mark.parametrize(
     "host", ["", "a b", "host:port", "host:0", "ftp://host", "[::1", "a:b:c", f"{'x' * 64}.example"]
 )
-def test_what_is_no_host_is_said_to_be_none(pki: Hierarchy, host: str) -> None:
+def test_what_is_no_host_is_reported(pki: Hierarchy, host: str) -> None:
     with pytest.raises(AIAError, match="is no host; write HOST, HOST:PORT or an https URL"):
         AIASession().get_host_cert(host)
 
@@ -246,7 +246,7 @@ def test_why_there_is_no_path(pki: Hierarchy, aia: AIAHost) -> None:
         AIASession().cadata_from_host(host_of(server))
 
 
-def test_a_url_that_failed_is_left_alone_for_a_while_and_that_is_said(pki: Hierarchy, aia: AIAHost) -> None:
+def test_a_url_that_failed_pauses_and_a_message_says_so(pki: Hierarchy, aia: AIAHost) -> None:
     with TLSServer(pki.intermediates[0].leaf(aia=[aia.url("/gone")])) as server:
         for message in ("status 404", "it failed a short while ago"):
             with pytest.raises(AIADownloadError, match=message):
@@ -263,9 +263,9 @@ def test_offline_nothing_is_fetched(server: TLSServer, aia: AIAHost, monkeypatch
 
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
-    [("AIA_STORE_ROOTS", "/nowhere.pem", "is no file"), ("AIA_STORE_OFFLINE", "perhaps", "must be true or false")],
+    [("AIA_STORE_ROOTS", "/nowhere.pem", "is not a file"), ("AIA_STORE_OFFLINE", "perhaps", "must be true or false")],
 )
-def test_settings_that_cannot_be_used_are_said_in_one_line(
+def test_settings_that_cannot_be_used_are_reported_in_one_line(
     server: TLSServer, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, value)

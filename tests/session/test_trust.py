@@ -98,7 +98,7 @@ def test_a_context_is_for_the_root_of_its_host_only(server: TLSServer, pki: Hier
         assert refused(elsewhere, context) == "unable to get local issuer certificate"
 
 
-def test_a_program_that_was_given_other_roots_is_not_given_the_systems(
+def test_a_program_with_other_roots_does_not_get_the_systems(
     server: TLSServer, pki: Hierarchy, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIA_STORE_ROOTS")

@@ -1,4 +1,4 @@
-"""A web server that publishes certificates, or misbehaves as it is told."""
+"""A web server that publishes certificates, or misbehaves on demand."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def refusing_port() -> int:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago, for a server whose port must be known beforehand."""
+    """A port of 127.0.0.1 that was free a moment ago, for a server whose port must be known in advance."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -32,7 +32,7 @@ _rsa_keys = _pool()
 
 
 def private_key(kind: KeyKind | PrivateKey = "ec") -> PrivateKey:
-    """A key of this kind; a key that is given comes back as it is.
+    """A key of this kind; a given key is returned unchanged.
 
     EC (P-256) and Ed25519 keys are new each time. RSA keys (2048 bits) are slow to make, so the process makes
     RSA_POOL of them and then deals the same ones out again, in turn.

@@ -24,7 +24,7 @@ class MutualServer(Listener):
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Shake hands and greet."""
+        """Make the handshake and send the greeting."""
         try:
             with self._context.wrap_socket(connection, server_side=True) as tls:
                 self.greet(tls)
@@ -33,16 +33,16 @@ class MutualServer(Listener):
             self._verdicts.put(getattr(error, "verify_message", str(error)))
 
     def greet(self, tls: ssl.SSLSocket) -> None:
-        """What is done once the hands are shaken."""
+        """Called after the handshake."""
         tls.sendall(b"ok")
 
     def verdict(self, client: ssl.SSLContext) -> str:
-        """Let such a client connect, and say what became of it."""
+        """Let such a client connect; returns its outcome."""
         call(self.port, client)
         return self.outcome()
 
     def outcome(self) -> str:
-        """What became of the next client that came."""
+        """The outcome of the next client."""
         return self._verdicts.get(timeout=30)
 
 
@@ -60,7 +60,7 @@ def client_context(leaf: Leaf | None, *sends: Certified, version: ssl.TLSVersion
 
 
 def call(port: int, client: ssl.SSLContext) -> bytes:
-    """What a server on loopback says to this client; nothing where it hangs up."""
+    """The reply of a server on loopback to this client; empty if it closes the connection."""
     said = b""
     with (
         contextlib.suppress(OSError),

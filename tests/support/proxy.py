@@ -10,7 +10,7 @@ from .wire import Request, read_request, response_head
 
 
 class Proxy(Listener):
-    """Knows CONNECT, to any port of this machine, and no more; `requests` is what it was asked, oldest first."""
+    """Only supports CONNECT, to any port of this machine; `requests` are its requests, oldest first."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []

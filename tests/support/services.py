@@ -193,7 +193,7 @@ class PostgreSQLServer(PacketServer):
 
 
 class WebSocketServer(TLSListener):
-    """Says ok to whoever connects, and goodbye."""
+    """Sends ok to every client, and closes the connection."""
 
     def serve(self, connection: socket.socket) -> None:
         """Hold one session."""

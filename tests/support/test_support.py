@@ -155,12 +155,12 @@ IMPOSTOR = Authority.root("Test Root").intermediate()
         (INTERMEDIATE.leaf("example.com"), INTERMEDIATE, "[Hh]ostname"),
     ],
 )
-def test_options_bite(leaf: Leaf, sends: Authority, says: str) -> None:
+def test_options_have_an_effect(leaf: Leaf, sends: Authority, says: str) -> None:
     with TLSServer(leaf, [sends]) as server, pytest.raises(ssl.SSLCertVerificationError, match=says):
         get(server, trusting(ROOT))
 
 
-def test_path_length_bites() -> None:
+def test_path_length_has_an_effect() -> None:
     below = ROOT.intermediate(path_length=0).intermediate("Below")
     assert below.issuer
     with (

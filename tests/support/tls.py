@@ -1,4 +1,4 @@
-"""TLS servers that send exactly the certificates they are told to."""
+"""TLS servers that send exactly the given certificates."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TLSServer(TLSListener):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Its URL."""
         return f"https://localhost:{self.port}/"
 
     def serve(self, connection: socket.socket) -> None:

@@ -87,7 +87,7 @@ class Users:
         return self.root / folder.lstrip("/")
 
     def start(self, user: int, code: str, *arguments: object, **variables: str) -> subprocess.Popen[str]:
-        """Start this Python program as this user, who has a home of his own."""
+        """Start this Python program as this user, with a home of the user's own."""
         home = self.root / "var/cache" / f"home-{user}"
         if not home.exists():
             home.mkdir()
@@ -130,7 +130,7 @@ def _project() -> Path:
 
 
 def require_users() -> None:
-    """Skip where there are no users to be had."""
+    """Skip the test if other users cannot be used here."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("only root of a Linux can become several users")
     missing = [program for program in _NEEDED if shutil.which(program) is None]

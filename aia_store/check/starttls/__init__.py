@@ -1,7 +1,7 @@
-"""STARTTLS: the few words in which a protocol is asked to go over to TLS.
+"""STARTTLS: the short dialogue by which a protocol switches to TLS.
 
-Each protocol's dialogue is the shortest that its specification allows, in `lines` (those that talk in lines of text)
-and `packets` (the others). A server may say anything meanwhile: `conversation` bounds what is read, and how long.
+Each protocol's dialogue is the shortest that its specification allows. Text protocols are in `lines`, the others in
+`packets`. A server may send anything meanwhile, so `conversation` limits how much is read, and for how long.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["PROTOCOLS", "StartTLSError", "start", "usual_at"]
 
 
 class Protocol(NamedTuple):
-    """A protocol with STARTTLS: the port where it is mostly found, others, and its dialogue.
+    """A protocol with STARTTLS: its usual port, other ports, and its dialogue.
 
-    The dialogue is given the name of the host, in ASCII, and raises StartTLSError where TLS is not to be had.
+    The dialogue gets the name of the host, in ASCII, and raises StartTLSError if the server does not offer TLS.
     """
 
     port: int
@@ -42,7 +42,7 @@ PROTOCOLS = {
 
 
 def start(protocol: str, connection: socket.socket, name: str, deadline: float) -> None:
-    """Have the server expect TLS next, until `deadline` (on the monotonic clock).
+    """Make the server expect TLS next. `deadline` is on the monotonic clock.
 
     Raises StartTLSError, and OSError from the connection.
     """
@@ -50,5 +50,5 @@ def start(protocol: str, connection: socket.socket, name: str, deadline: float) 
 
 
 def usual_at(port: int) -> str | None:
-    """The protocol that is mostly found at a port."""
+    """The protocol that usually uses a port."""
     return next((name for name, one in PROTOCOLS.items() if port in (one.port, *one.others)), None)

@@ -1,6 +1,6 @@
-"""Talk with a server that may be anything: what is read is bounded in bytes and in time, and never one byte too many.
+"""Talk to a server that may be anything: reading has limits in bytes and in time, and takes no byte too many.
 
-What follows the server's last word is TLS, so only what was asked for is taken from the connection.
+After the dialogue comes TLS, so exactly the bytes of the dialogue may be taken from the connection.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import time
 
 from ...manager.words import one_line
 
-MOST_BYTES = 65_536  # of a whole dialogue
+MOST_BYTES = 65_536  # in a whole dialogue
 LONGEST_LINE = 4_096
 _MOST_SHOWN = 80  # characters of what the server said
 
 
 class StartTLSError(Exception):
-    """TLS is not to be had in this way; the message goes on after the host: "HOST:PORT ..."."""
+    """TLS cannot be started. The message is to follow the host: "HOST:PORT does not …"."""
 
 
 class Conversation:
-    """What is said on one connection before TLS. Its methods raise StartTLSError, and OSError from the connection."""
+    """The dialogue on one connection before TLS. Its methods raise StartTLSError, and OSError from the connection."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
@@ -28,27 +28,27 @@ class Conversation:
         self._left = MOST_BYTES
 
     def send(self, data: bytes) -> None:
-        """Say this."""
+        """Send all of this."""
         self._set_timeout()
         self._connection.sendall(data)
 
     def read(self, count: int) -> bytes:
-        """So many bytes, exactly."""
+        """Read exactly so many bytes."""
         data = b""
         while len(data) < count:
             data += self._received(count - len(data))
         return data
 
     def line(self) -> bytes:
-        """One line, without its end."""
+        """Read one line, without its end."""
         line = self.until(b"\n", most=LONGEST_LINE)
         return line.rstrip(b"\r\n")
 
     def until(self, *marks: bytes, most: int = MOST_BYTES) -> bytes:
-        """All up to the first of these marks, that included."""
+        """Read up to the first of these marks, inclusive."""
         data = b""
         while True:
-            # Looked at first, as what stands after the mark is not for us.
+            # Peek first, because what comes after the mark is not ours to take.
             self._set_timeout()
             ahead = data + self._connection.recv(LONGEST_LINE, socket.MSG_PEEK)
             if len(ahead) == len(data):
@@ -79,12 +79,12 @@ class Conversation:
 
 
 def unexpected(protocol: str, said: bytes) -> StartTLSError:
-    """What is said of a server that does not speak the protocol."""
+    """The error for a server that does not speak the protocol."""
     return StartTLSError(f"does not speak {protocol} (it said {_shown(said)}); is the port right?")
 
 
 def declined(said: bytes) -> StartTLSError:
-    """What is said of a server that speaks it, but not TLS."""
+    """The error for a server that speaks the protocol, but not TLS."""
     return StartTLSError(f"does not offer TLS (it said {_shown(said)})")
 
 

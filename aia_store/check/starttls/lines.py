@@ -1,4 +1,4 @@
-"""The protocols that talk in text: SMTP, IMAP, POP3, FTP and XMPP."""
+"""STARTTLS in text protocols: SMTP, IMAP, POP3, FTP and XMPP."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _XMPP_TLS = b"urn:ietf:params:xml:ns:xmpp-tls"
 
 
 def smtp(talk: Conversation, name: str) -> None:
-    """RFC 3207. A client must say EHLO before STARTTLS, so it hears what the server can do."""
+    """RFC 3207. A client must send EHLO before STARTTLS, to learn what the server supports."""
     _expect(talk, "SMTP", b"220")
     talk.send(b"EHLO localhost\r\n")
     offers = _expect(talk, "SMTP", b"250")
@@ -24,25 +24,25 @@ def smtp(talk: Conversation, name: str) -> None:
 
 
 def ftp(talk: Conversation, name: str) -> None:
-    """RFC 4217, 4."""
+    """AUTH TLS: RFC 4217, 4."""
     _expect(talk, "FTP", b"220")
     _request(talk, b"AUTH TLS\r\n", b"234")
 
 
 def imap(talk: Conversation, name: str) -> None:
-    """RFC 3501, 6.2.1."""
+    """STARTTLS: RFC 3501, 6.2.1."""
     greeting = talk.line()
     if not greeting.upper().startswith(b"* OK"):
         raise unexpected("IMAP", greeting)
     talk.send(b"a STARTTLS\r\n")
-    while (line := talk.line()).startswith(b"*"):  # what nobody asked for may come at any time
+    while (line := talk.line()).startswith(b"*"):  # untagged responses may come at any time
         pass
     if not line.upper().startswith(b"A OK"):
         raise declined(line)
 
 
 def pop3(talk: Conversation, name: str) -> None:
-    """RFC 2595, 4."""
+    """STLS: RFC 2595, 4."""
     greeting = talk.line()
     if not greeting.startswith(b"+OK"):
         raise unexpected("POP3", greeting)
@@ -53,7 +53,7 @@ def pop3(talk: Conversation, name: str) -> None:
 
 
 def xmpp(talk: Conversation, name: str) -> None:
-    """RFC 6120, 5.4. The few words that matter are looked for as text: no hostile XML is parsed."""
+    """RFC 6120, 5.4. The few relevant elements are searched as text, so that no hostile XML is parsed."""
     talk.send(
         b"<?xml version='1.0'?><stream:stream version='1.0' xmlns='jabber:client'"
         b" xmlns:stream='http://etherx.jabber.org/streams' to='%b'>" % html.escape(name).encode()

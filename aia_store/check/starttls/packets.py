@@ -1,4 +1,4 @@
-"""The protocols that talk in packets: LDAP, PostgreSQL and MySQL."""
+"""STARTTLS in binary protocols: LDAP, PostgreSQL and MySQL."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ldap(talk: Conversation, name: str) -> None:
 
 
 def postgres(talk: Conversation, name: str) -> None:
-    """SSLRequest, answered by one byte (PostgreSQL's documentation, "SSL Session Encryption")."""
+    """An SSLRequest, answered by one byte (PostgreSQL's documentation, "SSL Session Encryption")."""
     talk.send(_SSL_REQUEST)
     answer = talk.read(1)
     if answer == b"N":
@@ -57,7 +57,7 @@ def postgres(talk: Conversation, name: str) -> None:
 
 
 def mysql(talk: Conversation, name: str) -> None:
-    """The server's greeting (protocol 10), and an SSLRequest, which nothing answers (MySQL's "Connection Phase")."""
+    """The server's greeting (protocol 10), and an SSLRequest without an answer (MySQL's "Connection Phase")."""
     head = talk.read(4)
     length = int.from_bytes(head[:3], "little")
     if length > _MOST:

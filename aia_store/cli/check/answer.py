@@ -1,4 +1,4 @@
-"""What is known of one host that was named: a finding, or why there is none."""
+"""What is known of one host: a finding, or why there is none."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ COULD_NOT_TELL_STATUS = 2
 
 
 class Result(str, Enum):
-    """What it comes to, in the words of the JSON document."""
+    """The result for a host, in the words of the JSON document."""
 
     __str__ = str.__str__
 
     COMPLETE = "complete"
-    ENDING = "ending"  # complete, but not for as long as was asked for
-    INCOMPLETE = "incomplete"  # the full chain mends it
+    ENDING = "ending"  # complete, but not for as many days as --expiry-days
+    INCOMPLETE = "incomplete"  # installing the full chain repairs it
     BROKEN = "broken"  # something else is wrong
     COULD_NOT_TELL = "could-not-tell"
 
 
 class Answer(NamedTuple):
-    """One host as it was named, and what was found. Either `finding` or `error` is there."""
+    """One host as it was named, and what was found. Either `finding` or `error` is set."""
 
     named: str
-    target: Target | None  # None where it names no host
+    target: Target | None  # None if the text names no host
     finding: Finding | None = None
     error: str | None = None  # one line
-    expiry_days: int = 0  # how long the chain must last
+    expiry_days: int = 0  # how many days the chain must last
 
     @property
     def title(self) -> str:
-        """The host as one writes it."""
+        """The host in the usual form."""
         return self.target.address if self.target is not None else self.named
 
     @property
     def ending(self) -> list[Certificate]:
-        """The links that last shorter than was asked for."""
+        """The links that expire within `expiry_days`."""
         return self.finding.ending_within(self.expiry_days) if self.finding is not None else []
 
     @property
@@ -56,9 +56,9 @@ class Answer(NamedTuple):
 
 
 def exit_status(results: dict[Result, int]) -> int:
-    """0: every chain is complete; 1: one is not, whatever else; 2: for one it could not be told, the rest is complete.
+    """0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
 
-    A clear no comes before a doubt: it stays true when the host that could not be asked is back.
+    A definite no has priority: it stays true when the host that could not be checked is back.
     """
     if any(count for result, count in results.items() if result not in (Result.COMPLETE, Result.COULD_NOT_TELL)):
         return 1

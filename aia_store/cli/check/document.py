@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...check.views import views
+from ...check import views as clients
 from .. import output
 from .answer import Result
-from .phrases import source_of
-from .verdict import verdict
+from .verdict import sentences, source_of
 
 if TYPE_CHECKING:
     from ...check import Finding
@@ -58,7 +57,7 @@ def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
         "faults": [str(fault) for fault in finding.faults],
         "refusal": finding.refusal,
         "refusal_when_completed": finding.completed_refusal,
-        "verdict": " ".join(verdict(finding, answer.expiry_days, offline=offline)),
+        "verdict": " ".join(sentences(finding, answer.expiry_days, offline=offline)),
         "expiry": {
             "not_after": output.timestamp(finding.ends),
             "days_left": min(map(finding.days_left, finding.links)),
@@ -70,7 +69,7 @@ def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
         "revoked": {link.fingerprint: output.harmless(reason) for link, reason in finding.revoked_links.items()},
         "views": [
             {"client": view.client, "rule": view.rule, "works": view.works, "why": output.harmless(view.why)}
-            for view in views(finding)
+            for view in clients.of(finding)
         ],
     }
 

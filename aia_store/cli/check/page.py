@@ -1,26 +1,32 @@
-"""Answers as one HTML file: nothing in it is loaded from elsewhere, and nothing in it runs.
+"""Answers as one HTML file, which loads nothing from elsewhere, and runs nothing.
 
-Every text that is put into it was said by somebody else: `text` escapes it, and the page's own policy forbids all but
-its style sheet, should that ever fail.
+Its texts come from hosts and certificates. `text` escapes them, and should that ever fail, the page's own policy allows
+nothing but its style sheet.
 """
 
 from __future__ import annotations
 
+import html
 import tempfile
 import time
 from collections import Counter
 from importlib.resources import files
 from typing import IO, TYPE_CHECKING
 
+from ...check import views as clients
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
+from . import verdict
 from .answer import Result
-from .drawing import section, text
-from .headline import headline, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...check import Finding
+    from ...check.views import View
     from .answer import Answer
+    from .verdict import Link
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -36,7 +42,7 @@ _HEAD = """<!doctype html>
 {tally}<p class="when">Checked on {when} with the roots in <code>{roots}</code></p>
 </header>
 """
-_FOOT = """<footer>aia-store {version}. What works in a client is expected from what OpenSSL says and from how that \
+_FOOT = """<footer>aia-store {version}. What to expect of a client follows from what OpenSSL says and from how that \
 client behaves.</footer>
 </html>
 """
@@ -53,7 +59,7 @@ class Page:
         self._results: Counter[Result] = Counter()
         self._rows: list[str] = []
         self._only: Answer
-        # Aside until the head is written, which sums up; on disk, as there may be ten thousand.
+        # Kept until the head with the totals is written; on disk, because there may be ten thousand.
         self._sections = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in `end`
 
     def add(self, answer: Answer) -> None:
@@ -62,14 +68,15 @@ class Page:
         self._only = answer
         anchor = f"host-{len(self._rows) + 1}"
         name = f'<a href="#{anchor}">{text(answer.title)}</a>'
-        self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(headline(answer))}\n')
-        self._sections.write(section(answer, anchor, self._roots_path, offline=self._offline))
+        self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(verdict.headline(answer))}\n')
+        self._sections.write(_section(answer, anchor, self._roots_path, offline=self._offline))
 
     def end(self) -> None:
         """Write the page."""
         many = len(self._rows) > 1
-        title = summary(self._results).rstrip(".") if many else f"{self._only.title}: {headline(self._only)}"
-        heading = counted(len(self._rows), "host") if many else f"The chain of {self._only.title}"
+        only = self._only
+        title = verdict.summary(self._results).rstrip(".") if many else f"{only.title}: {verdict.headline(only)}"
+        heading = counted(len(self._rows), "host") if many else f"The chain of {only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
             _HEAD.format(
@@ -90,10 +97,102 @@ class Page:
         self._file.write(_FOOT.format(version=__version__))
 
     def _tally(self) -> str:
-        """How many hosts came to what."""
+        """The number of hosts for each result."""
         parts = (
             f'<span class="{result}">{self._results[result]:,} {result.replace("-", " ")}</span>'
             for result in Result
             if self._results[result]
         )
         return f'<p class="tally">{" ".join(parts)}</p>\n'
+
+
+def text(value: str) -> str:
+    """Any text as HTML, which may also be used in a quoted attribute."""
+    return html.escape(output.harmless(value))
+
+
+def _section(answer: Answer, anchor: str, roots_path: str, *, offline: bool) -> str:
+    """One host as HTML; `anchor` is its fragment in links."""
+    finding = answer.finding
+    if finding is None:
+        body = f"<p class=verdict>{text(answer.error or '')}</p>\n"
+    else:
+        body = "".join(_body(answer, finding, roots_path, offline=offline))
+    return (
+        f'<section id="{anchor}" class="{answer.result}">\n'
+        f"<h2>{text(answer.title)} <span class=badge>{answer.result.replace('-', ' ')}</span></h2>\n{body}</section>\n"
+    )
+
+
+def _body(answer: Answer, finding: Finding, roots_path: str, *, offline: bool) -> Iterator[str]:
+    how = verdict.how_reached(finding.target)
+    if how:
+        yield f"<p class=how>{text(how)}</p>\n"
+    command = f"{verdict.command_for(finding.target)} --fullchain FILE"
+    for sentence in verdict.sentences(finding, answer.expiry_days, offline=offline):
+        if sentence.startswith(verdict.WORKS_IN):
+            continue  # drawn below
+        shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
+        yield f"<p class=verdict>{shown}</p>\n"
+    yield "<ol class=chain>\n"
+    for link in verdict.links(finding):
+        yield _card(link, finding, roots_path)
+    if finding.not_found is not None:
+        name = text(output.short_name(finding.not_found))
+        yield f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n"
+    yield "</ol>\n"
+    yield from _aside(finding)
+    yield from _clients(finding)
+    if answer.result is Result.INCOMPLETE:
+        pem = html.escape(finding.fullchain)
+        yield f"<details><summary>The full chain to install</summary><pre>{pem}</pre></details>\n"
+
+
+def _card(link: Link, finding: Finding, roots_path: str) -> str:
+    """One certificate of the path."""
+    is_leaf = link.certificate == finding.chain.leaf
+    role = "Trust anchor" if link.kind == "anchor" else "Server" if is_leaf else "Intermediate"
+    state, *rows = {
+        "anchor": ["trusted here", *link.notes, f"in {roots_path}"],
+        "missing": ["not sent", *link.notes, verdict.source_of(link.certificate, finding)],
+        "bad": [f"sent, but {link.fault}", *link.notes],
+        "sent": ["sent", *link.notes],
+    }[link.kind]
+    if is_leaf:
+        rows.append(f"for {verdict.names_of(link.certificate)}")
+    details = "".join(f"<span>{text(row)}</span>" for row in rows)
+    return (
+        f"<li class={link.kind}><small>{role}</small><b>{text(output.subject(link.certificate))}</b>"
+        f"<span class=state>{text(state)}</span>{details}\n"
+    )
+
+
+def _aside(finding: Finding) -> Iterator[str]:
+    """What was sent or found but is not part of the path, and what could not be fetched."""
+    found = [
+        f"<b>{text(output.subject(certificate))}</b>: {text(verdict.uselessness(certificate, finding))}"
+        for certificate in finding.useless
+    ]
+    found += [f"<code>{text(url)}</code>: {text(reason)}" for url, reason in finding.failed.items()]
+    if found:
+        yield "<ul class=aside>\n" + "".join(f"<li>{one}\n" for one in found) + "</ul>\n"
+
+
+def _clients(finding: Finding) -> Iterator[str]:
+    """Which clients are expected to connect, grouped by reason."""
+    seen = clients.of(finding)
+    yield "<div class=clients>\n"
+    for works, title in ((True, "Works in"), (False, "Fails in")):
+        side = [view for view in seen if view.works is works]
+        if side:
+            all_alike = len({view.why for view in seen}) == 1
+            groups = (_alike(reason, side) for reason in dict.fromkeys(view.why for view in side))
+            shown = f"<p>every client: {text(side[0].why)}</p>" if all_alike else "".join(groups)
+            yield f"<div class={'works' if works else 'fails'}><h3>{title}</h3>{shown}</div>\n"
+    yield "</div>\n"
+
+
+def _alike(reason: str, side: list[View]) -> str:
+    """The clients with this reason."""
+    clients = "".join(f"<li>{text(view.client)}" for view in side if view.why == reason)
+    return f"<ul>{clients}</ul><p>{text(reason)}</p>\n"

@@ -1,4 +1,4 @@
-"""Answers as metrics, in Prometheus' text format: for the textfile collector of its node exporter.
+"""Answers as metrics in Prometheus' text format, for the textfile collector of its node exporter.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING
 
+from ...manager.metrics import family
 from .answer import Result
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 _PREFIX = "aia_store_check_"
 _METRICS = {
     "complete": "Whether every client that trusts the root can connect (1) or not (0).",
-    "could_not_tell": "Whether the host could not be asked (1).",
-    "missing_intermediates": "Intermediates that the server should send and does not.",
-    "expiry_timestamp_seconds": "When the first certificate of the chain ends, leaf and intermediates.",
+    "could_not_tell": "Whether the host could not be checked (1).",
+    "missing_intermediates": "Intermediates that the server should send but does not.",
+    "expiry_timestamp_seconds": "When the first of the leaf and the intermediates expires.",
 }
 
 
@@ -30,7 +31,7 @@ class Metrics:
         self._samples: dict[str, list[str]] = {name: [] for name in _METRICS}
 
     def add(self, answer: Answer) -> None:
-        """Take in one answer; what names no host has no metrics."""
+        """Add one answer; a text that names no host has no metrics."""
         if answer.target is None:
             return
         finding = answer.finding
@@ -41,17 +42,14 @@ class Metrics:
             values["expiry_timestamp_seconds"] = finding.ends
         labels = f'host="{_escaped(answer.target.host)}",port="{answer.target.port}"'
         for name, value in values.items():
-            self._samples[name].append(f"{_PREFIX}{name}{{{labels}}} {value}\n")
+            self._samples[name].append(f"{{{labels}}} {value}")
 
     def end(self) -> None:
         """Write them."""
         for name, text in _METRICS.items():
-            self._write(name, text, self._samples[name])
-        self._write("timestamp_seconds", "When this was checked.", [f"{_PREFIX}timestamp_seconds {int(time.time())}\n"])
-
-    def _write(self, name: str, text: str, samples: list[str]) -> None:
-        self._file.write(f"# HELP {_PREFIX}{name} {text}\n# TYPE {_PREFIX}{name} gauge\n")
-        self._file.writelines(samples)
+            self._file.write(family(f"{_PREFIX}{name}", text, self._samples[name]))
+        now = f" {int(time.time())}"
+        self._file.write(family(f"{_PREFIX}timestamp_seconds", "When this was checked.", [now]))
 
 
 def _escaped(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Answers as people read them: a tree and a verdict each, or, of many, one line each."""
+"""Answers as text: a tree and a verdict for each, or one line for each if there are many."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
+from rich.tree import Tree
 
 from .. import output
 from ..errors import say
 from .answer import Result
-from .headline import headline, summary
-from .tree import tree_of
-from .verdict import verdict
+from .verdict import Link, headline, how_reached, links, sentences, source_of, summary, uselessness
 
 if TYPE_CHECKING:
+    from ...check import Finding
     from .answer import Answer
 
-MOST_TREES = 8  # hosts; of more, each gets a line
+_BAD = ("✗ ", "bold red")
+MOST_TREES = 8  # hosts; if there are more, each gets one line
 _MARKS = {
     Result.COMPLETE: ("✓ ", "green"),
     Result.ENDING: ("! ", "yellow"),
-    Result.INCOMPLETE: ("✗ ", "bold red"),
-    Result.BROKEN: ("✗ ", "bold red"),
+    Result.INCOMPLETE: _BAD,
+    Result.BROKEN: _BAD,
 }
 
 
 class Shown:
-    """Prints answers to people; what could not be asked goes to standard error."""
+    """Prints answers as text; hosts that could not be checked go to standard error."""
 
     def __init__(self, count: int, roots_path: str, *, offline: bool, quiet: bool) -> None:
         """`count` is how many there will be."""
@@ -49,13 +50,41 @@ class Shown:
             line = Text.assemble(_MARKS[answer.result], (answer.title, "bold"), f"  {headline(answer)}")
             output.console().print(line, soft_wrap=True)
         else:
-            output.console().print(tree_of(answer.finding, self._roots_path))
-            for sentence in verdict(answer.finding, answer.expiry_days, offline=self._offline):
+            output.console().print(_tree(answer.finding, self._roots_path))
+            for sentence in sentences(answer.finding, answer.expiry_days, offline=self._offline):
                 output.say(sentence)
 
     def end(self) -> None:
-        """Sum up, where there were several."""
+        """Print a summary if there were several."""
         if self._count > 1:
             click.echo(summary(self._results))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
-                output.say("`aia-store check HOST` says all about one; `--html FILE` draws them all.")
+                output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
+
+
+def _tree(finding: Finding, roots_path: str) -> Tree:
+    """The path that was found, from the leaf to the trust anchor, and beside it the useless certificates."""
+    tree = Tree(Text.assemble((finding.target.address, "bold"), (f"  {how_reached(finding.target)}".rstrip(), "dim")))
+    branch = tree
+    for link in links(finding):
+        branch = branch.add(_shown(link, finding, roots_path))
+    if finding.not_found is not None:
+        branch.add(Text.assemble(_BAD, output.short_name(finding.not_found), ("  not found", "dim")))
+    for certificate in finding.useless:
+        mark = ("? ", "yellow") if certificate in finding.chain.sent else _BAD
+        note = (f"  {uselessness(certificate, finding)}", "dim")
+        tree.add(Text.assemble(mark, output.subject(certificate), note))
+    for url, reason in finding.failed.items():
+        tree.add(Text.assemble(("! ", "yellow"), output.harmless(url), (f"  {output.harmless(reason)}", "dim")))
+    return tree
+
+
+def _shown(link: Link, finding: Finding, roots_path: str) -> Text:
+    """One certificate of the path."""
+    mark, note = {
+        "anchor": (("◆ ", "cyan"), f"trust anchor, in {roots_path}"),
+        "missing": (_BAD, f"NOT SENT; {source_of(link.certificate, finding)}"),
+        "bad": (_BAD, f"sent, but {link.fault}"),
+        "sent": (("✓ ", "green"), "sent"),
+    }[link.kind]
+    return Text.assemble(mark, output.subject(link.certificate), (f"  {', '.join([note, *link.notes])}", "dim"))

@@ -1,4 +1,4 @@
-"""OpenSSL through the bindings of `cryptography`, as far as completion needs it. Any number of threads may use it."""
+"""The parts of OpenSSL that completion needs, through the bindings of `cryptography`. Threads may share them."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ MESSAGE_CALLBACK = "void(int, int, int, const void *, size_t, SSL *, void *)"
 VERIFY_PEER = 1
 TLS_1_2 = 0x0303
 HANDSHAKE, CERTIFICATE = 22, b"\x0b"  # a record's content type, and a handshake message's type
-REHEARSED_CIPHER = b"ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"  # any leaf key will do: it is judged after the chain
+REHEARSED_CIPHER = b"ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"  # suits any leaf key, which is checked after the chain
 
 
 class BindingsError(Exception):
-    """OpenSSL does not take what it was given."""
+    """OpenSSL refuses its input."""
 
 
 class OpenSSL:
-    """The OpenSSL of one module `OpenSSL.SSL`. What is named `SSL_CTX`, `SSL` or `X509` here is a cffi pointer."""
+    """The OpenSSL of one module `OpenSSL.SSL`. Each `SSL_CTX`, `SSL` or `X509` here is a cffi pointer."""
 
     def __init__(self, lib: Any, ffi: Any) -> None:
         self.lib = lib
         self.ffi = ffi
-        self._rehearsed: dict[Any, tuple[Any, Any]] = {}  # by SSL: the SSL_CTX that judges, and the one it was made of
-        # OpenSSL may call it whenever there is such an SSL: never freed.
+        self._rehearsed: dict[Any, tuple[Any, Any]] = {}  # by SSL: the SSL_CTX that verifies, and its own
+        # Never freed, because OpenSSL may call it as long as there is such an SSL.
         self._callback = ffi.callback(MESSAGE_CALLBACK, self._see_rehearsed)
 
     def count(self, ssl_ctx: Any) -> int:
-        """How many certificates and CRLs its store has loaded; those of hashed folders come as they are met."""
+        """How many certificates and CRLs its store has loaded; those in hashed folders are loaded when needed."""
         return int(self.lib.sk_X509_OBJECT_num(self.lib.X509_STORE_get0_objects(self._store_of(ssl_ctx))))
 
     def verify(self, ssl_ctx: Any, chain: Sequence[bytes]) -> tuple[int, list[bytes]]:
-        """Let OpenSSL verify the first of these certificates (DER) in the store of an SSL_CTX, the others untrusted.
+        """Let OpenSSL verify the first certificate (DER) with the store of an SSL_CTX; the others are untrusted.
 
-        Returns its error (X509_V_ERR_, 0 for none), and the chain that it built, as far as it came. The store's own
-        flags, time and CRLs apply; purpose, host name and security level do not, nor does the program's callback.
-        Raises BindingsError where the first cannot be read.
+        Returns its error (X509_V_ERR_, 0 for none), and the chain that it built, which may be incomplete. The store's
+        own flags, time and CRLs apply, but not the purpose, the host name, the security level or the program's
+        callback. Raises BindingsError if the first certificate cannot be read.
         """
         lib, ffi = self.lib, self.ffi
         leaf = self._certificate(chain[0])
@@ -57,13 +57,13 @@ class OpenSSL:
         return error, [self.der_of(certificate) for certificate in self._owned(built)]
 
     def rehearse(self, ssl_ctx: Any, flight: bytes) -> tuple[int, list[Any]]:
-        """Let OpenSSL verify, in an SSL_CTX of the program's, what a TLS 1.2 server sends in this flight.
+        """Let OpenSSL verify, in an SSL_CTX of the program, what a TLS 1.2 server sends in this flight.
 
         Returns the error (X509_V_ERR_, 0 for none), and the chain that OpenSSL built (X509, the leaf first, the anchor
-        last, as the store holds it). All that verification takes from an SSL_CTX is the program's: certificates, CRLs,
-        trust settings, flags, time, depth, security level, Suite B. All else is ours: the SSL is made of an SSL_CTX of
-        ours, and the program's is set for the verification alone. So no callback of the program's is called, and its
-        TLS versions and ciphers do not matter. Raises BindingsError where OpenSSL came to no verdict.
+        last, as it is in the store). Everything that verification takes from an SSL_CTX is the program's: certificates,
+        CRLs, trust settings, flags, time, depth, security level, Suite B. Everything else is ours: the SSL is made from
+        an SSL_CTX of ours, and the program's is set only for the verification. So no callback of the program is called,
+        and its TLS versions and ciphers do not matter. Raises BindingsError if OpenSSL reached no verdict.
         """
         lib, ffi = self.lib, self.ffi
         bare = self._new_context(REHEARSED_CIPHER)
@@ -73,7 +73,7 @@ class OpenSSL:
         lib.SSL_CTX_set_msg_callback(bare, self._callback)
         ssl = ffi.gc(lib.SSL_new(bare), lib.SSL_free)
         reads, writes = lib.BIO_new(lib.BIO_s_mem()), lib.BIO_new(lib.BIO_s_mem())
-        lib.SSL_set_bio(ssl, reads, writes)  # which owns them now
+        lib.SSL_set_bio(ssl, reads, writes)  # the SSL owns them now
         lib.SSL_set_connect_state(ssl)
         lib.BIO_write(reads, flight, len(flight))
         self._rehearsed[ssl] = ssl_ctx, bare
@@ -86,8 +86,8 @@ class OpenSSL:
         for certificate in self._in(built):
             lib.X509_up_ref(certificate)
         chain = self._owned(built)
-        if not chain:  # or SSL_get_verify_result would say 0, as before any verification
-            raise BindingsError("OpenSSL came to no verdict")
+        if not chain:  # nothing was verified, so SSL_get_verify_result would still say 0
+            raise BindingsError("OpenSSL reached no verdict")
         return int(lib.SSL_get_verify_result(ssl)), chain
 
     def context_with(self, trusted: Sequence[Any], flags: int, cipher_list: bytes | None) -> Any:
@@ -100,17 +100,17 @@ class OpenSSL:
         store = self._store_of(ssl_ctx)
         for certificate in trusted:
             if lib.X509_STORE_add_cert(store, certificate) != 1:
-                raise BindingsError("a certificate that OpenSSL does not take")
+                raise BindingsError("a certificate that OpenSSL refuses")
         lib.X509_STORE_set_flags(store, flags)
         return ssl_ctx
 
     def has_certificate_of(self, ssl: Any, ssl_ctx: Any) -> bool:
-        """Whether an SSL has the own certificate of this SSL_CTX (or none), which SSL_set_SSL_CTX would give it."""
+        """Whether an SSL has the SSL_CTX's own certificate (or both have none), which SSL_set_SSL_CTX would give it."""
         fresh = self.ffi.gc(self.lib.SSL_new(ssl_ctx), self.lib.SSL_free)
         return bool(self.lib.SSL_get_certificate(fresh) == self.lib.SSL_get_certificate(ssl))
 
     def reason(self, error: int) -> str:
-        """OpenSSL's words for an X509_V_ERR_."""
+        """OpenSSL's text for an X509_V_ERR_."""
         return bytes(self.ffi.string(self.lib.X509_verify_cert_error_string(error))).decode("ascii", "replace")
 
     def der_of(self, certificate: Any) -> bytes:
@@ -126,7 +126,7 @@ class OpenSSL:
     def _see_rehearsed(
         self, writes: int, _version: int, content_type: int, data: Any, size: int, ssl: Any, _: Any
     ) -> None:
-        """Set the program's SSL_CTX for what OpenSSL does until the next callback of any kind: verify the chain."""
+        """Set the program's SSL_CTX until the next callback of any kind: meanwhile OpenSSL verifies the chain."""
         program, bare = self._rehearsed[ssl]
         is_chain = content_type == HANDSHAKE and not writes and size and self.ffi.buffer(data, 1)[0] == CERTIFICATE
         self.lib.SSL_set_SSL_CTX(ssl, program if is_chain else bare)
@@ -135,10 +135,10 @@ class OpenSSL:
         lib, ffi = self.lib, self.ffi
         ssl_ctx = lib.SSL_CTX_new(lib.TLS_method())
         if ssl_ctx == ffi.NULL:
-            raise BindingsError("no more SSL_CTX")
+            raise BindingsError("no SSL_CTX can be made")
         ssl_ctx = ffi.gc(ssl_ctx, lib.SSL_CTX_free)
         if cipher_list is not None and lib.SSL_CTX_set_cipher_list(ssl_ctx, cipher_list) != 1:
-            raise BindingsError("a cipher list that OpenSSL does not take")
+            raise BindingsError("a cipher list that OpenSSL refuses")
         return ssl_ctx
 
     def _store_of(self, ssl_ctx: Any) -> Any:
@@ -152,11 +152,11 @@ class OpenSSL:
         return certificate if certificate == ffi.NULL else ffi.gc(certificate, lib.X509_free)
 
     def _owned(self, stack: Any) -> list[Any]:
-        """The X509 in a stack, whose references become ours."""
+        """The X509s in a stack; we take over its references."""
         return [self.ffi.gc(certificate, self.lib.X509_free) for certificate in self._in(stack)]
 
     def _in(self, stack: Any) -> list[Any]:
-        """The X509 in a stack; none in NULL."""
+        """The X509s in a stack; none if it is NULL."""
         if stack == self.ffi.NULL:
             return []
         return [self.lib.sk_X509_value(stack, number) for number in range(self.lib.sk_X509_num(stack))]

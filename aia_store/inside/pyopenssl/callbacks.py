@@ -1,8 +1,8 @@
-"""Does a program's verify callback ask for OpenSSL's verdict at all?
+"""Whether a program's verify callback uses OpenSSL's verdict at all.
 
-A callback that never reads it accepts everybody (Scrapy's does, and `lambda *_: True`): such a program needs no path,
-and to fetch one would only keep it waiting. Whether a callback reads its arguments stands in its bytecode, so that
-nobody has to call it.
+A callback that never reads the verdict accepts every certificate, like Scrapy's, or `lambda *_: True`. Its program
+needs no path, so a fetch would only make it wait. The bytecode of a callback tells whether it reads its arguments, so
+we need not call it.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-TAKES = 5  # arguments: connection, certificate, error number, depth, and whether OpenSSL accepts
+TAKES = 5  # arguments: connection, certificate, error number, depth, and whether OpenSSL accepted
 _HAS_VARIABLE_ARGUMENTS = 0x04 | 0x08  # CO_VARARGS, CO_VARKEYWORDS
-_READS = ("LOAD_", "STORE_FAST_LOAD_")  # and not STORE_ or DELETE_
+_READS = ("LOAD_", "STORE_FAST_LOAD_")  # but not STORE_ or DELETE_
 
 
 def ignores_the_verdict(code: CodeType) -> bool:
-    """Whether a verify callback reads neither the error number nor whether OpenSSL accepts."""
+    """Whether a verify callback reads neither the error number nor whether OpenSSL accepted."""
     return _may_tell(code).isdisjoint(_read_by(code))
 
 
 def _may_tell(code: CodeType) -> set[str]:
-    """The parameters that bring the verdict: of five, the third and the fifth; else, as in a method, perhaps any."""
+    """The parameters with the verdict: the third and the fifth of five; otherwise, as in a method, any may have it."""
     if code.co_argcount == TAKES and not code.co_flags & _HAS_VARIABLE_ARGUMENTS:
         return {code.co_varnames[2], code.co_varnames[4]}
     return set(code.co_varnames)
 
 
 def _read_by(code: CodeType) -> set[str]:
-    read = set(code.co_cellvars)  # by a function within
+    read = set(code.co_cellvars)  # an inner function reads these
     for instruction in dis.get_instructions(code):
         if instruction.opname.startswith(_READS) and "FAST" in instruction.opname:
             names = instruction.argval

@@ -1,7 +1,7 @@
-"""Find what completes a chain of pyOpenSSL's, and build the SSL_CTX in which its connection is verified.
+"""Find what completes a chain for pyOpenSSL, and build the SSL_CTX in which the connection is verified.
 
-Loaded for the first chain that does not stand as it was sent. What completion shares with `ssl` is reached from here
-only: the search, its settings and its store.
+This is loaded for the first chain that is incomplete as sent. Only this module uses what completion shares with `ssl`:
+the search, its settings and its store.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sys
 
 from .. import PARTIAL_CHAIN
 from ..certificate import Certificate, readable, sha256
-from ..rehearsal import CRL_CHECKS, NO_CHECK_TIME, Chain, Terms, flight
+from ..contexts import CRL_CHECKS, NO_CHECK_TIME, Terms
+from ..rehearsal import Chain, flight
 from ..search import Budget, Search, seconds_to_fetch
 from ..settings import debug, load
 from ..store import store_of_process
@@ -18,18 +19,29 @@ from .bindings import BindingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from contextlib import AbstractContextManager
+    from typing import Any, Protocol
 
     from .bindings import OpenSSL
-    from .hooked import Noted
 
-# X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. A callback that is told of a
-# policy is told of no certificate, which crashes in pyOpenSSL: no connection may come to that by our doing.
+    class Noted(Protocol):
+        """The part of `hooked.Noted` that is needed here."""
+
+        flags: int
+        has_time: bool
+        cipher_list: bytes | None
+        sources: list[str]
+
+        def kept_as_it_is(self) -> AbstractContextManager[bool]: ...
+
+
+# X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. When OpenSSL calls a verify
+# callback because of a policy, it passes no certificate, which crashes pyOpenSSL: we must not cause that.
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 
 
 class StoreTrusted:
-    """What an X509_STORE of the program's trusts, as far as it was met: the counterpart of `inside.trusted`."""
+    """What an X509_STORE of the program trusts, as far as it was asked: the counterpart of `inside.trusted`."""
 
     def __init__(self, openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> None:
         self._openssl = openssl
@@ -41,11 +53,11 @@ class StoreTrusted:
         self.partial_chains = bool(noted.flags & PARTIAL_CHAIN)
 
     def is_anchor(self, certificate: Certificate) -> bool:
-        """Whether a path may end here: the program put it there, and it is self-signed or need not be."""
+        """Whether a path may end here: the program trusts it, and it is self-signed or need not be."""
         return (self.partial_chains or certificate.is_self_signed) and self.holds(certificate)
 
     def holds(self, certificate: Certificate) -> bool:
-        """Whether this certificate was met in the store."""
+        """Whether this certificate was found in the store."""
         return certificate.der in self._held
 
     def digest(self) -> str:
@@ -57,7 +69,7 @@ class StoreTrusted:
         found = self._issuers.get(subject.der)
         if found is None:
             try:
-                # With nothing untrusted beside it, all that stands above the subject comes from the store.
+                # No untrusted certificates are given, so all certificates above the subject come from the store.
                 _, (_, *above) = self._openssl.verify(self._ssl_ctx, [subject.der])
             except (BindingsError, ValueError):
                 above = []
@@ -67,7 +79,7 @@ class StoreTrusted:
 
 
 class _StoreChain(Chain):
-    """A chain whose paths are judged by the program's own SSL_CTX."""
+    """A chain whose paths are verified in the program's own SSL_CTX."""
 
     def __init__(self, sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> None:
         trusted = StoreTrusted(openssl, ssl_ctx, noted)
@@ -86,9 +98,9 @@ class _StoreChain(Chain):
 
 
 def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> list[bytes] | None:
-    """The intermediates (DER, the leaf's issuer first) with which the program accepts this leaf; None for none found.
+    """Find the intermediates (DER, the leaf's issuer first) with which the program accepts this leaf; None if none are.
 
-    Certificates are DER. May raise any exception, and Interrupted.
+    `sent` is DER too. May raise any exception, and Interrupted.
     """
     settings = load()
     chain = _StoreChain(sent, openssl, ssl_ctx, noted)
@@ -104,11 +116,11 @@ def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> 
 
 
 def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> Any:
-    """An SSL_CTX of ours that accepts this leaf over this path, as the program's just did; None where it does not.
+    """Build an SSL_CTX of ours that accepts this leaf over this path, if the program's accepts it now; else None.
 
-    The chain is the leaf and its intermediates (DER). What is trusted in ours is the one path that the program's own
-    SSL_CTX verified now, the anchor being the very certificate in its store: so OpenSSL can only come to that path
-    again, whatever else the server sent. CRLs, policies, another time than now were judged there.
+    The chain is the leaf and its intermediates (DER). An SSL_CTX of ours trusts only the one path that the program's
+    own has just verified, and its anchor is the very certificate in the program's store. So OpenSSL can only find that
+    path again, whatever else the server sent. CRLs, policies and a time other than now were checked in the program's.
     Raises BindingsError.
     """
     error, path = _rehearsed(openssl, ssl_ctx, noted, chain)
@@ -117,7 +129,7 @@ def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted
         return None
     certificates = [Certificate(openssl.der_of(certificate)) for certificate in path]
     if len({certificate.subject_key for certificate in certificates}) < len(certificates):
-        return None  # a name twice: OpenSSL, which looks issuers up by name, may take the wrong one
+        return None  # a name occurs twice: OpenSSL, which finds issuers by name, may take the wrong one
     flags = noted.flags & ~(CRL_CHECKS | POLICY_CHECKS | PARTIAL_CHAIN)
     if noted.has_time:
         flags |= NO_CHECK_TIME

@@ -1,6 +1,6 @@
-"""What is in front of pyOpenSSL: hooks that note what a program does to its contexts, and the callback that swaps.
+"""The hooks for pyOpenSSL, which note what a program does to its contexts, and the callback that swaps contexts.
 
-A context that was made before the hooks is left alone: its cipher list, and so its security level, cannot be known.
+A context that was made before the hooks is left alone, because its cipher list, and so its security level, is unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from _thread import interrupt_main
 from functools import wraps
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from .. import importing, interrupt_in, is_enabled
+from .. import importing, interrupt_in, is_enabled, remember
 from ..certificate import sent_in, sha256
 from ..settings import debug
 from .bindings import CERTIFICATE, HANDSHAKE, MESSAGE_CALLBACK, OpenSSL
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERIFY_NONE = 0
-CERTIFICATES = (CERTIFICATE, b"\x19")  # the second one compressed (RFC 8879)
-DTLS = 0xFE  # the first byte of its versions; its messages have another header
+CERTIFICATES = (CERTIFICATE, b"\x19")  # the second one is compressed (RFC 8879)
+DTLS = 0xFE  # the first byte of DTLS versions, whose messages have another header
 READS_FROM_A_SERVER = b" read server "  # in the state of a client; a server's is "… read client certificate"
-# RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees certificates and not their compression.
+# RFC 8879: SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, so that the callback sees the certificates uncompressed.
 NO_COMPRESSED_CERTIFICATES, COMPRESSES_FROM = 1 << 33, 0x30200000
 CHANGES_CERTIFICATE = (
     "use_certificate",
@@ -39,16 +39,16 @@ CHANGES_CERTIFICATE = (
 )
 LONGEST_WAIT, ONE_WAIT = 1.0, 0.001  # seconds that a change of a context's certificate waits for connections
 MOST_SETTLED = 256
-SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a chain that was seen is looked at again
+SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a known chain is examined again
 
-_hooked: set[type] = set()  # the classes `Context` with hooks; a module that is loaded again has another
+_hooked: set[type] = set()  # the `Context` classes with hooks; a reloaded module has a new one
 
 
 def install(module: ModuleType) -> None:
-    """Put the hooks in place in `OpenSSL.SSL`; once is enough.
+    """Install the hooks in `OpenSSL.SSL`. A second call does nothing.
 
-    Does nothing where the bindings have no message callback (cryptography before 39), where OpenSSL is another library
-    (BoringSSL verifies at another moment), and without a GIL (nobody has shown yet that it is sound there).
+    This does nothing if the bindings have no message callback (cryptography before 39), if another library is used
+    instead of OpenSSL (BoringSSL verifies at another moment), or without a GIL (not yet shown to be safe).
     """
     bindings: Any = module
     lib = bindings._lib
@@ -61,26 +61,26 @@ def install(module: ModuleType) -> None:
 
 
 class Noted:
-    """What the hooks saw of one SSL_CTX since it was made."""
+    """What the hooks have seen of one SSL_CTX since it was made."""
 
     def __init__(self) -> None:
         self.flags = 0  # X509_V_FLAG_ bits that the program set in the store
-        self.has_time = False  # the store judges at another time than now
+        self.has_time = False  # the store verifies for another time than now
         self.has_folders = False  # the store looks certificates up in hashed folders
         self.cipher_list: bytes | None = None
-        self.sources: list[str] = []  # what the program trusts, as texts that differ where that differs
-        self.settled: dict[int, _Settled] = {}  # what is known of chains that were seen
-        # Who needs the context's own certificate to stay, and who changes it: with no lock, as nobody may wait in the
-        # first, and a lock would not survive a fork. One looks at the other only after it has entered itself.
+        self.sources: list[str] = []  # texts that change whenever what the program trusts changes
+        self.settled: dict[int, _Settled] = {}  # what is known of chains that were examined
+        # The threads that need the context's own certificate to stay, and those that change it. There is no lock: the
+        # former must not wait, and a lock would not survive a fork. Each enters itself before it looks at the others.
         self.keeping: set[object] = set()
         self.changing: set[object] = set()
 
     def kept_as_it_is(self) -> _Keeping:
-        """`with` it, the certificate that the context shows does not change; it gives whether that can be had."""
+        """In a `with` of this, the context's own certificate does not change, if what it yields is True."""
         return _Keeping(self)
 
     def change(self, change: Callable[[], Any]) -> Any:
-        """Change that certificate once nobody needs it to stay, or after LONGEST_WAIT."""
+        """Change the context's own certificate once nobody needs it to stay, or after LONGEST_WAIT."""
         token = object()
         self.changing.add(token)
         try:
@@ -93,7 +93,7 @@ class Noted:
 
 
 class _Settled:
-    """What is known of one chain that was sent: whether it stands, the intermediates (DER) that complete it if not."""
+    """What is known of one chain: whether it is complete as sent, or which intermediates (DER) complete it."""
 
     def __init__(self, until: float, *, stands: bool = False, missing: list[bytes] | None = None) -> None:
         self.until = until
@@ -116,7 +116,7 @@ class _Keeping:
 
 
 class _Swap:
-    """A connection that is verified in an SSL_CTX of ours, which is kept alive until OpenSSL is left."""
+    """A connection that is verified in an SSL_CTX of ours, which must live until OpenSSL returns."""
 
     def __init__(self, context: Any, noted: Noted, ours: Any) -> None:
         self.context = context  # the program's, to be put back
@@ -134,16 +134,16 @@ class _Hooks:
         self._connections = module.Connection._reverse_mapping  # by SSL
         self._noted: WeakKeyDictionary[Any, Noted] = WeakKeyDictionary()  # by SSL_CTX
         self._of_store: WeakValueDictionary[int, Noted] = WeakValueDictionary()
-        self._code_of: WeakKeyDictionary[Any, CodeType] = WeakKeyDictionary()  # of a verify callback, by its helper
-        self._is_plain: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # no method or closure: alike everywhere
-        # Whether a verify callback accepts everybody, where that is known; by its code, if plain, or else its helper.
+        self._code_of: WeakKeyDictionary[Any, CodeType] = WeakKeyDictionary()  # a verify callback's code, by its helper
+        self._is_plain: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # a function: no method, no closure
+        # Whether a verify callback accepts every certificate, if known; by its code, if plain, or else by its helper.
         self._accepting: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-        # By SSL, and not for longer than a step of the program's: connections in an SSL_CTX of ours; the callbacks
+        # By SSL, and not for longer than one call of the program: connections in an SSL_CTX of ours; the callbacks
         # from which we wait for a verdict; what a signal handler raised.
         self._swaps: dict[Any, _Swap] = {}
         self._judging: dict[Any, Any] = {}
         self._interrupts: dict[Any, BaseException] = {}
-        # Never freed, as any SSL may call it at any time.
+        # Never freed, because any SSL may call it at any time.
         self._callback = self._ffi.callback(MESSAGE_CALLBACK, self._see_message, onerror=_interrupt_later)
         self._compresses = self._lib.OpenSSL_version_num() >= COMPRESSES_FROM
         os.register_at_fork(after_in_child=self._forget_other_threads)
@@ -164,7 +164,7 @@ class _Hooks:
             _look_on(connection, name, self._put_back_of, first=True)
         for name in CHANGES_CERTIFICATE:
             setattr(context, name, self._apart(getattr(context, name)))
-        # Each step of OpenSSL's ends in this one, but for a shutdown that is half done.
+        # Each call of OpenSSL ends in this method, except for a shutdown that is half done.
         connection._raise_ssl_error = self._step(connection._raise_ssl_error)
         connection.shutdown = self._step(connection.shutdown)
 
@@ -177,7 +177,7 @@ class _Hooks:
         if self._swaps:
             self._put_back(ssl)
         if self._judging and (callback := self._judging.pop(ssl, None)) is not None and not writes:
-            self._accepting[callback] = True  # it has let pass what OpenSSL refused
+            self._accepting[callback] = True  # it accepted what OpenSSL refused
         if content_type != HANDSHAKE or writes or not size or version >> 8 == DTLS:
             return
         contents = self._ffi.buffer(data, size)
@@ -192,10 +192,10 @@ class _Hooks:
             else:
                 self._interrupts[ssl] = interrupt
         finally:
-            self._lib.ERR_clear_error()  # or the next to look would take our errors for the connection's
+            self._lib.ERR_clear_error()  # otherwise our errors would be taken for the connection's
 
     def _see_certificates(self, connection: Any, ssl: Any, data: bytes, version: int) -> None:
-        """The server's Certificate message, before OpenSSL acts on it. Raises Interrupted, and anything."""
+        """Handle a server's Certificate message before OpenSSL acts on it. May raise any exception, and Interrupted."""
         lib = self._lib
         noted = None if connection is None else self._noted.get(connection._context._context)
         if noted is None or not is_enabled() or lib.SSL_get_verify_mode(ssl) == VERIFY_NONE:
@@ -206,7 +206,7 @@ class _Hooks:
         if callback is not None and self._accepting.get(callback):
             return
         if not (self._openssl.count(connection._context._context) or noted.has_folders):
-            return  # no anchor that a path could reach
+            return  # there is no anchor that a path could lead to
         seen = self._settled(connection, noted, data, version)
         if seen.missing is not None:
             chain = [sent_in(data, version)[0], *seen.missing]
@@ -215,7 +215,7 @@ class _Hooks:
             self._judging[ssl] = callback
 
     def _settled(self, connection: Any, noted: Noted, data: bytes, version: int) -> _Settled:
-        """What is known of a Certificate message, looked at if need be. Raises Interrupted, and anything."""
+        """What is known of a Certificate message; examines it if needed. May raise any exception, and Interrupted."""
         now, ssl_ctx = time.time(), connection._context._context
         key = hash((data, self._openssl.count(ssl_ctx), noted.flags, noted.has_time))
         seen = noted.settled.get(key)
@@ -231,18 +231,16 @@ class _Hooks:
 
                 missing = completed.missing(sent, self._openssl, ssl_ctx, noted)
                 seen = _Settled(now + (FAILED_FOR if missing is None else SETTLED_FOR), missing=missing)
-            if len(noted.settled) >= MOST_SETTLED:
-                noted.settled.clear()
-            noted.settled[key] = seen
+            remember(noted.settled, key, seen, MOST_SETTLED)
         return seen
 
     def _callback_of(self, connection: Any) -> Any:
-        """What the verify callback of a connection is known by; None where it has none."""
+        """The key by which a connection's verify callback is known; None if it has none."""
         helper = connection._verify_helper
         return self._code_of[helper] if helper is not None and self._is_plain.get(helper) else helper
 
     def _accepts_everybody(self, connection: Any) -> bool:
-        """Whether the verify callback makes nothing of OpenSSL's verdict: then nothing is worth a fetch."""
+        """Whether the verify callback ignores OpenSSL's verdict, so that a fetch is pointless."""
         callback = self._callback_of(connection)
         code = None if callback is None else self._code_of.get(connection._verify_helper)
         if code is None:
@@ -263,13 +261,13 @@ class _Hooks:
         context = connection._context
         ours = completed.context_for(chain, self._openssl, context._context, noted)
         if ours is None:
-            noted.settled.clear()  # it judges otherwise than before
+            noted.settled.clear()  # the program's context now judges differently
             return
         if context._info_callback is not None:
             self._lib.SSL_CTX_set_info_callback(ours, context._info_callback)
         swap = self._swaps[ssl] = _Swap(context, noted, ours)
         noted.keeping.add(swap)
-        # A certificate that the program gave to this connection alone, or to the context later, must not come or go.
+        # A certificate that the program gave to this connection alone, or later to the context, must not be changed.
         if not noted.changing and self._openssl.has_certificate_of(ssl, context._context):
             self._lib.SSL_set_SSL_CTX(ssl, ours)
         else:
@@ -285,12 +283,12 @@ class _Hooks:
     # What pyOpenSSL calls.
 
     def _step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """A method that calls OpenSSL: at its end the program's SSL_CTX is back, and what a signal raised comes out."""
+        """Wrap a method that calls OpenSSL: put the program's SSL_CTX back, and raise what a signal handler raised."""
 
         @wraps(method)
         def step(connection: Any, *arguments: Any, **named: Any) -> Any:
             try:
-                return method(connection, *arguments, **named)  # which empties OpenSSL's queue of errors
+                return method(connection, *arguments, **named)  # it empties OpenSSL's queue of errors
             finally:
                 self._end_step(connection._ssl)
 
@@ -304,7 +302,7 @@ class _Hooks:
             raise raised from None
 
     def _apart(self, change: Callable[..., Any]) -> Callable[..., Any]:
-        """A method that changes the certificate of a context, kept apart from what needs it to stay."""
+        """Wrap a method that changes a context's certificate: it waits for what needs the certificate to stay."""
 
         @wraps(change)
         def apart(context: Any, *arguments: Any, **named: Any) -> Any:
@@ -326,7 +324,7 @@ class _Hooks:
     def _note_connection(self, connection: Any, *_: Any, **__: Any) -> None:
         ssl = connection._ssl
         for left_by_another in (self._swaps, self._judging, self._interrupts):
-            left_by_another.pop(ssl, None)  # an SSL at the same address that was given up
+            left_by_another.pop(ssl, None)  # left by an earlier SSL at the same address
         if self._compresses:
             self._lib.SSL_set_options(ssl, NO_COMPRESSED_CERTIFICATES)
 
@@ -363,14 +361,14 @@ class _Hooks:
             noted.has_time = True
 
     def _of(self, store: Any) -> Noted | None:
-        """What was noted of the SSL_CTX with this store; None for a store of the program's own."""
+        """What was noted of the SSL_CTX with this store; None for a store that the program made."""
         return self._of_store.get(self._address(store._store))
 
     def _address(self, pointer: Any) -> int:
         return int(self._ffi.cast("uintptr_t", pointer))
 
     def _forget_other_threads(self) -> None:
-        """In a forked child: those who kept or changed something are not here."""
+        """In a forked child, forget the threads that kept or changed a certificate: they do not exist there."""
         for noted in list(self._noted.values()):
             noted.keeping.clear()
             noted.changing.clear()
@@ -386,7 +384,7 @@ def _note_paths(noted: Noted, cafile: Any, capath: Any) -> None:
 
 
 def _look_on(owner: Any, name: str, note: Callable[..., None], *, first: bool = False) -> None:
-    """Have this method of a class noted, after it was called or before; whatever goes wrong with that."""
+    """Wrap a method of a class: note each call after it, or before it if `first`. Errors in noting are ignored."""
     method = getattr(owner, name)
 
     @wraps(method)
@@ -412,6 +410,6 @@ def _guarded(note: Callable[..., None], *arguments: Any, **named: Any) -> None:
 
 
 def _interrupt_later(kind: type[BaseException], *_: Any) -> None:
-    """What was raised before our guard stood, or after it: cffi would print it."""
+    """Keep what was raised before or after our guard, which cffi would otherwise print."""
     if issubclass(kind, KeyboardInterrupt):
         interrupt_main()

@@ -1,12 +1,12 @@
-# The watcher: a finder that finds nothing but `ssl` and pyOpenSSL, for which it loads what attaches to them.
+# The watcher: a finder for `ssl` and pyOpenSSL alone. When one of them is imported, it loads what attaches to it.
 # `aia-store hook install` puts a copy of this file into each place that it reaches; `hook path` names its folder.
-# It loads `inside`, and nothing else of the package, from where it was installed, under a name of its own: whatever
-# becomes of the program's path, and whatever is called aia_store there, this is loaded or nothing.
-# No docstring, no annotation, and no import but these: every program of the machine loads it.
+# It loads only `inside`, from where the package was installed, and under a name of its own. Whatever happens to the
+# program's path, and whatever is called aia_store there, it loads this one or nothing.
+# No docstring, no annotation and no further import, because every program of the machine loads this file.
 import os
 import sys
 
-inside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))) + "/inside"  # told to a copy
+inside = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))) + "/inside"  # replaced in copies
 name_of_inside = "_aia_store"
 is_aia_store_watcher = True
 
@@ -21,7 +21,7 @@ def find_spec(name, path=None, target=None):
 
 
 def load_startup():
-    if name_of_inside not in sys.modules:  # or another watcher was first
+    if name_of_inside not in sys.modules:  # otherwise another watcher was first
         from _frozen_importlib import module_from_spec
         from _frozen_importlib_external import spec_from_file_location
 

@@ -1,6 +1,6 @@
 # >>> aia-store file >>>
-# Completes certificate chains in the programs of this interpreter. `aia-store hook remove --all` takes it out again;
-# where its folder is in PYTHONPATH, taking it out of there does. It must parse in Python 2.7, and never print.
+# Completes certificate chains in the programs of this interpreter. `aia-store hook remove --all` removes it; if its
+# folder is in PYTHONPATH, remove it from there. This file must parse in Python 2.7, and never print.
 import os
 import sys
 
@@ -12,8 +12,8 @@ except Exception:
 
 
 def _run_next(folder):
-    # Without this file, a sitecustomize further down the path would have run. One that in turn looks for others, and
-    # comes back here, must find this one at work.
+    # Without this file, a sitecustomize further down the path would have run, so run it. If that one in turn looks for
+    # others and finds this file, it must notice that this one is already running.
     running = sys.__dict__.setdefault("_aia_store_running", [])
     if folder in running or folder not in sys.path:
         return

@@ -1,7 +1,7 @@
-"""The background manager: republishes the bundle when the machine's trust changes, refreshes on schedule.
+"""The background manager: rebuilds the bundle when the machine's trust anchors change, and refreshes on schedule.
 
-One process watches, and does next to nothing: `service` is its loop, `watching` and `places` say what changed,
-`schedule` says when what is due, `sd_notify`, `journal` and `state` tell the supervisor, the log and `status`. What
-is to be done is done by a child (`job` starts it, `work` is what runs there): it can be abandoned at any moment, and
-takes its memory with it. Events are hints only: what is done is decided by a look at the files.
+The main process only watches: `service` is its loop over the `tasks`, `watching` and `places` notice changes, and
+`sd_notify`, `journal` and `state` report to the supervisor, the log and `aia-store status`. Child processes do the work
+(`job` starts them, `work` runs in them). They can be stopped at any moment, and their memory is freed when they end.
+Events are only hints: the files themselves decide what is done.
 """

@@ -1,4 +1,4 @@
-"""Wakes the manager's loop: from any thread, and from a signal's handler."""
+"""Wakes the manager's loop from any thread or signal handler."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class Bell:
-    """One waits, others ring; to ring before it is waited for counts too."""
+    """One thread waits, others ring. A ring before the wait counts too."""
 
     def __init__(self) -> None:
         self._heard, self._rung = socket.socketpair()
@@ -18,15 +18,15 @@ class Bell:
 
     def ring(self) -> None:
         """End the wait. Never blocks, never raises."""
-        with suppress(OSError):  # full: it has been rung often enough
+        with suppress(OSError):  # the pipe is full: it was rung often enough
             self._rung.send(b"\0")
 
     def ring_on_signals(self) -> None:
-        """Have Python itself ring when a signal with a handler comes, even one that came just before the wait."""
+        """Make Python ring when a signal with a handler arrives, even just before the wait."""
         signal.set_wakeup_fd(self._rung.fileno(), warn_on_full_buffer=False)
 
     def wait(self, seconds: float) -> None:
-        """Until it is rung, and no longer than so many seconds."""
+        """Wait until it is rung, but no longer than so many seconds."""
         select.select([self._heard], [], [], max(0.0, seconds))
         with suppress(BlockingIOError):
             while self._heard.recv(4096):

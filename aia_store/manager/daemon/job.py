@@ -1,4 +1,4 @@
-"""A piece of work in a child process, which can be abandoned at any moment."""
+"""Work in a child process, which can be stopped at any moment."""
 
 from __future__ import annotations
 
@@ -11,29 +11,35 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from .outcome import Outcome
+from .work import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...inside.settings import Settings
 
-ENDS_WITHIN = 0.4  # seconds, once it was asked to; then it is killed
+ENDS_WITHIN = 0.4  # seconds after it was asked to end; then it is killed
 _MOST_OUTPUT = 65_536
+# Nothing is imported from the working folder. Python 3.11 has -P for that.
+_PROGRAM = """
+import sys
+sys.path[:] = filter(None, sys.path)
+from aia_store.manager.daemon.work import main
+main()
+"""
 
 
 class Job:
-    """One piece of work, begun at once; `tell` is called, in another thread, when it is over."""
+    """One child process, started at once. When it ends, another thread calls `tell`."""
 
     def __init__(self, action: str, settings: Settings, deadline: float, tell: Callable[[], None]) -> None:
-        """`deadline`, on the monotonic clock, is for the caller to heed. Raises OSError where no process can start."""
+        """The caller enforces `deadline` (on the monotonic clock). Raises OSError if no process can be started."""
         self.action = action
         self.deadline = deadline
         self.is_over = False
         self._output = b""
         self.process = subprocess.Popen(
-            # -P: what lies in the working folder is not imported
-            [sys.executable, "-P", "-m", "aia_store.manager.daemon.work", action],
+            [sys.executable, "-c", _PROGRAM, action],
             env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -42,7 +48,7 @@ class Job:
         threading.Thread(target=self._follow, args=(json.dumps(vars(settings)).encode(), tell), daemon=True).start()
 
     def outcome(self) -> Outcome:
-        """How it went, once it is over."""
+        """The outcome, after it has ended."""
         lines = self._output.decode("utf-8", "replace").strip().splitlines() or [""]
         try:
             found = json.loads(lines[-1])
@@ -67,7 +73,7 @@ class Job:
 
 
 def end(jobs: list[Job]) -> None:
-    """Abandon them. What they have published stays, what they have half done goes."""
+    """Stop these jobs. What they have published stays; half-done work is removed."""
     for job in jobs:
         job.process.terminate()
     deadline = time.monotonic() + ENDS_WITHIN

@@ -1,4 +1,4 @@
-"""The manager's log: one line an event, on standard error, as text or as JSON."""
+"""The manager's log: one line per event, on standard error, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _STANDARD_ERROR = 2  # the descriptor
 
 
 class Journal:
-    """Writes what happens. Never raises: where the log cannot be written, the manager works on."""
+    """Writes events. Never raises: if the log cannot be written, the manager goes on."""
 
     def __init__(self, form: str = "text") -> None:
         self._as_json = form == "json"
 
     def say(self, event: str, message: str, *, failed: bool = False) -> None:
-        """One event: a word for it, and what there is to say, made one line and harmless to a terminal."""
+        """Log one event: its name, and a message, which is escaped to one line that is harmless for a terminal."""
         message = one_line(message)
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         level = "error" if failed else "info"
@@ -28,7 +28,7 @@ class Journal:
         else:
             line = f"{when} {level} {event}: {message}"
         try:
-            # Not through sys.stderr, which keeps what it cannot write.
+            # Not through sys.stderr, which buffers what it cannot write.
             os.write(_STANDARD_ERROR, f"{line}\n".encode("utf-8", "replace"))
         except OSError:
-            pass  # nobody listens, or the log's disk is full
+            pass  # nobody reads it, or the log's disk is full

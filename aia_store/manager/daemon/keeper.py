@@ -1,4 +1,4 @@
-"""One manager per store: the lock that says so, kept even where the store folder is removed and made again."""
+"""One manager per store, by a lock that is taken again if the store folder is removed and made anew."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from ...inside.settings import Settings
     from ...inside.store import Folder
 
-WAITS = 1.0  # seconds for a lock: `status` may be looking at it
+WAITS = 1.0  # seconds for a lock, because `status` may be testing it
 
 
 class DaemonError(Exception):
-    """The manager cannot run; the message is one line that says why and what to do."""
+    """The manager cannot run. The message is one line that says why and what to do."""
 
 
 class Keeper:
     """Holds the lock of the store folder that is written, `home`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises StoreError where the store cannot be written, DaemonError where another manager keeps it."""
+        """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
         self._settings = settings
         self.home = _home(settings)
         self._lock: locks.Lock | None = _take(self.home)
 
     def keep(self) -> bool:
-        """Take the lock again where it was removed; returns whether that was so. Raises DaemonError."""
+        """Take the lock again if it was removed; returns whether it was. Raises DaemonError."""
         if self._lock is not None and os.path.exists(os.path.join(self.home.path, LOCKS, state.LOCK)):
             return False
         self.release()
@@ -39,11 +39,11 @@ class Keeper:
             self.home = _home(self._settings)
             self._lock = _take(self.home)
         except StoreError:
-            return False  # the store cannot be written: so it is for any other manager
+            return False  # the store cannot be written, by no other manager either
         return True
 
     def move(self, settings: Settings) -> None:
-        """Keep the store that these settings mean. Raises as the constructor does; then nothing has changed."""
+        """Keep the store of these settings instead. Raises what the constructor raises; then nothing has changed."""
         home = _home(settings)
         if home.path != self.home.path:
             lock = _take(home)
@@ -59,7 +59,7 @@ class Keeper:
 
 def _home(settings: Settings) -> Folder:
     home = sound_store(settings, to_write=True).home
-    assert home is not None  # or sound_store would have said so
+    assert home is not None  # otherwise sound_store raises
     return home
 
 

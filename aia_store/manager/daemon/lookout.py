@@ -1,13 +1,12 @@
-"""What on this machine matters to the manager: where it is, and what it looks like now."""
+"""The files and folders that matter to the manager, and their present state."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from ...inside import handin
 from ...inside import settings as config
-from ...inside.store import CHANGED, folders_of
+from ...inside.store import CHANGED, folders_of, hand_in_folder
 from .. import roots
 from .places import folder_identity, identity, plan
 
@@ -15,23 +14,32 @@ if TYPE_CHECKING:
     from ...inside.settings import Settings
     from .watching import Watcher
 
-SETTLES = 5  # attempts to watch what may be moving meanwhile
+SETTLES = 5  # attempts to set watches while paths may be changing
 
 
 class Lookout:
-    """The trust anchors, the configuration, the hand-in folder and the store folders that the settings mean."""
+    """The trust anchors, the configuration, the hand-in folder and the store folders of the settings."""
 
     def __init__(self, settings: Settings, watcher: Watcher) -> None:
         self._settings = settings
         self._watcher = watcher
         self._trust_paths = [settings.roots] if settings.roots is not None else []
-        self._handins = handin.folder(settings)
+        self._handins = hand_in_folder(settings)
+
+    @property
+    def method(self) -> str:
+        """How it is watched, in words."""
+        return self._watcher.method
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._watcher.stop()
 
     def watch(self) -> str:
-        """Watch the folders that all of it goes through at the moment; returns in words what that is."""
+        """Watch all folders on the present paths of these; returns a description in words."""
         try:
             self._trust_paths = roots.watched(roots.source(self._settings))
-        except roots.RootsError:  # those of the last time stay, and others may come to be anywhere
+        except roots.RootsError:  # the previous ones stay, and others may appear in any place
             anywhere = roots.watched(None) if self._settings.roots is None else []
             self._trust_paths = sorted({*self._trust_paths, *anywhere})
         changes = [os.path.join(folder.path, CHANGED) for folder in folders_of(self._settings)]
@@ -46,7 +54,7 @@ class Lookout:
         return f"watching {len(places) + (arrivals is not None)} folders by {self._watcher.method}"
 
     def trust(self) -> object:
-        """Differs from before when the trust anchors may have changed."""
+        """A value that changes whenever the trust anchors may have changed."""
         try:
             source: object = roots.source(self._settings)
         except roots.RootsError as error:
@@ -54,10 +62,10 @@ class Lookout:
         return source, *map(identity, self._trust_paths)
 
     def handins(self) -> object:
-        """Differs from before when something was handed in, or taken away."""
+        """A value that changes whenever something was handed in or taken away."""
         return folder_identity(self._handins) if self._handins is not None else None
 
 
 def configuration() -> object:
-    """Differs from before when a configuration file was changed."""
+    """A value that changes whenever a configuration file changes."""
     return tuple(map(identity, config.files()))

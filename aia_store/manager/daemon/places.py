@@ -1,4 +1,4 @@
-"""Which folders have to be watched for a path to be watched, and whether what is there has changed."""
+"""Which folders to watch in order to notice changes of a path, and whether the path has changed."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MOST_HOPS = 40  # symbolic links in one path, as Linux has it
-MOST_ENTRIES = 4_096  # of a folder that are looked at
+MOST_HOPS = 40  # symbolic links in one path, like Linux
+MOST_ENTRIES = 4_096  # that are read in a folder
 EVERYTHING = "*"  # every name in this folder matters
 
 
-class Place:
-    """What matters in a folder: the names that come and go there, and whether writing to one of them does too."""
+class WatchedFolder:
+    """What matters in a folder: the names that may appear or vanish, and whether writing to them matters too."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.is_written_to = False
 
 
-Plan = dict[str, Place]
+Plan = dict[str, WatchedFolder]
 
 
 def plan(paths: Iterable[str]) -> Plan:
-    """The real folders that these paths go through, and what matters in each.
+    """The real folders on these paths, and what matters in each.
 
-    A path that is a folder matters with everything in it. Symbolic links are followed by hand, as each of them may
-    be turned; where something is missing, the last folder that is there will show its coming.
+    If a path is a folder, everything in it matters. Symbolic links are followed one by one, because each of them may be
+    changed. If a part of a path is missing, the last existing folder shows when it appears.
     """
     found: Plan = {}
     for path in paths:
         for folder, name in _hops(path):
-            place = found.setdefault(folder, Place())
+            place = found.setdefault(folder, WatchedFolder())
             place.names.add(name)
             place.is_written_to |= not os.path.isdir(os.path.join(folder, name))
         if os.path.isdir(path):
-            place = found.setdefault(os.path.realpath(path), Place())
+            place = found.setdefault(os.path.realpath(path), WatchedFolder())
             place.names.add(EVERYTHING)
             place.is_written_to = True
     return found
 
 
 def _hops(path: str) -> Iterator[tuple[str, str]]:
-    """Each (real folder, name in it) on the way to an absolute path, the target of every link included."""
+    """Yield each (real folder, name in it) on the way to an absolute path, and on the way to every link's target."""
     where = PurePath(os.path.abspath(path))
     folder, ahead = where.anchor, list(where.parts[1:])
     links = 0
@@ -58,7 +58,7 @@ def _hops(path: str) -> Iterator[tuple[str, str]]:
         following = os.path.join(folder, name)
         try:
             target = PurePath(os.readlink(following))
-        except OSError:  # no link, or nothing there
+        except OSError:  # it is no link, or does not exist
             if not os.path.isdir(following):
                 return
             folder = following
@@ -72,7 +72,7 @@ def _hops(path: str) -> Iterator[tuple[str, str]]:
 
 
 def identity(path: str) -> tuple[object, ...]:
-    """What changes when a file, or a folder with what is in it, changes; empty where nothing is."""
+    """A value that changes whenever a file, or a folder or its entries, change; empty if there is nothing."""
     try:
         status = os.stat(path)
     except OSError:
@@ -96,5 +96,5 @@ def _of_entry(path: str) -> tuple[int, ...]:
 
 
 def folder_identity(path: str) -> tuple[int, ...]:
-    """What changes when a name comes to a folder or leaves it, however many there are; empty where it is missing."""
+    """A value that changes whenever a name appears in a folder or vanishes; empty if there is no folder."""
     return _of_entry(path)

@@ -1,16 +1,16 @@
-"""When what is due. Times are seconds; `now` is of the monotonic clock unless it says otherwise."""
+"""When things are due. Times are in seconds; `now` is on the monotonic clock unless it says otherwise."""
 
 from __future__ import annotations
 
 import random
 
 HOUR = 3600.0
-SPREAD = 0.1  # of the time between two refreshes: not all machines ask the CAs at once
+SPREAD = 0.1  # how far refreshes may come early, as a fraction, so that not all machines ask the CAs at once
 FIRST_REFRESH_WITHIN = 60.0
 
 
 class Burst:
-    """Many hints in a row are one: due when it has been quiet for a moment, or after the longest time to wait."""
+    """Merges hints that come in a row: due after a quiet moment, or at the latest after the longest time."""
 
     def __init__(self, quiet: float, longest: float) -> None:
         self._quiet, self._longest = quiet, longest
@@ -18,17 +18,17 @@ class Burst:
         self._last = 0.0
 
     def hint(self, now: float) -> None:
-        """Something happened."""
+        """Note that something happened."""
         self._first = now if self._first is None else self._first
         self._last = now
 
     @property
     def due_at(self) -> float:
-        """When to act; infinity while nothing has happened."""
+        """When to act; infinity if nothing has happened."""
         return float("inf") if self._first is None else min(self._last + self._quiet, self._first + self._longest)
 
     def take(self, now: float) -> bool:
-        """Whether it is time to act; if so, it starts over."""
+        """Whether it is time to act; if so, start over."""
         if now < self.due_at:
             return False
         self._first = None
@@ -36,7 +36,7 @@ class Burst:
 
 
 class Pause:
-    """The time to leave between two attempts: short after a success, doubling from failure to failure."""
+    """The time between two attempts: short after a success, doubling with each failure."""
 
     def __init__(self, after_success: float, first: float, longest: float) -> None:
         self._after_success, self._first, self._longest = after_success, first, longest
@@ -53,9 +53,9 @@ class Pause:
 
 
 def next_refresh(last: float | None, hours: int, now: float) -> float:
-    """When the next refresh is due, by the clock on the wall: `hours` after the last, spread a little.
+    """When the next refresh is due, in wall-clock time: `hours` after the last, varied a little.
 
-    Soon where there was none, where it is overdue, or where the clock was turned back behind the last one.
+    It is due soon if there was none, if it is overdue, or if the clock was set back to before the last one.
     """
     soon = now + random.uniform(0.1, 1) * FIRST_REFRESH_WITHIN
     if last is None or last > now:

@@ -1,4 +1,4 @@
-"""What a supervisor is told, in the protocol of sd_notify(3): datagrams of lines to the socket in NOTIFY_SOCKET."""
+"""Notifies the supervisor by the protocol of sd_notify(3): datagrams of lines to the socket in NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ if TYPE_CHECKING:
 
 
 class Supervisor:
-    """Whoever started us, if it listens; if not, nothing is sent."""
+    """The supervisor; if it does not listen, nothing is sent. As a task, it is due when a sign of life is."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket
-        self.pings_every = _half_of_the_watchdog(environ)
+        self._pings_every = _half_of_the_watchdog(environ)
         self._ping_at = 0.0
+        self._is_ready = False
 
     def ready(self) -> None:
-        self._send("READY=1")
+        """Say, once, that we are ready."""
+        if not self._is_ready:
+            self._is_ready = True
+            self._send("READY=1")
 
     def status(self, text: str) -> None:
         self._send(f"STATUS={text}")
@@ -29,18 +33,23 @@ class Supervisor:
     def reloading(self) -> None:
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def reloaded(self) -> None:
+        """Say that the reload which `reloading` announced is done."""
+        if self._is_ready:
+            self._send("READY=1")
+
     def stopping(self) -> None:
         self._send("STOPPING=1")
 
     @property
-    def ping_at(self) -> float:
-        """When the watchdog wants the next sign of life, on the monotonic clock; infinity where there is none."""
-        return float("inf") if self.pings_every is None else self._ping_at
+    def due_at(self) -> float:
+        """When the watchdog expects the next sign of life, on the monotonic clock; infinity if there is no watchdog."""
+        return float("inf") if self._pings_every is None else self._ping_at
 
-    def ping(self, now: float) -> None:
-        """Give a sign of life if it is time."""
-        if self.pings_every is not None and now >= self._ping_at:
-            self._ping_at = now + self.pings_every
+    def run(self) -> None:
+        """Give a sign of life."""
+        if self._pings_every is not None:
+            self._ping_at = time.monotonic() + self._pings_every
             self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
@@ -48,14 +57,14 @@ class Supervisor:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.setblocking(False)  # a supervisor that does not read must not hold us up
+                channel.setblocking(False)  # a supervisor that does not read must not block us
                 channel.sendto(message.encode(), self._address)
         except OSError:
             pass  # it is gone, or its queue is full
 
 
 def _half_of_the_watchdog(environ: Mapping[str, str]) -> float | None:
-    """Seconds between two signs of life; None where nobody waits for one from this process."""
+    """Seconds between two signs of life; None if nobody expects them from this process."""
     microseconds, process = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
     if not microseconds.isdecimal() or int(microseconds) == 0 or process not in ("", str(os.getpid())):
         return None

@@ -1,4 +1,4 @@
-"""What the manager is doing, as a file in the store folder, for `status`; and whether it runs."""
+"""The state of the manager, as a file in the store folder for `status`; and whether the manager runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...inside.locks import is_held
 from ...inside.store import DAEMON_STATE, LOCKS, read_regular_file
 from ..words import one_line
 
@@ -18,7 +19,7 @@ _LONGEST_TEXT = 1_000
 
 
 class Last(NamedTuple):
-    """The last thing that was done: what, when (seconds since 1970), how it went, and whether it failed."""
+    """The last action: which, when (seconds since 1970), its outcome, and whether it failed."""
 
     action: str
     at: float
@@ -26,30 +27,30 @@ class Last(NamedTuple):
     failed: bool
 
 
-class State(NamedTuple):
-    """What the manager says of itself. Times are seconds since 1970."""
+class DaemonState(NamedTuple):
+    """What the manager reports about itself. Times are in seconds since 1970."""
 
     pid: int
-    process: str  # tells this process from a later one with its number; empty where the system does not say
+    process: str  # distinguishes this process from a later one with its number; empty if unknown
     since: float
     watching: str
-    refreshed: float | None  # the last refresh that went well
+    refreshed: float | None  # the last successful refresh
     last: Last | None
     next_refresh: float | None
 
 
-def write(folder: Folder, state: State) -> None:
-    """Put the state on disk. Raises OSError."""
+def write(folder: Folder, state: DaemonState) -> None:
+    """Write the state to disk. Raises OSError."""
     last = state.last._asdict() if state.last is not None else None
     folder.write(json.dumps(state._asdict() | {"last": last}).encode(), DAEMON_STATE, mode=0o644)
 
 
-def read(folder: Folder) -> State | None:
-    """What the last manager of this folder wrote; None where that is nothing, or not ours."""
+def read(folder: Folder) -> DaemonState | None:
+    """What the last manager of this folder wrote; None if there is nothing, or it is not ours."""
     try:
         found = json.loads(read_regular_file(os.path.join(folder.path, DAEMON_STATE), _LARGEST))
         last = found["last"]
-        return State(
+        return DaemonState(
             int(found["pid"]),
             str(found["process"]),
             float(found["since"]),
@@ -64,51 +65,32 @@ def read(folder: Folder) -> State | None:
         return None
 
 
-def running(folder: Folder) -> State | None:
-    """The state of the manager that runs for this folder; None where none does."""
+def running(folder: Folder) -> DaemonState | None:
+    """The state of the manager that runs for this folder; None if none runs."""
     state = read(folder)
     if state is None:
         return None
-    held = _lock_is_held(os.path.join(folder.path, LOCKS, LOCK))
+    held = is_held(os.path.join(folder.path, LOCKS, LOCK))
     if held is None:  # this user may not look at the lock
         held = _lives(state)
     return state if held else None
 
 
 def process_mark(pid: int | str = "self") -> str:
-    """What tells a process from a later one with its number: when it began, in ticks since the machine did."""
+    """A text that distinguishes a process from a later one with its number: its start, in ticks since boot."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # Field 22 of proc(5); the second, the name, is in parentheses and may hold anything.
+            # Field 22 of proc(5). Field 2, the name, is in parentheses and may contain anything.
             return file.read().rpartition(b")")[2].split()[19].decode("ascii")
     except (OSError, ValueError, IndexError):
         return ""
 
 
-def _lock_is_held(path: str) -> bool | None:
-    """Whether a living process holds this lock; None where that cannot be told."""
-    try:
-        import fcntl
-
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-
-
-def _lives(state: State) -> bool:
+def _lives(state: DaemonState) -> bool:
     try:
         os.kill(state.pid, 0)
     except PermissionError:
-        pass  # another user's
+        pass  # it belongs to another user
     except (OSError, OverflowError):
         return False
     mark = process_mark(state.pid)

@@ -1,7 +1,7 @@
-"""Watches folders, and says that something in them changed: through inotify or its like, else by polling.
+"""Watches folders for changes: by inotify or its equivalent, otherwise by polling.
 
-Only whole folders are watched, never files: a watch on a file dies at the first rename over it. Each folder is given
-by its real path, as through a link nothing is seen. Reading is no event here, or the manager would wake itself.
+Only whole folders are watched, never files, because a watch on a file ends when another is renamed over it. Folders
+have their real paths, because nothing is noticed through a link. Reading is no event, or the manager would wake itself.
 """
 
 from __future__ import annotations
@@ -9,25 +9,15 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
+from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
-from .places import EVERYTHING, Place
+from .places import EVERYTHING, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,42 +29,24 @@ _STOPS_WITHIN = 0.2  # seconds; its threads end with the process anyway
 _IDLE = 3600.0  # seconds that watchdog's threads may sleep; they are woken by events
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS)
 
-_MOVES: list[type[FileSystemEvent]] = [
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-]
-_WRITES: list[type[FileSystemEvent]] = [*_MOVES, FileModifiedEvent, FileClosedEvent]
-_ARRIVALS: list[type[FileSystemEvent]] = [FileCreatedEvent, FileMovedEvent, FileClosedEvent, DirCreatedEvent]
+_Kinds = list[type[events.FileSystemEvent]]
+_MADE: _Kinds = [events.FileCreatedEvent, events.FileMovedEvent, events.DirCreatedEvent]
+_MOVES: _Kinds = [*_MADE, events.FileDeletedEvent, events.DirDeletedEvent, events.DirMovedEvent]
+_WRITES: _Kinds = [*_MOVES, events.FileModifiedEvent, events.FileClosedEvent]
+_ARRIVALS: _Kinds = [*_MADE, events.FileClosedEvent]
 
-# File systems whose changes may be made elsewhere, unseen by this kernel.
-_REMOTE = (
-    "nfs",
-    "cifs",
-    "smb",
-    "9p",
-    "afs",
-    "ceph",
-    "coda",
-    "fuse",
-    "gfs",
-    "glusterfs",
-    "lustre",
-    "vboxsf",
-    "virtiofs",
-)
+# File systems that other machines may change, without this kernel noticing.
+_REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # or begin like this
 _MOUNTS = "/proc/self/mountinfo"
 
-logging.getLogger("watchdog").addHandler(logging.NullHandler())  # or it would write to standard error: that is our log
+logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standard error, which is our log
 
 
 class Watcher:
-    """Keeps watch over a plan of folders, and over one folder where things arrive.
+    """Watches a plan of folders, and one folder where new files arrive.
 
-    `on_change` and `on_arrival` are called in a thread of watchdog's; `say` is told, once, why something is polled.
+    A thread of watchdog calls `on_change` and `on_arrival`. `say` is called once with the reason if something is
+    polled.
     """
 
     def __init__(
@@ -83,7 +55,7 @@ class Watcher:
         self._on_change, self._on_arrival, self._say = on_change, on_arrival, say
         self._watched: dict[str, _Watched] = {}
         self._native: Any = None
-        self._is_exhausted = False  # what is watched natively stays so, the rest is polled
+        self._is_exhausted = False  # then existing native watches stay, and everything else is polled
         self._polling: Any = None
         try:
             self._native = Observer(timeout=_IDLE)
@@ -99,11 +71,11 @@ class Watcher:
         )
 
     def watch(self, plan: Plan, arrivals: str | None = None) -> bool:
-        """Watch just these folders from now on; returns whether one is watched that was not, or not any more.
+        """Watch exactly these folders from now on; returns whether one of them was not watched before.
 
-        What happened in such a folder before went unseen, so the caller looks again.
+        Earlier changes in such a folder were not noticed, so the caller must look again.
         """
-        wanted: dict[str, Place | None] = {**plan}
+        wanted: dict[str, WatchedFolder | None] = {**plan}
         if arrivals is not None:
             wanted[os.path.realpath(arrivals)] = None
         for folder in list(self._watched):
@@ -124,7 +96,7 @@ class Watcher:
                 observer.stop()
                 observer.join(_STOPS_WITHIN)
 
-    def _begin(self, folder: str, place: Place | None) -> None:
+    def _begin(self, folder: str, place: WatchedFolder | None) -> None:
         handler = _Handler(folder, place, self._on_arrival if place is None else self._on_change)
         kinds = _kinds(place)
         try:
@@ -135,10 +107,10 @@ class Watcher:
                 return
         except OSError as error:
             if error.errno not in _EXHAUSTED:
-                return  # it has vanished, or may not be read: the regular look at the files must do
+                return  # it has vanished, or cannot be read: the regular look at the files must suffice
             self._give_up_native(error)
         if place is None:
-            return  # anybody can fill it: too costly to list again and again
+            return  # anybody can fill it, so listing it again and again costs too much
         with suppress(OSError):
             watch = self._poller().schedule(handler, folder, event_filter=kinds)
             self._watched[folder] = _Watched(folder, os.stat(folder), kinds, handler, self._polling, watch)
@@ -156,7 +128,7 @@ class Watcher:
 
     def _give_up_native(self, error: OSError) -> None:
         reason = error.strerror or str(error)
-        self._say(f"the system gives no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
+        self._say(f"the system offers no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
         self._is_exhausted = True
         if not self._watched:
             if self._native is not None and self._native.is_alive():
@@ -164,17 +136,17 @@ class Watcher:
             self._native = None
 
 
-class _Handler(FileSystemEventHandler):
-    """Tells of those events in one folder that matter; `place` None: all of them."""
+class _Handler(events.FileSystemEventHandler):
+    """Reports the events in one folder that matter; with `place` None, all of them."""
 
-    def __init__(self, folder: str, place: Place | None, tell: Callable[[], None]) -> None:
+    def __init__(self, folder: str, place: WatchedFolder | None, tell: Callable[[], None]) -> None:
         self.folder, self.place, self._tell = folder, place, tell
         self.folder_is_gone = False
 
-    def dispatch(self, event: FileSystemEvent) -> None:
+    def dispatch(self, event: events.FileSystemEvent) -> None:
         paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
         if self.folder in paths:
-            self.folder_is_gone = True  # made again at once, it may well have the old inode number
+            self.folder_is_gone = True  # if it is made again at once, it may have the old inode number
         elif self.place is not None and self.place.names.isdisjoint([EVERYTHING, *map(os.path.basename, paths)]):
             return
         self._tell()
@@ -183,13 +155,13 @@ class _Handler(FileSystemEventHandler):
 class _Watched(NamedTuple):
     folder: str
     status: os.stat_result
-    kinds: list[type[FileSystemEvent]]
+    kinds: _Kinds
     handler: _Handler
     observer: Any
     watch: Any
 
-    def is_what(self, kinds: list[type[FileSystemEvent]]) -> bool:
-        """Whether the folder is still the one that the watch was set on, and these are the events to be seen there."""
+    def is_what(self, kinds: _Kinds) -> bool:
+        """Whether the folder is still the one that the watch was set on, for these kinds of events."""
         try:
             same = os.path.samestat(os.stat(self.folder), self.status)
         except OSError:
@@ -197,13 +169,13 @@ class _Watched(NamedTuple):
         return same and self.kinds is kinds and not self.handler.folder_is_gone
 
 
-def _kinds(place: Place | None) -> list[type[FileSystemEvent]]:
-    """The events that matter in a place; None: where things arrive."""
+def _kinds(place: WatchedFolder | None) -> _Kinds:
+    """The events that matter in a place; None is the folder where files arrive."""
     return _ARRIVALS if place is None else _WRITES if place.is_written_to else _MOVES
 
 
 def is_remote(device: int, mounts: str | None = None) -> bool:
-    """Whether the file system with this device number may change unseen; `mounts` is what the kernel says of mounts."""
+    """Whether the file system with this device number may change unnoticed; `mounts` is the kernel's list of mounts."""
     if mounts is None:
         try:
             with open(_MOUNTS, encoding="utf-8", errors="replace") as file:
@@ -214,5 +186,5 @@ def is_remote(device: int, mounts: str | None = None) -> bool:
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         if before.split()[2:3] == [wanted]:
-            return after.startswith(_REMOTE)
+            return _REMOTE.match(after) is not None
     return False

@@ -1,6 +1,6 @@
-"""What the manager has done by a child: `python -m aia_store.manager.daemon.work ACTION`, settings on standard input.
+"""The work of a child process: `python -m aia_store.manager.daemon.work ACTION`, with the settings on standard input.
 
-Prints the `Outcome` as one JSON object. Everything is put on disk by a temporary file and a rename, so this may be
+It prints the `Outcome` as one JSON object. Everything is written to a temporary file and then renamed, so it may be
 ended at any moment.
 """
 
@@ -9,17 +9,26 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.settings import Settings
-from .outcome import Outcome
+from ..words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..handins import Collected
 
-MOST_DETAILS = 20  # lines; the rest is counted
+MOST_DETAILS = 20  # lines; the others are counted
+
+
+class Outcome(NamedTuple):
+    """How it ended: a message of one line, details of one line each, and whether more of the same is to be done."""
+
+    failed: bool
+    message: str
+    details: list[str]
+    has_more: bool = False
 
 
 def build(settings: Settings) -> Outcome:
@@ -28,15 +37,15 @@ def build(settings: Settings) -> Outcome:
 
     path = bundle.build(settings)
     anchors, intermediates = bundle.counts(settings) or (0, 0)
-    held = f"{_counted(anchors, 'trust anchor')} and {_counted(intermediates, 'intermediate')}"
+    held = f"{counted(anchors, 'trust anchor')} and {counted(intermediates, 'intermediate')}"
     return Outcome(False, f"{path} holds {held}", [])
 
 
-def refresh(settings: Settings) -> Outcome:
-    """Take what was handed in, verify everything again, and publish the bundle anew."""
-    from ..refresh import refresh as run
+def _refresh(settings: Settings) -> Outcome:
+    """Take hand-ins, verify everything again, and publish the bundle anew."""
+    from .. import refresh
 
-    report = run(settings)
+    report = refresh.run(settings)
     if report.doubt is not None:
         return Outcome(True, report.doubt, [])
     told = []
@@ -51,7 +60,7 @@ def refresh(settings: Settings) -> Outcome:
 
 
 def collect(settings: Settings) -> Outcome:
-    """Take what was handed in."""
+    """Take hand-ins."""
     from ..handins import collect as run
 
     collected = run(settings)
@@ -62,12 +71,12 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": refresh, "collect": collect}
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": _refresh, "collect": collect}
 
 
 def main() -> None:
-    """Do what the command line says, with the settings that standard input says."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the manager decides when we end
+    """Do what the command line says, with the settings from standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the manager decides when we end
     signal.signal(signal.SIGTERM, _end)
     settings = Settings()
     for key, value in json.load(sys.stdin).items():
@@ -80,7 +89,7 @@ def main() -> None:
 
 
 def _end(*_: object) -> None:
-    """On the way out, what is being written is removed."""
+    """End by an exception, so that a file that is being written is removed."""
     raise SystemExit(1)
 
 
@@ -92,12 +101,8 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def _described(item: object) -> str:
-    """A line of a report: its text, or of an entry the file and the reason."""
+    """A line of a report: a text, or an entry's file and reason."""
     return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
 
 

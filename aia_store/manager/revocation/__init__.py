@@ -1,4 +1,4 @@
-"""Which intermediates are revoked: by the CRLs that they name, and by the lists that were set.
+"""Which intermediates are revoked, according to the CRLs that they name and the lists in the settings.
 
-`update` asks, for a refresh; `record.reader` tells what is known, for everybody else.
+`update` finds this out, for a refresh. `record.reader` tells what is known, for everything else.
 """

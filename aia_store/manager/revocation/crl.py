@@ -1,9 +1,8 @@
-"""One CRL: what it revokes, once its issuer, its signature, its scope and its dates are found right."""
+"""One CRL: what it revokes, after its issuer, signature, scope and dates were checked."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -13,14 +12,15 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from ...inside import revoked
 from ...inside.certificate import KEY_USAGE, DERError, canonical_name
 from ..old_cryptography import crl_updates
+from ..quiet import quietly
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
 
 MOST_BYTES = 5_000_000
-MOST_ENTRIES = 10_000  # more are about leaves; of those, only what is asked for is looked up
-LONGEST_TRUST = 30 * 86_400  # seconds after which a CRL is fetched again, however late the next one is announced
-WITHOUT_NEXT = 86_400  # seconds for one that announces none
+MOST_ENTRIES = 10_000  # a longer CRL is about leaves: its entries are only looked up one by one
+LONGEST_TRUST = 30 * 86_400  # seconds; then a CRL is fetched again, even if the next is announced for later
+WITHOUT_NEXT = 86_400  # seconds, for a CRL that announces no next one
 
 _CRL_SIGN = 0x02  # in the first octet of the key usage bits
 _KNOWN_EXTENSIONS = (x509.CRLNumber.oid, x509.AuthorityKeyIdentifier.oid, x509.IssuingDistributionPoint.oid)
@@ -36,21 +36,20 @@ _UNREADABLE = (
 
 
 class CRLError(Exception):
-    """Not a CRL that tells anything of these certificates; the message is the reason, in words."""
+    """This is no CRL that is valid for these certificates. The message is the reason."""
 
 
 class CRL:
-    """A CRL that this issuer signed, about all of its CA certificates, whatever its dates. Raises CRLError."""
+    """A CRL that this issuer signed, about all of its CA certificates. Its dates may be over. Raises CRLError."""
 
     def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
-        """`content` is DER or PEM; `urls` are those under which the certificates name the CRL.
+        """`content` is DER or PEM; `urls` are those by which the certificates name the CRL.
 
-        With `of_leaf` it must tell of all end-entity certificates instead.
+        With `of_leaf`, the CRL must be about all end-entity certificates instead.
         """
         self._issuer = issuer
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # cryptography warns of what it will refuse one day
+            with quietly():
                 self._crl = _parsed(content)
                 self._check_issuer()
                 self._check_scope(urls, of_leaf)
@@ -62,18 +61,18 @@ class CRL:
             raise CRLError("it cannot be read") from error
 
     def check_dates(self) -> None:
-        """Raises CRLError where today is not within its time."""
+        """Raises CRLError if the CRL is not valid today."""
         if time.time() < self.this_update:
             raise CRLError("it is not yet valid")
         if self.next_update is not None and self.next_update <= time.time():
             raise CRLError("it has expired")
 
     def serves_until(self, fetched: float) -> float:
-        """When it is to be fetched again, if it was fetched then (seconds since 1970)."""
+        """When a CRL that was fetched at the given time must be fetched again (both in seconds since 1970)."""
         return min(self.next_update or fetched + WITHOUT_NEXT, fetched + LONGEST_TRUST)
 
     def reason(self, certificate: Certificate) -> str | None:
-        """Why the issuer revoked this certificate; None if it did not."""
+        """Why the issuer revoked this certificate; None if it is not revoked."""
         serial = int.from_bytes(certificate.serial, "big", signed=True)
         try:
             entry = self._crl.get_revoked_certificate_by_serial_number(serial)
@@ -87,7 +86,7 @@ class CRL:
             return "by its issuer"
 
     def digests(self) -> set[bytes]:
-        """What stands for all that it revokes; nothing of a CRL that is long, so one about leaves."""
+        """The digests of everything that it revokes; empty for a long CRL, which is about leaves."""
         if self._count > MOST_ENTRIES:
             return set()
         try:
@@ -103,15 +102,15 @@ class CRL:
             raise CRLError("its issuer may not sign CRLs")
         key = load_der_public_key(self._issuer.public_key)
         if not self._crl.is_signature_valid(key):  # type: ignore[arg-type]  # a TypeError is caught
-            raise CRLError("its signature does not hold")
+            raise CRLError("its signature is not valid")
 
     def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
-        """RFC 5280, 5.2 and 6.3.3 (b): a whole CRL, by the issuer itself, about all of these, and the one named."""
+        """RFC 5280, 5.2 and 6.3.3 (b): it must be a complete CRL, by the issuer itself, for all these certificates."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")
             if extension.critical and extension.oid not in _KNOWN_EXTENSIONS:
-                raise CRLError("it has a critical extension that is not known here")
+                raise CRLError("it has an unknown critical extension")
             scope = extension.value
             if not isinstance(scope, x509.IssuingDistributionPoint):
                 continue
@@ -119,7 +118,7 @@ class CRL:
                 raise CRLError("it is an indirect CRL")
             others_only = scope.only_contains_ca_certs if of_leaf else scope.only_contains_user_certs
             if others_only or scope.only_contains_attribute_certs or scope.only_some_reasons:
-                raise CRLError(f"it does not tell of all {'end-entity' if of_leaf else 'CA'} certificates")
+                raise CRLError(f"it is not about all {'end-entity' if of_leaf else 'CA'} certificates")
             names = [name.value for name in scope.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
             if names and not set(names) & set(urls):
                 raise CRLError("it is the CRL of another distribution point")

@@ -1,7 +1,7 @@
-"""The CRLs that certificates name: fetched, verified, kept in the store folder until the next one is due.
+"""The CRLs that certificates name: fetched, verified, and kept in the store folder until the next one is due.
 
-What is on disk is verified again each time it is read. Once its time is over and no newer one can be had, it still
-tells what it revoked: a revocation does not end.
+A CRL on disk is verified again each time it is read. If it has expired and no newer one can be fetched, what it revoked
+stays revoked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_CRLS, read_regular_file
-from ..download import Downloader, DownloadError
+from ..download import Downloader, UnavailableError
 from .crl import CRL, MOST_BYTES, CRLError
 from .points import worth_fetching
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Obtained(NamedTuple):
-    """A CRL, or why there is none that is current."""
+    """A CRL, or the reason why there is no current one."""
 
     crl: CRL | None
-    fault: str | None  # why a current one cannot be had, naming the URL
+    fault: str | None  # why there is no current one, with the URL
 
 
 class CRLs:
-    """Where CRLs come from: the disk and the network. May be used by several threads."""
+    """Gets CRLs from the disk and the network. Threads may share it."""
 
     def __init__(self, folder: Folder, failures: Failures, downloader: Downloader) -> None:
         self._folder = folder
@@ -38,9 +38,9 @@ class CRLs:
         self._downloader = downloader
 
     def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
-        """The CRL of this issuer under one of these URLs; they are mirrors of one another, tried in order.
+        """Get the CRL of this issuer from one of these URLs, which are mirrors of each other, tried in order.
 
-        It must tell of all CA certificates; with `of_leaf`, of all others.
+        It must be about all CA certificates; with `of_leaf`, about all others.
         """
         wanted = worth_fetching(urls)
         if not wanted:
@@ -55,12 +55,12 @@ class CRLs:
         for url in wanted:
             try:
                 return Obtained(self._fetched(url, issuer, urls, of_leaf), None)
-            except (CRLError, DownloadError) as error:
+            except (CRLError, UnavailableError) as error:
                 faults.append(f"{url}: {error}")
-        return Obtained(old[0], f"{faults[0]}; the last one is used") if old else Obtained(None, faults[0])
+        return Obtained(old[0], f"{faults[0]}; the previous one is used") if old else Obtained(None, faults[0])
 
     def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
-        """What is on disk, and whether it is still current."""
+        """The CRL on disk, and whether it is still current."""
         path = os.path.join(self._folder.path, KEPT_CRLS, file_name(url))
         try:
             fetched = os.stat(path).st_mtime
@@ -70,10 +70,10 @@ class CRLs:
         return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
 
     def _fetched(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> CRL:
-        # Noted for this issuer only: or a hostile CA could name, and so silence, the URL of an honest one.
+        # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
         useless = f"{url} for {'leaves' if of_leaf else 'CRLs'} of {hashlib.sha256(issuer.public_key).hexdigest()}"
         if self._failures.paused(useless):
-            raise CRLError("it was of no use lately and is not fetched again yet")
+            raise CRLError("it was useless recently and is not fetched again yet")
         content = self._downloader.plain(url, MOST_BYTES)
         try:
             crl = CRL(content, issuer, urls, of_leaf=of_leaf)
@@ -85,10 +85,10 @@ class CRLs:
         try:
             self._folder.write(content, KEPT_CRLS, file_name(url))
         except OSError:
-            pass  # fetched again next time
+            pass  # it will be fetched again next time
         return crl
 
 
 def file_name(url: str) -> str:
-    """The name of the file that keeps what was behind a URL."""
+    """The name of the file in which a URL's CRL is kept."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()

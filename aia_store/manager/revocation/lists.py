@@ -1,18 +1,17 @@
-"""The revocation lists that were set: files or URLs; OneCRL as JSON, the CCADB's report as CSV.
+"""The revocation lists in the settings: files or URLs; OneCRL as JSON, the CCADB's report as CSV.
 
-Each is kept as it was read last, for when it cannot be had or read.
+The last readable copy of each is kept, in case the list cannot be read later.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_LISTS, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
-from . import onecrl
-from . import revoked_report as ccadb
+from ..words import day
+from . import onecrl, revoked_report
 from .crls import file_name
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ MOST_DIGESTS = 100_000  # of all lists
 
 
 class ListError(Exception):
-    """A list that cannot be read; the message is the reason, in words."""
+    """A list cannot be read. The message is the reason."""
 
 
 class Listed(NamedTuple):
@@ -36,7 +35,7 @@ class Listed(NamedTuple):
 
 
 def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> Listed:
-    """Every list, or what was kept of it. Raises nothing; the notes say what could not be had."""
+    """Read every list, or its kept copy. Raises nothing; the notes say what could not be read."""
     reasons: dict[bytes, str] = {}
     notes = []
     for source in settings.revocation_lists:
@@ -57,7 +56,7 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> List
         except OSError as error:
             notes.append(f"{source}: no copy can be kept ({error.strerror})")
     if len(reasons) > MOST_DIGESTS:
-        notes.append(f"the revocation lists are too long; {MOST_DIGESTS} of {len(reasons)} entries are heeded")
+        notes.append(f"the revocation lists are too long; {MOST_DIGESTS} of {len(reasons)} entries are used")
         reasons = dict(list(reasons.items())[:MOST_DIGESTS])
     return Listed(reasons, notes)
 
@@ -70,7 +69,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
         if content.lstrip()[:1] in (b"{", b"["):
             entries = ((onecrl.REASON, onecrl.digests(record)) for record in onecrl.records(content))
         else:
-            entries = ((reason, ccadb.digests(row)) for reason, row in ccadb.rows(content))
+            entries = ((reason, revoked_report.digests(row)) for reason, row in revoked_report.rows(content))
     except ValueError as error:
         raise ListError(f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})") from error
     for reason, digests in entries:
@@ -84,10 +83,10 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
 
 
 def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
-    """What was kept of a list, and a remark on it."""
+    """The kept copy of a list, and a remark on it."""
     path = os.path.join(folder.path, KEPT_LISTS, file_name(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))
-        return found, f"what it said on {time.strftime('%Y-%m-%d', time.gmtime(os.stat(path).st_mtime))} is used"
+        return found, f"what it said on {day(os.stat(path).st_mtime)} is used"
     except (OSError, ListError):
         return {}, "nothing of it is known"

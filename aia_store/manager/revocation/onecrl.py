@@ -18,7 +18,7 @@ _KEY_HASH_BYTES = 32  # SHA-256
 
 
 def records(content: bytes) -> list[Any]:
-    """The records of a list, or of {"data": [...]}. Raises ValueError for what is neither."""
+    """The records of a list, or of {"data": [...]}. Raises ValueError for anything else."""
     try:
         found = json.loads(content)
     except RecursionError as error:
@@ -31,17 +31,17 @@ def records(content: bytes) -> list[Any]:
 
 
 def digests(record: Any) -> Iterator[bytes]:
-    """What stands for the certificates of one record. Raises ValueError where it cannot be read.
+    """The digests of the certificates in one record. Raises ValueError if it cannot be read.
 
-    A record is {issuerName, serialNumber} or {subject, pubKeyHash}, in base64: DER of a Name, the contents of an
-    INTEGER, the SHA-256 of a SubjectPublicKeyInfo. Whatever else is in it does not matter: "enabled" neither.
+    A record is {issuerName, serialNumber} or {subject, pubKeyHash}, in base64: the DER of a Name, the contents of an
+    INTEGER, the SHA-256 of a SubjectPublicKeyInfo. Other keys, such as "enabled", do not matter.
     """
     try:
         if "issuerName" in record:
             issuer_key = canonical_name(_bytes(record["issuerName"]))
             serial = _bytes(record["serialNumber"])
             yield revoked.serial_digest(issuer_key, serial)
-            if serial[:1] >= b"\x80":  # written without the zero that DER puts before it
+            if serial[:1] >= b"\x80":  # it lacks the leading zero of DER
                 yield revoked.serial_digest(issuer_key, b"\0" + serial)
         else:
             key_hash = _bytes(record["pubKeyHash"])

@@ -1,4 +1,4 @@
-"""Where a certificate says that its issuer publishes CRLs."""
+"""The URLs where a certificate says that its issuer publishes CRLs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from ...inside.certificate import Certificate
 
-MOST_URLS_TRIED = 5  # of one certificate
-TOO_MANY_URLS = 10  # a certificate with so many gets none fetched, as with AIA
+MOST_URLS_TRIED = 5  # per certificate
+TOO_MANY_URLS = 10  # if a certificate has so many, none is fetched, as with AIA
 
 _CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
 _NAME, _REASONS, _CRL_ISSUER = 0xA0, 0x81, 0xA2
@@ -21,9 +21,9 @@ _FULL_NAME, _URI = 0xA0, 0x86
 
 
 def crl_urls(certificate: Certificate) -> list[str]:
-    """All URLs of the whole CRLs of its own issuer (RFC 5280, 4.2.1.13); none where they cannot be read.
+    """All URLs of complete CRLs by the certificate's own issuer (RFC 5280, 4.2.1.13); none if they cannot be read.
 
-    Read by hand, because `cryptography` reads no extension of a certificate in which one is broken.
+    We parse them ourselves, because `cryptography` reads no extension at all if one is broken.
     """
     try:
         value = certificate.extensions.get(_CRL_DISTRIBUTION_POINTS)
@@ -33,7 +33,7 @@ def crl_urls(certificate: Certificate) -> list[str]:
 
 
 def worth_fetching(urls: list[str]) -> list[str]:
-    """Those that the fetch policy allows, in their order, up to a bound."""
+    """The URLs that the fetch policy allows, in their order, up to a limit."""
     return [url for url in urls if is_fetchable(url)][:MOST_URLS_TRIED] if len(urls) < TOO_MANY_URLS else []
 
 
@@ -42,7 +42,7 @@ def _urls(value: bytes) -> Iterator[str]:
     for _, _, point, point_end in elements(value, start, end):
         fields = {tag: (inner, stop) for tag, _, inner, stop in elements(value, point, point_end)}
         if _NAME not in fields or _REASONS in fields or _CRL_ISSUER in fields:
-            continue  # a part of the reasons only, or a CRL by somebody else
+            continue  # a CRL for only some reasons, or by another issuer
         for kind, _, name, name_end in elements(value, *fields[_NAME]):
             if kind == _FULL_NAME:
                 for tag, _, inner, stop in elements(value, name, name_end):

@@ -1,7 +1,7 @@
 """What is known to be revoked, and why: in memory, and in a store folder for programs (digests) and people (reasons).
 
-What a list says is known as long as the list says it. What a CRL said of a certificate that was in the store is
-remembered, as nobody asks for that CRL once the certificate is gone.
+An entry of a list counts as long as the list has it. If a CRL revoked a certificate in the store, that is remembered,
+because the CRL is no longer read once the certificate is gone.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _LARGEST_FILE = 64 << 20
 
 
 class Record:
-    """What is revoked, as far as one folder knows."""
+    """What is known to be revoked, in one folder."""
 
     def __init__(self, folder: Folder, listed: dict[bytes, str]) -> None:
-        """`listed` is what the lists say now: the reason by digest."""
+        """`listed` are the present entries of the lists: the reason by digest."""
         self._folder = folder
         self._listed = listed
         self._remembered = _read(folder)["by_crl"]
-        self._others: set[bytes] = set()  # what CRLs revoke that was never in the store
+        self._others: set[bytes] = set()  # revoked by CRLs, but never in the store
 
     def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
-        """Why this certificate of this issuer is revoked; None if it is not, as far as is known here."""
+        """Why this certificate of this issuer is revoked; None if it is not known to be."""
         if not (self._listed or self._remembered or self._others):
             return None
         try:
@@ -53,16 +53,16 @@ class Record:
         return UNKNOWN if not self._others.isdisjoint(digests) else None
 
     def add(self, certificate: Certificate, issuer: Certificate, reason: str) -> None:
-        """Note that a CRL of its issuer revokes this certificate."""
+        """Note that a CRL of the issuer revokes this certificate."""
         self._remembered[revoked.issued_digest(issuer, certificate.serial).hex()] = reason
 
     def add_others(self, digests: set[bytes]) -> None:
-        """Note what else a CRL revokes, as far as there is room."""
+        """Note what else a CRL revokes, up to a limit."""
         if len(self._others) + len(digests) <= MOST_DIGESTS:
             self._others |= digests
 
     def write(self) -> None:
-        """Put it in place for programs, if it says anything new. Raises OSError."""
+        """Write it for programs, if there is anything new. Raises OSError."""
         known = _read(self._folder)["by_crl"] | self._remembered  # another refresh may have been faster
         remembered = dict(list(known.items())[-MOST_REMEMBERED:])
         digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}
@@ -73,7 +73,7 @@ class Record:
                 self._folder.write(content, REVOKED)
             else:
                 os.unlink(path)
-            self._folder.write(b"", CHANGED)  # the bundle may have to leave something out
+            self._folder.write(b"", CHANGED)  # the bundle may have to drop something
         listed = {digest.hex(): reason for digest, reason in self._listed.items()}
         reasons = json.dumps({"listed": listed, "by_crl": remembered}, indent=0).encode()
         if reasons != _content(os.path.join(self._folder.path, REVOKED_REASONS)):
@@ -81,9 +81,9 @@ class Record:
 
 
 def reader(folders: Iterable[Folder]) -> Reason:
-    """What tells why a certificate is revoked, None if it is not, by what was written in these folders."""
+    """A function that tells why a certificate is revoked, according to these folders; None if it is not."""
     searched = list(folders)
-    known: list[dict[str, str]] = []  # read when first needed, which is seldom
+    known: list[dict[str, str]] = []  # read on first use, which is rare
 
     def reason(certificate: Certificate, issuer: Certificate) -> str | None:
         try:
@@ -107,7 +107,7 @@ def _content(path: str) -> bytes:
 
 
 def _read(folder: Folder) -> dict[str, dict[str, str]]:
-    """The reasons by digest, in hexadecimal: those of lists, and those that are remembered."""
+    """The reasons by digest, in hexadecimal: those from lists, and those from CRLs."""
     try:
         found: Any = json.loads(_content(os.path.join(folder.path, REVOKED_REASONS)))
     except (ValueError, RecursionError):
@@ -116,7 +116,7 @@ def _read(folder: Folder) -> dict[str, dict[str, str]]:
 
 
 def _sound(found: Any) -> dict[str, str]:
-    """What is ours of a file that anything may be in."""
+    """The valid entries of a file that may contain anything."""
     if not isinstance(found, dict):
         return {}
     return {

@@ -1,7 +1,7 @@
-"""The CCADB's reports as CSV: which of their certificates are revoked.
+"""The revoked certificates in the CCADB's reports (CSV).
 
-Read by the names of the columns: PublicIntermediateCertsRevokedWithPEMCSV, and every other report that has a
-revocation status. A report without one tells of no revocation: MozillaIntermediateCerts lists the good ones.
+The columns are found by their names, in PublicIntermediateCertsRevokedWithPEMCSV and every other report with a
+revocation status. A report without one says nothing of revocation: MozillaIntermediateCerts lists the valid ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certifica
 
 
 def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
-    """By whose word each is revoked, and the rows about them. Raises ValueError for what is no such report, whole."""
+    """The rows about revoked certificates, each with who revoked it. Raises ValueError unless the report is whole."""
     report = ccadb.read(content)
     if report.status is None:
         raise ValueError("no column tells of a revocation status")
@@ -32,10 +32,10 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
 
 
 def digests(row: dict[str, str]) -> Iterator[bytes]:
-    """What stands for the certificate of one row. Raises ValueError where the row names none.
+    """The digests of the certificate in one row. Raises ValueError if the row names none.
 
-    Of a certificate that is in the row its serial number too, as the bytes of an ECDSA signature can be changed by
-    anybody, and with them the fingerprint.
+    If the row contains the certificate, its serial number counts too, because anybody can change the bytes of an ECDSA
+    signature, and so the fingerprint.
     """
     found = {row[column].replace(":", "").strip().lower() for column in _FINGERPRINTS if row.get(column)}
     fingerprints = [bytes.fromhex(text) for text in found if re.fullmatch("[0-9a-f]{64}", text)]
@@ -49,4 +49,4 @@ def digests(row: dict[str, str]) -> Iterator[bytes]:
             certificate = Certificate(der)
             yield revoked.serial_digest(certificate.issuer_key, certificate.serial)
         except DERError:
-            continue  # its fingerprint will do
+            continue  # its fingerprint is enough

@@ -1,4 +1,4 @@
-"""Ask the CRLs and the lists what is revoked, and note it: once a refresh."""
+"""Read the CRLs and the lists, and note what is revoked; once per refresh."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from ...inside.store import Folder
     from ..verify import Verifier
 
-MOST_CRLS = 2_000  # of one refresh
+MOST_CRLS = 2_000  # in one refresh
 AT_ONCE = 8
 SECONDS = 300.0  # for all fetches of one refresh
 
 
 class Revocation:
-    """What is known of revocation after an update. `notes` say what could not be had, one line each."""
+    """What is known of revocation after an update. `notes` say what could not be read, one line each."""
 
     def __init__(self, record: Record, elsewhere: Iterable[Folder], notes: list[str]) -> None:
         self._record = record
@@ -40,16 +40,16 @@ class Revocation:
         self.notes = notes
 
     def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
-        """Why a certificate of this issuer is revoked, in words; None if it is not, as far as is known."""
+        """Why a certificate of this issuer is revoked, in words; None if it is not known to be."""
         return self._record.reason(certificate, issuer) or self._elsewhere(certificate, issuer)
 
 
 class _Wanted(NamedTuple):
-    """A CRL to ask for: whose, where, and of which certificates."""
+    """A CRL to read: its issuer, its URLs, and the certificates that name it."""
 
-    depth: int  # of the certificates below their anchor
+    depth: int  # how far the certificates are below their anchor
     issuer: Certificate
-    above: Certificate | None  # the issuer's issuer; None of an anchor
+    above: Certificate | None  # the issuer's issuer; None for an anchor
     urls: list[str]
     subjects: list[Certificate]
 
@@ -61,10 +61,10 @@ class _Answer(NamedTuple):
     fault: str | None
 
 
-def update(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
-    """Ask what of these intermediates is revoked, note it in the folder, and have the verifier heed it from now on.
+def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
+    """Find out which of these intermediates are revoked, note it in the folder, and tell the verifier.
 
-    Raises nothing for what cannot be had: the notes say so, and what was known before stays known.
+    Raises nothing if something cannot be read: the notes say so, and what was known before stays known.
     """
     failures = Failures(folder)
     downloader = Downloader(settings, failures, time.monotonic() + SECONDS)
@@ -75,7 +75,7 @@ def update(settings: Settings, folder: Folder, certificates: Iterable[Certificat
     verifier.revoked = revocation.reason
     wanted = _wanted(certificates, verifier)
     if len(wanted) > MOST_CRLS:
-        revocation.notes.append(f"there are {len(wanted)} CRLs to ask for; only {MOST_CRLS} were")
+        revocation.notes.append(f"there are {len(wanted)} CRLs to read; only {MOST_CRLS} were read")
     source = CRLs(folder, failures, downloader)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         faults = [
@@ -89,23 +89,23 @@ def update(settings: Settings, folder: Folder, certificates: Iterable[Certificat
     try:
         record.write()
     except OSError as error:
-        revocation.notes.append(f"{folder.path} cannot be written ({error.strerror}); programs do not learn of it")
+        revocation.notes.append(f"{folder.path} cannot be written ({error.strerror}); programs do not learn of this")
     _sweep(folder, KEPT_CRLS, [url for one in wanted for url in worth_fetching(one.urls)])
     _sweep(folder, KEPT_LISTS, settings.revocation_lists)
-    # They hold URLs of certificates and words of hosts.
+    # They contain URLs from certificates and text from hosts.
     revocation.notes[:] = map(escaped, revocation.notes)
     return revocation
 
 
 def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocation:
-    """What the lists say now, and what was noted in this and other folders; nothing is noted, and no CRL is asked."""
+    """What the lists say now, and what was noted in this and other folders. Reads no CRL, and notes nothing."""
     listed = lists.read_all(settings, folder, downloader)
     sound = [one for one in folders_of(settings) if one.fault() is None]
     return Revocation(Record(folder, listed.reasons), sound, list(map(escaped, listed.notes)))
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
-    """The CRLs that sound certificates name, those of the anchors first; each once."""
+    """The CRLs that valid certificates name, those of the anchors first; each once."""
     found: dict[tuple[bytes, bytes, tuple[str, ...]], _Wanted] = {}
     for certificate in certificates:
         urls = crl_urls(certificate)
@@ -133,10 +133,10 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 
 
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
-    """Note what a CRL said; returns a line about why it is not current, None if it is or makes no difference."""
+    """Note what a CRL says; returns a line if it is not current and that makes a difference."""
     wanted = answer.wanted
     if wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None:
-        return None  # a CA that is revoked itself has no say
+        return None  # the CRL of a revoked CA does not count
     for certificate, reason in answer.reasons.items():
         record.add(certificate, wanted.issuer, reason)
     record.add_others(answer.others)
@@ -147,7 +147,7 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
-    """Remove what nobody names any more."""
+    """Remove the files that are no longer used."""
     names = set(map(file_name, used))
     for path, _ in upkeep.own_files(folder, part):
         if os.path.basename(path) not in names:

@@ -1,8 +1,8 @@
-"""The machine's trust anchors: where each system keeps them, less what it distrusts, never our own bundle.
+"""The machine's trust anchors: where each system keeps them, without those that it distrusts, and never our own bundle.
 
-They never become another set in silence. What the system has and cannot be read is an error, and so is what was there
-when the last bundle was made and is gone; only what is preferred to that place is followed. certifi's trust anchors
-serve where the system has none at all.
+They are never silently replaced by others. If the system's own are unreadable, that is an error. It is also an error if
+the place that the last bundle was made from is gone, unless a preferred place now exists. certifi's trust anchors are
+used only if the system has none at all.
 """
 
 from __future__ import annotations
@@ -24,51 +24,51 @@ if TYPE_CHECKING:
 
 __all__ = ["BUNDLE_MARK", "SYSTEM_FILES", "Distrust", "Roots", "RootsError", "Source"]
 
-# The first line of every bundle that we publish: by it a bundle is known wherever it was copied to.
+# The first line of every bundle that we publish, by which its copies are recognized too.
 BUNDLE_MARK = b"# aia-store bundle: "
 
 SYSTEM_FILES = pem_files.PATHS
 _NO_FILES = {system.PATH: system for system in (macos, windows)}
-# What tells that a system has trust anchors of its own, though no place of them be there now.
+# Traces of a system that has trust anchors of its own, even if none of their places exists now.
 _TRACES = ("/etc/ca-certificates.conf", *p11kit.FOLDERS)
-_MAKERS = ("/usr/sbin/update-ca-certificates", "/usr/bin/update-ca-trust")  # of the system's files and folders
+_MAKERS = ("/usr/sbin/update-ca-certificates", "/usr/bin/update-ca-trust")  # they make the system's files
 _SET = "set AIA_STORE_ROOTS to a PEM file of trust anchors"
 _INSTALL = "install ca-certificates" if sys.platform.startswith("linux") else _SET
 
 
 class RootsError(Exception):
-    """No trust anchors can be had; the message is one line that says why and what to do."""
+    """The trust anchors cannot be read. The message is one line that says why and what to do."""
 
 
 class Source(NamedTuple):
-    """Where trust anchors come from, mostly a PEM file, and why this one."""
+    """Where the trust anchors come from, usually a PEM file, and why from there."""
 
     path: str
     reason: str
-    preferred: tuple[str, ...] = ()  # what would be taken in its place, were it there
-    remedy: str | None = None  # of a fallback: how the machine gets trust anchors of its own; else None
+    preferred: tuple[str, ...] = ()  # the places that would be used instead, if they existed
+    remedy: str | None = None  # for a fallback: how the machine gets trust anchors of its own
 
     @property
     def is_fallback(self) -> bool:
-        """Whether these are certifi's, as the system has no trust anchors."""
+        """Whether these are certifi's, because the system has no trust anchors."""
         return self.remedy is not None
 
 
 class Roots(NamedTuple):
-    """What a source holds: the trust anchors, each once, in their order."""
+    """The contents of a source: the trust anchors, each once, in their order."""
 
     anchors: list[Certificate]
-    distrusted: int  # left out, because the system distrusts them
-    limited: int  # among the anchors: the system distrusts what they issued after some date
-    notes: list[str]  # what the system says of distrust and could not be read, a line each
+    distrusted: int  # how many were left out, because the system distrusts them
+    limited: int  # how many anchors the system distrusts for what they issue after some date
+    notes: list[str]  # which distrust of the system could not be read, one line each
 
 
 def source(settings: Settings) -> Source:
-    """What holds this machine's trust anchors; the first of these that is there.
+    """Find this machine's trust anchors: the first of the following places that exists.
 
-    The file that was set; the system's own place; the file that SSL_CERT_FILE or NIX_SSL_CERT_FILE names, or the last
-    bundle was made of; certifi's file. Raises RootsError, also where the place of the last bundle is gone and what is
-    left is not preferred to it.
+    These are the file that the settings name; the system's own place; the file that SSL_CERT_FILE or NIX_SSL_CERT_FILE
+    names, or that the last bundle was made from; certifi's file. Raises RootsError, also if the place that the last
+    bundle was made from is gone, and only less preferred places are left.
     """
     if settings.roots is not None:
         return _set_source(settings.roots)
@@ -78,10 +78,11 @@ def source(settings: Settings) -> Source:
     last = published.last_source(settings)
     preferred: list[str] = []
     for path, reason in _places(last):
-        if _is_there(path) and not is_our_bundle(path):
+        loss = _loss(path)
+        if loss is None:
             return Source(path, reason, tuple(preferred))
         if path == last:
-            raise RootsError(f"{path}, which the last bundle was made of, {_loss(path)}; {_put_back(path)}")
+            raise RootsError(f"{path}, which the last bundle was made from, {_loss(path)}; {_put_back(path)}")
         preferred.append(path)
     trace = next(filter(os.path.lexists, (*SYSTEM_FILES, *_TRACES)), None)
     if trace is not None:
@@ -90,15 +91,15 @@ def source(settings: Settings) -> Source:
 
 
 def load(where: Source) -> list[Certificate]:
-    """The trust anchors of a source, less what the system distrusts.
+    """The trust anchors of a source, without those that the system distrusts.
 
-    Raises RootsError where there is not one, as then a bundle would trust nothing, and where the source is damaged.
+    Raises RootsError if there is none, because then a bundle would trust nothing, and if the source is damaged.
     """
     return read(where).anchors
 
 
 def read(where: Source) -> Roots:
-    """The trust anchors of a source, and what the system says against some. Raises RootsError as `load` does."""
+    """The trust anchors of a source, and how the system limits them. Raises RootsError as `load` does."""
     try:
         found = _certificates(where.path)
     except OSError as error:
@@ -116,14 +117,14 @@ def read(where: Source) -> Roots:
 
 
 def distrust() -> Distrust:
-    """What this system distrusts, as it stands now."""
-    return _distrust(tuple(identity(path) for path in p11kit.watched()))
+    """What this system distrusts at present."""
+    return _distrust(str([(path, published.file_identity(path)) for path in p11kit.watched()]))
 
 
 def watched(where: Source | None) -> list[str]:
-    """Every path whose change can change the trust anchors, there or not: the source itself first.
+    """Every path whose change can change the trust anchors, the source itself first. A path may not exist.
 
-    Without a source, every place where one may come to be.
+    Without a source, every place where one may appear.
     """
     if where is None:
         return [*(path for path, _ in _places(None)), *p11kit.watched()]
@@ -133,21 +134,12 @@ def watched(where: Source | None) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _distrust(state: tuple[object, ...]) -> Distrust:
+def _distrust(state: str) -> Distrust:
     return Distrust()
 
 
-def identity(path: str) -> object:
-    """What is another for another state of a file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return path
-    return path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
 def is_our_bundle(path: str) -> bool:
-    """Whether a file is a bundle that we published, under whatever name."""
+    """Whether a file is a bundle that we published, under any name."""
     try:
         return BUNDLE_MARK in pem_files.contents(path)
     except (OSError, DamagedError):
@@ -156,9 +148,9 @@ def is_our_bundle(path: str) -> bool:
 
 def _set_source(path: str) -> Source:
     if not os.path.isfile(path):
-        raise RootsError(f"{path} is no file; {_SET}")
+        raise RootsError(f"{path} is not a file; {_SET}")
     if is_our_bundle(path):
-        raise RootsError(f"{path} is a bundle made by aia-store; set AIA_STORE_ROOTS to what it is made of")
+        raise RootsError(f"{path} is a bundle made by aia-store; set AIA_STORE_ROOTS to what it was made from")
     return Source(path, "it was set (AIA_STORE_ROOTS)")
 
 
@@ -171,27 +163,27 @@ def _fallback(preferred: tuple[str, ...]) -> Source:
         path = ""
     if not os.path.isfile(path) or is_our_bundle(path):
         raise RootsError(f"no trust anchors were found; {_INSTALL}, or {_SET}")
-    return Source(path, "certifi brings it, as the system has no trust anchors of its own", preferred, _INSTALL)
+    return Source(path, "it is certifi's, as the system has no trust anchors of its own", preferred, _INSTALL)
 
 
 def _places(last: str | None) -> list[tuple[str, str]]:
-    """Where the machine's trust anchors may be, the best place first, and why each is one.
+    """The places where the machine's trust anchors may be, the best first, each with the reason.
 
-    The system's files are preferred to its folders, which hold the same and take longer to read.
+    The system's files are preferred to its folders, which hold the same but take longer to read.
     """
     files = dict.fromkeys(SYSTEM_FILES, "the system keeps its trust anchors there")
     folders = dict.fromkeys(hashed.FOLDERS, "the system keeps its trust anchors there, one by one")
     by_name = dict.fromkeys(named.files(), "SSL_CERT_FILE or NIX_SSL_CERT_FILE names it")
     if last is not None and last not in files and last not in folders:
-        # Where `aia-store env` was evaluated, or in a service, the variable no longer says it.
+        # After `aia-store env` was evaluated, or in a service, the variable no longer names it.
         by_name.setdefault(last, "SSL_CERT_FILE or NIX_SSL_CERT_FILE named it when the last bundle was made")
     return [*files.items(), *folders.items(), *by_name.items()]
 
 
 def _is_there(path: str) -> bool:
-    """Whether something is in this place, be it damaged or closed to us; of a folder, whether it holds anything.
+    """Whether this place exists, even if damaged or unreadable; for a folder, whether it holds anything.
 
-    Raises RootsError where that cannot be told.
+    Raises RootsError if that cannot be determined.
     """
     try:
         os.lstat(path)
@@ -200,6 +192,10 @@ def _is_there(path: str) -> bool:
         return False
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _is_the_systems(path: str) -> bool:
+    return path in SYSTEM_FILES or path in hashed.FOLDERS
 
 
 def _certificates(path: str) -> list[Certificate]:
@@ -215,17 +211,23 @@ def _files_in(path: str) -> list[str]:
         return []
 
 
-def _loss(path: str) -> str:
-    return "is a bundle made by aia-store now" if is_our_bundle(path) else "is gone"
+def _loss(path: str) -> str | None:
+    """Why a place cannot be used, or no longer; None if it can. Raises RootsError as `_is_there` does."""
+    if not _is_there(path):
+        return "is gone"
+    if is_our_bundle(path):
+        return "is now a bundle made by aia-store"
+    if not _is_the_systems(path) and named.is_unsafe(path):
+        return "can now be changed by users other than root"
+    return None
 
 
 def _unreadable(path: str, error: OSError) -> RootsError:
-    remedy = "mend its permissions" if isinstance(error, PermissionError) else _put_back(path)
+    remedy = "correct its permissions" if isinstance(error, PermissionError) else _put_back(path)
     return RootsError(f"{path} cannot be read ({error.strerror or error}); {remedy}")
 
 
 def _put_back(path: str) -> str:
-    """What to do where a place of trust anchors is damaged or gone."""
-    is_the_systems = path in SYSTEM_FILES or path in hashed.FOLDERS or path in _TRACES
-    maker = next(filter(os.path.exists, _MAKERS), None) if is_the_systems else None
+    """What to do if a place of trust anchors is damaged or gone."""
+    maker = next(filter(os.path.exists, _MAKERS), None) if _is_the_systems(path) or path in _TRACES else None
     return f"run {os.path.basename(maker)}, or {_SET}" if maker else f"put it right, or {_SET}"

@@ -1,7 +1,7 @@
-"""Hashed folders of trust anchors: where a system keeps them one by one, as `openssl rehash` lays them out.
+"""Hashed folders of trust anchors, where a system keeps them one by one, as `openssl rehash` arranges them.
 
-A file is named by the hash of its certificate's subject and a number, which is how OpenSSL finds it
-(X509_LOOKUP_hash_dir); a certificate under another name is never found, so it is no trust anchor.
+A file is named by the hash of its certificate's subject and a number, by which OpenSSL finds it
+(X509_LOOKUP_hash_dir). OpenSSL never finds a certificate under another name, so that is no trust anchor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def files(folder: str) -> list[str]:
-    """The paths of what is named by a hash, sorted. Raises OSError."""
+    """The paths of the files that are named by a hash, sorted. Raises OSError."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if _NAME.fullmatch(name))
 
 
@@ -40,10 +40,10 @@ def certificates(folder: str) -> list[Certificate]:
             raise pem_files.DamagedError(f"is damaged: {os.path.basename(path)} {error}") from error
         found += [certificate for certificate in held if subject_hash(certificate) == os.path.basename(path)[:8]]
     if not found:
-        raise pem_files.DamagedError("holds no certificate under the name that OpenSSL would look for")
+        raise pem_files.DamagedError("holds no certificate under a name that OpenSSL would look up")
     return list(dict.fromkeys(found))
 
 
 def subject_hash(certificate: Certificate) -> str:
-    """What `openssl x509 -subject_hash` prints: of the SHA-1 of the canonical name, four bytes, the last one first."""
+    """What `openssl x509 -subject_hash` prints: four bytes of the canonical name's SHA-1, little-endian."""
     return hashlib.sha1(certificate.subject_key, usedforsecurity=False).digest()[3::-1].hex()

@@ -1,6 +1,6 @@
-"""Where macOS keeps its trust anchors: Apple's in one keychain, the administrator's in another, with his verdicts.
+"""The trust anchors of macOS: Apple's in one keychain, the administrator's in another, with trust settings.
 
-Read with the `security` command, as nothing of it is a PEM file. Not tested: no Mac was at hand.
+They are read with the `security` command, because none of it is a PEM file. Not tested: no Mac was at hand.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def certificates() -> list[bytes]:
 
 
 def verdicts(settings: dict[str, Any]) -> dict[str, bool]:
-    """What exported trust settings say of certificates (by SHA-1) as anchors for TLS servers; a denial wins."""
+    """What exported trust settings say about certificates (by SHA-1) as anchors for TLS servers; a denial wins."""
     found: dict[str, bool] = {}
     for fingerprint, entry in settings.get("trustList", {}).items():
-        # No entries at all mean "always trust", one without a result too.
+        # No entries at all mean "always trust", and so does an entry without a result.
         results = [
             item.get("kSecTrustSettingsResult", 1)
             for item in entry.get("trustSettings", []) or [{}]

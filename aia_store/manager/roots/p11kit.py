@@ -1,9 +1,9 @@
-"""What the system distrusts, as p11-kit's trust folders say it: Fedora, RHEL, Arch, SUSE and their kin.
+"""What the system distrusts, according to p11-kit's trust folders: on Fedora, RHEL, Arch, SUSE and similar systems.
 
-A PEM file of trust anchors can name what is trusted, and no more. p11-kit's own files say besides what is distrusted
-(by certificate, by issuer and serial number, by public key), and from which date on an anchor's new certificates are.
-They are read here as `trust extract` judges them: what is distrusted anywhere is no anchor, its key under another
-certificate neither. The format: p11-kit's notes on its persistence format and the manual of its trust module.
+A PEM file of trust anchors can only say what is trusted. p11-kit's own files also say what is distrusted (by
+certificate, by issuer and serial number, by public key), and that new certificates of an anchor are distrusted from
+some date on. We read them as `trust extract` does: what is distrusted anywhere is no anchor, nor is another certificate
+with its key. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FOLDERS = (
     "/etc/pki/trust",  # SUSE
     "/usr/share/pki/trust",
 )
-_BLOCKED = ("blocklist", "blacklist")  # whatever lies in these is distrusted, whatever it says of itself
+_BLOCKED = ("blocklist", "blacklist")  # everything in these folders is distrusted, whatever a file says
 _PARTS = ("", "anchors", *_BLOCKED)
 
 MOST_FILES = 1_000  # in one folder
@@ -47,16 +47,16 @@ _SECTION = b"[p11-kit-object-v1]"
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END \1-----")
 _ATTRIBUTE = re.compile(rb"^[ \t]*([a-z0-9-]+)[ \t]*[:=][ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
 _SAYS_SOMETHING = re.compile(rb"x-distrusted[ \t]*[:=][ \t]*true|nss-server-distrust-after")
-_NO_DATE = (b"", b"\0", b"false")  # how "never" is written
+_NO_DATE = (b"", b"\0", b"false")  # the values that mean "never"
 _FOR_TLS_SERVERS = (encode(OID, b"\x2b\x06\x01\x05\x05\x07\x03\x01"), encode(OID, b"\x55\x1d\x25\x00"))  # or for all
 
 
 class Distrust:
-    """What the files of some folders distrust. `notes` names what could not be read, a line each."""
+    """What the files in these folders distrust. `notes` names what could not be read, one line each."""
 
     def __init__(self, folders: Iterable[str] = FOLDERS) -> None:
         self._certificates: set[bytes] = set()
-        self._serials: set[tuple[bytes, bytes]] = set()  # canonical name of the issuer, serial number
+        self._serials: set[tuple[bytes, bytes]] = set()  # an issuer's canonical name, and a serial number
         self._keys: set[bytes] = set()
         self._limited: set[bytes] = set()  # keys of anchors with a date
         self.notes: list[str] = []
@@ -66,7 +66,7 @@ class Distrust:
                     self._read(path, part in _BLOCKED)
 
     def names(self, certificate: Certificate) -> bool:
-        """Whether this certificate is distrusted: itself, its key, or by its issuer and serial number."""
+        """Whether this certificate is distrusted: by itself, by its key, or by its issuer and serial number."""
         return (
             certificate.der in self._certificates
             or certificate.public_key in self._keys
@@ -74,7 +74,7 @@ class Distrust:
         )
 
     def limits(self, certificate: Certificate) -> bool:
-        """Whether it is an anchor, or has the key of one, of which nothing new is trusted from some date on."""
+        """Whether it is an anchor, or has the key of one, whose newer certificates are distrusted from some date on."""
         return certificate.public_key in self._limited
 
     def _read(self, path: str, blocked: bool) -> None:
@@ -88,7 +88,7 @@ class Distrust:
             return
         if _SECTION in text:
             for section in text.split(_SECTION)[1:]:
-                if blocked or _SAYS_SOMETHING.search(section):  # one in a hundred, and reading takes time
+                if blocked or _SAYS_SOMETHING.search(section):  # one in a hundred does, and parsing takes time
                     self._read_object(section, path, blocked)
             return
         certificates = list(_certificates(text))
@@ -134,13 +134,13 @@ class Distrust:
 
 
 def watched(folders: Iterable[str] = FOLDERS) -> list[str]:
-    """Every folder that may say something, there or not, and every file that does."""
+    """Every folder that may distrust something, even if it does not exist, and every file in them."""
     parts = [os.path.join(folder, part) if part else folder for folder in folders for part in _PARTS]
     return [path for part in parts for path in (part, *files(part))]
 
 
 def files(folder: str) -> list[str]:
-    """The files of one folder, sorted; hidden ones are none, as p11-kit has it."""
+    """The files of one folder, sorted; like p11-kit, without hidden ones."""
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))[:MOST_FILES]
     except OSError:
@@ -149,7 +149,7 @@ def files(folder: str) -> list[str]:
 
 
 def _value(text: bytes) -> bytes:
-    """An attribute's value: percent-decoded where it stands in quotes."""
+    """An attribute's value, percent-decoded if it is in quotes."""
     return unquote_to_bytes(text[1:-1]) if len(text) > 1 and text[:1] == text[-1:] == b'"' else text
 
 
@@ -182,7 +182,7 @@ def _certificates(text: bytes) -> Iterator[tuple[bytes, bool]]:
 
 
 def _is_rejected(settings: bytes) -> bool:
-    """Whether OpenSSL's X509_CERT_AUX, which follows a trusted certificate, rejects the use for TLS servers."""
+    """Whether OpenSSL's X509_CERT_AUX, which follows a trusted certificate, rejects it for TLS servers."""
     if not settings:
         return False
     start, end = expect(settings, 0, len(settings), SEQUENCE)

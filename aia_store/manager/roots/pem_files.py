@@ -1,8 +1,8 @@
-"""Where Linux distributions and the BSDs keep their trust anchors: PEM files.
+"""The PEM files in which Linux distributions and the BSDs keep their trust anchors.
 
-They are read more strictly than OpenSSL does. It passes over a block that does not begin a line, stops at a NUL, and
-loads nothing at all, or what stands before, where a block is cut short: nobody is told, and the trust anchors are
-others. Here that is an error.
+They are read more strictly than OpenSSL does. OpenSSL skips a block that does not begin a line, stops at a NUL, and, if
+a block is cut short, loads nothing at all or only what comes before. All this happens silently, and changes the trust
+anchors. Here it is an error.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")  # PEM_STRING_X509 and PEM
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _EDGES = (b"-----BEGIN ", b"-----END ")
 _FIRST_EDGE = b"-----BEGIN CERTIFICATE-----"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # OpenSSL passes over it (get_name in its pem_lib.c)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # OpenSSL skips it (get_name in its pem_lib.c)
 
 
 class DamagedError(ValueError):
-    """A file that is there and does not hold what it should; the message says what is wrong with it, in words."""
+    """A file exists but does not contain what it should. The message says what is wrong with it."""
 
 
 def certificates(path: str) -> list[Certificate]:
     """The certificates of a PEM file, each once, in their order.
 
-    Raises OSError where it cannot be read, DamagedError where it is not a sound file of at least one certificate.
+    Raises OSError if it cannot be read, DamagedError unless it is a sound file with at least one certificate.
     """
     text = contents(path)
     found = in_text(text)
@@ -51,16 +51,16 @@ def certificates(path: str) -> list[Certificate]:
 
 
 def contents(path: str) -> bytes:
-    """What a regular file holds. Raises OSError, and DamagedError where it is none or too large."""
+    """Read a regular file. Raises OSError, and DamagedError if it is no regular file or too large."""
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise DamagedError(f"is no regular file of at most {LARGEST >> 20} MB")
+            raise DamagedError(f"is not a regular file of at most {LARGEST >> 20} MB")
         return file.read()
 
 
 def in_text(text: bytes) -> list[Certificate]:
-    """The certificates of a PEM text (RFC 7468), each once; blocks of other labels are passed over.
+    """The certificates of a PEM text (RFC 7468), each once; blocks with other labels are skipped.
 
     Raises DamagedError.
     """
@@ -81,7 +81,7 @@ def in_text(text: bytes) -> list[Certificate]:
         elif begin := _BEGIN.fullmatch(line):
             label, begun, body = begin[1], number, b""
         elif any(edge + name in line for edge in _EDGES for name in _CERTIFICATES):
-            raise DamagedError(f"is damaged: line {number} is not the beginning of a block alone")
+            raise DamagedError(f"is damaged: line {number} does not begin a block")
     last = lines[-1].rstrip()
     if label or (last and _FIRST_EDGE.startswith(last)):
         raise DamagedError(f"is cut short: line {begun if label else len(lines)} begins a block that has no end")
@@ -94,9 +94,9 @@ def in_text(text: bytes) -> list[Certificate]:
 
 def _demand_body(line: bytes, label: bytes, begun: int) -> None:
     if any(edge in line for edge in _EDGES):
-        raise DamagedError(f"is damaged: the block of line {begun} has no end")
-    if not line and label in _CERTIFICATES:  # to OpenSSL, what is before an empty line is headers
-        raise DamagedError(f"is damaged: the block of line {begun} has an empty line")
+        raise DamagedError(f"is damaged: the block in line {begun} has no end")
+    if not line and label in _CERTIFICATES:  # for OpenSSL, everything before an empty line is a header
+        raise DamagedError(f"is damaged: the block in line {begun} has an empty line")
 
 
 def _is_loaded(certificate: Certificate) -> bool:
@@ -113,7 +113,7 @@ def _decoded(body: bytes, line: int) -> bytes:
     try:
         der = strict_base64(body)
     except ValueError as error:
-        raise DamagedError(f"is damaged: the block of line {line} is not base64") from error
+        raise DamagedError(f"is damaged: the block in line {line} is not base64") from error
     if not der:
-        raise DamagedError(f"is damaged: the block of line {line} is empty")
+        raise DamagedError(f"is damaged: the block in line {line} is empty")
     return der

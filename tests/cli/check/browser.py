@@ -57,7 +57,7 @@ class Browser:
         self._ask("/url", {"url": page.as_uri()})
 
     def reached(self, urls: Sequence[str]) -> list[bool]:
-        """Whether the browser connects to each of these URLs, of which the first must be right.
+        """Whether the browser connects to each of these URLs. The first server must be right.
 
         They are fetched from the first one's page: a browser is slow to recover from its own warning.
         """
@@ -69,11 +69,11 @@ class Browser:
         return answers
 
     def run(self, script: str) -> Any:
-        """What a function with this body returns in the page."""
+        """Run a function with this body in the page; returns its result."""
         return self._ask("/execute/sync", {"script": script, "args": []})
 
     def complaints(self) -> list[str]:
-        """What the browser had to say of the page since it was last asked: blocked or missing things, errors."""
+        """The browser's messages about the page since the last call: blocked or missing resources, errors."""
         return [entry["message"] for entry in self._ask("/se/log", {"type": "browser"})]
 
     def photograph(self, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real clients, each of which is asked whether it connects to localhost under a file of roots."""
+"""Real clients, and whether they connect to localhost with a file of roots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.manager.machine import HOOKED, Machine
 
-#: A program of each client that takes the file of roots and ports, and prints a line for each port where it connects.
+#: For each client, a program that gets the file of roots and ports, and prints a line for each port it connects to.
 _NODE = """
 const [cafile, ...ports] = process.argv.slice(1);
 const ca = require("fs").readFileSync(cafile);
@@ -83,7 +83,7 @@ Ask = Callable[[Machine, Path, Sequence[int]], set[int]]
 
 
 def _by(program: str, make: Callable[[Path], list[str]]) -> tuple[str, Ask]:
-    """A client that is asked about all ports in one run of a program; `make` gives its command, and may write files."""
+    """A client that tries all ports in one run of a program. `make` returns its command, and may write files."""
 
     def ask(machine: Machine, roots: Path, ports: Sequence[int]) -> set[int]:
         done = machine.execute(*make(machine.folder), roots, *ports)
@@ -94,7 +94,7 @@ def _by(program: str, make: Callable[[Path], list[str]]) -> tuple[str, Ask]:
 
 
 def _each(program: str, *command: str) -> tuple[str, Ask]:
-    """A client that is run once a port, and ends with status 0 where it connects."""
+    """A client that is run once for each port, and ends with status 0 if it connects."""
 
     def ask(machine: Machine, roots: Path, ports: Sequence[int]) -> set[int]:
         def connects(port: int) -> bool:
@@ -116,7 +116,7 @@ def _written(name: str, text: str) -> Callable[[Path], str]:
 
 _PYTHON_NOW = "Python from 3.13" if sys.version_info >= (3, 13) else "Python to 3.12"
 
-#: By the name of the view that tells of it: the program that must be here, and how it is asked.
+#: By the name of its view: the program that must be installed, and how it is run.
 CLIENTS: dict[str, list[tuple[str, Ask]]] = {
     _PYTHON_NOW: [_by(sys.executable, lambda _: [sys.executable, "-c", _PYTHON])],
     f"{_PYTHON_NOW} with the hook": [_each(sys.executable, sys.executable, "-c", HOOKED, "PORT", "ROOTS")],

@@ -1,4 +1,4 @@
-"""Servers that hold a dialogue before TLS: as they should, or not."""
+"""Servers with a dialogue before TLS, right or wrong."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.support.servers import SMTPServer
 from tests.support.services import FTPServer, MySQLServer, PostgreSQLServer
 from tests.support.tls import TLSListener
 
-#: What the server says, and what it must hear up to and with; in turn.
+#: In turn: what the server sends, and the end of what it must receive.
 Dialogue = Sequence[bytes]
 
 
 class Talker(TLSListener):
-    """Says and hears what `dialogue` has, by turns, the server first, and then goes over to TLS."""
+    """Sends and receives the parts of `dialogue` in turn, the server first, and then switches to TLS."""
 
     def __init__(self, leaf: Leaf, dialogue: Dialogue, sends: Sequence[Certified] = ()) -> None:
         self._dialogue = dialogue
@@ -69,7 +69,7 @@ TALKS: dict[str, Dialogue] = {
     "postgres": (b"", struct.pack("!ii", 8, 80877103), b"S"),
 }
 
-#: Servers that the clients of docs/clients.md talk to; of some protocols there is no dialogue above.
+#: Servers for the clients of docs/clients.md; some protocols have no dialogue above.
 SERVERS: dict[str, Callable[[Leaf], TLSListener]] = {
     "smtp": SMTPServer,
     "ftp": FTPServer,
@@ -77,7 +77,7 @@ SERVERS: dict[str, Callable[[Leaf], TLSListener]] = {
     "postgres": PostgreSQLServer,
 }
 
-#: What a server says that speaks the protocol, but declines TLS.
+#: The answer of a server that speaks the protocol, but declines TLS.
 DECLINING: dict[str, Dialogue] = {
     "smtp": (b"220 ready\r\n", b"EHLO localhost\r\n", b"250-here\r\n250 SIZE 1000\r\n"),
     "imap": (b"* OK ready\r\n", b"a STARTTLS\r\n", b"a BAD what?\r\n"),

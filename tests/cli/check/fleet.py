@@ -1,4 +1,4 @@
-"""Many TLS hosts for little: one thread serves them all, and hosts of one kind share a certificate and a context."""
+"""Many TLS hosts at low cost: one thread serves them all, and hosts of one kind share a certificate and a context."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Fleet:
         self._sockets: list[socket.socket] = []
         self.connections: dict[int, int] = {}  #: how many each port accepted
         self._at_once = 0
-        self.most_at_once = 0  #: of clients that waited for a plain host's word
+        self.most_at_once = 0  #: the most clients that waited at once for a plain host's answer
 
     def tls(self, count: int, leaf: Leaf, sends: Sequence[Certified] = ()) -> list[str]:
-        """So many hosts that send this; returns them as one writes them."""
+        """Start so many hosts that send this; returns their names in the usual form."""
         return self._serve(count, server_context(leaf, sends), b"")
 
     def plain(self, count: int) -> list[str]:
-        """So many hosts that speak HTTP without TLS."""
+        """Start so many hosts that speak HTTP without TLS."""
         return self._serve(count, None, b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 
     def deaf(self, count: int) -> list[str]:
-        """So many ports that nobody listens at, and nobody else can take meanwhile."""
+        """Reserve so many ports at which nobody listens."""
         return [self._named(self._bound()) for _ in range(count)]
 
     def _serve(self, count: int, context: ssl.SSLContext | None, greeting: bytes) -> list[str]:
@@ -62,7 +62,7 @@ class Fleet:
         return found
 
     async def _make_wait(self) -> None:
-        """Until it hears from us, a client cannot go on to the next host: so long it counts."""
+        """A client counts until it gets our answer, because it cannot go on to the next host before."""
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         await asyncio.sleep(0.05)

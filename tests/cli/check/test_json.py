@@ -1,4 +1,4 @@
-"""The JSON document is what its schema says, whatever the hosts are."""
+"""The JSON document follows its schema, for all kinds of hosts."""
 
 from __future__ import annotations
 

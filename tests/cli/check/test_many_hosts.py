@@ -1,4 +1,4 @@
-"""Many hosts in one run: each gets its right verdict, in its order, once; what cannot be asked silences nobody."""
+"""Many hosts in one run: each gets its right verdict, in order, once; a host that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_five_hundred_hosts_of_twelve_kinds(machine: Machine, pki: Hierarchy, ai
         (fleet.plain(EACH), "could-not-tell", [], []),
         (fleet.deaf(EACH), "could-not-tell", [], []),
     ]
-    # One of each kind after another, so that what one teaches comes in time for some and too late for others.
+    # The kinds take turns, so that what one host teaches comes in time for some hosts and too late for others.
     rows = [
         (hosts[number], result, faults, missing) for number in range(EACH) for hosts, result, faults, missing in kinds
     ]
@@ -85,7 +85,7 @@ def test_five_hundred_hosts_of_twelve_kinds(machine: Machine, pki: Hierarchy, ai
 
 
 def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """Comments, empty lines and repeated hosts are passed over; what is no host is said, by its line."""
+    """Comments, empty lines and repeated hosts are skipped; a line that is no host is reported with its number."""
     one, two = fleet.tls(2, pki.leaf, pki.intermediates)
     (wrong,) = fleet.tls(1, pki.leaf)
     file = listed(
@@ -94,7 +94,7 @@ def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None
     done = machine.run("check", "--file", file, two)
     assert done.returncode == 1
     assert done.stdout.index(two) < done.stdout.index(one) < done.stdout.index(wrong)
-    assert "5 hosts: 2 complete, 1 incomplete, 2 could not be asked." in done.stdout
+    assert "5 hosts: 2 complete, 1 incomplete, 2 could not be checked." in done.stdout
     first, second = done.stderr.splitlines()
     assert first.startswith(f"aia-store: {file}, line 5: 'two words' is no host")
     assert second.startswith(f"aia-store: {file}, line 8: ':0' is no host")
@@ -121,7 +121,7 @@ def test_hosts_from_standard_input(machine: Machine, pki: Hierarchy, fleet: Flee
     [("right", 0), ("right deaf", 2), ("wrong", 1), ("wrong deaf", 1), ("deaf", 2), ("right bad", 2), ("wrong bad", 1)],
 )
 def test_the_exit_status(machine: Machine, pki: Hierarchy, fleet: Fleet, kinds: str, status: int) -> None:
-    """A clear no comes before a doubt."""
+    """A definite no has priority over a doubt."""
     hosts = {
         "right": fleet.tls(1, pki.leaf, pki.intermediates),
         "wrong": fleet.tls(1, pki.leaf),
@@ -148,7 +148,7 @@ def test_many_hosts_get_a_line_each(machine: Machine, pki: Hierarchy, fleet: Fle
 
 
 def test_a_slow_host_does_not_hold_up_the_others(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """All of them are asked while it keeps us waiting, and it still comes first."""
+    """All others are checked while the first one is slow, and it still comes first."""
     hosts = fleet.tls(100, pki.leaf, pki.intermediates)
     with BlackHole() as hole:
         slow = f"127.0.0.1:{hole.port}"
@@ -163,7 +163,7 @@ def test_a_slow_host_does_not_hold_up_the_others(machine: Machine, pki: Hierarch
     assert [answer["result"] for answer in answers] == ["could-not-tell"] + ["complete"] * 100
 
 
-def test_no_more_are_asked_at_once_than_was_said(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
+def test_no_more_are_checked_at_once_than_allowed(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
     assert machine.run("check", "--jobs", "3", *fleet.plain(20)).returncode == 2
     assert fleet.most_at_once == 3
 
@@ -178,14 +178,14 @@ def test_ten_thousand_hosts_with_few_descriptors(machine: Machine, pki: Hierarch
     assert done.returncode == 2
     assert done.stdout.splitlines()[:2] == [
         f"✓ {right}  complete, for 89 more days",
-        "10,000 hosts: 1 complete, 9,999 could not be asked.",
+        "10,000 hosts: 1 complete, 9,999 could not be checked.",
     ]
     refused = [f"aia-store: {host} cannot be reached (Connection refused); is the port right?" for host in dead]
     assert done.stderr.splitlines() == refused
 
 
-def test_an_interrupt_waits_for_nobody(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """However many hosts keep us waiting."""
+def test_an_interrupt_does_not_wait(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
+    """Even if many hosts are slow."""
     with BlackHole() as hole:
         silent = [f"127.0.{number}.1:{hole.port}" for number in range(9)]
         (right,) = fleet.tls(1, pki.leaf, pki.intermediates)
@@ -202,7 +202,7 @@ def test_progress_is_for_a_terminal(machine: Machine, pki: Hierarchy, fleet: Fle
     hosts = fleet.tls(12, pki.leaf, pki.intermediates)
     status, shown = on_terminal(machine, "check", *hosts, columns=120)
     assert status == 0
-    assert "asking 12 hosts" in shown
+    assert "checking 12 hosts" in shown
     positions = [shown.index(f"{host}") for host in hosts]
     assert positions == sorted(positions)
     assert "12 hosts: 12 complete." in shown

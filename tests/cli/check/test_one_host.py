@@ -121,10 +121,10 @@ def test_a_wrong_name_is_what_is_wrong(machine: Machine, pki: Hierarchy, aia: AI
     assert "ostname" in verdict
     assert "localhost" in verdict
     assert ".." not in verdict
-    # Two things are wrong with the one that sends nothing: its owner should hear of both.
+    # Two things are wrong with the one that sends nothing: its owner should learn of both.
     assert ("NOT SENT" in shown) is (sent == 0)
     assert ("--fullchain" in verdict) is (sent == 0)
-    assert ("should get a certificate that is good for localhost" in verdict) is (sent == 2)
+    assert ("should get a certificate that is valid for localhost" in verdict) is (sent == 2)
 
 
 def test_a_self_signed_certificate(machine: Machine, pki: Hierarchy) -> None:
@@ -166,8 +166,8 @@ def test_dead_aia(machine: Machine, pki: Hierarchy, offline: str) -> None:
     assert offline or "Connection refused" in shown[0]
 
 
-def test_a_mended_aia_host_is_asked_at_once(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
-    """Whoever runs `check` has just mended something, and wants to know."""
+def test_a_repaired_aia_host_is_tried_at_once(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    """Pauses do not count: a user who runs `check` has often just repaired something."""
     url = aia.url("/later.cer")
     with TLSServer(pki.intermediates[0].leaf(aia=[url]), pki.intermediates[1:]) as server:
         assert "404" in machine.says("check", address(server), status=1)
@@ -310,14 +310,14 @@ def test_spellings_of_a_host(machine: Machine, pki: Hierarchy, write: str) -> No
 
 
 class HandMadeServer(Listener):
-    """A server of TLS 1.2 that sends these bytes for certificates, has no key of its own, and does not go on."""
+    """A TLS 1.2 server that sends these bytes as its certificates, has no key, and then stops."""
 
     def __init__(self, certificates: list[bytes]) -> None:
         self._certificates = certificates
         super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        """Say it to one client."""
+        """Send it to one client."""
         connection.recv(65_536)
         connection.sendall(flight(self._certificates))
         connection.shutdown(socket.SHUT_WR)
@@ -343,7 +343,7 @@ def test_rubbish_behind_a_good_leaf_is_told_apart(machine: Machine, pki: Hierarc
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_a_server_that_asks_for_a_client_s_certificate(machine: Machine, pki: Hierarchy, version: Version) -> None:
-    """It ends the handshake, but has shown its own before."""
+    """It ends the handshake, but has sent its own certificate before."""
     client_ca = Authority.root("Client Root")
     with (
         TLSServer(pki.leaf, pki.intermediates, version, client_ca=client_ca) as right,
@@ -353,13 +353,13 @@ def test_a_server_that_asks_for_a_client_s_certificate(machine: Machine, pki: Hi
     assert [answer["result"] for answer in found] == ["complete", "incomplete"]
 
 
-def test_the_hook_does_not_mend_what_check_has_come_to_see(
+def test_the_hook_does_not_complete_what_check_examines(
     machine: Machine, pki: Hierarchy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.enter(monkeypatch)
     with TLSServer(pki.leaf) as server, hooked():
         for _ in range(2):
-            finding = probe.probe("localhost", server.port, config.load(), [Certificate(pki.root.der)])
+            finding = probe.probe(probe.Target("localhost", server.port), config.load(), [Certificate(pki.root.der)])
             assert finding.faults == [probe.Fault.INCOMPLETE]
 
 
@@ -370,7 +370,7 @@ def test_what_is_no_regular_file_is_written_as_it_is(machine: Machine, pki: Hier
 
 
 def test_a_client_that_is_stricter_than_the_rest_is_named(machine: Machine, pki: Hierarchy) -> None:
-    """Python's default context wants key identifiers from 3.13 on (VERIFY_X509_STRICT)."""
+    """From 3.13 on, Python's default context requires key identifiers (VERIFY_X509_STRICT)."""
     leaf = pki.intermediates[0].leaf(authority_key_id=False)
     with TLSServer(leaf, pki.intermediates) as server:
         shown = machine.says("check", address(server))
@@ -381,7 +381,7 @@ def test_a_client_that_is_stricter_than_the_rest_is_named(machine: Machine, pki:
 
 
 def test_as_far_as_the_chain_leads_is_drawn(machine: Machine, pki: Hierarchy) -> None:
-    """Where there is no path, it is the issuer of the last certificate that is missing, not of the first."""
+    """Without a path, the issuer of the last certificate is missing, not that of the first."""
     upper = Authority.root("Strange Root").intermediate("Strange Upper CA")
     lower = upper.intermediate("Strange Lower CA")
     with TLSServer(lower.leaf(), [lower, upper]) as server:
@@ -389,4 +389,4 @@ def test_as_far_as_the_chain_leads_is_drawn(machine: Machine, pki: Hierarchy) ->
     assert "✓ Strange Lower CA  sent" in shown
     assert "✓ Strange Upper CA  sent" in shown
     assert "✗ Strange Root  not found" in shown
-    assert "Strange Upper CA names no URL of its issuer (AIA)" in shown
+    assert "Strange Upper CA names no readable URL for its issuer (AIA)" in shown

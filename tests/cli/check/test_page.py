@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of a host of each kind, one with a hostile name and one with long words."""
+    """A report about one host of each kind, one with a hostile name and one with long words."""
     machine = Machine(tmp_path_factory.mktemp("page") / "machine")
     root = Authority.root()
     machine.trust(root)
@@ -92,7 +92,7 @@ def test_what_others_said_is_text(page: Path, chromium: Browser) -> None:
 
 
 def test_its_colours_can_be_read(page: Path, chromium: Browser) -> None:
-    """WCAG 2, 1.4.3: a contrast of 4.5 for every text, by day and by night."""
+    """WCAG 2, 1.4.3: a contrast of 4.5 for every text, in the light and in the dark scheme."""
     for dark in (False, True):
         chromium.open(page, 1280, dark=dark)
         faint = chromium.run(_FAINT)

@@ -1,4 +1,4 @@
-"""The metrics for Prometheus: well-formed, whole at every moment, and true."""
+"""The metrics for Prometheus: well-formed, complete at every moment, and true."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pki(machine: Machine, hierarchy: MakeHierarchy) -> Hierarchy:
 
 
 def parsed(text: str) -> dict[str, dict[str, int]]:
-    """By metric, and then by host and port; what the exposition format forbids is an error."""
+    """The samples by metric, and then by host and port. What the exposition format forbids is an error."""
     found: dict[str, dict[str, int]] = {}
     kinds: set[str] = set()
     current = ""
@@ -67,7 +67,7 @@ def test_the_metrics_are_true(machine: Machine, pki: Hierarchy) -> None:
 
 
 def test_labels_are_escaped() -> None:
-    """No host can hold these; whatever does one day must not end the label."""
+    """No host name can contain these characters; if one ever does, it must not end the label."""
     line = f'x{{host="{_escaped(chr(34) + chr(92) + chr(10))}"}} 1'
     assert _SAMPLE.fullmatch(line), line
 

@@ -1,4 +1,4 @@
-"""STARTTLS in eight protocols, names and addresses of one's choice, and servers that mean no good."""
+"""STARTTLS in eight protocols, chosen names and addresses, and hostile servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aia_store.check import ProbeError, probe
+from aia_store.check import ProbeError, Target, probe
 from aia_store.check.starttls import PROTOCOLS, StartTLSError, start
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
@@ -24,7 +24,7 @@ from tests.support.tls import TLSListener
 
 @pytest.fixture
 def leaf(root: Authority) -> Leaf:
-    """A leaf of the machine's trust anchor, with nothing in between."""
+    """A leaf directly below the machine's trust anchor."""
     return root.leaf()
 
 
@@ -42,19 +42,19 @@ def test_every_protocol(leaf: Leaf, anchors: list[Certificate], protocol: str) -
         servers.append(lambda leaf: Talker(leaf, TALKS[protocol]))
     for make in servers:
         with make(leaf) as server:
-            finding = probe("localhost", server.port, config.load(), anchors, starttls=protocol)
+            finding = probe(Target("localhost", server.port, starttls=protocol), config.load(), anchors)
             assert finding.faults == []
 
 
 @pytest.mark.parametrize("protocol", DECLINING)
 def test_a_server_that_does_not_offer_it(leaf: Leaf, anchors: list[Certificate], protocol: str) -> None:
     with Talker(leaf, DECLINING[protocol]) as server, pytest.raises(ProbeError) as raised:
-        probe("localhost", server.port, config.load(), anchors, starttls=protocol)
+        probe(Target("localhost", server.port, starttls=protocol), config.load(), anchors)
     assert str(raised.value).startswith(f"localhost:{server.port} does not offer TLS (it said ")
 
 
 class Saying(Listener):
-    """Says the same to everybody, at once and then as long as somebody listens."""
+    """Sends the same to every client, at once and then as long as it listens."""
 
     def __init__(self, first: bytes, again: bytes = b"", pause: float = 0) -> None:
         self._first, self._again, self._pause = first, again, pause
@@ -71,7 +71,7 @@ class Saying(Listener):
             pass
 
 
-#: What a hostile server says, and what it then goes on saying.
+#: What a hostile server sends first, and what it then keeps sending.
 HOSTILE = [
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""),
     (b"", b""),
@@ -89,7 +89,7 @@ def test_hostile_servers(machine: Machine, leaf: Leaf, protocol: str) -> None:
         servers = [stack.enter_context(Saying(*words)) for words in HOSTILE]
         hosts = [f"localhost:{server.port}" for server in servers]
         done = machine.run("check", "--starttls", protocol, *hosts)
-    assert (done.returncode, done.stdout) == (2, "7 hosts: 7 could not be asked.\n")
+    assert (done.returncode, done.stdout) == (2, "7 hosts: 7 could not be checked.\n")
     for host, line in zip(hosts, done.stderr.splitlines(), strict=True):
         assert line.isprintable()
         assert re.match(f"aia-store: {host} (does not speak|closed the connection|goes on and on)", line), line
@@ -104,8 +104,8 @@ def test_a_server_that_drips_is_given_up(leaf: Leaf) -> None:
         start("smtp", connection, "localhost", time.monotonic() + 0.5)
 
 
-def test_words_that_come_with_the_consent_are_no_tls(machine: Machine, leaf: Leaf) -> None:
-    """What somebody on the way slips in after the go-ahead is not taken for the server's."""
+def test_bytes_that_come_with_the_consent_are_no_tls(machine: Machine, leaf: Leaf) -> None:
+    """What an attacker injects after the server's go-ahead is not taken for the server's."""
     dialogue = (*TALKS["smtp"][:-1], b"220 go ahead\r\n250 injected\r\n")
     with Talker(leaf, dialogue) as server:
         line = machine.complains("check", "--starttls", "smtp", f"localhost:{server.port}", status=2)
@@ -134,7 +134,7 @@ def test_another_name_and_another_address(machine: Machine, root: Authority) -> 
         assert (found["host"], found["servername"]) == ("localhost", "www.example.test")
         shown = machine.says("check", "other.example.test", "--connect", there, status=1)
     assert f"at localhost:{server.port}" in shown
-    assert "good for other.example.test; this one is for www.example.test" in shown
+    assert "valid for other.example.test; this one is for www.example.test" in shown
 
 
 def test_the_remedy_is_a_command_that_asks_in_the_same_way(machine: Machine, root: Authority) -> None:

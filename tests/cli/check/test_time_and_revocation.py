@@ -15,7 +15,7 @@ from tests.support.pki import Authority, crl
 from tests.support.servers import AIAHost, TLSServer
 
 
-def test_a_chain_that_ends_soon_is_spoken_of(machine: Machine, root: Authority) -> None:
+def test_a_chain_that_ends_soon_is_mentioned(machine: Machine, root: Authority) -> None:
     with TLSServer(root.leaf(not_after=timedelta(days=9, hours=1))) as server:
         host = f"localhost:{server.port}"
         assert "Ends soon: localhost, on " in machine.says("check", host)
@@ -24,7 +24,7 @@ def test_a_chain_that_ends_soon_is_spoken_of(machine: Machine, root: Authority) 
 
 @pytest.mark.parametrize(("days", "status"), [(9, 0), (10, 1)])
 def test_how_long_it_must_last(machine: Machine, root: Authority, days: int, status: int) -> None:
-    """The intermediates count too: they are the owner's to install."""
+    """The intermediates count too: the owner has to install them."""
     brief = root.intermediate("Brief CA", not_after=timedelta(days=9, hours=1))
     with TLSServer(brief.leaf(), [brief]) as server:
         command = ["check", f"localhost:{server.port}", "--expiry-days", str(days)]
@@ -43,7 +43,7 @@ def test_what_ends_is_counted_apart(machine: Machine, root: Authority) -> None:
 
 
 class World:
-    """A root, an intermediate and a leaf, each of the two with a CRL of its issuer's."""
+    """A root, an intermediate and a leaf; the last two each name a CRL of their issuer."""
 
     def __init__(self, root: Authority, aia: AIAHost) -> None:
         self.root, self.aia = root, aia
@@ -81,7 +81,7 @@ WAYS: dict[str, tuple[Callable[[World], object], list[bool | None], str]] = {
     "the intermediate": (_revoke_ca, [False, True], "Revoked: Doubtful CA, by its issuer."),
     "the leaf": (_revoke_leaf, [True, False], "Revoked: localhost, by its issuer."),
     "no CRL": (lambda world: world.aia.publish("/ca.crl", b"rubbish"), [None, False], "not known if revoked"),
-    "a CRL of CAs": (_say_nothing_of_leaves, [None, False], "it does not tell of all end-entity certificates"),
+    "a CRL of CAs": (_say_nothing_of_leaves, [None, False], "it is not about all end-entity certificates"),
     "a CRL of leaves": (_say_of_leaves_only, [False, False], "not revoked"),
 }
 

@@ -73,9 +73,9 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
 
 @pytest.fixture(scope="module")
 def expected(street: Street) -> dict[str, dict[str, bool]]:
-    """By client, and then by kind of fault: whether `check` expects it to connect."""
+    """Whether `check` expects a client to connect, by client and then by kind of fault."""
     hosts = [f"localhost:{port}" for port in street.ports]
-    for _ in range(2):  # the second time the store knows all that can be learned, as it does when the clients come
+    for _ in range(2):  # the second time, the store knows everything that can be learned, as it does for the clients
         answers = street.machine.json("check", *hosts, status=1)
     found: dict[str, dict[str, bool]] = {}
     for kind, answer in zip(street.servers, answers, strict=True):

@@ -1,4 +1,4 @@
-"""Green threads around one connection: what they see of its context while it waits, and that they may set another.
+"""Green threads around one connection: which context they see while it waits, and that they may set another.
 
 Arguments: gevent or eventlet, the server's port, a CA file.
 """
@@ -21,7 +21,7 @@ seen = set()
 
 
 def pass_on(source: socket.socket, target: socket.socket, at_once: int) -> None:
-    """Let the others run, and look, after each piece."""
+    """Let the others run and look, after each piece."""
     while piece := source.recv(at_once):
         target.sendall(piece)
         sleep(0.001)

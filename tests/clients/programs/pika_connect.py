@@ -11,4 +11,4 @@ parameters = pika.ConnectionParameters(
 try:
     pika.BlockingConnection(parameters)
 except pika.exceptions.IncompatibleProtocolError:
-    print("ok")  # the server's answer to AMQP's first words
+    print("ok")  # the server has answered AMQP's protocol header

@@ -1,4 +1,4 @@
-"""What must hold after each handshake, in the judge's eyes."""
+"""What must hold after each handshake, according to the judge."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .model import CRL_CHECK_CHAIN, Made, Settings, Step
 from .tally import Tally
 from .trial import Trial
 
-MOST_PATHS = 2000  # that are tried, before a good one is thought not to exist
+MOST_PATHS = 2000  # that are tried; then there is assumed to be no good one
 
 
 def check(trial: Trial, step: Step, outcome: Outcome, tally: Tally) -> bool:
-    """Hold one outcome against the judge's; returns whether the chain stayed broken, for plain OpenSSL and for us."""
+    """Compare one outcome with the judge's; returns whether the chain stayed broken, for plain OpenSSL and for us."""
     counts, settings = tally.counts, trial.settings_of(step)
     plain = trial.judge(step.server.host, settings).verdict(step.server.message)
     counts["handshakes"] += 1
@@ -81,7 +81,7 @@ def _is_proved(trial: Trial, made: Made, outcome: Outcome, tally: Tally) -> bool
 
     if made in trial.proved:
         return True
-    # What is revoked in the eyes of one program is kept for the others.
+    # What is revoked for one program is still kept for the others.
     known = {_without_crls(trial.settings), _without_crls(trial.world.settings)}
     if outcome.accepted and prove([trial.made[der] for der in outcome.chain]):
         return True
@@ -101,7 +101,7 @@ def _report(trial: Trial, tally: Tally, kind: str, detail: str) -> None:
     tally.findings.append((kind, trial.world.seed, trial.story(f"{kind}: {detail}")))
 
 
-#: What must never be found.
+#: Findings that must never occur.
 FORBIDDEN = (
     "wrongly accepted",
     "wrongly accepted by an object made before the hook",

@@ -1,4 +1,4 @@
-"""One laboratory for the session, in an environment where nothing of this machine's shows."""
+"""One laboratory for the session, in an environment that is isolated from this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.servers import AIAHost
 
 from .laboratory import Laboratory
 
-MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
+MEMORY = Path("/dev/shm")  # a file system in memory, if there is one
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who issues certificates, and whom they are issued to; and the pool of all keys."""
+"""The issuers and subjects of certificates, and the pool of all keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEY_IDS = [key_id_of(key.public_key()) or b"" for key in KEYS]
 
 @dataclass(frozen=True)
 class Entity:
-    """A name with a key; what issues, and what certificates are issued to."""
+    """A name with a key, which issues certificates, or to which they are issued."""
 
     organization: str
     name: str

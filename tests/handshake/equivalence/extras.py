@@ -1,4 +1,4 @@
-"""What some programs have beside certificates: CRLs, and trust settings of their anchors."""
+"""What some programs have besides certificates: CRLs, and trust settings of their anchors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worlds out of a seed: a PKI as bad as they come, where its certificates are, and a program that meets its servers.
+"""Worlds from a seed: a PKI with many faults, the places of its certificates, and a program that uses its servers.
 
 The keys come from a pool, so that two worlds of one seed differ in serial numbers and signatures only.
 """

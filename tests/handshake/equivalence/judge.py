@@ -1,4 +1,4 @@
-"""Plain OpenSSL as the judge: would it accept a leaf, had the server sent the intermediates itself?
+"""Plain OpenSSL as the judge: whether it would accept a leaf if the server had sent the intermediates itself.
 
 It is asked in real handshakes, by contexts of the bare class of `_ssl`, which the hook does not reach. Their anchors
 are those that the program loaded itself, and nothing else is ever added to them.
@@ -21,7 +21,7 @@ from .memory import Outcome, Servers
 from .model import Made, Settings
 
 LONGEST_PATH = 12
-MOST_PATHS = 3000  # beyond which a world is too dense to be decided
+MOST_PATHS = 3000  # with more of them, a world is too dense to decide
 
 
 class TooDense(Exception):
@@ -56,7 +56,7 @@ class Judge:
         self._known: dict[tuple[bytes, ...], Outcome] = {}
 
     def verdict(self, message: Sequence[bytes]) -> Outcome:
-        """What plain OpenSSL says to a server that sends these certificates (DER, the leaf first)."""
+        """The verdict of plain OpenSSL on a server that sends these certificates (DER, the leaf first)."""
         key = tuple(message)
         if key not in self._known:
             self._known[key] = self._servers.meet(

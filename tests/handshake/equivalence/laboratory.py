@@ -1,4 +1,4 @@
-"""Where worlds are made and played: a folder that is fast, an AIA host, and servers."""
+"""What is needed to make and play worlds: a fast folder, an AIA host, and servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TLS client and a TLS server in one thread, without a socket, the server sending exactly what it is told to."""
+"""A TLS client and a TLS server in one thread, without a socket; the server sends exactly what the test sets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Outcome:
 
 
 class Servers:
-    """Servers that all have one key, so that any of the leaves will do."""
+    """Servers that share one key, so that each can use any of the leaves."""
 
     def __init__(self, key: PrivateKey, folder: Path) -> None:
         self._key = folder / "key.pem"
@@ -40,9 +40,9 @@ class Servers:
         self._contexts: dict[bool, Any] = {}
         self._loaded: dict[bool, list[bytes]] = {}
         for tls_1_2 in (False, True):
-            # The bare class of _ssl, so that nothing but OpenSSL is met.
+            # The bare class of _ssl, so that only OpenSSL takes part.
             context = _ssl._SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # weak certificates are for the client to refuse
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the client is to refuse weak certificates
             version = ssl.TLSVersion.TLSv1_2 if tls_1_2 else ssl.TLSVersion.TLSv1_3
             context.minimum_version = context.maximum_version = version
             self._contexts[tls_1_2] = context

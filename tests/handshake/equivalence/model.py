@@ -47,7 +47,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrustSettings:
-    """What is said of an anchor in a `TRUSTED CERTIFICATE` block."""
+    """The settings of an anchor in a `TRUSTED CERTIFICATE` block."""
 
     trusts: Sequence[x509.ObjectIdentifier] = ()
     rejects: Sequence[x509.ObjectIdentifier] = ()
@@ -85,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True)
 class World:
-    """A PKI, where its certificates are, and a program that meets its servers one after the other."""
+    """A PKI, the places of its certificates, and a program that connects to its servers, one after the other."""
 
     seed: int
     certificates: Sequence[Made]
@@ -117,7 +117,7 @@ class World:
 
     @property
     def is_special(self) -> bool:
-        """Whether the program's context holds more than plain certificates, so that only it knows all it was given."""
+        """Whether the program's context holds more than plain certificates, so that only the context knows all."""
         return bool(self.crls or self.trust)
 
     def __str__(self) -> str:

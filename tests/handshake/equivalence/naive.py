@@ -1,4 +1,4 @@
-"""Completions that are wrong on purpose, each by one mistake that DESIGN.md warns of.
+"""Completions that are wrong on purpose, each by one mistake.
 
 Each verifies in a context of its own, as the hook does, and rehearses nothing. A trial that cannot tell them from the
 hook proves nothing.
@@ -60,7 +60,7 @@ def _certificates_only(world: World, anchors: Sequence[Made]) -> str:
 
 #: Every intermediate becomes a trust anchor, where the flag is set.
 intermediates = another_context(_is_intermediate, _all)
-#: What the server, the cache or the network call a root becomes one, with any flags.
+#: A self-signed certificate from the server, the cache or the network becomes a root, with any flags.
 roots_too = another_context(lambda made: made.is_authority, _all)
-#: Anchors that the program rejects are anchors like all others.
+#: Anchors that the program rejects are treated like all others.
 without_trust_settings = another_context(_is_intermediate, _certificates_only)

@@ -1,4 +1,4 @@
-"""The other direction: what could the hook have completed, and did not, and why?"""
+"""The other direction: what the hook could have completed but did not, and why."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MOST_ASKED = 12  # paths, for one refusal
 FILLED_BEFORE = "in a context that was filled before the hook"
 ALL_CRLS = "all CRLs are checked, and chains may end early"
 ASTRAY = "only the program's context can be asked, and OpenSSL is led astray there"
-#: Where DESIGN.md says that a connection is left alone.
+#: The cases in which a connection is left alone by design.
 BY_DESIGN = (FILLED_BEFORE, ALL_CRLS, ASTRAY)
 
 
 def check_refusal(trial: Trial, step: Step, tally: Tally) -> None:
-    """Note whether the chain could have been completed with what was sent, is in the store and is published."""
+    """Note whether the chain could have been completed with what was sent, stored and published."""
     at_hand = {*step.server.sends, *trial.trusted, *_in_store(trial)}
 
     def reachable(below: Made) -> Iterable[Made]:
@@ -48,7 +48,7 @@ def check_refusal(trial: Trial, step: Step, tally: Tally) -> None:
 
 
 def _in_store(trial: Trial) -> list[Made]:
-    """What the store finds: what lies under its own name."""
+    """What the store finds: the files that have their own names."""
     found = []
     for place in trial.planted:
         made = trial.made[ssl.PEM_cert_to_DER_cert(place.read_text(encoding="ascii"))]

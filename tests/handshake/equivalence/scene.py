@@ -1,4 +1,4 @@
-"""A hand-made world: a store, a program's context with the hook, and plain OpenSSL beside it."""
+"""A hand-made world: a store, a program's context with the hook, and plain OpenSSL for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted and found, over many worlds."""
+"""Counts and findings over many worlds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """Counts; findings, which should not be; and refusals of chains that were within the hook's reach."""
+    """Counts; findings, of which there should be none; and refusals of chains that the hook could have completed."""
 
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[tuple[str, int, str]] = field(default_factory=list)  #: kind, seed, the whole story
@@ -20,7 +20,7 @@ class Tally:
 
     @property
     def completeness(self) -> float:
-        """Of the chains that were broken and within reach of the hook, the part that it completed."""
+        """The fraction of the broken chains within the hook's reach that it completed."""
         completed = self.counts["completed"]
         return completed / max(1, completed + len(self.refusals))
 

@@ -1,8 +1,8 @@
-"""Promise 1 as a property: it never widens trust. And promises 3 and 6 in part: no right server is refused, whatever
-the program met before, and its context stays its own.
+"""Promise 1 as a property: the hook never widens trust. Partly also promises 3 and 6: no right server is refused,
+whatever the program met before, and its context stays its own.
 
 AIA_STORE_TEST_PKIS sets how many worlds are tried (default 300), AIA_STORE_TEST_SEED the first of them (default 0).
-A failure tells the whole world; `AIA_STORE_TEST_SEED=<its seed> AIA_STORE_TEST_PKIS=1` plays it again.
+A failure describes the whole world; `AIA_STORE_TEST_SEED=<its seed> AIA_STORE_TEST_PKIS=1` plays it again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENOUGH = 50  # chains, for a ratio to mean something
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("start", STARTS)
 def test_no_chain_is_accepted_without_a_path_that_openssl_accepts(laboratory: Laboratory, start: int) -> None:
-    """Whatever the PKI, the placement and the program's settings; and most of what can be completed, is."""
+    """For any PKI, placement and settings; and most of what can be completed is completed."""
     tally = Tally()
     seeds = range(start, min(start + PART, SEED + PKIS))
     for seed in seeds:
@@ -54,7 +54,7 @@ def test_no_chain_is_accepted_without_a_path_that_openssl_accepts(laboratory: La
     ],
 )
 def test_a_naive_completion_is_found_out(laboratory: Laboratory, attach: Attach, flags: int) -> None:
-    """The same machinery, and a completion in a context of its own with one mistake."""
+    """The same with a completion that makes one mistake."""
     tally = Tally()
     for seed in range(60):
         laboratory.run(laboratory.world(seed, flags), tally, attach)
@@ -72,7 +72,7 @@ def test_a_completion_that_forgets_trust_settings_is_found_out(laboratory: Labor
 
 
 def test_without_partial_chains_a_naive_completion_is_not_found_out(laboratory: Laboratory) -> None:
-    """What is not self-signed is no anchor under the flags of 3.11: the trial blames nobody for nothing."""
+    """Under the flags of 3.11, only a self-signed certificate is an anchor: the trial finds nothing wrong."""
     tally = Tally()
     for seed in range(60):
         laboratory.run(laboratory.world(seed, FLAGS_OF_3_11), tally, naive.intermediates)

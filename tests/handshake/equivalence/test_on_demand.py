@@ -1,4 +1,4 @@
-"""Trust on demand changes no verdict and no error: every world is played with it and without it."""
+"""Trust on demand changes no verdict and no error: every world is played with and without it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_a_chain_names_is_all_that_openssl_looks_for(laboratory: Laboratory
             file = cafile.of(str(large_ca_file(_folder(laboratory, seed) / "file", *anchors)))
             if file is None:  # an unusual certificate, or none: OpenSSL loads such a file whole
                 continue
-            some = Trusted((file.certificates,)).all_named_by(readable(message))
+            some = Trusted((file,)).all_named_by(readable(message))
             if some:
                 context.load_verify_locations(cadata=b"".join(some))
             fewer += loaded(context) < len(set(anchors))

@@ -1,4 +1,4 @@
-"""Cases from the field and from the test suites for path validation, by hand; each judged by plain OpenSSL too."""
+"""Hand-made cases from practice and from test suites for path validation, each also judged by plain OpenSSL."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def root(name: str = "Test Root", **options: Any) -> Authority:
 
 
 def test_a_cross_signed_root_whose_old_root_expired(scene: MakeScene) -> None:
-    """As AddTrust in 2020: the way over the old root is closed, the new root is trusted."""
+    """Like AddTrust in 2020: the path over the old root has expired, and the new root is trusted."""
     old, new = root("Old Root", not_after=timedelta(days=-1)), root("New Root")
     bridge = old.cross_sign(new)
     authority = new.intermediate()
@@ -55,7 +55,7 @@ def test_a_cross_signed_root_whose_old_root_expired(scene: MakeScene) -> None:
 
 
 def test_only_the_old_root_is_trusted_and_it_expired(scene: MakeScene) -> None:
-    """The same to a program that was not updated."""
+    """The same for a program that was not updated."""
     old, new = root("Old Root", not_after=timedelta(days=-1)), root("New Root")
     bridge = old.cross_sign(new)
     authority = new.intermediate()
@@ -90,7 +90,7 @@ def test_two_roots_with_one_name(scene: MakeScene, order: int) -> None:
 
 @pytest.mark.parametrize("key_id", [True, b"another"])
 def test_an_impostor_with_a_known_name_waits_in_the_store(scene: MakeScene, key_id: bool | bytes) -> None:
-    """It has the name of a true CA, and its key identifier or another; it leads nowhere."""
+    """It has the name of a real CA, and its key identifier or another, and leads to no root."""
     anchor = root()
     true = anchor.intermediate()
     assert true.key_id

@@ -1,4 +1,4 @@
-"""What the tests of trust on demand share: a program that trusts a large CA file, and servers that need it."""
+"""What the tests of trust on demand share: a program that trusts a large CA file, and servers for it."""
 
 from __future__ import annotations
 

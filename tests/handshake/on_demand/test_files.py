@@ -1,4 +1,4 @@
-"""Errors come at the call that they always came at, and files that change meanwhile do not matter."""
+"""Errors come from the same call as without the hook, and later changes of files do not matter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.pki import Authority, crl, pem
 ROOT = Authority.root("A Root")
 CUT = ROOT.pem.replace(ROOT.pem.splitlines()[3] + "\n", "")
 
-#: What OpenSSL refuses: with it, nothing of a file is loaded.
+#: What OpenSSL refuses; if a file contains it, nothing of the file is loaded.
 REFUSED = {
     "nothing in it": b"",
     "one block cut short": (pem(ROOT) + CUT).encode(),
@@ -33,7 +33,7 @@ def revocation_list(authority: Authority) -> bytes:
     return ssl.DER_cert_to_PEM_cert(crl(authority)).replace("CERTIFICATE", "X509 CRL").encode()
 
 
-#: What OpenSSL takes, and only OpenSSL can say what of it.
+#: What OpenSSL accepts; only OpenSSL can tell which part of it.
 LEFT_TO_OPENSSL = {
     "a revocation list": pem(ROOT).encode() + revocation_list(ROOT),
     "a private key": (pem(ROOT) + ROOT.key_pem).encode(),
@@ -45,7 +45,7 @@ LEFT_TO_OPENSSL = {
 
 
 def outcome(action: Callable[[], object]) -> str:
-    """What a call does: its error, or nothing."""
+    """The result of a call: its error, or nothing."""
     try:
         action()
     except Exception as error:
@@ -122,7 +122,7 @@ def replaced(path: Path, content: bytes) -> None:
 
 
 def edited(path: Path, content: bytes) -> None:
-    """In place, without a trace in size or time of change."""
+    """Changed in place, with the same size and the same time of change."""
     status = path.stat()
     path.write_bytes(content[: status.st_size].ljust(status.st_size))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -137,7 +137,7 @@ def removed(path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("change", [replaced, edited, emptied, removed])
-def test_a_file_is_what_it_was_when_the_context_was_given_it(
+def test_a_files_contents_at_the_time_of_loading_count(
     hook: None, store: Path, trust: Trust, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, bytes], None]
 ) -> None:
     store.mkdir()

@@ -1,4 +1,4 @@
-"""What is called plain, OpenSSL loads, all of it: tried with the files of the world, and with damage to them."""
+"""OpenSSL loads all of what counts as plain: tested with real files, and with damaged copies of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import certifi
 import pytest
 
-from aia_store.inside import cafile as plain
+from aia_store.inside.cafile import CAFile, NotPlainError
 from aia_store.inside.certificate import Certificate, to_pem
 from tests.support.pki import Authority, pem
 
@@ -33,13 +33,13 @@ def count_by_openssl(path: Path) -> int:
 def test_the_files_of_the_world_are_plain(path: Path) -> None:
     if not path.exists():
         pytest.skip("this system keeps its roots elsewhere")
-    found = plain.certificates(path.read_bytes())
+    found = CAFile(path.read_bytes()).ders
     assert len(set(found)) == count_by_openssl(path)
 
 
 def test_whatever_is_called_plain_openssl_loads(tmp_path: Path) -> None:
     random = Random(SEED)
-    ders = plain.certificates(FILES[0].read_bytes())
+    ders = CAFile(FILES[0].read_bytes()).ders
     file = tmp_path / "damaged.pem"
     called_plain = 0
     for number in range(DAMAGED):
@@ -47,8 +47,8 @@ def test_whatever_is_called_plain_openssl_loads(tmp_path: Path) -> None:
         if random.random() < 0.3:
             text = _damaged_text(text, random)
         try:
-            (found,) = plain.certificates(text)
-        except plain.NotPlainError:
+            (found,) = CAFile(text).ders
+        except NotPlainError:
             continue
         called_plain += 1
         file.write_bytes(text)
@@ -58,10 +58,10 @@ def test_whatever_is_called_plain_openssl_loads(tmp_path: Path) -> None:
     assert called_plain >= DAMAGED * FEWEST_PLAIN
 
 
-def test_what_stands_between_the_blocks_does_not_matter(tmp_path: Path) -> None:
+def test_text_between_the_blocks_does_not_matter(tmp_path: Path) -> None:
     one, two = Authority.root("One"), Authority.root("Two")
     text = f"# Tőke, (c) 2026\n\n{one.pem}Label: x\n  indented -----\n{'=' * 1000}\n{two.pem[:-1]}".encode()
-    assert plain.certificates(text) == [one.der, two.der]
+    assert CAFile(text).ders == (one.der, two.der)
     file = tmp_path / "file.pem"
     file.write_bytes(text)
     assert count_by_openssl(file) == 2
@@ -82,8 +82,8 @@ def test_what_stands_between_the_blocks_does_not_matter(tmp_path: Path) -> None:
     ],
 )
 def test_a_text_out_of_the_usual_is_not_plain(text: bytes) -> None:
-    with pytest.raises(plain.NotPlainError):
-        plain.certificates(text)
+    with pytest.raises(NotPlainError):
+        CAFile(text)
 
 
 def _damaged(der: bytes, random: Random) -> bytes:

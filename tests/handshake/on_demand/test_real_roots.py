@@ -1,4 +1,4 @@
-"""The roots of the system and of certifi, under real intermediates: what a chain names is all that OpenSSL looks for.
+"""The roots of the system and of certifi, with real intermediates: OpenSSL only looks for what a chain names.
 
 Nobody here has a key that a real CA certified. So the leaves are made for this, named as issued by real intermediates
 and signed by nobody, and the best that OpenSSL can say of such a chain is that the leaf's signature does not hold: it
@@ -17,7 +17,8 @@ import pytest
 
 from aia_store.inside import cafile
 from aia_store.inside.certificate import Certificate, readable
-from aia_store.inside.rehearsal import Rehearsal, Terms
+from aia_store.inside.contexts import Terms
+from aia_store.inside.rehearsal import Rehearsal
 from aia_store.inside.trusted import Trusted
 from tests.conftest import PARTIAL_CHAIN, whole_package
 from tests.handshake.on_demand.test_plain import FILES
@@ -44,7 +45,7 @@ def test_the_verdict_is_that_under_the_whole_file(path: Path, flags: int) -> Non
         pytest.skip("the CCADB's reports are not here")
     file = cafile.of(str(path))
     assert file is not None
-    judge = _judge(file.certificates.ders, flags)
+    judge = _judge(file.ders, flags)
     intermediates = [*readable(der for report in REPORTS for der in pem_blocks(report.read_text(encoding="utf-8")))]
     by_name: dict[bytes, list[Certificate]] = {}
     for intermediate in intermediates:
@@ -58,7 +59,7 @@ def test_the_verdict_is_that_under_the_whole_file(path: Path, flags: int) -> Non
         above = [issuer.der for issuer in by_name.get(intermediate.issuer_key, ())]
         for chain in ([leaf], [leaf, intermediate.der], [leaf, intermediate.der, *above[:3]]):
             some = _loaded_for(chain, file)
-            assert len(some) < len(file.certificates.ders) / 4
+            assert len(some) < len(file.ders) / 4
             verdict = judge.refusal(chain)
             assert verdict == (_judge(some, flags).refusal(chain) if some else "unable to get local issuer certificate")
             verdicts[verdict] += 1
@@ -71,5 +72,5 @@ def _judge(anchors: Sequence[bytes], flags: int) -> Rehearsal:
 
 def _loaded_for(chain: list[bytes], file: cafile.CAFile) -> list[bytes]:
     """What of the file a context of ours trusts for a chain."""
-    some = Trusted((file.certificates,)).all_named_by(readable(chain))
-    return [der for der in file.certificates.ders if der in some]
+    some = Trusted((file,)).all_named_by(readable(chain))
+    return [der for der in file.ders if der in some]

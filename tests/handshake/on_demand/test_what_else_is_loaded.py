@@ -1,4 +1,4 @@
-"""What a program's context has besides a deferred CA file counts as it does in plain Python."""
+"""What a program's context has besides a deferred CA file counts as in plain Python."""
 
 from __future__ import annotations
 

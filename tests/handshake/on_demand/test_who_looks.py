@@ -1,4 +1,4 @@
-"""A handshake loads what its chain names; whoever looks at a context finds all of it."""
+"""A handshake loads what its chain names; code that looks at a context finds all of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_chain_is_completed_up_to_a_root_that_is_loaded_on_demand(
     assert loaded(context) == 0
 
 
-def test_whom_nothing_in_the_file_vouches_for_is_refused_as_ever(
+def test_a_server_that_nothing_in_the_file_verifies_is_still_refused(
     hook: None, hierarchy: MakeHierarchy, tmp_path: Path
 ) -> None:
     pki = hierarchy()
@@ -228,7 +228,7 @@ def test_many_threads_and_one_new_context(hook: None, trust: Trust) -> None:
     assert replies == [b"ok"] * 16
 
 
-def test_contexts_go_when_nobody_has_them(hook: None, trust: Trust) -> None:
+def test_contexts_are_freed_when_unused(hook: None, trust: Trust) -> None:
     context = context_of(trust.cafile)
     assert get(trust.servers[0], context) == b"ok"
     gone = weakref.ref(context)

@@ -1,4 +1,4 @@
-"""A client by pyOpenSSL, as a program would write it."""
+"""A client with pyOpenSSL, as a program would write it."""
 
 from __future__ import annotations
 

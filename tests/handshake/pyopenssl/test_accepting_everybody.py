@@ -1,4 +1,4 @@
-"""Programs that accept everybody: no server causes a request, whether it sends its whole chain or not."""
+"""Programs that accept every certificate: no server causes a request, whether it sends its whole chain or not."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ CALLBACKS = {
 
 
 class Sites:
-    """Right servers below one root, which name issuers that they need not name; `leaf_only` ones beside them."""
+    """Right servers below one root, whose certificates name issuers needlessly, and `leaf_only` ones."""
 
     def __init__(self, aia: AIAHost, root: Authority, stack: contextlib.ExitStack) -> None:
         url = aia.publish("/root.cer", root.der)
@@ -154,7 +154,7 @@ def test_a_silent_host_delays_nobody(sites: Sites, aia: AIAHost, tmp_path: Path)
 
 
 def test_a_callback_that_reads_the_verdict_and_accepts_is_found_out(sites: Sites, aia: AIAHost, tmp_path: Path) -> None:
-    """The chain of the first site might lack an intermediate; then the callback was seen to accept it as it is."""
+    """The chain of the first site might lack an intermediate, until the callback was seen to accept it anyway."""
     logs = "def callback(connection, certificate, error, depth, ok):\n    seen = error, ok\n    return True"
     cafile = write_pem(tmp_path / "other.pem", OTHER)
     assert replies(PYOPENSSL.replace("CALLBACK", logs), cafile, sites.right) == ["ok"] * SITES
@@ -162,7 +162,7 @@ def test_a_callback_that_reads_the_verdict_and_accepts_is_found_out(sites: Sites
 
 
 def test_what_one_callback_accepts_says_nothing_of_another(hook: None, sites: Sites, aia: AIAHost) -> None:
-    """Two closures of one function: the lenient one is found out, and the strict one is served."""
+    """Two closures of one function: the lenient one is recognized, and the strict one is served."""
 
     def by(is_lenient: bool) -> Client:
         client = Client(OTHER, sites.root)
@@ -182,7 +182,7 @@ def test_scrapy_as_it_comes(sites: Sites, aia: AIAHost) -> None:
 
 
 @pytest.mark.parametrize("program", [TWISTED, URLLIB3], ids=["Twisted", "urllib3.contrib.pyopenssl"])
-def test_those_who_verify(sites: Sites, aia: AIAHost, tmp_path: Path, program: str) -> None:
+def test_connections_that_verify(sites: Sites, aia: AIAHost, tmp_path: Path, program: str) -> None:
     if program is TWISTED:
         pytest.importorskip("twisted")
         pytest.importorskip("service_identity")

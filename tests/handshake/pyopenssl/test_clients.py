@@ -118,7 +118,7 @@ def test_program(pki: Hierarchy, aia: AIAHost, program: str, arguments: list[str
 
 
 def test_a_reactor_waits_no_longer_than_an_event_loop(pki: Hierarchy, aia: AIAHost) -> None:
-    """Where that is not at all, nothing is fetched; a program that only calls pyOpenSSL fetches all the same."""
+    """If it is nowhere, nothing is fetched; a program that only calls pyOpenSSL still fetches."""
     pytest.importorskip("twisted")
     pytest.importorskip("service_identity")
     hurried = {"AIA_STORE_ASYNC_BUDGET": "0"}

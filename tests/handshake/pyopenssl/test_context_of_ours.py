@@ -1,4 +1,4 @@
-"""Each connection that needs it is verified in a context of ours; the program's own stays what it was."""
+"""Each connection that needs it is verified in a context of ours; the program's own stays unchanged."""
 
 from __future__ import annotations
 
@@ -190,8 +190,10 @@ def test_events(store: Path, pki: Hierarchy, version: Version, by: Callable[[Any
     assert refuses or any(event[0] == SSL.SSL_CB_HANDSHAKE_DONE for event in plain if isinstance(event, tuple))
 
 
-def test_a_rehearsal_troubles_no_callback(hook: None, pki: Hierarchy, capfd: pytest.CaptureFixture[str]) -> None:
-    """A path that the program refuses is rehearsed too, and not a word is said of it."""
+def test_a_rehearsal_calls_no_callback_of_the_program(
+    hook: None, pki: Hierarchy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A path that the program refuses is rehearsed too, but its callbacks are not told of it."""
     client = Client(pki.root, level=4)  # the keys are too weak for that
     states: list[int] = []
     lines: list[bytes] = []
@@ -298,7 +300,7 @@ def certificates_between_steps(client: Client, server: TLSServer, step: Callable
 
 
 def test_a_handshake_that_is_given_up(hook: None, pki: Hierarchy) -> None:
-    """Its connection, and the SSL at the same address after it, are nobody's business."""
+    """Neither its connection nor a later SSL at the same address is affected."""
     client = Client(pki.root)
     with TLSServer(pki.leaf) as server:
         for length in range(100, 900, 100):
@@ -365,7 +367,7 @@ def test_a_client_certificate(hook: None, pki: Hierarchy, tmp_path: Path, versio
 
 
 def greeted(client: Client, port: int, prepare: Callable[[Any], None] = lambda connection: None) -> bytes:
-    """What a server says that is not asked anything."""
+    """The data that a server sends without a request."""
     with tcp_to(port) as tcp:
         connection = connected(client.context, tcp)
         prepare(connection)
@@ -375,7 +377,7 @@ def greeted(client: Client, port: int, prepare: Callable[[Any], None] = lambda c
 
 @versions
 def test_a_certificate_of_one_connection(hook: None, pki: Hierarchy, version: Version) -> None:
-    """The connection is left alone, or it would show another certificate than it was given."""
+    """The connection is left alone; otherwise it would send another certificate than its own."""
     shown = CLIENT_CA.leaf("client", eku=None)
 
     def prepare(connection: Any) -> None:
@@ -493,7 +495,7 @@ print(len(connections))
 
 
 def test_threads_and_contexts(store: Path, pki: Hierarchy) -> None:
-    """24 threads share one context and meet right, broken and hopeless servers; nothing crashes, and all are right."""
+    """24 threads share one context, with right, broken and hopeless servers; none crashes, all verdicts are right."""
     hopeless = Authority.root("Unknown Root")
     program = """
 import socket, sys, threading
@@ -577,7 +579,7 @@ print(status)
     assert done.stdout == "0\n"
 
 
-# Who is left alone.
+# What is left alone.
 
 
 def test_datagrams(hook: None, aia: AIAHost, pki: Hierarchy, tmp_path: Path) -> None:

@@ -38,12 +38,12 @@ from .client import CRL_CHECK, CRL_CHECK_ALL, SSL, Client, crypto
 PKIS = int(os.environ.get("AIA_STORE_TEST_PYOPENSSL_PKIS", "200"))
 SEED = int(os.environ.get("AIA_STORE_TEST_SEED", "0"))
 PART = 50
-MOST_WAYS = 500  # to send certificates, before one is thought not to exist
+MOST_WAYS = 500  # to send certificates; then there is assumed to be no good one
 
 
 @dataclass
 class Given:
-    """What a program has given its context so far."""
+    """What a program has loaded into its context so far."""
 
     anchors: list[Made]
     flags: int
@@ -85,7 +85,7 @@ def revocation_lists(world: World, random: Random) -> Iterator[bytes]:
 
 
 class Program(Client):
-    """A context with what a program gives it, one after the other."""
+    """A context with what a program loads into it, step by step."""
 
     def __init__(self, servers: Servers, given: Given) -> None:
         super().__init__(flags=given.flags, level=given.level)
@@ -141,7 +141,7 @@ class _Shown:
 
 
 def play(servers: Servers, world: World, folder: Path, counts: Counter[str]) -> None:
-    """Play one world, and hold each answer against the judge's."""
+    """Play one world, and compare each answer with the judge's."""
     store = Folder(str(folder / "store"))
     os.environ["AIA_STORE_DIR"] = store.path
     for made in world.planted:

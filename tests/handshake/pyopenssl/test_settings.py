@@ -1,4 +1,4 @@
-"""A program's settings: the verdict is the one that plain pyOpenSSL gives of the whole chain."""
+"""A program's settings: the verdict is that of plain pyOpenSSL on the whole chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that calls functions as it is told to: reads them and their arguments, and writes what they return."""
+"""A process that calls functions on command: it reads their names and arguments, and writes what they return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the programs of these tests do: make a context, and meet servers. Standard library only, from Python 3.9 on."""
+"""What the programs of these tests do: make a context, and connect to servers. Standard library only, from 3.9 on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ACCEPTED = "accepted"
 
 @dataclass(frozen=True)
 class Setup:
-    """What a program does to its context, in the order of the fields. Without any it is one that trusts nobody."""
+    """What a program does to its context, in the order of the fields. With none of them, it trusts nothing."""
 
     versions: tuple[str, str] | None = None  #: the lowest and the highest: "TLSv1_2", "TLSv1_3"
     flags: int | None = None  #: `verify_flags`; None: those of a bare SSLContext
@@ -63,7 +63,7 @@ class Visit:
 
     port: int
     host: str = "localhost"
-    between: Setup | None = None  #: done to the context when the SSL object is made and has not yet shaken hands
+    between: Setup | None = None  #: done to the context after the SSL object was made, before its handshake
     at: float = 0.0  #: not before this time
 
 
@@ -88,7 +88,7 @@ def new_context(setup: Setup) -> ssl.SSLContext:
 
 
 def play(setup: Setup, steps: Sequence[Visit | Setup]) -> list[Outcome]:
-    """The life of one context: it visits servers, and is changed between two visits. The visits' outcomes."""
+    """The life of one context: it connects to servers, and is changed in between. Returns the outcomes."""
     context = new_context(setup)
     outcomes = []
     for step in steps:
@@ -111,13 +111,13 @@ def visit(context: ssl.SSLContext, to: Visit) -> Outcome:
 def connect(
     context: ssl.SSLContext, port: int, host: str = "localhost", session: ssl.SSLSession | None = None
 ) -> ssl.SSLSocket:
-    """A connection that has not yet shaken hands."""
+    """A connection before its handshake."""
     tcp = socket.create_connection(("127.0.0.1", port), 30)
     return context.wrap_socket(tcp, server_hostname=host, do_handshake_on_connect=False, session=session)
 
 
 def talk(tls: ssl.SSLSocket) -> Outcome:
-    """Shake hands, ask and listen to the end; at each pause the connection must show the program's context."""
+    """Make a handshake and a request, and read to the end; at each pause, the program's context must be shown."""
     context, said = tls.context, b""
     try:
         try:
@@ -140,6 +140,6 @@ def talk(tls: ssl.SSLSocket) -> Outcome:
 
 
 def show_the_programs(tls: Any, context: ssl.SSLContext) -> None:
-    """Nobody ever sees another context than the program's, neither in the socket nor in the C object beneath."""
+    """Nobody ever sees another context than the program's, neither in the socket nor in the C object below it."""
     assert tls.context is context
     assert tls._sslobj is None or tls._sslobj.context is context

@@ -1,4 +1,4 @@
-"""Two programs, with the hook and without it; and what must hold between the two before the same servers."""
+"""Two programs, with and without the hook, and how their results with the same servers must agree."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Comparison:
         host: str = "localhost",
         version: Version | None = None,
     ) -> str:
-        """The same where completing may be impossible: then the verdict on what was sent stands."""
+        """The same if completing may be impossible: then the verdict on what was sent may stand."""
         return self._compare(setup, leaf, chain, host, version, is_completed=False)
 
     def _compare(
@@ -95,12 +95,12 @@ class Comparison:
 
 
 def verdicts(outcomes: Sequence[Outcome]) -> list[str]:
-    """What became of each connection."""
+    """The outcome of each connection."""
     return [outcome.verdict for outcome in outcomes]
 
 
 def _allowed(whole: Outcome, sent: Outcome, *, is_completed: bool) -> set[str]:
-    """The verdicts that may be on what was sent, where plain OpenSSL says this of it, and that of the whole chain."""
+    """The allowed verdicts on what was sent, if plain OpenSSL says this about it, and that about the whole chain."""
     return {whole.verdict} if whole.accepted and is_completed else {whole.verdict, sent.verdict}
 
 

@@ -1,4 +1,4 @@
-"""What programs load trust from: files and hashed folders with certificates, CRLs and trust settings."""
+"""The files and hashed folders from which programs load certificates, CRLs and trust settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What some programs do with their connections: resume sessions, show certificates late, serve by name.
+"""What some programs do with their connections: resume sessions, send certificates late, serve by name.
 
 Standard library only, from Python 3.9 on, as in `client`.
 """
@@ -119,7 +119,7 @@ def _shake_hands(client: ssl.SSLContext, connection: socket.socket) -> None:
 
 
 def feed_bytes(setup: Setup, to: Visit) -> Outcome:
-    """Shake hands through memory, a byte at a time; whoever looks between two steps sees the program's context."""
+    """Make a handshake in memory, a byte at a time; between two steps, everybody sees the program's context."""
     context = new_context(setup)
     reads, writes = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(reads, writes, server_hostname=to.host)

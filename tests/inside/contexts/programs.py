@@ -1,4 +1,4 @@
-"""Programs in processes of their own, with the hook or without it, and what they say to the same server."""
+"""Programs in child processes, with or without the hook, and their results with the same server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.conftest import ATTACH
+from tests.support import NO_HOOK
 
 if TYPE_CHECKING:
     from typing import ParamSpec, Self, TypeVar
@@ -31,7 +32,7 @@ class Program:
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
             [PYTHON, "-c", (ATTACH if hook else "") + _MAIN],
-            env={**os.environ, "PYTHONPATH": str(_PROJECT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((NO_HOOK, str(_PROJECT)))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._printed,

@@ -1,4 +1,4 @@
-"""What leads OpenSSL astray in a program's store is got round: expired roots and namesakes, as in 2020 and 2021.
+"""Certificates that mislead OpenSSL in a program's store do not matter: expired roots and namesakes, as in 2020.
 
 OpenSSL takes the first issuer that fits by name and does not go back. A modern verifier looks for a path that is good
 by itself: the leaf, intermediates, and one anchor of the program's. So the judge here is plain OpenSSL with that
@@ -35,7 +35,7 @@ flags_of = pytest.mark.parametrize("flags", ALL_FLAGS.values(), ids=ALL_FLAGS.ke
 
 @dataclass(frozen=True)
 class Scene:
-    """A leaf, a path that is good, and what stands in its way."""
+    """A leaf, a good path, and certificates that mislead OpenSSL."""
 
     leaf: Leaf
     path: Sequence[Authority]  #: good: intermediates, the leaf's issuer first
@@ -172,7 +172,7 @@ def test_a_good_path_is_taken(
     load: Callable[..., Setup],
     flags: int,
 ) -> None:
-    """Whatever the server sends, and in whichever order the program's anchors stand."""
+    """For anything that the server sends, and for any order of the program's anchors."""
     scene = make(aia)
     judge = Setup(flags=flags, cadata=scene.anchor.pem)
     assert met(plain, judge, scene.leaf, scene.path) == [ACCEPTED] * 2

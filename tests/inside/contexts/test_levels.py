@@ -1,4 +1,4 @@
-"""Security levels and Suite B, which go with a context: a completed chain must satisfy those of the program's."""
+"""Security levels and Suite B belong to a context: a completed chain must satisfy those of the program's context."""
 
 from __future__ import annotations
 

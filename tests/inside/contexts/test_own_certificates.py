@@ -1,4 +1,4 @@
-"""Clients with a certificate of their own: the server receives what it receives without the hook."""
+"""Clients with a certificate of their own: the server receives the same as without the hook."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _ask(tls: ssl.SSLSocket) -> None:
 
 @dataclass(frozen=True)
 class Members:
-    """Who the clients are: certificates of an authority below a root that the server trusts."""
+    """The clients' certificates, from an authority below a root that the server trusts."""
 
     root: Authority
     authority: Authority
@@ -248,7 +248,7 @@ def test_a_certificate_asked_for_after_the_handshake(
         assert shown == [[members.one.der, members.authority.der]] * (2 if own else 0)
         for server in (short, whole):
             outcomes = program.run(client.play, setup, [Visit(server.port)] * 2)
-            # Who has none is hung up on, and hears of the alert or of the end of the connection only.
+            # A client without one only gets an alert, or the end of the connection.
             assert not own or [outcome.verdict for outcome in outcomes] == [ACCEPTED] * 2
             assert all(outcome.said.endswith(b"ok!") for outcome in (*expected, *outcomes))
             assert [server.shown.get(timeout=30) for _ in shown] == shown
@@ -257,7 +257,7 @@ def test_a_certificate_asked_for_after_the_handshake(
 def test_a_server_that_refuses_the_client(
     plain: Program, program: Program, hierarchy: MakeHierarchy, members: Members, tmp_path: Path
 ) -> None:
-    """Its alert is the program's to see, as without the hook."""
+    """The program sees its alert, as without the hook."""
     pki = hierarchy({}, {})
     stranger = Authority.root("Nobody's Root").leaf("stranger.example", eku=[CLIENT])
     setup = Setup(cadata=pki.root.pem, certificate=shows(tmp_path, stranger))

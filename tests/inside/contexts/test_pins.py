@@ -1,4 +1,4 @@
-"""Pinned certificates: a program that trusts an intermediate or a leaf, and not, or not only, the root above."""
+"""Pinned certificates: a program trusts an intermediate or a leaf, but not, or not only, the root above."""
 
 from __future__ import annotations
 

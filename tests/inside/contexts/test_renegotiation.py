@@ -1,4 +1,4 @@
-"""Renegotiation under TLS 1.2: the server shows its certificates once more, in the midst of a connection."""
+"""Renegotiation under TLS 1.2: the server sends its certificates once more, during a connection."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_another_leaf_of_the_same_authority(
 def test_a_stranger_the_second_time(
     plain: Program, program: Program, hierarchy: MakeHierarchy, flags: int, first: str
 ) -> None:
-    """Who was let in once is not let in as another."""
+    """A server that was accepted once is not accepted under another name."""
     pki = hierarchy({}, {})
     authority = Authority.root("Unknown").intermediate("Of the unknown")
     stranger = authority.leaf(), [authority]

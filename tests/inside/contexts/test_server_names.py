@@ -1,4 +1,4 @@
-"""Servers that choose their context by the name that the client asks for."""
+"""Servers that choose their context by the name that the client sends."""
 
 from __future__ import annotations
 

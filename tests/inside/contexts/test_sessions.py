@@ -91,7 +91,7 @@ def test_a_handshake_fed_byte_by_byte(
 def test_a_connection_that_is_given_up(
     program: Program, hierarchy: MakeHierarchy, flags: int, version: Version
 ) -> None:
-    """The next ones of the same context are completed all the same."""
+    """The next ones of the same context are still completed."""
     pki = hierarchy({}, {})
     setup = Setup(flags=flags, cadata=pki.root.pem)
     with TLSServer(pki.leaf, [], version) as short:

@@ -1,4 +1,4 @@
-"""Certificates that end while a program lives: what was completed before is refused then, as without the hook."""
+"""Certificates that expire while a program runs: what was completed before is then refused, as without the hook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contexts that speak one version of TLS only, or few ciphers, which a rehearsal of ours may not speak."""
+"""Contexts that only allow one version of TLS, or few ciphers, which a rehearsal of ours may not use."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_unknown_root(comparison: Comparison, hierarchy: MakeHierarchy, flags
 
 @pytest.fixture(params=["CRL", "trust settings"])
 def special(request: pytest.FixtureRequest, hierarchy: MakeHierarchy, tmp_path: Path) -> Iterator[Special]:
-    """A program whose context alone knows what it was given, so that only it can be asked."""
+    """A program whose context alone knows what was loaded into it, so that only the context can be asked."""
     yield Special(hierarchy({}, {}), tmp_path, request.param)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of harm share: servers that are right and broken, and child programs that say what they see."""
+"""What the tests of harm share: right and broken servers, and child programs that report what they see."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def size(few: int, full: int) -> int:
 
 
 def answer(code: str, *args: object, hook: bool = True, env: dict[str, str] | None = None) -> Any:
-    """What a program prints, as JSON, that begins with `MEET`. It must end well and say nothing else."""
+    """The JSON output of a program that begins with `MEET`. It must succeed and print nothing else."""
     done = run_python(MEET + code, *args, hook=hook, env=env)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return json.loads(done.stdout)
@@ -65,7 +65,7 @@ def other_roots() -> list[Authority]:
 
 @dataclass(frozen=True)
 class Sites:
-    """One server of each kind, and what a program that trusts `pki.root` is to hear or say of it."""
+    """One server of each kind, and the expected result for a program that trusts `pki.root`."""
 
     pki: Hierarchy
     servers: dict[str, TLSServer]
@@ -73,7 +73,7 @@ class Sites:
     large_cafile: Path  #: with the root, and large enough to be loaded on demand
 
     def port(self, kind: str) -> int:
-        """Where the server of this kind is."""
+        """The address of the server of this kind."""
         return self.servers[kind].port
 
     @property
@@ -123,7 +123,7 @@ def constrained_chain(hierarchy: MakeHierarchy, good: str = "good.example", evil
 
 @dataclass(frozen=True)
 class Constrained:
-    """Its lower intermediate says nothing of the constraint, so it accepts too much where it is an anchor."""
+    """Its lower intermediate does not repeat the constraint, so it would accept too much as an anchor."""
 
     pki: Hierarchy
     evil_leaf: Leaf

@@ -1,4 +1,4 @@
-"""CA files of every odd shape: what OpenSSL reads of a file is trusted, and nothing else."""
+"""Unusual CA files: exactly what OpenSSL reads from a file is trusted."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _base64(der: bytes) -> bytes:
     return _in_lines(base64.b64encode(der), 64)
 
 
-#: Says of every file: the error or none, what was loaded, and who is accepted.
+#: Reports for every file: the error or none, what was loaded, and which servers are accepted.
 READ = """
 files, ports, way = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 

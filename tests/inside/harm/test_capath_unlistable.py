@@ -1,4 +1,4 @@
-"""A directory of anchors that may be searched but not listed: OpenSSL opens the files by name, and so it works."""
+"""A directory of anchors that can be entered but not listed works, because OpenSSL opens the files by name."""
 
 from __future__ import annotations
 

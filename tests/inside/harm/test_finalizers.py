@@ -1,4 +1,4 @@
-"""A finalizer may connect with a context that is garbage as well, and finds what any other code would find."""
+"""A finalizer may connect with a context that is garbage too, and gets what any other code would get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one thread sets on a context is never lost to another thread that makes SSL objects of it."""
+"""What one thread sets on a context is never lost because another thread makes SSL objects from it."""
 
 from __future__ import annotations
 
@@ -88,5 +88,5 @@ print(json.dumps(accepted))
 
 
 def test_revocation_is_checked_from_the_moment_it_is_asked_for(sites: Sites) -> None:
-    """No list is there, so that OpenSSL refuses everybody as soon as it has to look into one."""
+    """There is no CRL, so OpenSSL refuses every server as soon as it needs one."""
     assert answer(REVOKED, sites.port("right"), sites.pki.cafile, size(30, 300)) == 0

@@ -266,13 +266,13 @@ def test_a_child_of_a_child(sites: Sites, kind: str, cafile: str, used: str) -> 
 
 
 CONTEXTS_OF_OURS = """
-from aia_store.inside import rehearsal
+from aia_store.inside import contexts
 
 port, cafile = sys.argv[1:3]
 context, mine = (ssl.create_default_context(cafile=cafile) for _ in range(2))
 first = meet(context, port)
-said = ended(forked(lambda: "shared" if rehearsal._kept else meet(mine, port)))
-print(json.dumps([first, bool(rehearsal._kept), said]))
+said = ended(forked(lambda: "shared" if contexts._kept else meet(mine, port)))
+print(json.dumps([first, bool(contexts._kept), said]))
 """
 
 

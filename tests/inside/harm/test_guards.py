@@ -1,4 +1,4 @@
-"""Whatever becomes of our package or of a program's rights while it runs, right servers are still accepted.
+"""Whatever happens to our package or to a program's rights while it runs, right servers are still accepted.
 
 What a guard needs is loaded before the guard: else the error of an import, or of an open file too many, is the
 program's. Servers that are not right are refused with plain Python's own error.
@@ -173,7 +173,7 @@ def test_a_program_goes_on_as_in_plain_python(
 
 
 def test_the_copy_of_the_package_is_what_runs(sites: Sites, package: Path) -> None:
-    """Or these tests would show nothing."""
+    """Otherwise these tests would prove nothing."""
     code = MEET + (
         "import aia_store\n"
         "print(aia_store.__file__)\n"

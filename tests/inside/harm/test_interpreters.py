@@ -1,4 +1,4 @@
-"""Several interpreters of one process, each with threads and a lock of its own, leave one another alive."""
+"""Several interpreters of one process, each with threads and a lock of its own, do not crash each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a signal handler raises while the hook waits comes out of the program's own call, and leaves nothing behind."""
+"""The program's own call raises what a signal handler raises while the hook waits, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ print(json.dumps([*seen, gone() is None]))
 
 
 def test_many_interrupts_leave_nothing_behind(world: World) -> None:
-    """Whoever is interrupted in a fetch holds no failure against the host, so that each one fetches anew."""
+    """An interrupted fetch is not held against the host, so each program fetches anew."""
     times = size(15, 100)
     process = start_python(MEET + MEMORY, world.silent.port, world.right.port, world.pki.cafile, times)
     output, errors = process.communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""What is known of a context or a connection goes with it, whatever became of the handshake."""
+"""What is known of a context or a connection is dropped with it, however the handshake ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At every moment a program can look, a connection's context is the program's; and nothing is kept of it afterwards."""
+"""Whenever a program can look, a connection's context is the program's; and nothing is kept of it afterwards."""
 
 from __future__ import annotations
 
@@ -334,5 +334,5 @@ print(json.dumps([one() is None for one in gone]))
 
 
 @pytest.mark.parametrize("kind", ["right", "leaf-only", "self-signed", "unknown"])
-def test_contexts_and_sockets_go_when_nobody_has_them(sites: Sites, kind: str) -> None:
+def test_contexts_and_sockets_are_freed_when_unused(sites: Sites, kind: str) -> None:
     assert answer(BY_HAND + GARBAGE, sites.ports, sites.pki.cafile, kind) == [True, True]

@@ -1,4 +1,4 @@
-"""A right server is accepted after any broken one, on the same context: nothing learned stands in its way."""
+"""A right server is accepted after any broken one, with the same context: nothing that was learned misleads OpenSSL."""
 
 from __future__ import annotations
 

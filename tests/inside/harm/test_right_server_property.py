@@ -185,7 +185,7 @@ def test_a_right_server_after_any_history(store: Path, aia: AIAHost, tmp_path: P
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_a_program_that_accepts_everybody_asks_for_nothing(
+def test_a_program_that_accepts_everything_causes_no_request(
     store: Path, aia: AIAHost, tmp_path: Path, library: str
 ) -> None:
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Many threads share one context, whatever servers they meet: no interpreter dies, and each verdict is right.
+"""Many threads share one context, with all kinds of servers: no interpreter crashes, and each verdict is right.
 
 Adding a lookup to an X509_STORE that other threads read corrupts the heap, and a process that dies of that does so at
 some later point. So each child process takes many fresh contexts. AIA_STORE_TEST_HARM=all runs the full number.

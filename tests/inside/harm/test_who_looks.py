@@ -1,4 +1,4 @@
-"""Whoever looks at a context, or at `ssl` itself, sees what plain Python shows."""
+"""Code that looks at a context, or at `ssl` itself, sees what plain Python shows."""
 
 from __future__ import annotations
 

@@ -1,0 +1,106 @@
+"""Contexts of ours, and the terms that a chain is judged under in them.
+
+A context of ours is complete before its first use, and is never changed. So any number of threads may share it.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import os
+
+from . import importing, remember
+from .certificate import to_cadata
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from .trusted import PathLike
+
+CRL_CHECK, CRL_CHECK_ALL = 0x4, 0x8  # X509_V_FLAG_
+NO_CHECK_TIME = 0x200000
+CRL_CHECKS = CRL_CHECK | CRL_CHECK_ALL
+MOST_KEPT = 64  # contexts
+
+
+class Terms:
+    """The terms under which a chain is verified, besides the trusted certificates. The flags are the SSL object's.
+
+    `flags` are X509_V_FLAG_ bits; `level` is OpenSSL's security level, None for its default; `suite_b` is what the
+    cipher list began with to ask for Suite B, or empty; `from_client`: the chain is a client's.
+    """
+
+    __slots__ = ("flags", "from_client", "level", "suite_b")
+
+    def __init__(self, flags: int, level: int | None, suite_b: str = "", *, from_client: bool = False) -> None:
+        self.flags = flags
+        self.level = level
+        self.suite_b = suite_b
+        self.from_client = from_client
+
+    @property
+    def key(self) -> tuple[int, int | None, str, bool]:
+        """Equal for equal terms."""
+        return self.flags, self.level, self.suite_b, self.from_client
+
+
+class _Context(_ssl._SSLContext):
+    """The class below the wrappers. PyPy cannot make instances of its base class itself."""
+
+
+def made(
+    terms: Terms,
+    ders: Iterable[bytes],
+    files: Iterable[PathLike] = (),
+    directories: Sequence[str] = (),
+    *,
+    defaults: bool = False,
+    checks_crls: bool = False,
+) -> Any:
+    """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
+
+    `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are
+    left out unless it `checks_crls`: they need the program's own CRLs.
+    """
+    # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
+    level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
+    context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.minimum_version = context.maximum_version = _ssl.PROTO_TLSv1_2
+    context.set_ciphers(f"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384{level}")
+    if terms.suite_b:
+        context.set_ciphers(terms.suite_b)
+    context.verify_flags = terms.flags if checks_crls else terms.flags & ~CRL_CHECKS
+    for file in files:
+        context.load_verify_locations(cafile=file)
+    if cadata := to_cadata(ders):
+        context.load_verify_locations(cadata=cadata)
+    for directory in directories:
+        context.load_verify_locations(capath=directory)
+    if defaults:
+        context.set_default_verify_paths()
+    if terms.from_client:
+        with importing:
+            from .clients import prepare_server
+
+        prepare_server(context)
+    return context
+
+
+_kept: dict[object, Any] = {}
+
+
+def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
+    """A context of ours with these certificates (DER), which is shared by all that need the same."""
+    key = terms.key, tuple(ders)
+    found = _kept.get(key)
+    if found is None:
+        found = made(terms, ders)
+        remember(_kept, key, found, MOST_KEPT)
+    return found
+
+
+if hasattr(os, "register_at_fork"):
+    # In a forked child, a thread that is gone may have held a lock of OpenSSL in a shared context.
+    os.register_at_fork(after_in_child=_kept.clear)

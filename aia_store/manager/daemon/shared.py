@@ -1,0 +1,78 @@
+"""What the manager's tasks share: the settings, the store, the watches, the log and the supervisor."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from . import state
+from .bell import Bell
+from .keeper import Keeper
+from .lookout import Lookout
+from .schedule import Burst
+from .sd_notify import Supervisor
+from .watching import Watcher
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ...inside.settings import Settings
+    from .journal import Journal
+
+QUIET, LONGEST_BURST = 0.3, 1.5  # seconds; a trust manager causes thousands of events in a row
+
+
+class Shared:
+    """The settings and the lookout change with the configuration; everything else lives as long as the manager."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
+        self.settings = settings
+        self.journal = journal
+        self.supervisor = Supervisor()
+        self.keeper = Keeper(settings)
+        self.bell = Bell()
+        self.changes = Burst(QUIET, LONGEST_BURST)  # changes of watched files
+        self.arrivals = Burst(QUIET, LONGEST_BURST)  # new files in the hand-in folder
+        self.look_at = 0.0  # when to look at the files if no event comes before, on the monotonic clock
+        self.lookout = self._new_lookout()
+        before = state.read(self.keeper.home)
+        refreshed = before.refreshed if before is not None else None
+        self.state = state.DaemonState(
+            os.getpid(), state.process_mark(), time.time(), self.lookout.method, refreshed, None, None
+        )
+
+    def use(self, settings: Settings) -> None:
+        """Use other settings. Raises what the constructor raises; then nothing has changed."""
+        self.keeper.move(settings)
+        self.settings = settings
+        self.lookout.stop()
+        self.lookout = self._new_lookout()
+
+    def see_change(self) -> None:
+        """Note that a watched file may have changed. Any thread may call this."""
+        self._hint(self.changes)
+
+    def note(self, **news: Any) -> None:
+        """Replace these fields of the state, for the next `tell`."""
+        self.state = self.state._replace(**news)
+
+    def tell(self) -> None:
+        """Report the state to the supervisor and `aia-store status`."""
+        self.note(watching=self.lookout.method)
+        if self.state.last is not None:
+            self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
+        with suppress(OSError):  # the log has already said why
+            state.write(self.keeper.home, self.state)
+
+    def _new_lookout(self) -> Lookout:
+        watcher = Watcher(
+            self.see_change, lambda: self._hint(self.arrivals), lambda message: self.journal.say("watch", message)
+        )
+        return Lookout(self.settings, watcher)
+
+    def _hint(self, burst: Burst) -> None:
+        burst.hint(time.monotonic())
+        self.bell.ring()

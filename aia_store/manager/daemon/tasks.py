@@ -1,0 +1,276 @@
+"""The manager's tasks. Each one decides when it is due, what it does then, and what follows from the outcome.
+
+`Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
+`Collect` and `Refresh`, a child process does the work.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from ...inside import settings as config
+from ...inside.store import StoreError
+from .. import bundle
+from .job import Job, end
+from .keeper import DaemonError
+from .lookout import configuration
+from .schedule import HOUR, Pause, next_refresh
+from .state import Last
+from .work import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .shared import Shared
+
+LOOKS_EVERY = 60.0  # seconds between looks at the files, in case an event was missed
+HANDINS_APART = 2.0  # seconds, so that a user who hands in all the time does not keep us busy
+BUILDS_APART = 3.0  # seconds between two builds, unless the trust anchors changed
+REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
+FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
+FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
+
+
+class Task(Protocol):
+    """Something that the manager does when it is due: `due_at` is on the monotonic clock, or infinity."""
+
+    @property
+    def due_at(self) -> float: ...
+
+    def run(self) -> None: ...
+
+
+class Work(ABC):
+    """A task whose work is done by a child process, one at a time."""
+
+    action: ClassVar[str]
+    seconds: ClassVar[float]  # how long the child may take
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self.job: Job | None = None  # the child that is working
+
+    @property
+    def due_at(self) -> float:
+        """When to start a child; while there is one, when it has ended or must end."""
+        if self.job is None:
+            return self.starts_at()
+        return 0.0 if self.job.is_over else self.job.deadline
+
+    @abstractmethod
+    def starts_at(self) -> float:
+        """When to start a child, on the monotonic clock."""
+
+    @abstractmethod
+    def follow(self, outcome: Outcome) -> None:
+        """Plan what follows from this outcome."""
+
+    def look(self) -> None:  # noqa: B027  # not everything depends on files
+        """Plan anew, because the files may have changed."""
+
+    def restart(self) -> None:  # noqa: B027
+        """Plan anew, because the settings have changed."""
+
+    def run(self) -> None:
+        """Start a child, handle the outcome of one that has ended, or end one that takes too long."""
+        if self.job is None:
+            self.start()
+        elif self.job.is_over:
+            outcome, self.job = self.job.outcome(), None
+            self._finish(outcome)
+        else:
+            end([self.job])
+
+    def start(self) -> None:
+        """Start a child."""
+        shared = self._shared
+        try:
+            self.job = Job(self.action, shared.settings, time.monotonic() + self.seconds, shared.bell.ring)
+        except OSError as error:
+            self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
+
+    def _finish(self, outcome: Outcome) -> None:
+        shared = self._shared
+        for line in outcome.details:
+            shared.journal.say(self.action, line)
+        shared.journal.say(self.action, outcome.message, failed=outcome.failed)
+        shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
+        if not outcome.failed:
+            shared.look_at = 0.0  # the files may have changed meanwhile
+        self.follow(outcome)
+        shared.tell()
+
+
+class Build(Work):
+    """Publishes the bundle: at once when the trust anchors have changed, otherwise not too often."""
+
+    action, seconds = "build", 120.0
+
+    def __init__(self, shared: Shared, refresh: Refresh) -> None:
+        super().__init__(shared)
+        self._refresh = refresh
+        self._pause = Pause(BUILDS_APART, FIRST_RETRY, LONGEST_RETRY)
+        self._built_from: object = None  # the state of the trust anchors at the start of the last build
+        self._trust_changed = False  # whether the trust anchors changed between the last two builds
+        self._must_build = True  # whether to build even if the bundle is fresh
+        self._is_due = True
+
+    def starts_at(self) -> float:
+        return 0.0 if self._is_due else float("inf")
+
+    def look(self) -> None:
+        """Build if the bundle does not match the present files. At the end of a running build, this is called again.
+
+        During a pause, the files are looked at again when the pause ends.
+        """
+        shared = self._shared
+        if self.job is not None:
+            return  # at its end, this is called again
+        if shared.lookout.trust() != self._built_from:
+            self._is_due = True
+        elif self._must_build or not bundle.is_fresh(shared.settings, shared.keeper.home):
+            self._is_due = time.monotonic() >= self._pause.until
+            if not self._is_due:
+                shared.look_at = min(shared.look_at, self._pause.until)
+
+    def restart(self) -> None:
+        self._must_build = True
+        self._pause.succeeded(-BUILDS_APART)
+
+    def start(self) -> None:
+        trust = self._shared.lookout.trust()
+        self._trust_changed = self._built_from not in (None, trust)
+        self._built_from, self._is_due = trust, False
+        super().start()
+
+    def follow(self, outcome: Outcome) -> None:
+        shared = self._shared
+        self._must_build = outcome.failed
+        is_fresh = not outcome.failed and bundle.is_fresh(shared.settings, shared.keeper.home)
+        (self._pause.succeeded if is_fresh else self._pause.failed)(time.monotonic())
+        if self._trust_changed and not outcome.failed:
+            self._refresh.start_within(REFRESH_AFTER_CHANGE)
+        shared.look_at = 0.0
+        shared.supervisor.ready()  # now there is a bundle, if there can be one, for services that waited
+
+
+class Collect(Work):
+    """Takes what users handed in."""
+
+    action, seconds = "collect", 300.0
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._pause = Pause(HANDINS_APART, HANDINS_APART, LONGEST_RETRY)
+        self._seen = shared.lookout.handins()
+
+    def starts_at(self) -> float:
+        return max(self._shared.arrivals.due_at, self._pause.until)
+
+    def look(self) -> None:
+        """Collect if something was handed in without an event."""
+        found = self._shared.lookout.handins()
+        if self.job is None and found != self._seen:
+            self._seen = found
+            self._shared.arrivals.hint(time.monotonic())
+
+    def start(self) -> None:
+        self._shared.arrivals.take(time.monotonic())
+        super().start()
+
+    def follow(self, outcome: Outcome) -> None:
+        now = time.monotonic()
+        (self._pause.failed if outcome.failed else self._pause.succeeded)(now)
+        self._seen = self._shared.lookout.handins()
+        if outcome.has_more:
+            self._shared.arrivals.hint(now)
+
+
+class Refresh(Work):
+    """Verifies everything again, on schedule, in wall-clock time."""
+
+    action, seconds = "refresh", 3600.0
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._pause = Pause(0, FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH)
+        self.restart()
+
+    def starts_at(self) -> float:
+        return time.monotonic() + self._at - time.time()
+
+    def start_within(self, seconds: float) -> None:
+        """Refresh within so many seconds, if no refresh is due before."""
+        self._plan(min(self._at, time.time() + seconds))
+
+    def look(self) -> None:
+        """Plan anew if the clock was set back."""
+        if self._at - time.time() > (self._shared.settings.refresh_hours + 1) * HOUR:
+            self.restart()
+
+    def restart(self) -> None:
+        self._plan(next_refresh(self._shared.state.refreshed, self._shared.settings.refresh_hours, time.time()))
+
+    def follow(self, outcome: Outcome) -> None:
+        now = time.time()
+        if outcome.failed:
+            self._pause.failed(now)
+            self._plan(self._pause.until)
+        else:
+            self._pause.succeeded(now)
+            self._shared.note(refreshed=now)
+            self.restart()
+
+    def _plan(self, at: float) -> None:
+        self._at = at  # seconds since 1970
+        self._shared.note(next_refresh=at)
+
+
+class Look:
+    """Looks at the files, those of the settings included: after events, and regularly."""
+
+    def __init__(self, shared: Shared, works: Sequence[Work]) -> None:
+        self._shared = shared
+        self._works = works
+        self._configured: object = configuration()
+
+    @property
+    def due_at(self) -> float:
+        """When events have settled, or it is time to look anyway."""
+        return min(self._shared.changes.due_at, self._shared.look_at)
+
+    def reload(self) -> None:
+        """Read the settings again next, changed or not. A signal handler calls this."""
+        self._configured = None
+        self._shared.look_at = 0.0
+
+    def run(self) -> None:
+        """Let every task decide by the present files."""
+        shared, now = self._shared, time.monotonic()
+        shared.changes.take(now)
+        shared.look_at = now + LOOKS_EVERY
+        if shared.keeper.keep():
+            shared.tell()
+        if configuration() != self._configured:
+            self._reload()
+        shared.lookout.watch()
+        for work in self._works:
+            work.look()
+
+    def _reload(self) -> None:
+        """Read the settings; if they cannot be used, the old ones stay."""
+        shared = self._shared
+        shared.supervisor.reloading()
+        self._configured = configuration()
+        try:
+            shared.use(config.load())
+        except (config.ConfigError, StoreError, DaemonError) as error:
+            shared.journal.say("reload", f"{error}; the settings stay as they were", failed=True)
+        else:
+            for work in self._works:
+                work.restart()
+            shared.journal.say("reload", f"the settings were read again, {shared.lookout.watch()}")
+            shared.tell()
+        shared.supervisor.reloaded()

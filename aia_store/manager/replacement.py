@@ -1,0 +1,53 @@
+"""Replace a file as a whole: write another file beside it, sync it, and rename it once it is complete.
+
+This is for files anywhere. `Folder.write` writes those in a store folder, and trusts no folder on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+
+_MODE = 0o644
+
+
+class Replacement:
+    """A new file for a path. Use it in a `with`, whose end removes what was not published."""
+
+    def __init__(self, path: str) -> None:
+        """Raises OSError if no file can be made in the folder of the path."""
+        self._path = path
+        folder, name = os.path.split(path)
+        descriptor, self._temporary = tempfile.mkstemp(".tmp", f".{name}.", folder or os.curdir)
+        self.file = open(descriptor, "wb")  # noqa: SIM115  # closed below
+
+    def publish(self, *, like_the_old: bool = False) -> None:
+        """Rename it to the path, readable for all, or with the old owner, mode and attributes. Raises OSError."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        os.chmod(self._temporary, _MODE)
+        if like_the_old and os.path.exists(self._path):
+            old = os.stat(self._path)
+            shutil.copystat(self._path, self._temporary)
+            if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(self._temporary, old.st_uid, old.st_gid)
+            os.utime(self._temporary)
+        os.replace(self._temporary, self._path)
+
+    def __enter__(self) -> Replacement:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        with contextlib.suppress(OSError):  # the file is already in place
+            os.unlink(self._temporary)
+
+
+def write(path: str, contents: bytes, *, like_the_old: bool = False) -> None:
+    """Replace or make a file at once, as `Replacement.publish` does. Raises OSError."""
+    with Replacement(path) as new:
+        new.file.write(contents)
+        new.publish(like_the_old=like_the_old)
