@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _INTERNET = "it installs from a registry, and the page's machine has no internet"
 _BARE = "it installs from a registry, or removes that again; tests/bare/run runs it"
+_PACKAGES = "it builds or installs a package; tests/packages/run does"
 _WHOLE_MACHINE = "it reaches whatever interpreters are here; tests/manager/test_whole_machine.py runs it"
 
 NOT_RUN = {
@@ -30,6 +31,8 @@ NOT_RUN = {
     "install.md: sudo pipx uninstall --global aia-store": _BARE,
     "install.md: sudo rm -r /opt/aia-store /usr/local/bin/aia-store": _BARE,
     "install.md: aia-store hook remove --all": _BARE,
+    "install.md: cp -r packaging/debian .": _PACKAGES,
+    "install.md: sudo apt install ../aia-store_*_all.deb": _PACKAGES,
     "operations.md: aia-store preload                                # the CCADB's current report, some 2,200 "
     "intermediates": "it asks the CCADB, and the page's machine has no internet; tests/manager/test_preload.py runs it",
     "operations.md: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload": "systemd is not the "

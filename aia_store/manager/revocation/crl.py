@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ...inside import revoked
 from ...inside.certificate import KEY_USAGE, DERError, canonical_name
+from ..old_cryptography import crl_updates
 from ..quiet import quietly
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class CRL:
                 self._crl = _parsed(content)
                 self._check_issuer()
                 self._check_scope(urls, of_leaf)
-                self.this_update = self._crl.last_update_utc.timestamp()
-                next_update = self._crl.next_update_utc
+                this_update, next_update = crl_updates(self._crl)
+                self.this_update = this_update.timestamp()
                 self.next_update = None if next_update is None else next_update.timestamp()
                 self._count = len(self._crl)
         except (*_UNREADABLE, DERError) as error:

@@ -1,0 +1,51 @@
+"""What `cryptography` cannot do before its releases 40 and 42: Debian 12 has 38."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+
+
+def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Check that `issuer` is named by `subject` as its issuer, and made its signature.
+
+    Raises InvalidSignature, or ValueError or TypeError where they do not fit together or the algorithm is not known.
+    """
+    if hasattr(subject, "verify_directly_issued_by"):  # from 40 on
+        subject.verify_directly_issued_by(issuer)
+    else:
+        check_signature(subject, issuer)
+
+
+def check_signature(subject: x509.Certificate, issuer: x509.Certificate) -> None:
+    """The same by means of releases before 40. RSASSA-PSS is not known: they cannot read its parameters."""
+    if subject.issuer != issuer.subject:
+        raise ValueError("another issuer is named")
+    try:
+        hash_algorithm = subject.signature_hash_algorithm
+    except UnsupportedAlgorithm as error:
+        raise ValueError("its signature algorithm is not known") from error
+    key, signature, signed = issuer.public_key(), subject.signature, subject.tbs_certificate_bytes
+    if isinstance(key, rsa.RSAPublicKey) and hash_algorithm is not None:
+        key.verify(signature, signed, padding.PKCS1v15(), hash_algorithm)
+    elif isinstance(key, ec.EllipticCurvePublicKey) and hash_algorithm is not None:
+        key.verify(signature, signed, ec.ECDSA(hash_algorithm))
+    elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)) and hash_algorithm is None:
+        key.verify(signature, signed)
+    else:
+        raise TypeError("its signature is not of the kind of its issuer's key")
+
+
+def crl_updates(crl: x509.CertificateRevocationList) -> tuple[datetime, datetime | None]:
+    """When this CRL was issued, and when the next one will be, if it says so; both with a time zone."""
+    if hasattr(crl, "next_update_utc"):  # from 42 on
+        return crl.last_update_utc, crl.next_update_utc
+    this_update, next_update = crl.last_update, crl.next_update
+    return _as_utc(this_update), None if next_update is None else _as_utc(next_update)
+
+
+def _as_utc(naive: datetime) -> datetime:
+    return naive.replace(tzinfo=timezone.utc)
