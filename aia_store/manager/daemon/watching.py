@@ -7,6 +7,7 @@ have their real paths, because nothing is noticed through a link. Reading is no 
 from __future__ import annotations
 
 import errno
+import inspect
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchdog import events
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
 from .places import EVERYTHING, WatchedFolder
@@ -34,6 +36,9 @@ _MADE: _Kinds = [events.FileCreatedEvent, events.FileMovedEvent, events.DirCreat
 _MOVES: _Kinds = [*_MADE, events.FileDeletedEvent, events.DirDeletedEvent, events.DirMovedEvent]
 _WRITES: _Kinds = [*_MOVES, events.FileModifiedEvent, events.FileClosedEvent]
 _ARRIVALS: _Kinds = [*_MADE, events.FileClosedEvent]
+
+# Before watchdog 6 (Debian 12 has 2.2), observers cannot filter events; the handler passes over the others.
+_CAN_FILTER = "event_filter" in inspect.signature(BaseObserver.schedule).parameters
 
 # File systems that other machines may change, without this kernel noticing.
 _REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # or begin like this
@@ -102,7 +107,7 @@ class Watcher:
         try:
             status = os.stat(folder)
             if self._native is not None and not self._is_exhausted and not is_remote(status.st_dev):
-                watch = self._native.schedule(handler, folder, event_filter=kinds)
+                watch = _scheduled(self._native, handler)
                 self._watched[folder] = _Watched(folder, status, kinds, handler, self._native, watch)
                 return
         except OSError as error:
@@ -112,7 +117,7 @@ class Watcher:
         if place is None:
             return  # anybody can fill it, so listing it again and again costs too much
         with suppress(OSError):
-            watch = self._poller().schedule(handler, folder, event_filter=kinds)
+            watch = _scheduled(self._poller(), handler)
             self._watched[folder] = _Watched(folder, os.stat(folder), kinds, handler, self._polling, watch)
 
     def _forget(self, folder: str) -> None:
@@ -144,12 +149,22 @@ class _Handler(events.FileSystemEventHandler):
         self.folder_is_gone = False
 
     def dispatch(self, event: events.FileSystemEvent) -> None:
-        paths = [os.fsdecode(path) for path in (event.src_path, event.dest_path) if path]
+        if not isinstance(event, tuple(_kinds(self.place))):
+            return
+        destination = getattr(event, "dest_path", "")  # before watchdog 6, only moves have one
+        paths = [os.fsdecode(path) for path in (event.src_path, destination) if path]
         if self.folder in paths:
             self.folder_is_gone = True  # if it is made again at once, it may have the old inode number
         elif self.place is not None and self.place.names.isdisjoint([EVERYTHING, *map(os.path.basename, paths)]):
             return
         self._tell()
+
+
+def _scheduled(observer: Any, handler: _Handler) -> Any:
+    """Have this observer report the events of the handler's folder; returns the watch."""
+    if _CAN_FILTER:
+        return observer.schedule(handler, handler.folder, event_filter=_kinds(handler.place))
+    return observer.schedule(handler, handler.folder)
 
 
 class _Watched(NamedTuple):
