@@ -14,7 +14,7 @@ from ..inside import settings as config
 from ..inside.store import IntermediateStore, sound_store
 from ..library import learn
 from ..manager import history, refresh, roots
-from ..manager.exportable import Export
+from ..manager.export_rules import Export
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError
 from ..manager.words import counted

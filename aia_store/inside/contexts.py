@@ -82,7 +82,7 @@ def made(
         context.set_default_verify_paths()
     if terms.from_client:
         with importing:
-            from .clients import prepare_server
+            from .client_certificates import prepare_server
 
         prepare_server(context)
     return context

@@ -105,7 +105,7 @@ class Chain:
         """Run a search with the number of seconds that it may fetch; None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
-                from .clients import allowance
+                from .client_certificates import allowance
 
             return allowance.use(search)
         return search(seconds)
@@ -307,7 +307,7 @@ def _hello(terms: Terms) -> bytes:
     cipher = b"\xc0\x2b" if terms.suite_b == "SUITEB128ONLY" else b"\xc0\x2c"
     if terms.from_client:
         with importing:
-            from .clients import client_hello
+            from .client_certificates import client_hello
 
         return client_hello(cipher)
     return handshake_message(

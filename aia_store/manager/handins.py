@@ -19,8 +19,8 @@ from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
 from ..inside.store import hand_in_folder, open_store
 from . import roots
+from .quotas import Shares
 from .revocation.record import reader
-from .shares import Shares
 from .verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from ..inside.certificate import readable
 from ..inside.pauses import Failures
 from ..inside.store import MOST_FILES, crowded_note, sound_store
 from . import mirror, reports, roots
+from .accepted_paths import Verified
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
 from .fitness import unfitness
 from .quiet import quietly
 from .revocation.update import known
-from .verified import Verified
 from .verify import Verifier, by_subject, remembered
 
 if TYPE_CHECKING:

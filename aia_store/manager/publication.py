@@ -1,4 +1,4 @@
-"""One publication of the bundle: what goes in is chosen by rules (`exportable`), and a reader sees the old or the new.
+"""One publication of the bundle: what goes in is chosen by rules (`export_rules`), and a reader sees the old or the new.
 
 OpenSSL loads and counts what is to be published before it is.
 """
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ..inside.certificate import subject_hash, to_pem
 from ..inside.store import BUNDLE, open_store
-from . import exported, roots, trust_folder
+from . import export_memory, roots, trust_folder
+from .accepted_paths import Verified
 from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, BundleForm, changes, file_identity
 from .snapshot import Snapshot
-from .verified import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,11 +60,11 @@ class Publication:
     def folder(self) -> None:
         """Publish the trust folder. Raises OSError."""
         store = Snapshot(self._store.folders)
-        memory = exported.Memory(self._home, store.folders, self._anchors)
+        memory = export_memory.Memory(self._home, store.folders, self._anchors)
         verdicts = memory.standing(store.names)
         judged = self._judge(store, [one for one in store.names if one not in verdicts])
         for certificate, is_exported in judged.items():
-            verdicts[certificate.fingerprint] = exported.verdict(certificate, is_exported=is_exported)
+            verdicts[certificate.fingerprint] = export_memory.verdict(certificate, is_exported=is_exported)
 
         standing = trust_folder.contents(self._home)
         texts = self._texts(store, verdicts, set(standing.values()))
@@ -80,7 +80,7 @@ class Publication:
         needed = self._store.certificates()
         if not needed:
             return []
-        from .exportable import Export  # with what verifies, which takes long to import
+        from .export_rules import Export  # with what verifies, which takes long to import
 
         found = Export(self._anchors, self._store, self._verifier, self._verified).among(needed, self._progress)
         self._verified.save()
@@ -91,14 +91,14 @@ class Publication:
         asked = [one for one in map(store.certificate, fingerprints) if one is not None]
         if not asked:
             return {}
-        from .exportable import Export
+        from .export_rules import Export
 
         export = Export(self._anchors, store, verified=self._verified, with_preloaded=True)
         found = export.among(asked, self._progress)
         self._verified.save()
         return dict.fromkeys(asked, False) | dict.fromkeys(found, True)
 
-    def _texts(self, store: Snapshot, verdicts: exported.Verdicts, standing: set[str]) -> dict[str, bytes]:
+    def _texts(self, store: Snapshot, verdicts: export_memory.Verdicts, standing: set[str]) -> dict[str, bytes]:
         """What the new files are to hold, by fingerprint. A certificate that went meanwhile loses its verdict."""
         texts = {anchor.fingerprint: anchor.pem.encode("ascii") for anchor in self._anchors}
         for fingerprint in {one for one in verdicts if verdicts[one].is_exported} - standing:

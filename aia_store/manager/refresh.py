@@ -14,11 +14,11 @@ from ..inside import pauses
 from ..inside.certificate import Certificate
 from ..inside.store import Folder, IntermediateStore, Preloaded, crowded_note, folders_of, open_store, read_certificate
 from . import bundle, clock, handins, history, renewal, roots, upkeep
+from .accepted_paths import Verified
 from .history import Dropped
 from .renewal import Held, Renewed
 from .revocation import update
 from .revocation.record import reader
-from .verified import Verified
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:

@@ -30,10 +30,10 @@ from ..inside.rehearsal import Rehearsal
 from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
+from .accepted_paths import SECURITY_LEVEL, Verified
 from .old_cryptography import check_issued
 from .quiet import quietly
 from .roots import distrust
-from .verified import SECURITY_LEVEL, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from aia_store.inside.clients import PERIOD, Allowance
+from aia_store.inside.client_certificates import PERIOD, Allowance
 
 
 class Clock:

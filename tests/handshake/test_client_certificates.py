@@ -16,9 +16,9 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import aia_store
-from aia_store.inside import clients as clientside
+from aia_store.inside import client_certificates as clientside
 from aia_store.inside.certificate import Certificate
-from aia_store.inside.clients import Allowance
+from aia_store.inside.client_certificates import Allowance
 from aia_store.inside.store import Folder, IntermediateStore
 from tests.conftest import FLAGS, Hierarchy, MakeHierarchy, get, trusting, whole_package, write_pem
 from tests.support.mutual import ACCEPTED, MutualServer, call, client_context
@@ -306,7 +306,7 @@ def test_an_intermediate_that_outlives_its_root(clients: MakeHierarchy, flags: i
 def test_what_is_learned_of_clients_is_kept_but_not_exported_unless_servers_have_it_too(
     clients: MakeHierarchy, store: Path
 ) -> None:
-    from aia_store.manager.exportable import Export
+    from aia_store.manager.export_rules import Export
 
     learned = []
     for eku in ([CLIENT], [CLIENT, SERVER]):

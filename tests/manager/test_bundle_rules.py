@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder, IntermediateStore
-from aia_store.manager import exportable
+from aia_store.manager import export_rules
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, Certified, Options, der_of
 
@@ -315,20 +315,20 @@ def test_a_namesake_that_leads_nowhere_does_not_count(
 @pytest.mark.parametrize(
     ("rule", "options", "words"),
     [
-        (exportable.leads_to_an_exported_anchor, {"signed_by": STRANGER.key}, "a signature is not valid"),
-        (exportable.outlasts_the_export, {"not_after": TOMORROW}, "it expires before"),
-        (exportable.is_a_ca_for_servers, {"no_cert_sign": True}, "its key may not sign certificates"),
-        (exportable.carries_all_constraints, NAMES, "it has name constraints"),
+        (export_rules.leads_to_an_exported_anchor, {"signed_by": STRANGER.key}, "a signature is not valid"),
+        (export_rules.outlasts_the_export, {"not_after": TOMORROW}, "it expires before"),
+        (export_rules.is_a_ca_for_servers, {"no_cert_sign": True}, "its key may not sign certificates"),
+        (export_rules.carries_all_constraints, NAMES, "it has name constraints"),
     ],
 )
 def test_each_rule_says_what_it_objects_to(
-    rule: Callable[[Certificate, exportable.Export], str | None], options: Options, words: str, machine: Machine
+    rule: Callable[[Certificate, export_rules.Export], str | None], options: Options, words: str, machine: Machine
 ) -> None:
     root = Authority.root()
     authority = Certificate(root.intermediate(**options).der)
     machine.plant(authority.der)
-    export = exportable.Export([Certificate(root.der)], IntermediateStore([Folder(str(machine.store))]))
-    assert rule in exportable.RULES
+    export = export_rules.Export([Certificate(root.der)], IntermediateStore([Folder(str(machine.store))]))
+    assert rule in export_rules.RULES
     assert words in (rule(authority, export) or "")
     assert export.objection(authority) is not None
 
@@ -336,7 +336,7 @@ def test_each_rule_says_what_it_objects_to(
 def test_only_what_was_needed_is_exported(machine: Machine, root: Authority) -> None:
     preloaded = Certificate(root.intermediate().der)
     Folder(str(machine.store)).preloaded.keep(preloaded)
-    export = exportable.Export([Certificate(root.der)], IntermediateStore([Folder(str(machine.store))]))
+    export = export_rules.Export([Certificate(root.der)], IntermediateStore([Folder(str(machine.store))]))
     assert export.objection(preloaded) == "it was never needed on this machine"
 
 

@@ -1,1 +1,5 @@
-aia_store_finder.py
+"""In place of a watcher that is installed on the machine, for the tests' programs: it does nothing."""
+
+
+def attach() -> None:
+    """What a .start file calls."""

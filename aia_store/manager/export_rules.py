@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
     from ..inside.store import IntermediateStore
-    from .verified import Verified
+    from .accepted_paths import Verified
 
     Progress = Callable[[int, int], None]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..inside.certificate import sha256, subject_hash
 from ..inside.store import EXPORTED, REVOKED, is_digest, read_regular_file
 from . import roots
+from .accepted_paths import terms as terms_of_verification
 from .published import REBUILT_EVERY
-from .verified import terms as terms_of_verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
