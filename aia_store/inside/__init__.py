@@ -29,7 +29,7 @@ loaded one since it made the SSL object, we leave the connection alone.
 its SSL objects. When the program makes its first context, we wrap these two methods on the Python class directly above.
 What we know of a context or a connection is kept beside it and dies with it. We leave servers' connections alone, and
 those that verify nothing; only `aia_store.complete(context, client_certificates=True)` completes the chains of a
-server's clients (`clients`). After the verdict, OpenSSL no longer calls us, so a download costs nothing.
+server's clients (`client_certificates`). After the verdict, OpenSSL no longer calls us, so a download costs nothing.
 
 **Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
