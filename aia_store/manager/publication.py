@@ -1,4 +1,4 @@
-"""One publication of the bundle: what goes in is chosen by rules (`export_rules`), and a reader sees the old or the new.
+"""One publication of the bundle: rules decide what goes in (`export_rules`), and a reader sees the old or the new.
 
 OpenSSL loads and counts what is to be published before it is.
 """
