@@ -19,6 +19,7 @@ from .certificate import (
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
     BASIC_CONSTRAINTS,
+    BIT_STRING,
     CERTIFICATE_POLICIES,
     CRL_DISTRIBUTION_POINTS,
     EXTENDED_KEY_USAGE,
@@ -207,7 +208,9 @@ def _is_sound_ca(certificate: Certificate, below: int) -> bool:
     return (
         is_ca
         and (path_length is None or path_length >= below)
-        and bool(usage[3:] and usage[3] & _KEY_CERT_SIGN)
+        and len(usage) in (4, 5)
+        and (usage[0], usage[1]) == (BIT_STRING, len(usage) - 2)
+        and bool(usage[3] & _KEY_CERT_SIGN)
         and _is_for_servers(certificate)
         and _USUAL_EXTENSIONS.issuperset(extensions)
     )

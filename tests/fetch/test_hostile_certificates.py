@@ -70,6 +70,7 @@ def ended_well(met: Meeting, completed: bool, seconds: float = 2) -> bool:
 # What a URL may give instead of the issuer
 
 
+FORGED = "a forged signature"
 USELESS: dict[str, bytes] = {
     "an unknown root of that name": Authority.root("Hostile CA").der,
     "an unknown root": ELSEWHERE.der,
@@ -81,7 +82,7 @@ USELESS: dict[str, bytes] = {
     "right name and wrong key, of the same root": ROOT.intermediate("Hostile CA").der,
     "right key and wrong name": CA.reissue(subject="Another Name").der,
     "right in all but who issued it": ELSEWHERE.cross_sign(CA).der,
-    "a forged signature": CA.reissue(signed_by=private_key()).der,
+    FORGED: CA.reissue(signed_by=private_key()).der,
     "expired": CA.reissue(not_after=timedelta(days=-1)).der,
     "not yet valid": CA.reissue(not_before=timedelta(days=1)).der,
     "no CA flag": CA.reissue(ca=False).der,
@@ -140,13 +141,20 @@ UNREADABLE = {
     "a validity that is none",
     "a public key that is none",
 }
-SENT = {name: der for name, der in USELESS.items() if name not in UNREADABLE}
+SENT = {name: der for name, der in USELESS.items() if name not in {*UNREADABLE, FORGED}}
 
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
 def test_a_useless_one_sent_by_the_server_does_no_harm(aia: AIAHost, meet: Meet, sent: bytes) -> None:
     met = meet(CA.leaf(aia=[aia.publish("/ca", CA.der)]), ROOT, sends=[sent])
     assert ended_well(met, True)
+
+
+def test_a_forged_one_sent_by_the_server_is_refused_as_without_us_and_then_completed(aia: AIAHost, meet: Meet) -> None:
+    """Nothing about it is uncertain but its signature, which OpenSSL checks in the handshake itself."""
+    leaf = CA.leaf(aia=[aia.publish("/ca", CA.der)])
+    assert meet(leaf, ROOT, sends=[USELESS[FORGED]]).is_left_alone()
+    assert ended_well(meet(leaf, ROOT, sends=[USELESS[FORGED]]), True)
 
 
 @pytest.mark.parametrize("planted", USELESS.values(), ids=USELESS)
