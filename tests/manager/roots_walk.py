@@ -160,7 +160,7 @@ class Walk:
         """What the daemon's turn does: it looks, and has the bundle built if that says so."""
         self.lookout.watch()
         seen = self.lookout.trust()
-        if seen != self.built_from or not bundle.is_fresh(self.settings, Folder(str(self.settings.dir))):
+        if seen != self.built_from or not bundle.are_fresh(self.settings, Folder(str(self.settings.dir))):
             self.built_from = seen
             build(self.settings)
 

@@ -81,7 +81,8 @@ def test_five_hundred_hosts_of_twelve_kinds(machine: Machine, pki: Hierarchy, ai
         for host, result, faults, missing in rows
     ]
     assert set(fleet.connections.values()) == {1}, "every host is asked once"
-    assert aia.count() == 2, "and every intermediate fetched once"
+    # What one host sends may be stored before another host needs it.
+    assert 1 <= aia.count() <= 2, "and no intermediate is fetched twice"
 
 
 def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
