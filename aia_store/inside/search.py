@@ -16,7 +16,7 @@ from .store import store_of_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from .rehearsal import Chain
     from .settings import Settings
@@ -167,18 +167,22 @@ class Search:
         Paths with an intermediate that is known to be revoked are skipped, wherever it came from.
         """
         rehearsals = 0
-        for path in self._walk(issuers_of).paths(self._chain.leaf):
-            if tuple(path) in self.refused or self._is_revoked(path):
-                continue
-            refusal = self._chain.refusal(path)
-            if refusal is None:
-                return Path(path)
-            debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
-            self.refused[tuple(path)] = refusal
-            rehearsals += 1
-            if rehearsals >= self._budget.rehearsals:
-                return None
-        return None
+        paths = self._walk(issuers_of).paths(self._chain.leaf)
+        try:
+            for path in paths:
+                if tuple(path) in self.refused or self._is_revoked(path):
+                    continue
+                refusal = self._chain.refusal(path)
+                if refusal is None:
+                    return Path(path)
+                debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
+                self.refused[tuple(path)] = refusal
+                rehearsals += 1
+                if rehearsals >= self._budget.rehearsals:
+                    return None
+            return None
+        finally:
+            paths.close()  # here, and not when it is collected: what a signal handler raises then is lost
 
     def _walk(self, issuers_of: IssuersOf) -> Walk:
         trusted = self._chain.trusted
@@ -209,7 +213,8 @@ class Search:
     def _has_issuer_at_hand(self, subject: Certificate) -> bool:
         """Whether a walk without AIA can go on from here."""
         walk = self._walk(self._at_hand)
-        return any(walk.may_lead_on(candidate, subject) for candidate in self._at_hand(subject))
+        candidates = [*self._at_hand(subject)]  # all: a generator that is given up loses what a signal handler raises
+        return any(walk.may_lead_on(candidate, subject) for candidate in candidates)
 
     def _is_revoked(self, path: list[Certificate]) -> bool:
         if not self._store.may_know_revoked():
@@ -273,23 +278,27 @@ class Walk:
         self._most_intermediates = budget.intermediates
         self._steps_left = budget.steps
 
-    def paths(self, leaf: Certificate) -> Iterator[list[Certificate]]:
+    def paths(self, leaf: Certificate) -> Generator[list[Certificate], None, None]:
         """Yield every path, from the leaf to the anchor, both included. No path names a subject twice."""
         if self._is_anchor(leaf) or leaf.is_self_signed:
             return
         yield from self._extended([leaf])
 
-    def _extended(self, path: list[Certificate]) -> Iterator[list[Certificate]]:
-        for candidate in self._issuers_of(path[-1]):
-            self._steps_left -= 1
-            if self._steps_left < 0:
-                return
-            if not self.may_lead_on(candidate, path[-1]) or _is_named_in(path, candidate):
-                continue
-            if self._is_anchor(candidate):
-                yield [*path, candidate]
-            elif len(path) <= self._most_intermediates and _has_room_for(path, candidate):
-                yield from self._extended([*path, candidate])
+    def _extended(self, path: list[Certificate]) -> Generator[list[Certificate], None, None]:
+        candidates = _each(self._issuers_of(path[-1]))
+        try:
+            for candidate in candidates:
+                self._steps_left -= 1
+                if self._steps_left < 0:
+                    return
+                if not self.may_lead_on(candidate, path[-1]) or _is_named_in(path, candidate):
+                    continue
+                if self._is_anchor(candidate):
+                    yield [*path, candidate]
+                elif len(path) <= self._most_intermediates and _has_room_for(path, candidate):
+                    yield from self._extended([*path, candidate])
+        finally:
+            candidates.close()
 
     def may_lead_on(self, candidate: Certificate, subject: Certificate) -> bool:
         """Whether a candidate may have issued the subject, and is an anchor or a currently valid intermediate."""
@@ -303,6 +312,11 @@ class Walk:
             and not candidate.is_self_signed
             and (self._now is None or candidate.is_valid_at(self._now))
         )
+
+
+def _each(certificates: Iterable[Certificate]) -> Generator[Certificate, None, None]:
+    """Yield each, until it is closed, which also closes what they come from."""
+    yield from certificates
 
 
 def _is_named_in(path: list[Certificate], candidate: Certificate) -> bool:

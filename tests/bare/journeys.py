@@ -44,6 +44,7 @@ JOURNEYS = [
             "install.md: export PYTHONPATH=",
             "operations.md: refresh_hours = 12",
             "operations.md: aia-store status --prometheus",
+            'operations.md: eval "$(aia-store env --folder)"',
             "install.md: sudo aia-store hook remove",
             "install.md: sudo rm -r /opt/aia-store",
         ),
