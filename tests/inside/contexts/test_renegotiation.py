@@ -7,7 +7,6 @@ import socket
 from collections.abc import Sequence
 
 import pytest
-from OpenSSL import SSL
 
 from tests.conftest import FLAGS, MakeHierarchy
 from tests.support.listener import Listener
@@ -16,6 +15,8 @@ from tests.support.pki import Authority, Leaf
 from . import client
 from .client import ACCEPTED, Outcome, Setup, Visit
 from .programs import Program
+
+SSL = pytest.importorskip("OpenSSL.SSL")
 
 flags_of = pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS.keys())
 Credential = tuple[Leaf, Sequence[Authority]]
