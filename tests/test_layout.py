@@ -32,7 +32,7 @@ MAY_IMPORT = {
 }
 
 #: Not in `sys.stdlib_module_names` of every Python: known to type checkers only, up to 3.12, from 3.14 on.
-OF_OTHER_PYTHONS = {"_typeshed", "_xxsubinterpreters", "compression"}
+OF_OTHER_PYTHONS = {"tomllib", "_typeshed", "_xxsubinterpreters", "compression"}
 
 
 def name_of(file: Path) -> str:
