@@ -65,7 +65,7 @@ def test_only_openssl_is_attached_to(store: Path, library: str, expected: bool) 
 
 def test_only_the_main_interpreter_is_attached_to(store: Path) -> None:
     run = "try:\n    import _interpreters as i\nexcept ImportError:\n    import _xxsubinterpreters as i\n"
-    program = run + f"i.run_string(i.create(), {ATTACHED!r})\n"
+    program = run + f"one = i.create()\ni.run_string(one, {ATTACHED!r})\ni.destroy(one)\n"
     plain = run_python(program, hook=False)
     if plain.returncode != 0:
         pytest.skip("this Python crashes by itself: 3.12.1 does")
