@@ -124,7 +124,7 @@ def fault(place: Place) -> str | None:
     for path, contents in _contents(place).items():
         found = watcher.contents(path)
         if place.is_library and path == place.sitecustomize:
-            if BLOCK not in found and _own(SITECUSTOMIZE) not in found:
+            if BLOCK not in found and watcher.packaged(SITECUSTOMIZE) not in found:
                 return f"{path} was replaced"
         elif found != contents:
             return f"{path} is {'not what it was' if os.path.lexists(path) else 'gone'}"
@@ -161,7 +161,7 @@ def _contents(place: Place) -> dict[str, bytes]:
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
         is_ours = not os.path.exists(place.sitecustomize) or _FILE.search(current) is not None
-        wanted[place.sitecustomize] = _own(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
+        wanted[place.sitecustomize] = watcher.packaged(SITECUSTOMIZE) + rest if is_ours else rest + BLOCK
     if place.pth_folder is not None:
         wanted[os.path.join(place.pth_folder, START)] = watcher.start_line(FINDER[:-3]).encode("ascii")
         wanted[os.path.join(place.pth_folder, PTH)] = watcher.pth_line(FINDER[:-3]).encode("ascii")
@@ -285,12 +285,6 @@ def _write(path: str, contents: bytes) -> None:
     """Replace or make a file. The owner, mode and attributes of an existing one stay."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     replacement.write(path, contents, like_the_old=True)
-
-
-def _own(name: str) -> bytes:
-    """A file of the hook from the package. Raises OSError if the package is incomplete."""
-    with open(os.path.join(watcher.HOOKS, name), "rb") as file:
-        return file.read()
 
 
 def _read_or_raise(path: str) -> bytes:

@@ -14,9 +14,13 @@ _WHERE = re.compile(rb"^inside = .*$", re.MULTILINE)
 
 def source(inside: str = INSIDE) -> bytes:
     """The watcher's source, with the path of the folder `inside`. Raises OSError if the package is incomplete."""
-    with open(os.path.join(HOOKS, FILE), "rb") as file:
-        text = file.read()
-    return _WHERE.sub(lambda _: f"inside = {inside!a}".encode("ascii"), text, count=1)
+    return _WHERE.sub(lambda _: f"inside = {inside!a}".encode("ascii"), packaged(FILE), count=1)
+
+
+def packaged(name: str) -> bytes:
+    """A file of the hook from the package. Raises OSError if the package is incomplete."""
+    with open(os.path.join(HOOKS, name), "rb") as file:
+        return file.read()
 
 
 def contents(path: str) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.docs.reader import Machine
+from tests.support.holder import started
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11
@@ -15,12 +16,12 @@ _HOLD = """
 set -e
 base=$1 given=$2 place=$3
 mount -t tmpfs none "$place"
-mkdir "$place/upper" "$place/work" "$place/root"
-mount -t overlay overlay -o "lowerdir=$base,upperdir=$place/upper,workdir=$place/work" "$place/root"
-mkdir "$place/root/given"
-mount --bind "$given" "$place/root/given"
-mount -t proc proc "$place/root/proc"
-mount --rbind /dev "$place/root/dev"
+mkdir "$place/upper" "$place/work" "$place/merged"
+mount -t overlay overlay -o "lowerdir=$base,upperdir=$place/upper,workdir=$place/work" "$place/merged"
+mkdir "$place/merged/given"
+mount --bind "$given" "$place/merged/given"
+mount -t proc proc "$place/merged/proc"
+mount --rbind /dev "$place/merged/dev"
 ip link set lo up
 echo ready
 read -r end || true
@@ -60,20 +61,10 @@ class Bare(Machine):
 
     def __init__(self, base: Path, given: Path, place: Path, who: Who) -> None:
         """`base` has the prepared Debian, `given` what it is given: the checkout (`source`) and the wheels for pip."""
-        self._who, self._root = who, place / "root"
+        self._who, self._root = who, place / "merged"
         place.mkdir()
         command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", _HOLD, "sh"]
-        self._holder = subprocess.Popen(
-            [*command, str(base), str(given), str(place)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self._holder.stdout is not None
-        if self._holder.stdout.readline() != "ready\n":
-            _, errors = self._holder.communicate()
-            raise OSError(errors.strip())
+        self._holder = started([*command, base, given, place])
         children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
         self._first = int(children.read_text())
 

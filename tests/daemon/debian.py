@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.running import SECONDS
+from tests.support.holder import started
 from tests.support.pki import Certified, der_of, pem, pem_blocks
 
 if TYPE_CHECKING:
@@ -114,16 +115,12 @@ class Debian:
         return set(pem_blocks((self.folder / "ssl" / "certs" / "ca-certificates.crt").read_text()))
 
     def __enter__(self) -> Self:
-        self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", str(self.folder)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self._holder.stdout is not None
-        if self._holder.stdout.readline() != "ready\n":
-            _, errors = self._holder.communicate(timeout=SECONDS)
-            pytest.skip(f"no mount namespace can be made here: {errors.strip()}")
+        try:
+            self._holder = started(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", self.folder]
+            )
+        except OSError as error:
+            pytest.skip(f"no mount namespace can be made here: {error}")
         self.inside = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--"]
         self.run("update-ca-certificates", "--fresh")
         return self

@@ -14,6 +14,7 @@ import pytest
 from tests.daemon.conftest import Start
 from tests.daemon.running import wait_until
 from tests.manager.machine import COMMAND, Machine
+from tests.support.holder import started
 from tests.support.pki import Authority, pem_blocks
 
 OTHER = Authority.root("Other Root")
@@ -44,15 +45,12 @@ class SmallDisk:
         if os.geteuid() != 0 or shutil.which("unshare") is None:
             pytest.skip("only root can mount a file system")
         machine.store.mkdir()
-        self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", str(machine.store)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self._holder.stdout is not None
-        if self._holder.stdout.readline() != "ready\n":
-            pytest.skip(f"nothing can be mounted here: {self._holder.communicate()[1]}")
+        try:
+            self._holder = started(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", machine.store]
+            )
+        except OSError as error:
+            pytest.skip(f"nothing can be mounted here: {error}")
         self.inside = ("nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--")
         self.path = Path(f"/proc/{self._holder.pid}/root{machine.store}")
         self._store = machine.store

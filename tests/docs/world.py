@@ -30,6 +30,7 @@ import pytest
 from tests.docs.blocks import PROJECT
 from tests.docs.reader import Machine
 from tests.manager.overlay import Overlay
+from tests.support.holder import started
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, SMTPServer, TLSServer
 
@@ -82,18 +83,11 @@ class World(Machine):
 
     def __enter__(self) -> Self:
         command = ["unshare", "--net", *_IN_THE_PROJECT, sys.executable, "-m", "tests.docs.world", *self._names]
-        self._servers = subprocess.Popen(
-            [str(part) for part in self._overlay.enter(*command)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self._servers.stdout is not None
-        if self._servers.stdout.readline() != "ready\n":
-            _, errors = self._servers.communicate()
+        try:
+            self._servers = started(self._overlay.enter(*command))
+        except OSError as error:
             self._overlay.close()
-            pytest.fail(f"the servers did not start: {errors}")
+            pytest.fail(f"the servers did not start: {error}")
         return self
 
     def __exit__(self, *_: object) -> None:

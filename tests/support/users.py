@@ -15,6 +15,7 @@ import pytest
 
 import aia_store
 from tests.support import NO_HOOK
+from tests.support.holder import started
 
 if TYPE_CHECKING:
     from typing import Self
@@ -54,17 +55,10 @@ class Users:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         reached = dict.fromkeys(str(path) for path in (sys.base_prefix, sys.prefix, _project()))
         self._environment = {**passed_on, "PYTHONPATH": f"{_project()}:{NO_HOOK}", **environment}
-        self._holder = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c", _ENTER, "-", *reached],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self._holder.stdout
-        if self._holder.stdout.readline() != "ready\n":
-            _, errors = self._holder.communicate(timeout=10)
-            pytest.skip(f"no mount namespace can be had here: {errors.strip()}")
+        try:
+            self._holder = started(["unshare", "-m", "sh", "-c", _ENTER, "-", *reached])
+        except OSError as error:
+            pytest.skip(f"no mount namespace can be had here: {error}")
         self.root = Path(f"/proc/{self._holder.pid}/root")
 
     def __enter__(self) -> Self:
