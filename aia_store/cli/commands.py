@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..version import __version__
-from .errors import NO, say
+from .errors import INTERRUPTED, say
 
 #: For each command, its module, and its description in lists of commands.
 COMMANDS = {
@@ -83,4 +83,4 @@ def run() -> int:
         return error.exit_code
     except click.Abort:
         say("stopped")
-        return NO
+        return INTERRUPTED

@@ -39,6 +39,14 @@ class CRLError(Exception):
     """This is no CRL that is valid for these certificates. The message is the reason."""
 
 
+class ExpiredError(CRLError):
+    """This CRL is genuine, but the next one is due."""
+
+    def __init__(self, crl: CRL) -> None:
+        super().__init__("it has expired")
+        self.crl = crl
+
+
 class CRL:
     """A CRL that this issuer signed, about all of its CA certificates. Its dates may be over. Raises CRLError."""
 
@@ -61,11 +69,11 @@ class CRL:
             raise CRLError("it cannot be read") from error
 
     def check_dates(self) -> None:
-        """Raises CRLError if the CRL is not valid today."""
+        """Raises ExpiredError if the next CRL is due, another CRLError if the CRL is not valid yet."""
         if time.time() < self.this_update:
             raise CRLError("it is not yet valid")
         if self.next_update is not None and self.next_update <= time.time():
-            raise CRLError("it has expired")
+            raise ExpiredError(self)
 
     def serves_until(self, fetched: float) -> float:
         """When a CRL that was fetched at the given time must be fetched again (both in seconds since 1970)."""

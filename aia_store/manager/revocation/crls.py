@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_CRLS, read_regular_file
 from ..download import Downloader, UnavailableError
-from .crl import CRL, MOST_BYTES, CRLError
+from .crl import CRL, MOST_BYTES, CRLError, ExpiredError
 from .points import worth_fetching
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Obtained(NamedTuple):
 
     crl: CRL | None
     fault: str | None  # why there is no current one, with the URL
+    expired: CRL | None = None  # if there is none: one that is genuine, but has expired
 
 
 class CRLs:
@@ -45,19 +46,22 @@ class CRLs:
         wanted = worth_fetching(urls)
         if not wanted:
             return Obtained(None, f"{urls[0]}: the fetch policy does not allow it (plain http only)")
-        old = None
+        old: CRL | None = None
         for url in wanted:
             kept = self._kept(url, issuer, urls, of_leaf)
             if kept is not None and kept[1]:
                 return Obtained(kept[0], None)
-            old = old or kept
-        faults = []
+            old = old or (kept[0] if kept is not None else None)
+        faults, expired = [], None
         for url in wanted:
             try:
                 return Obtained(self._fetched(url, issuer, urls, of_leaf), None)
             except (CRLError, UnavailableError) as error:
                 faults.append(f"{url}: {error}")
-        return Obtained(old[0], f"{faults[0]}; the previous one is used") if old else Obtained(None, faults[0])
+                expired = expired or (error.crl if isinstance(error, ExpiredError) else None)
+        if old is not None:
+            return Obtained(old, f"{faults[0]}; the previous one is used")
+        return Obtained(None, faults[0], expired)
 
     def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
         """The CRL on disk, and whether it is still current."""

@@ -124,7 +124,7 @@ def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wa
 
 
 def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
-    crl, fault = source.obtain(wanted.urls, wanted.issuer)
+    crl, fault, _ = source.obtain(wanted.urls, wanted.issuer)
     if crl is None:
         return _Answer(wanted, {}, set(), fault)
     reasons = {subject: crl.reason(subject) for subject in wanted.subjects}
