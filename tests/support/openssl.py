@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -43,7 +42,8 @@ def small_key() -> rsa.RSAPrivateKey:
 class OpenSSLServer:
     """`openssl s_server`, which answers HTTP, at security level 0 with all ciphers unless `options` say otherwise.
 
-    With `second`, it has two certificates, of different kinds of keys. `port` is where it listens, on 127.0.0.1.
+    With `second`, it has two certificates, of different kinds of keys. It listens at the address
+    and port `at`; `port` is which one it got.
     """
 
     def __init__(
@@ -53,10 +53,11 @@ class OpenSSLServer:
         options: Sequence[str] = (),
         *,
         second: tuple[Leaf, Sequence[Certified]] | None = None,
+        at: str = "127.0.0.1:0",
     ) -> None:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-no-CAfile", "-no-CApath"]
+            command = ["openssl", "s_server", "-accept", at, "-www", "-no-CAfile", "-no-CApath"]
             command += _certified(folder, "", leaf, sends)
             if second is not None:
                 command += _certified(folder, "d", *second)
@@ -67,11 +68,12 @@ class OpenSSLServer:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
             assert self._process.stdout is not None
-            said: list[str] = []
-            while not (found := re.match(r"ACCEPT 127\.0\.0\.1:(\d+)", said[-1] if said else "")):
+            said = [""]
+            while not said[-1].startswith("ACCEPT"):
                 said.append(self._process.stdout.readline())
                 assert said[-1], f"it did not start: {''.join(said)}"
-            self.port = int(found[1])
+            # It only says which port it got if it had the choice.
+            self.port = int((said[-1].strip() if ":" in said[-1] else at).rpartition(":")[2])
 
     @property
     def url(self) -> str:
