@@ -169,12 +169,13 @@ class Finding:
     @property
     def advice(self) -> list[Advice]:
         """What the server need not send, or should send in another order."""
-        sent = list(dict.fromkeys(self.chain.sent))
+        leaf = self.chain.leaf
+        sent = [link for link in self.chain.sent if link != leaf]
         needed = [link for link in sent if link in self.drawn and not link.is_self_signed]
+        again = [link for link in (leaf, *sent) for _ in range(self.chain.ders.count(link.der) - 1)]
         found = {
-            Needless.TWICE: [link for at, link in enumerate(self.chain.sent) if link in self.chain.sent[:at]]
-            + [link for link in sent if link == self.chain.leaf],
-            Needless.ROOT: [link for link in sent if link.is_self_signed and link != self.chain.leaf],
+            Needless.TWICE: again,
+            Needless.ROOT: [link for link in sent if link.is_self_signed],
             Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed],
         }
         advice = [
