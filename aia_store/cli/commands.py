@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..version import __version__
-from .errors import INTERRUPTED, say
+from .errors import INTERRUPTED, NO, say
 
 #: For each command, its module, and its description in lists of commands.
 COMMANDS = {
@@ -61,7 +61,8 @@ def cli() -> None:
     Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
     `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
 
-    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell.
+    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell, 130 after
+    Ctrl-C.
     """
 
 
@@ -81,6 +82,6 @@ def run() -> int:
     except click.ClickException as error:
         say(error.format_message())
         return error.exit_code
-    except click.Abort:
+    except click.Abort as error:  # by Ctrl-C, or because the answer to a question was no
         say("stopped")
-        return INTERRUPTED
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else NO
