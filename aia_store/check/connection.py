@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ..inside.certificate import readable
-from ..inside.fetch import UnansweredError, connected, has_network
+from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network
 from ..manager.target import HTTPS, address, in_ascii
 from . import starttls
 from .witness import ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
@@ -268,7 +268,7 @@ def _complaint(error: OSError | UnicodeError, target: Target) -> str:
 
 def _hint(target: Target, error: Exception | None = None) -> str:
     """What to do about a host that presents no certificate."""
-    if isinstance(error, OSError) and not isinstance(error, _ssl.SSLError) and not has_network():
+    if isinstance(error, OSError) and error.errno in NO_ROUTE and not has_network():
         return "; is there a network?"
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:

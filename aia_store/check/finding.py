@@ -94,11 +94,16 @@ class Finding:
         return key_kind(self.chain.leaf)
 
     @property
+    def chain_weakness(self) -> Weakness | None:
+        """Why only some clients refuse the chain."""
+        if self.lenient is None:
+            return None
+        return Weakness.SMALL_KEY if "key" in (self.completed_refusal or "") else Weakness.WEAK_DIGEST
+
+    @property
     def weakness(self) -> Weakness | None:
-        """What only some clients mind: in the handshake, else in a certificate."""
-        if self.seen.failure is not None or self.lenient is None:
-            return self.seen.weakness
-        return Weakness.SMALL_KEY if "key" in (self.refusal or "") else Weakness.WEAK_DIGEST
+        """Why only some clients refuse the handshake, or else the chain."""
+        return self.seen.weakness or self.chain_weakness
 
     @property
     def anchors_in_the_way(self) -> list[Certificate]:

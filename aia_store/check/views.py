@@ -52,10 +52,12 @@ def of(finding: Finding) -> list[View]:
 
 def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> str | None:
     """Why a client refuses a host, in the handshake or because of the chain; None if it connects."""
-    is_tolerated = finding.weakness in tolerated
-    if finding.seen.failure is not None and not is_tolerated:
-        return MEANINGS[finding.weakness] if finding.weakness is not None else finding.seen.failure
-    return rule.refusal(finding.lenient if is_tolerated and finding.lenient is not None else finding)
+    weakness = finding.seen.weakness
+    if finding.seen.failure is not None and weakness not in tolerated:
+        return MEANINGS[weakness] if weakness is not None else finding.seen.failure
+    if finding.lenient is not None and finding.chain_weakness in tolerated:
+        finding = finding.lenient
+    return rule.refusal(finding)
 
 
 def _reason(finding: Finding, rule: Rule) -> str:

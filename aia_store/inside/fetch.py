@@ -41,7 +41,7 @@ _SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; up to Python 3.12, 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # From RFC 5737 and RFC 3849. They belong to nobody, so only the default route leads there.
 _NOBODYS = (_socket.AF_INET, ("192.0.2.1", 80)), (_socket.AF_INET6, ("2001:db8::1", 80))
-_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _NO_ANSWER = (None, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)  # None: our own time limit
 
 _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread, "start_new_thread")
@@ -161,7 +161,7 @@ class _Fetch:
             return _get(parts, wire, self._most)
         except OSError as error:
             reason = f"{host} does not answer ({error.strerror or error})"
-            raise FetchError(reason, is_ours=error.errno in _NO_ROUTE and not has_network()) from error
+            raise FetchError(reason, is_ours=error.errno in NO_ROUTE and not has_network()) from error
         finally:
             wire.hang_up()
 
@@ -182,7 +182,7 @@ class _Fetch:
             reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
             if any(error.errno in _NO_ANSWER for error in errors):
                 raise FetchError(reason, dead_url=self.url) from failure
-            if any(error.errno in _NO_ROUTE for error in errors):
+            if any(error.errno in NO_ROUTE for error in errors):
                 raise _unreachable(self.url, reason) from failure
             raise FetchError(reason, is_ours=True) from failure
 

@@ -30,8 +30,7 @@ MOST_NAMES = 4  # of a certificate, shown
 # What OpenSSL's reasons for a failed handshake mean.
 _FAILURES = {
     "bad signature": "the server's key is not that of its certificate",
-    "bad ecpoint": "the server's key exchange cannot be read",
-    "dh key too small": "the server's Diffie-Hellman group is too small",
+    "wrong certificate type": "the server's certificate does not suit the cipher suite that it chose",
 }
 # What the owner of a server should do about a weakness.
 _REMEDIES = {
@@ -82,15 +81,16 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
 
 def _handshake(finding: Finding) -> Iterator[str]:
     failure = finding.seen.failure or ""
-    if finding.weakness is None:
+    weakness = finding.seen.weakness
+    if weakness is None:
         meaning = _FAILURES.get(failure)
         why = f"{meaning} (OpenSSL: {output.harmless(failure)})" if meaning is not None else output.harmless(failure)
-        yield f"Broken: after the server has sent its certificates, the handshake fails: {why}."
+        yield f"Broken: the handshake fails: {why}."
         return
-    meaning = clients.MEANINGS[finding.weakness]
+    meaning = clients.MEANINGS[weakness]
     yield f"Broken: the handshake fails in clients of today: {meaning} (OpenSSL: {output.harmless(failure)})."
     yield from _works_in(finding)
-    yield f"Its owner {_REMEDIES[finding.weakness]}."
+    yield f"Its owner {_REMEDIES[weakness]}."
 
 
 def _advised(advice: Advice) -> str:
@@ -150,16 +150,16 @@ def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
     """A path to a trust anchor is known, but OpenSSL does not accept it."""
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
     yield f"Broken: {reason}. OpenSSL refuses the path to the trust anchor {output.subject(finding.drawn[-1])}."
-    if finding.weakness is not None:
+    if finding.chain_weakness is not None:
         yield from _works_in(finding)
-        yield f"Its owner {_REMEDIES[finding.weakness]}."
+        yield f"Its owner {_REMEDIES[finding.chain_weakness]}."
     late = [link for link in finding.drawn[1:] if not link.is_valid_at(finding.chain.now)]
     for link in late:
         if finding.is_anchor(link):
             yield f"{_of_an_anchor(link, here)}: clients need a newer root."
         else:
             yield f"Its owner should replace {output.subject(link)}, which is valid {lasting(link, finding)}."
-    if finding.weakness is None and not late:
+    if finding.chain_weakness is None and not late:
         yield "Its owner needs other intermediates, or another certificate."
 
 
@@ -244,7 +244,8 @@ def headline(answer: Answer) -> str:
         return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
     missing = [output.subject(certificate) for certificate in finding.missing]
     listed = ", ".join(missing[:MOST_LISTED]) + (", …" if len(missing) > MOST_LISTED else "")
-    handshake = clients.MEANINGS.get(finding.weakness) if finding.weakness is not None else finding.seen.failure
+    weakness = finding.seen.weakness
+    handshake = clients.MEANINGS[weakness] if weakness is not None else finding.seen.failure
     said = {
         Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",
         Fault.REVOKED: f"revoked: {', '.join(map(output.subject, finding.revoked_links))}",
