@@ -35,7 +35,8 @@ _ANSWERS = [
     ),
     ("uses pyOpenSSL, as Twisted does", "the same"),
     (
-        "is [another program](#outside-pythons-ssl) that takes a CA file: curl, git, wget, Node, Ruby, PHP, Go, psql",
+        "is [another program](#outside-pythons-ssl) that takes a CA file: curl, git, wget, Node, Deno, Ruby, PHP, Go, "
+        "cargo, Nix, gcloud, psql",
         '`eval "$(aia-store env)"` in the start-up file of the shell',
     ),
     (
@@ -75,8 +76,9 @@ clients except these, which show only the text of the error, or use an OpenSSL o
 _TOOLS = """
 ## Outside Python's ssl
 
-These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name. The bundle contains what is
-missing once a program with the hook, or `aia-store add`, has learned it.
+These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name; `aia-store env --unset` prints
+the lines that unset them. The bundle contains what is missing once a program with the hook, or `aia-store add`, has
+learned it.
 """
 
 _FOLDER = """
