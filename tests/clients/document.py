@@ -28,9 +28,31 @@ DOCUMENT = PROJECT / "docs" / "clients.md"
 
 _ABOUT = "import json, platform, ssl; print(json.dumps([platform.python_version(), ssl.OPENSSL_VERSION]))"
 
-_HEAD = """# Clients
-
-`python -m tests.clients.document` writes this page from the results of the tests; do not edit it.
+_ANSWERS = [
+    (
+        "uses Python's `ssl`: urllib, requests, httpx, aiohttp, and [all of these](#python-programs)",
+        "`aia-store hook install --all`, and nothing else",
+    ),
+    ("uses pyOpenSSL, as Twisted does", "the same"),
+    (
+        "is [another program](#outside-pythons-ssl) that takes a CA file: curl, git, wget, Node, Deno, Ruby, PHP, Go, "
+        "cargo, Nix, gcloud, psql",
+        '`eval "$(aia-store env)"` in the start-up file of the shell',
+    ),
+    (
+        "starts often, and [was made with OpenSSL](#with-the-trust-folder)",
+        '`eval "$(aia-store env --folder)"`, which is faster',
+    ),
+    (
+        "is a server: Postfix, stunnel, HAProxy, nginx, OpenLDAP",
+        "[one line](#with-the-trust-folder) in its configuration",
+    ),
+    ("brings a TLS library of its own: pycurl, grpcio", "name the bundle in the program's own setting"),
+    ("is a browser", "nothing: browsers fetch intermediates, or know them"),
+]
+_HEAD = """
+What the tables below name was tested. `python -m tests.clients.document` writes this page from the results of the
+tests; do not edit it.
 
 ## Python programs
 
@@ -54,8 +76,9 @@ clients except these, which show only the text of the error, or use an OpenSSL o
 _TOOLS = """
 ## Outside Python's ssl
 
-These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name. The bundle contains what is
-missing once a program with the hook, or `aia-store add`, has learned it.
+These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name; `aia-store env --unset` prints
+the lines that unset them. The bundle contains what is missing once a program with the hook, or `aia-store add`, has
+learned it.
 """
 
 _FOLDER = """
@@ -105,7 +128,7 @@ def load() -> dict[str, Any]:
 
 def render(found: dict[str, Any]) -> str:
     """The document."""
-    lines = [_HEAD]
+    lines = ["# Clients", "", *_table(["your program", "what to do"], _ANSWERS), _HEAD]
     lines += [f"- Python {run['python']} with {run['openssl']}" for _, run in sorted(found.items())]
     pythons = sorted(found)
     columns = [
