@@ -1,13 +1,13 @@
 """What a server sends, and what would complete its chain: the diagnosis behind `aia-store check`.
 
-`connection` looks at a host by real handshakes (after `starttls` if asked for), which `witness` sees. `host` lets
-OpenSSL judge each chain with the machine's anchors (`trust`), and searches for what is missing; `many` checks many
-hosts. The result is a `finding` for each chain. `views` says which clients can connect, and `revocation` what the CRLs
-say of each certificate in the path.
+`connection` looks at a host by real handshakes (after `starttls` if asked for), which `witness` sees; `files` reads
+what a server is to send. `host` lets OpenSSL judge each chain with the machine's anchors (`trust`), and searches for
+what is missing; `many` checks many hosts. The result is a `finding` for each chain. `views` says which clients can
+connect, and `revocation` what the CRLs say of each certificate in the path.
 """
 
 from ..manager.target import TargetError, parse_target
-from .asked import Target
+from .asked import FileTarget, Target
 from .connection import ProbeError, Weakness, addresses
 from .finding import MENDED_BY_CHAIN, Advice, Fault, Finding, Needless
 from .host import FETCH_SECONDS, probe
@@ -17,6 +17,7 @@ __all__ = [
     "MENDED_BY_CHAIN",
     "Advice",
     "Fault",
+    "FileTarget",
     "Finding",
     "Needless",
     "ProbeError",

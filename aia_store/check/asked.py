@@ -1,4 +1,4 @@
-"""What to check: a host and a port, and how to connect to it."""
+"""What to check: a host and a port, and how to connect to it; or a file that a server is to use."""
 
 from __future__ import annotations
 
@@ -30,3 +30,21 @@ class Target(NamedTuple):
     def place(self) -> tuple[str, int]:
         """Where to connect to."""
         return self.connect or (self.host, self.port)
+
+
+class FileTarget(NamedTuple):
+    """One file to check: a server's certificate, and what the server is to send with it."""
+
+    path: str
+    servername: str | None = None  # the name to verify, instead of the certificate's own
+    own_name: str = ""  # the first name of the certificate that can be a host's
+
+    @property
+    def address(self) -> str:
+        """The path, which stands where a host's address would."""
+        return self.path
+
+    @property
+    def name(self) -> str:
+        """The name that the certificate must be valid for; a certificate without names is valid for none."""
+        return self.servername or self.own_name or "nameless.invalid"

@@ -60,14 +60,15 @@ class Weakness(str, Enum):
 
 
 class Seen(NamedTuple):
-    """What one connection showed."""
+    """What one connection showed, or what one file makes a server send."""
 
     certificates: list[bytes]  # DER, the leaf first
-    address: str | None  # the IP address that answered; None through a proxy
+    address: str | None  # the IP address that answered; None through a proxy, and for a file
     proxy: str | None  # host and port
     failure: str | None = None  # why the handshake of a client of today fails, in OpenSSL's words
     weakness: Weakness | None = None  # because of what it fails, if only some clients mind
     asks_client: bool = False  # whether the server asked for a client's certificate
+    leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
 
 def looks(target: Target) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""What was found out about one host, and what is wrong with it."""
+"""What was found out about one host or file, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.rehearsal import Chain
     from ..inside.search import Path
-    from .asked import Target
+    from .asked import FileTarget, Target
     from .connection import Seen
     from .revocation import CRLStatus
 
@@ -25,12 +25,13 @@ _OVERHEAD = 3  # bytes for the length of a certificate in the Certificate messag
 
 
 class Fault(str, Enum):
-    """What can be wrong with a host, in the words of the JSON document."""
+    """What can be wrong with a host or file, in the words of the JSON document."""
 
     __str__ = str.__str__
 
     HANDSHAKE = "handshake"  # it fails, whatever the chain is like
     REVOKED = "revoked"
+    LEAF_NOT_FIRST = "leaf-not-first"  # in the file; servers take the first certificate for their own
     EXPIRED = "expired"  # the leaf
     NOT_YET_VALID = "not-yet-valid"  # the leaf
     SELF_SIGNED = "self-signed"  # the leaf
@@ -42,7 +43,7 @@ class Fault(str, Enum):
     OBSTRUCTED = "obstructed"  # the whole path is sent, but also a certificate that misleads OpenSSL
 
 
-MENDED_BY_CHAIN = {Fault.INCOMPLETE, Fault.OBSTRUCTED}  # installing the full chain repairs these
+MENDED_BY_CHAIN = {Fault.LEAF_NOT_FIRST, Fault.INCOMPLETE, Fault.OBSTRUCTED}  # installing the full chain repairs these
 
 
 class Needless(str, Enum):
@@ -66,9 +67,9 @@ class Advice(NamedTuple):
 
 @dataclass
 class Finding:
-    """What was found out about one chain of a host."""
+    """What was found out about one chain of a host or file."""
 
-    target: Target
+    target: Target | FileTarget
     seen: Seen
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None if it accepts
@@ -128,6 +129,7 @@ class Finding:
         """Everything that is wrong, the most serious first; empty if every client that trusts the root can connect."""
         found = [Fault.HANDSHAKE] if self.seen.failure is not None else []
         found += [Fault.REVOKED] if self.revoked_links else []
+        found += [Fault.LEAF_NOT_FIRST] if self.seen.leaf_at else []
         if self.refusal is None or self.hangs_on_revoked:
             return found
         leaf = self.chain.leaf

@@ -1,4 +1,4 @@
-"""Check one host: what it sends, and what would complete its chains."""
+"""Check one host or file: what is sent, and what would complete the chains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ..inside.search import Budget, Path, Search, needs
 from ..inside.store import open_store
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
-from . import trust
+from . import files, trust
+from .asked import FileTarget
 from .connection import looks
 from .finding import Finding
 
@@ -25,15 +26,22 @@ if TYPE_CHECKING:
 FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
-def probe(target: Target, settings: Settings, anchors: list[Certificate], *, revocation: bool = False) -> list[Finding]:
-    """Get the chains of a host, and look for what is missing. What completes them is kept. Raises ProbeError.
+def probe(
+    target: Target | FileTarget, settings: Settings, anchors: list[Certificate], *, revocation: bool = False
+) -> list[Finding]:
+    """Get the chains of a host or file, and look for what is missing. What completes them is kept. Raises ProbeError.
 
-    There are two chains if the server has certificates with an RSA key and with another. With `revocation`, the CRLs
+    There are two chains if a server has certificates with an RSA key and with another. With `revocation`, the CRLs
     that the certificates name are read too. OpenSSL loads the anchors once, as long as they stay the same.
     """
     trusted = trust.loaded(tuple(anchors))
     store = open_store(settings)
-    found = [_judged(seen, target, trusted, settings, store) for seen in looks(target)]
+    if isinstance(target, FileTarget):
+        target, seen = files.read(target)
+        looked = [seen]
+    else:
+        looked = looks(target)
+    found = [_judged(seen, target, trusted, settings, store) for seen in looked]
     if revocation:
         from .revocation import ask
 
@@ -43,7 +51,9 @@ def probe(target: Target, settings: Settings, anchors: list[Certificate], *, rev
     return found
 
 
-def _judged(seen: Seen, target: Target, trusted: TrustAnchors, settings: Settings, store: IntermediateStore) -> Finding:
+def _judged(
+    seen: Seen, target: Target | FileTarget, trusted: TrustAnchors, settings: Settings, store: IntermediateStore
+) -> Finding:
     """What OpenSSL says of a chain, and what the search for a path finds."""
     chain = Chain(seen.certificates, trusted.trusted, trusted.terms)
     search = Search(chain, store, Budget(FETCH_SECONDS))
@@ -59,7 +69,7 @@ def _judged(seen: Seen, target: Target, trusted: TrustAnchors, settings: Setting
 
 def _finding(
     seen: Seen,
-    target: Target,
+    target: Target | FileTarget,
     trusted: TrustAnchors,
     chain: Chain,
     search: Search,

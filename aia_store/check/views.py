@@ -52,6 +52,8 @@ def of(finding: Finding) -> list[View]:
 
 def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> str | None:
     """Why a client refuses a host, in the handshake or because of the chain; None if it connects."""
+    if finding.seen.leaf_at:
+        return "a server takes the first certificate of the file for its own, and its key is another"
     weakness = finding.seen.weakness
     if finding.seen.failure is not None and weakness not in tolerated:
         return MEANINGS[weakness] if weakness is not None else finding.seen.failure

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import sys
 from typing import IO, TYPE_CHECKING
 
 from ..manager.replacement import Replacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+STANDARD_OUTPUT = "-"  # instead of a path
 
 
 class OutputError(Exception):
@@ -21,8 +25,11 @@ class OutputError(Exception):
 def appearing(path: str) -> Iterator[IO[str]]:
     """Yield a text file to write; it appears, readable for all, when the `with` ends without error. Raises OutputError.
 
-    If the path exists but is no regular file, such as /dev/stdout, it is written directly.
+    If the path exists but is no regular file, such as /dev/stdout, it is written directly; `-` is standard output.
     """
+    if path == STANDARD_OUTPUT:
+        yield sys.stdout
+        return
     if os.path.exists(path) and not os.path.isfile(path):
         with _complaining(path):
             file = open(path, "w", encoding="utf-8")  # noqa: SIM115  # closed below

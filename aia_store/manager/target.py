@@ -26,7 +26,7 @@ def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
         host, named, scheme = parts.hostname, parts.port, parts.scheme
     except ValueError:
         host, named, scheme = None, None, ""
-    if not host or not _is_host(host) or named == 0 or scheme != "https":
+    if not host or not is_host(host) or named == 0 or scheme != "https":
         raise TargetError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
     return host, named or port
 
@@ -44,7 +44,8 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
+    """Whether a text is a host name or an IP address."""
     if ":" in host and not _is_address(host):  # Python 3.10's urlsplit accepts anything in brackets
         return False
     try:

@@ -1,4 +1,4 @@
-"""What is known of one chain of a host: a finding, or why there is none."""
+"""What is known of one chain of a host or file: a finding, or why there is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...check import MENDED_BY_CHAIN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...check import Finding, Target
+    from ...check import FileTarget, Finding, Target
     from ...inside.certificate import Certificate
 
 COULD_NOT_TELL_STATUS = 2
@@ -41,13 +41,13 @@ _WORST_FIRST = (Result.BROKEN, Result.INCOMPLETE, Result.ENDING, Result.COULD_NO
 
 
 class Answer(NamedTuple):
-    """One host as it was named, and what was found. Either `finding` or `error` is set.
+    """One host or file as it was named, and what was found. Either `finding` or `error` is set.
 
     A host has an answer for each chain that it sends: for each kind of key, and for each address if all are asked.
     """
 
     named: str
-    target: Target | None  # None if the text names no host
+    target: Target | FileTarget | None  # None if the text names neither
     finding: Finding | None = None
     error: str | None = None  # one line
     part: str = ""  # which of the host's chains this is, in words, if there are several
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The host in the usual form."""
+        """The host in the usual form, or the path."""
         return self.target.address if self.target is not None else self.named
 
     @property

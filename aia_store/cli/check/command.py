@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ...check import ProbeError, Target, TargetError, addresses, many, parse_target, probe
+from ...check import FileTarget, ProbeError, Target, TargetError, addresses, files, many, parse_target, probe
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
 from ...manager import roots
@@ -17,12 +18,12 @@ from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
 from ..errors import WRONG_USE, WrongUseError, say
-from ..files import OutputError, appearing
+from ..files import STANDARD_OUTPUT, OutputError, appearing
 from .answer import Answer, Here, Result, exit_status, worst
 from .document import Document
 from .page import Page
 from .prometheus import Metrics
-from .shown import Shown
+from .shown import Shown, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from ...check import Finding
 
 MOST_HOSTS = 100_000
-LONGEST_LINE = 2_048  # characters, in a file of hosts
+LONGEST_LINE = 2_048  # bytes, in a file of hosts
+MOST_LINES = 1_000_000
 MOST_AT_ONCE = 256  # each uses a few descriptors, of which a process usually has 1,024
 
 _WANTED, _REQUIRED = "wanted", "required"  # whether revocation only counts if it is known
 
-_file = click.Path(dir_okay=False)
+_file = click.Path(dir_okay=False, allow_dash=True)
 
 
 class Form(Protocol):
@@ -54,7 +56,7 @@ class _Check(click.Command):
 
 
 @click.command("check", cls=_Check)
-@click.argument("hosts", nargs=-1, metavar="HOST[:PORT]...")
+@click.argument("hosts", nargs=-1, metavar="HOST[:PORT]|FILE...")
 @click.option("--file", "file", metavar="FILE", help="Also check the hosts in FILE, one per line; - is standard input.")
 @click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Start TLS in this protocol, at its port.")
 @click.option("--servername", metavar="NAME", help="Send and verify this name instead of the host's.")
@@ -69,8 +71,8 @@ class _Check(click.Command):
 @click.option(
     "--expiry-days", type=click.IntRange(min=0), default=0, metavar="N", help="Fail if it expires within N days."
 )
-@click.option("--fullchain", type=_file, help="Write what the owner should install (PEM) here.")
-@click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on.")
+@click.option("--fullchain", type=_file, help="Write what the owner should install (PEM) here; - is standard output.")
+@click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on; - is standard output.")
 @click.option("--prometheus", type=_file, help="Write metrics here, for the node exporter's textfile collector.")
 @click.option("--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, help="How many to check at once.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing of hosts that are complete.")
@@ -93,13 +95,19 @@ def check_command(
 ) -> None:
     """Say what servers send, what is missing, where it was found, and what their owners should do.
 
+    A path that exists, or has a slash, is a FILE in PEM, DER or PKCS#7 with a server's certificate: what a server will
+    send that uses it. Of a folder, every such file is checked.
+
     Status 0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
     """
+    to_stdout = [path for path in (fullchain, html, prometheus) if path == STANDARD_OUTPUT]
+    if len(to_stdout) + as_json > 1:
+        raise click.UsageError("only one of the documents can be written to standard output")
     asked = _named(hosts, file, servername, connect, starttls)
     if not asked:
-        raise click.UsageError(f"{file} names no host" if file else "name a HOST, or a file of hosts with --file FILE")
+        raise click.UsageError(f"{file} names no host" if file else "name a HOST or FILE, or a file of hosts by --file")
     if fullchain is not None and len(asked) != 1:
-        raise click.UsageError("--fullchain is for one host at a time")
+        raise click.UsageError("--fullchain is for one host or file at a time")
     settings = config.load()
     source = roots.source(settings)
     anchors = roots.load(source)
@@ -123,7 +131,10 @@ def check_command(
                 (prometheus, Metrics),
             ]
             forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
-            forms.append(Document(here) if as_json else Shown(len(asked), here, quiet=quiet))
+            if as_json:
+                forms.append(Document(here))
+            else:
+                forms.append(Unanswered() if to_stdout else Shown(len(asked), here, quiet=quiet))
             with output.progress(one_line(title)) as progress:
                 for answers in many.in_order(ask, asked, jobs, progress):
                     last = answers
@@ -141,17 +152,21 @@ def check_command(
         raise click.exceptions.Exit(status)
 
 
-def _answers(wanted: Answer, probe_one: Callable[[Target], list[Finding]], *, all_addresses: bool) -> list[Answer]:
-    """The answers for one host: one for each address that is asked, and for each chain that it sends."""
+def _answers(
+    wanted: Answer, probe_one: Callable[[Target | FileTarget], list[Finding]], *, all_addresses: bool
+) -> list[Answer]:
+    """The answers for one host or file: one for each address that is asked, and for each chain that it sends."""
     if wanted.target is None:
         return [wanted]
+    targets: Sequence[Target | FileTarget] = [wanted.target]
     try:
-        targets = addresses(wanted.target) if all_addresses else [wanted.target]
+        if all_addresses and isinstance(wanted.target, Target):
+            targets = addresses(wanted.target)
     except ProbeError as error:
         return [wanted._replace(error=str(error))]
     found: list[Answer] = []
     for target in targets:
-        place = target.place[0] if len(targets) > 1 else ""
+        place = target.place[0] if isinstance(target, Target) and len(targets) > 1 else ""
         try:
             findings = probe_one(target)
         except ProbeError as error:
@@ -167,7 +182,7 @@ def _answers(wanted: Answer, probe_one: Callable[[Target], list[Finding]], *, al
 def _named(
     hosts: Iterable[str], file: str | None, servername: str | None, connect: str | None, starttls: str | None
 ) -> list[Answer]:
-    """The hosts to check, in order and each once. A text that names no host is already answered.
+    """The hosts and files to check, in order and each once. A text that names neither is already answered.
 
     Raises WrongUseError if the options or the file cannot be used.
     """
@@ -179,6 +194,9 @@ def _named(
         raise WrongUseError(str(error)) from error
     found: dict[object, Answer] = {}
     for text, where in [*((host, "") for host in hosts), *(_lines(file) if file is not None else ())]:
+        if not where and files.is_file(text):
+            found.update((answer.target or text, answer) for answer in _files_at(text, name))
+            continue
         try:
             host, at = parse_target(text, port)
         except TargetError as error:
@@ -189,8 +207,27 @@ def _named(
     return list(found.values())
 
 
+def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
+    """A file to check, or the files of a folder; what cannot be read is already answered."""
+    if not os.path.isdir(path):
+        yield Answer(path, FileTarget(path, servername))
+        return
+    none = f"{path} holds no file with a server's certificate"
+    try:
+        for place, fault in files.found_in(path):
+            none = ""
+            yield Answer(place, FileTarget(place, servername) if fault is None else None, error=fault)
+    except ProbeError as error:
+        none = str(error)
+    if none:
+        yield Answer(path, None, error=none)
+
+
 def _lines(file: str) -> Iterator[tuple[str, str]]:
-    """The hosts in a file, each with its place, in words; without comments and empty lines."""
+    """The hosts in a file, each with its place, in words; without comments and empty lines.
+
+    Raises WrongUseError at the first sign that it is something else, or too large.
+    """
     name = "standard input" if file == "-" else file
     count = 0
     try:
@@ -198,12 +235,14 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
             number = 0
             while line := source.readline(LONGEST_LINE):
                 number += 1
+                if b"\0" in line or (len(line) == LONGEST_LINE and not line.endswith(b"\n")):
+                    raise WrongUseError(f"{name} is no list of hosts: line {number} is binary or too long")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").split("#")[0].strip()
                 if text:
                     count += 1
                     yield text, f"{name}, line {number}: "
-                if count > MOST_HOSTS:
-                    raise WrongUseError(f"{name} names more than {MOST_HOSTS:,} hosts; split it")
+                if count > MOST_HOSTS or number > MOST_LINES:
+                    raise WrongUseError(f"{name} has more than {MOST_HOSTS:,} hosts or {MOST_LINES:,} lines; split it")
     except OSError as error:
         raise WrongUseError(f"{name} cannot be read ({error.strerror})") from error
 
@@ -218,10 +257,11 @@ def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
         return
     worst_one, finding = found[0], found[0].finding
     if finding is None or finding.path is None:
-        raise OutputError(f"{path} was not written: no path to a trust anchor was found")
+        what = "the full chain" if path == STANDARD_OUTPUT else path
+        raise OutputError(f"{what} was not written: no path to a trust anchor was found")
     with appearing(path) as file:
         file.write(finding.fullchain)
-    which = f" ({worst_one.part})" if worst_one.part else ""
-    click.echo(
-        f"wrote {path}: the leaf{which} and {counted(len(finding.path.intermediates), 'intermediate')}", err=True
-    )
+    if path != STANDARD_OUTPUT:
+        which = f" ({worst_one.part})" if worst_one.part else ""
+        count = counted(len(finding.path.intermediates), "intermediate")
+        click.echo(f"wrote {path}: the leaf{which} and {count}", err=True)

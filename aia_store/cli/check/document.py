@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...check import FileTarget, Target
 from ...check import views as clients
 from .. import output
 from .answer import Result
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...check import Finding
+    from ...check.connection import Seen
     from ...inside.certificate import Certificate
     from .answer import Answer, Here
 
@@ -43,25 +45,23 @@ class Document:
 def as_json(answer: Answer, here: Here) -> dict[str, object]:
     """One answer."""
     target, finding = answer.target, answer.finding
+    host = target if isinstance(target, Target) else None
     head: dict[str, object] = {
         "target": output.harmless(answer.named),
-        "host": target.host if target is not None else None,
-        "port": target.port if target is not None else None,
+        "host": host.host if host is not None else None,
+        "port": host.port if host is not None else None,
+        "file": output.harmless(target.path) if isinstance(target, FileTarget) else None,
         "result": answer.result,
     }
     if finding is None or target is None:
         return head | {"error": output.harmless(answer.error or "")}
     seen = finding.seen
     return head | {
-        "servername": target.name,
-        "connected_to": {
-            **dict(zip(("host", "port"), target.place, strict=True)),
-            "address": seen.address,
-            "proxy": seen.proxy,
-        },
-        "starttls": target.starttls,
+        "servername": output.harmless(finding.target.name),
+        "connected_to": _connected_to(host, seen) if host is not None else None,
+        "starttls": host.starttls if host is not None else None,
         "key": finding.key_kind,
-        "handshake": {"failure": seen.failure, "asks_client": seen.asks_client},
+        "handshake": {"failure": seen.failure, "asks_client": seen.asks_client} if host is not None else None,
         "weakness": finding.weakness,
         "complete": answer.result in (Result.COMPLETE, Result.ENDING),
         "faults": [str(fault) for fault in finding.faults],
@@ -91,6 +91,11 @@ def as_json(answer: Answer, here: Here) -> dict[str, object]:
             for view in clients.of(finding)
         ],
     }
+
+
+def _connected_to(target: Target, seen: Seen) -> dict[str, object]:
+    host, port = target.place
+    return {"host": host, "port": port, "address": seen.address, "proxy": seen.proxy}
 
 
 def _link(certificate: Certificate, finding: Finding) -> dict[str, object]:

@@ -156,10 +156,10 @@ def _card(link: Link, finding: Finding, roots_path: str) -> str:
     source = verdict.source_of(link.certificate, finding)
     state, *rows = {
         "anchor": ["trusted here", *link.notes, f"in {roots_path}"],
-        "missing": ["not sent", *link.notes, source],
+        "missing": [f"not {verdict.how_sent(finding)}", *link.notes, source],
         "bad": [f"{source}, but {link.fault}", *link.notes],
-        "ending": ["sent", *link.notes],
-        "sent": ["sent", *link.notes],
+        "ending": [source, *link.notes],
+        "sent": [source, *link.notes],
     }[link.kind]
     if is_leaf:
         rows.append(f"for {verdict.names_of(link.certificate)}")

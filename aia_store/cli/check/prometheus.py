@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import IO, TYPE_CHECKING
 
+from ...check import Target
 from ...manager.metrics import family
 from .answer import Result, worst
 
@@ -31,13 +32,11 @@ class Metrics:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
-        self._samples: dict[str, list[str]] = {name: [] for name in _METRICS}
+        # By their labels: a file of hosts may hold the same useless line twice, but metrics no sample.
+        self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Add a host: what is worst in any of its chains. A text that names no host has no metrics."""
-        target = answers[0].target
-        if target is None:
-            return
+        """Add a host or file: what is worst in any of its chains. Of a text that names neither, just that."""
         is_unknown = any(answer.result is Result.COULD_NOT_TELL for answer in answers)
         values: dict[str, int] = {"could_not_tell": int(is_unknown)}
         findings = [answer.finding for answer in answers if answer.finding is not None]
@@ -48,16 +47,26 @@ class Metrics:
             values["missing_intermediates"] = max(len(finding.missing) for finding in findings)
             values["needless_bytes"] = max(sum(advice.size for advice in finding.advice) for finding in findings)
             values["expiry_timestamp_seconds"] = min(finding.ends for finding in findings)
-        labels = f'host="{_escaped(target.host)}",port="{target.port}"'
+        labels = _labels(answers[0])
         for name, value in values.items():
-            self._samples[name].append(f"{{{labels}}} {value}")
+            self._samples[name][labels] = value
 
     def end(self) -> None:
         """Write them."""
         for name, text in _METRICS.items():
-            self._file.write(family(f"{_PREFIX}{name}", text, self._samples[name]))
+            samples = [f"{{{labels}}} {value}" for labels, value in self._samples[name].items()]
+            self._file.write(family(f"{_PREFIX}{name}", text, samples))
         now = f" {int(time.time())}"
         self._file.write(family(f"{_PREFIX}timestamp_seconds", "When this was checked.", [now]))
+
+
+def _labels(answer: Answer) -> str:
+    target = answer.target
+    if isinstance(target, Target):
+        return f'host="{_escaped(target.host)}",port="{target.port}"'
+    if target is not None:
+        return f'file="{_escaped(target.path)}"'
+    return f'host="{_escaped(answer.named)}",port=""'
 
 
 def _escaped(value: str) -> str:

@@ -12,7 +12,8 @@ from rich.tree import Tree
 from .. import output
 from ..errors import say
 from .answer import Result, worst
-from .verdict import Link, headline, how_reached, links, sentences, source_of, summary, uselessness
+from .signs import OF_LINKS, OF_RESULTS, Sign
+from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,16 +21,20 @@ if TYPE_CHECKING:
     from ...check import Finding
     from .answer import Answer, Here
 
-_BAD = ("✗ ", "bold red")
-_DOUBT = ("! ", "yellow")
 MOST_TREES = 8  # hosts; if there are more, each gets one line
-_MARKS = {
-    Result.COMPLETE: ("✓ ", "green"),
-    Result.ENDING: _DOUBT,
-    Result.INCOMPLETE: _BAD,
-    Result.BROKEN: _BAD,
-    Result.COULD_NOT_TELL: ("? ", "yellow"),
-}
+
+
+class Unanswered:
+    """Says on standard error which hosts could not be checked, and nothing else: another form has standard output."""
+
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Say why there is no finding, where there is none."""
+        for answer in answers:
+            if answer.finding is None:
+                say(answer.error or "")
+
+    def end(self) -> None:
+        """There is no summary."""
 
 
 class Shown:
@@ -54,7 +59,8 @@ class Shown:
         elif self._quiet and answer.result is Result.COMPLETE:
             return
         elif self._count > MOST_TREES:
-            line = Text.assemble(_MARKS[answer.tone], (answer.full_title, "bold"), f"  {headline(answer)}")
+            sign = OF_RESULTS[answer.tone].shown(output.console())
+            line = Text.assemble(sign, (answer.full_title, "bold"), f"  {headline(answer)}")
             output.console().print(line, soft_wrap=True)
         else:
             output.console().print(_tree(answer, answer.finding, self._here))
@@ -73,28 +79,30 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     """The path that was found, from the leaf to the trust anchor, and beside it the useless certificates."""
     how = ", ".join(filter(None, [how_reached(finding), answer.part]))
     tree = Tree(Text.assemble((answer.title, "bold"), (f"  {how}".rstrip(), "dim")))
-    branch = tree
+    branch, console = tree, output.console()
     for link in links(finding):
         branch = branch.add(_shown(link, finding, here.roots_path))
     if finding.not_found is not None:
-        branch.add(Text.assemble(_BAD, output.short_name(finding.not_found), ("  not found", "dim")))
+        branch.add(Text.assemble(Sign.BAD.shown(console), output.short_name(finding.not_found), ("  not found", "dim")))
     for certificate in finding.useless:
-        mark = ("? ", "yellow") if certificate in finding.chain.sent else _BAD
+        sign = Sign.UNNEEDED if certificate in finding.chain.sent else Sign.BAD
         note = (f"  {uselessness(certificate, finding)}", "dim")
-        tree.add(Text.assemble(mark, output.subject(certificate), note))
+        tree.add(Text.assemble(sign.shown(console), output.subject(certificate), note))
     for url, reason in finding.failed.items():
-        tree.add(Text.assemble(_DOUBT, output.harmless(url), (f"  {output.harmless(reason)}", "dim")))
+        note = (f"  {output.harmless(reason)}", "dim")
+        tree.add(Text.assemble(Sign.DOUBT.shown(console), output.harmless(url), note))
     return tree
 
 
 def _shown(link: Link, finding: Finding, roots_path: str) -> Text:
     """One certificate of the path."""
     source = source_of(link.certificate, finding)
-    mark, note = {
-        "anchor": (("◆ ", "cyan"), f"trust anchor, in {roots_path}"),
-        "missing": (_BAD, f"NOT SENT; {source}"),
-        "bad": (_BAD, f"{source}, but {link.fault}"),
-        "ending": (_DOUBT, "sent"),
-        "sent": (("✓ ", "green"), "sent"),
+    note = {
+        "anchor": f"trust anchor, in {roots_path}",
+        "missing": f"NOT {how_sent(finding).upper()}; {source}",
+        "bad": f"{source}, but {link.fault}",
+        "ending": source,
+        "sent": source,
     }[link.kind]
-    return Text.assemble(mark, output.subject(link.certificate), (f"  {', '.join([note, *link.notes])}", "dim"))
+    notes = (f"  {', '.join([note, *link.notes])}", "dim")
+    return Text.assemble(OF_LINKS[link.kind].shown(output.console()), output.subject(link.certificate), notes)

@@ -6,7 +6,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...check import MENDED_BY_CHAIN, Fault, Needless, Weakness
+from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
 from ...inside.certificate_names import host_names
 from ...manager.target import address
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
 
-    from ...check import Advice, Finding, Target
+    from ...check import Advice, Finding
     from ...inside.certificate import Certificate
     from .answer import Answer, Here
 
@@ -49,13 +49,30 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
     finding = answer.finding
     if finding is None:
         return
+    yield from _of_faults(answer, finding, here)
+    for certificate in finding.links:
+        days = finding.days_left(certificate)
+        if 0 <= days < max(SOON, answer.expiry_days):
+            ends = output.day(certificate.validity[1])
+            yield f"Ends soon: {output.subject(certificate)}, on {ends}, in {counted(days, 'day')}."
+    yield from (_advised(advice, how_sent(finding)) for advice in finding.advice)
+    if finding.seen.asks_client:
+        yield _ASKS_CLIENT
+
+
+def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
+    """What is wrong with the handshake, with the order in a file, and then with the chain."""
     faults = finding.faults
+    if not faults:
+        yield from _complete(answer, finding)
+        return
     if Fault.HANDSHAKE in faults:
         yield from _handshake(finding)
-    if faults == [Fault.HANDSHAKE]:
-        yield "The chain itself is complete."
-    elif not faults:
-        yield from _complete(answer, finding)
+    if Fault.LEAF_NOT_FIRST in faults:
+        yield f"Wrong: {_place_of_leaf(finding)}, but servers take the first for their own."
+    of_chain = [fault for fault in faults if fault not in (Fault.HANDSHAKE, Fault.LEAF_NOT_FIRST)]
+    if not of_chain:
+        yield from _install(finding) if Fault.LEAF_NOT_FIRST in faults else ["The chain itself is complete."]
     elif Fault.REVOKED in faults:
         yield from _revoked(finding)
     elif Fault.NO_PATH in faults:
@@ -64,19 +81,15 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
         yield from _with_refused_path(finding, here)
     elif Fault.ANCHOR_IN_THE_WAY in faults:
         yield from _behind_an_anchor(finding, here)
-    elif MENDED_BY_CHAIN.isdisjoint(faults):
+    elif MENDED_BY_CHAIN.isdisjoint(of_chain):
         yield f"Broken: {output.harmless(finding.completed_refusal or '')}. The chain is not the problem."
         yield _remedy(finding)
     else:
         yield from _mended_by_chain(finding)
-    for certificate in finding.links:
-        days = finding.days_left(certificate)
-        if 0 <= days < max(SOON, answer.expiry_days):
-            ends = output.day(certificate.validity[1])
-            yield f"Ends soon: {output.subject(certificate)}, on {ends}, in {counted(days, 'day')}."
-    yield from map(_advised, finding.advice)
-    if finding.seen.asks_client:
-        yield _ASKS_CLIENT
+
+
+def _place_of_leaf(finding: Finding) -> str:
+    return f"the server's certificate is number {finding.seen.leaf_at + 1} in the file"
 
 
 def _handshake(finding: Finding) -> Iterator[str]:
@@ -93,14 +106,14 @@ def _handshake(finding: Finding) -> Iterator[str]:
     yield f"Its owner {_REMEDIES[weakness]}."
 
 
-def _advised(advice: Advice) -> str:
+def _advised(advice: Advice, sent: str) -> str:
     """One piece of advice, and what it costs not to follow it."""
     names = ", ".join(map(output.subject, advice.certificates[:MOST_LISTED]))
     cost = f"{advice.size:,} bytes in each handshake for nothing"
     return {
         Needless.ROOT: f"Advice: do not send {names}, a root, which clients must have anyway: {cost}.",
         Needless.TWICE: f"Advice: send {names} only once: {cost}.",
-        Needless.UNUSED: f"Advice: {names} is sent, but clients of this machine do not need it: {cost}.",
+        Needless.UNUSED: f"Advice: {names} is {sent}, but clients of this machine do not need it: {cost}.",
         Needless.ORDER: "Advice: send each certificate before its issuer; some clients refuse the wrong order, "
         "which costs no bytes.",
     }[advice.about]
@@ -190,7 +203,7 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
     elif Fault.INCOMPLETE in finding.faults:
         yield f"Incomplete: {counted(count, 'intermediate')} must be looked up ({refusal})."
     else:
-        yield f"Wrong: a certificate that is sent stands in the way of the right one ({refusal})."
+        yield f"Wrong: a certificate that is {how_sent(finding)} stands in the way of the right one ({refusal})."
     yield from _works_in(finding)
     yield from _install(finding)
 
@@ -227,7 +240,9 @@ def _remedy(finding: Finding) -> str:
         return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
     if Fault.SELF_SIGNED in finding.faults:
         return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
-    wanted = output.harmless(finding.target.name)
+    target = finding.target
+    is_nameless = isinstance(target, FileTarget) and target.servername is None
+    wanted = "its host" if is_nameless else output.harmless(target.name)
     return f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
 
 
@@ -256,8 +271,9 @@ def headline(answer: Answer) -> str:
         Fault.REFUSED: f"OpenSSL refuses the path ({output.harmless(finding.completed_refusal or '')})",
         Fault.ANCHOR_IN_THE_WAY: "an expired trust anchor of this machine stands in the way",
         Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
-        Fault.INCOMPLETE: f"not sent: {listed}",
-        Fault.OBSTRUCTED: "a certificate that is sent stands in the way of the right one",
+        Fault.LEAF_NOT_FIRST: _place_of_leaf(finding),
+        Fault.INCOMPLETE: f"not {how_sent(finding)}: {listed}",
+        Fault.OBSTRUCTED: f"a certificate that is {how_sent(finding)} stands in the way of the right one",
     }
     return f"{answer.result}, {'; '.join(said[fault] for fault in faults)}"
 
@@ -304,11 +320,16 @@ def links(finding: Finding) -> Iterator[Link]:
 def source_of(certificate: Certificate, finding: Finding) -> str:
     """Where a certificate of the path came from."""
     if certificate == finding.chain.leaf or certificate in finding.chain.sent:
-        return "sent"
+        return how_sent(finding)
     url = finding.sources.get(certificate)
     if certificate in finding.stored:
         return "from the store" + (f", fetched from {output.harmless(url)}" if url is not None else "")
     return f"fetched from {output.harmless(url)}" if url is not None else "trusted here"
+
+
+def how_sent(finding: Finding) -> str:
+    """What is said of a certificate that the server sends, or is to send."""
+    return "in the file" if isinstance(finding.target, FileTarget) else "sent"
 
 
 def fault_of(certificate: Certificate, finding: Finding) -> str | None:
@@ -329,7 +350,8 @@ def fault_of(certificate: Certificate, finding: Finding) -> str | None:
 
 def uselessness(certificate: Certificate, finding: Finding) -> str:
     """Why a certificate that was sent or found is not part of the path."""
-    how = "sent, but no part of the path" if certificate in finding.chain.sent else "found, but of no use"
+    is_sent = certificate in finding.chain.sent
+    how = f"{how_sent(finding)}, but no part of the path" if is_sent else "found, but of no use"
     is_root = certificate.is_self_signed and certificate not in finding.revoked
     why = "a root, which clients do not need" if is_root else fault_of(certificate, finding) or "not needed"
     return f"{how}: {why}"
@@ -357,14 +379,14 @@ def names_of(leaf: Certificate) -> str:
     return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
 
 
-def command_for(target: Target) -> str:
-    """The command that checks this host again, as a user types it."""
+def command_for(target: Target | FileTarget) -> str:
+    """The command that checks this host or file again, as a user types it."""
     words = ["aia-store", "check", target.address]
-    for option, value in (
-        ("--starttls", target.starttls),
-        ("--servername", target.servername),
-        ("--connect", address(*target.connect) if target.connect is not None else None),
-    ):
+    options = {"--servername": target.servername}
+    if isinstance(target, Target):
+        options["--starttls"] = target.starttls
+        options["--connect"] = address(*target.connect) if target.connect is not None else None
+    for option, value in options.items():
         words += [option, value] if value is not None else []
     return output.harmless(shlex.join(words))
 
@@ -373,10 +395,12 @@ def how_reached(finding: Finding) -> str:
     """How the host was reached, in words, if its name does not say it all."""
     target, seen = finding.target, finding.seen
     parts = []
-    if target.starttls is not None:
+    if isinstance(target, Target) and target.starttls is not None:
         parts.append(f"STARTTLS ({target.starttls})")
     if target.servername is not None:
         parts.append(f"as {target.servername}")
+    if isinstance(target, FileTarget):
+        return output.harmless(", ".join(parts))
     if target.connect is not None:
         parts.append(f"at {address(*target.connect)}")
     if seen.proxy is not None:

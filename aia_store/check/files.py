@@ -1,0 +1,149 @@
+"""The certificate files that servers are to use: which of a folder they are, and what is in them.
+
+Private keys may stand in the same files. Their lines are dropped as they are read, and a file that begins like a key in
+DER or a PKCS#12 is left after its first bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
+from ..inside.certificate_names import host_names
+from ..inside.reply import certificates
+from ..manager.target import is_host
+from .connection import ProbeError, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+
+    from .asked import FileTarget
+
+LARGEST = 1 << 20  # bytes
+MOST_FILES = 10_000  # in a folder, with the folders in it
+_MOST_CERTIFICATES = 1_000
+_HEAD = 32  # bytes, which tell a certificate in DER from a key
+_LINE = 4_096  # bytes, read at once
+_KEY_ENDINGS = (".key", "privkey.pem")
+
+
+class _Held(NamedTuple):
+    """What a file holds."""
+
+    certificates: list[Certificate]
+    leaf_at: int  # where the server's own certificate stands
+
+
+def is_file(text: str) -> bool:
+    """Whether what a user named is a file or folder rather than a host: it exists as a path, or has a slash.
+
+    An https URL has slashes, too, but names a host.
+    """
+    return "://" not in text and (os.sep in text or os.path.exists(text))
+
+
+def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
+    """The files in a folder, and in the folders in it, that hold a server's certificate, and those that are unreadable.
+
+    For each: its path, and why it cannot be read, or None.
+
+    If several files of one folder hold the same certificate, as certbot's `cert.pem` and `fullchain.pem` do, only the
+    one with the longest chain counts. Raises ProbeError if the folder itself cannot be read.
+    """
+    count = 0
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        folders.sort()
+        longest: dict[Certificate, tuple[str, int]] = {}
+        for name in sorted(names):
+            path = os.path.join(place, name)
+            count += 1
+            if count > MOST_FILES:
+                raise ProbeError(f"{folder} holds more than {MOST_FILES:,} files; name a smaller folder")
+            try:
+                if name.endswith(_KEY_ENDINGS) or not stat.S_ISREG(os.stat(path).st_mode):
+                    continue
+                held = _held(path)
+            except OSError as error:
+                yield path, f"{path} cannot be read ({error.strerror})"
+                continue
+            except ProbeError:
+                continue  # no certificate of a server
+            leaf, length = held.certificates[held.leaf_at], len(held.certificates)
+            if leaf not in longest or longest[leaf][1] < length:
+                longest[leaf] = path, length
+        for path, _ in longest.values():
+            yield path, None
+
+
+def read(target: FileTarget) -> tuple[FileTarget, Seen]:
+    """The target with the certificate's own name, and what a server sends that uses the file. Raises ProbeError."""
+    path = target.path
+    try:
+        held = _held(path)
+    except OSError as error:
+        raise ProbeError(f"{path} cannot be read ({error.strerror})") from error
+    leaf = held.certificates[held.leaf_at]
+    names = (name.replace("*", "www", 1) for name in host_names(leaf))
+    own_name = next(filter(is_host, names), "")
+    others = [one.der for at, one in enumerate(held.certificates) if at != held.leaf_at]
+    return target._replace(own_name=own_name), Seen([leaf.der, *others], None, None, leaf_at=held.leaf_at)
+
+
+def _held(path: str) -> _Held:
+    """What a file holds. Raises OSError, and ProbeError if it holds no certificate of a server."""
+    with open(path, "rb") as file:
+        content = _without_keys(file, path)
+    # A certificate that a PEM file holds twice is sent twice.
+    ders = list(pem_certificates(content)) or [one.der for one in certificates(content, _MOST_CERTIFICATES)]
+    found = [Certificate(der) for der in ders if any(readable([der]))]
+    if not found:
+        raise ProbeError(f"{path} holds no certificate; PEM, DER and PKCS#7 can be read")
+    for at, certificate in enumerate(found):
+        if not certificate.basic_constraints[0]:
+            return _Held(found, at)
+    # One made by `openssl req -x509` calls itself a CA.
+    for at, certificate in enumerate(found):
+        if host_names(certificate):
+            return _Held(found, at)
+    raise ProbeError(f"{path} holds no server's certificate, only those of CAs")
+
+
+def _without_keys(file: BufferedReader, path: str) -> bytes:
+    """The content of a file, but for private keys. Raises ProbeError if it is too large."""
+    head = file.peek(_HEAD)
+    if head[:1] == bytes((SEQUENCE,)):
+        return b"" if _is_key(head) else _limited(file, path)
+    kept, size, in_key = [], 0, False
+    while line := file.readline(_LINE):
+        size += len(line)
+        if size > LARGEST:
+            raise ProbeError(f"{path} is too large for a server's certificates")
+        if line.startswith(b"-----BEGIN ") and b"PRIVATE KEY" in line:
+            in_key = True
+        if not in_key:
+            kept.append(line)
+        if line.startswith(b"-----END "):
+            in_key = False
+    return b"".join(kept)
+
+
+def _limited(file: BufferedReader, path: str) -> bytes:
+    content = file.read(LARGEST)
+    if len(content) == LARGEST:
+        raise ProbeError(f"{path} is too large for a server's certificates")
+    return content
+
+
+def _is_key(head: bytes) -> bool:
+    """Whether DER that begins so is a private key or a PKCS#12: they begin with a version.
+
+    RFC 5958, 2; RFC 8017, A.1.2; RFC 5915, 3; RFC 7292, 4.
+    """
+    return len(head) > 2 and head[2 + (head[1] & 0x7F if head[1] & 0x80 else 0) :][:1] == bytes((INTEGER,))
+
+
+def _refuse(error: OSError) -> None:
+    raise ProbeError(f"{error.filename} cannot be read ({error.strerror})") from error

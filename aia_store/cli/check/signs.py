@@ -1,0 +1,45 @@
+"""The signs of the answers as text: one for each state, in colour, and in ASCII where the terminal knows no more."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from .answer import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Sign(Enum):
+    """A state: its sign, its sign in ASCII, and its style. No two have the same sign."""
+
+    GOOD = ("✓", "+", "green")
+    BAD = ("✗", "x", "bold red")
+    DOUBT = ("!", "!", "yellow")  # good, but not for long; or a failed fetch
+    UNKNOWN = ("?", "?", "yellow")
+    UNNEEDED = ("○", "o", "yellow")
+    ANCHOR = ("◆", "*", "cyan")
+
+    def shown(self, console: Console) -> Text:
+        """The sign and a space, as a console can show it."""
+        sign, in_ascii, style = self.value
+        return Text(f"{in_ascii if console.options.ascii_only else sign} ", style)
+
+
+OF_RESULTS = {
+    Result.COMPLETE: Sign.GOOD,
+    Result.ENDING: Sign.DOUBT,
+    Result.INCOMPLETE: Sign.BAD,
+    Result.BROKEN: Sign.BAD,
+    Result.COULD_NOT_TELL: Sign.UNKNOWN,
+}
+OF_LINKS = {
+    "anchor": Sign.ANCHOR,
+    "missing": Sign.BAD,
+    "bad": Sign.BAD,
+    "ending": Sign.DOUBT,
+    "sent": Sign.GOOD,
+}
