@@ -10,7 +10,7 @@ from ..inside.search import Budget, Path, Search, needs
 from ..inside.store import open_store
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
-from . import files, trust
+from . import certificate_files, trust
 from .asked import FileTarget
 from .connection import looks
 from .finding import Finding
@@ -37,7 +37,7 @@ def probe(
     trusted = trust.loaded(tuple(anchors))
     store = open_store(settings)
     if isinstance(target, FileTarget):
-        target, seen = files.read(target)
+        target, seen = certificate_files.read(target)
         looked = [seen]
     else:
         looked = looks(target)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ...check import FileTarget, ProbeError, Target, TargetError, addresses, files, many, parse_target, probe
+from ...check import (
+    FileTarget,
+    ProbeError,
+    Target,
+    TargetError,
+    addresses,
+    certificate_files,
+    many,
+    parse_target,
+    probe,
+)
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
 from ...manager import roots
@@ -194,7 +204,7 @@ def _named(
         raise WrongUseError(str(error)) from error
     found: dict[object, Answer] = {}
     for text, where in [*((host, "") for host in hosts), *(_lines(file) if file is not None else ())]:
-        if not where and files.is_file(text):
+        if not where and certificate_files.is_file(text):
             found.update((answer.target or text, answer) for answer in _files_at(text, name))
             continue
         try:
@@ -214,7 +224,7 @@ def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
         return
     none = f"{path} holds no file with a server's certificate"
     try:
-        for place, fault in files.found_in(path):
+        for place, fault in certificate_files.found_in(path):
             none = ""
             yield Answer(place, FileTarget(place, servername) if fault is None else None, error=fault)
     except ProbeError as error:
