@@ -157,8 +157,8 @@ def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
     """A path to a trust anchor is known, but OpenSSL does not accept it."""
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
     yield f"Broken: {reason}. OpenSSL refuses the path to the trust anchor {output.subject(finding.drawn[-1])}."
+    yield from _works_in(finding)
     if finding.chain_weakness is not None:
-        yield from _works_in(finding)
         yield f"Its owner {_REMEDIES[finding.chain_weakness]}."
     late = [link for link in finding.drawn[1:] if not link.is_valid_at(finding.chain.now)]
     for link in late:
