@@ -53,5 +53,7 @@ KINDS = {
         r"group is too small|DH parameter size is 1024|DH group offered: .*\(1024 bits\)|DH \(1024 bits\)"
     ),
     "another key": Words(r"not that of its certificate|does not suit the cipher suite"),
-    "two kinds of keys": Words(r"RSA key\n[^:]*NOT SENT|2 \(RSAPublicKey, ECPublicKey\)[\s\S]*NOT Trusted"),
+    "two kinds of keys": Words(
+        r"RSA key\n[^:]*NOT SENT|chain incomplete|2 \(RSAPublicKey, ECPublicKey\)[\s\S]*NOT Trusted"
+    ),
 }
