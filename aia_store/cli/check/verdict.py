@@ -118,10 +118,9 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
         names = ", ".join(map(output.subject, answer.not_asked[:MOST_LISTED]))
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
-    elif failing:
-        yield "Complete: nearly every client that trusts the root can connect."
     else:
-        yield "Complete: every client that trusts the root can connect."
+        many = "nearly every" if failing else "every"
+        yield f"Complete: {many} client that trusts the root{' and gets this chain' if answer.part else ''} can connect."
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"But it fails in {alike}: {output.harmless(reason)}."
