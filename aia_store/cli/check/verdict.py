@@ -119,8 +119,9 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
     else:
-        many = "nearly every" if failing else "every"
-        yield f"Complete: {many} client that trusts the root{' and gets this chain' if answer.part else ''} can connect."
+        who = "nearly every client" if failing else "every client"
+        gets = " and gets this chain" if answer.part else ""
+        yield f"Complete: {who} that trusts the root{gets} can connect."
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"But it fails in {alike}: {output.harmless(reason)}."
