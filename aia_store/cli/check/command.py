@@ -132,7 +132,6 @@ def check_command(
         )
 
     results: Counter[Result] = Counter()
-    last: Sequence[Answer] = ()
     title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
     try:
         with contextlib.ExitStack() as files:
@@ -146,11 +145,7 @@ def check_command(
             else:
                 forms.append(Unanswered() if to_stdout else Shown(len(asked), here, quiet=quiet))
             with output.progress(one_line(title)) as progress:
-                for answers in many.in_order(ask, asked, jobs, progress):
-                    last = answers
-                    results[worst(answers)] += 1
-                    for form in forms:
-                        form.add(answers)
+                last = _tell(forms, many.in_order(ask, asked, jobs, progress), results)
             for form in forms:
                 form.end()
         if fullchain is not None:
@@ -160,6 +155,16 @@ def check_command(
         raise click.exceptions.Exit(exit_status(results) or WRONG_USE) from error
     if status := exit_status(results):
         raise click.exceptions.Exit(status)
+
+
+def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Counter[Result]) -> Sequence[Answer]:
+    """Pass on the answers for each host as they come, and count the results; returns those for the last host."""
+    answers: Sequence[Answer] = ()
+    for answers in hosts:
+        results[worst(answers)] += 1
+        for form in forms:
+            form.add(answers)
+    return answers
 
 
 def _answers(
@@ -199,7 +204,8 @@ def _named(
     port = PROTOCOLS[starttls].port if starttls is not None else HTTPS
     try:
         name = parse_target(servername)[0] if servername is not None else None
-        parse_target(connect or "localhost")
+        if connect is not None:
+            parse_target(connect)
     except TargetError as error:
         raise WrongUseError(str(error)) from error
     found: dict[object, Answer] = {}

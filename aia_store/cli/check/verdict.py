@@ -27,10 +27,13 @@ MOST_LISTED = 3  # intermediates named in one line
 MOST_NAMES = 4  # of a certificate, shown
 
 
-# What OpenSSL's reasons for a failed handshake mean.
+# What OpenSSL's reasons for a failed handshake mean, and what the owner should do.
 _FAILURES = {
-    "bad signature": "the server's key is not that of its certificate",
-    "wrong certificate type": "the server's certificate does not suit the cipher suite that it chose",
+    "bad signature": ("the server's key is not that of its certificate", "install a certificate and its own key"),
+    "wrong certificate type": (
+        "the certificate does not suit the cipher suite",
+        "install a certificate and its own key",
+    ),
 }
 # What the owner of a server should do about a weakness.
 _REMEDIES = {
@@ -96,12 +99,15 @@ def _handshake(finding: Finding) -> Iterator[str]:
     failure = finding.seen.failure or ""
     weakness = finding.seen.weakness
     if weakness is None:
-        meaning = _FAILURES.get(failure)
-        why = f"{meaning} (OpenSSL: {output.harmless(failure)})" if meaning is not None else output.harmless(failure)
-        yield f"Broken: the handshake fails: {why}."
+        reason = output.harmless(failure)
+        if failure in _FAILURES:
+            meaning, remedy = _FAILURES[failure]
+            yield f"Broken: the handshake fails: {meaning} (OpenSSL: {reason}). Its owner should {remedy}."
+        else:
+            yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
         return
     meaning = clients.MEANINGS[weakness]
-    yield f"Broken: the handshake fails in clients of today: {meaning} (OpenSSL: {output.harmless(failure)})."
+    yield f"Broken: {meaning}, which not every client accepts (OpenSSL: {output.harmless(failure)})."
     yield from _works_in(finding)
     yield f"Its owner {_REMEDIES[weakness]}."
 
@@ -125,10 +131,10 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
         names = ", ".join(map(output.subject, answer.not_asked[:MOST_LISTED]))
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
-    elif failing:
-        yield "Complete: nearly every client that trusts the root can connect."
     else:
-        yield "Complete: every client that trusts the root can connect."
+        who = "nearly every client" if failing else "every client"
+        gets = " and gets this chain" if answer.part else ""
+        yield f"Complete: {who} that trusts the root{gets} can connect."
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"But it fails in {alike}: {output.harmless(reason)}."
@@ -150,6 +156,7 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
     last = finding.drawn[-1]
     if finding.not_found is None:
         yield f"It ends at {output.subject(last)}, a root that is not trusted here."
+        yield "Its owner needs a certificate from a CA that clients trust, or clients have to trust this root."
         return
     if not output.ca_issuers(last):
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
@@ -163,8 +170,8 @@ def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
     """A path to a trust anchor is known, but OpenSSL does not accept it."""
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
     yield f"Broken: {reason}. OpenSSL refuses the path to the trust anchor {output.subject(finding.drawn[-1])}."
+    yield from _works_in(finding)
     if finding.chain_weakness is not None:
-        yield from _works_in(finding)
         yield f"Its owner {_REMEDIES[finding.chain_weakness]}."
     late = [link for link in finding.drawn[1:] if not link.is_valid_at(finding.chain.now)]
     for link in late:

@@ -40,6 +40,7 @@ def test_both_kinds_of_keys_are_asked_for(machine: Machine, pki: Hierarchy, both
         answers = machine.json("check", host, status=1)
     assert {answer["key"]: answer["result"] for answer in answers} == {"ECDSA": "complete", "RSA": "incomplete"}
     assert shown.count(f"{host}  at 127.0.0.1, ") == 2
+    assert "Complete: every client that trusts the root and gets this chain can connect." in shown
     assert "RSA key" in shown
     assert "ECDSA key" in shown
 
