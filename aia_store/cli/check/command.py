@@ -81,6 +81,7 @@ class _Check(click.Command):
 @click.option(
     "--expiry-days", type=click.IntRange(min=0), default=0, metavar="N", help="Fail if it expires within N days."
 )
+@click.option("--details", is_flag=True, help="Show all that is in each certificate of the chain.")
 @click.option("--fullchain", type=_file, help="Write what the owner should install (PEM) here; - is standard output.")
 @click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on; - is standard output.")
 @click.option("--prometheus", type=_file, help="Write metrics here, for the node exporter's textfile collector.")
@@ -96,6 +97,7 @@ def check_command(
     all_addresses: bool,
     revocation: str | None,
     expiry_days: int,
+    details: bool,
     fullchain: str | None,
     html: str | None,
     prometheus: str | None,
@@ -136,14 +138,14 @@ def check_command(
     try:
         with contextlib.ExitStack() as files:
             to_write: list[tuple[str | None, Callable[..., Form]]] = [
-                (html, lambda file: Page(file, here)),
+                (html, lambda file: Page(file, here, details=details)),
                 (prometheus, Metrics),
             ]
             forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
             if as_json:
-                forms.append(Document(here))
+                forms.append(Document(here, details=details))
             else:
-                forms.append(Unanswered() if to_stdout else Shown(len(asked), here, quiet=quiet))
+                forms.append(Unanswered() if to_stdout else Shown(len(asked), here, quiet=quiet, details=details))
             with output.progress(one_line(title)) as progress:
                 last = _tell(forms, many.in_order(ask, asked, jobs, progress), results)
             for form in forms:

@@ -11,6 +11,7 @@ import click
 from ...check import FileTarget, Target
 from ...check import views as clients
 from .. import output
+from . import details as all_in
 from .answer import Result
 from .verdict import sentences, source_of
 
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 class Document:
     """Prints one array of answers."""
 
-    def __init__(self, here: Here) -> None:
+    def __init__(self, here: Here, *, details: bool = False) -> None:
+        """`details`: whether to say all that is in each certificate."""
         self._here = here
+        self._details = details
         self._is_empty = True
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Print the answers for one host."""
         for answer in answers:
-            text = json.dumps(as_json(answer, self._here), indent=2, ensure_ascii=False)
+            text = json.dumps(as_json(answer, self._here, details=self._details), indent=2, ensure_ascii=False)
             click.echo(("[\n" if self._is_empty else ",\n") + textwrap.indent(text, "  "), nl=False)
             self._is_empty = False
 
@@ -42,7 +45,7 @@ class Document:
         click.echo("[]" if self._is_empty else "\n]")
 
 
-def as_json(answer: Answer, here: Here) -> dict[str, object]:
+def as_json(answer: Answer, here: Here, *, details: bool = False) -> dict[str, object]:
     """One answer."""
     target, finding = answer.target, answer.finding
     host = target if isinstance(target, Target) else None
@@ -56,6 +59,7 @@ def as_json(answer: Answer, here: Here) -> dict[str, object]:
     if finding is None or target is None:
         return head | {"error": output.harmless(answer.error or "")}
     seen = finding.seen
+    reached = [_link(certificate, finding, details=details) for certificate in finding.drawn]
     return head | {
         "servername": output.harmless(finding.target.name),
         "connected_to": _connected_to(host, seen) if host is not None else None,
@@ -72,8 +76,8 @@ def as_json(answer: Answer, here: Here) -> dict[str, object]:
             "not_after": output.timestamp(finding.ends),
             "days_left": min(map(finding.days_left, finding.links)),
         },
-        "path": [_link(certificate, finding) for certificate in finding.drawn] if finding.path is not None else [],
-        "reached": [_link(certificate, finding) for certificate in finding.drawn],
+        "path": reached if finding.path is not None else [],
+        "reached": reached,
         "missing": [certificate.fingerprint for certificate in finding.missing],
         "sent": [output.described(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
         "advice": [
@@ -98,12 +102,17 @@ def _connected_to(target: Target, seen: Seen) -> dict[str, object]:
     return {"host": host, "port": port, "address": seen.address, "proxy": seen.proxy}
 
 
-def _link(certificate: Certificate, finding: Finding) -> dict[str, object]:
+def _link(certificate: Certificate, finding: Finding, *, details: bool) -> dict[str, object]:
     """A certificate of the path."""
     status = finding.asked.get(certificate)
-    return output.described(certificate) | {
-        "source": source_of(certificate, finding),
-        "days_left": finding.days_left(certificate),
-        "revoked": status.is_revoked if status is not None else None,
-        "revocation": output.harmless(status.reason) if status is not None else None,
-    }
+    more: dict[str, object] = {"details": all_in.as_json(certificate)} if details else {}
+    return (
+        output.described(certificate)
+        | more
+        | {
+            "source": source_of(certificate, finding),
+            "days_left": finding.days_left(certificate),
+            "revoked": status.is_revoked if status is not None else None,
+            "revocation": output.harmless(status.reason) if status is not None else None,
+        }
+    )

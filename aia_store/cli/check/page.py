@@ -11,13 +11,16 @@ import tempfile
 import time
 from collections import Counter
 from importlib.resources import files
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
+from ...check import FileTarget
 from ...check import views as clients
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
-from . import verdict
+from . import details as all_in
+from . import plainly, servers, verdict
 from .answer import Result, worst
 
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 
     from ...check import Finding
     from ...check.views import View
+    from ...inside.certificate import Certificate
     from .answer import Answer, Here
+    from .plainly import Cause
     from .verdict import Link
 
 _HEAD = """<!doctype html>
@@ -46,37 +51,56 @@ _FOOT = """<footer>aia-store {version}. What to expect of a client follows from 
 client behaves.</footer>
 </html>
 """
-_PIECE = 1 << 20
+MOST_CAUSES = 12  # in the overview, which is to fit a screen
+MOST_LINKS = 6  # to hosts, for each cause
+
+
+class _Drawn(NamedTuple):
+    """Where the section about one chain is, and what the overview says of it."""
+
+    title: str
+    full_title: str
+    is_file: bool
+    tone: Result
+    rank: int
+    cause: Cause
+    number: int  # of the section, in the order in which they came
+    at: int  # its place among the sections, in bytes
+    size: int
 
 
 class Page:
-    """Writes one page about all answers to a file."""
+    """Writes one page about all answers to a file: the worst first, and those together that have one cause."""
 
-    def __init__(self, file: IO[str], here: Here) -> None:
+    def __init__(self, file: IO[str], here: Here, *, details: bool = False) -> None:
         self._file = file
         self._here = here
+        self._details = details
         self._results: Counter[Result] = Counter()
-        self._rows: list[str] = []
-        self._only: Answer
-        # Kept until the head with the totals is written; on disk, because there may be ten thousand.
-        self._sections = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in `end`
+        self._drawn: list[_Drawn] = []
+        self._last: Answer
+        # Kept until all are there, to be sorted; on disk, because there may be ten thousand.
+        self._sections = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `end`
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Draw the answers for one host."""
         self._results[worst(answers)] += 1
         for answer in answers:
-            self._only = answer
-            anchor = f"host-{len(self._rows) + 1}"
-            name = f'<a href="#{anchor}">{text(answer.full_title)}</a>'
-            self._rows.append(f'<tr class="{answer.tone}"><td>{name}<td>{text(verdict.headline(answer))}\n')
-            self._sections.write(_section(answer, anchor, self._here))
+            number, at = len(self._drawn), self._sections.tell()
+            size = self._sections.write(_section(answer, number, self._here, details=self._details).encode())
+            is_file, cause = isinstance(answer.target, FileTarget), plainly.cause(answer)
+            self._drawn.append(
+                _Drawn(answer.title, answer.full_title, is_file, answer.tone, answer.rank, cause, number, at, size)
+            )
+            self._last = answer
 
     def end(self) -> None:
         """Write the page."""
-        many = len(self._rows) > 1
-        only = self._only
+        many = len(self._drawn) > 1
+        only = self._last
         title = verdict.summary(self._results).rstrip(".") if many else f"{only.title}: {verdict.headline(only)}"
-        heading = counted(self._results.total(), "host") if many else f"The chain of {only.title}"
+        noun = "file" if all(drawn.is_file for drawn in self._drawn) else "host"
+        heading = counted(self._results.total(), noun) if many else f"The chain of {only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
             _HEAD.format(
@@ -88,13 +112,23 @@ class Page:
                 roots=text(self._here.roots_path),
             )
         )
+        groups = self._groups()
         if many:
-            self._file.write("<table>\n" + "".join(self._rows) + "</table>\n")
+            self._file.write(_overview(groups, noun))
         with self._sections as sections:
-            sections.seek(0)
-            while piece := sections.read(_PIECE):
-                self._file.write(piece)
+            for drawn in (one for group in groups for one in group):
+                sections.seek(drawn.at)
+                self._file.write(sections.read(drawn.size).decode())
         self._file.write(_FOOT.format(version=__version__))
+
+    def _groups(self) -> list[list[_Drawn]]:
+        """What was drawn, by cause: the worst first, and among those as bad the most frequent."""
+        by_cause: dict[tuple[Cause, Result], list[_Drawn]] = {}
+        for drawn in self._drawn:
+            by_cause.setdefault((drawn.cause, drawn.tone), []).append(drawn)
+        return sorted(
+            by_cause.values(), key=lambda group: (group[0].rank, group[0].tone is Result.COMPLETE, -len(group))
+        )
 
     def _tally(self) -> str:
         """The number of hosts for each result."""
@@ -106,50 +140,102 @@ class Page:
         return f'<p class="tally">{" ".join(parts)}</p>\n'
 
 
+def _overview(groups: list[list[_Drawn]], noun: str) -> str:
+    """What is wrong, by cause, and with which hosts: as much as fits a screen, and the rest folded."""
+    rows = [_row(group, noun) for group in groups]
+    shown, folded = rows[:MOST_CAUSES], rows[MOST_CAUSES:]
+    table = f"<table class=overview>\n{''.join(shown)}</table>\n"
+    if folded:
+        more = f"<summary>{counted(len(folded), 'more cause')}</summary>"
+        table += f"<details>{more}<table class=overview>\n{''.join(folded)}</table></details>\n"
+    return table
+
+
+def _row(group: list[_Drawn], noun: str) -> str:
+    count = len({drawn.title for drawn in group})
+    links = [f'<a href="#host-{drawn.number + 1}">{text(drawn.full_title)}</a>' for drawn in group[:MOST_LINKS]]
+    if len(group) > MOST_LINKS:
+        links.append(f'<a href="#host-{group[MOST_LINKS].number + 1}">and {len(group) - MOST_LINKS:,} more</a>')
+    return f'<tr class="{group[0].tone}"><td>{text(group[0].cause.of(count, noun))}<td>{", ".join(links)}\n'
+
+
 def text(value: str) -> str:
     """Any text as HTML, which may also be used in a quoted attribute."""
     return html.escape(output.harmless(value))
 
 
-def _section(answer: Answer, anchor: str, here: Here) -> str:
-    """One chain as HTML; `anchor` is its fragment in links."""
+def _section(answer: Answer, number: int, here: Here, *, details: bool) -> str:
+    """One chain as HTML; its fragment in links has this number."""
     finding = answer.finding
-    if finding is None:
-        body = f"<p class=verdict>{text(answer.error or '')}</p>\n"
-    else:
-        body = "".join(_body(answer, finding, here))
     badge = answer.result.replace("-", " ")
+    rest = "".join(_body(answer, finding, here, details=details)) if finding is not None else ""
     return (
-        f'<section id="{anchor}" class="{answer.tone}">\n'
-        f"<h2>{text(answer.full_title)} <span class=badge>{badge}</span></h2>\n{body}</section>\n"
+        f'<section id="host-{number + 1}" class="{answer.tone}">\n'
+        f"<h2><span class=name>{text(answer.full_title)}</span> <span class=badge>{badge}</span></h2>\n"
+        f"<p class=lead>{text(plainly.sentence(answer))}</p>\n{rest}</section>\n"
     )
 
 
-def _body(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
-    how = verdict.how_reached(finding)
-    if how:
-        yield f"<p class=how>{text(how)}</p>\n"
-    command = f"{verdict.command_for(finding.target)} --fullchain FILE"
-    for sentence in verdict.sentences(answer, here):
-        if sentence.startswith(verdict.WORKS_IN):
-            continue  # drawn below
-        shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
-        yield f"<p class=verdict>{shown}</p>\n"
+def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Iterator[str]:
+    """What to do, the chain, and the rest."""
+    sentences = "".join(_sentences(answer, finding, here))
+    is_mended_by_chain = answer.result is Result.INCOMPLETE
+    yield _install(finding) if is_mended_by_chain else sentences
     yield "<ol class=chain>\n"
     for link in verdict.links(finding):
-        yield _card(link, finding, here.roots_path)
+        yield _card(link, finding, here.roots_path, details=details)
     if finding.not_found is not None:
         name = text(output.short_name(finding.not_found))
         yield f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n"
     yield "</ol>\n"
     yield from _aside(finding)
+    yield sentences if is_mended_by_chain else ""
     yield from _clients(finding)
-    if answer.result is Result.INCOMPLETE:
-        pem = html.escape(finding.fullchain)
-        yield f"<details><summary>The full chain to install</summary><pre>{pem}</pre></details>\n"
 
 
-def _card(link: Link, finding: Finding, roots_path: str) -> str:
+def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
+    """The verdict, as in a terminal, without what is drawn below it."""
+    command = f"{verdict.command_for(finding.target)} --fullchain FILE"
+    for sentence in verdict.sentences(answer, here):
+        if not sentence.startswith(verdict.WORKS_IN):
+            shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
+            yield f"<p class=verdict>{shown}</p>\n"
+    how = verdict.how_reached(finding)
+    if how:
+        yield f"<p class=how>Reached {text(how)}.</p>\n"
+
+
+def _install(finding: Finding) -> str:
+    """What the owner should install, and how."""
+    host = finding.target.name
+    name = servers.file_name(host)
+    count = counted(len(finding.links) - 1, "intermediate")
+    rows = []
+    for server in servers.lines_for(host):
+        links = ""
+        if server.server == "IIS":
+            named = [(output.subject(link), link.pem) for link in finding.links[1:]]
+            links = "<p>" + ", ".join(_taken(pem, f"{subject}.cer") for subject, pem in named) + "</p>"
+        rows.append(
+            f"<dt>{server.server}<dd><p>{text(server.where)}</p>{links}<pre>{html.escape(server.lines)}</pre>\n"
+        )
+    return (
+        "<div class=install>\n"
+        f"<p>To mend it, let the server send {_taken(finding.fullchain, name)}: its certificate and {count}, in the "
+        "right order. Its private key stays the same.</p>\n"
+        f"<details><summary>The lines for nginx, Apache, HAProxy, Caddy, Postfix and IIS</summary><dl>\n{''.join(rows)}"
+        "</dl></details>\n"
+        f"<details><summary>The file as text</summary><pre>{html.escape(finding.fullchain)}</pre></details>\n</div>\n"
+    )
+
+
+def _taken(pem: str, name: str) -> str:
+    """A link that saves PEM under a name, without a server and without a script."""
+    data = f"data:application/x-pem-file,{quote(pem, safe='+/=')}"
+    return f'<a class=file download="{text(name)}" href="{data}">{text(name)}</a>'
+
+
+def _card(link: Link, finding: Finding, roots_path: str, *, details: bool) -> str:
     """One certificate of the path."""
     is_leaf = link.certificate == finding.chain.leaf
     role = "Trust anchor" if link.kind == "anchor" else "Server" if is_leaf else "Intermediate"
@@ -163,11 +249,18 @@ def _card(link: Link, finding: Finding, roots_path: str) -> str:
     }[link.kind]
     if is_leaf:
         rows.append(f"for {verdict.names_of(link.certificate)}")
-    details = "".join(f"<span>{text(row)}</span>" for row in rows)
+    spans = "".join(f"<span>{text(row)}</span>" for row in rows)
+    folded = _folded(link.certificate) if details else ""
     return (
         f"<li class={link.kind}><small>{role}</small><b>{text(output.subject(link.certificate))}</b>"
-        f"<span class=state>{text(state)}</span>{details}\n"
+        f"<span class=state>{text(state)}</span>{spans}{folded}\n"
     )
+
+
+def _folded(certificate: Certificate) -> str:
+    """All that is in a certificate."""
+    rows = "".join(f"<dt>{text(label)}<dd>{text(value)}\n" for label, value in all_in.rows(certificate))
+    return f"<details><summary>Details</summary><dl>\n{rows}</dl></details>"
 
 
 def _aside(finding: Finding) -> Iterator[str]:

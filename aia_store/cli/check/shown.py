@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
+from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
 from .. import output
 from ..errors import say
+from . import details as all_in
 from .answer import Result, worst
 from .signs import OF_LINKS, OF_RESULTS, Sign
 from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
@@ -40,8 +43,9 @@ class Unanswered:
 class Shown:
     """Prints answers as text; hosts that could not be checked go to standard error."""
 
-    def __init__(self, count: int, here: Here, *, quiet: bool) -> None:
-        """`count` is how many hosts there will be."""
+    def __init__(self, count: int, here: Here, *, quiet: bool, details: bool = False) -> None:
+        """`count` is how many hosts there will be; `details` shows all that is in each certificate."""
+        self._details = details
         self._count = count
         self._here = here
         self._quiet = quiet
@@ -66,6 +70,8 @@ class Shown:
             output.console().print(_tree(answer, answer.finding, self._here))
             for sentence in sentences(answer, self._here):
                 output.say(sentence)
+            if self._details:
+                _print_details(answer.finding)
 
     def end(self) -> None:
         """Print a summary if there were several."""
@@ -73,6 +79,18 @@ class Shown:
             click.echo(summary(self._results))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
+
+
+def _print_details(finding: Finding) -> None:
+    """Print all that is in each certificate of the path."""
+    for certificate in finding.drawn:
+        output.console().print(Text(f"\n{output.subject(certificate)}", "bold"))
+        for label, value in all_in.rows(certificate):
+            line = Text.assemble((f"{label}: ", "dim"), value)
+            if sys.stdout.isatty():
+                output.console().print(Padding(line, (0, 0, 0, 4)))
+            else:
+                output.console().print(Text("    ") + line, soft_wrap=True)
 
 
 def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:

@@ -49,7 +49,7 @@ class Browser:
         self._url += "/" + self._ask("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
 
     def open(self, page: Path, width: int, *, dark: bool = False) -> None:
-        """Show a file in a window so wide; on a phone that is 390."""
+        """Show a file in a window so wide; on a phone that is 360."""
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self._devtools("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -71,6 +71,14 @@ class Browser:
     def run(self, script: str) -> Any:
         """Run a function with this body in the page; returns its result."""
         return self._ask("/execute/sync", {"script": script, "args": []})
+
+    def save(self, selector: str, folder: Path) -> Path:
+        """Click a link, and return the file that the browser saves in this folder, which is empty."""
+        self._devtools("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        self.run(f"document.querySelector({selector!r}).click()")
+        wait_until(lambda: any(file.suffix != ".crdownload" for file in folder.iterdir()))
+        (file,) = folder.iterdir()
+        return file
 
     def complaints(self) -> list[str]:
         """The browser's messages about the page since the last call: blocked or missing resources, errors."""

@@ -111,7 +111,7 @@ def test_keys_are_not_shown(machine: Machine, pki: Hierarchy) -> None:
     secret = key.splitlines()[1]
     for content in (key + pem(pki.leaf), pem(pki.leaf) + key, pem(pki.leaf) + key + pem(*pki.intermediates)):
         file, page = file_with(machine, content), machine.folder / "page.html"
-        for form in ([], ["--json"], ["--fullchain", "-"], ["--html", page]):
+        for form in ([], ["--json"], ["--details", "--json"], ["--details"], ["--fullchain", "-"], ["--html", page]):
             done = machine.run("check", file, *form)
             assert done.returncode == int(content.count("BEGIN C") < 3)
             assert secret not in done.stdout + done.stderr

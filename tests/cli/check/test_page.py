@@ -11,11 +11,12 @@ import pytest
 
 from tests.cli.check.browser import Browser, browser
 from tests.cli.check.fleet import Fleet
+from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
-from tests.support.pki import Authority, Options
+from tests.support.pki import Authority, Options, der_of, pem_blocks
 
 HOSTILE = "<script>document.title='taken'</script><img src=x>\"'&amp;<b>"
-WIDTHS = {"desktop": 1280, "phone": 390}
+WIDTHS = {"desktop": 1280, "phone": 360}
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +47,85 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *fleet.plain(1),
             HOSTILE,
         ]
-        assert machine.run("check", *hosts, "--html", file).returncode == 1
+        assert machine.run("check", *hosts, "--html", file, "--details").returncode == 1
     return file
 
 
 def test_it_is_one_file(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
-    assert not re.search(r"<[a-z][^<>]*\b(src|href)=(?!\"?#)", text), "nothing leads out of it"
+    assert not re.search(r"<[a-z][^<>]*\b(src|href)=(?!\"?(#|data:))", text), "nothing leads out of it"
     assert "@import" not in text
     assert "url(" not in text
     assert "default-src 'none'" in text
+
+
+def test_the_worst_comes_first_and_hosts_with_one_cause_together(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "machine")
+    root = Authority.root()
+    machine.trust(root)
+    one, other = root.intermediate("One CA"), root.intermediate("Other CA")
+    machine.plant(one, other)
+    with Fleet() as fleet:
+        right = fleet.tls(1, one.leaf(), [one])
+        ending = fleet.tls(1, one.leaf(not_after=timedelta(days=3)), [one])
+        first, late, others = fleet.tls(9, one.leaf()), fleet.tls(2, other.leaf(), [root]), fleet.tls(1, other.leaf())
+        expired = fleet.tls(1, one.leaf(not_after=timedelta(days=-3)), [one])
+        hosts = [*right, *ending, *first, *late, *expired, *others]
+        shown = machine.run("check", *hosts, "--html", "-").stdout
+    rows = re.findall(r"<tr class=.*?><td>(.*?)<td>(.*)", shown)
+    assert [cause for cause, _ in rows] == [
+        "1 host has a certificate that has expired",
+        "9 hosts lack One CA",
+        "3 hosts lack Other CA",
+        "1 host is complete, but not for long",
+        "1 host is complete",
+    ]
+    assert rows[1][1].endswith("and 3 more</a>")
+    sections = re.findall(r"<section id=.*\n<h2><span class=name>(.*?)</span>", shown)
+    assert sections == [*expired, *first, *late, *others, *ending, *right]
+    anchors = dict(zip(re.findall(r'<section id="(.*?)"', shown), sections, strict=True))
+    for anchor, host in re.findall(r'<a href="#(.*?)">(localhost.*?)</a>', shown):
+        assert anchors[anchor] == host, "links lead where they say"
+
+
+def test_the_overview_fits_a_screen(page: Path, chromium: Browser) -> None:
+    chromium.open(page, 1280)
+    assert chromium.run("return document.querySelector('.overview').getBoundingClientRect().bottom") < 900
+
+
+def test_what_to_install_is_taken_from_the_page(
+    machine: Machine, hierarchy: MakeHierarchy, tmp_path: Path, chromium: Browser
+) -> None:
+    """Without a server, a button or a script; and the lines for each server name that file."""
+    pki = hierarchy({}, {})
+    machine.trust(pki.root)
+    file, folder = tmp_path / "page.html", tmp_path / "saved"
+    folder.mkdir()
+    with Fleet() as fleet:
+        machine.run("check", *fleet.tls(1, pki.leaf), "--html", file)
+    chromium.open(file, 1280)
+    lead = chromium.run("return document.querySelector('section > :nth-child(2)').innerText")
+    assert "does not send Test Intermediate 0 and Test Intermediate 1, which lead from its certificate to" in lead
+    assert "Python, curl, git, Node, wget, Java and Go are turned away, while Chrome, Edge, Safari" in lead
+    order = chromium.run("return [...document.querySelector('section').children].map(one => one.className)")
+    assert order[:4] == ["", "lead", "install", "chain"]
+    saved = chromium.save(".install .file", folder)
+    assert saved.name == "localhost.pem"
+    assert pem_blocks(saved.read_text(encoding="ascii")) == [der_of(link) for link in (pki.leaf, *pki.intermediates)]
+    assert chromium.complaints() == []
+    kinds = chromium.run("return [...document.querySelectorAll('.install dt')].map(one => one.textContent)")
+    assert kinds == ["nginx", "Apache", "HAProxy", "Caddy", "Postfix", "IIS"]
+    lines = chromium.run("return [...document.querySelectorAll('.install dd pre')].map(one => one.textContent)")
+    assert all("/etc/ssl/localhost.pem" in one for one in lines[:-1])
+
+
+def test_details_are_folded_under_each_link(page: Path, chromium: Browser) -> None:
+    chromium.open(page, 1280)
+    assert chromium.run(
+        "return [...document.querySelectorAll('.chain li:not(.missing:last-child)')].every(one => one.querySelector("
+        "'details:not([open]) dl'))"
+    )
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
@@ -68,12 +137,12 @@ def test_it_is_drawn(page: Path, chromium: Browser, width: int, dark: bool) -> N
     assert chromium.run("return document.documentElement.scrollWidth <= window.innerWidth"), "no scrolling sideways"
     chains = "return [...document.querySelectorAll('.chain')].map(one => [...one.children].map(link => link.className))"
     drawn = chromium.run(chains)
-    assert drawn[:4] == [
-        ["sent", "sent", "sent", "anchor"],
+    assert [chain for chain in drawn if chain[-1] == "anchor"] == [
+        ["bad", "sent", "sent", "anchor"],
         ["sent", "missing", "missing", "anchor"],
         ["sent", "sent", "missing", "anchor"],
-        ["bad", "sent", "sent", "anchor"],
-    ]
+        ["sent", "sent", "sent", "anchor"],
+    ], "the worst first"
     places = chromium.run(
         "return [...document.querySelector('.chain').children].map(link => link.getBoundingClientRect())"
         ".map(box => [box.left, box.top])"

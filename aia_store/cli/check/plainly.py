@@ -1,0 +1,146 @@
+"""What is wrong, for people who run servers: one plain sentence for each host, and the causes that hosts share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...check import Fault, FileTarget
+from ...check import views as clients
+from ...manager.target import HTTPS
+from ...manager.words import counted
+from .. import output
+from .answer import Result
+from .verdict import MOST_LISTED, how_sent, names_of, works_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...check import Finding
+    from ...inside.certificate import Certificate
+    from .answer import Answer
+
+_HOOK = "Python with the hook"  # a client that only its own users know
+_NAMES = {"plain Python": "Python", "GnuTLS": "wget"}  # of clients, as everybody knows them
+
+
+class Cause(NamedTuple):
+    """What several hosts have in common."""
+
+    one: str  # what one host does, as in "lacks X CA"
+    many: str  # what several do
+
+    def of(self, count: int, noun: str) -> str:
+        """As a sentence without its full stop: "12 hosts lack X CA"."""
+        return f"{counted(count, noun)} {self.one if count == 1 else self.many}"
+
+
+def sentence(answer: Answer) -> str:
+    """What is wrong with a host, and who is turned away."""
+    finding = answer.finding
+    if finding is None:
+        return f"{_capital(answer.error or '')}."
+    who = _who(finding)
+    faults = finding.faults
+    if not faults:
+        first = min(finding.links, key=finding.days_left)
+        lasting = f"until {output.day(first.validity[1])}, for {counted(finding.days_left(first), 'more day')}"
+        return f"{_name(finding)} {_sends(finding)} all that its clients need, {lasting}: {who}."
+    return f"{_capital(_wrong(faults[0], finding))}: {who}."
+
+
+def cause(answer: Answer) -> Cause:
+    """Under what an overview counts a host."""
+    finding = answer.finding
+    if finding is None:
+        return Cause("could not be checked", "could not be checked")
+    faults = finding.faults
+    if not faults:
+        of_result = {
+            Result.COMPLETE: Cause("is complete", "are complete"),
+            Result.ENDING: Cause("is complete, but not for long", "are complete, but not for long"),
+            Result.COULD_NOT_TELL: Cause("may be revoked", "may be revoked"),
+        }
+        return of_result[answer.tone if answer.result is Result.COMPLETE else answer.result]
+    if faults[0] is Fault.INCOMPLETE:
+        names = _listed(finding.missing)
+        return Cause(f"lacks {names}", f"lack {names}")
+    return {
+        Fault.HANDSHAKE: Cause("fails in the handshake", "fail in the handshake"),
+        Fault.REVOKED: Cause("has a revoked certificate", "have revoked certificates"),
+        Fault.LEAF_NOT_FIRST: Cause("begins with a certificate of a CA", "begin with a certificate of a CA"),
+        Fault.EXPIRED: Cause("has a certificate that has expired", "have certificates that have expired"),
+        Fault.NOT_YET_VALID: Cause(
+            "has a certificate that is not valid yet", "have certificates that are not valid yet"
+        ),
+        Fault.SELF_SIGNED: Cause("has a self-signed certificate", "have self-signed certificates"),
+        Fault.NO_PATH: Cause("leads to no root that is trusted here", "lead to no root that is trusted here"),
+        Fault.REFUSED: Cause("leads to a root over a path that is not valid", "lead to a root over paths that are not"),
+        Fault.WRONG_NAME: Cause("has a certificate for another name", "have certificates for other names"),
+        Fault.ANCHOR_IN_THE_WAY: Cause("is hidden by a root of this machine", "are hidden by a root of this machine"),
+        Fault.OBSTRUCTED: Cause("has a certificate too many", "have a certificate too many"),
+    }[faults[0]]
+
+
+def _wrong(fault: Fault, finding: Finding) -> str:
+    """What is wrong."""
+    name, leaf = _name(finding), finding.chain.leaf
+    of_file = isinstance(finding.target, FileTarget)
+    weakness = finding.seen.weakness
+    why = clients.MEANINGS[weakness] if weakness is not None else f"the handshake fails ({finding.seen.failure})"
+    return {
+        Fault.HANDSHAKE: f"{name} cannot be talked to safely, because {output.harmless(why)}",
+        Fault.REVOKED: f"the CA has revoked {_listed(list(finding.revoked_links))}, which {name} uses",
+        Fault.LEAF_NOT_FIRST: f"{name} does not begin with the server's certificate",
+        Fault.EXPIRED: f"the certificate of {name} expired on {output.day(leaf.validity[1])}",
+        Fault.NOT_YET_VALID: f"the certificate of {name} is not valid before {output.day(leaf.validity[0])}",
+        Fault.SELF_SIGNED: f"the certificate of {name} is self-signed: no CA stands behind it",
+        Fault.NO_PATH: f"the certificate of {name} leads to no root that clients trust",
+        Fault.REFUSED: f"the path of {name} to {output.subject(finding.drawn[-1])} is not valid "
+        f"({output.harmless(finding.completed_refusal or finding.refusal or '')})",
+        Fault.WRONG_NAME: f"the certificate of {name} is for {names_of(leaf)}",
+        Fault.ANCHOR_IN_THE_WAY: f"{name} is right, but a root of this machine hides that",
+        Fault.INCOMPLETE: f"{name} does not {'hold' if of_file else 'send'} {_listed(finding.missing)}, which "
+        f"{'leads' if len(finding.missing) == 1 else 'lead'} from its certificate to a root",
+        Fault.OBSTRUCTED: f"{name} {_sends(finding)} a certificate too many, which leads clients astray",
+    }[fault]
+
+
+def _who(finding: Finding) -> str:
+    """Who can connect, and who is turned away."""
+    working, failing = (
+        [_NAMES.get(name, name) for name in side if not name.startswith("Python ") and name != _HOOK]
+        for side in works_in(finding)
+    )
+    if not failing:
+        return "every client that trusts the root can connect"
+    if not working:
+        return "clients are turned away"
+    return f"{_all(failing)} {'is' if len(failing) == 1 else 'are'} turned away, while {_all(working)} can connect"
+
+
+def _name(finding: Finding) -> str:
+    """The host as its visitors know it, or the file."""
+    target = finding.target
+    is_usual = not isinstance(target, FileTarget) and target.port == HTTPS
+    return output.harmless(target.name if is_usual else target.address)
+
+
+def _sends(finding: Finding) -> str:
+    return "holds" if how_sent(finding) == "in the file" else "sends"
+
+
+def _listed(certificates: Sequence[Certificate]) -> str:
+    names = [output.subject(certificate) for certificate in certificates]
+    return _all([*names[:MOST_LISTED], "others"] if len(names) > MOST_LISTED else names)
+
+
+def _all(names: Sequence[str]) -> str:
+    """Names as a list in a sentence; empty without any."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _capital(text: str) -> str:
+    """A sentence's first letter, unless a name begins it, which says by its dots, slash or colon what it is."""
+    first = text.split(" ", 1)[0]
+    return text if set(first) & set("./:") else text[:1].upper() + text[1:]

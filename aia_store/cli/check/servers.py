@@ -1,0 +1,58 @@
+"""How servers are told to send a full chain: the lines for the usual ones."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Lines(NamedTuple):
+    """What to do for one kind of server."""
+
+    server: str
+    where: str  # in words, a sentence
+    lines: str
+
+
+def file_name(host: str) -> str:
+    """The name of the file for a host's full chain."""
+    return re.sub(r"[^\w.-]", "_", host, flags=re.ASCII).strip(".") + ".pem"
+
+
+def lines_for(host: str) -> list[Lines]:
+    """The lines for each kind of server, with the file in the usual folder.
+
+    Sources: the documents of nginx's ngx_http_ssl_module (`ssl_certificate`), Apache's mod_ssl (`SSLCertificateFile`,
+    2.4.8 and newer), HAProxy's `crt`, Caddy's `tls`, Postfix' `smtpd_tls_chain_files` (3.4 and newer: the key comes
+    first), and of Windows' certutil.
+    """
+    file = file_name(host)
+    chain, key = f"/etc/ssl/{file}", f"/etc/ssl/private/{file.removesuffix('.pem')}.key"
+    return [
+        Lines(
+            "nginx",
+            "In the server's block; then nginx -s reload.",
+            f"ssl_certificate     {chain};\nssl_certificate_key {key};",
+        ),
+        Lines(
+            "Apache",
+            "In the virtual host, from 2.4.8 on, without SSLCertificateChainFile; then apachectl graceful.",
+            f"SSLCertificateFile    {chain}\nSSLCertificateKeyFile {key}",
+        ),
+        Lines(
+            "HAProxy",
+            "The key follows the chain in one file; then reload.",
+            f"cat {chain} {key} > /etc/haproxy/{file}\nbind :443 ssl crt /etc/haproxy/{file}",
+        ),
+        Lines("Caddy", "In the site's block; then caddy reload.", f"tls {chain} {key}"),
+        Lines(
+            "Postfix",
+            "From 3.4 on, the key before the chain; then postfix reload.",
+            f"postconf -e 'smtpd_tls_chain_files = {key}, {chain}'",
+        ),
+        Lines(
+            "IIS",
+            "It takes intermediates from the machine's store, so put each of these there, and restart it.",
+            "certutil -f -addstore CA INTERMEDIATE.cer",
+        ),
+    ]
