@@ -21,7 +21,7 @@ from ..inside.store import hand_in_folder, open_store
 from . import roots
 from .quotas import Shares
 from .revocation.record import reader
-from .verify import Verifier, VerifyError, by_subject
+from .verify import Verifier, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -148,7 +148,7 @@ class _Collection:
         """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
         deadline = time.monotonic() + SECONDS_FOR_ONE_USER
         found = {name: self._read(name) for name in names}
-        verifier.beside = by_subject(certificate for certificate in found.values() if certificate is not None)
+        verifier.offer(certificate for certificate in found.values() if certificate is not None)
         for name, certificate in found.items():
             if certificate is None and self._is_young(name):
                 self._more = True
