@@ -337,7 +337,7 @@ def slow_to_connect() -> Iterator[str]:
 def test_a_host_behind_a_slow_redirect_is_not_blamed(
     aia: AIAHost, slow_to_connect: str, delay: float, is_blamed: bool
 ) -> None:
-    """Otherwise a hostile leaf could name a host that redirects to an honest one at the last moment, and so pause it."""
+    """Otherwise a hostile leaf could name a host that redirects to an honest one too late, and so pause that one."""
     url = aia.publish("/ca", b"", 302, {"Location": slow_to_connect}, delay=delay)
     with pytest.raises(fetch.FetchError) as raised:
         fetch.get(url, LOOPBACK, time.monotonic() + 1)

@@ -16,6 +16,7 @@ from aia_store.inside import settings as config
 from aia_store.manager import download
 from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
+from aia_store.manager.revocation import update
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
 from tests.support import asn1
@@ -375,3 +376,23 @@ def test_a_ca_of_the_same_name_cannot_revoke_another_cas_certificates(world: Wor
     assert world.is_kept()
     world.refresh()
     assert world.is_kept(), "what was remembered says nothing of it either"
+
+
+def test_a_ca_cannot_use_up_the_time_of_others(
+    machine: Machine, root: Authority, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its intermediates are higher than the others, and each names as many URLs as are tried, which never answer."""
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(download, "SECONDS", 1.0)
+    monkeypatch.setattr(update, "SECONDS", 1.5)
+    hostile, honest = root.intermediate("Hostile"), root.intermediate("Honest")
+    silent = [
+        hostile.intermediate(f"Silent {number}", crl=[aia.silent(f"/{number}/{at}") for at in range(5)])
+        for number in range(2 * update.AT_ONCE)
+    ]
+    below = honest.intermediate("Below")
+    revoked = below.intermediate("Revoked", crl=[aia.url("/crl")])
+    aia.publish("/crl", crl(below, [revoked]))
+    machine.plant(hostile, *silent, honest, below, revoked)
+    report = run(config.load())
+    assert [item.certificate.der for item in report.dropped if item.certificate] == [revoked.der]
