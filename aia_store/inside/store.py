@@ -227,7 +227,7 @@ class Folder:
             bucket = self.within(self.PART, *_bucket(subject_key))
         except OSError:
             return
-        for path in _listing(bucket, MOST_OF_ONE_NAME):
+        for path in _latest(bucket, MOST_OF_ONE_NAME):
             certificate = None if os.path.basename(path) in names else read_certificate(path)
             if certificate is not None and certificate.subject_key == subject_key:
                 yield certificate
@@ -429,6 +429,24 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
         return []
 
 
+def _latest(path: str, most: int) -> list[str]:
+    """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
+
+    A CA can issue any number of others with the name of one that this machine uses. They hide it until it is used next.
+    """
+    paths = _listing(path)
+    if len(paths) > most:
+        paths = sorted(sorted(paths, key=_time, reverse=True)[:most])
+    return paths
+
+
+def _time(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0  # it was removed meanwhile
+
+
 def crowded_note(folder: Folder) -> str:
     """The message about a crowded folder."""
     return f"{folder.path} holds more than {MOST_FILES:,} files; the others are ignored"
@@ -472,8 +490,11 @@ class IntermediateStore:
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
         """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
-        Returns whether it is on disk now.
+        Returns whether it is on disk now. One that is not in DER is not kept: a server could write it in ever
+        new ways.
         """
+        if not certificate.is_in_der:
+            return False
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
             return True
         home = self.home
