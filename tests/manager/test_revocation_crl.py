@@ -13,10 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from aia_store.inside import settings as config
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from aia_store.manager import download
 from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
-from aia_store.manager.revocation import update
+from aia_store.manager.revocation import record, update
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
 from tests.support import asn1
@@ -396,3 +398,23 @@ def test_a_ca_cannot_use_up_the_time_of_others(
     machine.plant(hostile, *silent, honest, below, revoked)
     report = run(config.load())
     assert [item.certificate.der for item in report.dropped if item.certificate] == [revoked.der]
+
+
+def test_a_ca_cannot_use_up_the_room_of_others(
+    machine: Machine, root: Authority, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a CRL revokes that was never here is noted, too, but not without limit."""
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(record, "MOST_DIGESTS", 4)
+    hostile, honest = root.intermediate("Hostile"), root.intermediate("Honest")
+    full = [
+        hostile.intermediate(f"Full {number}", crl=[aia.publish(f"/{number}", crl(hostile, [number, number + 10]))])
+        for number in (1, 2)
+    ]
+    below = honest.intermediate("Below")
+    revoked = below.intermediate("Never here")
+    beside = below.intermediate("Beside it", crl=[aia.publish("/crl", crl(below, [revoked]))])
+    machine.plant(hostile, *full, honest, below, beside)
+    assert run(config.load()).notes == []
+    is_revoked = record.reader([Folder(str(machine.store))])
+    assert is_revoked(Certificate(revoked.der), Certificate(below.der))

@@ -87,8 +87,11 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
     source = CRLs(folder, failures, downloader)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda one: _ask(source, one), wanted[:MOST_CRLS]))
-    answers.sort(key=lambda answer: len(answer.wanted.path))  # the CRL of a revoked CA does not count
-    faults = [fault for answer in answers if (fault := _take(answer, revocation, record)) is not None]
+    downwards = sorted(answers, key=lambda answer: len(answer.wanted.path))  # the CRL of a revoked CA does not count
+    faults = [fault for answer in downwards if (fault := _take(answer, revocation, record)) is not None]
+    for answer in answers:  # again in turn, because the record has a limit
+        if not _is_by_revoked(answer.wanted, revocation):
+            record.add_others(answer.others)
     if settings.offline and faults:
         faults = [f"AIA_STORE_OFFLINE is set: {len(faults)} CRL{'s' * (len(faults) > 1)} could not be fetched"]
     revocation.notes += faults
@@ -138,15 +141,18 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
     """Note what a CRL says; returns a line if it is not current and that makes a difference."""
     wanted = answer.wanted
-    if wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None:
-        return None  # the CRL of a revoked CA does not count
+    if _is_by_revoked(wanted, revocation):
+        return None
     for certificate, reason in answer.reasons.items():
         record.add(certificate, wanted.issuer, reason)
-    record.add_others(answer.others)
     left = len(wanted.subjects) - len(answer.reasons)
     if answer.fault is None or not left:
         return None
     return f"CRL {answer.fault}; {left} intermediate{'s' * (left > 1)} kept without it"
+
+
+def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:
+    return wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
