@@ -25,7 +25,7 @@ import os
 import stat
 import time
 
-from . import importing
+from . import importing, remember
 from .certificate import Certificate, pem_certificates, readable, sha256
 from .settings import site_cache, user_cache
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
+MOST_NAMES_IN_MEMORY, MOST_OF_ONE_NAME_IN_MEMORY = 128, 8  # where nothing can be written
 MOST_FILES = 20_000  # that are read in a folder; all public CAs together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
 LARGEST_URL = 2_048
@@ -500,10 +501,11 @@ class IntermediateStore:
         home = self.home
         is_written = self._is_written(certificate, source, home)
         if not is_written:
-            kept = self._memory.setdefault(certificate.subject_key, [])
+            kept = self._memory.get(certificate.subject_key, [])
             if certificate in kept:
                 return False
-            kept.append(certificate)
+            latest = [*kept, certificate][-MOST_OF_ONE_NAME_IN_MEMORY:]
+            remember(self._memory, certificate.subject_key, latest, MOST_NAMES_IN_MEMORY)
         site = next((folder for folder in self.folders if folder.shared), None)
         if site is not None and site is not home:
             _hand_in(certificate, site)

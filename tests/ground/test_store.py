@@ -373,6 +373,19 @@ def test_one_certificate_is_kept_once_in_whatever_ways_it_is_written(folder: Fol
     assert found(folder) == {OURS}
 
 
+def test_memory_is_bounded_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = IntermediateStore([Folder(str(tmp_path / "file" / "store"))])
+    key = private_key()
+    for number in range(200):
+        store.keep(Certificate(ROOT.intermediate(f"CA {number}", key=key).der))
+    last = [Certificate(ROOT.intermediate("Stored CA", key=key).der) for _ in range(20)]
+    for certificate in last:
+        store.keep(certificate)
+    assert store.find(OURS.subject_key) == last[-8:]
+    assert len(store._memory) <= 128
+
+
 # Ownership of the folder
 
 
