@@ -18,7 +18,7 @@ from tests.manager.reports import mozilla
 from tests.support import asn1
 from tests.support.pki import Authority, der_of, pem, pem_blocks
 from tests.support.servers import AIAHost, TLSServer
-from tests.support.users import Users, require_users
+from tests.support.users import SITE, Users, require_users
 
 SERVICE, FIRST, SECOND = 12_000, 12_001, 12_002
 
@@ -26,6 +26,11 @@ COLLECT = """
 from aia_store.inside import settings
 from aia_store.manager import handins
 print(*handins.collect(settings.load()))
+"""
+
+NO_TIME_TO_CLEAR = """
+from aia_store.manager import handins
+handins.SECONDS_TO_CLEAR = -1
 """
 
 PRELOAD = """
@@ -432,6 +437,19 @@ def test_what_one_handed_in_is_no_issuer_of_anothers(users: Users, site: Path, r
         users.run(SECOND + number, HAND_IN, pem(upper, certificate))
     assert users.run(owner, COLLECT) == "9 60 False\n"
     assert kept(site) == {upper.der, *map(der_of, lower)}
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_rubbish_that_comes_in_faster_than_it_goes_keeps_nobody_waiting(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    """It is removed last: here there is no time for that at all."""
+    users.run(FIRST, f"import os; os.chdir({str(SITE / 'hand-in')!r})\nfor n in range(200): os.mkdir(str(n))")
+    honest = root.intermediate()
+    users.run(SECOND, HAND_IN, pem(honest))
+    assert users.run(owner, NO_TIME_TO_CLEAR + COLLECT) == "1 0 True\n"
+    assert kept(site) == {honest.der}
+    assert users.run(owner, COLLECT) == "0 200 False\n"
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
