@@ -418,3 +418,18 @@ def test_a_ca_cannot_use_up_the_room_of_others(
     assert run(config.load()).notes == []
     is_revoked = record.reader([Folder(str(machine.store))])
     assert is_revoked(Certificate(revoked.der), Certificate(below.der))
+
+
+def test_an_older_one_does_not_replace_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network could replay the one before, which may be valid for a year, when the newer one is fetched again."""
+    never_here = world.root.intermediate("Never here")
+    before = crl(world.root, last_update=timedelta(days=-2))
+    world.aia.publish(PATH, crl(world.root, [never_here]))
+    assert world.refresh().notes == []
+    is_revoked = record.reader([Folder(str(world.machine.store))])
+    assert is_revoked(Certificate(never_here.der), Certificate(world.root.der))
+    world.aia.publish(PATH, before)
+    monkeypatch.setattr(crl_module, "LONGEST_TRUST", -1)
+    (note,) = world.refresh().notes
+    assert "older than the previous one" in note
+    assert is_revoked(Certificate(never_here.der), Certificate(world.root.der))

@@ -59,7 +59,8 @@ class CRLs:
         for at, url in enumerate(wanted):
             seconds = (deadline - time.monotonic()) / (len(wanted) - at)
             try:
-                return Obtained(self._fetched(url, issuer, urls, of_leaf, seconds), None)
+                since = old[0].this_update if old else 0.0
+                return Obtained(self._fetched(url, issuer, urls, of_leaf, seconds, since), None)
             except (CRLError, UnavailableError) as error:
                 faults.append(f"{url}: {error}")
         return Obtained(old[0], f"{faults[0]}; the previous one is used") if old else Obtained(None, faults[0])
@@ -74,7 +75,9 @@ class CRLs:
             return None
         return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
 
-    def _fetched(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool, seconds: float) -> CRL:
+    def _fetched(
+        self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool, seconds: float, since: float
+    ) -> CRL:
         # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
         useless = f"{url} for {'leaves' if of_leaf else 'CRLs'} of {hashlib.sha256(issuer.public_key).hexdigest()}"
         if self._failures.paused(useless):
@@ -83,6 +86,8 @@ class CRLs:
         try:
             crl = CRL(content, issuer, urls, of_leaf=of_leaf)
             crl.check_dates()
+            if crl.this_update < since:  # anybody on the network could replay it, as long as it is valid
+                raise CRLError("it is older than the previous one")
         except CRLError:
             self._failures.failed(useless)
             raise
