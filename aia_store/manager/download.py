@@ -30,13 +30,15 @@ class Downloader:
 
     def plain(self, url: str, most: int) -> bytes:
         """Return the body behind an http URL, of at most `most` bytes. Raises UnavailableError."""
-        return self.download(url, lambda deadline: fetch.get(url, self._settings.allowed_networks, deadline, most))
+        allowed, proxy = self._settings.allowed_networks, self._settings.proxy
+        return self.download(url, lambda deadline: fetch.get(url, allowed, deadline, most, proxy))
 
     def download(self, url: str, get: Callable[[float], bytes]) -> bytes:
         """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
-        if self._failures.url_is_paused(url):
+        proxy = fetch.proxy_name(url, self._settings.proxy)
+        if self._failures.url_is_paused(url, proxy):
             raise UnavailableError("it failed recently and is not tried again yet")
         if time.monotonic() >= self._deadline:
             raise UnavailableError("the time for all fetches is over")
@@ -44,7 +46,7 @@ class Downloader:
         try:
             body = get(deadline)
         except fetch.FetchError as error:
-            self._failures.blame(url, error)
+            self._failures.blame(url, error, proxy)
             raise UnavailableError(str(error)) from error
-        self._failures.forgive(url)
+        self._failures.forgive(url, proxy)
         return body
