@@ -191,11 +191,20 @@ class _Fetch:
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
         self._is_connected = False  # to the host of that URL, or to the proxy
+        self._began = self._turned_to_host = time.monotonic()
         self._allowed_networks = allowed_networks
         self._deadline = deadline
         self._most = most
         self._setting = proxy
         self._proxy: Proxy | None = None  # for that URL
+
+    @property
+    def _had_time(self) -> bool:
+        """Whether the present host, or the proxy, had at least half of the time.
+
+        One that redirects to it may have used up more.
+        """
+        return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
         """Return the body, after any redirects. Raises FetchError."""
@@ -204,7 +213,7 @@ class _Fetch:
         except FetchError as error:
             if self._proxy is None or error.is_ours or error.proxy is not None:
                 raise
-            raise self._through_proxy(str(error)) from error
+            raise self._failure(str(error)) from error
 
     def _followed(self) -> bytes:
         for hop in range(MOST_REDIRECTS + 1):
@@ -213,6 +222,7 @@ class _Fetch:
                 if isinstance(response, bytes):
                     return response
                 self.url, self._is_connected = urljoin(self.url, response.location), False
+                self._turned_to_host = time.monotonic()
             except RefusedError as error:
                 if hop == 0:
                     raise
@@ -224,11 +234,14 @@ class _Fetch:
 
     def timed_out(self, reason: str) -> FetchError:
         """The error for a fetch whose time is over."""
-        if self._proxy is None:
-            return FetchError(reason) if self._is_connected else self._unreachable(reason)
-        return self._through_proxy(reason) if self._is_connected else self._dead(f"the proxy {self._proxy} {reason}")
+        if self._is_connected or not self._had_time:
+            return self._failure(reason)
+        return self._unreachable(reason) if self._proxy is None else self._dead(f"the proxy {self._proxy} {reason}")
 
-    def _through_proxy(self, reason: str) -> FetchError:
+    def _failure(self, reason: str) -> FetchError:
+        """An error for which no host and no proxy is to blame for sure."""
+        if self._proxy is None:
+            return FetchError(reason)
         return FetchError(f"{reason}, through the proxy {self._proxy}", proxy=str(self._proxy))
 
     def _unreachable(self, reason: str) -> FetchError:
@@ -297,7 +310,8 @@ class _Fetch:
             errors = failure.errors
             reason = f"{whom} cannot be reached ({errors[-1].strerror or errors[-1]})"
             if any(error.errno in _NO_ANSWER for error in errors):
-                raise self._dead(reason) from failure
+                is_late = not self._had_time and any(error.errno is None for error in errors)
+                raise (self._failure(reason) if is_late else self._dead(reason)) from failure
             if any(error.errno in NO_ROUTE for error in errors):
                 raise self._unreachable(reason) from failure
             raise FetchError(reason, is_ours=True) from failure

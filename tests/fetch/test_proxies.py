@@ -385,6 +385,23 @@ def test_a_proxy_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing("http://8.8.8.8/").is_ours
 
 
+@pytest.mark.parametrize("by_proxy", [False, True], ids=["directly", "through a proxy"])
+def test_who_redirects_late_cannot_have_another_blamed(
+    aia: AIAHost, monkeypatch: pytest.MonkeyPatch, by_proxy: bool
+) -> None:
+    """Otherwise a hostile host could use up the time, and an honest one, or the proxy, would pause for it."""
+    late = aia.publish("/late", b"", 302, {"Location": "http://127.0.0.3:8080/ca"}, delay=0.4)
+    error = failing(late, 3)
+    assert error.dead_url is not None, "with time enough, it is dead"
+    with deaf_port("127.0.0.3") as port:
+        late = aia.publish("/late", b"", 302, {"Location": f"http://127.0.0.3:{port}/ca"}, delay=0.4)
+        if by_proxy:
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.3:{port}")
+            monkeypatch.setenv("no_proxy", f"127.0.0.1:{aia.port}")
+        error = failing(late, 0.5)
+    assert blame(error) == (False, None, f"127.0.0.3:{port}" if by_proxy else None, False), error
+
+
 ANSWERS = {
     "407": response_head(407, {"Content-Length": "0"}),
     **{str(status): response_head(status, {"Via": "1.1 x", "Content-Length": "0"}) for status in (403, 502, 503, 504)},
