@@ -21,6 +21,8 @@ NAME = "aia-store"
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
+FROM_ENVIRONMENT, DIRECT = "environment", "none"  # values of `proxy`
+PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _MOST = 36_500  # days or hours
 _MOST_SECONDS = 10.0  # for the fetches of a handshake
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -41,6 +43,7 @@ class Settings:
         self.dir: str | None = None  # the store's folder
         self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
+        self.proxy = FROM_ENVIRONMENT  # fetch through the proxy that the environment names, none, or that of a URL
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
@@ -70,6 +73,8 @@ class Settings:
             if value and not os.path.isabs(path) and not source.startswith(_PREFIX):
                 raise ConfigError(f"{source} must be an absolute path, not {value!r}")
             setattr(self, key, os.path.abspath(path) if value else None)
+        elif key == "proxy":
+            self.proxy = _proxy(value, source)
         else:
             setattr(self, key, value)
 
@@ -191,6 +196,16 @@ def _seconds(value: object, source: str) -> float:
     if not 0 <= seconds <= _MOST_SECONDS:
         raise ConfigError(f"{source} must be seconds, from 0 to {_MOST_SECONDS:g}, not {value!r}")
     return seconds
+
+
+def _proxy(value: str, source: str) -> str:
+    known = value.lower() or FROM_ENVIRONMENT
+    if known in (FROM_ENVIRONMENT, DIRECT):
+        return known
+    if "://" in value:
+        return value
+    # The value may be a password, so it is not shown.
+    raise ConfigError(f"{source} must be {FROM_ENVIRONMENT}, {DIRECT} or a URL such as http://proxy.example:3128")
 
 
 def _texts(value: object, source: str, of: str = "files or URLs") -> list[str]:

@@ -118,7 +118,8 @@ def _of_url(url: str, settings: Settings) -> list[Certificate]:
     if settings.offline:
         raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
     try:
-        body = fetch.get(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+        deadline = time.monotonic() + FETCH_SECONDS
+        body = fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy)
     except fetch.FetchError as error:
         raise LearnError(f"{url} cannot be fetched: {error}") from error
     return _parsed(body, url)

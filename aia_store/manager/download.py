@@ -32,14 +32,15 @@ class Downloader:
 
     def plain(self, url: str, most: int, seconds: float = math.inf) -> bytes:
         """Return the body behind an http URL, of at most `most` bytes. Raises UnavailableError."""
-        networks = self._settings.allowed_networks
-        return self.download(url, lambda deadline: fetch.get(url, networks, deadline, most), seconds)
+        networks, proxy = self._settings.allowed_networks, self._settings.proxy
+        return self.download(url, lambda deadline: fetch.get(url, networks, deadline, most, proxy), seconds)
 
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
         """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
-        if self._failures.url_is_paused(url):
+        proxy = fetch.proxy_name(url, self._settings.proxy)
+        if self._failures.url_is_paused(url, proxy):
             raise UnavailableError("it failed recently and is not tried again yet")
         began = time.monotonic()
         if began >= self._deadline:
@@ -49,9 +50,9 @@ class Downloader:
             body = get(deadline)
         except fetch.FetchError as error:
             if was_fair(began, deadline, SECONDS):
-                self._failures.blame(url, error)
+                self._failures.blame(url, error, proxy)
             raise UnavailableError(str(error)) from error
-        self._failures.forgive(url)
+        self._failures.forgive(url, proxy)
         return body
 
 

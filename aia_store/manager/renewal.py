@@ -125,12 +125,15 @@ class _Renewal:
             and self._verifier.refusal(certificate) is None
         )
 
+    def _is_paused(self, url: str, failures: Failures) -> bool:
+        return failures.url_is_paused(url, fetch.proxy_name(url, self._settings.proxy))
+
     def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
         """The certificates behind a URL; None if it was not tried: it is paused, busy, or exceeds the limit."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
-        if left <= 0 or len(self._replies) >= MOST_FETCHES or failures.url_is_paused(url):
+        if left <= 0 or len(self._replies) >= MOST_FETCHES or self._is_paused(url, failures):
             return None
         try:
             lock = locks.acquire(home, sha256(url.encode()), 0)
@@ -149,13 +152,16 @@ class _Renewal:
 
 def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
     began = time.monotonic()
+    proxy = fetch.proxy_name(url, settings.proxy)
     try:
-        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline))
+        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy))
+        if not found:
+            raise fetch.FetchError("a reply that holds no certificate", proxy=proxy)
     except fetch.FetchError as error:
         if was_fair(began, deadline, Budget.fetch_seconds):
-            failures.blame(url, error)
+            failures.blame(url, error, proxy)
         return []
-    (failures.forgive if found else failures.failed)(url)
+    failures.forgive(url, proxy)
     return found
 
 
