@@ -65,7 +65,11 @@ class LockError(Exception):
 
 
 class Lock:
-    """A lock held by this process until `release`; its file is gone afterwards."""
+    """A lock held by this process until `release`; its file is gone afterwards.
+
+    If somebody removes the file (or the whole folder) meanwhile, another process may make it anew and take the lock.
+    Then the file is that one's.
+    """
 
     def __init__(self, folder: Lockable, name: str) -> None:
         """Open the file of the lock. Raises LockError."""
@@ -105,7 +109,8 @@ class Lock:
     def release(self) -> None:
         """Release the lock. Does nothing in a forked child, because the parent holds it."""
         if _held.get(self._descriptor) is self:
-            self._remove()
+            if self.is_in_place():
+                self._remove()
             self.close(unlock=True)
 
     def close(self, *, unlock: bool = False) -> None:

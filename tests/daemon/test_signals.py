@@ -66,6 +66,20 @@ def test_refresh_at_once(machine: Machine, root: Authority, start: Start) -> Non
     assert machine.kept() == set()
 
 
+def test_a_refresh_that_is_asked_for_during_another(machine: Machine, root: Authority, start: Start) -> None:
+    """The one that runs may have read the store before."""
+    machine.plant(*(root.intermediate(f"Intermediate {number}") for number in range(10)))
+    daemon = start()
+    daemon.send(signal.SIGUSR1)
+    wait_until(lambda: daemon.workers("refresh"))
+    [worker] = daemon.workers("refresh")
+    os.kill(worker, signal.SIGSTOP)
+    daemon.send(signal.SIGUSR1)
+    time.sleep(0.2)
+    os.kill(worker, signal.SIGCONT)
+    daemon.wait_for("refresh", count=2)
+
+
 def configure(machine: Machine, text: str) -> None:
     machine.config.parent.mkdir(parents=True, exist_ok=True)
     machine.config.write_text(text)
@@ -142,6 +156,18 @@ def test_the_store_is_removed_under_it(machine: Machine, root: Authority, start:
     assert machine.bundled() == [root.der, OTHER.der]
     assert "already" in machine.run("daemon").stderr
     assert "runs since" in machine.says("status", status=1)
+
+
+def test_the_store_is_removed_under_it_and_taken_by_another(machine: Machine, root: Authority, start: Start) -> None:
+    first = start()
+    first.send(signal.SIGSTOP)
+    shutil.rmtree(machine.store)
+    second = start()
+    first.send(signal.SIGCONT)
+    first.send(signal.SIGHUP)
+    assert first.process.wait(10) == 1
+    assert f"process {second.pid} keeps the store" in first.said
+    assert "already" in machine.run("daemon").stderr
 
 
 def test_the_log_is_one_line_an_event(machine: Machine, root: Authority) -> None:
