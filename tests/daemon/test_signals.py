@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import aia_store
 from tests.daemon.conftest import Start
 from tests.daemon.running import is_alive, wait_until
 from tests.manager.machine import COMMAND, Machine
@@ -114,6 +117,16 @@ def test_a_configuration_that_cannot_be_used_changes_nothing(machine: Machine, r
     assert "stay as they were" in failed["message"]
     machine.trust(root, OTHER)
     wait_until(lambda: pem_blocks(machine.bundle_file.read_text()) == [root.der, OTHER.der])
+
+
+def test_the_configuration_is_read_again_while_an_update_has_removed_the_package(
+    machine: Machine, root: Authority, start: Start, tmp_path: Path
+) -> None:
+    package = shutil.copytree(Path(aia_store.__file__).parent, tmp_path / "installed" / "aia_store")
+    daemon = start(PYTHONPATH=os.pathsep.join([str(package.parent), *filter(None, sys.path)]))
+    shutil.rmtree(package)
+    configure(machine, "refresh_hours = 5")
+    daemon.wait_for("reload", "read again")
 
 
 def test_it_does_not_begin_with_a_configuration_that_cannot_be_used(machine: Machine, root: Authority) -> None:

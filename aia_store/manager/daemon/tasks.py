@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import bundle
