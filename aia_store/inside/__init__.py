@@ -81,10 +81,34 @@ from _thread import RLock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType
+    from types import FrameType, ModuleType
     from typing import Any, TypeVar
 
     _Error = TypeVar("_Error", bound=BaseException)
+else:
+    ModuleType = type(sys)
+
+
+class Package(ModuleType):
+    """A package that does not hold its modules: as attributes, they are looked up in `sys.modules`.
+
+    When the interpreter ends, it sets the globals of every module to None that something still refers to, and begins
+    with the modules that were imported last. So a finalizer may still use `ssl` when our wrappers no longer work. But a
+    module that only `sys.modules` refers to keeps its globals, for as long as its functions are in use.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> "Any":
+        try:
+            return sys.modules[f"{self.__name__}.{name}"]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+
+sys.modules[__name__].__class__ = Package
 
 # Whether all client connections are completed, because of the hook or `aia_store.enable()`. None until either says so:
 # attaching to a module after `aia_store.disable()` must not undo that.

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import time
 
-from . import Interrupted, fetch, reply
+from . import Interrupted
 from .certificate import DERError, sha256
+from .fetch import FetchError, is_fetchable
+from .fetch import get as fetch
 from .locks import LockError, acquire, acquire_in_process, sleep
 from .pauses import Failures, host_of
+from .reply import certificates as certificates_in
 from .settings import debug
 
 TYPE_CHECKING = False
@@ -192,19 +195,19 @@ class AIA:
         began = time.monotonic()
         deadline = min(self._deadline, began + self._budget.fetch_seconds)
         try:
-            body = fetch.get(url, self._allowed_networks, deadline)
-        except fetch.FetchError as error:
+            body = fetch(url, self._allowed_networks, deadline)
+        except FetchError as error:
             failure = error
         except BaseException as error:
             raise Interrupted(error) from None
         else:
-            found = reply.certificates(body)
+            found = certificates_in(body)
             if found:
                 self._fetches_left -= 1
                 self._failures.forgive(url)
                 self._failures.succeeded(_in_a_hurry(url))
                 return found
-            failure = fetch.FetchError("a reply that holds no certificate")
+            failure = FetchError("a reply that holds no certificate")
         debug(f"{url}: {failure}")
         self.failed[url] = str(failure)
         if not failure.is_ours:  # otherwise nothing was requested
@@ -213,7 +216,7 @@ class AIA:
             self._note_pause(url)
         return []
 
-    def _blame(self, url: str, failure: fetch.FetchError, began: float, deadline: float) -> None:
+    def _blame(self, url: str, failure: FetchError, began: float, deadline: float) -> None:
         """Note a failed fetch, which had the time from `began` to `deadline` (on the monotonic clock)."""
         if time.monotonic() < deadline:
             self._failures.blame(url, failure)
@@ -251,4 +254,4 @@ def urls_to_fetch(subject: Certificate, budget: Budget) -> list[str]:
     if not urls or len(urls) >= budget.too_many_urls:
         return []
     named = dict.fromkeys(url.strip(" \t") for url in urls)
-    return [url for url in named if fetch.is_fetchable(url)][: budget.urls]
+    return [url for url in named if is_fetchable(url)][: budget.urls]
