@@ -88,7 +88,7 @@ def get(url: str, allowed_networks: list[str], deadline: float, most: int = MOST
     try:
         return done_by(deadline, one.body)
     except _TimedOutError as error:
-        if one.is_connected:
+        if one.is_connected or not one.host_had_time:
             raise
         raise _unreachable(one.url, str(error)) from error
 
@@ -131,9 +131,15 @@ class _Fetch:
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int) -> None:
         self.url = url
         self.is_connected = False  # to the host of that URL
+        self._began = self._turned_to_host = time.monotonic()
         self._allowed_networks = allowed_networks
         self._deadline = deadline
         self._most = most
+
+    @property
+    def host_had_time(self) -> bool:
+        """Whether the present host had at least half of the time: one that redirects to it may have used up more."""
+        return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
         """Return the body, after any redirects. Raises FetchError."""
@@ -143,6 +149,7 @@ class _Fetch:
                 if isinstance(response, bytes):
                     return response
                 self.url, self.is_connected = urljoin(self.url, response.location), False
+                self._turned_to_host = time.monotonic()
             except RefusedError as error:
                 if hop == 0:
                     raise
@@ -181,7 +188,8 @@ class _Fetch:
             errors = failure.errors
             reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
             if any(error.errno in _NO_ANSWER for error in errors):
-                raise FetchError(reason, dead_url=self.url) from failure
+                is_dead = self.host_had_time or all(error.errno is not None for error in errors)
+                raise FetchError(reason, dead_url=self.url if is_dead else None) from failure
             if any(error.errno in _NO_ROUTE for error in errors):
                 raise _unreachable(self.url, reason) from failure
             raise FetchError(reason, is_ours=True) from failure

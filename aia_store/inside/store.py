@@ -25,7 +25,7 @@ import os
 import stat
 import time
 
-from . import importing, unless_interrupted
+from . import importing, remember, unless_interrupted
 from .certificate import Certificate, pem_certificates, readable, sha256
 from .settings import site_cache, user_cache
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
+MOST_NAMES_IN_MEMORY, MOST_OF_ONE_NAME_IN_MEMORY = 128, 8  # where nothing can be written
 MOST_FILES = 20_000  # that are read in a folder; all public CAs together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
 LARGEST_URL = 2_048
@@ -227,7 +228,7 @@ class Folder:
             bucket = self.within(self.PART, *_bucket(subject_key))
         except unless_interrupted(OSError):
             return
-        for path in _listing(bucket, MOST_OF_ONE_NAME):
+        for path in _latest(bucket, MOST_OF_ONE_NAME):
             certificate = None if os.path.basename(path) in names else read_certificate(path)
             if certificate is not None and certificate.subject_key == subject_key:
                 yield certificate
@@ -429,6 +430,25 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
         return []
 
 
+def _latest(path: str, most: int) -> list[str]:
+    """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
+
+    A CA can issue any number of others with the name of one that this machine uses. They hide it until it is used next.
+    In an even larger folder, a part is looked at, because each look takes a microsecond or two.
+    """
+    paths = _listing(path, 20 * most)
+    if len(paths) > most:
+        paths = sorted(sorted(paths, key=_time, reverse=True)[:most])
+    return paths
+
+
+def _time(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except unless_interrupted(OSError):
+        return 0.0  # it was removed meanwhile
+
+
 def crowded_note(folder: Folder) -> str:
     """The message about a crowded folder."""
     return f"{folder.path} holds more than {MOST_FILES:,} files; the others are ignored"
@@ -472,17 +492,21 @@ class IntermediateStore:
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
         """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
-        Returns whether it is on disk now.
+        Returns whether it is on disk now. One that is not in DER is not kept: a server could write it in ever
+        new ways.
         """
+        if not certificate.is_in_der:
+            return False
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
             return True
         home = self.home
         is_written = self._is_written(certificate, source, home)
         if not is_written:
-            kept = self._memory.setdefault(certificate.subject_key, [])
+            kept = self._memory.get(certificate.subject_key, [])
             if certificate in kept:
                 return False
-            kept.append(certificate)
+            latest = [*kept, certificate][-MOST_OF_ONE_NAME_IN_MEMORY:]
+            remember(self._memory, certificate.subject_key, latest, MOST_NAMES_IN_MEMORY)
         site = next((folder for folder in self.folders if folder.shared), None)
         if site is not None and site is not home:
             _hand_in(certificate, site)

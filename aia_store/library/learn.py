@@ -105,6 +105,9 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
         )
     outcome = []
     for certificate in finding.path.intermediates:
+        if not certificate.is_in_der:
+            outcome.append(Learned(certificate, "it is not in DER", False))
+            continue
         is_new = certificate in finding.learned or certificate not in store.needed(certificate.subject_key)
         _keep_one(store, certificate)
         outcome.append(Learned(certificate, None, is_new))
