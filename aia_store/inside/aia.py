@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import time
 
-from . import Interrupted, fetch, reply
+from . import Interrupted
 from .certificate import DERError, sha256
+from .fetch import FetchError, is_fetchable, proxy_name
+from .fetch import get as fetch
 from .locks import LockError, acquire, acquire_in_process, sleep
 from .pauses import FIRST_PAUSE, Failures, host_of, on_way
+from .reply import certificates as certificates_in
 from .settings import debug
 
 TYPE_CHECKING = False
@@ -151,7 +154,7 @@ class AIA:
         """Whether the budget has a fetch left, and this URL is not paused."""
         if self._fetches_left <= 0:
             return False
-        proxy = fetch.proxy_name(url, self._proxy)
+        proxy = proxy_name(url, self._proxy)
         if self._failures.url_is_paused(url, proxy) or (self._is_hasty() and self._was_too_slow(url, proxy)):
             which = "it" if proxy is None else f"the proxy {proxy}, or what is behind it,"
             self.failed.setdefault(url, f"{which} failed a short while ago")
@@ -197,24 +200,24 @@ class AIA:
 
     def _fetched(self, url: str) -> list[Certificate]:
         """Fetch the certificates behind a URL. A failure is noted against whoever is to blame."""
-        proxy = fetch.proxy_name(url, self._proxy)
+        proxy = proxy_name(url, self._proxy)
         debug(f"fetching {url}" + (f" through the proxy {proxy}" if proxy is not None else ""))
         began = time.monotonic()
         deadline = min(self._deadline, began + self._budget.fetch_seconds)
         try:
-            body = fetch.get(url, self._allowed_networks, deadline, proxy=self._proxy)
-        except fetch.FetchError as error:
+            body = fetch(url, self._allowed_networks, deadline, proxy=self._proxy)
+        except FetchError as error:
             failure = error
         except BaseException as error:
             raise Interrupted(error) from None
         else:
-            found = reply.certificates(body)
+            found = certificates_in(body)
             if found:
                 self._fetches_left -= 1
                 self._failures.forgive(url, proxy)
                 self._failures.succeeded(_in_a_hurry(on_way(url, proxy)))
                 return found
-            failure = fetch.FetchError("a reply that holds no certificate", proxy=proxy)
+            failure = FetchError("a reply that holds no certificate", proxy=proxy)
         debug(f"{url}: {failure}")
         self.failed[url] = str(failure)
         if not failure.is_ours:  # otherwise nothing was requested
@@ -223,7 +226,7 @@ class AIA:
             self._note_pause(url, proxy)
         return []
 
-    def _blame(self, url: str, proxy: str | None, failure: fetch.FetchError, began: float, deadline: float) -> None:
+    def _blame(self, url: str, proxy: str | None, failure: FetchError, began: float, deadline: float) -> None:
         """Note a failed fetch, which had the time from `began` to `deadline` (on the monotonic clock)."""
         if time.monotonic() < deadline:
             self._failures.blame(url, failure, proxy)
@@ -263,4 +266,4 @@ def urls_to_fetch(subject: Certificate, budget: Budget) -> list[str]:
     if not urls or len(urls) >= budget.too_many_urls:
         return []
     named = dict.fromkeys(url.strip(" \t") for url in urls)
-    return [url for url in named if fetch.is_fetchable(url)][: budget.urls]
+    return [url for url in named if is_fetchable(url)][: budget.urls]

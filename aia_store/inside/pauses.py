@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import remember
+from . import remember, unless_interrupted
 from .certificate import sha256
 from .store import FAILURES, read_regular_file
 
@@ -108,7 +108,7 @@ class Failures:
                 self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FAILURES, slot)
                 self._memory.pop(digest, None)
                 return
-            except OSError:
+            except unless_interrupted(OSError):
                 pass
         remember(self._memory, digest, (count, until), MOST_IN_MEMORY)
 
@@ -134,7 +134,7 @@ def clear(folder: Folder) -> int:
     for path in _files(folder):
         try:
             os.unlink(path)
-        except OSError:
+        except unless_interrupted(OSError):
             pass  # it belongs to another user
     return ended - len(running(folder))
 
@@ -144,7 +144,7 @@ def _files(folder: Folder) -> Iterator[str]:
     try:
         path = folder.within(FAILURES)
         names = os.listdir(path)
-    except OSError:
+    except unless_interrupted(OSError):
         return
     for name in names:
         if len(name) == SLOT_DIGITS:
@@ -176,7 +176,7 @@ def read_note(path: str) -> Note:
     try:
         whose, count, until = read_regular_file(path, 256).decode("ascii").split()
         return (whose, int(count), float(until)) if int(count) >= 0 else ("", 0, 0.0)
-    except (OSError, ValueError):
+    except unless_interrupted(OSError, ValueError):
         return "", 0, 0.0
 
 

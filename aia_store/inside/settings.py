@@ -10,7 +10,7 @@ import os
 import sys
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE
 
-from . import believes_environment, environ
+from . import believes_environment, environ, unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _identity(path: str) -> tuple[int, ...]:
     """A value that changes whenever the file or its permissions change, or it is replaced."""
     try:
         status = os.stat(path)
-    except OSError as error:
+    except unless_interrupted(OSError) as error:
         return (error.errno or 0,)
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -156,7 +156,7 @@ def _read_file(settings: Settings, path: str, absent: tuple[int, ...]) -> None:
     try:
         with open(path, "rb") as file:
             contents = file.read()
-    except OSError as error:
+    except unless_interrupted(OSError) as error:
         if error.errno in absent:
             return
         raise ConfigError(f"{path} cannot be read ({error.strerror}); correct its permissions or remove it") from error
@@ -237,7 +237,7 @@ def _is_plain_network(text: str) -> bool:
         return False
     try:
         packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
-    except (OSError, ValueError):
+    except unless_interrupted(OSError, ValueError):
         return False
     host_bits = 8 * len(packed) - int(length)
     return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
@@ -305,7 +305,7 @@ def debug(event: str) -> None:
     if environ.get("AIA_STORE_LOG", _latest.log).lower() == "debug":
         try:
             sys.stderr.write(f"aia-store: {escaped(event)}\n")
-        except (AttributeError, OSError, ValueError):
+        except unless_interrupted(AttributeError, OSError, ValueError):
             pass
 
 
