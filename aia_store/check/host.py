@@ -33,7 +33,7 @@ def probe(target: Target, settings: Settings, anchors: list[Certificate], *, rev
     """
     trusted = trust.loaded(tuple(anchors))
     store = open_store(settings)
-    found = [_judged(seen, target, trusted, settings, store) for seen in looks(target)]
+    found = [_judged(seen, target, trusted, settings, store) for seen in looks(target, settings)]
     if revocation:
         from .revocation import ask
 

@@ -14,7 +14,7 @@ import os
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember
+from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember, unless_interrupted
 from .certificate import Certificate, handshake_message, readable
 from .contexts import CRL_CHECK_ALL, CRL_CHECKS, MOST_KEPT, NO_CHECK_TIME, Terms, kept, made
 from .settings import debug
@@ -232,7 +232,7 @@ def _finds_the_defaults_as_before(given: Given) -> bool:
 
     try:
         return cafile.of(given.defaults[0]) in given.deferred
-    except OSError:
+    except unless_interrupted(OSError):
         return False
 
 

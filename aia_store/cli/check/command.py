@@ -109,8 +109,8 @@ def check_command(
         wanted = named._replace(expiry_days=expiry_days, requires_revocation=revocation == _REQUIRED)
         return _answers(
             wanted,
+            (lambda target: addresses(target, settings)) if all_addresses else (lambda target: [target]),
             lambda target: probe(target, settings, anchors, revocation=revocation is not None),
-            all_addresses=all_addresses,
         )
 
     results: Counter[Result] = Counter()
@@ -146,12 +146,14 @@ def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Cou
     return answers
 
 
-def _answers(wanted: Answer, probe_one: Callable[[Target], list[Finding]], *, all_addresses: bool) -> list[Answer]:
+def _answers(
+    wanted: Answer, places: Callable[[Target], list[Target]], probe_one: Callable[[Target], list[Finding]]
+) -> list[Answer]:
     """The answers for one host: one for each address that is asked, and for each chain that it sends."""
     if wanted.target is None:
         return [wanted]
     try:
-        targets = addresses(wanted.target) if all_addresses else [wanted.target]
+        targets = places(wanted.target)
     except ProbeError as error:
         return [wanted._replace(error=str(error))]
     found: list[Answer] = []
