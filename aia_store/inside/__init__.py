@@ -81,6 +81,8 @@ from _thread import RLock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from importlib.machinery import ModuleSpec, SourceFileLoader
+    from types import CodeType
     from typing import Any
 
 # Whether all client connections are completed, because of the hook or `aia_store.enable()`. None until either says so:
@@ -218,3 +220,55 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_end_of_fork,
         after_in_child=importing._at_fork_reinit,  # type: ignore[attr-defined]
     )
+
+
+# The ordinary import of a module takes 0.1 ms, most of it to find the module. The watcher knows where this package is,
+# so it asks us first.
+
+_PYC_HEADER = 16  # bytes (PEP 552)
+
+
+def find_spec(name: str) -> "ModuleSpec | None":
+    """The spec of a module of this package, with its code; None if the ordinary import has to find or compile it.
+
+    Like the ordinary import, we believe a compiled file that this Python made from a source of this size and time.
+    """
+    stem = name[len(__name__) + 1 :]
+    tag = sys.implementation.cache_tag
+    if "." in stem or tag is None or sys.pycache_prefix is not None or sys.flags.optimize:
+        return None
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import MAGIC_NUMBER
+    from _io import open_code
+    from marshal import loads
+
+    folder = __path__[0]
+    source, compiled = f"{folder}/{stem}.py", f"{folder}/__pycache__/{stem}.{tag}.pyc"
+    try:
+        status = os.stat(source)
+        with open_code(compiled) as file:
+            contents = memoryview(file.read())
+    except OSError:
+        return None
+    numbers = 0, int(status.st_mtime), status.st_size
+    header = b"".join([MAGIC_NUMBER, *((number & 0xFFFFFFFF).to_bytes(4, "little") for number in numbers)])
+    if contents[:_PYC_HEADER] != header:
+        return None
+    spec = ModuleSpec(name, _loader(name, source, loads(contents[_PYC_HEADER:])), origin=source)
+    spec.cached = compiled
+    spec.has_location = True
+    return spec
+
+
+def _loader(name: str, source: str, code: "CodeType") -> "SourceFileLoader":
+    """A loader that has read the code already. It forgets it once the module is executed."""
+    from _frozen_importlib_external import SourceFileLoader
+
+    loader = SourceFileLoader(name, source)
+
+    def get_code(_: str) -> "CodeType":
+        del loader.get_code
+        return code
+
+    loader.get_code = get_code  # type: ignore[method-assign, assignment]
+    return loader

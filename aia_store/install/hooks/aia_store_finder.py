@@ -12,11 +12,13 @@ is_aia_store_watcher = True
 
 
 def find_spec(name, path=None, target=None):
-    if name == "ssl" or name == "OpenSSL.SSL":
-        try:
+    try:
+        if name == "ssl" or name == "OpenSSL.SSL":
             return load_startup().find(path, target, name)
-        except Exception:
-            pass
+        if name.startswith("_aia_store."):
+            return sys.modules[name_of_inside].find_spec(name)
+    except Exception:
+        pass
     return None
 
 
