@@ -55,6 +55,13 @@ class Row:
         return statistics.median(a.value for a, _ in self.pairs), statistics.median(b.value for _, b in self.pairs)
 
     @property
+    def cpu_medians(self) -> tuple[float, float]:
+        """The medians of the processor time of A and of B, in milliseconds."""
+        return statistics.median(a.cpu or 0 for a, _ in self.pairs), statistics.median(
+            b.cpu or 0 for _, b in self.pairs
+        )
+
+    @property
     def cpu_ratio(self) -> float | None:
         """The median of A / B in processor time, which is more stable than wall-clock time under other load."""
         ratios = [a.cpu / b.cpu for a, b in self.pairs if a.cpu and b.cpu]
