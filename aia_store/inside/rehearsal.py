@@ -133,7 +133,8 @@ class Question(Chain):
 
     def whole_chain(self) -> Any:
         """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
-        if not self._look_up and not self.trusted.opens_files([self.leaf, *self.sent]):
+        names = (name for sent in (self.leaf, *self.sent) for name in (sent.subject_key, sent.issuer_key))
+        if not self._look_up and not self.trusted.opens_files(names):
             return None  # OpenSSL finds nothing that is trusted
         if self._given.directories:
             ours = made(self.terms, self._look_up, directories=self._given.directories)
