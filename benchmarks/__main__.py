@@ -69,14 +69,18 @@ def main() -> int:
         "--quick", action="store_true", help="few pairs and small sizes, to see that all run; no limits"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every pair to this file, too")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="earlier", help="show what --json wrote to this file")
+    parser.add_argument(
+        "--from", type=Path, action="append", metavar="FILE", dest="earlier", help="what --json wrote; may be repeated"
+    )
     parser.add_argument("--bars", type=Path, metavar="FILE", help="draw the ratios and their limits as an SVG")
     parser.add_argument("--first-byte", type=Path, metavar="FILE", help="draw what a program takes as an SVG")
     arguments = parser.parse_args()
     if arguments.rounds is not None and arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
     if arguments.earlier is not None:
-        heading, rows = table.read_json(arguments.earlier)
+        runs = [table.read_json(file) for file in arguments.earlier]
+        heading = "; ".join(heading for heading, _ in runs)
+        rows = [row for _, measured in runs for row in measured]
     else:
         try:
             rows = _measured(arguments)
