@@ -94,7 +94,7 @@ def main() -> int:
     if arguments.bars:
         arguments.bars.write_text(bars.ratios(rows, heading), encoding="utf-8")
     if arguments.first_byte:
-        arguments.first_byte.write_text(bars.first_byte(rows), encoding="utf-8")
+        arguments.first_byte.write_text(bars.first_byte(rows, heading), encoding="utf-8")
     return int(not arguments.quick and any(row.is_over for row in rows))
 
 

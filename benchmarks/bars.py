@@ -9,15 +9,16 @@ from .pairs import Row
 from .programs import WHOLE_CHAIN
 from .svg import Picture
 
-WIDTH, LABELS, SCALE = 840, 450, 280  # pixels: of all, of the labels, and of the bars
+WIDTH, LABELS, SCALE = 900, 510, 280  # pixels: of all, of the labels, and of the bars
 REQUEST_WIDTH = 640  # pixels
 USUAL = 1.5  # the end of the scale for most rows; the others have a scale of their own
 ROW, BAR = 40, 14  # pixels
 
 
 def shown(row: Row) -> float:
-    """The ratio that is drawn: that of processor time, if there is one."""
-    return row.ratio if row.cpu_ratio is None else row.cpu_ratio
+    """The ratio that is drawn: of whole processes, that of their processor time."""
+    cpu_ratio = row.cpu_ratio if all(sample.is_whole for pair in row.pairs for sample in pair) else None
+    return row.ratio if cpu_ratio is None else cpu_ratio
 
 
 def ratios(rows: Sequence[Row], heading: str) -> str:
@@ -27,7 +28,7 @@ def ratios(rows: Sequence[Row], heading: str) -> str:
         f"{_plain(row.measure)}, against {_plain(row.against)}: {_verdict(row)}" for row in measured
     )
     picture = Picture("ratios", WIDTH, "Ratios, and their limits", description)
-    picture.text(0, 16, "Ratios of processor time, where it was measured; shorter is better", "bold")
+    picture.text(0, 16, "Ratios, of whole processes those of their processor time; shorter is better", "bold")
     picture.text(0, 34, heading, "quiet")
     picture.text(
         0,
@@ -62,7 +63,7 @@ def _group(picture: Picture, rows: Iterable[Row], y: float, unit: float, floors:
     return y + 8
 
 
-def first_byte(rows: Sequence[Row]) -> str:
+def first_byte(rows: Sequence[Row], heading: str) -> str:
     """An SVG: the processor time of a program with one request, without the hook and with it.
 
     All is derived from ratios to the program without the hook, because only the halves of a pair were measured under
@@ -95,7 +96,8 @@ def first_byte(rows: Sequence[Row]) -> str:
     picture.text(
         0, 34, "Processor time of the whole program (urllib, the system's CA file), from its start to its end", "quiet"
     )
-    y = 56.0
+    picture.text(0, 52, heading, "quiet")
+    y = 74.0
     for group, them in bars:
         picture.text(0, y + 12, group, "bold")
         y += 22
@@ -108,7 +110,7 @@ def first_byte(rows: Sequence[Row]) -> str:
                 picture.text(labels + value * unit + 8, y + 14, _time(value))
             y += 24
         y += 12
-    picture.line(labels + floor * unit, 50, y - 8, "line", dashed=True)
+    picture.line(labels + floor * unit, 68, y - 8, "line", dashed=True)
     note = f"the least that is possible, with a CA file of one root: {floor:.0f} ms"
     picture.text(REQUEST_WIDTH, y + 6, note, "quiet", anchor="end")
     return picture.source(y + 16)

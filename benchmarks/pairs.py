@@ -25,6 +25,7 @@ class Sample(NamedTuple):
 
     value: float  #: what is measured
     cpu: float | None = None  #: the milliseconds of processor time that the whole process took
+    is_whole: bool = False  #: whether `value` is the time that the whole process took, too
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def wall(command: Sequence[str | Path], environment: Mapping[str, str], *, says:
             process.stdin.write(says)
             process.stdin.flush()
         cpu = _reap(process)
-        return Sample((time.perf_counter() - start) * 1000, cpu)
+        return Sample((time.perf_counter() - start) * 1000, cpu, is_whole=True)
 
 
 def reported(command: Sequence[str | Path], environment: Mapping[str, str]) -> Sample:

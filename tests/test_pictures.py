@@ -18,8 +18,8 @@ KNOWN = "a program, urllib, leaf-only server, known on disk, 145 roots"
 
 
 def row(measure: str, against: str, ratio: float, limit: float | None = None, *, at_least: bool = False) -> Row:
-    """A row whose second half takes 80 ms of processor time."""
-    pair = Sample(100 * ratio, 80 * ratio), Sample(100, 80)
+    """A row of whole processes, whose second half takes 80 ms of processor time."""
+    pair = Sample(100 * ratio + 1, 80 * ratio, is_whole=True), Sample(100, 80, is_whole=True)
     return Row(measure, against, [pair], limit, at_least=at_least)
 
 
@@ -52,6 +52,12 @@ def test_every_measured_row_is_there_with_its_limit() -> None:
     assert not any("second process" in text for text in texts)
 
 
+def test_what_a_process_measures_itself_is_drawn_as_it_is() -> None:
+    """The processor time is that of the whole process."""
+    measured = Row("memory", WITHOUT, [(Sample(15, 300), Sample(830, 310))], 0.2, unit="kB")
+    assert "0.018 ≤ 0.2" in texts_of(bars.ratios([measured], HEADING))
+
+
 def test_what_misses_its_limit_is_marked() -> None:
     svg = bars.ratios(ROWS, HEADING)
     assert svg.count('<rect class="over"') == 4
@@ -63,7 +69,7 @@ def test_the_floor_is_drawn_where_it_is_known() -> None:
 
 
 def test_what_a_program_takes() -> None:
-    texts = texts_of(bars.first_byte(ROWS))
+    texts = texts_of(bars.first_byte(ROWS, HEADING))
     assert [text for text in texts if text.endswith(" ms")] == [
         "80 ms",
         "64 ms",
@@ -72,10 +78,12 @@ def test_what_a_program_takes() -> None:
         "the least that is possible, with a CA file of one root: 64 ms",
     ]
     with pytest.raises(KeyError):
-        bars.first_byte(ROWS[1:])
+        bars.first_byte(ROWS[1:], HEADING)
 
 
-@pytest.mark.parametrize("svg", [bars.ratios(ROWS, HEADING), bars.first_byte(ROWS)], ids=["ratios", "first byte"])
+@pytest.mark.parametrize(
+    "svg", [bars.ratios(ROWS, HEADING), bars.first_byte(ROWS, HEADING)], ids=["ratios", "first byte"]
+)
 def test_it_is_for_light_and_dark_and_says_what_it_shows(svg: str) -> None:
     assert "prefers-color-scheme: dark" in svg
     parts = {element.tag.rpartition("}")[2]: element.text for element in ElementTree.fromstring(svg)}

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-_IMAGE = re.compile(r'<p><img alt="[^"]*" src="(\w+\.svg)" /></p>')
+_IMAGE = re.compile(r'<p><img alt="[^"]*" src="([\w-]+\.svg)" /></p>')
 
 
 def on_page_content(html: str, config: Any, **_: object) -> str:
