@@ -222,8 +222,8 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-# The ordinary import of a module takes 0.1 ms, most of it to find the module. The watcher knows where this package is,
-# so it asks us first.
+# To find and open a module, the ordinary import takes 60 µs, and this 37. So the watcher, which knows where this package
+# is, asks here first.
 
 _PYC_HEADER = 16  # bytes (PEP 552)
 

@@ -1,4 +1,4 @@
-# The watcher: a finder for `ssl` and pyOpenSSL alone. When one of them is imported, it loads what attaches to it.
+# The watcher: a finder for `ssl` and pyOpenSSL, and for the modules of `inside`, which attach to them.
 # `aia-store hook install` puts a copy of this file into each place that it reaches; `hook path` names its folder.
 # It loads only `inside`, from where the package was installed, and under a name of its own. Whatever happens to the
 # program's path, and whatever is called aia_store there, it loads this one or nothing.
