@@ -222,8 +222,8 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-# To find and open a module, the ordinary import takes 60 µs, and this 37. So the watcher, which knows where this package
-# is, asks here first.
+# To find and open a module, the ordinary import takes 60 µs, and this 37. So the watcher, which knows where this
+# package is, asks here first.
 
 _PYC_HEADER = 16  # bytes (PEP 552)
 
