@@ -520,6 +520,8 @@ class Certificates:
 
     def named(self, subject_key: bytes) -> list[bytes]:
         """The certificates with this canonical subject name, and those whose name cannot be read here."""
+        if not self.ders:
+            return []
         if not self._folded:
             self._folded = tuple(map(folded, self.ders))
         words = words_of(subject_key)

@@ -133,12 +133,13 @@ class Question(Chain):
 
     def whole_chain(self) -> Any:
         """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
+        names = (name for sent in (self.leaf, *self.sent) for name in (sent.subject_key, sent.issuer_key))
+        if not self._look_up and not self.trusted.opens_files(names):
+            return None  # OpenSSL finds nothing that is trusted
         if self._given.directories:
             ours = made(self.terms, self._look_up, directories=self._given.directories)
-        elif self._look_up:
-            ours = kept(self.terms, self._look_up)
         else:
-            return None
+            ours = kept(self.terms, self._look_up)
         return ours if refusal_in(ours, self.terms, self.ders) is None else None
 
     def seconds_left(self, path: Iterable[Certificate] = ()) -> float:

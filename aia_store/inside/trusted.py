@@ -167,6 +167,16 @@ class Trusted:
         certificates = list(readable(found))
         return certificates[0] if len(certificates) == len(found) == 1 else None
 
+    def opens_files(self, names: Iterable[bytes]) -> bool:
+        """Whether OpenSSL opens a file in the directories, given as `capath`, when it looks up these names.
+
+        It looks for the numbers of a name in their order, and stops at the first that is missing.
+        """
+        if not self.directories:
+            return False
+        files = {f"{subject_hash(name)}.0" for name in names}
+        return any(os.path.exists(os.path.join(folder, file)) for folder in self.directories for file in files)
+
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
         """Whether OpenSSL could find a certificate in the directories when it verifies this chain.
 
