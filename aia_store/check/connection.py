@@ -13,12 +13,12 @@ import time
 from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ..inside.certificate import readable
 from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network
-from ..manager.target import HTTPS, address, in_ascii
+from ..inside.proxies import ProxyError, proxy_for
+from ..manager import tunnel
+from ..manager.target import address, in_ascii
 from . import starttls
 from .witness import ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..inside.certificate import Certificate
+    from ..inside.proxies import Proxy
+    from ..inside.settings import Settings
     from .asked import Target
 
 SECONDS = 10.0  # to connect, and again for everything that follows
@@ -71,18 +73,18 @@ class Seen(NamedTuple):
     leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
 
-def looks(target: Target) -> list[Seen]:
+def looks(target: Target, settings: Settings) -> list[Seen]:
     """Seen at a host, and again for a certificate with the other kind of key. Raises ProbeError.
 
     A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client. With TLS 1.3,
     this version of `ssl` cannot choose, so the other one is asked for with TLS 1.2.
     """
-    first = _look_of_today(target)
+    first = _look_of_today(target, settings)
     leaf = next(readable(first.certificates[:1]), None)
     if leaf is None:
         raise ProbeError(f"{target.address} sent a certificate that cannot be read")
     try:
-        other = look(target, seeing_context(ECDSA_SUITES if key_kind(leaf) == "RSA" else RSA_SUITES))
+        other = look(target, seeing_context(ECDSA_SUITES if key_kind(leaf) == "RSA" else RSA_SUITES), settings)
     except (OSError, starttls.StartTLSError):
         return [first]
     is_other = any(readable(other.certificates[:1])) and other.certificates[0] != first.certificates[0]
@@ -95,39 +97,41 @@ def key_kind(certificate: Certificate) -> str:
     return next((kind for oid, kind in _KEY_KINDS.items() if oid in algorithm), "EdDSA")
 
 
-def _look_of_today(target: Target) -> Seen:
+def _look_of_today(target: Target, settings: Settings) -> Seen:
     """What a client of today sees; if that is no certificate, what one sees that accepts old and weak TLS."""
     place = address(*target.place)
     try:
-        seen = look(target, seeing_context())
+        seen = look(target, seeing_context(), settings)
     except starttls.StartTLSError as error:
         raise ProbeError(f"{place} {error}") from error
+    except ProxyError as error:
+        raise ProbeError(str(error)) from error
     except socket.gaierror as error:
-        raise ProbeError(_unknown(target, error)) from error
+        raise ProbeError(_unknown(target, error, settings)) from error
     except (OSError, UnicodeError) as error:
-        tolerated = _tolerant_look(target, error)
+        tolerated = _tolerant_look(target, error, settings)
         if tolerated is None:
-            raise ProbeError(f"{place} {_complaint(error, target)}{_hint(target, error)}") from error
+            raise ProbeError(f"{place} {_complaint(error, target, settings)}{_hint(target, error)}") from error
         return tolerated
     if not seen.certificates:
         raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
     return seen
 
 
-def _tolerant_look(target: Target, refusal: Exception) -> Seen | None:
+def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
     """What a client sees that accepts old and weak TLS, if that may be why a client of today sees nothing."""
     if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         return None
     if getattr(refusal, "reason", None) in _NO_TLS:
         return None
     try:
-        seen = look(target, tolerant_context())
+        seen = look(target, tolerant_context(), settings)
     except (OSError, starttls.StartTLSError):
         return None
     return seen._replace(failure=_reason(refusal)) if seen.certificates else None
 
 
-def look(target: Target, context: Any, seconds: float = SECONDS) -> Seen:
+def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
     """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
 
     There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
@@ -136,8 +140,8 @@ def look(target: Target, context: Any, seconds: float = SECONDS) -> Seen:
     name = in_ascii(target.name)
     witness = Witness()
     tls, failure, weakness = None, None, None
-    proxy = None if target.starttls is not None else _proxy_for(*target.place)
-    opened = _directly(target.place, seconds) if proxy is None else _through(proxy, target.place, seconds)
+    proxy = _proxy(target, settings)
+    opened = _directly(target.place, seconds) if proxy is None else _through_proxy(target.place, seconds, settings)
     with closing(opened) as connection:
         peer = None if proxy is not None else str(connection.getpeername()[0])
         if target.starttls is not None:
@@ -154,7 +158,7 @@ def look(target: Target, context: Any, seconds: float = SECONDS) -> Seen:
                 weakness = Weakness.SMALL_DH if "DH_KEY_TOO_SMALL" in str(error) else None
     if tls is not None and context is tolerant_context():
         weakness = _weakness(witness, tls.cipher())
-    return Seen(witness.sent, peer, proxy and _shown(proxy), failure, weakness, witness.asks_client)
+    return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weakness, witness.asks_client)
 
 
 def _weakness(witness: Witness, cipher: tuple[str, str, int]) -> Weakness | None:
@@ -173,18 +177,20 @@ def _weakness(witness: Witness, cipher: tuple[str, str, int]) -> Weakness | None
     return Weakness.SHA1_SIGNATURE if message and message[at] <= _SHA_1 else None
 
 
-def addresses(target: Target) -> list[Target]:
+def addresses(target: Target, settings: Settings) -> list[Target]:
     """The same host at each of its addresses. Through a proxy, which chooses the address, just the host.
 
     Raises ProbeError.
     """
     host, port = target.place
-    if target.starttls is None and _proxy_for(host, port) is not None:
-        return [target]
     try:
+        if _proxy(target, settings) is not None:
+            return [target]
         found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
+    except ProxyError as error:
+        raise ProbeError(str(error)) from error
     except OSError as error:
-        raise ProbeError(_unknown(target, error)) from error
+        raise ProbeError(_unknown(target, error, settings)) from error
     return [target._replace(connect=(address, port)) for address in dict.fromkeys(str(one[4][0]) for one in found)]
 
 
@@ -199,19 +205,14 @@ def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
     return socket.socket(fileno=connection.detach())
 
 
-def _proxy_for(host: str, port: int) -> str | None:
-    """The URL of the proxy that urllib would use for https to a host; None if it would use none."""
-    proxy = getproxies().get("https")
-    if not proxy or proxy_bypass(address(host, port)):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+def _proxy(target: Target, settings: Settings) -> Proxy | None:
+    """The proxy to a host; None for a direct connection, as it always is with STARTTLS. Raises ProxyError."""
+    return None if target.starttls is not None else proxy_for("https", *target.place, settings.proxy)
 
 
-def _through(proxy: str, place: tuple[str, int], seconds: float) -> socket.socket:
-    """Connect through a proxy (RFC 9110, 9.3.6). Raises OSError."""
-    parts = urlsplit(proxy)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or HTTPS, timeout=seconds)
-    connection.set_tunnel(in_ascii(place[0]), place[1], _credentials(parts.username, parts.password))
+def _through_proxy(place: tuple[str, int], seconds: float, settings: Settings) -> socket.socket:
+    """Connect through the proxy. Raises OSError."""
+    connection = tunnel.to_host(in_ascii(place[0]), place[1], seconds, settings)
     try:
         connection.connect()
     except http.client.HTTPException as error:
@@ -220,26 +221,10 @@ def _through(proxy: str, place: tuple[str, int], seconds: float) -> socket.socke
     return opened
 
 
-def _credentials(user: str | None, password: str | None) -> dict[str, str]:
-    if user is None:
-        return {}
-    import base64
-
-    pair = f"{unquote(user)}:{unquote(password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"}
-
-
-def _shown(proxy: str) -> str:
-    """A proxy without its credentials."""
-    parts = urlsplit(proxy)
-    return address(parts.hostname or "", parts.port or HTTPS)
-
-
-def _unknown(target: Target, error: OSError) -> str:
+def _unknown(target: Target, error: OSError, settings: Settings) -> str:
     """The message for a name that has no address."""
-    host, port = target.place
-    proxy = _proxy_for(host, port) if target.starttls is None else None
-    who = host if proxy is None else f"the proxy {_shown(proxy)}"
+    proxy = _proxy(target, settings)
+    who = target.place[0] if proxy is None else f"the proxy {proxy}"
     remedy = "check its spelling" if has_network() else "is there a network?"
     return f"{who} is not known ({error.strerror}); {remedy}"
 
@@ -253,13 +238,13 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
 
 
-def _complaint(error: OSError | UnicodeError, target: Target) -> str:
+def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
     """What went wrong before a certificate was seen."""
     if isinstance(error, TimeoutError):
         return "does not answer"
     if not isinstance(error, _ssl.SSLError):
-        proxy = _proxy_for(*target.place) if target.starttls is None else None
-        through = "" if proxy is None else f" through the proxy {_shown(proxy)}"
+        proxy = _proxy(target, settings)
+        through = "" if proxy is None else f" through the proxy {proxy}"
         return f"cannot be reached{through} ({getattr(error, 'strerror', None) or error})"
     reason = _reason(error)
     if "alert" in reason or reason.startswith(("tlsv1", "the server")):

@@ -40,7 +40,7 @@ def probe(
         target, seen = certificate_files.read(target)
         looked = [seen]
     else:
-        looked = looks(target)
+        looked = looks(target, settings)
     found = [_judged(seen, target, trusted, settings, store) for seen in looked]
     if revocation:
         from .revocation import ask

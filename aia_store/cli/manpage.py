@@ -32,6 +32,8 @@ _ABOUT_SETTINGS = {
     "roots": "a PEM file of trust anchors to use instead of the machine's; those are the system's, or certifi's if the "
     "system has none",
     "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
+    "proxy": "the proxy for all connections: the URL of an HTTP proxy, `none`, or `environment`, the default, for what "
+    "`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say",
     "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; 2",
     "revocation_lists": "revocation lists, as comma-separated files or URLs: OneCRL (JSON), the CCADB's report of "
     "revoked intermediates (CSV)",

@@ -107,6 +107,9 @@ def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> lis
     outcome: dict[Certificate, Learned] = {}
     for finding in findings:
         for certificate in finding.path.intermediates if finding.path is not None else ():
+            if not certificate.is_in_der:
+                outcome[certificate] = Learned(certificate, "it is not in DER", False)
+                continue
             is_new = certificate in finding.learned or certificate not in store.needed(certificate.subject_key)
             _keep_one(store, certificate)
             outcome.setdefault(certificate, Learned(certificate, None, is_new))
@@ -117,7 +120,8 @@ def _of_url(url: str, settings: Settings) -> list[Certificate]:
     if settings.offline:
         raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
     try:
-        body = fetch.get(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+        deadline = time.monotonic() + FETCH_SECONDS
+        body = fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy)
     except fetch.FetchError as error:
         raise LearnError(f"{url} cannot be fetched: {error}") from error
     return _parsed(body, url)

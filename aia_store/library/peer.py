@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from typing import TYPE_CHECKING
 
 from ..check.asked import Target
 from ..check.connection import look
 from ..check.witness import seeing_context
 from ..manager.target import TargetError, address, parse_target
 from .aia_errors import AIAError
+
+if TYPE_CHECKING:
+    from ..inside.settings import Settings
 
 
 def target(host: str) -> tuple[str, int]:
@@ -19,12 +23,12 @@ def target(host: str) -> tuple[str, int]:
         raise AIAError(str(error)) from error
 
 
-def certificates(host: str, port: int, seconds: float) -> list[bytes]:
-    """The certificates that a host sends (DER, unverified), the leaf first; through a proxy if urllib would use one.
+def certificates(host: str, port: int, seconds: float, settings: Settings) -> list[bytes]:
+    """The certificates that a host sends (DER, unverified), the leaf first; through a proxy if one is named.
 
     `seconds` is for each step of the connection. Raises OSError, and ssl.SSLError, which is one.
     """
-    sent = look(Target(host, port), seeing_context(), seconds).certificates
+    sent = look(Target(host, port), seeing_context(), settings, seconds).certificates
     if not sent:
         raise ssl.SSLError(f"{address(host, port)} sent no certificate that can be read")
     return sent

@@ -21,7 +21,7 @@ from .accepted_paths import Verified
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
 from .fitness import unfitness
-from .quiet import quietly
+from .quiet import UnreadableError, quietly
 from .revocation.update import known
 from .verify import Verifier, by_subject, remembered
 
@@ -201,7 +201,7 @@ def _is_parsed(certificate: Certificate) -> bool:
     try:
         with quietly():
             x509.load_der_x509_certificate(certificate.der)
-    except ValueError:
+    except UnreadableError:
         return False
     return True
 

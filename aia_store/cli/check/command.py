@@ -129,8 +129,8 @@ def check_command(
         wanted = named._replace(expiry_days=expiry_days, requires_revocation=revocation == _REQUIRED)
         return _answers(
             wanted,
+            (lambda target: addresses(target, settings)) if all_addresses else (lambda target: [target]),
             lambda target: probe(target, settings, anchors, revocation=revocation is not None),
-            all_addresses=all_addresses,
         )
 
     results: Counter[Result] = Counter()
@@ -170,15 +170,17 @@ def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Cou
 
 
 def _answers(
-    wanted: Answer, probe_one: Callable[[Target | FileTarget], list[Finding]], *, all_addresses: bool
+    wanted: Answer,
+    places: Callable[[Target], list[Target]],
+    probe_one: Callable[[Target | FileTarget], list[Finding]],
 ) -> list[Answer]:
     """The answers for one host or file: one for each address that is asked, and for each chain that it sends."""
     if wanted.target is None:
         return [wanted]
     targets: Sequence[Target | FileTarget] = [wanted.target]
     try:
-        if all_addresses and isinstance(wanted.target, Target):
-            targets = addresses(wanted.target)
+        if isinstance(wanted.target, Target):
+            targets = places(wanted.target)
     except ProbeError as error:
         return [wanted._replace(error=str(error))]
     found: list[Answer] = []

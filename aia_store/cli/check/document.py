@@ -11,7 +11,6 @@ import click
 from ...check import FileTarget, Target
 from ...check import views as clients
 from .. import output
-from . import details as all_in
 from .answer import Result
 from .verdict import sentences, source_of
 
@@ -105,7 +104,11 @@ def _connected_to(target: Target, seen: Seen) -> dict[str, object]:
 def _link(certificate: Certificate, finding: Finding, *, details: bool) -> dict[str, object]:
     """A certificate of the path."""
     status = finding.asked.get(certificate)
-    more: dict[str, object] = {"details": all_in.as_json(certificate)} if details else {}
+    more: dict[str, object] = {}
+    if details:
+        from . import details as all_in  # which takes a moment to import
+
+        more["details"] = all_in.as_json(certificate)
     return (
         output.described(certificate)
         | more

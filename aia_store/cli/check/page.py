@@ -19,7 +19,6 @@ from ...check import views as clients
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
-from . import details as all_in
 from . import plainly, servers, verdict
 from .answer import Result, worst
 
@@ -259,8 +258,10 @@ def _card(link: Link, finding: Finding, roots_path: str, *, details: bool) -> st
 
 def _folded(certificate: Certificate) -> str:
     """All that is in a certificate."""
-    rows = "".join(f"<dt>{text(label)}<dd>{text(value)}\n" for label, value in all_in.rows(certificate))
-    return f"<details><summary>Details</summary><dl>\n{rows}</dl></details>"
+    from .details import rows
+
+    shown = "".join(f"<dt>{text(label)}<dd>{text(value)}\n" for label, value in rows(certificate))
+    return f"<details><summary>Details</summary><dl>\n{shown}</dl></details>"
 
 
 def _aside(finding: Finding) -> Iterator[str]:

@@ -13,7 +13,6 @@ from rich.tree import Tree
 
 from .. import output
 from ..errors import say
-from . import details as all_in
 from .answer import Result, worst
 from .signs import OF_LINKS, OF_RESULTS, Sign
 from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
@@ -83,9 +82,11 @@ class Shown:
 
 def _print_details(finding: Finding) -> None:
     """Print all that is in each certificate of the path."""
+    from .details import rows
+
     for certificate in finding.drawn:
         output.console().print(Text(f"\n{output.subject(certificate)}", "bold"))
-        for label, value in all_in.rows(certificate):
+        for label, value in rows(certificate):
             line = Text.assemble((f"{label}: ", "dim"), value)
             if sys.stdout.isatty():
                 output.console().print(Padding(line, (0, 0, 0, 4)))
