@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class Sign(Enum):
     """A state: its sign, its sign in ASCII, and its style. No two have the same sign."""
 
-    GOOD = ("✓", "+", "green")
+    GOOD = ("✓", "ok", "green")
     BAD = ("✗", "x", "bold red")
     DOUBT = ("!", "!", "yellow")  # good, but not for long; or a failed fetch
     UNKNOWN = ("?", "?", "yellow")
-    UNNEEDED = ("○", "o", "yellow")
+    UNNEEDED = ("○", "~", "yellow")
     ANCHOR = ("◆", "*", "cyan")
 
     def shown(self, console: Console) -> Text:

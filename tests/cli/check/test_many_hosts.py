@@ -213,7 +213,7 @@ def test_progress_is_for_a_terminal(machine: Machine, pki: Hierarchy, fleet: Fle
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "name a HOST, or a file of hosts"),
+        ([], "name a HOST or FILE, or a file of hosts by --file"),
         (["--file", "none.txt"], "none.txt cannot be read (No such file or directory)"),
         (["--file", "/"], "cannot be read (Is a directory)"),
         (["--file", "/dev/null"], "/dev/null names no host"),
