@@ -29,8 +29,8 @@ DARK = {
 class Picture:
     """What is drawn so far. Positions and lengths are in pixels from the upper left corner.
 
-    `name` is the class of the whole picture. Texts, bars and lines have a `kind`: for texts "bold", "quiet" or a
-    colour of `LIGHT`; for the others a colour.
+    `name` is the class of the whole picture. Texts, bars and lines have a `kind`: for texts "bold", "quiet", "code" or
+    a colour of `LIGHT`, or several of these; for the others a colour.
     """
 
     def __init__(self, name: str, width: int, title: str, description: str) -> None:
@@ -83,6 +83,8 @@ class Picture:
             " text": "fill: var(--ink);",
             " .bold": "font-weight: 600;",
             " .quiet": "fill: var(--quiet); font-size: 12px;",
+            " .code": "font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; "
+            "font-size: 12px; white-space: pre;",
             " line": "stroke: var(--ink); stroke-width: 1.5;",
             " line.line": "stroke: var(--line); stroke-width: 1;",
             " .dashed": "stroke-dasharray: 3 3;",
