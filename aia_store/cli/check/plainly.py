@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...check import Fault, FileTarget
 from ...check import views as clients
+from ...inside.certificate_names import host_names
 from ...manager.target import HTTPS
 from ...manager.words import counted
 from .. import output
 from .answer import Result
-from .verdict import MOST_LISTED, how_sent, names_of, works_in
+from .verdict import FAILURES, MOST_LISTED, how_sent, names_of, works_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from .answer import Answer
 
-_HOOK = "Python with the hook"  # a client that only its own users know
-_NAMES = {"plain Python": "Python", "GnuTLS": "wget"}  # of clients, as everybody knows them
+_WITH_HOOK = "with the hook"  # clients that only their own users know
+_EVERYBODY = "every client that trusts the root can connect"
+_NAMES = {"plain Python": "Python", "GnuTLS": "wget", "Windows": "programs on Windows"}  # as everybody knows them
 
 
 class Cause(NamedTuple):
@@ -44,7 +46,8 @@ def sentence(answer: Answer) -> str:
     if not faults:
         first = min(finding.links, key=finding.days_left)
         lasting = f"until {output.day(first.validity[1])}, for {counted(finding.days_left(first), 'more day')}"
-        return f"{_name(finding)} {_sends(finding)} all that its clients need, {lasting}: {who}."
+        needed = "all that its clients need" if who == _EVERYBODY else "what most clients need"
+        return f"{_name(finding)} {_verb(finding)}s {needed}, {lasting}: {who}."
     return f"{_capital(_wrong(faults[0], finding))}: {who}."
 
 
@@ -64,6 +67,9 @@ def cause(answer: Answer) -> Cause:
     if faults[0] is Fault.INCOMPLETE:
         names = _listed(finding.missing)
         return Cause(f"lacks {names}", f"lack {names}")
+    if faults[0] is Fault.NO_PATH and finding.not_found is not None:
+        name = output.short_name(finding.not_found)
+        return Cause(f"leads to {name}, which is not known here", f"lead to {name}, which is not known here")
     return {
         Fault.HANDSHAKE: Cause("fails in the handshake", "fail in the handshake"),
         Fault.REVOKED: Cause("has a revoked certificate", "have revoked certificates"),
@@ -74,7 +80,7 @@ def cause(answer: Answer) -> Cause:
         ),
         Fault.SELF_SIGNED: Cause("has a self-signed certificate", "have self-signed certificates"),
         Fault.NO_PATH: Cause("leads to no root that is trusted here", "lead to no root that is trusted here"),
-        Fault.REFUSED: Cause("leads to a root over a path that is not valid", "lead to a root over paths that are not"),
+        Fault.REFUSED: Cause("has a path to a root that is not valid", "have paths to roots that are not valid"),
         Fault.WRONG_NAME: Cause("has a certificate for another name", "have certificates for other names"),
         Fault.ANCHOR_IN_THE_WAY: Cause("is hidden by a root of this machine", "are hidden by a root of this machine"),
         Fault.OBSTRUCTED: Cause("has a certificate too many", "have a certificate too many"),
@@ -83,36 +89,56 @@ def cause(answer: Answer) -> Cause:
 
 def _wrong(fault: Fault, finding: Finding) -> str:
     """What is wrong."""
-    name, leaf = _name(finding), finding.chain.leaf
-    of_file = isinstance(finding.target, FileTarget)
-    weakness = finding.seen.weakness
-    why = clients.MEANINGS[weakness] if weakness is not None else f"the handshake fails ({finding.seen.failure})"
+    name, leaf, last = _name(finding), finding.chain.leaf, finding.drawn[-1]
+    its = f"the certificate of {name}"
+    reason = output.harmless(finding.completed_refusal or finding.refusal or "")
+    if fault is Fault.NO_PATH and finding.not_found is not None:
+        issuer = output.short_name(finding.not_found)
+        return f"{its} leads to {issuer}, which is neither {how_sent(finding)} nor known here"
+    if fault is Fault.WRONG_NAME and not host_names(leaf):
+        return f"{its} names no host"
+    if fault is Fault.INCOMPLETE:
+        leads = "leads" if len(finding.missing) == 1 else "lead"
+        return (
+            f"{name} does not {_verb(finding)} {_listed(finding.missing)}, which {leads} from its certificate to a root"
+        )
     return {
-        Fault.HANDSHAKE: f"{name} cannot be talked to safely, because {output.harmless(why)}",
+        Fault.HANDSHAKE: _failure(name, finding),
         Fault.REVOKED: f"the CA has revoked {_listed(list(finding.revoked_links))}, which {name} uses",
         Fault.LEAF_NOT_FIRST: f"{name} does not begin with the server's certificate",
-        Fault.EXPIRED: f"the certificate of {name} expired on {output.day(leaf.validity[1])}",
-        Fault.NOT_YET_VALID: f"the certificate of {name} is not valid before {output.day(leaf.validity[0])}",
-        Fault.SELF_SIGNED: f"the certificate of {name} is self-signed: no CA stands behind it",
-        Fault.NO_PATH: f"the certificate of {name} leads to no root that clients trust",
-        Fault.REFUSED: f"the path of {name} to {output.subject(finding.drawn[-1])} is not valid "
-        f"({output.harmless(finding.completed_refusal or finding.refusal or '')})",
-        Fault.WRONG_NAME: f"the certificate of {name} is for {names_of(leaf)}",
-        Fault.ANCHOR_IN_THE_WAY: f"{name} is right, but a root of this machine hides that",
-        Fault.INCOMPLETE: f"{name} does not {'hold' if of_file else 'send'} {_listed(finding.missing)}, which "
-        f"{'leads' if len(finding.missing) == 1 else 'lead'} from its certificate to a root",
-        Fault.OBSTRUCTED: f"{name} {_sends(finding)} a certificate too many, which leads clients astray",
+        Fault.EXPIRED: f"{its} expired on {output.day(leaf.validity[1])}",
+        Fault.NOT_YET_VALID: f"{its} is not valid before {output.day(leaf.validity[0])}",
+        Fault.SELF_SIGNED: f"{its} is self-signed, so no CA vouches for it",
+        Fault.NO_PATH: f"{its} leads to no root that clients trust",
+        Fault.REFUSED: f"the path of {name} to {output.subject(last)} is not valid ({reason})",
+        Fault.WRONG_NAME: f"{its} is for {names_of(leaf)}, not for {output.harmless(finding.target.name)}",
+        Fault.ANCHOR_IN_THE_WAY: f"{name} is right, but a root that this machine trusts leads its programs astray",
+        Fault.OBSTRUCTED: f"{name} {_verb(finding)}s a certificate too many, which leads clients astray",
     }[fault]
+
+
+def _failure(name: str, finding: Finding) -> str:
+    """Why the handshake fails."""
+    failure, weakness = finding.seen.failure or "", finding.seen.weakness
+    if weakness is not None:
+        return f"{name} is out of date, because {clients.MEANINGS[weakness]}"
+    meaning, _ = FAILURES.get(failure, (failure, ""))
+    return f"no connection to {name} succeeds, because {output.harmless(meaning)}"
 
 
 def _who(finding: Finding) -> str:
     """Who can connect, and who is turned away."""
     working, failing = (
-        [_NAMES.get(name, name) for name in side if not name.startswith("Python ") and name != _HOOK]
+        [
+            _NAMES.get(name, name)
+            for family in side
+            for name in family.split(", ")  # as in "Chrome, Edge"
+            if not name.endswith(_WITH_HOOK)
+        ]
         for side in works_in(finding)
     )
     if not failing:
-        return "every client that trusts the root can connect"
+        return _EVERYBODY
     if not working:
         return "clients are turned away"
     return f"{_all(failing)} {'is' if len(failing) == 1 else 'are'} turned away, while {_all(working)} can connect"
@@ -125,8 +151,8 @@ def _name(finding: Finding) -> str:
     return output.harmless(target.name if is_usual else target.address)
 
 
-def _sends(finding: Finding) -> str:
-    return "holds" if how_sent(finding) == "in the file" else "sends"
+def _verb(finding: Finding) -> str:
+    return "hold" if isinstance(finding.target, FileTarget) else "send"
 
 
 def _listed(certificates: Sequence[Certificate]) -> str:

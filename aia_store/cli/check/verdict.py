@@ -28,7 +28,7 @@ MOST_NAMES = 4  # of a certificate, shown
 
 
 # What OpenSSL's reasons for a failed handshake mean, and what the owner should do.
-_FAILURES = {
+FAILURES = {
     "bad signature": ("the server's key is not that of its certificate", "install a certificate and its own key"),
     "wrong certificate type": (
         "the certificate does not suit the cipher suite",
@@ -100,8 +100,8 @@ def _handshake(finding: Finding) -> Iterator[str]:
     weakness = finding.seen.weakness
     if weakness is None:
         reason = output.harmless(failure)
-        if failure in _FAILURES:
-            meaning, remedy = _FAILURES[failure]
+        if failure in FAILURES:
+            meaning, remedy = FAILURES[failure]
             yield f"Broken: the handshake fails: {meaning} (OpenSSL: {reason}). Its owner should {remedy}."
         else:
             yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
