@@ -92,6 +92,15 @@ def read(target: FileTarget) -> tuple[FileTarget, Seen]:
     return target._replace(own_name=own_name), Seen([leaf.der, *others], None, None, leaf_at=held.leaf_at)
 
 
+def holds_key(path: str) -> bool:
+    """Whether a file in PEM holds a private key; not if it is large, or cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return any(map(_begins_key, file.read(LARGEST).splitlines()))
+    except OSError:
+        return False
+
+
 def _held(path: str) -> _Held:
     """What a file holds. Raises OSError, and ProbeError if it holds no certificate of a server."""
     with open(path, "rb") as file:
@@ -121,13 +130,16 @@ def _without_keys(file: BufferedReader, path: str) -> bytes:
         size += len(line)
         if size > LARGEST:
             raise ProbeError(f"{path} is too large for a server's certificates")
-        if line.startswith(b"-----BEGIN ") and b"PRIVATE KEY" in line:
-            in_key = True
+        in_key = in_key or _begins_key(line)
         if not in_key:
             kept.append(line)
         if line.startswith(b"-----END "):
             in_key = False
     return b"".join(kept)
+
+
+def _begins_key(line: bytes) -> bool:
+    return line.startswith(b"-----BEGIN ") and b"PRIVATE KEY" in line
 
 
 def _limited(file: BufferedReader, path: str) -> bytes:

@@ -21,6 +21,7 @@ _NAME = "aia-store"
 _SHELLS = ("bash", "zsh", "fish")
 _EXAMPLES = [
     ("aia-store check www.example.org", "What does this server send, and what is missing?"),
+    ("aia-store check /etc/letsencrypt/live", "What will servers send that use these certificate files?"),
     ("aia-store check --file hosts.txt --expiry-days 21 --quiet", "Are all of these in order, for three more weeks?"),
     ("sudo aia-store hook install --all", "Complete the chains of every Python program on this machine."),
     ("export SSL_CERT_FILE=$(aia-store bundle)", "Point this shell's programs at the bundle."),

@@ -279,6 +279,8 @@ def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
     if finding is None or finding.path is None:
         what = "the full chain" if path == STANDARD_OUTPUT else path
         raise OutputError(f"{what} was not written: no path to a trust anchor was found")
+    if path != STANDARD_OUTPUT and certificate_files.holds_key(path):
+        raise OutputError(f"{path} was not written: it holds a private key, which would be lost")
     with appearing(path) as file:
         file.write(finding.fullchain)
     if path != STANDARD_OUTPUT:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from .answer import Answer, Here
     from .plainly import Cause
+    from .servers import Lines
     from .verdict import Link
 
 _HEAD = """<!doctype html>
@@ -207,25 +208,24 @@ def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
 def _install(finding: Finding) -> str:
     """What the owner should install, and how."""
     host = finding.target.name
-    name = servers.file_name(host)
+    chain = _taken(finding.fullchain, servers.file_name(host))
     count = counted(len(finding.links) - 1, "intermediate")
-    rows = []
-    for server in servers.lines_for(host):
-        links = ""
-        if server.server == "IIS":
-            named = [(output.subject(link), link.pem) for link in finding.links[1:]]
-            links = "<p>" + ", ".join(_taken(pem, f"{subject}.cer") for subject, pem in named) + "</p>"
-        rows.append(
-            f"<dt>{server.server}<dd><p>{text(server.where)}</p>{links}<pre>{html.escape(server.lines)}</pre>\n"
-        )
+    lines = "".join(_lines(one, finding) for one in servers.lines_for(host))
     return (
         "<div class=install>\n"
-        f"<p>To mend it, let the server send {_taken(finding.fullchain, name)}: its certificate and {count}, in the "
-        "right order. Its private key stays the same.</p>\n"
-        f"<details><summary>The lines for nginx, Apache, HAProxy, Caddy, Postfix and IIS</summary><dl>\n{''.join(rows)}"
-        "</dl></details>\n"
+        f"<p>To mend it, let the server send {chain}: its certificate and {count}, in the right order. Its private key "
+        "stays the same.</p>\n"
+        "<details><summary>The lines for nginx, Apache, HAProxy, Caddy, Postfix and IIS</summary>"
+        f"<dl>\n{lines}</dl></details>\n"
         f"<details><summary>The file as text</summary><pre>{html.escape(finding.fullchain)}</pre></details>\n</div>\n"
     )
+
+
+def _lines(of: Lines, finding: Finding) -> str:
+    """The lines for one kind of server."""
+    each = [_taken(link.pem, servers.file_name(output.subject(link), ".cer")) for link in finding.links[1:]]
+    links = f"<p>{', '.join(each)}</p>" if of.takes_each else ""
+    return f"<dt>{of.server}<dd><p>{text(of.where)}</p>{links}<pre>{html.escape(of.lines)}</pre>\n"
 
 
 def _taken(pem: str, name: str) -> str:

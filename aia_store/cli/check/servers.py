@@ -12,11 +12,12 @@ class Lines(NamedTuple):
     server: str
     where: str  # in words, a sentence
     lines: str
+    takes_each: bool = False  # whether it takes each intermediate as a file of its own
 
 
-def file_name(host: str) -> str:
-    """The name of the file for a host's full chain."""
-    return re.sub(r"[^\w.-]", "_", host, flags=re.ASCII).strip(".") + ".pem"
+def file_name(of: str, ending: str = ".pem") -> str:
+    """The name of the file for a host's full chain, or for another thing with a name."""
+    return re.sub(r"[^\w.-]", "_", of, flags=re.ASCII).strip(".") + ending
 
 
 def lines_for(host: str) -> list[Lines]:
@@ -54,5 +55,6 @@ def lines_for(host: str) -> list[Lines]:
             "IIS",
             "It takes intermediates from the machine's store, so put each of these there, and restart it.",
             "certutil -f -addstore CA INTERMEDIATE.cer",
+            takes_each=True,
         ),
     ]

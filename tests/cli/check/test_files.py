@@ -200,6 +200,15 @@ def test_a_path_is_told_from_a_host(machine: Machine, pki: Hierarchy) -> None:
     assert "cannot be read" in machine.complains("check", "no/file", status=2)
 
 
+def test_a_private_key_is_not_overwritten(machine: Machine, pki: Hierarchy) -> None:
+    file = file_with(machine, pem(pki.leaf) + pki.leaf.key_pem)
+    before = file.read_bytes()
+    done = machine.run("check", file, "--fullchain", file)
+    assert done.returncode == 1
+    assert done.stderr == f"aia-store: {file} was not written: it holds a private key, which would be lost\n"
+    assert file.read_bytes() == before
+
+
 def test_one_document_on_standard_output(machine: Machine, pki: Hierarchy) -> None:
     file = file_with(machine, pem(pki.leaf))
     done = machine.run("check", file, "./absent.pem", "--html", "-")
