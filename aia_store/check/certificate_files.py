@@ -46,15 +46,16 @@ def is_file(text: str) -> bool:
 
 
 def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
-    """The files in a folder, and in the folders in it, that hold a server's certificate, and those that are unreadable.
+    """The files in a folder, and in the folders in it, that hold a server's certificate, and whatever cannot be read.
 
     For each: its path, and why it cannot be read, or None.
 
     If several files of one folder hold the same certificate, as certbot's `cert.pem` and `fullchain.pem` do, only the
-    one with the longest chain counts. Raises ProbeError if the folder itself cannot be read.
+    one with the most certificates counts. Raises ProbeError if there are too many files.
     """
     count = 0
-    for place, folders, names in os.walk(folder, onerror=_refuse):
+    refused: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=refused.append):
         folders.sort()
         longest: dict[Certificate, tuple[str, int]] = {}
         for name in sorted(names):
@@ -76,6 +77,7 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
                 longest[leaf] = path, length
         for path, _ in longest.values():
             yield path, None
+    yield from ((one.filename, f"{one.filename} cannot be read ({one.strerror})") for one in refused)
 
 
 def read(target: FileTarget) -> tuple[FileTarget, Seen]:
@@ -155,7 +157,3 @@ def _is_key(head: bytes) -> bool:
     RFC 5958, 2; RFC 8017, A.1.2; RFC 5915, 3; RFC 7292, 4.
     """
     return len(head) > 2 and head[2 + (head[1] & 0x7F if head[1] & 0x80 else 0) :][:1] == bytes((INTEGER,))
-
-
-def _refuse(error: OSError) -> None:
-    raise ProbeError(f"{error.filename} cannot be read ({error.strerror})") from error

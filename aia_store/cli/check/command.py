@@ -175,7 +175,7 @@ def _answers(
     probe_one: Callable[[Target | FileTarget], list[Finding]],
 ) -> list[Answer]:
     """The answers for one host or file: one for each address that is asked, and for each chain that it sends."""
-    if wanted.target is None:
+    if wanted.target is None or wanted.error is not None:
         return [wanted]
     targets: Sequence[Target | FileTarget] = [wanted.target]
     try:
@@ -215,7 +215,7 @@ def _named(
     found: dict[object, Answer] = {}
     for text, where in [*((host, "") for host in hosts), *(_lines(file) if file is not None else ())]:
         if not where and certificate_files.is_file(text):
-            found.update((answer.target or text, answer) for answer in _files_at(text, name))
+            found.update((answer.target, answer) for answer in _files_at(text, name))
             continue
         try:
             host, at = parse_target(text, port)
@@ -236,11 +236,11 @@ def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
     try:
         for place, fault in certificate_files.found_in(path):
             none = ""
-            yield Answer(place, FileTarget(place, servername) if fault is None else None, error=fault)
+            yield Answer(place, FileTarget(place, servername), error=fault)
     except ProbeError as error:
         none = str(error)
     if none:
-        yield Answer(path, None, error=none)
+        yield Answer(path, FileTarget(path), error=none)
 
 
 def _lines(file: str) -> Iterator[tuple[str, str]]:

@@ -98,8 +98,9 @@ class Page:
         """Write the page."""
         many = len(self._drawn) > 1
         only = self._last
-        title = verdict.summary(self._results).rstrip(".") if many else f"{only.title}: {verdict.headline(only)}"
         noun = "file" if all(drawn.is_file for drawn in self._drawn) else "host"
+        summary = verdict.summary(self._results, noun).rstrip(".")
+        title = summary if many else f"{only.title}: {verdict.headline(only)}"
         heading = counted(self._results.total(), noun) if many else f"The chain of {only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
+from ...check import FileTarget
 from .. import output
 from ..errors import say
 from .answer import Result, worst
@@ -49,10 +50,12 @@ class Shown:
         self._here = here
         self._quiet = quiet
         self._results: Counter[Result] = Counter()
+        self._names_hosts = False
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Print the answers for one host."""
         self._results[worst(answers)] += 1
+        self._names_hosts = self._names_hosts or not isinstance(answers[0].target, FileTarget)
         for answer in answers:
             self._show(answer)
 
@@ -75,7 +78,7 @@ class Shown:
     def end(self) -> None:
         """Print a summary if there were several."""
         if self._count > 1:
-            click.echo(summary(self._results))
+            click.echo(summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
 

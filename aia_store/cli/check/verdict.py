@@ -285,8 +285,8 @@ def headline(answer: Answer) -> str:
     return f"{answer.result}, {'; '.join(said[fault] for fault in faults)}"
 
 
-def summary(results: Counter[Result]) -> str:
-    """The number of hosts for each result."""
+def summary(results: Counter[Result], noun: str) -> str:
+    """The number of hosts or files for each result; `noun` is what they are."""
     words = {
         Result.COMPLETE: "complete",
         Result.ENDING: "ending soon",
@@ -295,7 +295,7 @@ def summary(results: Counter[Result]) -> str:
         Result.COULD_NOT_TELL: "could not be checked",
     }
     parts = [f"{results[result]:,} {words[result]}" for result in Result if results[result]]
-    return f"{results.total():,} hosts: {', '.join(parts)}."
+    return f"{results.total():,} {noun}s: {', '.join(parts)}."
 
 
 class Link(NamedTuple):

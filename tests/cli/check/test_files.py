@@ -181,6 +181,20 @@ def test_a_folder_as_certbot_keeps_it(machine: Machine, pki: Hierarchy) -> None:
     assert machine.says("check", live, "--quiet", "--html", machine.folder / "page.html", status=1).count("NOT IN") == 1
 
 
+def test_what_cannot_be_read_in_a_folder(machine: Machine, pki: Hierarchy) -> None:
+    """Each file is named, and the others are checked."""
+    right = file_with(machine, pem(pki.leaf, *pki.intermediates), "live/c.pem")
+    gone = [right.parent / "a.pem", right.parent / "b.pem"]
+    for link in gone:
+        link.symlink_to("absent")
+    done = machine.run("check", right.parent)
+    assert (done.returncode, f"{right}\n" in done.stdout) == (2, True)
+    assert "3 files: 1 complete, 2 could not be checked." in done.stdout
+    assert done.stderr.splitlines() == [
+        f"aia-store: {link} cannot be read (No such file or directory)" for link in gone
+    ]
+
+
 def test_a_folder_without_a_servers_certificate(machine: Machine, root: Authority) -> None:
     folder = file_with(machine, pem(root), "cas/root.pem").parent
     assert machine.complains("check", folder, status=2) == f"{folder} holds no file with a server's certificate"
