@@ -55,7 +55,7 @@ class CAFile:
             and _ANY_BEGIN not in before
             and before[-1:] in (b"", b"\n")
         )
-        name_of = _anchor_names()
+        name_of = anchor_names()
         for place, block in enumerate(blocks):
             lines = _lines(block)
             _demand(_ends_well(block[len(lines) :], is_last=place + 1 == len(blocks)))
@@ -122,7 +122,7 @@ def _ends_well(rest: bytes, *, is_last: bool) -> bool:
     )
 
 
-def _anchor_names() -> Callable[[bytes], bytes | None]:
+def anchor_names() -> Callable[[bytes], bytes | None]:
     """A function that returns the hash of a known anchor's name for the lines of its block; None for other lines."""
     from _struct import unpack_from
 

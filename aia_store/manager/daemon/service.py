@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .fleet import Share
 from .job import end
 from .shared import Shared
 from .tasks import Build, Collect, Look, Refresh
@@ -25,7 +26,7 @@ class Service:
         """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
         shared = self._shared = Shared(settings, journal)
         self._refresh = Refresh(shared)
-        self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh]
+        self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh, Share(shared)]
         self._look = Look(shared, self._works)
         self._tasks: list[Task] = [shared.supervisor, *self._works, self._look]
         self._is_stopping = False

@@ -91,12 +91,17 @@ class Work(ABC):
         except OSError as error:
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
-    def _finish(self, outcome: Outcome) -> None:
+    def report(self, outcome: Outcome) -> None:
+        """Log an outcome, and note it for `status`."""
         shared = self._shared
         for line in outcome.details:
             shared.journal.say(self.action, line)
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
+
+    def _finish(self, outcome: Outcome) -> None:
+        shared = self._shared
+        self.report(outcome)
         if not outcome.failed:
             shared.look_at = 0.0  # the files may have changed meanwhile
         self.follow(outcome)

@@ -71,7 +71,20 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": _refresh, "collect": collect}
+def share(settings: Settings) -> Outcome:
+    """Share with other machines."""
+    from ..share import rounds
+
+    done = rounds.run(settings)
+    return Outcome(False, done.message, [], done.more)
+
+
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
+    "build": build,
+    "refresh": _refresh,
+    "collect": collect,
+    "share": share,
+}
 
 
 def main() -> None:

@@ -1,0 +1,63 @@
+"""The manager's tasks that share with other machines. Without the setting `share`, they are never due.
+
+What they do depends on others. So an engine that is down is one line in the log, however often it is tried, and
+`status` does not call it a failure of the daemon.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from .schedule import HOUR, Pause, jittered
+from .tasks import Work
+
+if TYPE_CHECKING:
+    from .shared import Shared
+    from .work import Outcome
+
+ROUND_EVERY = HOUR  # on average
+FIRST_ROUND_AFTER = 30.0  # seconds on average
+NEXT_ROUND_AFTER = 30.0  # seconds on average, if the last one could not take everything
+FIRST_RETRY, LONGEST_RETRY = 60.0, 4 * HOUR  # seconds on average
+
+
+class Sharing(Work):
+    """A task that depends on other machines: what it says is only logged if it is news."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._said = ""
+
+    def report(self, outcome: Outcome) -> None:
+        if outcome.message != self._said:
+            self._said = outcome.message
+            self._shared.journal.say(self.action, outcome.message, failed=outcome.failed)
+
+
+class Share(Sharing):
+    """Takes what others have learned, hands in what was learned here, and publishes if this machine is a hub."""
+
+    action, seconds = "share", 900.0
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._pause = Pause(0, FIRST_RETRY, LONGEST_RETRY)
+        self.restart()
+
+    def starts_at(self) -> float:
+        return self._at if self._shared.settings.share else float("inf")
+
+    def restart(self) -> None:
+        self._plan(FIRST_ROUND_AFTER)
+
+    def follow(self, outcome: Outcome) -> None:
+        if outcome.failed:
+            self._pause.failed(0.0)
+            self._plan(self._pause.until)
+        else:
+            self._pause.succeeded(0.0)
+            self._plan(NEXT_ROUND_AFTER if outcome.has_more else ROUND_EVERY)
+
+    def _plan(self, seconds: float) -> None:
+        self._at = time.monotonic() + jittered(seconds)
