@@ -52,6 +52,7 @@ class Settings:
         self.share = ""  # the URL of the shelf where machines share intermediates
         self.share_publish = False  # this machine is a hub: it publishes what others hand in
         self.share_private = False  # what leads only to roots of this machine is shared, too
+        self.share_notify = ""  # the URL of the stream that carries what is new
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:

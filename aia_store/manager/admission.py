@@ -6,7 +6,6 @@ handshake needed it (see `inside/store.py`).
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -15,13 +14,14 @@ from ..inside.store import MOST_FILES, crowded_note
 from .accepted_paths import Verified
 from .fitness import unfitness
 from .quiet import quietly
+from .snapshot import fingerprints
 from .verify import Verifier, by_subject, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..inside.certificate import Certificate
-    from ..inside.store import Folder, IntermediateStore
+    from ..inside.store import IntermediateStore
     from .verify import Reason
 
 
@@ -49,7 +49,7 @@ class Admission:
         self.home = home.preloaded
         self._verified = Verified(home, anchors)
         self._verifier = Verifier(anchors, remembered(store.find), revoked, by_subject(beside), self._verified)
-        self._stored = stored(store.preloaded)
+        self._stored = fingerprints(store.preloaded)
 
     def refusal(self, certificate: Certificate) -> str | None:
         """Why a certificate is refused; None if it is kept now. Raises CrowdedError, and OSError if writing fails."""
@@ -67,12 +67,6 @@ class Admission:
             raise CrowdedError(f"{crowded_note(self.home)}; run `aia-store clear`")
         self.home.keep(certificate)
         self._stored.add(certificate.fingerprint)
-
-
-def stored(folders: Iterable[Folder]) -> set[str]:
-    """The fingerprints of the certificates in these folders, by the names of their files."""
-    names = (os.path.basename(path) for folder in folders for path in folder.paths())
-    return {name.removesuffix(".pem") for name in names}
 
 
 def is_parsed(certificate: Certificate) -> bool:

@@ -14,10 +14,11 @@ from ..inside.certificate import readable
 from ..inside.pauses import Failures
 from ..inside.store import sound_store
 from . import mirror, reports, roots
-from .admission import Admission, CrowdedError, is_parsed, stored
+from .admission import Admission, CrowdedError, is_parsed
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
 from .revocation.update import known
+from .snapshot import fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -121,7 +122,7 @@ class _Run:
 
     def __init__(self, store: IntermediateStore) -> None:
         self._store = store
-        self._stored = stored(store.preloaded)
+        self._stored = fingerprints(store.preloaded)
         self._revoked: dict[str, str] = {}  # according to the reports
         self._beside: list[Certificate] = []  # in the reports and not yet preloaded, revoked or not
         self.new = self.known = 0

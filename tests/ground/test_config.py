@@ -58,6 +58,7 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
         "share": "",
         "share_publish": False,
         "share_private": False,
+        "share_notify": "",
         "log": "",
     }
 
@@ -126,6 +127,7 @@ def test_every_key_is_a_variable_and_other_variables_are_ignored(files: Files) -
         "share",
         "share_publish",
         "share_private",
+        "share_notify",
         "log",
     )
     load({"AIA_STORE_UNKNOWN": "x", "AIA_STORE": "x", "aia_store_offline": "maybe"})

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from ..snapshot import fingerprints
+from .job import end
 from .schedule import HOUR, Pause, jittered
 from .tasks import Work
 
@@ -20,6 +22,8 @@ ROUND_EVERY = HOUR  # on average
 FIRST_ROUND_AFTER = 30.0  # seconds on average
 NEXT_ROUND_AFTER = 30.0  # seconds on average, if the last one could not take everything
 FIRST_RETRY, LONGEST_RETRY = 60.0, 4 * HOUR  # seconds on average
+HANDINS_APART = 5.0  # seconds
+FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
 
 
 class Sharing(Work):
@@ -61,3 +65,68 @@ class Share(Sharing):
 
     def _plan(self, seconds: float) -> None:
         self._at = time.monotonic() + jittered(seconds)
+
+
+class HandIn(Sharing):
+    """Shows the others at once what was learned here, where there is a stream. Without one, a round does."""
+
+    action, seconds = "hand-in", 120.0
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._seen = self._needed()
+        self._is_due = False
+        self._pause = Pause(HANDINS_APART, FIRST_RETRY, LONGEST_RETRY)
+
+    def starts_at(self) -> float:
+        return self._pause.until if self._is_due and self._shared.settings.share_notify else float("inf")
+
+    def look(self) -> None:
+        needed = self._needed()
+        self._is_due = self._is_due or not needed <= self._seen
+        self._seen = needed
+
+    def start(self) -> None:
+        self._is_due = False
+        super().start()
+
+    def follow(self, outcome: Outcome) -> None:
+        (self._pause.failed if outcome.failed else self._pause.succeeded)(time.monotonic())
+        self._is_due = self._is_due or outcome.failed
+
+    def _needed(self) -> set[str]:
+        return fingerprints([self._shared.keeper.home]) if self._shared.settings.share_notify else set()
+
+
+class Listen(Sharing):
+    """Listens to the stream, in a child that lives as long as the daemon and is started again when it fails."""
+
+    action, seconds, ends_with_us = "listen", float("inf"), True
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._pause = Pause(0, FIRST_RECONNECT, LONGEST_RECONNECT)
+        self._at = 0.0
+        self._began = 0.0
+
+    def starts_at(self) -> float:
+        settings = self._shared.settings
+        return self._at if settings.share and settings.share_notify else float("inf")
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+        super().start()
+
+    def restart(self) -> None:
+        """End the child: the next one has the new settings."""
+        self._pause.succeeded(0.0)
+        self._at = 0.0
+        if self.job is not None:
+            end([self.job])
+
+    def follow(self, outcome: Outcome) -> None:
+        now = time.monotonic()
+        if now - self._began > LONGEST_RECONNECT:
+            self._pause.succeeded(0.0)
+        self._pause.failed(0.0)
+        self._at = now + jittered(self._pause.until)

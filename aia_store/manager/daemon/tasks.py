@@ -47,6 +47,7 @@ class Work(ABC):
 
     action: ClassVar[str]
     seconds: ClassVar[float]  # how long the child may take
+    ends_with_us: ClassVar[bool] = False  # see `Job`
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -87,7 +88,8 @@ class Work(ABC):
         """Start a child."""
         shared = self._shared
         try:
-            self.job = Job(self.action, shared.settings, time.monotonic() + self.seconds, shared.bell.ring)
+            deadline = time.monotonic() + self.seconds
+            self.job = Job(self.action, shared.settings, deadline, shared.bell.ring, ends_with_us=self.ends_with_us)
         except OSError as error:
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 

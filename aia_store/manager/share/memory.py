@@ -49,7 +49,9 @@ class Remembered:
     failed: bool = False
     reached: float = 0.0  # when the shelf was last read
     reasons: dict[str, int] = field(default_factory=dict)  # how many were refused, by reason
-    counts: dict[str, int] = field(default_factory=dict)  # "taken", "handed in", "published"
+    counts: dict[str, int] = field(default_factory=dict)  # "taken", "taken by the stream", "handed in", "published"
+    position: str = ""  # in the stream
+    stream: str = ""  # its state, in words
 
     def refuses(self, digest: str, now: float) -> bool:
         """Whether this was refused not long ago."""

@@ -14,26 +14,28 @@ from ...inside import locks
 from ...inside.store import sound_store
 from .. import clock, roots
 from ..accepted_paths import Verified, terms
-from ..admission import CrowdedError, stored
+from ..admission import CrowdedError
 from ..revocation.record import reader
+from ..snapshot import fingerprints
 from ..verify import Verifier, remembered
 from . import handing_in, hints, publishing, taking
 from . import manifest as manifests
 from . import memory as memories
 from . import shelf as shelves
 from .manifest import Manifest
-from .opening import open_shelf
+from .opening import open_shelf, open_stream
 from .shelf import ShareError, ShelfError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ...inside.certificate import Certificate
     from ...inside.settings import Settings
     from ...inside.store import Folder
     from .memory import Remembered
     from .publishing import Published
 
-__all__ = ["Round", "ShareError", "run"]
+__all__ = ["Round", "ShareError", "hand_in", "receive", "run"]
 
 WAITS = 30.0  # seconds, for another round to end
 SECONDS = 300.0  # for getting certificates; the next round gets the others
@@ -81,6 +83,21 @@ def run(settings: Settings, *, hands_in: bool = True, publishes: bool | None = N
     """Make a round; `publishes` is by default what the settings say. Raises ShareError, StoreError and RootsError."""
     with _session(settings) as session:
         return session.round(hands_in=hands_in, publishes=settings.share_publish if publishes is None else publishes)
+
+
+def hand_in(settings: Settings) -> Round:
+    """Hand in what was learned here, without looking at the shelf. Raises ShareError, StoreError and RootsError."""
+    with _session(settings) as session:
+        return session.hand_in_only()
+
+
+def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> int:
+    """Take what came by the stream (DER, by SHA-256) up to a position; returns how many were examined.
+
+    Raises ShareError, StoreError and RootsError.
+    """
+    with _session(settings) as session:
+        return session.receive(offered, position)
 
 
 @contextlib.contextmanager
@@ -144,7 +161,7 @@ class _Session:
         self._store = sound_store(settings, to_write=True)
         self._notes: list[str] = []
         memory.begin(shelves.without_secrets(settings.share), terms(self._anchors).hex(), self._now)
-        memory.taken &= stored(self._store.preloaded)
+        memory.taken &= fingerprints(self._store.preloaded)
 
     def round(self, *, hands_in: bool, publishes: bool) -> Round:
         shelf = open_shelf(self._settings)
@@ -163,8 +180,20 @@ class _Session:
         self._memory.ends(done.message, failed=False)
         return done
 
+    def hand_in_only(self) -> Round:
+        handed_in = self._hand_in(open_shelf(self._settings), memories.read_manifest(self._home))
+        return Round(0, 0, {}, handed_in, None, False, self._notes)
+
+    def receive(self, offered: Mapping[str, bytes], position: str) -> int:
+        choice = taking.choose(offered, self._here(), self._memory, self._now)
+        new = {digest: offered[digest] for digest in choice.get}
+        taken = taking.take(new, self._store, self._anchors, self._memory, self._now)
+        self._memory.count("taken by the stream", len(taken.kept))
+        self._memory.position = position
+        return len(new)
+
     def _here(self) -> set[str]:
-        return stored([*self._store.folders, *self._store.preloaded])
+        return fingerprints([*self._store.folders, *self._store.preloaded])
 
     def _manifest(self, shelf: shelves.Shelf) -> tuple[Manifest, bool]:
         """What a hub has published, and True; if that is not sound, what it had published before, and False."""
@@ -221,15 +250,33 @@ class _Session:
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
-        if shelf.is_read_only:
+        if shelf.is_read_only and not self._settings.share_notify:
             return 0
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
         offers = handing_in.offers(self._store.certificates(), manifest.digests, self._memory, may_be_shared)
+        if not offers:
+            return 0
+        is_sent = self._send(offers)
+        if shelf.is_read_only:
+            self._memory.handed_in.update({one.fingerprint: self._now for one in offers} if is_sent else {})
+            return 0
         try:
             return handing_in.hand_in(shelf, offers, self._memory, self._now)
         except ShelfError as error:
             self._notes.append(str(error))
             return 0
+
+    def _send(self, certificates: Iterable[Certificate]) -> bool:
+        """Tell all machines at once, if there is a stream. If that fails, a note says so."""
+        if not self._settings.share_notify:
+            return False
+        try:
+            with open_stream(self._settings) as stream:
+                stream.send(certificate.der for certificate in certificates)
+            return True
+        except ShareError as error:
+            self._notes.append(str(error))
+            return False
 
     def _publish(self, shelf: shelves.Shelf, before: Manifest | None) -> Published:
         verified = Verified(self._home, self._anchors)

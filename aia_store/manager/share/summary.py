@@ -22,6 +22,7 @@ class Summary(NamedTuple):
     """Times are in seconds since 1970, 0 for never. `counts` and `refused` are totals since the shelf was set."""
 
     shelf: str
+    stream: str
     hub: bool
     private: bool
     at: float  # when the last round ended
@@ -35,6 +36,7 @@ class Summary(NamedTuple):
     def lines(self) -> Iterator[tuple[str, str]]:
         """It in words: names, and what they say."""
         yield "shelf", self.shelf + (" (this machine is a hub)" if self.hub else "")
+        yield "stream", self.stream
         yield (
             "shared",
             "also what leads only to roots of this machine" if self.private else "what leads to public roots",
@@ -53,8 +55,10 @@ def of(settings: Settings, store: IntermediateStore) -> Summary:
     shelf = shelves.without_secrets(settings.share)
     found = (memories.read(folder) for folder in store.folders)
     memory = next((one for one in found if one.shelf == shelf), memories.Remembered())
+    stream = shelves.without_secrets(settings.share_notify)
     return Summary(
         shelf,
+        f"{stream}: {memory.stream or 'not listened to yet'}" if stream else "none",
         settings.share_publish,
         settings.share_private,
         memory.at,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import obstore
 import pytest
+import valkey
 from obstore.store import from_url
 
 if TYPE_CHECKING:
@@ -197,3 +198,49 @@ def wait_for_port(port: int) -> None:
         except OSError:
             assert time.monotonic() < deadline, "it does not listen"
             time.sleep(0.02)
+
+
+class Valkey:
+    """A Valkey or a Redis server, which keeps nothing when it ends."""
+
+    def __init__(self, folder: Path, *options: object, port: int | None = None) -> None:
+        folder.mkdir(exist_ok=True)
+        self.port = port or free_port()
+        self._folder = folder
+        self._options = list(map(str, options))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"valkey://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [_valkey(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        wait_for_port(self.port)
+
+    def stop(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ask(self, *command: str | bytes | int) -> object:
+        """Anybody's command."""
+        with valkey.Valkey.from_url(self.url) as client:
+            return client.execute_command(*command)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _valkey() -> str:
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    if found is None:
+        pytest.skip("neither valkey-server nor redis-server is here (Debian: valkey-server or redis-server)")
+    return found
