@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import manifest as manifests
+from . import packs
 from . import shelf as shelves
 from .hints import dead
 from .manifest import Manifest
@@ -51,10 +52,16 @@ def publish(
     now: float,
 ) -> Published:
     """Put on the shelf what is missing, then the manifest, unless it says the same as `before`. Raises ShelfError."""
-    missing = certificates.keys() - shelves.digests(shelf, shelves.OUT)
+    names = shelves.listed(shelf, shelves.OUT)
+    missing = certificates.keys() - shelves.certificates_in(names)
     for digest in sorted(missing):
         shelf.put(shelves.file_of(shelves.OUT, digest), certificates[digest].der)
-    new = Manifest(frozenset(certificates), dead(store, certificates.values()), int(now))
+    there = shelves.packs_in(names)
+    known = {name: members for name, members in before.packs.items() if name in there} if before is not None else {}
+    arranged, contents = packs.arrange({digest: one.der for digest, one in certificates.items()}, known)
+    for name, content in contents.items():
+        shelf.put(shelves.pack_of(name), content)
+    new = Manifest(frozenset(certificates), dead(store, certificates.values()), int(now), arranged)
     if before is None or not new.says_the_same_as(before):
         shelf.put(shelves.MANIFEST, manifests.text(new))
     return Published(len(certificates), len(missing))

@@ -18,7 +18,7 @@ from ..admission import CrowdedError
 from ..revocation.record import reader
 from ..snapshot import fingerprints
 from ..verify import Verifier, remembered
-from . import handing_in, hints, publishing, taking
+from . import getting, handing_in, hints, publishing, taking
 from . import manifest as manifests
 from . import memory as memories
 from . import shelf as shelves
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Round", "ShareError", "hand_in", "receive", "run"]
 
 WAITS = 30.0  # seconds, for another round to end
-SECONDS = 300.0  # for getting certificates; the next round gets the others
 ABSENT_FOR = 6 * 3_600.0  # seconds; what the manifest names but is not there is then looked for again
 
 
@@ -168,7 +167,8 @@ class _Session:
         if publishes and shelf.is_read_only:
             raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
-        offered = manifest.digests | set(shelves.digests(shelf, shelves.IN) if publishes else ())
+        of_others = shelves.certificates_in(shelves.listed(shelf, shelves.IN)) if publishes else []
+        offered = manifest.digests.union(of_others)
         choice = taking.choose(sorted(offered), self._here(), self._memory, self._now)
         taken = self._take(shelf, choice.get, manifest)
         hints.follow(manifest.dead, self._home, self._memory, self._now)
@@ -221,32 +221,15 @@ class _Session:
 
     def _take(self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
-        got: dict[str, bytes] = {}
-        refused: dict[str, str] = {}
-        failure: ShelfError | None = None
-        deadline = time.monotonic() + SECONDS
-        for digest in digests:
-            if time.monotonic() > deadline:
-                break
-            folder = shelves.OUT if digest in manifest.digests else shelves.IN
-            try:
-                found = shelf.get(shelves.file_of(folder, digest), taking.LARGEST)
-                got[digest] = found.content if found is not None else b""
-            except shelves.AbsentError:
-                refused[digest] = "it is named, but not there"
-            except shelves.UnfitFileError:
-                refused[digest] = f"it is larger than {taking.LARGEST:,} bytes, or no file"
-            except shelves.DeniedError:
-                refused[digest] = "this machine may not read it"
-            except ShelfError as error:
-                failure = error
-                break
-        self._memory.refuse(refused, self._now, ABSENT_FOR)
-        taken = taking.take(got, self._store, self._anchors, self._memory, self._now) if got else taking.Taken([], {})
+        got = getting.get(shelf, digests, manifest)
+        self._memory.refuse(got.refused, self._now, ABSENT_FOR)
+        taken = taking.Taken([], {})
+        if got.contents:
+            taken = taking.take(got.contents, self._store, self._anchors, self._memory, self._now)
         self._memory.count("taken", len(taken.kept))
-        if failure is not None:
-            raise failure
-        return taking.Taken(taken.kept, {**refused, **taken.refused})
+        if got.failure is not None:
+            raise got.failure
+        return taking.Taken(taken.kept, {**got.refused, **taken.refused})
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""

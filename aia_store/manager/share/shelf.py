@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...inside.store import is_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Protocol
 
 IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
 MOST_NAMES = 10_000  # of a folder, that are looked at in one round
-_EXTENSION = ".der"
+_EXTENSION, _PACK_EXTENSION = ".der", ".pack"
 
 
 class ShareError(Exception):
@@ -79,8 +80,13 @@ def file_of(folder: str, digest: str) -> str:
     return f"{folder}/{digest}{_EXTENSION}"
 
 
-def digests(shelf: Shelf, folder: str) -> list[str]:
-    """The SHA-256s of the certificates in a folder; of very many, those after a random place, each time another.
+def pack_of(digest: str) -> str:
+    """The name of a pack, from its SHA-256."""
+    return f"{OUT}/{digest}{_PACK_EXTENSION}"
+
+
+def listed(shelf: Shelf, folder: str) -> list[str]:
+    """The names in a folder; of very many, those after a random place, each time another.
 
     So names that somebody adds cannot keep others from being looked at.
     """
@@ -88,5 +94,19 @@ def digests(shelf: Shelf, folder: str) -> list[str]:
     if len(found) >= MOST_NAMES:
         start = f"{random.getrandbits(256):064x}"
         found = shelf.names(folder, MOST_NAMES, start) or found
-    stems = (name.removesuffix(_EXTENSION) for name in found if name.endswith(_EXTENSION))
+    return found
+
+
+def certificates_in(names: Iterable[str]) -> list[str]:
+    """The SHA-256s of the certificates among these names."""
+    return _stems(names, _EXTENSION)
+
+
+def packs_in(names: Iterable[str]) -> list[str]:
+    """The SHA-256s of the packs among these names."""
+    return _stems(names, _PACK_EXTENSION)
+
+
+def _stems(names: Iterable[str], extension: str) -> list[str]:
+    stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
     return [stem for stem in stems if is_digest(stem)]

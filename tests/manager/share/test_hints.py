@@ -14,9 +14,9 @@ from aia_store.manager.share import manifest as manifests
 from aia_store.manager.share.memory import HINTED_AGAIN_AFTER, Remembered
 from tests.manager.machine import HOOKED, Machine
 from tests.manager.share.conftest import Join
-from tests.manager.share.engines import Engine, free_port
+from tests.manager.share.engines import Engine
 from tests.support.pki import Authority, Leaf
-from tests.support.servers import AIAHost, TLSServer
+from tests.support.servers import AIAHost, TLSServer, free_port
 
 
 def connects(machine: Machine, leaf: Leaf) -> bool:

@@ -16,11 +16,11 @@ from aia_store.manager.share import stream as streams
 from tests.daemon.running import Daemon, is_alive, wait_until
 from tests.manager.machine import Machine, fingerprint
 from tests.manager.share.conftest import Join
-from tests.manager.share.engines import Engine, Valkey, free_port
+from tests.manager.share.engines import Engine, Valkey
 from tests.manager.share.test_bad_input import publish
 from tests.manager.share.test_fleet import preloaded
 from tests.support.pki import Authority
-from tests.support.servers import AIAHost, TLSServer
+from tests.support.servers import AIAHost, TLSServer, free_port
 
 #: Starts the command after it, a daemon. It makes one round over the shelf, and connects again without much ado.
 DAEMON = """
