@@ -34,11 +34,11 @@ def share_command() -> None:
 def pull(as_json: bool) -> None:
     """Take what other machines have learned, and hand nothing in: for a container's start, or to build an image."""
     settings = _settings()
-    done = rounds.run(settings, hands_in=False, publishes=False)
+    done = rounds.pull(settings)
     for _ in range(MOST_ROUNDS):
         if not done.more:
             break
-        done = done.followed_by(rounds.run(settings, hands_in=False, publishes=False))
+        done = done.followed_by(rounds.pull(settings))
     _print(done, as_json)
 
 

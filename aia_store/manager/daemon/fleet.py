@@ -18,12 +18,33 @@ if TYPE_CHECKING:
     from .shared import Shared
     from .work import Outcome
 
-ROUND_EVERY = HOUR  # on average
+ROUND_EVERY, HUB_ROUND_EVERY = HOUR, 600.0  # seconds on average
 FIRST_ROUND_AFTER = 30.0  # seconds on average
 NEXT_ROUND_AFTER = 30.0  # seconds on average, if the last one could not take everything
 FIRST_RETRY, LONGEST_RETRY = 60.0, 4 * HOUR  # seconds on average
+HANDED_IN_AFTER = 60.0  # seconds on average after something was learned; where there is a stream, at once
 HANDINS_APART = 5.0  # seconds
 FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
+
+
+class Rhythm:
+    """When one machine's rounds come: how many seconds from now, at random."""
+
+    def __init__(self, *, is_hub: bool = False) -> None:
+        self._every = HUB_ROUND_EVERY if is_hub else ROUND_EVERY
+        self._pause = Pause(0, FIRST_RETRY, LONGEST_RETRY)
+
+    def first(self) -> float:
+        """Until the first round."""
+        return jittered(FIRST_ROUND_AFTER)
+
+    def next(self, *, failed: bool, has_more: bool) -> float:
+        """Until the round after one that ended so."""
+        if failed:
+            self._pause.failed(0.0)
+            return jittered(self._pause.until)
+        self._pause.succeeded(0.0)
+        return jittered(NEXT_ROUND_AFTER if has_more else self._every)
 
 
 class Sharing(Work):
@@ -46,56 +67,51 @@ class Share(Sharing):
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
-        self._pause = Pause(0, FIRST_RETRY, LONGEST_RETRY)
         self.restart()
 
     def starts_at(self) -> float:
         return self._at if self._shared.settings.share else float("inf")
 
     def restart(self) -> None:
-        self._plan(FIRST_ROUND_AFTER)
+        self._rhythm = Rhythm(is_hub=self._shared.settings.share_publish)
+        self._at = time.monotonic() + self._rhythm.first()
 
     def follow(self, outcome: Outcome) -> None:
-        if outcome.failed:
-            self._pause.failed(0.0)
-            self._plan(self._pause.until)
-        else:
-            self._pause.succeeded(0.0)
-            self._plan(NEXT_ROUND_AFTER if outcome.has_more else ROUND_EVERY)
-
-    def _plan(self, seconds: float) -> None:
-        self._at = time.monotonic() + jittered(seconds)
+        self._at = time.monotonic() + self._rhythm.next(failed=outcome.failed, has_more=outcome.has_more)
 
 
 class HandIn(Sharing):
-    """Shows the others at once what was learned here, where there is a stream. Without one, a round does."""
+    """Hands in what was learned here: at once where there is a stream, else a little later."""
 
     action, seconds = "hand-in", 120.0
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._seen = self._needed()
-        self._is_due = False
+        self._due_at = float("inf")
         self._pause = Pause(HANDINS_APART, FIRST_RETRY, LONGEST_RETRY)
 
     def starts_at(self) -> float:
-        return self._pause.until if self._is_due and self._shared.settings.share_notify else float("inf")
+        return max(self._due_at, self._pause.until)
 
     def look(self) -> None:
         needed = self._needed()
-        self._is_due = self._is_due or not needed <= self._seen
+        if not needed <= self._seen:
+            delay = 0.0 if self._shared.settings.share_notify else jittered(HANDED_IN_AFTER)
+            self._due_at = min(self._due_at, time.monotonic() + delay)
         self._seen = needed
 
     def start(self) -> None:
-        self._is_due = False
+        self._due_at = float("inf")
         super().start()
 
     def follow(self, outcome: Outcome) -> None:
         (self._pause.failed if outcome.failed else self._pause.succeeded)(time.monotonic())
-        self._is_due = self._is_due or outcome.failed
+        if outcome.failed:
+            self._due_at = 0.0
 
     def _needed(self) -> set[str]:
-        return fingerprints([self._shared.keeper.home]) if self._shared.settings.share_notify else set()
+        return fingerprints([self._shared.keeper.home]) if self._shared.settings.share else set()
 
 
 class Listen(Sharing):

@@ -80,7 +80,7 @@ def share(settings: Settings) -> Outcome:
 
 
 def hand_in(settings: Settings) -> Outcome:
-    """Show other machines what was learned here, at once."""
+    """Hand in what was learned here."""
     from ..share import rounds
 
     return Outcome(False, rounds.hand_in(settings).message, [])

@@ -26,8 +26,11 @@ class Got(NamedTuple):
     failure: ShelfError | None
 
 
-def get(shelf: Shelf, wanted: Collection[str], manifest: Manifest) -> Got:
-    """Get the certificates with these SHA-256s: those that the manifest names from OUT, others from IN."""
+def get(shelf: Shelf, wanted: Collection[str], manifest: Manifest, most_single: int) -> Got:
+    """Get the certificates with these SHA-256s: those that the manifest names from OUT, others from IN.
+
+    At most so many are got one by one: a hub packs what it publishes, so more are a sign of somebody else's manifest.
+    """
     deadline = time.monotonic() + SECONDS
     contents: dict[str, bytes] = {}
     refused: dict[str, str] = {}
@@ -36,11 +39,10 @@ def get(shelf: Shelf, wanted: Collection[str], manifest: Manifest) -> Got:
             lacking = members.intersection(wanted)
             if len(lacking) > 1 and time.monotonic() < deadline:
                 contents.update(_from_pack(shelf, name, lacking))
-        for digest in wanted:
+        for digest in [digest for digest in wanted if digest not in contents][:most_single]:
             if time.monotonic() > deadline:
                 break
-            if digest not in contents:
-                _get_one(shelf, OUT if digest in manifest.digests else IN, digest, contents, refused)
+            _get_one(shelf, OUT if digest in manifest.digests else IN, digest, contents, refused)
     except ShelfError as error:
         return Got(contents, refused, error)
     return Got(contents, refused, None)

@@ -85,7 +85,7 @@ def _caught_up(settings: Settings, stream: Stream) -> str:
 
 def _catch_up(settings: Settings) -> None:
     with contextlib.suppress(ShareError, StoreError, RootsError):  # the next round over the shelf will say so
-        rounds.run(settings, hands_in=False, publishes=False)
+        rounds.pull(settings)
 
 
 def _note(settings: Settings, state: str, position: str | None = None) -> None:

@@ -1,7 +1,8 @@
 """Packs: certificates that were published together, in one file, so that whoever lacks many of them asks few times.
 
-A pack is their DER, one after another; its name is the SHA-256 of all of it. A hub packs what is new at each
-publication, and everything anew where there are many packs. Each certificate is on the shelf by itself, too.
+A pack is their DER, one after another; its name is the SHA-256 of all of it. At each publication, a hub packs what is
+new, together with the newest packs, as long as these are not much larger. So there are few packs, and what a machine
+has not seen yet is in one or two of them. Each certificate is on the shelf by itself, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 LARGEST = 1 << 20  # bytes
-MOST_PACKS = 24
+MOST_PACKS = 24  # of the largest, that is 18,000 certificates
+_MUCH_LARGER = 2.0  # times as many
 
 
 def split(content: bytes) -> dict[str, bytes]:
@@ -33,15 +35,18 @@ def split(content: bytes) -> dict[str, bytes]:
 def arrange(
     certificates: Mapping[str, bytes], before: Mapping[str, frozenset[str]]
 ) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
-    """Pack certificates (DER, by SHA-256), leaving the packs of `before` as they are if possible.
+    """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
 
-    Both are packs by their names, with the certificates that count in them. Returns all packs, and the contents of the
-    new ones.
+    `before`, and what is returned first, are packs by their names, the newest last, with the certificates that count in
+    them. The second are the contents of the new ones.
     """
     packs = {name: members & certificates.keys() for name, members in before.items()}
     packs = {name: members for name, members in packs.items() if len(members) > 1}
     packed = frozenset().union(*packs.values())
-    new = dict(_packed({digest: der for digest, der in certificates.items() if digest not in packed}))
+    group = certificates.keys() - packed
+    while group and packs and len(packs[newest := next(reversed(packs))]) <= _MUCH_LARGER * len(group):
+        group |= packs.pop(newest)
+    new = dict(_packed({digest: certificates[digest] for digest in group}))
     if len(packs) + len(new) > MOST_PACKS:
         packs, new = {}, dict(_packed(certificates))
     contents = {hashlib.sha256(content).hexdigest(): content for content in new.values()}

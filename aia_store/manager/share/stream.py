@@ -7,6 +7,7 @@ verify what they get, and a reply that is too large ends the connection before i
 from __future__ import annotations
 
 import select
+import socket
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from valkey.connection import AbstractConnection, Connection, parse_url
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
 KEY = "aia-store"  # of the stream
 MOST_KEPT = 2_000  # entries that stay in it
 MOST_READ = 32  # entries of one reply
-BLOCKS_FOR = 60.0  # seconds; then an idle machine asks again
+BLOCKS_FOR = 3_600.0  # seconds; then an idle machine asks again
 START = "0-0"  # before the first entry
 END = "$"  # behind the last entry, whichever that is when it is read
 _SECONDS, _CONNECT_SECONDS = 10.0, 5.0
 _LARGEST_REPLY = 2 * MOST_READ * LARGEST  # bytes
 _FIELD = b"der"
+#: So that a connection that is gone is noticed in some four minutes, although nobody sends anything on it (tcp(7)).
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
+    if hasattr(socket, name)
+}
 
 
 class StreamError(ShareError):
@@ -53,6 +60,8 @@ class Stream:
             options = parse_url(url)
             kind = _bounded(options.pop("connection_class", Connection))
             options = {"socket_timeout": _SECONDS, "socket_connect_timeout": _CONNECT_SECONDS, **options}
+            if issubclass(kind, Connection):
+                options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
             self._connection = kind(**options)
             self._connection.connect()
         except (ValkeyError, OSError, ValueError, TypeError) as error:
@@ -83,9 +92,9 @@ class Stream:
         command = ("XREAD", "COUNT", MOST_READ, "BLOCK", int(seconds * 1000), "STREAMS", KEY, after)
         try:
             self._connection.send_command(*command)
-            socket = self._connection._sock
-            pending = getattr(socket, "pending", lambda: 0)()
-            ready = select.select([socket, interrupted], [], [], 0 if pending else seconds + _SECONDS)[0]
+            connected = self._connection._sock
+            pending = getattr(connected, "pending", lambda: 0)()
+            ready = select.select([connected, interrupted], [], [], 0 if pending else seconds + _SECONDS)[0]
         except (ValkeyError, OSError, ValueError) as error:
             raise self._failure(error) from error
         if interrupted in ready:
@@ -135,8 +144,8 @@ def _entry(raw: Any) -> StreamEntry:
 class _BoundedSocket:
     """A socket from which only so many bytes can be read before `left` is set again."""
 
-    def __init__(self, socket: Any) -> None:
-        self._socket = socket
+    def __init__(self, unbounded: Any) -> None:
+        self._socket = unbounded
         self.left = _LARGEST_REPLY
 
     def recv(self, size: int) -> bytes:

@@ -351,14 +351,14 @@ def test_ten_thousand_hostile_certificates_are_refused_within_the_caps_and_an_ho
         settings = config.load()
         refused = made = 0
         while preloaded(crowded) == set() or refused < len(hostile):
-            done = rounds.run(settings, hands_in=False)
+            done = rounds.pull(settings)
             assert done.taken + sum(done.refused.values()) <= MOST_OF_A_ROUND
             refused += sum(done.refused.values())
             made += 1
             assert made <= MOST_TAKEN // MOST_OF_A_ROUND
         assert preloaded(crowded) == {fingerprint(honest)}
         assert not done.more
-        assert rounds.run(settings, hands_in=False).refused == {}
+        assert rounds.pull(settings).refused == {}
 
 
 def test_a_million_names_that_were_handed_in_do_not_keep_an_honest_one_away(

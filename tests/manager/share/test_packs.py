@@ -17,7 +17,7 @@ def made(number: int, size: int = 100) -> dict[str, bytes]:
 
 
 def test_what_is_new_is_packed_and_what_was_packed_stays() -> None:
-    old, new = made(5), made(7)
+    old, new = made(50), made(7)
     first, contents = packs.arrange(old, {})
     assert list(first.values()) == [frozenset(old)]
     assert packs.split(*contents.values()) == old
@@ -25,6 +25,14 @@ def test_what_is_new_is_packed_and_what_was_packed_stays() -> None:
     assert list(second.values()) == [frozenset(old), frozenset(new)]
     assert packs.split(*contents.values()) == new
     assert packs.arrange({**old, **new}, second) == (second, {})
+
+
+def test_what_is_new_is_packed_together_with_what_was_new_before() -> None:
+    old, before, new = made(50), made(3), made(2)
+    known, _ = packs.arrange(old, {})
+    known, _ = packs.arrange({**old, **before}, known)
+    known, _ = packs.arrange({**old, **before, **new}, known)
+    assert list(known.values()) == [frozenset(old), frozenset({**before, **new})]
 
 
 def test_one_alone_is_in_no_pack() -> None:
@@ -62,7 +70,7 @@ def test_of_a_damaged_pack_what_comes_before_the_damage_is_read() -> None:
 
 
 def test_a_manifest_says_what_is_in_which_pack() -> None:
-    old, new, alone = made(5), made(7), made(1)
+    old, new, alone = made(50), made(7), made(1)
     first, _ = packs.arrange(old, {})
     arranged, _ = packs.arrange({**old, **new}, first)
     manifest = manifests.Manifest(frozenset({**old, **new, **alone}), frozenset(made(2)), 1_795_683_600, arranged)
