@@ -39,6 +39,8 @@ from aia_store.manager.share.memory import REFUSED_FOR, Remembered
 from aia_store.manager.share.shelf import Found, ShelfError
 from tests.support.pki import Authority
 
+from . import spread
+
 DAY = 24 * HOUR
 SERVERS = 1_000  # with a broken chain, each with an intermediate of its own
 MEETINGS_A_DAY = 20.0  # of one machine with broken servers
@@ -50,6 +52,7 @@ POISONED_AT = 26 * HOUR
 NEWS_AT = 30 * HOUR  # when one machine learns an intermediate that nobody knew
 STREAM_SECONDS = 1.0  # until what was sent is kept by the others
 MOST_FETCHES, MOST_REQUESTS = 0.01, 2.0  # of those without sharing; of a machine in an hour
+PERCENTS = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 100)  # of the machines that know the news
 REQUEST_BYTES = 600  # headers of a request and its answer
 
 packs.split = functools.lru_cache(64)(packs.split)  # many machines read the same packs
@@ -61,7 +64,7 @@ class Engine(FolderShelf):
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._kept: dict[str, Found] = {}  # of files that never change, so that they are read once
+        self._kept: dict[str, Found] = {}  # so that each content is read once
         self.requests = self.bytes = 0
         self.is_down = False
 
@@ -75,9 +78,12 @@ class Engine(FolderShelf):
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         self._demand()
-        found = self._kept.get(name) or super().get(name, most, mark)
-        if found is not None and name != shelves.MANIFEST:
-            self._kept[name] = found
+        known = self._kept.get(name)
+        if known is None or name == shelves.MANIFEST:  # the other files never change
+            known = super().get(name, most, known.mark if known is not None else "") or known
+            assert known is not None
+            self._kept[name] = known
+        found = known if known.mark != mark else None
         self._count(len(found.content) if found is not None else 0)
         return found
 
@@ -156,9 +162,9 @@ class Simulation:
         self._counter = itertools.count()
         self._chances = list(itertools.accumulate(1 / (rank + 1) for rank in range(len(certificates) - 1)))
         self._parsed: dict[str, manifest.Manifest] = {}  # by mark
-        self._gotten: dict[tuple[frozenset[str], int, int], tuple[getting.Got, int, int]] = {}
-        self._differences: dict[tuple[int, int], tuple[frozenset[str], frozenset[str]]] = {}
-        self._complete: dict[int, frozenset[str]] = {}
+        self._differences: dict[tuple[int, int], frozenset[str]] = {}
+        self._complete: dict[int, frozenset[str]] = {}  # by size
+        self._honest_of: dict[int, frozenset[str]] = {}  # by the time of a manifest
         self._memories: dict[frozenset[str], Remembered] = {}
         self._published: manifest.Manifest | None = None
         self._there: set[str] = set()
@@ -182,7 +188,7 @@ class Simulation:
 
     def _spread(self) -> dict[int, float]:
         times = sorted(at - NEWS_AT for at in self._knowing.values())
-        needed = {percent: -(-len(self._machines) * percent // 100) for percent in (50, 99, 100)}
+        needed = {percent: -(-len(self._machines) * percent // 100) for percent in PERCENTS}
         times += [float("inf")] * len(self._machines)  # where too few knew it at the end
         return {percent: times[count - 1] for percent, count in needed.items()}
 
@@ -272,10 +278,13 @@ class Simulation:
         if not offered:
             return False
         choice = taking.choose(offered, {self._digests[server] for server in machine.needed}, machine.memory, now)
-        got = self._get(frozenset(choice.get), published, taking.MOST_OF_A_ROUND if is_thorough else rounds.MOST_SINGLE)
+        most_single = taking.MOST_OF_A_ROUND if is_thorough else rounds.MOST_SINGLE
+        got = getting.get(self._engine, choice.get, published, most_single)
+        if got.failure is not None:
+            raise got.failure
         honest = frozenset(digest for digest in got.contents if digest in self._number_of)
         refused = got.contents.keys() - honest
-        is_complete = len(got.contents) == len(choice.get) and not choice.later and number
+        is_complete = len(honest) == sum(map(self._number_of.__contains__, choice.get)) and not choice.later and number
         machine.taken = self._honest(published) if is_complete else machine.taken | honest
         if refused:
             machine.memory = self._refusing(frozenset(machine.memory.refused) | refused, now)
@@ -285,37 +294,26 @@ class Simulation:
 
     def _difference(self, published: manifest.Manifest, taken: frozenset[str]) -> frozenset[str]:
         """What is published and not taken; computed once for all machines that took the same."""
-        key = published.made, id(taken)
+        if taken is not self._complete.get(len(taken)):
+            return published.digests - taken
+        key = published.made, len(taken)
         if key not in self._differences:
-            self._differences[key] = published.digests - taken, taken  # which stays, so that its id does
-        return self._differences[key][0]
+            self._differences[key] = published.digests - taken
+        return self._differences[key]
 
     def _honest(self, published: manifest.Manifest) -> frozenset[str]:
-        """What a machine has that took all of this."""
-        if published.made not in self._complete:
-            self._complete[published.made] = published.digests & self._number_of.keys()
-        return self._complete[published.made]
+        """What a machine has that took all of this; one set for all such machines, to save memory."""
+        if published.made not in self._honest_of:
+            honest = published.digests & self._number_of.keys()
+            # Nothing expires here, so there is one of each size.
+            self._honest_of[published.made] = self._complete.setdefault(len(honest), honest)
+        return self._honest_of[published.made]
 
     def _refusing(self, refused: frozenset[str], now: float) -> Remembered:
         """What a machine remembers that refused these; all that refused the same share it, to save memory."""
         if refused not in self._memories:
             self._memories[refused] = Remembered(refused=dict.fromkeys(refused, now + REFUSED_FOR))
         return self._memories[refused]
-
-    def _get(self, wanted: frozenset[str], published: manifest.Manifest, most_single: int) -> getting.Got:
-        """Get these from the engine. The same is done once, and counted each time."""
-        key = wanted, published.made, most_single
-        if key not in self._gotten:
-            before = self._engine.requests, self._engine.bytes
-            got = getting.get(self._engine, sorted(wanted), published, most_single)
-            if got.failure is not None:
-                raise got.failure
-            self._gotten[key] = got, self._engine.requests - before[0], self._engine.bytes - before[1]
-            return got
-        got, requests, size = self._gotten[key]
-        self._engine.requests += requests
-        self._engine.bytes += size
-        return got
 
     def _hand_in(self, now: float, machine: Machine) -> None:
         if not machine.learned:
@@ -362,11 +360,13 @@ def main() -> int:
     )
     parser.add_argument("--machines", type=int, nargs="+", default=[100, 1_000, 10_000, 100_000])
     parser.add_argument("--hours", type=float, default=36.0, help="at least 36")
+    parser.add_argument("--stream", nargs="+", choices=("no", "yes"), default=["no", "yes"])
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="also draw how fast news spreads")
     arguments = parser.parse_args()
     known = certificates()
     results = []
-    for machines, stream in itertools.product(arguments.machines, (False, True)):
+    for machines, stream in itertools.product(arguments.machines, [kind == "yes" for kind in arguments.stream]):
         random.seed(arguments.seed)
         began = time.monotonic()
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
@@ -374,6 +374,9 @@ def main() -> int:
         results.append(result)
         print(f"{machines} machines: {time.monotonic() - began:.0f} s", file=sys.stderr)
     show(results)
+    if arguments.svg is not None:
+        slow = max((one for one in results if not one.stream), key=lambda one: one.machines)
+        arguments.svg.write_text(spread.picture(slow.machines, slow.until, STREAM_SECONDS), encoding="utf-8")
     judged = [result for result in results if result.stream and result.machines >= 100_000]
     return int(any(one.share_of_fetches > MOST_FETCHES or one.requests_an_hour > MOST_REQUESTS for one in judged))
 
@@ -394,7 +397,7 @@ def show(results: list[Result]) -> None:
     ]
     print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for one in results:
-        times = [f"{seconds / 60:.1f} min" if seconds > 60 else f"{seconds:.0f} s" for seconds in one.until.values()]
+        times = [spread.shown(one.until[percent]) for percent in (50, 99, 100)]
         cells = [f"{one.machines:,}", "yes" if one.stream else "no", f"{one.alone:,}", f"{one.fetches:,}"]
         cells += [f"{one.share_of_fetches:.2%}", f"{one.requests_an_hour:.2f}", f"{one.bytes_a_day / 1e6:.2f}", *times]
         print(f"| {' | '.join(cells)} |")

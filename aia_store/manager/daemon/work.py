@@ -83,7 +83,8 @@ def hand_in(settings: Settings) -> Outcome:
     """Hand in what was learned here."""
     from ..share import rounds
 
-    return Outcome(False, rounds.hand_in(settings).message, [])
+    done = rounds.hand_in(settings)
+    return Outcome(False, "; ".join([f"{done.handed_in} handed in for other machines", *done.notes]), [])
 
 
 def listen(settings: Settings) -> Outcome:

@@ -57,7 +57,7 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
         position = entries[-1].position
         offered = {hashlib.sha256(entry.der).hexdigest(): entry.der for entry in entries if entry.der}
         examined += rounds.receive(settings, offered, position)
-        if examined >= MOST_EXAMINED and select.select([interrupted], [], [], until - time.monotonic())[0]:
+        if examined >= MOST_EXAMINED and select.select([interrupted], [], [], max(0.0, until - time.monotonic()))[0]:
             return
 
 
