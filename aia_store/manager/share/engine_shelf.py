@@ -6,7 +6,7 @@ Credentials and endpoints come from the engine's ordinary environment, such as A
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import obstore
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
 _LONGEST_REASON = 200
+_SETTLED_AFTER = timedelta(minutes=1)
 _SINCE = "since "  # begins a mark that is a date
 
 
@@ -100,8 +101,14 @@ def _unless(mark: str) -> GetOptions | None:
 
 
 def _mark(result: GetResult) -> str:
-    """The ETag, else the date of the last change (RFC 9110, 8.8), which every web server sends for a file."""
-    return result.meta["e_tag"] or f"{_SINCE}{result.meta['last_modified'].isoformat()}"
+    """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
+
+    A date has no fractions of a second, so it tells two contents apart only once it is past (RFC 9110, 8.8.2.2).
+    """
+    tag, changed = result.meta["e_tag"], result.meta["last_modified"]
+    if tag is not None or datetime.now(timezone.utc) - changed < _SETTLED_AFTER:
+        return tag or ""
+    return f"{_SINCE}{changed.isoformat()}"
 
 
 def _reason(error: Exception) -> str:

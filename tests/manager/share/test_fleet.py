@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 from tests.manager.machine import Machine, fingerprint
@@ -61,6 +63,8 @@ def test_where_nothing_is_new_a_machine_makes_one_conditional_request(
         hub, machine = join("hub", server), join("machine", server, reads=True)
         hub.plant(public.intermediate())
         hub.json("share", "publish")
+        before = time.time() - 120
+        os.utime(server.folder / "out" / "manifest", (before, before))
         assert machine.json("share", "pull")["taken"] == 1
         server.requests.clear()
         server.statuses.clear()
