@@ -32,7 +32,7 @@ from typing import NamedTuple
 from aia_store.inside.certificate import Certificate
 from aia_store.manager.daemon import fleet
 from aia_store.manager.daemon.schedule import HOUR, jittered
-from aia_store.manager.share import getting, handing_in, manifest, packs, publishing, rounds, taking
+from aia_store.manager.share import getting, handing_in, manifest, packs, publishing, taking
 from aia_store.manager.share import shelf as shelves
 from aia_store.manager.share.folder_shelf import FolderShelf
 from aia_store.manager.share.memory import REFUSED_FOR, Remembered
@@ -278,8 +278,8 @@ class Simulation:
         if not offered:
             return False
         choice = taking.choose(offered, {self._digests[server] for server in machine.needed}, machine.memory, now)
-        most_single = taking.MOST_OF_A_ROUND if is_thorough else rounds.MOST_SINGLE
-        got = getting.get(self._engine, choice.get, published, most_single)
+        limits = getting.THOROUGH if is_thorough else getting.ROUTINE
+        got = getting.get(self._engine, choice.get, published, limits, lambda name: False)
         if got.failure is not None:
             raise got.failure
         honest = frozenset(digest for digest in got.contents if digest in self._number_of)
@@ -290,7 +290,7 @@ class Simulation:
             machine.memory = self._refusing(frozenset(machine.memory.refused) | refused, now)
         if self._digests[NEWS] in honest:
             self._knowing.setdefault(number, now)
-        return choice.later > 0
+        return bool(honest) and len(got.contents) < len(choice.get) + choice.later
 
     def _difference(self, published: manifest.Manifest, taken: frozenset[str]) -> frozenset[str]:
         """What is published and not taken; computed once for all machines that took the same."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import packs
 from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, file_of, pack_of
-from .taking import LARGEST
+from .taking import LARGEST, MOST_OF_A_ROUND
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from .manifest import Manifest
     from .shelf import Shelf
@@ -18,53 +18,73 @@ if TYPE_CHECKING:
 SECONDS = 300.0  # for one round; the next round gets the others
 
 
+class Limits(NamedTuple):
+    """How many packs, and how many certificates one by one, are got in one round."""
+
+    packs: int
+    single: int
+
+
+#: A hub packs what it publishes, and what is new is in one or two packs. Whoever wants more is led astray by somebody.
+ROUTINE = Limits(packs=4, single=16)
+THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
+
+
 class Got(NamedTuple):
-    """The contents by SHA-256, verified by nobody, why others cannot be had, and why getting ended early, if it did."""
+    """The contents by SHA-256, verified by nobody; why others, and packs, cannot be had; and what ended it early."""
 
     contents: dict[str, bytes]
     refused: dict[str, str]
+    bad_packs: dict[str, str]
     failure: ShelfError | None
 
 
-def get(shelf: Shelf, wanted: Collection[str], manifest: Manifest, most_single: int) -> Got:
+def get(
+    shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
+) -> Got:
     """Get the certificates with these SHA-256s: those that the manifest names from OUT, others from IN.
 
-    At most so many are got one by one: a hub packs what it publishes, so more are a sign of somebody else's manifest.
+    `refuses` tells which packs were bad before.
     """
     deadline = time.monotonic() + SECONDS
-    contents: dict[str, bytes] = {}
-    refused: dict[str, str] = {}
+    got = Got({}, {}, {}, None)
     try:
-        for name, members in manifest.packs.items():
+        left = limits.packs
+        for name, members in list(manifest.packs.items())[::-1]:
             lacking = members.intersection(wanted)
-            if len(lacking) > 1 and time.monotonic() < deadline:
-                contents.update(_from_pack(shelf, name, lacking))
-        for digest in [digest for digest in wanted if digest not in contents][:most_single]:
+            if len(lacking) > 1 and left and not refuses(name) and time.monotonic() < deadline:
+                left -= 1
+                _get_pack(shelf, name, lacking, got)
+        for digest in [digest for digest in wanted if digest not in got.contents][: limits.single]:
             if time.monotonic() > deadline:
                 break
-            _get_one(shelf, OUT if digest in manifest.digests else IN, digest, contents, refused)
+            _get_one(shelf, OUT if digest in manifest.digests else IN, digest, got)
     except ShelfError as error:
-        return Got(contents, refused, error)
-    return Got(contents, refused, None)
+        return got._replace(failure=error)
+    return got
 
 
-def _from_pack(shelf: Shelf, name: str, wanted: Collection[str]) -> dict[str, bytes]:
-    """What a pack has of this; nothing if it cannot be had, as each certificate is on the shelf by itself, too."""
+def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> None:
+    """Get what a pack has of this. What it lacks is on the shelf by itself."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
-    except (AbsentError, UnfitFileError, DeniedError):
-        return {}
+    except (AbsentError, UnfitFileError, DeniedError) as error:
+        got.bad_packs[name] = str(error)
+        return
     inside = packs.split(found.content) if found is not None else {}
-    return {digest: inside[digest] for digest in wanted if len(inside.get(digest, b"")) in range(1, LARGEST + 1)}
+    there = {digest: inside[digest] for digest in wanted if len(inside.get(digest, b"")) in range(1, LARGEST + 1)}
+    got.contents.update(there)
+    if len(there) < len(wanted):
+        got.bad_packs[name] = "it is a pack without what it should hold"
 
 
-def _get_one(shelf: Shelf, folder: str, digest: str, contents: dict[str, bytes], refused: dict[str, str]) -> None:
+def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
     try:
         found = shelf.get(file_of(folder, digest), LARGEST)
-        contents[digest] = found.content if found is not None else b""
+        got.contents[digest] = found.content if found is not None else b""
     except AbsentError:
-        refused[digest] = "it is named, but not there"
+        got.refused[digest] = "it is named, but not there"
     except UnfitFileError:
-        refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
+        got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
     except DeniedError:
-        refused[digest] = "this machine may not read it"
+        got.refused[digest] = "this machine may not read it"

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 
-MOST_SINGLE = 16  # certificates that a round gets one by one; the others come with later rounds
 WAITS = 30.0  # seconds, for another round to end
 ABSENT_FOR = 6 * 3_600.0  # seconds; what the manifest names but is not there is then looked for again
 
@@ -82,13 +81,14 @@ class Round(NamedTuple):
 def run(settings: Settings, *, publishes: bool | None = None) -> Round:
     """Make a round; `publishes` is by default what the settings say. Raises ShareError, StoreError and RootsError."""
     with _session(settings) as session:
-        return session.round(publishes=settings.share_publish if publishes is None else publishes)
+        is_hub = settings.share_publish if publishes is None else publishes
+        return session.round(publishes=is_hub, hands_in=True, limits=getting.THOROUGH if is_hub else getting.ROUTINE)
 
 
 def pull(settings: Settings) -> Round:
     """Make a round that only takes, and takes all that it may. Raises ShareError, StoreError and RootsError."""
     with _session(settings) as session:
-        return session.round(publishes=False, hands_in=False, most_single=taking.MOST_OF_A_ROUND)
+        return session.round(publishes=False, hands_in=False, limits=getting.THOROUGH)
 
 
 def hand_in(settings: Settings) -> Round:
@@ -169,7 +169,7 @@ class _Session:
         memory.begin(shelves.without_secrets(settings.share), terms(self._anchors).hex(), self._now)
         memory.taken &= fingerprints(self._store.preloaded)
 
-    def round(self, *, publishes: bool, hands_in: bool = True, most_single: int = MOST_SINGLE) -> Round:
+    def round(self, *, publishes: bool, hands_in: bool, limits: getting.Limits) -> Round:
         shelf = open_shelf(self._settings)
         if publishes and shelf.is_read_only:
             raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
@@ -177,13 +177,14 @@ class _Session:
         of_others = shelves.certificates_in(shelves.listed(shelf, shelves.IN)) if publishes else []
         offered = manifest.digests.union(of_others)
         choice = taking.choose(sorted(offered), self._here(), self._memory, self._now)
-        taken = self._take(shelf, choice.get, manifest, taking.MOST_OF_A_ROUND if publishes else most_single)
+        taken = self._take(shelf, choice.get, manifest, limits)
         hints.follow(manifest.dead, self._home, self._memory, self._now)
         handed_in = self._hand_in(shelf, manifest) if hands_in else 0
         published = self._publish(shelf, manifest if is_sound else None) if publishes else None
         counted = dict(Counter(taken.refused.values()))
-        is_thorough = publishes or most_single >= len(choice.get)
-        more = choice.later > 0 or (is_thorough and len(taken.kept) + len(taken.refused) < len(choice.get))
+        # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
+        progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
+        more = progress > 0 and (choice.later > 0 or len(taken.kept) + len(taken.refused) < len(choice.get))
         done = Round(len(offered), len(taken.kept), counted, handed_in, published, more, self._notes)
         self._memory.ends(done.message, failed=False)
         return done
@@ -227,10 +228,12 @@ class _Session:
         memories.write_manifest(self._home, manifest)
         return manifest, True
 
-    def _take(self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, most_single: int) -> taking.Taken:
+    def _take(
+        self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, limits: getting.Limits
+    ) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
-        got = getting.get(shelf, digests, manifest, most_single)
-        self._memory.refuse(got.refused, self._now, ABSENT_FOR)
+        got = getting.get(shelf, digests, manifest, limits, lambda name: self._memory.refuses(name, self._now))
+        self._memory.refuse({**got.refused, **got.bad_packs}, self._now, ABSENT_FOR)
         taken = taking.Taken([], {})
         if got.contents:
             taken = taking.take(got.contents, self._store, self._anchors, self._memory, self._now)

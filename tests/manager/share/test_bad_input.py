@@ -410,3 +410,24 @@ def test_rounds_at_the_same_time_wait_for_each_other(shelf: Engine, join: Join, 
     assert {error for _, error in outputs} == {""}
     assert preloaded(machine) == set(names)
     assert sum(int(output.split()[0]) for output, _ in outputs) == 20
+
+
+def test_a_manifest_of_rubbish_does_not_make_machines_busy(join: Join, public: Authority, tmp_path: Path) -> None:
+    """It names packs that hold nothing of what they should, and certificates that are not there."""
+    with WebServer(tmp_path / "web") as server:
+        machine = join("machine", server, reads=True)
+        digests = [f"{number:064x}" for number in range(1_000)]
+        members = {sha256(bytes([number])): frozenset(digests[number * 40 :][:40]) for number in range(24)}
+        for pack in members:
+            server.put(f"out/{pack}.pack", b"rubbish")
+        manifest = manifests.Manifest(frozenset(digests), made=int(time.time()), packs=members)
+        server.put("out/manifest", manifests.text(manifest))
+        asked = []
+        for _ in range(3):
+            server.requests.clear()
+            shared = machine.json("refresh")["shared"]
+            assert not shared["more"]
+            asked.append(list(server.requests))
+        assert max(map(len, asked)) <= 1 + 4 + 16
+        packs = [path for requests in asked for path in requests if path.endswith(".pack")]
+        assert len(packs) == len(set(packs)), "a bad pack is not asked for again"
