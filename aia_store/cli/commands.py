@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..version import __version__
-from .errors import NO, say
+from .errors import INTERRUPTED, NO, say
 
 #: For each command, its module, and its description in lists of commands.
 COMMANDS = {
@@ -16,10 +16,12 @@ COMMANDS = {
     "bundle": ("machine", "Print the path of the merged CA bundle."),
     "check": ("check", "Say what is wrong with a server's chain."),
     "clear": ("contents", "Empty the store."),
+    "completion": ("manpage", "Print the completions of a shell."),
     "daemon": ("background", "Keep the store and the bundle up to date."),
     "env": ("machine", "Print what points all tools at the bundle."),
     "hook": ("hooks", "Install the hook for Python programs."),
     "list": ("contents", "Show which intermediates are in the store."),
+    "man": ("manpage", "Print the man page."),
     "preload": ("preloading", "Learn the intermediates of all public CAs."),
     "refresh": ("contents", "Verify everything again and rebuild the bundle."),
     "remove": ("contents", "Remove intermediates from the store."),
@@ -62,7 +64,8 @@ def cli() -> None:
     Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
     `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
 
-    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell.
+    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell, 130 after
+    Ctrl-C.
     """
 
 
@@ -82,6 +85,6 @@ def run() -> int:
     except click.ClickException as error:
         say(error.format_message())
         return error.exit_code
-    except click.Abort:
+    except click.Abort as error:  # by Ctrl-C, or because the answer to a question was no
         say("stopped")
-        return NO
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else NO

@@ -35,15 +35,21 @@ def bundle_command(as_folder: bool, rebuild: bool) -> None:
     help="The shell to print lines for; by default that of $SHELL.",
 )
 @click.option("--folder", "with_folder", is_flag=True, help="Point those that gain by it at the trust folder.")
-def env_command(shell: str | None, with_folder: bool) -> None:
+@click.option("--unset", is_flag=True, help="Print the lines that unset the variables.")
+def env_command(shell: str | None, with_folder: bool, unset: bool) -> None:
     """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)".
 
     With --folder, tools that look a chain's certificates up by name get the trust folder, the others the file.
     """
+    kind = shells.KIN.get(shell, shell) if shell else shells.current_shell()
+    if unset:
+        if with_folder:
+            raise click.UsageError("--unset unsets the variables of both forms; leave out --folder")
+        click.echo(shells.lines(shells.no_variables(), kind), nl=False)
+        return
     settings = config.load()
     folder, status_of_folder = usable_bundle(settings, FOLDER) if with_folder else (None, 0)
     file, status = usable_bundle(settings)
-    kind = shells.KIN.get(shell, shell) if shell else shells.current_shell()
     click.echo(shells.lines(shells.variables(file, folder), kind), nl=False)
     raise click.exceptions.Exit(max(status, status_of_folder))
 

@@ -1,14 +1,14 @@
-"""Print the man page, which is made from the commands: `python -m aia_store.cli.manpage > aia-store.1`."""
+"""The commands man and completion: the man page and the completions of shells, which are made from the commands."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import get_completion_class
 
 from ..inside import settings as config
 from ..version import __version__
@@ -18,7 +18,81 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAME = "aia-store"
-_SETTINGS = ("/etc/xdg/aia-store/config.toml", "~/.config/aia-store/config.toml")
+_SHELLS = ("bash", "zsh", "fish")
+_EXAMPLES = [
+    ("aia-store check www.example.org", "What does this server send, and what is missing?"),
+    ("aia-store check --file hosts.txt --expiry-days 21 --quiet", "Are all of these in order, for three more weeks?"),
+    ("sudo aia-store hook install --all", "Complete the chains of every Python program on this machine."),
+    ("export SSL_CERT_FILE=$(aia-store bundle)", "Point this shell's programs at the bundle."),
+    ("aia-store add www.example.org", "Learn what this server leaves out, so that the bundle contains it."),
+    ("aia-store status", "Is everything in place? If not, what is to be done?"),
+]
+_ABOUT_SETTINGS = {
+    "dir": "the store's folder; by default the user's cache folder, and for root the site's (`/var/cache/aia-store`)",
+    "roots": "a PEM file of trust anchors to use instead of the machine's; those are the system's, or certifi's if the "
+    "system has none",
+    "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
+    "proxy": "the proxy for all connections: the URL of an HTTP proxy, `none`, or `environment`, the default, for what "
+    "`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say",
+    "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; 2",
+    "revocation_lists": "revocation lists, as comma-separated files or URLs: OneCRL (JSON), the CCADB's report of "
+    "revoked intermediates (CSV)",
+    "unused_days": "after how many days without use `refresh` drops an intermediate; 90",
+    "refresh_hours": "how many hours lie between two refreshes of the daemon; 24",
+    "share": "the shelf where machines share intermediates: an `s3`, `gs`, `az` or `file` URL, or an `https` URL to "
+    "read only",
+    "share_notify": "the stream that tells all machines at once what one has learned: a `valkey` or `redis` URL",
+    "share_publish": "this machine is a hub: it verifies and publishes what the others hand in",
+    "share_private": "also share what leads only to roots of this machine, such as a company's",
+    "offline": "use what is on disk, and fetch nothing",
+    "trust_on_demand": "load all trust anchors of a large CA file at once, as Python does without the hook",
+    "explain": "add no note to the error of a refused chain",
+    "disable": "the hook does nothing",
+    "log": "the hook reports on standard error what it does",
+}
+_VALUES = {
+    "share_publish": "1",
+    "share_private": "1",
+    "offline": "1",
+    "trust_on_demand": "0",
+    "explain": "0",
+    "disable": "1",
+    "log": "debug",
+}  # that change anything
+_FILES = [
+    ("/etc/xdg/aia-store/config.toml", "The settings of the site."),
+    ("~/.config/aia-store/config.toml", "The settings of the user, which override those of the site."),
+    ("/var/cache/aia-store", "The site's store, which root keeps for all users."),
+    ("~/.cache/aia-store", "The user's store."),
+    ("bundle.pem", "In a store: the bundle, made by `aia-store bundle`."),
+    ("trust", "In a store: the trust folder, made by `aia-store bundle --folder`."),
+]
+_STATUS = [
+    ("0", "All is well."),
+    ("1", "The answer is no: a chain is not complete, something is not in place, or an error occurred."),
+    ("2", "The command was used wrongly, or `check` could not tell."),
+]
+
+
+@click.command("man")
+def man_command() -> None:
+    """Print the man page, in the form for `man`: aia-store man | man -l -
+
+    To install it: aia-store man > ~/.local/share/man/man1/aia-store.1
+    """
+    click.echo(page(), nl=False)
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(_SHELLS))
+def completion_command(shell: str) -> None:
+    """Print what completes the command in a shell by TAB.
+
+    To install it for bash: aia-store completion bash > ~/.local/share/bash-completion/completions/aia-store
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None  # click knows all of _SHELLS
+    click.echo(kind(cli, {}, _NAME, "_AIA_STORE_COMPLETE").source())
 
 
 def page() -> str:
@@ -40,11 +114,21 @@ def _sections() -> Iterator[str]:
     yield from _options(cli, context)
     yield ".SH COMMANDS"
     yield from _commands(cli, context)
+    yield ".SH EXAMPLES"
+    yield from (f".TP\n.B {_text(command)}\n{_text(about)}" for command, about in _EXAMPLES)
+    yield ".SH EXIT STATUS"
+    yield from (f".TP\n.B {status}\n{_text(about)}" for status, about in _STATUS)
     yield ".SH ENVIRONMENT\nEach is also a key of the configuration files, in lower case and without the prefix."
+    yield from (f".TP\n.B {_text(setting)}\n{_text(about)}" for setting, about in settings())
+    yield ".SH FILES"
+    yield from (f".TP\n.I {_text(file)}\n{_text(about)}" for file, about in _FILES)
+
+
+def settings() -> Iterator[tuple[str, str]]:
+    """Each setting as an environment variable, with its value if only one is used; its text."""
     for key in config.KEYS:
-        yield f".TP\n.B AIA_STORE_{key.upper()}"
-    yield ".SH FILES\nSettings; the second overrides the first:"
-    yield from (f".TP\n.I {_text(file)}" for file in _SETTINGS)
+        value = f"={_VALUES[key]}" if key in _VALUES else ""
+        yield f"AIA_STORE_{key.upper()}{value}", _ABOUT_SETTINGS[key]
 
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[str]:
@@ -85,7 +169,3 @@ def _text(text: str) -> str:
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     escaped = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", escaped)
     return re.sub(r"^([.'])", r"\\&\1", escaped)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

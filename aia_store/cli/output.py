@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,20 +19,32 @@ from ..inside.certificate import DERError
 from ..manager import names
 from ..manager.words import day as day
 from ..manager.words import harmless as harmless
+from ..manager.words import shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Literal
 
     from ..inside.certificate import Certificate
 
 MOST_LAID_OUT = 500  # rows of a table that rich lays out
+NARROW = 72  # columns of a terminal, on which the columns of a table would be too narrow to read
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that shows text unchanged, with any brackets in it; very wide if it is no terminal."""
-    stream = sys.stderr if stderr else sys.stdout
+def console() -> Console:
+    """The console of standard output, which shows text unchanged, with any brackets in it."""
+    return _console("stdout")
+
+
+@functools.cache
+def _console(name: Literal["stdout", "stderr"]) -> Console:
+    """The console of a stream, very wide if that is no terminal.
+
+    There is one per stream, because rich keeps output out of a progress bar only if both use the same console.
+    """
+    stream = getattr(sys, name)
     width = None if stream.isatty() else 200
     return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
 
@@ -47,16 +60,34 @@ def say(sentence: str) -> None:
 
 
 def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
-    """Print rows under headings, if there are any."""
+    """Print rows under headings, if there are any; on a narrow terminal, each cell on a line of its own."""
     if len(rows) > MOST_LAID_OUT:
         _print_columns([headings, *rows] if headings else rows)
+        return
+    if console().width < NARROW:
+        _print_cells(headings, rows)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(headings))
     for heading in headings or [""] * len(rows[0]):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        table.add_row(*map(_text, row))
     console().print(table)
+
+
+def _print_cells(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print the cells of each row below each other: those without a heading on one line, the others indented."""
+    for row in rows:
+        titled = list(zip(headings or [""] * len(row), row, strict=True))
+        first = Text(" ").join([_text(cell) for heading, cell in titled if not heading] or [_text(row[0])])
+        console().print(first)
+        for heading, cell in titled if any(not heading for heading, _ in titled) else titled[1:]:
+            if heading and str(cell):
+                console().print(Padding(Text(f"{heading}: ", "dim").append_text(_text(cell)), (0, 0, 0, 4)))
+
+
+def _text(cell: str | Text) -> Text:
+    return cell if isinstance(cell, Text) else Text(cell)
 
 
 def _print_columns(rows: Sequence[Sequence[str | Text]]) -> None:
@@ -105,7 +136,7 @@ def _printed(name: bytes, form: Callable[[bytes], str]) -> str:
 
 def timestamp(seconds: float) -> str:
     """A time in the format of RFC 3339 (UTC), for JSON."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return shown_time(seconds, "%Y-%m-%dT%H:%M:%SZ")
 
 
 def described(certificate: Certificate) -> dict[str, object]:
@@ -121,14 +152,14 @@ def described(certificate: Certificate) -> dict[str, object]:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, if that is a terminal."""
+    """A progress bar, if standard error is a terminal. If standard output is one, too, output goes above the bar."""
     from rich.progress import Progress
 
     bar = Progress(
-        console=console(stderr=True),
+        console=_console("stdout" if sys.stdout.isatty() else "stderr"),
         transient=True,
         disable=not sys.stderr.isatty(),
-        redirect_stdout=sys.stdout.isatty(),  # output on a terminal goes above the bar; in a file it stays there
+        redirect_stdout=sys.stdout.isatty(),  # otherwise it would leave the file that it is written to
     )
     with bar:
         task = bar.add_task(title, total=None)

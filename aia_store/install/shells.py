@@ -14,6 +14,11 @@ VARIABLES = (
     "PIP_CERT",
     "PGSSLROOTCERT",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "CARGO_HTTP_CAINFO",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "DENO_CERT",
+    "HTTPLIB2_CA_CERTS",
+    "NIX_SSL_CERT_FILE",  # Nix prefers it to SSL_CERT_FILE
 )
 FOLDER_VARIABLE = "SSL_CERT_DIR"
 # With the trust folder: what names it, too, and what is not to be set, so that OpenSSL and curl take SSL_CERT_DIR. A
@@ -30,6 +35,11 @@ def variables(file: str, folder: str | None = None) -> dict[str, str | None]:
     if folder is not None:
         found |= dict.fromkeys(_TAKE_A_FOLDER, folder) | dict.fromkeys(_NOT_WITH_A_FOLDER)
     return found
+
+
+def no_variables() -> dict[str, str | None]:
+    """None of the variables is to be set."""
+    return dict.fromkeys((*VARIABLES, FOLDER_VARIABLE))
 
 
 def lines(values: dict[str, str | None], shell: str) -> str:

@@ -13,7 +13,7 @@ from cryptography import x509
 from ..inside.store import MOST_FILES, crowded_note
 from .accepted_paths import Verified
 from .fitness import unfitness
-from .quiet import quietly
+from .quiet import UnreadableError, quietly
 from .snapshot import fingerprints
 from .verify import Verifier, by_subject, remembered
 
@@ -74,6 +74,6 @@ def is_parsed(certificate: Certificate) -> bool:
     try:
         with quietly():
             x509.load_der_x509_certificate(certificate.der)
-    except ValueError:
+    except UnreadableError:
         return False
     return True

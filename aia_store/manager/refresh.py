@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
+SECONDS_TO_COLLECT = 60.0  # after which no further run begins
 
 
 class Plan(NamedTuple):
@@ -134,11 +135,12 @@ def _faults(settings: Settings) -> list[str]:
 def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
     """Take hand-ins; returns notes if that is impossible."""
     kept = refused = 0
+    deadline = time.monotonic() + SECONDS_TO_COLLECT
     try:
         for _ in range(MOST_COLLECTIONS):
             found = handins.collect(settings)
             kept, refused = kept + found.kept, refused + found.refused
-            if not found.more:
+            if not found.more or time.monotonic() > deadline:
                 break
     except handins.CollectError as error:
         return handins.Collected(kept, refused), [str(error)]

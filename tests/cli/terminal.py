@@ -1,4 +1,4 @@
-"""A real terminal (a pty) for the command, so that its output is what a person sees."""
+"""A real terminal (a pty) for the command, and what a person sees on it at the end."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ import threading
 import time
 from collections.abc import Sequence
 
+import pyte
+
 from tests.manager.machine import COMMAND, SECONDS, Machine
 
 CTRL_C = "\x03"
+ROWS = 40
 
 #: Makes its input the terminal of its session, so that Ctrl-C reaches it, and becomes another program.
 _TAKE_THE_TERMINAL = """
@@ -38,7 +41,7 @@ def on_terminal(
     """Run `aia-store`, or another command, on a terminal, and type these keys once it shows `]:`, as it does when it
     asks something; its status and all it showed."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-c", _TAKE_THE_TERMINAL, *command, *map(str, arguments)],
         env=machine.with_variables({"TERM": "xterm-256color", **variables}),
@@ -72,3 +75,11 @@ def on_terminal(
         timer.cancel()
     os.close(ours)
     return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+def screen(output: str, columns: int) -> list[str]:
+    """The lines that a terminal shows at the end of this output, those that were scrolled away included."""
+    terminal = pyte.HistoryScreen(columns, ROWS, history=10_000)
+    pyte.Stream(terminal).feed(output.replace("\n", "\r\n"))
+    above = ["".join(line[column].data for column in range(columns)) for line in terminal.history.top]
+    return [line.rstrip() for line in [*above, *terminal.display] if line.strip()]

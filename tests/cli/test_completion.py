@@ -30,7 +30,7 @@ def completions(machine: Machine, shell: str) -> Path:
     command.chmod(0o755)
     machine.environment["PATH"] = f"{command.parent}{os.pathsep}{machine.environment['PATH']}"
     file = machine.folder / f"completions.{shell}"
-    file.write_text(machine.says(_AIA_STORE_COMPLETE=f"{shell}_source"))
+    file.write_text(machine.says("completion", shell))
     return file
 
 

@@ -22,6 +22,11 @@ VARIABLES = {
     "PIP_CERT",
     "PGSSLROOTCERT",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "CARGO_HTTP_CAINFO",
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+    "DENO_CERT",
+    "HTTPLIB2_CA_CERTS",
+    "NIX_SSL_CERT_FILE",
 }
 NASTY = ["plain", "a 'single' and a \"double\" quote, $HOME `id` $(id) back\\slash; & | * ? ~ # ünï", "wow! !! !1"]
 PRINT = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -45,7 +50,7 @@ INTERPRETERS = [
 
 
 @pytest.mark.parametrize(("kind", "shell"), INTERPRETERS)
-def test_a_real_shell_sets_all_nine(machine: Machine, root: Authority, kind: str, shell: str) -> None:
+def test_a_real_shell_sets_all(machine: Machine, root: Authority, kind: str, shell: str) -> None:
     interpreter = shutil.which(shell)
     if interpreter is None:
         pytest.skip(f"{shell} is not here")
@@ -81,6 +86,33 @@ def test_with_the_folder_a_real_shell_takes_it_where_it_serves(
         folder, file = str(store / "trust"), str(store / "bundle.pem")
         assert {found["SSL_CERT_DIR"], found["REQUESTS_CA_BUNDLE"]} == {folder}
         assert {found[name] for name in ("GIT_SSL_CAINFO", "PGSSLROOTCERT", "NODE_EXTRA_CA_CERTS")} == {file}
+
+
+@pytest.mark.parametrize(("kind", "shell"), INTERPRETERS)
+def test_a_real_shell_unsets_what_env_set(machine: Machine, root: Authority, kind: str, shell: str) -> None:
+    interpreter = shutil.which(shell)
+    if interpreter is None:
+        pytest.skip(f"{shell} is not here")
+    lines = machine.folder / "lines"
+    script = EVALUATE[kind].format(file=lines, python=sys.executable, program=PRINT)
+    for form in ((), ("--folder",)):
+        found = [machine.says("env", *options, "--shell", kind) for options in (form, ("--unset",))]
+        lines.write_text("".join(found), encoding="utf-8")
+        done = machine.execute(interpreter, "-c", script, SSL_CERT_DIR="set before")
+        assert done.stderr == ""
+        assert not {*VARIABLES, "SSL_CERT_DIR"} & set(json.loads(done.stdout))
+
+
+def test_unset_needs_no_trust_anchors(machine: Machine) -> None:
+    done = machine.run("env", "--unset", "--shell", "sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "unset SSL_CERT_FILE\n" in done.stdout
+
+
+def test_unset_is_of_both_forms(machine: Machine) -> None:
+    done = machine.run("env", "--unset", "--folder")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "leave out --folder" in done.stderr
 
 
 @pytest.mark.parametrize(

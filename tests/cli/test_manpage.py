@@ -14,6 +14,7 @@ from aia_store import __version__
 from aia_store.cli import manpage
 from aia_store.cli.commands import cli
 from aia_store.inside import settings as config
+from tests.manager.machine import Machine
 
 FORMATTERS = {
     "man": ["man", "--warnings", "--local-file"],
@@ -76,6 +77,22 @@ def test_it_names_every_command_with_its_options_and_every_setting(page: Path) -
                 assert all(name in described[path] for name in option.opts), (path, option.opts)
                 assert (option.help or "").partition("\n")[0] in described[path]
     assert all(f"AIA_STORE_{key.upper()}" in shown for key in config.KEYS)
+
+
+@pytest.mark.parametrize("section", ["EXAMPLES", "EXIT STATUS", "ENVIRONMENT", "FILES"])
+def test_it_has_the_sections_that_readers_look_for(page: Path, section: str) -> None:
+    assert f"\n{section}\n" in read("man", page)
+
+
+def test_the_command_prints_it(page: Path, machine: Machine) -> None:
+    assert machine.says("man") == page.read_text(encoding="utf-8")
+
+
+def test_its_examples_are_commands(machine: Machine) -> None:
+    for command, _ in manpage._EXAMPLES:
+        words = command.partition("aia-store ")[2].rstrip(")").split()
+        done = machine.run(*[word for word in words if word != "--all"], "--help")
+        assert done.returncode == 0, done.stderr
 
 
 def test_it_says_the_same_each_time(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,34 @@ DOCUMENT = PROJECT / "docs" / "clients.md"
 
 _ABOUT = "import json, platform, ssl; print(json.dumps([platform.python_version(), ssl.OPENSSL_VERSION]))"
 
-_HEAD = """# Clients
-
-`python -m tests.clients.document` writes this page from the results of the tests; do not edit it.
+_ANSWERS = [
+    (
+        "uses Python's `ssl`: urllib, requests, httpx, aiohttp, and [all of these](#python-programs)",
+        "`aia-store hook install --all`, and nothing else",
+    ),
+    ("uses pyOpenSSL, as Twisted does", "the same"),
+    (
+        "is [another program](#outside-pythons-ssl) that takes a CA file: curl, git, wget, Node, Deno, Ruby, PHP, Go, "
+        "cargo, Nix, gcloud, psql",
+        '`eval "$(aia-store env)"` in the start-up file of the shell',
+    ),
+    (
+        "brings a TLS library of its own: uv, curl_cffi, rtls, grpcio",
+        "the same; with pycurl, the program sets `CAINFO`",
+    ),
+    (
+        "starts often, and [was made with OpenSSL](#with-the-trust-folder)",
+        '`eval "$(aia-store env --folder)"`, which is faster',
+    ),
+    (
+        "is a server: Postfix, stunnel, HAProxy, nginx, OpenLDAP",
+        "[one line](#with-the-trust-folder) in its configuration",
+    ),
+    ("is a browser", "nothing: browsers fetch intermediates, or know them"),
+]
+_HEAD = """
+What the tables below name was tested. `python -m tests.clients.document` writes this page from the results of the
+tests; do not edit it.
 
 ## Python programs
 
@@ -41,8 +66,11 @@ is as large as a system's, so that its trust anchors are loaded [on demand](how-
 
 *Newest* and *oldest* are the releases that were tested. The oldest was found by a binary search among the releases that
 install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
-release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last three) bring an
+release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last five) bring an
 OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
+Where its cell is empty, none was searched. For ansible these are the modules `uri` and `get_url`; acme is certbot's
+library; Scrapy was told to verify; mitmproxy is the client of a server. Servers made in Python (gunicorn, uvicorn,
+jetforce) serve with the hook as without it, also clients that show a certificate.
 """
 _NOTES = """
 ## The note on a refused chain
@@ -54,8 +82,9 @@ clients except these, which show only the text of the error, or use an OpenSSL o
 _TOOLS = """
 ## Outside Python's ssl
 
-These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name. The bundle contains what is
-missing once a program with the hook, or `aia-store add`, has learned it.
+These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name; `aia-store env --unset` prints
+the lines that unset them. The bundle contains what is missing once a program with the hook, or `aia-store add`, has
+learned it.
 """
 
 _FOLDER = """
@@ -105,7 +134,7 @@ def load() -> dict[str, Any]:
 
 def render(found: dict[str, Any]) -> str:
     """The document."""
-    lines = [_HEAD]
+    lines = ["# Clients", "", *_table(["your program", "what to do"], _ANSWERS), _HEAD]
     lines += [f"- Python {run['python']} with {run['openssl']}" for _, run in sorted(found.items())]
     pythons = sorted(found)
     columns = [
@@ -138,7 +167,7 @@ def _cell(client: Client, python: str, release: str, found: dict[str, Any]) -> s
         works = f"{client.name} newest" in found[python]["clients"]
         return ("works" if works else "fails") if release == "newest" else ""
     if release == "oldest" and python not in client.oldest:
-        return "no release"
+        return ""
     version = found[python]["clients"].get(f"{client.name} {release}", "fails")
     return version or "no release"
 

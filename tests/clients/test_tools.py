@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aia_store.install.shells import VARIABLES
 from tests.clients import results
 from tests.clients.environments import Environments, NotInstallable
 from tests.clients.tools import TOOLS, Tool
@@ -37,9 +38,11 @@ def test_a_tool_takes_the_bundle_from_the_lines_of_env(
     pki = hierarchy({}, {})
     machine.trust(pki.root)
 
-    def run(command: str, port: int) -> tuple[int, str]:
-        script = f'eval "$({sys.executable} -m aia_store env)"\n' + command.replace("PYTHON", str(python))
-        done = machine.execute("sh", "-c", script.replace("PORT", str(port)), SHELL="/bin/sh")
+    def run(command: str, port: int, **variables: str) -> tuple[int, str]:
+        """The command's exit status and output: with these variables, or with those of `env`."""
+        lines = "" if variables else f'eval "$({sys.executable} -m aia_store env)"\n'
+        script = lines + command.replace("PYTHON", str(python))
+        done = machine.execute("sh", "-c", script.replace("PORT", str(port)), SHELL="/bin/sh", **variables)
         return done.returncode, done.stdout + done.stderr
 
     with tool.server(pki.leaf) as server:
@@ -52,6 +55,9 @@ def test_a_tool_takes_the_bundle_from_the_lines_of_env(
         status, said = run(tool.command, server.port)
         assert status == 0, said
         assert server.handshakes > 0
+        if tool.variable in VARIABLES:
+            status, said = run(tool.command, server.port, **{tool.variable: str(machine.bundle_file)})
+            assert status == 0, f"{tool.variable} alone is not enough: {said}"
     assert aia.count() == 2
     version = re.search(r"\d+(\.\d+)+", run(tool.version, 0)[1])
     results.add({"tool": tool.name, "version": version[0] if version else "?"})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from tests.clients.servers import SERVERS
 from tests.clients.table import PROGRAMS
 from tests.support.pki import Leaf
 from tests.support.servers import TLSServer
@@ -17,12 +20,23 @@ require("https").get("https://localhost:PORT/", reply => {
   reply.on("data", data => process.stdout.write(data));
 }).on("error", error => { console.error(error.code); process.exit(1); });
 """
+_RUSTUP = f"RUSTUP_HOME={Path.home()}/.rustup"  # where a cargo installed by rustup is, whatever HOME is
 _VERIFY = "-verify_return_error -verify_hostname localhost"
 
 
 def git_server(leaf: Leaf) -> TLSListener:
     """A repository with one branch, as plain files."""
     return TLSServer(leaf, reply=b"0123456789" * 4 + b"\trefs/heads/main\n")
+
+
+class CargoIndex(TLSServer):
+    """A registry of crates that has none."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        super().__init__(leaf)
+        here = f"https://localhost:{self.port}"
+        configuration, found = {"dl": here, "api": here}, {"crates": [], "meta": {"total": 0}}
+        self._reply = json.dumps(configuration | found).encode()
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,7 @@ class Tool:
 
     @property
     def program(self) -> str:
-        return self.version.split()[0]
+        return next(word for word in self.version.split() if "=" not in word)
 
 
 def wget_command() -> str:
@@ -73,6 +87,64 @@ TOOLS = [
         "psql --version",
         "PGSSLROOTCERT",
         PostgreSQLServer,
+    ),
+    Tool(
+        "cargo",
+        f'{_RUSTUP} CARGO_HOME="$PWD/cargo" cargo search --index sparse+https://localhost:PORT/ anything',
+        f"{_RUSTUP} cargo --version",
+        "CARGO_HTTP_CAINFO",
+        CargoIndex,
+    ),
+    Tool(
+        "Nix",
+        'nix --extra-experimental-features nix-command store prefetch-file --store "$PWD/nix" https://localhost:PORT/file',
+        "nix --version",
+        "NIX_SSL_CERT_FILE",
+    ),
+    Tool(
+        "gcloud",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=1 CLOUDSDK_CORE_PROJECT=any "
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE=https://localhost:PORT/ gcloud storage buckets list",
+        "gcloud --version",
+        "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+        lambda leaf: TLSServer(leaf, reply=b"{}"),
+    ),
+    Tool(
+        "Deno",
+        '"$(dirname PYTHON)/deno" eval \'await (await fetch("https://localhost:PORT/")).text()\'',
+        "PYTHON -c 'import importlib.metadata; print(importlib.metadata.version(\"deno\"))'",
+        "DENO_CERT",
+        package="deno",
+    ),
+    Tool(
+        "uv",
+        '"$(dirname PYTHON)/uv" pip install --no-config --cache-dir "$PWD/uv" --target "$PWD/target" '
+        "--index-url https://localhost:PORT/simple demo",
+        '"$(dirname PYTHON)/uv" --version',
+        "SSL_CERT_FILE",
+        SERVERS["index"],
+        package="uv",
+    ),
+    Tool(
+        "curl_cffi",
+        "PYTHON -c 'import curl_cffi; curl_cffi.get(\"https://localhost:PORT/\")'",
+        "PYTHON -c 'import curl_cffi; print(curl_cffi.__version__)'",
+        "CURL_CA_BUNDLE",
+        package="curl_cffi",
+    ),
+    Tool(
+        "rtls",
+        f'PYTHON "{PROGRAMS}/rtls_connect.py" PORT',
+        "PYTHON -c 'import importlib.metadata; print(importlib.metadata.version(\"rtls\"))'",
+        "SSL_CERT_FILE",
+        package="rtls",
+    ),
+    Tool(
+        "httplib2, without the hook",
+        "AIA_STORE_DISABLE=1 PYTHON -c 'import httplib2; httplib2.Http().request(\"https://localhost:PORT/\")'",
+        "PYTHON -c 'import httplib2; print(httplib2.__version__)'",
+        "HTTPLIB2_CA_CERTS",
+        package="httplib2",
     ),
     Tool(
         "pycurl",

@@ -26,7 +26,6 @@ NOT_RUN = {
     "install.md: pipx install .": _BARE,
     "install.md: aia-store hook install --all": _WHOLE_MACHINE,
     "install.md: python3 -m venv .venv": _BARE,
-    "install.md: mkdir -p ~/.local/share/man/man1": _BARE,
     "install.md: sudo aia-store hook remove --all": _BARE,
     "install.md: sudo pipx uninstall --global aia-store": _BARE,
     "install.md: sudo rm -r /opt/aia-store /usr/local/bin/aia-store": _BARE,

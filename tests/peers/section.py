@@ -15,8 +15,9 @@ _HEAD = """
 CPython's own tests of modules that use TLS, and the TLS tests of trio and urllib3, know nothing of aia-store.
 `tests/peers/run PYTHON…` runs each suite twice, in two fresh environments that differ only by the hook (`aia-store hook
 path`), in a network namespace with loopback alone. The same tests must pass, fail and be skipped. Tests that differ are
-run again, up to three times, with and without the hook. *Flaky* tests give varying results without the hook too.
-`--record` writes the results here."""
+run again, up to three times, with and without the hook. A cell counts the tests that passed, failed and were skipped,
+with the hook as without; then those that were *different* with the hook, and those that are *flaky*, that is, give
+varying results without the hook too. `--record` writes the results here."""
 
 
 def section() -> str:
@@ -37,17 +38,26 @@ def record(results: list[dict[str, Any]]) -> None:
 
 
 def table(results: list[dict[str, Any]]) -> list[str]:
-    """A row for each suite on each Python."""
+    """A row for each suite, a column for each Python: how many tests passed, failed and were skipped."""
+    names = list(dict.fromkeys(suite["name"] for result in results for suite in result["suites"]))
+    columns = [f"Python {result['python']}, OpenSSL {result['openssl']}" for result in results]
     lines = [
-        "| tests | Python | OpenSSL | passed | failed | skipped | flaky | with the hook |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| tests | {' | '.join(columns)} |",
+        f"| --- |{' --- |' * len(results)}",
     ]
-    for result in results:
-        for row in result["suites"]:
-            project, _, part = row["name"].partition(": ")
-            name = f"{project} {result[project]}, {part}" if project in result else row["name"]
-            counts = [row.get(outcome, 0) for outcome in ("passed", "failed", "skipped")]
-            different = len(row["different"])
-            cells = [name, result["python"], result["openssl"], *counts, len(row["flaky"])]
-            lines.append(f"| {' | '.join(map(str, cells))} | {f'{different} differ' if different else 'the same'} |")
+    for name in names:
+        cells = [_cell(result, name) for result in results]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def _cell(result: dict[str, Any], name: str) -> str:
+    suite = next((suite for suite in result["suites"] if suite["name"] == name), None)
+    if suite is None:
+        return "not there"
+    project = name.partition(":")[0]
+    cell = " / ".join(str(suite.get(outcome, 0)) for outcome in ("passed", "failed", "skipped"))
+    if project in result:
+        cell = f"{result[project]}: {cell}"
+    notes = [f"{len(suite[kind])} {kind}" for kind in ("different", "flaky") if suite[kind]]
+    return ", ".join([cell, *notes])

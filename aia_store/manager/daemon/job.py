@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -57,7 +58,13 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._follow, args=(json.dumps(vars(settings)).encode(), tell), daemon=True).start()
+        following = (json.dumps(vars(settings)).encode(), tell)
+        try:
+            threading.Thread(target=self._follow, args=following, daemon=True).start()
+        except RuntimeError as error:  # no more threads: a limit was reached between the process and this
+            self.process.kill()
+            self.process.communicate()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def outcome(self) -> Outcome:
         """The outcome, after it has ended."""

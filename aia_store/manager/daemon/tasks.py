@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import bundle
@@ -203,14 +204,23 @@ class Refresh(Work):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._pause = Pause(0, FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH)
+        self._wanted_at = float("inf")  # on the monotonic clock
         self.restart()
 
     def starts_at(self) -> float:
-        return time.monotonic() + self._at - time.time()
+        return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Refresh within so many seconds, if no refresh is due before."""
-        self._plan(min(self._at, time.time() + seconds))
+        """Start a refresh within so many seconds. One that runs already does not count: it may have read old files.
+
+        A signal handler calls this.
+        """
+        self._wanted_at = min(self._wanted_at, time.monotonic() + seconds)
+        self._note_next()
+
+    def start(self) -> None:
+        self._wanted_at = float("inf")
+        super().start()
 
     def look(self) -> None:
         """Plan anew if the clock was set back."""
@@ -232,7 +242,10 @@ class Refresh(Work):
 
     def _plan(self, at: float) -> None:
         self._at = at  # seconds since 1970
-        self._shared.note(next_refresh=at)
+        self._note_next()
+
+    def _note_next(self) -> None:
+        self._shared.note(next_refresh=time.time() + self.starts_at() - time.monotonic())
 
 
 class Look:

@@ -130,7 +130,12 @@ def public() -> list[Certificate]:
     if os.path.realpath(path).startswith(os.path.dirname(os.path.realpath(certifi.__file__)) + os.sep):
         return anchors
     name_of = anchor_names()
-    return [anchor for anchor in anchors if name_of("".join(anchor.pem.splitlines(keepends=True)[1:-1]).encode())]
+    return [anchor for anchor in anchors if name_of(memoryview(_lines_of(anchor)))]
+
+
+def _lines_of(anchor: Certificate) -> bytes:
+    """The lines of base64 of a certificate in PEM."""
+    return "".join(anchor.pem.splitlines(keepends=True)[1:-1]).encode("ascii")
 
 
 def distrust() -> Distrust:

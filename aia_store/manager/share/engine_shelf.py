@@ -13,10 +13,12 @@ import obstore
 from obstore.exceptions import BaseError, NotModifiedError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
+from ...inside.settings import DIRECT, FROM_ENVIRONMENT
 from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult
+    from obstore.store import ClientConfig
 
 _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
@@ -28,15 +30,20 @@ _SINCE = "since "  # begins a mark that is a date
 class EngineShelf:
     """A place in an object store, or a web server's folder."""
 
-    def __init__(self, url: str) -> None:
-        """Raises ShelfError."""
+    def __init__(self, url: str, proxy: str) -> None:
+        """`proxy` is the setting of that name. Raises ShelfError."""
         self.is_read_only = url.startswith("http")
         self._shown = without_secrets(url).rstrip("/")
         try:
             # http is allowed, because nothing depends on the connection: every file is verified.
             self._store = from_url(
                 url,
-                client_options={"allow_http": True, "timeout": _SECONDS, "connect_timeout": _CONNECT_SECONDS},
+                client_options={
+                    "allow_http": True,
+                    "timeout": _SECONDS,
+                    "connect_timeout": _CONNECT_SECONDS,
+                    **_through(proxy),
+                },
                 retry_config={"max_retries": 1, "retry_timeout": _RETRIED_FOR},
             )
         except (BaseError, ValueError, OSError) as error:
@@ -92,6 +99,13 @@ class EngineShelf:
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return DeniedError(f"{message}; check its credentials and rights")
         return ShelfError(message)
+
+
+def _through(proxy: str) -> ClientConfig:
+    """The options of a client for the setting `proxy`; by default, it uses what the environment says."""
+    if proxy == FROM_ENVIRONMENT:
+        return {}
+    return {"proxy_url": "http://localhost", "proxy_excludes": "*,0.0.0.0/0,::/0"} if proxy == DIRECT else {"proxy_url": proxy}
 
 
 def _unless(mark: str) -> GetOptions | None:

@@ -30,7 +30,7 @@ def open_shelf(settings: Settings) -> Shelf:
         from .engine_shelf import EngineShelf
     except ImportError as error:
         raise ShelfError(f"{shown} needs {error.name}; run `pip install 'aia-store[fleet]'`") from error
-    return EngineShelf(settings.share)
+    return EngineShelf(settings.share, settings.proxy)
 
 
 def open_stream(settings: Settings) -> Stream:

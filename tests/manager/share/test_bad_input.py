@@ -27,7 +27,7 @@ from tests.manager.share.engines import S3, Engine, WebServer
 from tests.manager.share.test_fleet import certificates_in, files, preloaded
 from tests.support.listener import Listener
 from tests.support.pki import Authority, Certified, der_of
-from tests.support.servers import TLSServer
+from tests.support.servers import TLSServer, free_port
 
 NO_ANCHOR = "it leads to no trust anchor of this machine"
 
@@ -431,3 +431,12 @@ def test_a_manifest_of_rubbish_does_not_make_machines_busy(join: Join, public: A
         assert max(map(len, asked)) <= 1 + 4 + 16
         packs = [path for requests in asked for path in requests if path.endswith(".pack")]
         assert len(packs) == len(set(packs)), "a bad pack is not asked for again"
+
+
+def test_the_engine_is_reached_as_the_setting_for_proxies_says(join: Join, public: Authority, tmp_path: Path) -> None:
+    with WebServer(tmp_path / "web") as server:
+        publish(server, public.intermediate())
+        machine, dead = join("machine", server, reads=True), f"http://127.0.0.1:{free_port()}"
+        assert machine.run("share", "pull", AIA_STORE_PROXY=dead).returncode == 1
+        assert machine.run("share", "pull", http_proxy=dead).returncode == 1
+        assert machine.json("share", "pull", http_proxy=dead, AIA_STORE_PROXY="none")["taken"] == 1
