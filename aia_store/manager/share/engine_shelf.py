@@ -105,7 +105,9 @@ def _through(proxy: str) -> ClientConfig:
     """The options of a client for the setting `proxy`; by default, it uses what the environment says."""
     if proxy == FROM_ENVIRONMENT:
         return {}
-    return {"proxy_url": "http://localhost", "proxy_excludes": "*,0.0.0.0/0,::/0"} if proxy == DIRECT else {"proxy_url": proxy}
+    if proxy == DIRECT:
+        return {"proxy_url": "http://localhost", "proxy_excludes": "*,0.0.0.0/0,::/0"}
+    return {"proxy_url": proxy}
 
 
 def _unless(mark: str) -> GetOptions | None:
