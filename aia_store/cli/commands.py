@@ -26,6 +26,7 @@ COMMANDS = {
     "refresh": ("contents", "Verify everything again and rebuild the bundle."),
     "remove": ("contents", "Remove intermediates from the store."),
     "selftest": ("machine", "Show that it works on this machine."),
+    "share": ("sharing", "Share intermediates with other machines."),
     "show": ("contents", "Show one intermediate, and where it leads."),
     "status": ("machine", "Say whether everything is in place here."),
 }

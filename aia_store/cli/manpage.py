@@ -40,6 +40,11 @@ _ABOUT_SETTINGS = {
     "revoked intermediates (CSV)",
     "unused_days": "after how many days without use `refresh` drops an intermediate; 90",
     "refresh_hours": "how many hours lie between two refreshes of the daemon; 24",
+    "share": "the shelf where machines share intermediates: an `s3`, `gs`, `az` or `file` URL, or an `https` URL to "
+    "read only",
+    "share_notify": "the stream that tells all machines at once what one has learned: a `valkey` or `redis` URL",
+    "share_publish": "this machine is a hub: it verifies and publishes what the others hand in",
+    "share_private": "also share what leads only to roots of this machine, such as a company's",
     "offline": "use what is on disk, and fetch nothing",
     "trust_on_demand": "load all trust anchors of a large CA file at once, as Python does without the hook",
     "explain": "add no note to the error of a refused chain",
@@ -47,6 +52,8 @@ _ABOUT_SETTINGS = {
     "log": "the hook reports on standard error what it does",
 }
 _VALUES = {
+    "share_publish": "1",
+    "share_private": "1",
     "offline": "1",
     "trust_on_demand": "0",
     "explain": "0",

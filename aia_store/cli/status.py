@@ -42,6 +42,7 @@ def survey(settings: Settings) -> list[Aspect]:
         *found,
         _on_demand(settings),
         _network(settings),
+        *_share(settings),
         _daemon(settings),
     ]
 
@@ -236,6 +237,20 @@ def _daemon(settings: Settings) -> Aspect:
     failed = state.last is not None and state.last.failed
     remedy = "correct what failed; it tries again by itself" if failed else None
     return Aspect("daemon", PROBLEM if failed else OK, "; ".join(told), remedy)
+
+
+def _share(settings: Settings) -> list[Aspect]:
+    """What is shared with other machines, if the settings say where."""
+    if not settings.share:
+        return []
+    from ..manager.share import summary
+
+    state = summary.of(settings, open_store(settings))
+    if not state.at:
+        return [Aspect("share", HINT, f"{state.shelf}: no round yet", "run `aia-store refresh` or the daemon")]
+    told = f"{state.shelf}: {state.taken:,} taken; {shown_time(state.at, _MINUTE)}: {state.message}"
+    remedy = "correct what failed; meanwhile this machine learns by itself" if state.failed else None
+    return [Aspect("share", HINT if state.failed else OK, told, remedy)]
 
 
 def _on_demand(settings: Settings) -> Aspect:

@@ -57,7 +57,7 @@ class CAFile:
             and _ANY_BEGIN not in text[:begin]
             and text[begin - 1 : begin] in (b"", b"\n")
         )
-        contents, name_of = memoryview(text), _anchor_names()
+        contents, name_of = memoryview(text), anchor_names()
         while begin >= 0:
             end = text.find(_ANY_END, begin)
             block = slice(begin + len(_BEGIN), end)
@@ -122,7 +122,7 @@ def _next_block(text: bytes, end: int) -> int:
     return begin
 
 
-def _anchor_names() -> Callable[[memoryview], bytes | None]:
+def anchor_names() -> Callable[[memoryview], bytes | None]:
     """A function that returns the hash of a known anchor's name for the lines of its block; None for other lines."""
     from _struct import unpack_from
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Note = tuple[str, int, float]  # whose failures (a digest), how many in a row, until when (seconds since 1970)
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
+HINTED_PAUSE = 3_600  # seconds
 LONGEST_BY_PROXY = 600  # seconds: the proxy may have been to blame, and work again
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
 SLOT_DIGITS = 3  # of a digest: the name of its slot
@@ -53,7 +54,7 @@ class Failures:
 
     def pause_ends(self, *keys: str) -> float:
         """When the last pause of these keys ends (seconds since 1970); 0 where none was noted."""
-        return max(self._recall(_digest(key))[1] for key in keys)
+        return max(self._recall(digest_of(key))[1] for key in keys)
 
     def blame(self, url: str, error: FetchError, proxy: str | None = None) -> None:
         """Note a failed fetch, which began on this way, against what is to blame: the URL, a host, a proxy, nothing."""
@@ -75,20 +76,30 @@ class Failures:
 
     def paused(self, key: str) -> bool:
         """Whether this failed recently, and must not be tried now."""
-        return self._patient and _is_running(self._recall(_digest(key))[1], time.time())
+        return self._patient and _is_running(self._recall(digest_of(key))[1], time.time())
 
     def failed(self, key: str, longest: int = LONGEST_PAUSE) -> None:
         """Note one more failure, and pause twice as long as after the previous one, for `longest` seconds at most."""
-        digest = _digest(key)
+        digest = digest_of(key)
         count = self._recall(digest)[0] + 1
         pause = min(FIRST_PAUSE << min(count - 1, 11), longest)
         self._note(digest, count, time.time() + pause)
 
     def succeeded(self, key: str) -> None:
         """Forget the failures of this key."""
-        digest = _digest(key)
+        digest = digest_of(key)
         if self._recall(digest)[0]:
             self._note(digest, 0, 0)
+
+    def hinted(self, digest: str) -> bool:
+        """Pause the key with this digest for an hour, because another machine says that it is dead.
+
+        Returns whether that was done: not where a failure is noted here, which says more.
+        """
+        if self._recall(digest)[0]:
+            return False
+        self._note(digest, 1, time.time() + HINTED_PAUSE)
+        return True
 
     def _recall(self, digest: str) -> tuple[int, float]:
         """How often this failed in a row, and when the pause ends (seconds since 1970)."""
@@ -180,5 +191,6 @@ def read_note(path: str) -> Note:
         return "", 0, 0.0
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """The digest under which a key is noted."""
     return sha256(key.encode("utf-8", "surrogatepass"))

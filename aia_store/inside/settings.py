@@ -52,6 +52,10 @@ class Settings:
         self.unused_days = 90  # an intermediate that nobody has used for so long is dropped
         self.refresh_hours = 24  # hours between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL (JSON), the CCADB's revoked report (CSV)
+        self.share = ""  # the URL of the shelf where machines share intermediates
+        self.share_publish = False  # this machine is a hub: it publishes what others hand in
+        self.share_private = False  # what leads only to roots of this machine is shared, too
+        self.share_notify = ""  # the URL of the stream that carries what is new
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:

@@ -63,6 +63,7 @@ SHARES = "shares.json"  # how much each user has handed in
 REFRESHED, DOUBTED = "refreshed", "doubted"  # the time of the last refresh; since when the clock is in doubt
 DAEMON_STATE = "daemon.json"
 HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of certificates; how the last refresh went
+SHARE, SHARE_MANIFEST = "share.json", "share.manifest"  # what is shared with other machines, see `manager/share`
 _OF_PROGRAMS = (
     CERTIFICATES,
     PRELOADED,
@@ -78,7 +79,8 @@ _OF_PROGRAMS = (
 )
 _OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
 _OF_TRUST_FOLDER = (TRUST, TRUST_STATE, TRUST_FOLDERS, ONE_ANCHOR, VERIFIED, EXPORTED)
-NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
+_OF_MANAGER = (SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH, SHARE, SHARE_MANIFEST)
+NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, *_OF_MANAGER}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """
@@ -403,12 +405,17 @@ def read_regular_file(path: str, most: int) -> bytes:
     """Read a regular file of at most `most` bytes, without following a link. Raises OSError."""
     descriptor = os.open(path, READ_FLAGS)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise OSError(f"{path} is not a regular file of at most {most} bytes")
-        return os.read(descriptor, most + 1)
+        return read_open_file(descriptor, path, most)
     finally:
         os.close(descriptor)
+
+
+def read_open_file(descriptor: int, path: str, most: int) -> bytes:
+    """Read a regular file of at most `most` bytes that was opened with READ_FLAGS. Raises OSError."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+        raise OSError(f"{path} is not a regular file of at most {most} bytes")
+    return os.read(descriptor, most + 1)
 
 
 def _folders(path: str, trusted: set[int]) -> Iterator[str]:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
 from ..inside.certificate import Certificate
-from ..inside.store import Folder, IntermediateStore, Preloaded, crowded_note, folders_of, open_store, read_certificate
+from ..inside.store import (
+    Folder,
+    IntermediateStore,
+    Preloaded,
+    StoreError,
+    crowded_note,
+    folders_of,
+    open_store,
+    read_certificate,
+)
 from . import bundle, clock, handins, history, renewal, roots, upkeep
 from .accepted_paths import Verified
 from .history import Dropped
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..inside.settings import Settings
+    from .share.rounds import Round
     from .verify import Reason
 
     Progress = Callable[[int, int], None]
@@ -56,6 +66,7 @@ class RefreshReport(NamedTuple):
     notes: list[str]  # what could not be read or examined, one line each
     doubt: str | None  # why the clock is not believed: then nothing was changed, and a sound bundle stays
     handed_in: handins.Collected
+    shared: Round | None = None  # what was shared with other machines
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
@@ -96,9 +107,11 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     for folder in _writable(store):
         upkeep.sweep(folder)
     clock.believe(settings)
+    shared, shared_notes = _shared(settings)
     published = bundle.build(settings, verifier)
     counts = len(planned.held), len(planned.preloaded)
-    return RefreshReport(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
+    notes += [*planned.notes, *shared_notes]
+    return RefreshReport(*counts, dropped, left, published, renewed, notes, None, handed_in, shared)
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
@@ -132,6 +145,19 @@ def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
     except handins.CollectError as error:
         return handins.Collected(kept, refused), [str(error)]
     return handins.Collected(kept, refused), []
+
+
+def _shared(settings: Settings) -> tuple[Round | None, list[str]]:
+    """Share with other machines, if the settings say where; returns notes if that is impossible."""
+    if not settings.share:
+        return None, []
+    from .share import rounds  # nobody else needs it
+
+    try:
+        shared = rounds.run(settings)
+    except (rounds.ShareError, StoreError) as error:
+        return None, [str(error)]
+    return shared, shared.notes
 
 
 class _Planner:

@@ -56,6 +56,10 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
         "unused_days": 90,
         "refresh_hours": 24,
         "revocation_lists": [],
+        "share": "",
+        "share_publish": False,
+        "share_private": False,
+        "share_notify": "",
         "log": "",
     }
 
@@ -84,6 +88,8 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
         ("unused_days = 30", "30", 30),
         ("refresh_hours = 1", "1", 1),
         ('revocation_lists = ["/a.csv", "https://b/c"]', "/a.csv, https://b/c", ["/a.csv", "https://b/c"]),
+        ('share = "s3://bucket"', "s3://bucket", "s3://bucket"),
+        ("share_publish = true", "1", True),
         ('log = "debug"', "debug", "debug"),
         ('dir = ""', "", None),
     ],
@@ -123,6 +129,10 @@ def test_every_key_is_a_variable_and_other_variables_are_ignored(files: Files) -
         "unused_days",
         "refresh_hours",
         "revocation_lists",
+        "share",
+        "share_publish",
+        "share_private",
+        "share_notify",
         "log",
     )
     load({"AIA_STORE_UNKNOWN": "x", "AIA_STORE": "x", "aia_store_offline": "maybe"})

@@ -48,6 +48,7 @@ class Work(ABC):
 
     action: ClassVar[str]
     seconds: ClassVar[float]  # how long the child may take
+    ends_with_us: ClassVar[bool] = False  # see `Job`
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -88,16 +89,22 @@ class Work(ABC):
         """Start a child."""
         shared = self._shared
         try:
-            self.job = Job(self.action, shared.settings, time.monotonic() + self.seconds, shared.bell.ring)
+            deadline = time.monotonic() + self.seconds
+            self.job = Job(self.action, shared.settings, deadline, shared.bell.ring, ends_with_us=self.ends_with_us)
         except OSError as error:
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
-    def _finish(self, outcome: Outcome) -> None:
+    def report(self, outcome: Outcome) -> None:
+        """Log an outcome, and note it for `status`."""
         shared = self._shared
         for line in outcome.details:
             shared.journal.say(self.action, line)
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
+
+    def _finish(self, outcome: Outcome) -> None:
+        shared = self._shared
+        self.report(outcome)
         if not outcome.failed:
             shared.look_at = 0.0  # the files may have changed meanwhile
         self.follow(outcome)
