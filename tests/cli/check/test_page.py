@@ -13,7 +13,7 @@ from tests.cli.check.browser import Browser, browser
 from tests.cli.check.fleet import Fleet
 from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
-from tests.support.pki import Authority, Options, der_of, pem_blocks
+from tests.support.pki import Authority, Options, der_of, pem, pem_blocks
 
 HOSTILE = "<script>document.title='taken'</script><img src=x>\"'&amp;<b>"
 WIDTHS = {"desktop": 1280, "phone": 360}
@@ -89,9 +89,23 @@ def test_the_worst_comes_first_and_hosts_with_one_cause_together(tmp_path: Path)
         assert anchors[anchor] == host, "links lead where they say"
 
 
-def test_the_overview_fits_a_screen(page: Path, chromium: Browser) -> None:
+def test_the_overview_fits_a_screen(machine: Machine, tmp_path: Path, chromium: Browser) -> None:
+    """However many causes there are: the most frequent are shown, and the rest is folded."""
+    root = Authority.root()
+    machine.trust(root)
+    folder, page = tmp_path / "files", tmp_path / "page.html"
+    folder.mkdir()
+    for cause in range(15):
+        ca = root.intermediate(f"CA {cause}")
+        machine.plant(ca)
+        for each in range(8 if cause == 3 else 1):
+            (folder / f"{cause}-{each}.pem").write_text(pem(ca.leaf()))
+    machine.run("check", folder, "--html", page)
     chromium.open(page, 1280)
     assert chromium.run("return document.querySelector('.overview').getBoundingClientRect().bottom") < 900
+    assert chromium.run("return document.querySelector('.overview td').innerText") == "8 files lack CA 3"
+    assert chromium.run("return document.querySelectorAll('.overview tr').length") == 15
+    assert chromium.run("return document.querySelector('.overview + details summary').innerText") == "3 more causes"
 
 
 def test_what_to_install_is_taken_from_the_page(
