@@ -95,7 +95,9 @@ def read(target: FileTarget) -> tuple[FileTarget, Seen]:
 
 
 def holds_key(path: str) -> bool:
-    """Whether a file in PEM holds a private key; not if it is large, or cannot be read."""
+    """Whether a regular file in PEM holds a private key; not if it is large, or cannot be read."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             return any(map(_begins_key, file.read(LARGEST).splitlines()))
