@@ -211,8 +211,9 @@ class Valkey:
         return f"valkey://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [_valkey(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
-        self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.DEVNULL)
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--save", "", "--dir", str(self._folder), *self._options]
+        self._process = subprocess.Popen(command, executable=_valkey(), stdout=subprocess.DEVNULL)
         wait_for_port(self.port)
 
     def stop(self) -> None:
@@ -235,7 +236,9 @@ class Valkey:
 
 
 def _valkey() -> str:
-    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    """The server; Debian's redis-tools has it under the name of a tool, which it is when it is called so."""
+    names = ("valkey-server", "redis-server", "redis-check-rdb")
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        pytest.skip("neither valkey-server nor redis-server is here (Debian: valkey-server or redis-server)")
+        pytest.skip(f"none of {', '.join(names)} is here (Debian: redis-tools)")
     return found
