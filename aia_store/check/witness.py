@@ -6,6 +6,7 @@ import _ssl
 from typing import TYPE_CHECKING, Any
 
 from ..inside import certificate
+from ..inside.contexts import Context
 from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ class Witness:
 
 def seeing_context() -> Any:
     """A client's context that shows each `Witness` the certificates. Threads may share it."""
-    # The bare class of _ssl, which the hook does not wrap.
-    context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    context: Any = Context(_ssl.PROTOCOL_TLS_CLIENT)
     context.options |= NO_COMPRESSED_CERTIFICATES
     context._msg_callback = _see
     return context
