@@ -1,4 +1,7 @@
-"""python -m benchmarks: measure, print one table, and exit with 1 if a limit is missed."""
+"""python -m benchmarks: measure, print one table, and exit with 1 if a limit is missed.
+
+With `--from`, earlier runs are shown and drawn again, and nothing is measured.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import connections, lookup, loop, on_demand, preloading, programs, refusals, startup, table, trust_folder, upkeep
+from . import (
+    bars,
+    connections,
+    lookup,
+    loop,
+    on_demand,
+    preloading,
+    programs,
+    refusals,
+    startup,
+    table,
+    trust_folder,
+    upkeep,
+)
 from .pairs import BenchmarkError, Row
 from .world import World
 
@@ -53,25 +69,49 @@ def main() -> int:
         "--quick", action="store_true", help="few pairs and small sizes, to see that all run; no limits"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every pair to this file, too")
+    parser.add_argument(
+        "--from", type=Path, action="append", metavar="FILE", dest="earlier", help="what --json wrote; may be repeated"
+    )
+    parser.add_argument("--bars", type=Path, metavar="FILE", help="draw the ratios and their limits as an SVG")
+    parser.add_argument("--first-byte", type=Path, metavar="FILE", help="draw what a program takes as an SVG")
     arguments = parser.parse_args()
     if arguments.rounds is not None and arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
-    rows = []
+    if arguments.earlier is not None:
+        runs = [table.read_json(file) for file in arguments.earlier]
+        heading = "; ".join(heading for heading, _ in runs)
+        rows = [row for _, measured in runs for row in measured]
+    else:
+        try:
+            rows = _measured(arguments)
+        except BenchmarkError as error:
+            print(error, file=sys.stderr)
+            return 2
+        heading = table.heading()
+    table.show(rows, heading, judged=not arguments.quick)
+    if arguments.json:
+        table.write_json(rows, heading, arguments.json)
+    if arguments.bars:
+        arguments.bars.write_text(bars.ratios(rows, heading), encoding="utf-8")
+    if arguments.first_byte:
+        arguments.first_byte.write_text(bars.first_byte(rows, heading), encoding="utf-8")
+    return int(not arguments.quick and any(row.is_over for row in rows))
+
+
+def _measured(arguments: argparse.Namespace) -> list[Row]:
+    """Run the benchmarks that were asked for. Raises BenchmarkError."""
+    rows: list[Row] = []
     with World(quick=arguments.quick) as world:
         for name in arguments.only or BENCHMARKS:
             benchmark = BENCHMARKS[name]
+            rounds = arguments.rounds or (benchmark.quick_rounds if arguments.quick else benchmark.rounds)
             start = time.monotonic()
             try:
-                rounds = benchmark.quick_rounds if arguments.quick else benchmark.rounds
-                rows += benchmark.run(world, arguments.rounds or rounds)
+                rows += benchmark.run(world, rounds)
             except BenchmarkError as error:
-                print(f"{name}: {error}", file=sys.stderr)
-                return 2
+                raise BenchmarkError(f"{name}: {error}") from error
             print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-    table.show(rows, judged=not arguments.quick)
-    if arguments.json:
-        table.write_json(rows, arguments.json)
-    return int(not arguments.quick and any(row.is_over for row in rows))
+    return rows
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class Sample(NamedTuple):
 
     value: float  #: what is measured
     cpu: float | None = None  #: the milliseconds of processor time that the whole process took
+    is_whole: bool = False  #: whether `value` is the time that the whole process took, too
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,13 @@ class Row:
     def medians(self) -> tuple[float, float]:
         """The medians of A and of B, in `unit`."""
         return statistics.median(a.value for a, _ in self.pairs), statistics.median(b.value for _, b in self.pairs)
+
+    @property
+    def cpu_medians(self) -> tuple[float, float]:
+        """The medians of the processor time of A and of B, in milliseconds."""
+        return statistics.median(a.cpu or 0 for a, _ in self.pairs), statistics.median(
+            b.cpu or 0 for _, b in self.pairs
+        )
 
     @property
     def cpu_ratio(self) -> float | None:
@@ -99,7 +107,7 @@ def wall(command: Sequence[str | Path], environment: Mapping[str, str], *, says:
             process.stdin.write(says)
             process.stdin.flush()
         cpu = _reap(process)
-        return Sample((time.perf_counter() - start) * 1000, cpu)
+        return Sample((time.perf_counter() - start) * 1000, cpu, is_whole=True)
 
 
 def reported(command: Sequence[str | Path], environment: Mapping[str, str]) -> Sample:

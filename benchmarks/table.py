@@ -1,7 +1,8 @@
-"""Show the rows: as a table, and as JSON."""
+"""The rows as a table, and as JSON, which can be read again."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from .pairs import Row
+from .pairs import Row, Sample
 
 COLUMNS = ("ratio", "min to max", "CPU time", "medians", "limit", "")
 
@@ -31,9 +32,9 @@ def heading() -> str:
     return ", ".join(parts)
 
 
-def show(rows: list[Row], *, judged: bool) -> None:
+def show(rows: list[Row], heading: str, *, judged: bool) -> None:
     """Print them; `judged`: with the limits and whether they are kept."""
-    table = Table(title=heading(), title_justify="left")
+    table = Table(title=heading, title_justify="left")
     for name in ("measure", "against"):
         table.add_column(name, overflow="fold")
     for name in COLUMNS if judged else COLUMNS[:-2]:
@@ -58,10 +59,10 @@ def cells(row: Row) -> tuple[str, ...]:
     return (f"{row.ratio:.3f}", between, cpu, f"{a} / {b} {row.unit}", limit, verdict)
 
 
-def write_json(rows: list[Row], file: Path) -> None:
+def write_json(rows: list[Row], heading: str, file: Path) -> None:
     """The same, with every pair."""
     content = {
-        "measured": heading(),
+        "measured": heading,
         "rows": [
             {
                 **vars(row),
@@ -71,6 +72,18 @@ def write_json(rows: list[Row], file: Path) -> None:
         ],
     }
     file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> tuple[str, list[Row]]:
+    """The heading and the rows of such a file."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    names = {field.name for field in dataclasses.fields(Row)}
+    rows = []
+    for found in content["rows"]:
+        values = {name: value for name, value in found.items() if name in names}
+        values["pairs"] = [(Sample(*a), Sample(*b)) for a, b in found["pairs"]]
+        rows.append(Row(**values))
+    return content["measured"], rows
 
 
 def _processor() -> str:

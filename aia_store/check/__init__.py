@@ -1,24 +1,29 @@
 """What a server sends, and what would complete its chain: the diagnosis behind `aia-store check`.
 
-`host` checks one host, by a single real handshake (`connection`, after `starttls` if asked for) with the machine's
-trust anchors (`trust`); `many` checks many hosts. The result is a `finding`. `views` says which clients can connect,
-and `revocation` what the CRLs say of each certificate in the path.
+`connection` looks at a host by real handshakes (after `starttls` if asked for), which `witness` sees. `host` lets
+OpenSSL judge each chain with the machine's anchors (`trust`), and searches for what is missing; `many` checks many
+hosts. The result is a `finding` for each chain. `views` says which clients can connect, and `revocation` what the CRLs
+say of each certificate in the path.
 """
 
 from ..manager.target import TargetError, parse_target
 from .asked import Target
-from .connection import ProbeError
-from .finding import MENDED_BY_CHAIN, Fault, Finding
+from .connection import ProbeError, Weakness, addresses
+from .finding import MENDED_BY_CHAIN, Advice, Fault, Finding, Needless
 from .host import FETCH_SECONDS, probe
 
 __all__ = [
     "FETCH_SECONDS",
     "MENDED_BY_CHAIN",
+    "Advice",
     "Fault",
     "Finding",
+    "Needless",
     "ProbeError",
     "Target",
     "TargetError",
+    "Weakness",
+    "addresses",
     "parse_target",
     "probe",
 ]

@@ -1,69 +1,202 @@
-"""One verified handshake with a host, to see what it sends and what OpenSSL says about that."""
+"""What one connection to a host shows: what it sends, and whether the handshake succeeds.
+
+Nothing is verified here. OpenSSL judges the chain afterwards, in a rehearsal, so that a handshake that fails is noticed
+whatever the chain is like.
+"""
 
 from __future__ import annotations
 
 import _ssl
+import http.client
 import socket
 import time
+from contextlib import closing
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.fetch import UnansweredError, connected
+from ..inside.certificate import readable
+from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network
+from ..inside.proxies import ProxyError, proxy_for
+from ..manager import tunnel
 from ..manager.target import address, in_ascii
 from . import starttls
-from .asked import Target
-from .witness import Witness
+from .witness import ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
 
 if TYPE_CHECKING:
-    from .trust import TrustAnchors
+    from typing import Any
+
+    from ..inside.certificate import Certificate
+    from ..inside.proxies import Proxy
+    from ..inside.settings import Settings
+    from .asked import Target
 
 SECONDS = 10.0  # to connect, and again for everything that follows
+_TLS_1_2 = 0x0303
+_SHA_1 = 2  # as in the first byte of a SignatureAlgorithm (RFC 5246, 7.4.1.4.1); 1 is MD5
+_NAMED_CURVE = 3  # how the parameters of ECDHE begin (RFC 8422, 5.4)
+# OpenSSL's reasons when the other side does not speak TLS at all.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG")
+
+
+_KEY_KINDS = {  # by how the OID of the algorithm begins (RFC 8017, RFC 5480)
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01": "RSA",
+    b"\x2a\x86\x48\xce\x3d\x02\x01": "ECDSA",
+}
 
 
 class ProbeError(Exception):
     """The host cannot be checked. The message is one line that names it and says what to do."""
 
 
-class Sent(NamedTuple):
-    """What a server sent (DER, the leaf first), and why OpenSSL refuses it, in its words; None if it accepts."""
+class Weakness(str, Enum):
+    """What makes only some clients refuse a host, in the words of the JSON document."""
 
-    certificates: list[bytes]
-    refusal: str | None
+    __str__ = str.__str__
+
+    OLD_VERSION = "old-version"  # nothing newer than TLS 1.1
+    STATIC_RSA = "static-rsa"  # only key exchange with the RSA key of the certificate
+    SHA1_SIGNATURE = "sha1-signature"  # it signs the handshake with SHA-1 only
+    SMALL_DH = "small-dh"  # a Diffie-Hellman group that is too small
+    SMALL_KEY = "small-key"  # a certificate's key is too small
+    WEAK_DIGEST = "weak-digest"  # a certificate is signed with SHA-1 or MD5
 
 
-def handshake(target: Target, anchors: TrustAnchors) -> Sent:
-    """Make a handshake with a host. Raises ProbeError if it presents no certificate."""
-    place = address(*target.place)
-    witness = Witness()
-    refusal, is_judged = None, False
+class Seen(NamedTuple):
+    """What one connection showed."""
+
+    certificates: list[bytes]  # DER, the leaf first
+    address: str | None  # the IP address that answered; None through a proxy
+    proxy: str | None  # host and port
+    failure: str | None = None  # why the handshake of a client of today fails, in OpenSSL's words
+    weakness: Weakness | None = None  # because of what it fails, if only some clients mind
+    asks_client: bool = False  # whether the server asked for a client's certificate
+
+
+def looks(target: Target, settings: Settings) -> list[Seen]:
+    """Seen at a host, and again for a certificate with the other kind of key. Raises ProbeError.
+
+    A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client. With TLS 1.3,
+    this version of `ssl` cannot choose, so the other one is asked for with TLS 1.2.
+    """
+    first = _look_of_today(target, settings)
+    leaf = next(readable(first.certificates[:1]), None)
+    if leaf is None:
+        raise ProbeError(f"{target.address} sent a certificate that cannot be read")
     try:
-        name = in_ascii(target.name)
-        with _connected(target) as connection:
-            if target.starttls is not None:
-                starttls.start(target.starttls, connection, name, time.monotonic() + SECONDS)
-            connection.settimeout(SECONDS)
-            witness.shake_hands(anchors.context, connection, name)
-            is_judged = True
-    except _ssl.SSLCertVerificationError as error:
-        refusal, is_judged = error.verify_message.rstrip("."), True
+        other = look(target, seeing_context(ECDSA_SUITES if key_kind(leaf) == "RSA" else RSA_SUITES), settings)
+    except (OSError, starttls.StartTLSError):
+        return [first]
+    is_other = any(readable(other.certificates[:1])) and other.certificates[0] != first.certificates[0]
+    return [first, other] if is_other else [first]
+
+
+def key_kind(certificate: Certificate) -> str:
+    """The kind of a certificate's key: RSA, ECDSA or EdDSA."""
+    algorithm = certificate.public_key[:24]  # the OID stands near the beginning
+    return next((kind for oid, kind in _KEY_KINDS.items() if oid in algorithm), "EdDSA")
+
+
+def _look_of_today(target: Target, settings: Settings) -> Seen:
+    """What a client of today sees; if that is no certificate, what one sees that accepts old and weak TLS."""
+    place = address(*target.place)
+    try:
+        seen = look(target, seeing_context(), settings)
     except starttls.StartTLSError as error:
         raise ProbeError(f"{place} {error}") from error
+    except ProxyError as error:
+        raise ProbeError(str(error)) from error
     except socket.gaierror as error:
-        raise ProbeError(f"{target.place[0]} is not known ({error.strerror}); check its spelling") from error
+        raise ProbeError(_unknown(target, error, settings)) from error
     except (OSError, UnicodeError) as error:
-        if not witness.sent:
-            raise ProbeError(f"{place} {_complaint(error)}{_hint(target)}") from error
-    if not witness.sent:
+        tolerated = _tolerant_look(target, error, settings)
+        if tolerated is None:
+            raise ProbeError(f"{place} {_complaint(error, target, settings)}{_hint(target, error)}") from error
+        return tolerated
+    if not seen.certificates:
         raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
-    if not is_judged:  # the server ended the handshake, for instance because it wants a client certificate
-        refusal = anchors.rehearsal.refusal(witness.sent, name)
-    return Sent(witness.sent, refusal.rstrip(".") if refusal else None)
+    return seen
 
 
-def _connected(target: Target) -> socket.socket:
-    """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
+def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
+    """What a client sees that accepts old and weak TLS, if that may be why a client of today sees nothing."""
+    if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
+        return None
+    if getattr(refusal, "reason", None) in _NO_TLS:
+        return None
+    try:
+        seen = look(target, tolerant_context(), settings)
+    except (OSError, starttls.StartTLSError):
+        return None
+    return seen._replace(failure=_reason(refusal)) if seen.certificates else None
+
+
+def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
+    """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
+
+    There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
+    server has sent its certificates.
+    """
+    name = in_ascii(target.name)
+    witness = Witness()
+    tls, failure, weakness = None, None, None
+    proxy = _proxy(target, settings)
+    opened = _directly(target.place, seconds) if proxy is None else _through_proxy(target.place, seconds, settings)
+    with closing(opened) as connection:
+        peer = None if proxy is not None else str(connection.getpeername()[0])
+        if target.starttls is not None:
+            starttls.start(target.starttls, connection, name, time.monotonic() + seconds)
+        connection.settimeout(seconds)
+        try:
+            tls = witness.shake_hands(context, connection, name)
+        except OSError as error:
+            if not witness.sent:
+                raise
+            # A server that has asked for a client's certificate may end the handshake when it gets none.
+            if not witness.has_answered:
+                failure = _reason(error)
+                weakness = Weakness.SMALL_DH if "DH_KEY_TOO_SMALL" in str(error) else None
+    if tls is not None and context is tolerant_context():
+        weakness = _weakness(witness, tls.cipher())
+    return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weakness, witness.asks_client)
+
+
+def _weakness(witness: Witness, cipher: tuple[str, str, int]) -> Weakness | None:
+    """What of a handshake that succeeded a client of today refuses."""
+    if witness.version < _TLS_1_2:
+        return Weakness.OLD_VERSION
+    if not cipher[0].startswith(("ECDHE-", "DHE-", "TLS_")):
+        return Weakness.STATIC_RSA
+    message = witness.server_key_exchange
+    at = 4  # after the header; then come the parameters, and the algorithm of their signature
+    if message[at : at + 1] == bytes((_NAMED_CURVE,)) and cipher[0].startswith("ECDHE-"):
+        at += 4 + message[at + 3]
+    else:
+        for _ in range(3):  # p, g, and the public key (RFC 5246, 7.4.3)
+            at += 2 + int.from_bytes(message[at : at + 2], "big")
+    return Weakness.SHA1_SIGNATURE if message and message[at] <= _SHA_1 else None
+
+
+def addresses(target: Target, settings: Settings) -> list[Target]:
+    """The same host at each of its addresses. Through a proxy, which chooses the address, just the host.
+
+    Raises ProbeError.
+    """
     host, port = target.place
-    deadline = time.monotonic() + SECONDS
-    found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
+    try:
+        if _proxy(target, settings) is not None:
+            return [target]
+        found = socket.getaddrinfo(in_ascii(host), port, type=socket.SOCK_STREAM)
+    except ProxyError as error:
+        raise ProbeError(str(error)) from error
+    except OSError as error:
+        raise ProbeError(_unknown(target, error, settings)) from error
+    return [target._replace(connect=(address, port)) for address in dict.fromkeys(str(one[4][0]) for one in found)]
+
+
+def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
+    """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
+    deadline = time.monotonic() + seconds
+    found = socket.getaddrinfo(in_ascii(place[0]), place[1], type=socket.SOCK_STREAM)
     try:
         connection = connected([(family, address) for family, _, _, _, address in found], deadline)
     except UnansweredError as error:
@@ -71,20 +204,57 @@ def _connected(target: Target) -> socket.socket:
     return socket.socket(fileno=connection.detach())
 
 
-def _complaint(error: OSError | UnicodeError) -> str:
+def _proxy(target: Target, settings: Settings) -> Proxy | None:
+    """The proxy to a host; None for a direct connection, as it always is with STARTTLS. Raises ProxyError."""
+    return None if target.starttls is not None else proxy_for("https", *target.place, settings.proxy)
+
+
+def _through_proxy(place: tuple[str, int], seconds: float, settings: Settings) -> socket.socket:
+    """Connect through the proxy. Raises OSError."""
+    connection = tunnel.to_host(in_ascii(place[0]), place[1], seconds, settings)
+    try:
+        connection.connect()
+    except http.client.HTTPException as error:
+        raise OSError(f"no answer in HTTP: {error}") from error
+    opened: socket.socket = connection.sock
+    return opened
+
+
+def _unknown(target: Target, error: OSError, settings: Settings) -> str:
+    """The message for a name that has no address."""
+    proxy = _proxy(target, settings)
+    who = target.place[0] if proxy is None else f"the proxy {proxy}"
+    remedy = "check its spelling" if has_network() else "is there a network?"
+    return f"{who} is not known ({error.strerror}); {remedy}"
+
+
+def _reason(error: Exception) -> str:
+    """Why a handshake failed, in OpenSSL's words."""
+    if isinstance(error, TimeoutError):
+        return "the server does not go on"
+    if isinstance(error, (ConnectionError, _ssl.SSLEOFError, _ssl.SSLZeroReturnError)):
+        return "the server closes the connection"
+    return (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
+
+
+def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
     """What went wrong before a certificate was seen."""
     if isinstance(error, TimeoutError):
         return "does not answer"
     if not isinstance(error, _ssl.SSLError):
-        return f"cannot be reached ({getattr(error, 'strerror', None) or error})"
-    reason = (error.reason or str(error)).lower().replace("_", " ")
-    if "alert" in reason or reason.startswith("tlsv1"):
+        proxy = _proxy(target, settings)
+        through = "" if proxy is None else f" through the proxy {proxy}"
+        return f"cannot be reached{through} ({getattr(error, 'strerror', None) or error})"
+    reason = _reason(error)
+    if "alert" in reason or reason.startswith(("tlsv1", "the server")):
         return f"ends the handshake ({reason})"
     return f"does not speak TLS that we understand ({reason})"
 
 
-def _hint(target: Target) -> str:
+def _hint(target: Target, error: Exception | None = None) -> str:
     """What to do about a host that presents no certificate."""
+    if isinstance(error, OSError) and error.errno in NO_ROUTE and not has_network():
+        return "; is there a network?"
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:
         return f"; try --starttls {protocol}"

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import to_pem
 from ..inside.search import Budget, likeliest_first, may_have_issued
+from .connection import Weakness, key_kind
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.rehearsal import Chain
     from ..inside.search import Path
     from .asked import Target
+    from .connection import Seen
     from .revocation import CRLStatus
 
 DAY = 86_400  # seconds
+_OVERHEAD = 3  # bytes for the length of a certificate in the Certificate message; 5 with TLS 1.3
 
 
 class Fault(str, Enum):
@@ -25,12 +29,15 @@ class Fault(str, Enum):
 
     __str__ = str.__str__
 
+    HANDSHAKE = "handshake"  # it fails, whatever the chain is like
     REVOKED = "revoked"
     EXPIRED = "expired"  # the leaf
     NOT_YET_VALID = "not-yet-valid"  # the leaf
     SELF_SIGNED = "self-signed"  # the leaf
     NO_PATH = "no-path"  # to a trust anchor, whatever is looked up
+    REFUSED = "refused"  # a path leads to a trust anchor, but OpenSSL refuses it
     WRONG_NAME = "wrong-name"
+    ANCHOR_IN_THE_WAY = "anchor-in-the-way"  # a trust anchor of this machine misleads OpenSSL
     INCOMPLETE = "incomplete"  # intermediates must be looked up
     OBSTRUCTED = "obstructed"  # the whole path is sent, but also a certificate that misleads OpenSSL
 
@@ -38,23 +45,72 @@ class Fault(str, Enum):
 MENDED_BY_CHAIN = {Fault.INCOMPLETE, Fault.OBSTRUCTED}  # installing the full chain repairs these
 
 
+class Needless(str, Enum):
+    """What a server need not send, or not like this, in the words of the JSON document."""
+
+    __str__ = str.__str__
+
+    ROOT = "root-sent"
+    TWICE = "sent-twice"
+    UNUSED = "not-needed"  # no part of the path
+    ORDER = "wrong-order"
+
+
+class Advice(NamedTuple):
+    """What could be better, and what it costs."""
+
+    about: Needless
+    certificates: list[Certificate]
+    size: int  # bytes of each handshake that are wasted
+
+
 @dataclass
 class Finding:
-    """What was found out about one host."""
+    """What was found out about one chain of a host."""
 
     target: Target
+    seen: Seen
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None if it accepts
     strict_refusal: str | None  # the same with the flags of Python 3.13 and newer
     path: Path | None  # the path to a trust anchor, if one was found
+    refused_path: list[Certificate] | None  # otherwise the likeliest of those that OpenSSL refused
     stored: set[Certificate]  # certificates that were found in the store
     learned: list[Certificate]  # intermediates that are new in the store
+    sources: dict[Certificate, str]  # the URLs from which certificates were fetched, now or before
     missing: list[Certificate]  # certificates of the path that the server should send but does not
-    completed_refusal: str | None  # why OpenSSL refuses even the whole path; None if it accepts
+    completed_refusal: str | None  # why OpenSSL refuses even the whole path, with no other anchor; None if it accepts
     strict_completed_refusal: str | None  # the same with the flags of Python 3.13 and newer
+    installed_refusal: str | None  # the same with all anchors of this machine, where another may mislead OpenSSL
+    undated_refusal: str | None  # the same as `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
+    lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
+
+    @property
+    def key_kind(self) -> str:
+        """The kind of the leaf's key."""
+        return key_kind(self.chain.leaf)
+
+    @property
+    def chain_weakness(self) -> Weakness | None:
+        """Why only some clients refuse the chain."""
+        if self.lenient is None:
+            return None
+        return Weakness.SMALL_KEY if "key" in (self.completed_refusal or "") else Weakness.WEAK_DIGEST
+
+    @property
+    def weakness(self) -> Weakness | None:
+        """Why only some clients refuse the handshake, or else the chain."""
+        return self.seen.weakness or self.chain_weakness
+
+    @property
+    def anchors_in_the_way(self) -> list[Certificate]:
+        """The trust anchors of this machine that bear the name of another certificate of the path."""
+        links = pairwise(self.path.certificates) if self.path is not None else ()
+        found = [anchor for link, issuer in links for anchor in self.chain.trusted.issuers_of(link) if anchor != issuer]
+        return list(dict.fromkeys(found))
 
     @property
     def hangs_on_revoked(self) -> bool:
@@ -70,7 +126,8 @@ class Finding:
     @property
     def faults(self) -> list[Fault]:
         """Everything that is wrong, the most serious first; empty if every client that trusts the root can connect."""
-        found = [Fault.REVOKED] if self.revoked_links else []
+        found = [Fault.HANDSHAKE] if self.seen.failure is not None else []
+        found += [Fault.REVOKED] if self.revoked_links else []
         if self.refusal is None or self.hangs_on_revoked:
             return found
         leaf = self.chain.leaf
@@ -82,30 +139,58 @@ class Finding:
             else:
                 found.append(Fault.SELF_SIGNED)
         elif self.path is None:
-            found.append(Fault.NO_PATH)
+            found.append(Fault.REFUSED if self.is_anchor(self.drawn[-1]) else Fault.NO_PATH)
         else:
             # OpenSSL accepted the path itself, so only the host name can be wrong.
-            if self.completed_refusal is not None:
+            is_good = self.completed_refusal is None
+            if not is_good:
                 found.append(Fault.WRONG_NAME)
+            is_obstructed = is_good and self.installed_refusal is not None
+            if is_obstructed:
+                found.append(Fault.ANCHOR_IN_THE_WAY)
             if self.missing:
                 found.append(Fault.INCOMPLETE)
-            elif self.completed_refusal is None:
+            elif is_good and not is_obstructed:
                 found.append(Fault.OBSTRUCTED)
         return found
 
     @cached_property
     def drawn(self) -> list[Certificate]:
-        """The path; if none was found, as far as the names of what was sent lead, and an anchor of that name."""
+        """The path; if none was found, as far as the names of all that is known lead, to an anchor if possible."""
         if self.path is not None:
             return self.path.certificates
+        if self.refused_path is not None:
+            return self.refused_path
+        known = [*self.chain.sent, *self.sources, *self.stored]
         found = [self.chain.leaf]
         while not found[-1].is_self_signed and len(found) <= Budget.intermediates:
-            sent = [issuer for issuer in self.chain.sent if may_have_issued(issuer, found[-1]) and issuer not in found]
             anchors = self.chain.trusted.issuers_of(found[-1])
-            if not (anchors or sent):
+            issuers = [issuer for issuer in known if may_have_issued(issuer, found[-1]) and issuer not in found]
+            if not (anchors or issuers):
                 break
-            found.append(anchors[0] if anchors else likeliest_first(found[-1], sent)[0])
+            found.append(anchors[0] if anchors else likeliest_first(found[-1], issuers)[0])
         return found
+
+    @property
+    def advice(self) -> list[Advice]:
+        """What the server need not send, or should send in another order."""
+        leaf = self.chain.leaf
+        sent = [link for link in self.chain.sent if link != leaf]
+        needed = [link for link in sent if link in self.drawn and not link.is_self_signed]
+        again = [link for link in (leaf, *sent) for _ in range(self.chain.ders.count(link.der) - 1)]
+        found = {
+            Needless.TWICE: again,
+            Needless.ROOT: [link for link in sent if link.is_self_signed],
+            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed],
+        }
+        advice = [
+            Advice(about, links, sum(len(link.der) + _OVERHEAD for link in links))
+            for about, links in found.items()
+            if links
+        ]
+        if needed != sorted(needed, key=self.drawn.index):
+            advice.append(Advice(Needless.ORDER, needed, 0))
+        return advice
 
     @property
     def useless(self) -> list[Certificate]:
@@ -122,6 +207,10 @@ class Finding:
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether clients of this machine trust it."""
         return self.chain.trusted.is_anchor(certificate)
+
+    def is_held(self, certificate: Certificate) -> bool:
+        """Whether it is among the trusted certificates of this machine, as an anchor or not."""
+        return self.chain.trusted.holds(certificate)
 
     @property
     def links(self) -> list[Certificate]:

@@ -1,64 +1,113 @@
-"""Check one host: what it sends, and what would complete its chain."""
+"""Check one host: what it sends, and what would complete its chains."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..inside.certificate import readable
-from ..inside.rehearsal import Chain
-from ..inside.search import Budget, Search, needs
+from ..inside.contexts import NO_CHECK_TIME, Terms
+from ..inside.rehearsal import Chain, Rehearsal
+from ..inside.search import Budget, Path, Search, needs
 from ..inside.store import open_store
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
 from . import trust
-from .connection import ProbeError, handshake
+from .connection import looks
 from .finding import Finding
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
+    from ..inside.store import IntermediateStore
     from .asked import Target
+    from .connection import Seen
+    from .trust import TrustAnchors
 
 FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
-def probe(target: Target, settings: Settings, anchors: list[Certificate], *, revocation: bool = False) -> Finding:
-    """Get the chain of a host, and look for what is missing. What completes it is kept. Raises ProbeError.
+def probe(target: Target, settings: Settings, anchors: list[Certificate], *, revocation: bool = False) -> list[Finding]:
+    """Get the chains of a host, and look for what is missing. What completes them is kept. Raises ProbeError.
 
-    With `revocation`, the CRLs that the certificates name are read too. OpenSSL loads the anchors once, as long as they
-    stay the same.
+    There are two chains if the server has certificates with an RSA key and with another. With `revocation`, the CRLs
+    that the certificates name are read too. OpenSSL loads the anchors once, as long as they stay the same.
     """
     trusted = trust.loaded(tuple(anchors))
-    sent, refusal = handshake(target, trusted)
-    if not any(readable(sent[:1])):
-        raise ProbeError(f"{target.address} sent a certificate that cannot be read")
-    chain = Chain(sent, trusted.trusted, trusted.terms)
     store = open_store(settings)
+    found = [_judged(seen, target, trusted, settings, store) for seen in looks(target, settings)]
+    if revocation:
+        from .revocation import ask
+
+        for finding in found:
+            if finding.path is not None:
+                finding.asked = ask(finding.path.certificates, settings, store)
+    return found
+
+
+def _judged(seen: Seen, target: Target, trusted: TrustAnchors, settings: Settings, store: IntermediateStore) -> Finding:
+    """What OpenSSL says of a chain, and what the search for a path finds."""
+    chain = Chain(seen.certificates, trusted.trusted, trusted.terms)
     search = Search(chain, store, Budget(FETCH_SECONDS))
     path = None if chain.is_hopeless() else search.path(settings, patient=False)
+    lenient = Chain(seen.certificates, trusted.trusted, trusted.lenient.terms)
+    refused = [list(one) for one in search.refused] if path is None else []
+    weak = next((one for one in refused if lenient.refusal(one) is None), None)
+    finding = _finding(seen, target, trusted, chain, search, path, weak or next(iter(refused), None), store)
+    if weak is not None:
+        finding.lenient = _finding(seen, target, trusted.lenient, lenient, search, Path(weak), None, store)
+    return finding
+
+
+def _finding(
+    seen: Seen,
+    target: Target,
+    trusted: TrustAnchors,
+    chain: Chain,
+    search: Search,
+    path: Path | None,
+    refused: list[Certificate] | None,
+    store: IntermediateStore,
+) -> Finding:
+    """Put together what is known of a chain, with OpenSSL's verdicts under the terms of `trusted`."""
+    sent, name = seen.certificates, in_ascii(target.name)
+    refusal = _stated(trusted.rehearsal.refusal(sent, name))
     needed = needs(chain, path) if path is not None else []
-    name = in_ascii(target.name)
-    whole = [link.der for link in path.certificates[:-1]] if path is not None else sent
-    why = reader(store.folders)
-    finding = Finding(
+    found = path.certificates if path is not None else refused
+    if found is None:  # nothing to verify but what was sent
+        completed = installed = undated = refusal
+        strict = _stated(trusted.strict_rehearsal.refusal(sent, name))
+    else:
+        *whole, anchor = (link.der for link in found)
+        completed = refusal and _stated(Rehearsal(trusted.terms, [anchor]).refusal(whole, name))
+        undated_terms = Terms(trusted.terms.flags | NO_CHECK_TIME, trusted.terms.level)
+        undated = completed and _stated(Rehearsal(undated_terms, [anchor]).refusal(whole, name))
+        strict = _stated(Rehearsal(trusted.strict_terms, [anchor]).refusal(whole, name))
+        installed = refusal and _stated(trusted.rehearsal.refusal(whole, name))
+    reason = reader(store.folders)
+    return Finding(
         target=target,
+        seen=seen,
         chain=chain,
         refusal=refusal,
         strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
         path=path,
-        stored=search.stored,
+        refused_path=refused,
+        stored={certificate for certificate in search.stored if certificate not in search.fetched},
         learned=[link for link in path.intermediates if link not in search.stored] if path and needed else [],
+        sources={**_noted_sources(search.stored, store), **search.fetched},
         missing=[certificate for certificate in needed if certificate not in chain.sent],
-        completed_refusal=refusal and (_stated(trusted.rehearsal.refusal(whole, name)) if path else refusal),
-        strict_completed_refusal=_stated(trusted.strict_rehearsal.refusal(whole, name)),
+        completed_refusal=completed,
+        strict_completed_refusal=strict,
+        installed_refusal=installed,
+        undated_refusal=undated,
         failed=search.failed,
-        revoked={certificate: why(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
+        revoked={certificate: reason(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )
-    if revocation and path is not None:
-        from .revocation import ask
 
-        finding.asked = ask(path.certificates, settings, store)
-    return finding
+
+def _noted_sources(certificates: set[Certificate], store: IntermediateStore) -> dict[Certificate, str]:
+    """The URLs from which these certificates of the store once came, where they are noted."""
+    noted = ((link, url) for link in certificates for folder in store.folders if (url := folder.source_of(link)))
+    return dict(noted)
 
 
 def _stated(refusal: str | None) -> str | None:

@@ -42,12 +42,11 @@ def _status(source: CRLs, subject: Certificate, issuer: Certificate) -> CRLStatu
     urls = crl_urls(subject)
     if not urls:
         return CRLStatus(None, "it names no CRL")
-    crl, fault = source.obtain(urls, issuer, of_leaf=not subject.basic_constraints[0])
-    if crl is None:
-        return CRLStatus(None, fault or "its CRL cannot be fetched")
-    reason = crl.reason(subject)
+    current, fault, expired = source.obtain(urls, issuer, of_leaf=not subject.basic_constraints[0])
+    crl = current or expired  # what was revoked in an expired CRL can hardly be valid again
+    reason = crl.reason(subject) if crl is not None else None
     if reason is not None:
-        return CRLStatus(True, reason)
-    return (
-        CRLStatus(None, fault) if fault is not None else CRLStatus(False, "not revoked, according to its issuer's CRL")
-    )
+        return CRLStatus(True, reason if fault is None else f"{reason} ({fault})")
+    if current is None or fault is not None:
+        return CRLStatus(None, fault or "its CRL cannot be fetched")
+    return CRLStatus(False, "not revoked, according to its issuer's CRL")

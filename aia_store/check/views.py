@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside.certificate import DERError, pem_certificates
 from ..inside.fetch import is_fetchable
 from ..inside.search import may_have_issued
+from .connection import Weakness
 from .finding import Fault
 
 if TYPE_CHECKING:
@@ -44,9 +45,19 @@ def of(finding: Finding) -> list[View]:
     """What is expected of each client."""
     return [
         View(client, family, rule.name, refusal is None, refusal or _reason(finding, rule))
-        for client, family, rule in _CLIENTS
-        for refusal in [rule.refusal(finding)]
+        for client, family, rule, tolerated in _CLIENTS
+        for refusal in [_refusal(finding, rule, tolerated)]
     ]
+
+
+def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> str | None:
+    """Why a client refuses a host, in the handshake or because of the chain; None if it connects."""
+    weakness = finding.seen.weakness
+    if finding.seen.failure is not None and weakness not in tolerated:
+        return MEANINGS[weakness] if weakness is not None else finding.seen.failure
+    if finding.lenient is not None and finding.chain_weakness in tolerated:
+        finding = finding.lenient
+    return rule.refusal(finding)
 
 
 def _reason(finding: Finding, rule: Rule) -> str:
@@ -59,19 +70,38 @@ def _reason(finding: Finding, rule: Rule) -> str:
 
 
 def _first_of_each_name(finding: Finding) -> str | None:
-    """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired."""
+    """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired.
+
+    If a trust anchor has the name and the key of that one, the search ends there.
+    """
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
         first = next((sent for sent in finding.chain.sent if may_have_issued(sent, subject)), issuer)
-        if finding.refusal is None and first != issuer:
+        ends = finding.is_anchor(issuer) and first.public_key == issuer.public_key
+        if finding.refusal is None and first != issuer and not ends:
             return "of two certificates with the same name, it takes the first that is sent"
-    return finding.refusal
+    return None if _only_an_anchor_is_in_the_way(finding) else finding.refusal
+
+
+def _only_an_anchor_is_in_the_way(finding: Finding) -> bool:
+    return Fault.ANCHOR_IN_THE_WAY in finding.faults and not finding.missing
 
 
 def _backtracks(finding: Finding) -> str | None:
     """What was sent must lead to a root, over any of its certificates."""
-    if finding.refusal is None or Fault.OBSTRUCTED in finding.faults:
+    if finding.refusal is None or (finding.completed_refusal is None and not finding.missing):
         return None
     return finding.refusal
+
+
+def _ignores_dates_of_anchors(finding: Finding) -> str | None:
+    """The same; but a path may end at a trust anchor that has expired."""
+    for at, link in enumerate(finding.drawn[1:], 1):
+        below = finding.drawn[:at]
+        if any(anchor.public_key == link.public_key for anchor in finding.chain.trusted.issuers_of(below[-1])):
+            is_sent = all(one == finding.chain.leaf or one in finding.chain.sent for one in below)
+            if is_sent and all(one.is_valid_at(finding.chain.now) for one in below):
+                return finding.undated_refusal
+    return _backtracks(finding)
 
 
 def _hook(finding: Finding) -> str | None:
@@ -135,19 +165,38 @@ AS_SENT = Rule("as sent", lambda finding: finding.refusal)
 AS_SENT_STRICTLY = Rule("as sent, strictly", lambda finding: finding.strict_refusal)
 FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)
 BACKTRACKS = Rule("as sent, any path", _backtracks)
+IGNORES_DATES = Rule("as sent, any path, any date of the root", _ignores_dates_of_anchors)
 
+MEANINGS = {
+    Weakness.OLD_VERSION: "it speaks no TLS newer than 1.1",
+    Weakness.STATIC_RSA: "it exchanges keys by static RSA only, without forward secrecy",
+    Weakness.SHA1_SIGNATURE: "it signs the handshake with SHA-1 only",
+    Weakness.SMALL_DH: "its Diffie-Hellman group is too small",
+    Weakness.SMALL_KEY: "a certificate's key is too small",
+    Weakness.WEAK_DIGEST: "a certificate is signed with a weak digest (SHA-1 or MD5)",
+}
+
+_NOTHING: frozenset[Weakness] = frozenset()
+_STATIC_RSA = frozenset({Weakness.STATIC_RSA})
+_CHROME = _STATIC_RSA | {Weakness.SMALL_KEY}
+_NODE = _CHROME | {Weakness.SMALL_DH}
+_GO = _CHROME | {Weakness.SHA1_SIGNATURE}
+_JAVA = frozenset(Weakness) - {Weakness.OLD_VERSION}
+_GNUTLS = frozenset(Weakness) - {Weakness.WEAK_DIGEST}
+
+#: The clients: name, family, rule, and what they tolerate that OpenSSL does not at its usual security level.
 _CLIENTS = [
-    ("Chrome, Edge", "Chrome, Edge", FETCHES),
-    ("Safari, programs on Apple's systems", "Safari", FETCHES),
-    ("programs on Windows", "Windows", FETCHES),
-    ("Firefox", "Firefox", PRELOADS),
-    ("Python to 3.12 with the hook", "Python with the hook", HOOK),
-    ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY),
-    ("Python to 3.12", "plain Python", AS_SENT),
-    ("Python from 3.13", "plain Python", AS_SENT_STRICTLY),
-    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT),
-    ("Node", "Node", AS_SENT),
-    ("wget and others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME),
-    ("Java", "Java", BACKTRACKS),
-    ("Go", "Go", BACKTRACKS),
+    ("Chrome, Edge", "Chrome, Edge", FETCHES, _CHROME),
+    ("Safari, programs on Apple's systems", "Safari", FETCHES, _STATIC_RSA),
+    ("programs on Windows", "Windows", FETCHES, _STATIC_RSA),
+    ("Firefox", "Firefox", PRELOADS, _STATIC_RSA),
+    ("Python to 3.12 with the hook", "Python with the hook", HOOK, _NOTHING),
+    ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY, _NOTHING),
+    ("Python to 3.12", "plain Python", AS_SENT, _NOTHING),
+    ("Python from 3.13", "plain Python", AS_SENT_STRICTLY, _NOTHING),
+    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT, _STATIC_RSA),
+    ("Node", "Node", AS_SENT, _NODE),
+    ("wget and others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
+    ("Java", "Java", IGNORES_DATES, _JAVA),
+    ("Go", "Go", BACKTRACKS, _GO),
 ]

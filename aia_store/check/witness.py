@@ -1,8 +1,9 @@
-"""Sees which certificates a server sends, and changes nothing: even an active hook does not complete them."""
+"""Sees what a server sends in a handshake, and changes nothing: even an active hook does not complete it."""
 
 from __future__ import annotations
 
 import _ssl
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..inside import certificate
@@ -12,32 +13,78 @@ from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
 if TYPE_CHECKING:
     import socket
 
+#: Cipher suites of TLS 1.2 that only a server with this kind of key can use.
+RSA_SUITES, ECDSA_SUITES = "ECDHE+aRSA:DHE+aRSA", "ECDHE+aECDSA"
+_SERVER_KEY_EXCHANGE, _CERTIFICATE_REQUEST = 12, 13  # handshake messages
+_LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT: servers without secure renegotiation (RFC 5746), too
+_ANY_VERSION = -2  # ssl.TLSVersion.MINIMUM_SUPPORTED
+
 
 class Witness:
     """Sees one handshake. `sent` are the server's certificates (DER), the leaf first."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.version = 0  # of the protocol, such as 0x0303 for TLS 1.2
+        self.asks_client = False  # whether the server asked for a client's certificate
+        self.has_answered = False  # whether it has its answer: no certificate
+        self.server_key_exchange = b""  # the message, with its header
 
-    def shake_hands(self, context: Any, connection: socket.socket, name: str) -> None:
-        """Make a handshake as a client, with a context from `seeing_context`, to a server of this name (ASCII).
+    def shake_hands(self, context: Any, connection: socket.socket, name: str) -> Any:
+        """Make a handshake as a client, with a context from here, to a server of this name (ASCII).
 
-        Raises OSError, of which ssl.SSLError is one; the server may already have sent its certificates.
+        Returns the SSL object. Raises OSError, of which ssl.SSLError is one; the server may already have sent its
+        certificates.
         """
-        context._wrap_socket(connection, False, name, owner=self).do_handshake()
+        tls = context._wrap_socket(connection, False, name, owner=self)
+        tls.do_handshake()
+        return tls
 
 
-def seeing_context() -> Any:
-    """A client's context that shows each `Witness` the certificates. Threads may share it."""
+@lru_cache(maxsize=4)
+def seeing_context(suites: str | None = None) -> Any:
+    """A client's context that shows each `Witness` the handshake, and accepts everybody. Threads may share it.
+
+    With `suites`, it offers TLS 1.2 with these cipher suites only.
+    """
+    context = _made()
+    if suites is not None:
+        context.maximum_version = _ssl.PROTO_TLSv1_2
+        context.set_ciphers(suites)  # the security level stays
+    return context
+
+
+@lru_cache(maxsize=1)
+def tolerant_context() -> Any:
+    """Such a context that also offers what clients of today refuse: old versions, and security level 0."""
+    context = _made()
+    context.minimum_version = _ANY_VERSION
+    context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
+    context.options |= _LEGACY_SERVER_CONNECT
+    return context
+
+
+def _made() -> Any:
     context: Any = Context(_ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = _ssl.CERT_NONE
     context.options |= NO_COMPRESSED_CERTIFICATES
     context._msg_callback = _see
     return context
 
 
 def _see(witness: Witness, direction: str, version: int, content: int, kind: int, data: bytes) -> None:
-    is_certificate = content == HANDSHAKE and kind in (certificate.CERTIFICATE, certificate.COMPRESSED_CERTIFICATE)
-    if is_certificate and direction == "read" and not witness.sent:
+    if content != HANDSHAKE:
+        return
+    is_certificate = kind in (certificate.CERTIFICATE, certificate.COMPRESSED_CERTIFICATE)
+    if direction == "write":
+        witness.has_answered = witness.has_answered or is_certificate
+    elif kind == _CERTIFICATE_REQUEST:
+        witness.asks_client = True
+    elif kind == _SERVER_KEY_EXCHANGE:
+        witness.server_key_exchange = data
+    elif is_certificate and not witness.sent:
+        witness.version = version
         try:
             witness.sent = certificate.sent_in(data, version)
         except certificate.MessageError:

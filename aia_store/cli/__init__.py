@@ -13,14 +13,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode
-    from .errors import NO, report, say
+    from .errors import INTERRUPTED, NO, report, say
 
     try:
         status = _run(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
         say("stopped")
-        status = NO
+        status = INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough
         _drop_output()
         status = NO

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..version import __version__
-from .errors import NO, say
+from .errors import INTERRUPTED, NO, say
 
 #: For each command, its module, and its description in lists of commands.
 COMMANDS = {
@@ -26,6 +26,7 @@ COMMANDS = {
     "refresh": ("contents", "Verify everything again and rebuild the bundle."),
     "remove": ("contents", "Remove intermediates from the store."),
     "selftest": ("machine", "Show that it works on this machine."),
+    "share": ("sharing", "Share intermediates with other machines."),
     "show": ("contents", "Show one intermediate, and where it leads."),
     "status": ("machine", "Say whether everything is in place here."),
 }
@@ -63,7 +64,8 @@ def cli() -> None:
     Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
     `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
 
-    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell.
+    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell, 130 after
+    Ctrl-C.
     """
 
 
@@ -83,6 +85,6 @@ def run() -> int:
     except click.ClickException as error:
         say(error.format_message())
         return error.exit_code
-    except click.Abort:
+    except click.Abort as error:  # by Ctrl-C, or because the answer to a question was no
         say("stopped")
-        return NO
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else NO

@@ -291,6 +291,7 @@ def refresh_command(dry_run: bool, as_json: bool) -> None:
                 "notes": found.notes,
                 "doubt": found.doubt,
                 "handed_in": {"kept": found.handed_in.kept, "refused": found.handed_in.refused},
+                "shared": found.shared.as_dict() if found.shared is not None else None,
                 "bundle": found.bundle,
             }
         )
@@ -339,7 +340,9 @@ def _print_refresh(found: refresh.RefreshReport) -> None:
             f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
             f"{f'{found.preloaded:,} preloaded, ' if found.preloaded else ''}"
             f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; "
-            f"{f'{found.handed_in.kept} handed in; ' if found.handed_in.kept else ''}the bundle is {found.bundle}"
+            f"{f'{found.handed_in.kept} handed in; ' if found.handed_in.kept else ''}"
+            f"{f'{found.shared.taken} taken from other machines; ' if found.shared else ''}"
+            f"the bundle is {found.bundle}"
         )
 
 

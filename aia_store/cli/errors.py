@@ -8,6 +8,7 @@ from ..inside import settings as config
 from ..manager.words import one_line
 
 NO, WRONG_USE = 1, 2
+INTERRUPTED = 130  # 128, and the number of SIGINT, as in a shell
 
 
 class WrongUseError(Exception):

@@ -32,11 +32,18 @@ _ABOUT_SETTINGS = {
     "roots": "a PEM file of trust anchors to use instead of the machine's; those are the system's, or certifi's if the "
     "system has none",
     "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
+    "proxy": "the proxy for all connections: the URL of an HTTP proxy, `none`, or `environment`, the default, for what "
+    "`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say",
     "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; 2",
     "revocation_lists": "revocation lists, as comma-separated files or URLs: OneCRL (JSON), the CCADB's report of "
     "revoked intermediates (CSV)",
     "unused_days": "after how many days without use `refresh` drops an intermediate; 90",
     "refresh_hours": "how many hours lie between two refreshes of the daemon; 24",
+    "share": "the shelf where machines share intermediates: an `s3`, `gs`, `az` or `file` URL, or an `https` URL to "
+    "read only",
+    "share_notify": "the stream that tells all machines at once what one has learned: a `valkey` or `redis` URL",
+    "share_publish": "this machine is a hub: it verifies and publishes what the others hand in",
+    "share_private": "also share what leads only to roots of this machine, such as a company's",
     "offline": "use what is on disk, and fetch nothing",
     "trust_on_demand": "load all trust anchors of a large CA file at once, as Python does without the hook",
     "explain": "add no note to the error of a refused chain",
@@ -44,6 +51,8 @@ _ABOUT_SETTINGS = {
     "log": "the hook reports on standard error what it does",
 }
 _VALUES = {
+    "share_publish": "1",
+    "share_private": "1",
     "offline": "1",
     "trust_on_demand": "0",
     "explain": "0",

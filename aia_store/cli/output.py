@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ from ..inside.certificate import DERError
 from ..manager import names
 from ..manager.words import day as day
 from ..manager.words import harmless as harmless
+from ..manager.words import shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -136,7 +136,7 @@ def _printed(name: bytes, form: Callable[[bytes], str]) -> str:
 
 def timestamp(seconds: float) -> str:
     """A time in the format of RFC 3339 (UTC), for JSON."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    return shown_time(seconds, "%Y-%m-%dT%H:%M:%SZ")
 
 
 def described(certificate: Certificate) -> dict[str, object]:

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ON_THE_STORE = ("add", "bundle", "clear", "daemon", "env", "list", "preload", "refresh", "remove", "show")
+_ON_THE_STORE = ("add", "bundle", "clear", "daemon", "env", "list", "preload", "refresh", "remove", "share", "show")
 _OF_ROOT = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 

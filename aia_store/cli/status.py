@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.settings import KEYS
+from ..inside import proxies
+from ..inside.pauses import Failures
+from ..inside.settings import DIRECT, KEYS
 from ..inside.store import crowded_note, folders_of, open_store
 from ..install import everywhere, shells
 from ..install import hook as own_hook
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 OK, HINT, PROBLEM = "ok", "hint", "problem"
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 class Aspect(NamedTuple):
@@ -41,6 +42,7 @@ def survey(settings: Settings) -> list[Aspect]:
         *found,
         _on_demand(settings),
         _network(settings),
+        *_share(settings),
         _daemon(settings),
     ]
 
@@ -193,7 +195,7 @@ def _path_of_the_bundle(settings: Settings) -> str:
 
 
 def _network(settings: Settings) -> Aspect:
-    """What prevents fetches: a setting, a proxy, pauses after failures."""
+    """What prevents fetches, or stands in their way: a setting, a proxy, pauses after failures."""
     if settings.offline:
         return Aspect("fetches", OK, "none, by a setting (AIA_STORE_OFFLINE)")
     told = []
@@ -203,12 +205,21 @@ def _network(settings: Settings) -> Aspect:
         told.append(
             f"{pauses} after failed fetches, until {shown_time(paused.until, _MINUTE)}; `aia-store clear` ends them"
         )
-    proxies = sorted(name for name, value in os.environ.items() if name.lower() in _PROXIES and value)
-    if proxies:
-        told.append(f"{', '.join(proxies)} is set, and fetches use no proxy")
-        remedy = "if the internet is only reached through a proxy, use `aia-store preload FILE` or `add FILE`"
-        return Aspect("fetches", HINT, "; ".join(told), remedy)
-    return Aspect("fetches", OK, "; ".join(told) or "nothing is paused")
+    try:
+        proxy = proxies.proxy_for("http", "", proxies.DEFAULT_PORT, settings.proxy)
+    except proxies.ProxyError as error:
+        state, _, remedy = str(error).partition("; ")
+        return Aspect("fetches", PROBLEM, f"{state}, so nothing is fetched", remedy)
+    if proxy is not None:
+        way = f"through the proxy {proxy} ({proxy.source})"
+        if Failures(open_store(settings).home).paused(str(proxy)):
+            return Aspect("fetches", HINT, f"{way}, which could not be reached a short while ago", "is it right?")
+        return Aspect("fetches", OK, "; ".join([way, *told]))
+    unused = proxies.unused("http", settings.proxy)
+    if unused is None or settings.proxy == DIRECT:
+        return Aspect("fetches", OK, "; ".join([*filter(None, [unused]), *told]) or "nothing is paused")
+    remedy = "if a proxy is needed, name it in http_proxy or AIA_STORE_PROXY"
+    return Aspect("fetches", HINT, "; ".join([f"no proxy: {unused}", *told]), remedy)
 
 
 def _daemon(settings: Settings) -> Aspect:
@@ -226,6 +237,20 @@ def _daemon(settings: Settings) -> Aspect:
     failed = state.last is not None and state.last.failed
     remedy = "correct what failed; it tries again by itself" if failed else None
     return Aspect("daemon", PROBLEM if failed else OK, "; ".join(told), remedy)
+
+
+def _share(settings: Settings) -> list[Aspect]:
+    """What is shared with other machines, if the settings say where."""
+    if not settings.share:
+        return []
+    from ..manager.share import summary
+
+    state = summary.of(settings, open_store(settings))
+    if not state.at:
+        return [Aspect("share", HINT, f"{state.shelf}: no round yet", "run `aia-store refresh` or the daemon")]
+    told = f"{state.shelf}: {state.taken:,} taken; {shown_time(state.at, _MINUTE)}: {state.message}"
+    remedy = "correct what failed; meanwhile this machine learns by itself" if state.failed else None
+    return [Aspect("share", HINT if state.failed else OK, told, remedy)]
 
 
 def _on_demand(settings: Settings) -> Aspect:

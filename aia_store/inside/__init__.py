@@ -81,7 +81,34 @@ from _thread import RLock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from types import FrameType, ModuleType
+    from typing import Any, TypeVar
+
+    _Error = TypeVar("_Error", bound=BaseException)
+else:
+    ModuleType = type(sys)
+
+
+class Package(ModuleType):
+    """A package that does not hold its modules: as attributes, they are looked up in `sys.modules`.
+
+    When the interpreter ends, it sets the globals of every module to None that something still refers to, and begins
+    with the modules that were imported last. So a finalizer may still use `ssl` when our wrappers no longer work. But a
+    module that only `sys.modules` refers to keeps its globals, for as long as its functions are in use.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> "Any":
+        try:
+            return sys.modules[f"{self.__name__}.{name}"]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+
+sys.modules[__name__].__class__ = Package
 
 # Whether all client connections are completed, because of the hook or `aia_store.enable()`. None until either says so:
 # attaching to a module after `aia_store.disable()` must not undo that.
@@ -143,14 +170,29 @@ def _was_raised_in_ours(error: BaseException) -> bool:
     return step is not None and str(step.tb_frame.f_globals.get("__name__")).startswith(__name__)
 
 
+def unless_interrupted(*kinds: "type[_Error]") -> "tuple[type[_Error], ...]":
+    """What an `except` names if it handles errors of these classes, but lets what a signal handler raised pass.
+
+    A handler may raise an error of any class: many raise TimeoutError, which is an OSError.
+    """
+    error = sys.exc_info()[1]
+    return () if error is not None and _was_raised_by_handler(error) else kinds
+
+
 def _was_raised_by_handler(error: BaseException) -> bool:
     """Whether a signal handler is in the traceback: it gets the frame that it interrupts, the one below its own."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
-        if any(value is step.tb_frame for value in step.tb_next.tb_frame.f_locals.values()):
+        if _has_argument(step.tb_next.tb_frame, step.tb_frame):
             return True
         step = step.tb_next
     return False
+
+
+def _has_argument(called: "FrameType", sought: "FrameType") -> bool:
+    values = called.f_locals.values()
+    # A function that takes *arguments has them in a tuple.
+    return any(value is sought or (type(value) is tuple and any(one is sought for one in value)) for value in values)
 
 
 _AT_SECURE = 23  # in the auxiliary vector; from Linux' <elf.h>
@@ -169,7 +211,7 @@ def _has_special_rights() -> bool:
         return True
     try:
         vector = _read("/proc/self/auxv")
-    except OSError:
+    except unless_interrupted(OSError):
         return _has_capabilities() and os.geteuid() != 0
     for at in range(0, len(vector), 2 * _WORD):  # pairs of a type and a value
         if int.from_bytes(vector[at : at + _WORD], sys.byteorder) == _AT_SECURE:
@@ -180,7 +222,7 @@ def _has_special_rights() -> bool:
 def _has_capabilities() -> bool:
     try:
         status = _read("/proc/self/status")
-    except OSError:
+    except unless_interrupted(OSError):
         return False
     return any(int(line[7:], 16) for line in status.splitlines() if line.startswith(b"CapPrm:"))
 

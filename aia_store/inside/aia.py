@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import time
 
-from . import Interrupted, fetch, reply
+from . import Interrupted
 from .certificate import DERError, sha256
+from .fetch import FetchError, is_fetchable, proxy_name
+from .fetch import get as fetch
 from .locks import LockError, acquire, acquire_in_process, sleep
-from .pauses import Failures, host_of
+from .pauses import FIRST_PAUSE, Failures, host_of, on_way
+from .reply import certificates as certificates_in
 from .settings import debug
 
 TYPE_CHECKING = False
@@ -55,6 +58,7 @@ class AIA:
         of a certificate that other processes have put into the store since the last look. Pauses count only if
         `patient`."""
         self._allowed_networks = settings.allowed_networks
+        self._proxy = settings.proxy
         self._home = store.home
         self._failures = Failures(self._home, store.failures, patient=patient)
         self._budget = budget
@@ -150,17 +154,25 @@ class AIA:
         """Whether the budget has a fetch left, and this URL is not paused."""
         if self._fetches_left <= 0:
             return False
-        if self._failures.url_is_paused(url) or (self._is_hasty() and self._failures.paused(_in_a_hurry(url))):
-            self.failed.setdefault(url, "it failed a short while ago")
-            self._note_pause(url)
+        proxy = proxy_name(url, self._proxy)
+        if self._failures.url_is_paused(url, proxy) or (self._is_hasty() and self._was_too_slow(url, proxy)):
+            which = "it" if proxy is None else f"the proxy {proxy}, or what is behind it,"
+            self.failed.setdefault(url, f"{which} failed a short while ago")
+            self._note_pause(url, proxy)
             return False
         if self._failures.paused(purpose):
             self.paused[url] = self._failures.pause_ends(purpose)
             return False
         return True
 
-    def _note_pause(self, url: str) -> None:
-        self.paused[url] = self._failures.pause_ends(url, host_of(url), _in_a_hurry(url))
+    def _was_too_slow(self, url: str, proxy: str | None) -> bool:
+        """Whether a hasty search waited for this URL, or for the proxy, in vain a short while ago."""
+        keys = (on_way(url, proxy), *([] if proxy is None else [proxy]))
+        return any(self._failures.paused(_in_a_hurry(key)) for key in keys)
+
+    def _note_pause(self, url: str, proxy: str | None) -> None:
+        keys = on_way(url, proxy), host_of(url) if proxy is None else proxy
+        self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
         """Take the lock of this URL; without locks on files, within this process only. False if time ran out."""
@@ -188,41 +200,44 @@ class AIA:
 
     def _fetched(self, url: str) -> list[Certificate]:
         """Fetch the certificates behind a URL. A failure is noted against whoever is to blame."""
-        debug(f"fetching {url}")
+        proxy = proxy_name(url, self._proxy)
+        debug(f"fetching {url}" + (f" through the proxy {proxy}" if proxy is not None else ""))
         began = time.monotonic()
         deadline = min(self._deadline, began + self._budget.fetch_seconds)
         try:
-            body = fetch.get(url, self._allowed_networks, deadline)
-        except fetch.FetchError as error:
+            body = fetch(url, self._allowed_networks, deadline, proxy=self._proxy)
+        except FetchError as error:
             failure = error
         except BaseException as error:
             raise Interrupted(error) from None
         else:
-            found = reply.certificates(body)
+            found = certificates_in(body)
             if found:
                 self._fetches_left -= 1
-                self._failures.forgive(url)
-                self._failures.succeeded(_in_a_hurry(url))
+                self._failures.forgive(url, proxy)
+                self._failures.succeeded(_in_a_hurry(on_way(url, proxy)))
                 return found
-            failure = fetch.FetchError("a reply that holds no certificate")
+            failure = FetchError("a reply that holds no certificate", proxy=proxy)
         debug(f"{url}: {failure}")
         self.failed[url] = str(failure)
         if not failure.is_ours:  # otherwise nothing was requested
             self._fetches_left -= 1
-            self._blame(url, failure, began, deadline)
-            self._note_pause(url)
+            self._blame(url, proxy, failure, began, deadline)
+            self._note_pause(url, proxy)
         return []
 
-    def _blame(self, url: str, failure: fetch.FetchError, began: float, deadline: float) -> None:
+    def _blame(self, url: str, proxy: str | None, failure: FetchError, began: float, deadline: float) -> None:
         """Note a failed fetch, which had the time from `began` to `deadline` (on the monotonic clock)."""
         if time.monotonic() < deadline:
-            self._failures.blame(url, failure)
+            self._failures.blame(url, failure, proxy)
         elif deadline - began < min(self._budget.fair_seconds, self._budget.seconds / 2):
             pass  # other hosts used up its time: a hostile leaf could name such hosts to block an honest CA
-        elif self._is_hasty():
-            self._failures.failed(_in_a_hurry(url))
+        elif not self._is_hasty():
+            self._failures.blame(url, failure, proxy)
+        elif failure.is_proxy_dead and failure.proxy is not None:
+            self._failures.failed(_in_a_hurry(failure.proxy), FIRST_PAUSE)
         else:
-            self._failures.blame(url, failure)
+            self._failures.failed(_in_a_hurry(on_way(url, proxy)))
 
 
 def _waiting(wait: Callable[[], T]) -> T:
@@ -237,9 +252,9 @@ def _sleep(seconds: float) -> None:
     _waiting(lambda: sleep(seconds))
 
 
-def _in_a_hurry(url: str) -> str:
-    """The key that is paused when a URL took longer than a hasty handshake could wait."""
-    return f"{url} in a hurry"
+def _in_a_hurry(key: str) -> str:
+    """The key that is paused when a URL or a proxy took longer than a hasty handshake could wait."""
+    return f"{key} in a hurry"
 
 
 def urls_to_fetch(subject: Certificate, budget: Budget) -> list[str]:
@@ -251,4 +266,4 @@ def urls_to_fetch(subject: Certificate, budget: Budget) -> list[str]:
     if not urls or len(urls) >= budget.too_many_urls:
         return []
     named = dict.fromkeys(url.strip(" \t") for url in urls)
-    return [url for url in named if fetch.is_fetchable(url)][: budget.urls]
+    return [url for url in named if is_fetchable(url)][: budget.urls]

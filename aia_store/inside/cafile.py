@@ -28,6 +28,7 @@ MOST_KNOWN = 8  # files of one process
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----"
 _ANY_BEGIN, _ANY_END = b"-----BEGIN ", b"-----END "
 _END_LINE = _END + b"\n"
+_END_AND_BEGIN = _END_LINE + _BEGIN
 
 ANCHORS = os.path.join(os.path.dirname(__file__), "anchors.bin")
 #: A row holds the first bytes of the SHA-256 of a block's lines, those between BEGIN and END, and the hash of its
@@ -45,38 +46,41 @@ class CAFile:
     """The certificates of a plain CA file, found by name. Raises NotPlainError for every other text."""
 
     def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._blocks: list[slice] = []  # where the lines of base64 of each block are, by its place
         self._anchors: dict[bytes, list[int]] = {}  # the places of known anchors, by the hash of their names
-        others: dict[bytes, int] = {}  # the places of the other certificates (DER)
-        before, *blocks = text.split(_BEGIN)
-        self._blocks = blocks
+        self._places: dict[bytes, int] = {}  # the places of the other certificates (DER)
+        begin = text.find(_BEGIN)
         _demand(
-            bool(blocks)
+            begin >= 0
             and b"\0" not in text  # OpenSSL reads lines as C does: one that begins with NUL is the end for it
-            and _ANY_BEGIN not in before
-            and before[-1:] in (b"", b"\n")
+            and _ANY_BEGIN not in text[:begin]
+            and text[begin - 1 : begin] in (b"", b"\n")
         )
-        name_of = _anchor_names()
-        for place, block in enumerate(blocks):
-            lines = _lines(block)
-            _demand(_ends_well(block[len(lines) :], is_last=place + 1 == len(blocks)))
+        contents, name_of = memoryview(text), anchor_names()
+        while begin >= 0:
+            end = text.find(_ANY_END, begin)
+            block = slice(begin + len(_BEGIN), end)
+            lines = contents[block]
+            begin = end + len(_END_LINE) if text.startswith(_END_AND_BEGIN, end) else _next_block(text, end)
             name = name_of(lines)
             if name is not None:
-                self._anchors.setdefault(name, []).append(place)
+                self._anchors.setdefault(name, []).append(len(self._blocks))
             else:
-                others.setdefault(_plain(lines), place)
-        self._places = others
-        self._others = Certificates(others)
+                self._places.setdefault(_plain(bytes(lines)), len(self._blocks))
+            self._blocks.append(block)
+        self._others = Certificates(self._places)
 
     @cached_property
     def ders(self) -> tuple[bytes, ...]:
         """All certificates (DER), in their order."""
-        return tuple(a2b_base64(_lines(block)) for block in self._blocks)
+        return tuple(a2b_base64(self._text[block]) for block in self._blocks)
 
     def named(self, subject_key: bytes) -> list[bytes]:
         """The certificates (DER) whose subject may have this canonical name, in their order."""
         others = [(self._places[der], der) for der in self._others.named(subject_key)]
         anchors = self._anchors.get(bytes.fromhex(subject_hash(subject_key)), ())
-        found = [(place, a2b_base64(_lines(self._blocks[place]))) for place in anchors]
+        found = [(place, a2b_base64(self._text[self._blocks[place]])) for place in anchors]
         return [der for _, der in sorted(others + found)]
 
 
@@ -105,24 +109,20 @@ def _read(path: str) -> bytes:
         return file.readall()
 
 
-def _lines(block: bytes) -> bytes:
-    """The lines of base64. `block` goes from the first of them to the next block."""
-    return block[: block.rfind(_ANY_END)]
-
-
-def _ends_well(rest: bytes, *, is_last: bool) -> bool:
-    """Whether an END line comes next, and the next block begins on a line of its own."""
-    if rest == _END_LINE:
-        return True
-    after = rest[len(_END) :]
-    return (
-        rest.startswith(_END)
-        and ((after[:1] == b"\n" == after[-1:]) or (is_last and after[:1] in (b"", b"\n")))
+def _next_block(text: bytes, end: int) -> int:
+    """Where the block after this END line begins; -1 if there is none. The next one must be on a line of its own."""
+    begin = text.find(_BEGIN, end)
+    _demand(text.startswith(_END, end))
+    after = text[end + len(_END) : begin if begin >= 0 else None]
+    _demand(
+        ((after[:1] == b"\n" == after[-1:]) or (begin < 0 and after[:1] in (b"", b"\n")))
         and _ANY_BEGIN not in after
+        and _ANY_END not in after
     )
+    return begin
 
 
-def _anchor_names() -> Callable[[bytes], bytes | None]:
+def anchor_names() -> Callable[[memoryview], bytes | None]:
     """A function that returns the hash of a known anchor's name for the lines of its block; None for other lines."""
     from _struct import unpack_from
 
@@ -130,9 +130,10 @@ def _anchor_names() -> Callable[[bytes], bytes | None]:
     starts = unpack_from(STARTS, table)
     sha256 = hash_function("sha256")
 
-    def name_of(lines: bytes) -> bytes | None:
+    def name_of(lines: memoryview) -> bytes | None:
         digest = sha256(lines).digest()
-        at = table.find(digest[:DIGEST_SIZE], starts[digest[0]], starts[digest[0] + 1])
+        first = digest[0]
+        at = table.find(digest[:DIGEST_SIZE], starts[first], starts[first + 1])
         return None if at < 0 else table[at + DIGEST_SIZE : at + DIGEST_SIZE + NAME_SIZE]
 
     return name_of

@@ -293,9 +293,9 @@ class Certificate:
         tag, _, stop = read(der, at, self._end)
         if tag == 0xA0:  # version
             at = stop
-        inner, stop = expect(der, at, self._end, INTEGER)
-        self.serial = der[inner:stop]
-        self._signature, at = expect(der, stop, self._end, SEQUENCE)
+        inner, self._algorithm = expect(der, at, self._end, INTEGER)
+        self.serial = der[inner : self._algorithm]
+        self._signature, at = expect(der, self._algorithm, self._end, SEQUENCE)
         _, stop = expect(der, at, self._end, SEQUENCE)
         self.issuer = der[at:stop]
         self._validity, at = expect(der, stop, self._end, SEQUENCE)
@@ -319,6 +319,22 @@ class Certificate:
     def pem(self) -> str:
         """The certificate as a PEM block, ending in a newline."""
         return to_pem(self.der)
+
+    @property
+    def is_in_der(self) -> bool:
+        """Whether all around the signed part is in DER, as RFC 5280, 4.1 demands.
+
+        OpenSSL reads BER there. So anybody can write one certificate in any number of ways, and all are valid.
+        """
+        try:
+            signed, whole_end = expect(self.der, 0, len(self.der), SEQUENCE)
+            _, at = expect(self.der, self._end, whole_end, SEQUENCE)
+            bits, end = expect(self.der, at, whole_end, BIT_STRING)
+            algorithm = self.der[self._algorithm : expect(self.der, self._algorithm, self._end, SEQUENCE)[1]]
+        except DERError:
+            return False
+        in_der = self.der[signed : self._end] + algorithm + encode(BIT_STRING, self.der[bits:end])
+        return self.der == encode(SEQUENCE, in_der)
 
     @cached_property
     def subject_key(self) -> bytes:
@@ -504,6 +520,8 @@ class Certificates:
 
     def named(self, subject_key: bytes) -> list[bytes]:
         """The certificates with this canonical subject name, and those whose name cannot be read here."""
+        if not self.ders:
+            return []
         if not self._folded:
             self._folded = tuple(map(folded, self.ders))
         words = words_of(subject_key)

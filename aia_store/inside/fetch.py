@@ -3,7 +3,11 @@
 Only plain http is allowed, also after a redirect, and only to public addresses. We check each address and then connect
 to that very address, so a name cannot resolve differently in between. The size and the time have limits, even if the
 server sends slowly or the name takes long to look up. The request reveals neither the program nor the host that it
-visits, and uses no proxy, cookie or credential.
+visits, and uses no cookie or credential.
+
+If a proxy is named, it connects in our place. So we ask it for no host that is, or that this machine finds at, an
+address that is not public. Where a name leads that this machine cannot find, the proxy decides. The proxy itself may be
+anywhere, as only the environment or the administrator names it.
 """
 
 from __future__ import annotations
@@ -14,18 +18,23 @@ import errno
 import http.client
 import io
 import ipaddress
+import os
 import time
 import zlib
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from . import environ, importing
 from .locks import as_built, new_lock
+from .settings import DIRECT, FROM_ENVIRONMENT, PROXY_VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
     from _typeshed import WriteableBuffer
+
+    from .proxies import Proxy
 
     T = TypeVar("T")
 
@@ -36,12 +45,15 @@ LONGEST_URL = 2_048
 _PORTS = (80, 443, 8080)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close", "User-Agent": "aia-store"}
+_PROXY_ASKS_FOR_PASSWORD = 407  # RFC 9110, 15.5.8
+_LOOKUP_SHARE = 1 / 3  # of the time left, for a name that the proxy can look up if we cannot
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1
 _SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; up to Python 3.12, parts of it count as global
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # From RFC 5737 and RFC 3849. They belong to nobody, so only the default route leads there.
 _NOBODYS = (_socket.AF_INET, ("192.0.2.1", 80)), (_socket.AF_INET6, ("2001:db8::1", 80))
-_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _NO_ANSWER = (None, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)  # None: our own time limit
 
 _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread, "start_new_thread")
@@ -51,13 +63,25 @@ class FetchError(Exception):
     """A fetch that failed. The message says why; the attributes say what is to blame besides the URL.
 
     `dead_url`: the host of this URL could not be found or connected to. `is_ours`: not even the URL is to blame: our
-    policy refuses it, or this machine has no network or lacks resources.
+    policy refuses it, or this machine has no network or lacks resources. `proxy` (host:port): the fetch went through
+    this proxy, and an error page may be the proxy's own, which nothing tells for sure. `is_proxy_dead`: the proxy could
+    not be found or connected to, so nothing else is to blame.
     """
 
-    def __init__(self, reason: str, *, dead_url: str | None = None, is_ours: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        dead_url: str | None = None,
+        is_ours: bool = False,
+        proxy: str | None = None,
+        is_proxy_dead: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.dead_url = dead_url
         self.is_ours = is_ours
+        self.proxy = proxy
+        self.is_proxy_dead = is_proxy_dead
 
 
 class RefusedError(FetchError):
@@ -79,18 +103,54 @@ class UnansweredError(Exception):
         self.errors = errors
 
 
-def get(url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES) -> bytes:
+def get(
+    url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES, proxy: str = FROM_ENVIRONMENT
+) -> bytes:
     """Return the body behind a URL, of at most `most` bytes. `deadline` is on the monotonic clock.
 
-    Raises FetchError, and nothing else except what a signal handler raises meanwhile.
+    `proxy` is the setting. Raises FetchError, and nothing else except what a signal handler raises meanwhile.
     """
-    one = _Fetch(url, allowed_networks, deadline, most)
+    one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
         return done_by(deadline, one.body)
     except _TimedOutError as error:
-        if one.is_connected:
-            raise
-        raise _unreachable(one.url, str(error)) from error
+        raise one.timed_out(str(error)) from error
+
+
+def proxy_name(url: str, setting: str) -> str | None:
+    """The proxy (host:port) through which a URL is fetched; None if there is none, or none that can be used."""
+    try:
+        parts = urlsplit(url)
+        proxy = _proxy_for(parts, parts.port or (443 if parts.scheme == "https" else 80), setting)
+    except (ValueError, FetchError):
+        return None
+    return str(proxy) if proxy is not None else None
+
+
+def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
+    """The proxy for a URL. Raises FetchError if the one that is named cannot be used."""
+    if setting == DIRECT or (setting == FROM_ENVIRONMENT and not _is_any_named(environ)):
+        return None
+    with importing:
+        from .proxies import ProxyError, proxy_for
+    try:
+        return proxy_for(parts.scheme, parts.hostname or "", port, setting)
+    except ProxyError as error:
+        raise FetchError(str(error), is_ours=True) from None
+
+
+def _unused_proxies(setting: str) -> str:
+    """What to add to the error of a direct connection where there are proxies that are not used."""
+    if not _is_any_named(os.environ):
+        return ""
+    with importing:
+        from .proxies import unused
+    why = unused("http", setting)
+    return f"; {why}" if why else ""
+
+
+def _is_any_named(environ: Mapping[str, str]) -> bool:
+    return any(map(environ.get, PROXY_VARIABLES))
 
 
 def done_by(deadline: float, work: Callable[[], T]) -> T:
@@ -128,21 +188,41 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
 class _Fetch:
     """One fetch and its progress: `url` is that of the current redirect."""
 
-    def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int) -> None:
+    def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
-        self.is_connected = False  # to the host of that URL
+        self._is_connected = False  # to the host of that URL, or to the proxy
+        self._began = self._turned_to_host = time.monotonic()
         self._allowed_networks = allowed_networks
         self._deadline = deadline
         self._most = most
+        self._setting = proxy
+        self._proxy: Proxy | None = None  # for that URL
+
+    @property
+    def _had_time(self) -> bool:
+        """Whether the present host, or the proxy, had at least half of the time.
+
+        One that redirects to it may have used up more.
+        """
+        return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
         """Return the body, after any redirects. Raises FetchError."""
+        try:
+            return self._followed()
+        except FetchError as error:
+            if self._proxy is None or error.is_ours or error.proxy is not None:
+                raise
+            raise self._failure(str(error)) from error
+
+    def _followed(self) -> bytes:
         for hop in range(MOST_REDIRECTS + 1):
             try:
                 response = self._response()
                 if isinstance(response, bytes):
                     return response
-                self.url, self.is_connected = urljoin(self.url, response.location), False
+                self.url, self._is_connected = urljoin(self.url, response.location), False
+                self._turned_to_host = time.monotonic()
             except RefusedError as error:
                 if hop == 0:
                     raise
@@ -152,39 +232,122 @@ class _Fetch:
                 raise FetchError(f"a reply that cannot be read ({type(error).__name__})") from error
         raise FetchError("too many redirects")
 
+    def timed_out(self, reason: str) -> FetchError:
+        """The error for a fetch whose time is over."""
+        if self._is_connected or not self._had_time:
+            return self._failure(reason)
+        return self._unreachable(reason) if self._proxy is None else self._dead(f"the proxy {self._proxy} {reason}")
+
+    def _failure(self, reason: str) -> FetchError:
+        """An error for which no host and no proxy is to blame for sure."""
+        if self._proxy is None:
+            return FetchError(reason)
+        return FetchError(f"{reason}, through the proxy {self._proxy}", proxy=str(self._proxy))
+
+    def _unreachable(self, reason: str) -> FetchError:
+        """The error for a host or proxy that could not be found or connected to, or for a machine without a network."""
+        if has_network():
+            return self._dead(reason)
+        return FetchError(f"{reason}; this machine has no network", is_ours=True)
+
+    def _dead(self, reason: str) -> FetchError:
+        """The error for a host or proxy that could not be found or connected to."""
+        if self._proxy is not None:
+            return FetchError(reason, proxy=str(self._proxy), is_proxy_dead=True)
+        return FetchError(reason + _unused_proxies(self._setting), dead_url=self.url)
+
     def _response(self) -> bytes | _Redirect:
         parts = checked_url(self.url)
         host, port = parts.hostname or "", parts.port or 80
-        wire = _Wire(self._connection(host, port), self._deadline, self._most)
-        self.is_connected = True
+        self._proxy = _proxy_for(parts, port, self._setting)
+        if self._proxy is None:
+            connection = self._connection(host, self._allowed_addresses(host, port))
+        else:
+            self._check_for_proxy(host, port)
+            connection = self._connection(f"the proxy {self._proxy}", _addresses(self._proxy.host, self._proxy.port))
+        wire = _Wire(connection, self._deadline, self._most)
+        self._is_connected = True
         try:
-            return _get(parts, wire, self._most)
+            return _get(parts, wire, self._most, self._proxy)
         except OSError as error:
             reason = f"{host} does not answer ({error.strerror or error})"
-            raise FetchError(reason, is_ours=error.errno in _NO_ROUTE and not has_network()) from error
+            raise FetchError(reason, is_ours=error.errno in NO_ROUTE and not has_network()) from error
         finally:
             wire.hang_up()
 
-    def _connection(self, host: str, port: int) -> _socket.socket:
-        """Connect to the first of the host's addresses that is allowed and answers."""
-        try:
-            # As bytes: for a str, even in ASCII, Python would import the codec for international names.
-            answers = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
-        except OSError as error:
-            raise _unreachable(self.url, f"{host} has no address") from error
-        addresses = [(found[0], found[4]) for found in answers if is_allowed(str(found[4][0]), self._allowed_networks)]
+    def _allowed_addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
+        """The addresses to which we may connect. Raises RefusedError if a host has only others."""
+        found = _addresses(host, port)
+        allowed = [one for one in found if is_allowed(str(one[1][0]), self._allowed_networks)]
+        if found and not allowed:
+            raise _no_public_address(host)
+        return allowed
+
+    def _check_for_proxy(self, host: str, port: int) -> None:
+        """Raise RefusedError for a host that the proxy must not connect to, as far as this machine can tell.
+
+        One address that is not allowed is enough, as the proxy may choose that one.
+        """
+        if not _is_name(host):
+            found = [host]
+        else:
+            share = (self._deadline - time.monotonic()) * _LOOKUP_SHARE
+            try:
+                answers = done_by(time.monotonic() + share, lambda: _addresses(host, port))
+            except _TimedOutError:
+                answers = []
+            found = [str(address[0]) for _, address in answers]
+        if not all(is_allowed(address, self._allowed_networks) for address in found):
+            raise _no_public_address(host)
+
+    def _connection(self, whom: str, addresses: list[tuple[int, Any]]) -> _socket.socket:
+        """Connect to the first of these addresses that answers."""
         if not addresses:
-            raise RefusedError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
+            raise self._unreachable(f"{whom} has no address")
         try:
             return connected(addresses, self._deadline)
         except UnansweredError as failure:
             errors = failure.errors
-            reason = f"{host} cannot be reached ({errors[-1].strerror or errors[-1]})"
+            reason = f"{whom} cannot be reached ({errors[-1].strerror or errors[-1]})"
             if any(error.errno in _NO_ANSWER for error in errors):
-                raise FetchError(reason, dead_url=self.url) from failure
-            if any(error.errno in _NO_ROUTE for error in errors):
-                raise _unreachable(self.url, reason) from failure
+                is_late = not self._had_time and any(error.errno is None for error in errors)
+                raise (self._failure(reason) if is_late else self._dead(reason)) from failure
+            if any(error.errno in NO_ROUTE for error in errors):
+                raise self._unreachable(reason) from failure
             raise FetchError(reason, is_ours=True) from failure
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """The addresses of a host with their families; none if it cannot be found."""
+    try:
+        # As bytes: for a str, even in ASCII, Python would import the codec for international names.
+        answers = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [(found[0], found[4]) for found in answers]
+
+
+def _no_public_address(host: str) -> RefusedError:
+    return RefusedError(f"{host} has no public address; AIA_STORE_ALLOWED_NETWORKS can allow others")
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host (in lower case) for a proxy is a name, and not an address.
+
+    Raises RefusedError for what a proxy may read otherwise than this machine. 010.8.8.8 is 8.8.8.8 to one and 10.8.8.8
+    to another, so no address is asked for but in its usual form. A host is an address if its last label is a number
+    (WHATWG URL, "ends in a number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
+    """
+    last = host.rstrip(".").rpartition(".")[2]
+    if ":" in host or last.isdigit() or last.startswith("0x"):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError as error:
+            raise RefusedError(f"{host} is an address in an unusual form") from error
+        return False
+    if not last or last == "localhost" or not _HOST_CHARACTERS.issuperset(host):
+        raise RefusedError(f"a proxy is not asked for the host {host}")
+    return True
 
 
 def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
@@ -207,13 +370,6 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
             connection.close()
             errors.append(error)
     raise UnansweredError(errors)
-
-
-def _unreachable(url: str, reason: str) -> FetchError:
-    """The error for a host that could not be found or connected to, or for a machine without a network."""
-    if has_network():
-        return FetchError(reason, dead_url=url)
-    return FetchError(f"{reason}; this machine has no network", is_ours=True)
 
 
 def has_network() -> bool:
@@ -283,14 +439,23 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     return ip.is_global and not unusual
 
 
-def _get(parts: SplitResult, wire: _Wire, most: int) -> bytes | _Redirect:
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
+def _get(parts: SplitResult, wire: _Wire, most: int, proxy: Proxy | None) -> bytes | _Redirect:
+    host, port = parts.hostname or "", parts.port or 80
+    connection = http.client.HTTPConnection(host, port)
     connection.sock = wire  # http.client only uses sendall, makefile and close
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection.request("GET", target, headers=_HEADERS)
+    headers = _HEADERS
+    if proxy is not None:
+        place = f"[{host}]" if ":" in host else host
+        target = f"http://{place}{'' if port == 80 else f':{port}'}{target}"  # RFC 9112, 3.2.2
+        if proxy.authorization is not None:
+            headers = {**headers, "Proxy-Authorization": proxy.authorization}
+    connection.request("GET", target, headers=headers)
     with connection.getresponse() as response:
         if response.status in _REDIRECTS:
             return _Redirect(response.headers.get("Location", ""))
+        if response.status == _PROXY_ASKS_FOR_PASSWORD and proxy is not None:
+            raise FetchError("a password is asked for (status 407)")
         if response.status not in (200, 203):  # 203: changed by a proxy, which may have unpacked it (RFC 9110, 15.3.4)
             raise FetchError(f"status {response.status}")
         return _body(response, most)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import stat
 
+from . import unless_interrupted
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .certificate import Certificate
@@ -35,7 +37,7 @@ def leave(certificate: Certificate, folder: str) -> None:
         return
     try:
         place = os.open(folder, _PLACE_FLAGS)
-    except OSError:
+    except unless_interrupted(OSError):
         return
     try:
         if _is_sound(os.fstat(place), os.stat(os.path.dirname(folder))):
@@ -48,7 +50,7 @@ def leave(certificate: Certificate, folder: str) -> None:
                 os.write(file, contents)
             finally:
                 os.close(file)
-    except OSError:
+    except unless_interrupted(OSError):
         pass
     finally:
         os.close(place)

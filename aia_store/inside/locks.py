@@ -14,6 +14,7 @@ import sys
 import time
 from types import BuiltinFunctionType
 
+from . import unless_interrupted
 from .store import LOCKS
 
 TYPE_CHECKING = False
@@ -65,7 +66,11 @@ class LockError(Exception):
 
 
 class Lock:
-    """A lock held by this process until `release`; its file is gone afterwards, except on Windows."""
+    """A lock held by this process until `release`; its file is gone afterwards, except on Windows.
+
+    If somebody removes the file (or the whole folder) meanwhile, another process may make it anew and take the lock.
+    Then the file is that one's.
+    """
 
     def __init__(self, folder: Lockable, name: str) -> None:
         """Open the file of the lock. Raises LockError."""
@@ -73,7 +78,7 @@ class Lock:
         try:
             self._path = os.path.join(folder.make(LOCKS), name)
             self._descriptor = os.open(self._path, _FLAGS, 0o600)
-        except OSError as error:
+        except unless_interrupted(OSError) as error:
             raise LockError(f"{folder.path} cannot be written ({error.strerror})") from error
         _held[self._descriptor] = self
 
@@ -89,7 +94,7 @@ class Lock:
 
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except OSError as error:
+        except unless_interrupted(OSError) as error:
             if error.errno in _BUSY:
                 return False
             self._remove()  # nobody can hold it
@@ -99,13 +104,14 @@ class Lock:
         """Whether our file still has its name: the last holder removes it."""
         try:
             return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
-        except OSError:
+        except unless_interrupted(OSError):
             return False
 
     def release(self) -> None:
         """Release the lock. Does nothing in a forked child, because the parent holds it."""
         if _held.get(self._descriptor) is self:
-            self._remove()  # except on Windows, which keeps a file that is open; it is empty
+            if self.is_in_place():
+                self._remove()  # except on Windows, which keeps a file that is open; it is empty
             self.close(unlock=True)
 
     def close(self, *, unlock: bool = False) -> None:
@@ -123,7 +129,7 @@ class Lock:
     def _remove(self) -> None:
         try:
             os.unlink(self._path)
-        except OSError:
+        except unless_interrupted(OSError):
             pass
 
 
@@ -172,12 +178,12 @@ def is_held(path: str) -> bool | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
-    except (ImportError, OSError):
+    except unless_interrupted(ImportError, OSError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False
-    except OSError:
+    except unless_interrupted(OSError):
         return True
     finally:
         os.close(descriptor)
@@ -200,7 +206,7 @@ def _forget_in_child() -> None:
     for lock in list(_held.values()):
         try:
             lock.close()
-        except OSError:
+        except unless_interrupted(OSError):
             pass
     _held.clear()
 

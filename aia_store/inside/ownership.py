@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from . import unless_interrupted
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -26,7 +28,7 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
             status = os.lstat(at)
         except FileNotFoundError:
             return None
-        except OSError:
+        except unless_interrupted(OSError):
             return at
         if status.st_uid != 0 or _is_writable(status, trusted_groups):
             return at

@@ -161,17 +161,27 @@ _clients_are_completed = False  # whether any context completes its clients' cha
 
 
 def install(ssl_module: Any) -> None:
-    """Wrap the methods in this `ssl` module; a second call does nothing."""
+    """Wrap the methods in this `ssl` module; a second call does nothing.
+
+    What a signal handler raises may end this at any moment. So the methods that make SSL objects come last, and what
+    was wrapped before them may be wrapped again.
+    """
     owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
     if "_wrap_bio" in vars(owner):
         return
-    for name, wrapper in vars(_Wrappers).items():
-        if not name.startswith("__"):
-            setattr(owner, name, _resembling(wrapper, getattr(owner, name)))
-    owner.__new__ = staticmethod(_noting_birth(owner.__new__))
-    owner._msg_callback = _callback_property(owner._msg_callback)
     _look_after(ssl_module.SSLSocket)
     _look_after(ssl_module.SSLObject)
+    owner._msg_callback = _callback_property(owner._msg_callback)
+    _wrap(owner, _Loaders)
+    owner.__new__ = staticmethod(_noting_birth(owner.__new__))  # only now: all that is loaded from here on is noted
+    _wrap(owner, _Makers)
+
+
+def _wrap(owner: Any, wrappers: type) -> None:
+    for name, wrapper in vars(wrappers).items():
+        original = getattr(owner, name)
+        if not name.startswith("__") and original is not wrapper:
+            setattr(owner, name, _resembling(wrapper, original))
 
 
 def complete(context: Any, *, client_certificates: bool = False) -> None:
@@ -207,8 +217,8 @@ def _state_of_dying(context: Any) -> State | None:
     return next((state for state in states if state.context() is None), None)
 
 
-class _Wrappers:
-    """The methods that replace those of the same names."""
+class _Makers:
+    """The methods that replace those of the same names, which make SSL objects."""
 
     def _wrap_socket(self: Any, sock: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
         owner = named.get("owner")
@@ -226,6 +236,10 @@ class _Wrappers:
             named.get("owner"),
             lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named),
         )
+
+
+class _Loaders:
+    """The methods that replace those of the same names, which load something into a context, or show what is there."""
 
     # A large CA file is not loaded until somebody looks at the context: one of ours has what a chain names.
     def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
@@ -668,7 +682,6 @@ def _look_after(kind: Any) -> None:
         members = vars(owner)
         if "do_handshake" not in members or owner in _looked_after:
             continue
-        _looked_after.add(owner)
         for name in DRIVERS:
             if name in members:
                 setattr(owner, name, _followed(members[name]))
@@ -676,6 +689,7 @@ def _look_after(kind: Any) -> None:
             owner.context = _context_property(members["context"])
         if hasattr(owner, "_wait"):
             owner._wait = _preceded(owner._wait)
+        _looked_after.add(owner)
 
 
 def _followed(method: Any) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import remember
+from . import remember, unless_interrupted
 from .certificate import sha256
 from .store import FAILURES, read_regular_file
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Note = tuple[str, int, float]  # whose failures (a digest), how many in a row, until when (seconds since 1970)
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
+HINTED_PAUSE = 3_600  # seconds
+LONGEST_BY_PROXY = 600  # seconds: the proxy may have been to blame, and work again
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
 SLOT_DIGITS = 3  # of a digest: the name of its slot
 
@@ -43,43 +45,61 @@ class Failures:
         self._patient = patient
         self._memory = {} if memory is None else memory  # by digest
 
-    def url_is_paused(self, url: str) -> bool:
-        """Whether this URL or its host failed recently, and must not be tried now."""
-        return self.paused(url) or self.paused(host_of(url))
+    def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
+        """Whether this URL failed recently on this way (directly, or through a proxy), and must not be tried now.
+
+        Directly, its host counts too; through a proxy, the proxy.
+        """
+        return self.paused(on_way(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
         """When the last pause of these keys ends (seconds since 1970); 0 where none was noted."""
-        return max(self._recall(_digest(key))[1] for key in keys)
+        return max(self._recall(digest_of(key))[1] for key in keys)
 
-    def blame(self, url: str, error: FetchError) -> None:
-        """Note a failed fetch against what is to blame: the URL, a host, or nothing."""
+    def blame(self, url: str, error: FetchError, proxy: str | None = None) -> None:
+        """Note a failed fetch, which began on this way, against what is to blame: the URL, a host, a proxy, nothing."""
         if error.is_ours:
             return
-        self.failed(url)
+        longest = LONGEST_PAUSE
+        if error.proxy is not None:
+            longest = FIRST_PAUSE if error.is_proxy_dead else LONGEST_BY_PROXY
+            if error.is_proxy_dead:
+                self.failed(error.proxy, longest)
+        self.failed(on_way(url, proxy), longest)
         if error.dead_url is not None:
             self.failed(host_of(error.dead_url))
 
-    def forgive(self, url: str) -> None:
-        """Forget the failures of a URL and its host, after it was fetched."""
-        self.succeeded(url)
-        self.succeeded(host_of(url))
+    def forgive(self, url: str, proxy: str | None = None) -> None:
+        """Forget the failures of a URL and its host or the proxy, after it was fetched on this way."""
+        self.succeeded(on_way(url, proxy))
+        self.succeeded(host_of(url) if proxy is None else proxy)
 
     def paused(self, key: str) -> bool:
         """Whether this failed recently, and must not be tried now."""
-        return self._patient and _is_running(self._recall(_digest(key))[1], time.time())
+        return self._patient and _is_running(self._recall(digest_of(key))[1], time.time())
 
-    def failed(self, key: str) -> None:
-        """Note one more failure, and pause twice as long as after the previous one."""
-        digest = _digest(key)
+    def failed(self, key: str, longest: int = LONGEST_PAUSE) -> None:
+        """Note one more failure, and pause twice as long as after the previous one, for `longest` seconds at most."""
+        digest = digest_of(key)
         count = self._recall(digest)[0] + 1
-        pause = min(FIRST_PAUSE << min(count - 1, 11), LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE << min(count - 1, 11), longest)
         self._note(digest, count, time.time() + pause)
 
     def succeeded(self, key: str) -> None:
         """Forget the failures of this key."""
-        digest = _digest(key)
+        digest = digest_of(key)
         if self._recall(digest)[0]:
             self._note(digest, 0, 0)
+
+    def hinted(self, digest: str) -> bool:
+        """Pause the key with this digest for an hour, because another machine says that it is dead.
+
+        Returns whether that was done: not where a failure is noted here, which says more.
+        """
+        if self._recall(digest)[0]:
+            return False
+        self._note(digest, 1, time.time() + HINTED_PAUSE)
+        return True
 
     def _recall(self, digest: str) -> tuple[int, float]:
         """How often this failed in a row, and when the pause ends (seconds since 1970)."""
@@ -99,7 +119,7 @@ class Failures:
                 self._folder.write(f"{digest} {count} {until:.0f}\n".encode("ascii"), FAILURES, slot)
                 self._memory.pop(digest, None)
                 return
-            except OSError:
+            except unless_interrupted(OSError):
                 pass
         remember(self._memory, digest, (count, until), MOST_IN_MEMORY)
 
@@ -125,7 +145,7 @@ def clear(folder: Folder) -> int:
     for path in _files(folder):
         try:
             os.unlink(path)
-        except OSError:
+        except unless_interrupted(OSError):
             pass  # it belongs to another user
     return ended - len(running(folder))
 
@@ -135,7 +155,7 @@ def _files(folder: Folder) -> Iterator[str]:
     try:
         path = folder.within(FAILURES)
         names = os.listdir(path)
-    except OSError:
+    except unless_interrupted(OSError):
         return
     for name in names:
         if len(name) == SLOT_DIGITS:
@@ -145,6 +165,11 @@ def _files(folder: Folder) -> Iterator[str]:
 def _is_running(until: float, now: float) -> bool:
     """Whether a pause runs. If it is longer than the longest, it was written while the clock was wrong."""
     return 0 < until - now <= LONGEST_PAUSE
+
+
+def on_way(url: str, proxy: str | None) -> str:
+    """The key of a URL that is fetched directly, or through a proxy (host:port)."""
+    return url if proxy is None else f"{url} through {proxy}"
 
 
 def host_of(url: str) -> str:
@@ -162,9 +187,10 @@ def read_note(path: str) -> Note:
     try:
         whose, count, until = read_regular_file(path, 256).decode("ascii").split()
         return (whose, int(count), float(until)) if int(count) >= 0 else ("", 0, 0.0)
-    except (OSError, ValueError):
+    except unless_interrupted(OSError, ValueError):
         return "", 0, 0.0
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """The digest under which a key is noted."""
     return sha256(key.encode("utf-8", "surrogatepass"))

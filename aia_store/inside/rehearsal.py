@@ -15,7 +15,7 @@ import sys
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember
+from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember, unless_interrupted
 from .certificate import Certificate, handshake_message, readable
 from .contexts import CRL_CHECK_ALL, CRL_CHECKS, MOST_KEPT, NO_CHECK_TIME, Terms, kept, made
 from .settings import debug
@@ -138,12 +138,13 @@ class Question(Chain):
 
     def whole_chain(self) -> Any:
         """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
+        names = (name for sent in (self.leaf, *self.sent) for name in (sent.subject_key, sent.issuer_key))
+        if not self._look_up and not self.trusted.opens_files(names):
+            return None  # OpenSSL finds nothing that is trusted
         if self._given.directories:
             ours = made(self.terms, self._look_up, directories=self._given.directories)
-        elif self._look_up:
-            ours = kept(self.terms, self._look_up)
         else:
-            return None
+            ours = kept(self.terms, self._look_up)
         return ours if refusal_in(ours, self.terms, self.ders) is None else None
 
     def seconds_left(self, path: Iterable[Certificate] = ()) -> float:
@@ -237,7 +238,7 @@ def _finds_the_defaults_as_before(given: Given) -> bool:
 
     try:
         return cafile.of(given.defaults[0]) in given.deferred
-    except OSError:
+    except unless_interrupted(OSError):
         return False
 
 

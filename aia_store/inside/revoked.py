@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 
+from . import unless_interrupted
 from .certificate import sha256
 from .store import READ_FLAGS, REVOKED
 
@@ -68,14 +69,14 @@ def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[
 def _holds_one_of(path: str, certificate: Certificate, issuer: Certificate) -> bool:
     try:
         descriptor = os.open(path, READ_FLAGS)
-    except OSError:
+    except unless_interrupted(OSError):
         return False
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size % _SIZE:
             return False
         return any(_holds(descriptor, status.st_size // _SIZE, digest) for digest in digests(certificate, issuer))
-    except OSError:
+    except unless_interrupted(OSError):
         return False
     finally:
         os.close(descriptor)

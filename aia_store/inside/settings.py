@@ -10,7 +10,7 @@ import os
 import sys
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE
 
-from . import believes_environment, environ
+from . import believes_environment, environ, unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ NAME = "aia-store"
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
 _PATHS = ("dir", "roots")
+FROM_ENVIRONMENT, DIRECT = "environment", "none"  # values of `proxy`
+PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _MOST = 36_500  # days or hours
 _MOST_SECONDS = 10.0  # for the fetches of a handshake
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -41,6 +43,7 @@ class Settings:
         self.dir: str | None = None  # the store's folder
         self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
+        self.proxy = FROM_ENVIRONMENT  # fetch through the proxy that the environment names, none, or that of a URL
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
@@ -49,6 +52,10 @@ class Settings:
         self.unused_days = 90  # an intermediate that nobody has used for so long is dropped
         self.refresh_hours = 24  # hours between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL (JSON), the CCADB's revoked report (CSV)
+        self.share = ""  # the URL of the shelf where machines share intermediates
+        self.share_publish = False  # this machine is a hub: it publishes what others hand in
+        self.share_private = False  # what leads only to roots of this machine is shared, too
+        self.share_notify = ""  # the URL of the stream that carries what is new
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:
@@ -70,6 +77,8 @@ class Settings:
             if value and not os.path.isabs(path) and not source.startswith(_PREFIX):
                 raise ConfigError(f"{source} must be an absolute path, not {value!r}")
             setattr(self, key, os.path.abspath(path) if value else None)
+        elif key == "proxy":
+            self.proxy = _proxy(value, source)
         else:
             setattr(self, key, value)
 
@@ -142,7 +151,7 @@ def _identity(path: str) -> tuple[int, ...]:
     """A value that changes whenever the file or its permissions change, or it is replaced."""
     try:
         status = os.stat(path)
-    except OSError as error:
+    except unless_interrupted(OSError) as error:
         return (error.errno or 0,)
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -151,7 +160,7 @@ def _read_file(settings: Settings, path: str, absent: tuple[int, ...]) -> None:
     try:
         with open(path, "rb") as file:
             contents = file.read()
-    except OSError as error:
+    except unless_interrupted(OSError) as error:
         if error.errno in absent:
             return
         raise ConfigError(f"{path} cannot be read ({error.strerror}); correct its permissions or remove it") from error
@@ -193,6 +202,16 @@ def _seconds(value: object, source: str) -> float:
     return seconds
 
 
+def _proxy(value: str, source: str) -> str:
+    known = value.lower() or FROM_ENVIRONMENT
+    if known in (FROM_ENVIRONMENT, DIRECT):
+        return known
+    if "://" in value:
+        return value
+    # The value may be a password, so it is not shown.
+    raise ConfigError(f"{source} must be {FROM_ENVIRONMENT}, {DIRECT} or a URL such as http://proxy.example:3128")
+
+
 def _texts(value: object, source: str, of: str = "files or URLs") -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
@@ -222,7 +241,7 @@ def _is_plain_network(text: str) -> bool:
         return False
     try:
         packed = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
-    except (OSError, ValueError):
+    except unless_interrupted(OSError, ValueError):
         return False
     host_bits = 8 * len(packed) - int(length)
     return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
@@ -290,7 +309,7 @@ def debug(event: str) -> None:
     if environ.get("AIA_STORE_LOG", _latest.log).lower() == "debug":
         try:
             sys.stderr.write(f"aia-store: {escaped(event)}\n")
-        except (AttributeError, OSError, ValueError):
+        except unless_interrupted(AttributeError, OSError, ValueError):
             pass
 
 

@@ -10,7 +10,7 @@ must keep their names, parameters and meaning.
 
 import sys
 
-from . import completing_threads, environ, importing, set_enabled
+from . import completing_threads, environ, importing, set_enabled, unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +125,11 @@ def _attach_to_new(module: "ModuleType") -> None:
 
     def attach_now() -> None:
         context.__new__ = make
-        attach_to(module)
+        try:
+            attach_to(module)
+        except BaseException:  # a signal handler raised it: attach with the next context
+            context.__new__ = staticmethod(make_the_first)
+            raise
 
     def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
         attach_now()
@@ -146,11 +150,14 @@ def _attach_to_waiting(module: "ModuleType") -> None:
 
 
 def attach_to(module: "ModuleType") -> None:
-    """Patch `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us."""
+    """Patch `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us.
+
+    Raises what a signal handler raises meanwhile; then the next call does what is left to be done.
+    """
     try:
         with importing:
             from .settings import debug
-    except Exception:
+    except unless_interrupted(Exception):
         return  # the package is gone or incomplete
     try:
         if not _is_fit(module) or _is_disabled():
@@ -166,7 +173,7 @@ def attach_to(module: "ModuleType") -> None:
 
             hooked.install(module)
         set_enabled(True, by_hook=True)
-    except Exception as error:
+    except unless_interrupted(Exception) as error:
         debug(f"not attached: {type(error).__name__}: {error}")
 
 

@@ -25,7 +25,7 @@ import os
 import stat
 import time
 
-from . import importing
+from . import importing, remember, unless_interrupted
 from .certificate import Certificate, pem_certificates, readable, sha256
 from .settings import site_cache, user_cache
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
+MOST_NAMES_IN_MEMORY, MOST_OF_ONE_NAME_IN_MEMORY = 128, 8  # where nothing can be written
 MOST_FILES = 20_000  # that are read in a folder; all public CAs together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
 LARGEST_URL = 2_048
@@ -62,6 +63,7 @@ SHARES = "shares.json"  # how much each user has handed in
 REFRESHED, DOUBTED = "refreshed", "doubted"  # the time of the last refresh; since when the clock is in doubt
 DAEMON_STATE = "daemon.json"
 HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of certificates; how the last refresh went
+SHARE, SHARE_MANIFEST = "share.json", "share.manifest"  # what is shared with other machines, see `manager/share`
 _OF_PROGRAMS = (
     CERTIFICATES,
     PRELOADED,
@@ -77,7 +79,8 @@ _OF_PROGRAMS = (
 )
 _OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
 _OF_TRUST_FOLDER = (TRUST, TRUST_STATE, TRUST_FOLDERS, ONE_ANCHOR, VERIFIED, EXPORTED)
-NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH}
+_OF_MANAGER = (SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH, SHARE, SHARE_MANIFEST)
+NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, *_OF_MANAGER}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """
@@ -112,7 +115,7 @@ class Folder:
             status = os.stat(self.path)
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except unless_interrupted(OSError) as error:
             return f"{self.path} cannot be used ({error.strerror})"
         if not stat.S_ISDIR(status.st_mode):
             return f"{self.path} is not a folder"
@@ -131,12 +134,12 @@ class Folder:
         try:
             if read_regular_file(os.path.join(self.path, MARK), len(_MARK_TEXT)) == _MARK_TEXT:
                 return True
-        except OSError:
+        except unless_interrupted(OSError):
             pass
         try:
             with os.scandir(self.path) as entries:
                 return all(entry.name in NAMES or entry.name in _MADE_BY_OTHERS for entry in entries)
-        except OSError:
+        except unless_interrupted(OSError):
             return False
 
     def _mark(self) -> None:
@@ -144,14 +147,14 @@ class Folder:
         if not os.path.lexists(os.path.join(self.path, MARK)):
             try:
                 self.write(_MARK_TEXT, MARK)
-            except OSError:
+            except unless_interrupted(OSError):
                 pass
 
     def _is_placed_by_root(self) -> bool:
         """Whether this is the site's folder, and only root can have given it to its owner."""
         try:
             above = os.stat(os.path.dirname(os.path.realpath(self.path)))
-        except OSError:
+        except unless_interrupted(OSError):
             return False
         return self.shared and above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -225,9 +228,9 @@ class Folder:
         names = {f"{certificate.fingerprint}.pem" for certificate in known}
         try:
             bucket = self.within(self.PART, *_bucket(subject_key))
-        except OSError:
+        except unless_interrupted(OSError):
             return
-        for path in _listing(bucket, MOST_OF_ONE_NAME):
+        for path in _latest(bucket, MOST_OF_ONE_NAME):
             certificate = None if os.path.basename(path) in names else read_certificate(path)
             if certificate is not None and certificate.subject_key == subject_key:
                 yield certificate
@@ -238,7 +241,7 @@ class Folder:
         try:
             certificates = self.within(self.PART)
             trusted = _trusted_users(os.stat(self.path))
-        except OSError:
+        except unless_interrupted(OSError):
             return
         for top in _folders(certificates, trusted):
             for bucket in _folders(top, trusted):
@@ -271,7 +274,7 @@ class Folder:
         try:
             text = read_regular_file(os.path.join(self.within(SOURCES), certificate.fingerprint), LARGEST_URL)
             return text.decode("ascii").removesuffix("\n")
-        except (OSError, UnicodeDecodeError):
+        except unless_interrupted(OSError, UnicodeDecodeError):
             return None
 
     def remove(self, path: str) -> None:
@@ -288,12 +291,12 @@ class Folder:
         os.unlink(os.path.join(bucket, name))
         try:
             self._forget(fingerprint)
-        except OSError:
+        except unless_interrupted(OSError):
             pass  # the disk is full, or there is no note: the certificate is gone anyway
         try:
             for folder in (bucket, os.path.dirname(bucket), os.path.join(self.path, self.PART)):
                 os.rmdir(folder)
-        except OSError:
+        except unless_interrupted(OSError):
             pass  # it is not empty
 
     def _forget(self, fingerprint: str) -> None:
@@ -305,14 +308,14 @@ class Folder:
         now = time.time_ns()  # the file system's own time is too coarse to tell two changes apart
         try:
             os.utime(os.path.join(self.path, CHANGED), ns=(now, now))
-        except OSError:
+        except unless_interrupted(OSError):
             self.write(b"", CHANGED)
 
     def changed(self) -> int:
         """When a certificate was last added or removed here (nanoseconds since 1970); 0 for never."""
         try:
             return os.stat(os.path.join(self.path, CHANGED)).st_mtime_ns
-        except OSError:
+        except unless_interrupted(OSError):
             return 0
 
     def note_use(self, certificate: Certificate) -> None:
@@ -397,7 +400,7 @@ def read_certificate(path: str) -> Certificate | None:
         return None
     try:
         text = read_regular_file(path, LARGEST_FILE)
-    except OSError:
+    except unless_interrupted(OSError):
         return None
     certificate = next(readable(pem_certificates(text)), None)
     return certificate if certificate is not None and certificate.fingerprint == name else None
@@ -407,12 +410,17 @@ def read_regular_file(path: str, most: int) -> bytes:
     """Read a regular file of at most `most` bytes, without following a link. Raises OSError."""
     descriptor = os.open(path, READ_FLAGS)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise OSError(f"{path} is not a regular file of at most {most} bytes")
-        return os.read(descriptor, most + 1)
+        return read_open_file(descriptor, path, most)
     finally:
         os.close(descriptor)
+
+
+def read_open_file(descriptor: int, path: str, most: int) -> bytes:
+    """Read a regular file of at most `most` bytes that was opened with READ_FLAGS. Raises OSError."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+        raise OSError(f"{path} is not a regular file of at most {most} bytes")
+    return os.read(descriptor, most + 1)
 
 
 def _folders(path: str, trusted: set[int]) -> Iterator[str]:
@@ -420,7 +428,7 @@ def _folders(path: str, trusted: set[int]) -> Iterator[str]:
     for inner in _listing(path):
         try:
             _check_inner(inner, trusted)
-        except OSError:
+        except unless_interrupted(OSError):
             continue
         yield inner
 
@@ -430,8 +438,27 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
     try:
         with os.scandir(path) as entries:
             return sorted(entry.path for entry, _ in zip(entries, range(most)))  # stops at the shorter one
-    except OSError:
+    except unless_interrupted(OSError):
         return []
+
+
+def _latest(path: str, most: int) -> list[str]:
+    """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
+
+    A CA can issue any number of others with the name of one that this machine uses. They hide it until it is used next.
+    In an even larger folder, a part is looked at, because each look takes a microsecond or two.
+    """
+    paths = _listing(path, 20 * most)
+    if len(paths) > most:
+        paths = sorted(sorted(paths, key=_time, reverse=True)[:most])
+    return paths
+
+
+def _time(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except unless_interrupted(OSError):
+        return 0.0  # it was removed meanwhile
 
 
 def crowded_note(folder: Folder) -> str:
@@ -454,7 +481,7 @@ class IntermediateStore:
         for folder in self.folders:
             try:
                 folder.make()
-            except OSError:
+            except unless_interrupted(OSError):
                 continue
             if folder.may_be_written():
                 return folder
@@ -477,17 +504,21 @@ class IntermediateStore:
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
         """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
-        Returns whether it is on disk now.
+        Returns whether it is on disk now. One that is not in DER is not kept: a server could write it in ever
+        new ways.
         """
+        if not certificate.is_in_der:
+            return False
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
             return True
         home = self.home
         is_written = self._is_written(certificate, source, home)
         if not is_written:
-            kept = self._memory.setdefault(certificate.subject_key, [])
+            kept = self._memory.get(certificate.subject_key, [])
             if certificate in kept:
                 return False
-            kept.append(certificate)
+            latest = [*kept, certificate][-MOST_OF_ONE_NAME_IN_MEMORY:]
+            remember(self._memory, certificate.subject_key, latest, MOST_NAMES_IN_MEMORY)
         site = next((folder for folder in self.folders if folder.shared), None)
         if site is not None and site is not home:
             _hand_in(certificate, site)
@@ -498,7 +529,7 @@ class IntermediateStore:
             if home is not None:
                 home.keep(certificate, source)
             return home is not None
-        except OSError:
+        except unless_interrupted(OSError):
             return False
 
     def may_know_revoked(self) -> bool:
@@ -535,7 +566,7 @@ class IntermediateStore:
                     self._hand_in_again(certificate, folder)
             except FileNotFoundError:
                 continue
-            except OSError:
+            except unless_interrupted(OSError):
                 pass
             is_kept = True
         if not is_kept:
@@ -554,7 +585,7 @@ class IntermediateStore:
             if os.path.exists(note) and 0 <= time.time() - os.stat(note).st_mtime < USE_IS_NOTED_EVERY:
                 return
             home.write(b"", HANDED_IN, certificate.fingerprint)
-        except OSError:
+        except unless_interrupted(OSError):
             return
         _hand_in(certificate, site)
 
@@ -595,7 +626,7 @@ def owner(path: str) -> int:
     """The user id of a folder's owner; a missing folder would be root's."""
     try:
         return os.stat(path).st_uid
-    except OSError:
+    except unless_interrupted(OSError):
         return 0
 
 

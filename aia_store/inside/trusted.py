@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 
-from . import PARTIAL_CHAIN, believes_environment
+from . import PARTIAL_CHAIN, believes_environment, unless_interrupted
 from .certificate import (
     Certificate,
     Certificates,
@@ -167,6 +167,16 @@ class Trusted:
         certificates = list(readable(found))
         return certificates[0] if len(certificates) == len(found) == 1 else None
 
+    def opens_files(self, names: Iterable[bytes]) -> bool:
+        """Whether OpenSSL opens a file in the directories, given as `capath`, when it looks up these names.
+
+        It looks for the numbers of a name in their order, and stops at the first that is missing.
+        """
+        if not self.directories:
+            return False
+        files = {f"{subject_hash(name)}.0" for name in names}
+        return any(os.path.exists(os.path.join(folder, file)) for folder in self.directories for file in files)
+
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
         """Whether OpenSSL could find a certificate in the directories when it verifies this chain.
 
@@ -222,7 +232,7 @@ def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
     """The files in a hashed directory; if it cannot be listed, possible names with these stems."""
     try:
         return os.listdir(folder)
-    except OSError:
+    except unless_interrupted(OSError):
         return [stem for stem in stems if any(time_of_change(f"{folder}/{stem}.{kind}") for kind in ("0", "r0"))]
 
 
@@ -249,7 +259,7 @@ def time_of_change(path: str) -> int:
     """The time of the last change, in nanoseconds since 1970; 0 if there is no such file."""
     try:
         return os.stat(path).st_mtime_ns
-    except OSError:
+    except unless_interrupted(OSError):
         return 0
 
 
@@ -260,7 +270,7 @@ def identity_of(path: PathLike) -> tuple[int, ...] | None:
     """
     try:
         found = os.stat(os.fspath(path))  # fspath refuses a descriptor
-    except (OSError, ValueError):
+    except unless_interrupted(OSError, ValueError):
         return None
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_TO_LOOK_AT:
         return None
@@ -274,7 +284,7 @@ def is_plain_file(path: PathLike) -> bool:
     try:
         with open(path, "rb", buffering=0) as file:
             return is_plain(file.read())
-    except OSError:
+    except unless_interrupted(OSError):
         return False
 
 
@@ -282,5 +292,5 @@ def _contents(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(_MOST_TO_LOOK_AT)
-    except OSError:
+    except unless_interrupted(OSError):
         return b""

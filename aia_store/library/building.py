@@ -61,8 +61,9 @@ def build_for(host: str, seconds: float) -> Built:
 
     Raises what `build` raises, and OSError if the host cannot be reached.
     """
-    sent = peer.certificates(*peer.target(host), seconds)
-    return build(sent, machine.of_this_machine(), SECONDS, loaded_settings())
+    settings = loaded_settings()
+    sent = peer.certificates(*peer.target(host), seconds, settings)
+    return build(sent, machine.of_this_machine(), SECONDS, settings)
 
 
 def _why_not(chain: Chain, search: Search) -> Exception:
@@ -142,7 +143,7 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     for url in urls:
         try:
             until = min(deadline, time.monotonic() + Budget.fetch_seconds)
-            body = fetch.get(url, settings.allowed_networks, until)
+            body = fetch.get(url, settings.allowed_networks, until, proxy=settings.proxy)
         except fetch.FetchError as error:
             failed[url] = str(error)
             continue

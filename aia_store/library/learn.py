@@ -95,27 +95,33 @@ def _keep_one(store: IntermediateStore, certificate: Certificate, url: str | Non
 def _of_host(source: str, settings: Settings, anchors: list[Certificate]) -> list[Learned]:
     target = Target(*parse_target(source))
     store = sound_store(settings, to_write=True)
-    finding = probe(target, settings, anchors)
-    if finding.path is None:
+    findings = probe(target, settings, anchors)
+    if all(finding.path is None for finding in findings):
+        finding = findings[0]
         reason = finding.refusal or "no path to a trust anchor was found"
         if finding.hangs_on_revoked:
             reason = f"an intermediate is revoked {next(iter(finding.revoked.values()))}"
         raise LearnError(
             f"{target.address}: nothing could be learned ({reason}); `aia-store check {target.address}` shows more"
         )
-    outcome = []
-    for certificate in finding.path.intermediates:
-        is_new = certificate in finding.learned or certificate not in store.needed(certificate.subject_key)
-        _keep_one(store, certificate)
-        outcome.append(Learned(certificate, None, is_new))
-    return outcome
+    outcome: dict[Certificate, Learned] = {}
+    for finding in findings:
+        for certificate in finding.path.intermediates if finding.path is not None else ():
+            if not certificate.is_in_der:
+                outcome[certificate] = Learned(certificate, "it is not in DER", False)
+                continue
+            is_new = certificate in finding.learned or certificate not in store.needed(certificate.subject_key)
+            _keep_one(store, certificate)
+            outcome.setdefault(certificate, Learned(certificate, None, is_new))
+    return list(outcome.values())
 
 
 def _of_url(url: str, settings: Settings) -> list[Certificate]:
     if settings.offline:
         raise LearnError(f"{url} was not fetched: AIA_STORE_OFFLINE is set")
     try:
-        body = fetch.get(url, settings.allowed_networks, time.monotonic() + FETCH_SECONDS)
+        deadline = time.monotonic() + FETCH_SECONDS
+        body = fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy)
     except fetch.FetchError as error:
         raise LearnError(f"{url} cannot be fetched: {error}") from error
     return _parsed(body, url)

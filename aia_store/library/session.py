@@ -14,6 +14,7 @@ from ..inside.certificate import Certificate, DERError, to_pem
 from ..inside.contexts import Terms
 from ..inside.rehearsal import Rehearsal
 from ..manager.names import as_openssl_prints
+from ..manager.tunnel import ProxyHandler
 from ..version import __version__
 from . import anchors, peer
 from .aia_errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
@@ -35,8 +36,9 @@ class AIASession:
     """Completes the chains of hosts, and makes contexts and downloads with them. Threads may share a session.
 
     A host is "name", "name:port", an IPv6 address or "[address]:port"; a URL is any URL with a host. Port 443 is the
-    default. A host is reached through the proxy that urllib would use (`HTTPS_PROXY`, `NO_PROXY`, …); intermediates are
-    always fetched directly. What a host sent is remembered for an hour, and its intermediates are kept in the store.
+    default. Hosts and intermediates are reached through the proxies that the setting `proxy` or the environment names
+    (`https_proxy`, `http_proxy`, `no_proxy`). What a host sent is remembered for an hour, and its intermediates are
+    kept in the store.
 
     The trust anchors are this machine's: from the file that AIA_STORE_ROOTS names, else from the one that SSL_CERT_FILE
     names, else the system's. Methods that build a chain raise InvalidCAError if it leads to no trust anchor,
@@ -115,7 +117,7 @@ class AIASession:
         context = complete(anchors.of_this_machine().context)
         seconds = self.timeout if timeout is None else timeout
         try:
-            response: HTTPResponse = urllib.request.urlopen(url, data, seconds, context=context)
+            response: HTTPResponse = _opener(context).open(url, data, seconds)
         except URLError as error:
             refusal = error.reason
             if isinstance(refusal, ssl.SSLCertVerificationError) and refusal.verify_code in _NO_ANCHOR:
@@ -140,7 +142,7 @@ class AIASession:
         target = peer.target(host)
         until, sent = self._seen.get(target, (0.0, []))
         if until < time.monotonic():
-            sent = peer.certificates(*target, self.timeout)
+            sent = peer.certificates(*target, self.timeout, loaded_settings())
             remember(self._seen, target, (time.monotonic() + REMEMBERED_FOR, sent), MOST_REMEMBERED)
         return sent
 
@@ -162,6 +164,11 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
         }
     except DERError as error:
         raise AIAError(f"the certificate cannot be read ({error})") from error
+
+
+def _opener(context: ssl.SSLContext) -> urllib.request.OpenerDirector:
+    """What opens http and https URLs."""
+    return urllib.request.build_opener(ProxyHandler(loaded_settings()), urllib.request.HTTPSHandler(context=context))
 
 
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:

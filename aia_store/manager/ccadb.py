@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 MOST_ROWS = 200_000  # the longest report has some 10,000
+LONGEST_ROW = 1 << 20  # characters; each comma costs eight bytes of memory, or more
 
 _STATUS = "revocation status"
 _REVOKED = ("revoked", "parent cert revoked")
@@ -37,21 +38,45 @@ class Table(NamedTuple):
 
 def read(content: bytes) -> Table:
     """Read the rows of a report, as far as possible. Raises ValueError if not even the column names can be read."""
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+    lines = _Lines(content)
+    reader = csv.reader(lines)
     rows: list[dict[str, str]] = []
     try:
         columns = [column.strip().lower() for column in next(reader, [])]
+        lines.end_row()
     except csv.Error as error:
         raise ValueError(f"no CSV: {error}") from error
     try:
         for number, row in enumerate(reader):
             if number == MOST_ROWS:
                 return Table(columns, rows, f"it has more than {MOST_ROWS:,} rows")
+            lines.end_row()
             if row:
                 rows.append(dict(zip(columns, row, strict=False)))
     except csv.Error as error:
         return Table(columns, rows, f"no CSV from line {reader.line_num} on: {error}")
     return Table(columns, rows, None)
+
+
+class _Lines:
+    """The lines of a report, for a reader that says where each row ends. Raises csv.Error at a row that is too long."""
+
+    def __init__(self, content: bytes) -> None:
+        self._lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "replace", newline="")
+        self._length = 0  # of the present row
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._length += len(line)
+        if self._length > LONGEST_ROW:
+            raise csv.Error(f"row longer than {LONGEST_ROW} characters")
+        return line
+
+    def end_row(self) -> None:
+        self._length = 0
 
 
 def revocation(report: Table, row: dict[str, str]) -> str | None:

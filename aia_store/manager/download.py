@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
 from ..inside import fetch
+from ..inside.search import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,23 +30,35 @@ class Downloader:
         self._failures = failures
         self._deadline = deadline
 
-    def plain(self, url: str, most: int) -> bytes:
+    def plain(self, url: str, most: int, seconds: float = math.inf) -> bytes:
         """Return the body behind an http URL, of at most `most` bytes. Raises UnavailableError."""
-        return self.download(url, lambda deadline: fetch.get(url, self._settings.allowed_networks, deadline, most))
+        networks, proxy = self._settings.allowed_networks, self._settings.proxy
+        return self.download(url, lambda deadline: fetch.get(url, networks, deadline, most, proxy), seconds)
 
-    def download(self, url: str, get: Callable[[float], bytes]) -> bytes:
+    def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
         """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
-        if self._failures.url_is_paused(url):
+        proxy = fetch.proxy_name(url, self._settings.proxy)
+        if self._failures.url_is_paused(url, proxy):
             raise UnavailableError("it failed recently and is not tried again yet")
-        if time.monotonic() >= self._deadline:
+        began = time.monotonic()
+        if began >= self._deadline:
             raise UnavailableError("the time for all fetches is over")
-        deadline = min(self._deadline, time.monotonic() + SECONDS)
+        deadline = min(self._deadline, began + min(SECONDS, seconds))
         try:
             body = get(deadline)
         except fetch.FetchError as error:
-            self._failures.blame(url, error)
+            if was_fair(began, deadline, SECONDS):
+                self._failures.blame(url, error, proxy)
             raise UnavailableError(str(error)) from error
-        self._failures.forgive(url)
+        self._failures.forgive(url, proxy)
         return body
+
+
+def was_fair(began: float, deadline: float, usual: float) -> bool:
+    """Whether a fetch that has just failed had time enough. If not, others used it up, and its host is not to blame.
+
+    `began` and `deadline` are on the monotonic clock; a fetch usually has so many seconds.
+    """
+    return time.monotonic() < deadline or deadline - began >= min(Budget.fair_seconds, usual / 2)

@@ -113,7 +113,7 @@ class Memory:
             if not (all(map(is_digest, verdicts)) and all(map(_is_sound, verdicts.values()))):
                 return _NEVER, {}
             return float(found["until"]), verdicts
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return _NEVER, {}  # not there, or not of our making
 
 

@@ -21,7 +21,7 @@ from ..inside.store import hand_in_folder, open_store
 from . import roots
 from .quotas import Shares
 from .revocation.record import reader
-from .verify import Verifier, VerifyError, by_subject
+from .verify import Verifier, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from ..inside.settings import Settings
     from ..inside.store import Folder, IntermediateStore
 
-MOST_ENTRIES = 200_000  # that are read in one run, not counting folders
+MOST_ENTRIES = 200_000  # that are looked at in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run
 SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
+SECONDS_TO_LOOK = SECONDS_TO_CLEAR = (
+    30.0  # at what is in the folder; it of rubbish, which may come in faster than it goes
+)
 SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -102,6 +105,7 @@ class _Collection:
         self._store = store
         self._settings = settings
         self._shares = Shares(site)
+        self._rubbish: list[tuple[str, Callable[..., None]]] = []  # names, and what removes each
         self._kept = self._refused = 0
         self._more = False
 
@@ -118,20 +122,22 @@ class _Collection:
                     break
                 self._take(user, names, verifier)
             self._shares.save()
+        self._clear()
         return Collected(self._kept, self._refused, self._more)
 
     def _names(self) -> dict[int, list[str]]:
-        """The names of each user's files, within the user's share. Everything that is no hand-in is removed."""
+        """The names of each user's files, within the user's share. Everything that is no hand-in is rubbish."""
         names: dict[int, list[str]] = {}
         looked_at = 0
+        deadline = time.monotonic() + SECONDS_TO_LOOK
         with os.scandir(self._place) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    self._remove(entry.name, os.rmdir)  # a folder that is not empty stays, and is never read
-                    continue
-                if looked_at >= MOST_ENTRIES:
+                if looked_at >= MOST_ENTRIES or time.monotonic() > deadline:
                     self._more = True
                     break
+                if entry.is_dir(follow_symlinks=False):
+                    self._rubbish.append((entry.name, os.rmdir))  # one that is not empty stays, and is never read
+                    continue
                 looked_at += 1
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -141,14 +147,23 @@ class _Collection:
                 if _may_be_handed_in(status) and len(of_this_user) < MOST_OF_ONE_USER:
                     names.setdefault(status.st_uid, of_this_user).append(entry.name)
                 else:
-                    self._remove(entry.name)
+                    self._rubbish.append((entry.name, os.unlink))
         return names
+
+    def _clear(self) -> None:
+        """Remove the rubbish: last, so that those who make it keep nobody waiting."""
+        deadline = time.monotonic() + SECONDS_TO_CLEAR
+        for name, remove in self._rubbish:
+            if time.monotonic() > deadline:
+                self._more = True
+                break
+            self._remove(name, remove)
 
     def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
         """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
         deadline = time.monotonic() + SECONDS_FOR_ONE_USER
         found = {name: self._read(name) for name in names}
-        verifier.beside = by_subject(certificate for certificate in found.values() if certificate is not None)
+        verifier.offer(certificate for certificate in found.values() if certificate is not None)
         for name, certificate in found.items():
             if certificate is None and self._is_young(name):
                 self._more = True

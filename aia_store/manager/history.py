@@ -89,7 +89,7 @@ def last_refresh(folders: Iterable[Folder]) -> LastRefresh | None:
         try:
             noted = json.loads(read_regular_file(os.path.join(folder.path, LAST_REFRESH), 65_536))
             found.append(LastRefresh(float(noted["at"]), noted["failed"] is True, str(noted["message"])))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             continue
     return max(found, default=None)
 
@@ -124,5 +124,5 @@ def _event(line: str) -> Event | None:
         found: Any = json.loads(line)
         at, fingerprint, what, why = found
         return Event(float(at), str(fingerprint), str(what), str(why))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None

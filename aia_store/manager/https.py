@@ -1,8 +1,9 @@
-"""Fetch a list or a report over https, verified with this machine's trust anchors, through its proxies."""
+"""Fetch a list or a report over https, verified with this machine's trust anchors."""
 
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import time
 import urllib.error
@@ -10,8 +11,10 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from ..inside.certificate import to_pem
-from ..inside.fetch import FetchError, done_by, has_network
+from ..inside.fetch import NO_ROUTE, FetchError, done_by, has_network
+from ..inside.proxies import ProxyError
 from . import roots
+from .tunnel import ProxyHandler
 
 if TYPE_CHECKING:
     from ..inside.settings import Settings
@@ -28,10 +31,11 @@ def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
 
 
 def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
+    proxies = ProxyHandler(settings)
     try:
         anchors = roots.load(roots.source(settings))
         context = ssl.create_default_context(cadata="".join(to_pem(anchor.der) for anchor in anchors))
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _OnlyToHTTPS)
+        opener = urllib.request.build_opener(proxies, urllib.request.HTTPSHandler(context=context), _OnlyToHTTPS)
         request = urllib.request.Request(url, headers={"User-Agent": "aia-store"})
         with opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as response:
             pieces, size = [], 0
@@ -46,11 +50,31 @@ def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
                 raise FetchError("a reply that is cut short")
             return b"".join(pieces)
     except urllib.error.HTTPError as error:
-        raise FetchError(f"status {error.code}") from error
+        raise FetchError(f"status {error.code}", proxy=_name(proxies)) from error
     except urllib.error.URLError as error:
-        raise FetchError(str(error.reason), is_ours=not has_network()) from error
+        raise _unreachable(error.reason, proxies) from error
+    except ProxyError as error:
+        raise FetchError(str(error), is_ours=True) from error
     except (OSError, ValueError, http.client.HTTPException, roots.RootsError) as error:
-        raise FetchError(str(error) or type(error).__name__) from error
+        raise FetchError(str(error) or type(error).__name__, proxy=_name(proxies)) from error
+
+
+def _unreachable(reason: str | BaseException, proxies: ProxyHandler) -> FetchError:
+    """The error for a connection that could not be made; through a proxy, `reason` may be what the proxy answered."""
+    proxy = _name(proxies)
+    if proxy is None:
+        return FetchError(str(reason), is_ours=not has_network())
+    if (
+        not isinstance(reason, (ConnectionRefusedError, socket.gaierror))
+        and getattr(reason, "errno", 0) not in NO_ROUTE
+    ):
+        return FetchError(f"{reason}, through the proxy {proxy}", proxy=proxy)
+    said = f"the proxy {proxy} cannot be reached ({reason})"
+    return FetchError(said, proxy=proxy, is_proxy_dead=True, is_ours=not has_network())
+
+
+def _name(proxies: ProxyHandler) -> str | None:
+    return str(proxies.proxy) if proxies.proxy is not None else None
 
 
 class _OnlyToHTTPS(urllib.request.HTTPRedirectHandler):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..inside.settings import Settings
+    from ..inside.store import IntermediateStore
 
 _PREFIX = "aia_store_"
 _HELP = {
@@ -27,6 +28,11 @@ _HELP = {
     "last_refresh_timestamp_seconds": "When the last refresh ended.",
     "last_refresh_failed": "Whether the last refresh failed (1).",
     "paused": "URLs and hosts that failed and are not tried for a while.",
+    "share_last_round_timestamp_seconds": "When the last round of sharing with other machines ended.",
+    "share_last_round_failed": "Whether the last round of sharing failed (1).",
+    "share_taken": "Intermediates that are here because another machine shared them.",
+    "share_handed_in": "Intermediates that were handed in for other machines, in all.",
+    "share_refused": "Certificates that others offered and that were refused, in all.",
 }
 
 
@@ -63,7 +69,22 @@ def measure(settings: Settings) -> dict[str, float]:
     if last is not None:
         values["last_refresh_timestamp_seconds"] = last.at
         values["last_refresh_failed"] = int(last.failed)
+    if settings.share:
+        values.update(_shared(settings, store))
     return values
+
+
+def _shared(settings: Settings, store: IntermediateStore) -> dict[str, float]:
+    from .share import summary  # nobody else needs it
+
+    found = summary.of(settings, store)
+    return {
+        "share_last_round_timestamp_seconds": found.at,
+        "share_last_round_failed": int(found.failed),
+        "share_taken": found.taken,
+        "share_handed_in": found.counts.get("handed in", 0),
+        "share_refused": sum(found.refused.values()),
+    }
 
 
 def exposition(values: dict[str, float]) -> str:

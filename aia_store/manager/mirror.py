@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 PART = "intermediates"  # the folder in upki's cache and on its server; another folder is about revocation
 LARGEST_MANIFEST = 1 << 20
-MOST_BYTES = 16 << 20  # of one file
+MOST_BYTES = 64 << 20  # of all files; all public intermediates together have some 20 MB
 
 
 class MirrorError(Exception):
@@ -56,14 +56,16 @@ def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:
     read. Raises MirrorError, and what `get` raises for the manifest.
     """
     made, files = _parsed(get(manifest, LARGEST_MANIFEST))
+    left = MOST_BYTES
     entries: list[Entry] = []
     faults = []
     for name, digest in files.items():
         try:
-            content = get(manifest.removesuffix(MANIFEST) + name, MOST_BYTES)
+            content = get(manifest.removesuffix(MANIFEST) + name, left)
         except DocumentError as error:
             faults.append(f"{name}: {error}")
             continue
+        left -= len(content)
         if hashlib.sha256(content).hexdigest() != digest:
             faults.append(f"{name} is not what the manifest says")
             continue

@@ -9,13 +9,14 @@ import _ssl
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import OID, SEQUENCE, STRINGS, elements, expect, read
+from ..inside.certificate import OID, SEQUENCE, STRINGS, DERError, elements, expect, read
 from .words import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COMMON_NAME = "2.5.4.3"
+_LONGEST_IDENTIFIER = 128  # octets; Python writes no number of more than 4,300 digits
 #: RFC 4514, 3. Other types are written as numbers.
 _RFC4514 = {
     _COMMON_NAME: "CN",
@@ -75,7 +76,9 @@ def _attribute(name: bytes, start: int, end: int) -> _Attribute:
 
 
 def _dotted(contents: bytes) -> str:
-    """An object identifier as numbers."""
+    """An object identifier as numbers. Raises DERError for an endless one."""
+    if len(contents) > _LONGEST_IDENTIFIER:
+        raise DERError("an object identifier that is too long")
     arcs, arc = [], 0
     for octet in contents:
         arc = arc << 7 | octet & 0x7F

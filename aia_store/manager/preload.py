@@ -7,30 +7,25 @@ is not verified again here; a refresh does that. A report is only believed where
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography import x509
-
 from ..inside.certificate import readable
 from ..inside.pauses import Failures
-from ..inside.store import MOST_FILES, crowded_note, sound_store
+from ..inside.store import sound_store
 from . import mirror, reports, roots
-from .accepted_paths import Verified
+from .admission import Admission, CrowdedError, is_parsed
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
-from .fitness import unfitness
-from .quiet import quietly
 from .revocation.update import known
-from .verify import Verifier, by_subject, remembered
+from .snapshot import fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
-    from ..inside.store import Folder, IntermediateStore
+    from ..inside.store import IntermediateStore
     from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
@@ -99,7 +94,7 @@ def run(
         if report.fault is not None:
             faults.append(PreloadError(f"{source}: {report.fault}"))
     revocation = known(settings, home, downloader)
-    run = _Run(store, home.preloaded)
+    run = _Run(store)
     run.keep(run.sift(entries), anchors, revocation.reason, progress)
     return PreloadReport(run.new, run.known, run.skipped, found, faults, revocation.notes)
 
@@ -125,11 +120,9 @@ def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str 
 class _Run:
     """One run over the entries of all reports."""
 
-    def __init__(self, store: IntermediateStore, home: Folder) -> None:
+    def __init__(self, store: IntermediateStore) -> None:
         self._store = store
-        self._home = home
-        names = (os.path.basename(path) for folder in store.preloaded for path in folder.paths())
-        self._stored = {name.removesuffix(".pem") for name in names}
+        self._stored = fingerprints(store.preloaded)
         self._revoked: dict[str, str] = {}  # according to the reports
         self._beside: list[Certificate] = []  # in the reports and not yet preloaded, revoked or not
         self.new = self.known = 0
@@ -152,7 +145,7 @@ class _Run:
                 self._beside.append(certificate)
             if sha256 in self._revoked:
                 self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[sha256]}"))
-            elif certificate is None or not _is_parsed(certificate):
+            elif certificate is None or not is_parsed(certificate):
                 self.skipped.append(Skipped(entry.name, None, "it cannot be parsed"))
             else:
                 offered[certificate] = entry.name
@@ -166,44 +159,27 @@ class _Run:
         progress: Callable[[int, int], None],
     ) -> None:
         """Verify each certificate, and keep it or note why not. `reason` tells why a certificate is revoked."""
-        verified = Verified(self._home, anchors)
-        verifier = Verifier(
+        admission = Admission(
+            self._store,
             anchors,
-            remembered(self._store.find),
             lambda certificate, issuer: self._revoked.get(certificate.fingerprint) or reason(certificate, issuer),
-            by_subject(self._beside),
-            verified,
+            self._beside,
         )
-        for done, (certificate, name) in enumerate(offered.items()):
-            progress(done, len(offered))
-            refusal = unfitness(certificate) or verifier.refusal(certificate)
-            if refusal is None:
-                self._keep_one(certificate)
-            else:
-                self.skipped.append(Skipped(name, certificate, refusal))
-        verified.save()
-        progress(len(offered), len(offered))
-
-    def _keep_one(self, certificate: Certificate) -> None:
-        if len(self._stored) + self.new >= MOST_FILES:
-            raise PreloadError(f"{crowded_note(self._home)}; run `aia-store clear`")
         try:
-            self._home.keep(certificate)
+            for done, (certificate, name) in enumerate(offered.items()):
+                progress(done, len(offered))
+                refusal = admission.refusal(certificate)
+                if refusal is None:
+                    self.new += 1
+                else:
+                    self.skipped.append(Skipped(name, certificate, refusal))
+        except CrowdedError as error:
+            raise PreloadError(str(error)) from error
         except OSError as error:
-            raise PreloadError(
-                f"{self._home.path} cannot be written ({error.strerror}); what was kept before stays"
-            ) from error
-        self.new += 1
-
-
-def _is_parsed(certificate: Certificate) -> bool:
-    """Whether `cryptography`, which checks the signatures and is stricter than OpenSSL, can read it."""
-    try:
-        with quietly():
-            x509.load_der_x509_certificate(certificate.der)
-    except ValueError:
-        return False
-    return True
+            where = admission.home.path
+            raise PreloadError(f"{where} cannot be written ({error.strerror}); what was kept before stays") from error
+        admission.save()
+        progress(len(offered), len(offered))
 
 
 def _sha256(der: bytes) -> str:

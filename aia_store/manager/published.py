@@ -116,7 +116,7 @@ def is_fresh(settings: Settings, home: Folder, form: BundleForm = FILE) -> bool:
             and _has_these_roots(settings, state)
             and changes(settings) == state["changes"]
         )
-    except (OSError, KeyError, IndexError, TypeError, ValueError):
+    except (OSError, KeyError, IndexError, TypeError, ValueError, OverflowError):
         return False  # there is none, or the note is not ours
 
 

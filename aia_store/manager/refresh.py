@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
 from ..inside.certificate import Certificate
-from ..inside.store import Folder, IntermediateStore, Preloaded, crowded_note, folders_of, open_store, read_certificate
+from ..inside.store import (
+    Folder,
+    IntermediateStore,
+    Preloaded,
+    StoreError,
+    crowded_note,
+    folders_of,
+    open_store,
+    read_certificate,
+)
 from . import bundle, clock, handins, history, renewal, roots, upkeep
 from .accepted_paths import Verified
 from .history import Dropped
@@ -25,11 +34,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..inside.settings import Settings
+    from .share.rounds import Round
     from .verify import Reason
 
     Progress = Callable[[int, int], None]
 
 MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
+SECONDS_TO_COLLECT = 60.0  # after which no further run begins
 
 
 class Plan(NamedTuple):
@@ -55,6 +66,7 @@ class RefreshReport(NamedTuple):
     notes: list[str]  # what could not be read or examined, one line each
     doubt: str | None  # why the clock is not believed: then nothing was changed, and a sound bundle stays
     handed_in: handins.Collected
+    shared: Round | None = None  # what was shared with other machines
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
@@ -95,9 +107,11 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     for folder in _writable(store):
         upkeep.sweep(folder)
     clock.believe(settings)
+    shared, shared_notes = _shared(settings)
     published = bundle.build(settings, verifier)
     counts = len(planned.held), len(planned.preloaded)
-    return RefreshReport(*counts, dropped, left, published, renewed, [*notes, *planned.notes], None, handed_in)
+    notes += [*planned.notes, *shared_notes]
+    return RefreshReport(*counts, dropped, left, published, renewed, notes, None, handed_in, shared)
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
@@ -121,15 +135,29 @@ def _faults(settings: Settings) -> list[str]:
 def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
     """Take hand-ins; returns notes if that is impossible."""
     kept = refused = 0
+    deadline = time.monotonic() + SECONDS_TO_COLLECT
     try:
         for _ in range(MOST_COLLECTIONS):
             found = handins.collect(settings)
             kept, refused = kept + found.kept, refused + found.refused
-            if not found.more:
+            if not found.more or time.monotonic() > deadline:
                 break
     except handins.CollectError as error:
         return handins.Collected(kept, refused), [str(error)]
     return handins.Collected(kept, refused), []
+
+
+def _shared(settings: Settings) -> tuple[Round | None, list[str]]:
+    """Share with other machines, if the settings say where; returns notes if that is impossible."""
+    if not settings.share:
+        return None, []
+    from .share import rounds  # nobody else needs it
+
+    try:
+        shared = rounds.run(settings)
+    except (rounds.ShareError, StoreError) as error:
+        return None, [str(error)]
+    return shared, shared.notes
 
 
 class _Planner:

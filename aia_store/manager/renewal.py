@@ -1,4 +1,7 @@
-"""Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL."""
+"""Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL.
+
+A successor has the same name and key, and lasts longer: only then do the servers of the old one lead to it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from ..inside.aia import urls_to_fetch
 from ..inside.certificate import sha256
 from ..inside.pauses import Failures
 from ..inside.search import Budget, may_have_issued
+from .download import was_fair
+from .turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,21 +54,21 @@ class Due(NamedTuple):
 
 
 def due(held: list[Held]) -> list[Due]:
-    """The intermediates that expire soon and have no successor here, the earliest first.
+    """The intermediates that expire soon and have no successor here, the earliest first; but see `in_turn`.
 
-    A URL is the one that an intermediate was fetched from, or one that certificates below it name.
+    A URL is one that an intermediate of this name and key was fetched from, or that certificates below it name.
     """
     now = time.time()
-    by_end = sorted(held, key=lambda one: one.certificate.validity[1])
-    ending = [one for one in by_end if one.certificate.validity[1] - now < SOON]
-    lasting = {_identity(one.certificate) for one in by_end[len(ending) :]}
+    alike: dict[tuple[bytes, bytes], list[Held]] = {}
+    for one in sorted(held, key=lambda one: -one.certificate.validity[1]):
+        alike.setdefault(_identity(one.certificate), []).append(one)
+    ending = [found for found in alike.values() if found[0].certificate.validity[1] - now < SOON]
     below: dict[bytes, list[Certificate]] = {}
     for one in held if ending else ():
         below.setdefault(one.certificate.issuer_key, []).append(one.certificate)
     return [
-        Due(one, _urls(one, below.get(one.certificate.subject_key, ())))
-        for one in ending
-        if _identity(one.certificate) not in lasting
+        Due(found[0], _urls(found, below.get(found[0].certificate.subject_key, ())))
+        for found in in_turn(reversed(ending), lambda found: found[0].links)
     ]
 
 
@@ -73,7 +78,7 @@ def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier:
     The old ones stay until they expire.
     """
     renewal = _Renewal(settings, verifier, set(known))
-    return [found for one in due for found in renewal.of(one.old, one.urls)]
+    return [found for one in due if (found := renewal.of(one.old, one.urls)) is not None]
 
 
 class _Renewal:
@@ -86,8 +91,8 @@ class _Renewal:
         self._deadline = time.monotonic() + SECONDS
         self._replies: dict[str, list[Certificate]] = {}
 
-    def of(self, old: Held, urls: list[str]) -> list[Renewed]:
-        """Look for the successors of one intermediate, up to the first URL that has any."""
+    def of(self, old: Held, urls: list[str]) -> Renewed | None:
+        """The successor of one intermediate that lasts longest, from the first URL that has any."""
         failures = Failures(old.folder)
         for url in urls:
             fruitless = f"{url} to renew {old.certificate.fingerprint}"
@@ -96,34 +101,39 @@ class _Renewal:
             offered = self._behind(url, old.folder, failures)
             if offered is None:
                 continue
-            found = []
-            for certificate in offered:
-                if self._succeeds(certificate, old.certificate):
-                    try:
-                        old.folder.keep(certificate, url)
-                    except OSError:
-                        continue
-                    self._known.add(certificate)
-                    found.append(Renewed(certificate, old.certificate, url))
-            if found:
-                return found
-            failures.failed(fruitless)
-        return []
+            by_end = sorted(offered, key=lambda certificate: certificate.validity[1], reverse=True)
+            successor = next((one for one in by_end if self._succeeds(one, old.certificate)), None)
+            if successor is None:
+                failures.failed(fruitless)
+            elif self._is_kept(successor, old.folder, url):
+                return Renewed(successor, old.certificate, url)
+        return None
+
+    def _is_kept(self, successor: Certificate, folder: Folder, url: str) -> bool:
+        try:
+            folder.keep(successor, url)
+        except OSError:
+            return False
+        self._known.add(successor)
+        return True
 
     def _succeeds(self, certificate: Certificate, old: Certificate) -> bool:
         return (
             certificate not in self._known
-            and certificate.subject_key == old.subject_key
+            and _identity(certificate) == _identity(old)
             and certificate.validity[1] > old.validity[1]
             and self._verifier.refusal(certificate) is None
         )
+
+    def _is_paused(self, url: str, failures: Failures) -> bool:
+        return failures.url_is_paused(url, fetch.proxy_name(url, self._settings.proxy))
 
     def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
         """The certificates behind a URL; None if it was not tried: it is paused, busy, or exceeds the limit."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
-        if left <= 0 or len(self._replies) >= MOST_FETCHES or failures.url_is_paused(url):
+        if left <= 0 or len(self._replies) >= MOST_FETCHES or self._is_paused(url, failures):
             return None
         try:
             lock = locks.acquire(home, sha256(url.encode()), 0)
@@ -141,20 +151,25 @@ class _Renewal:
 
 
 def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
+    began = time.monotonic()
+    proxy = fetch.proxy_name(url, settings.proxy)
     try:
-        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline))
+        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy))
+        if not found:
+            raise fetch.FetchError("a reply that holds no certificate", proxy=proxy)
     except fetch.FetchError as error:
-        failures.blame(url, error)
+        if was_fair(began, deadline, Budget.fetch_seconds):
+            failures.blame(url, error, proxy)
         return []
-    (failures.forgive if found else failures.failed)(url)
+    failures.forgive(url, proxy)
     return found
 
 
-def _urls(one: Held, below: Iterable[Certificate]) -> list[str]:
-    """The URLs of an intermediate, up to a limit; they may be hostile."""
-    urls = [one.folder.source_of(one.certificate) or ""]
+def _urls(alike: list[Held], below: Iterable[Certificate]) -> list[str]:
+    """The URLs of intermediates with one name and key, up to a limit; they may be hostile."""
+    urls = [one.folder.source_of(one.certificate) or "" for one in alike]
     for certificate in below:
-        if may_have_issued(one.certificate, certificate):
+        if may_have_issued(alike[0].certificate, certificate):
             urls += urls_to_fetch(certificate, Budget())
     return [url for url in dict.fromkeys(urls) if fetch.is_fetchable(url)][: Budget.urls]
 

@@ -59,3 +59,9 @@ class _Listing:
             found = map(read_certificate, self._paths.get(name, ()))
             self._read[name] = [one for one in found if one is not None and sha256(one.subject_key) == name]
         return self._read[name]
+
+
+def fingerprints(folders: Iterable[Folder]) -> set[str]:
+    """The fingerprints of the certificates in these folders, by the names of their files."""
+    names = (os.path.basename(path) for folder in folders for path in folder.paths())
+    return {name.removesuffix(".pem") for name in names}

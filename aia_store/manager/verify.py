@@ -31,8 +31,7 @@ from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
 from .accepted_paths import SECURITY_LEVEL, Verified
-from .old_cryptography import check_issued
-from .quiet import quietly
+from .quiet import UnreadableError, quietly
 from .roots import distrust
 
 if TYPE_CHECKING:
@@ -69,8 +68,8 @@ class Verifier:
     Verdicts are remembered, so use a verifier for one run only.
 
     `revoked` tells why and by whom an intermediate of an issuer is revoked, or returns None. No path may contain a
-    revoked certificate. `revoked` and `beside` may be set later; `revoked` then also counts for earlier verdicts.
-    OpenSSL is not asked again about paths that were `verified` in an earlier process.
+    revoked certificate. `revoked` may be set later, and then also counts for earlier verdicts. `offer` replaces
+    `beside`. OpenSSL is not asked again about paths that were `verified` in an earlier process.
     """
 
     def __init__(
@@ -83,13 +82,18 @@ class Verifier:
     ) -> None:
         self.roots = roots
         self.revoked = revoked
-        self.beside = beside or {}
+        self._beside = beside or {}
         self.verified = verified or Verified(None, roots)
         self._trusted = Trusted.of(root.der for root in roots)
         self._find = find
         self._distrust = distrust()
         self._rehearsals: dict[tuple[bytes, int], Rehearsal] = {}
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
+
+    def offer(self, certificates: Iterable[Certificate]) -> None:
+        """Replace what was offered together. What had no path beside other certificates is looked at again."""
+        self._beside = by_subject(certificates)
+        self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if isinstance(verdict, list)}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
         """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts now.
@@ -157,7 +161,7 @@ class Verifier:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:
             if subject is leaf:
                 return [certificate]
-            offered = [*self.beside.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
+            offered = [*self._beside.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
             candidates = likeliest_first(subject, offered)
             return [
                 *self._trusted.issuers_of(subject),
@@ -230,10 +234,12 @@ def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     from cryptography import x509  # it takes 66 ms to import, and where all was verified before nobody needs it
     from cryptography.exceptions import InvalidSignature
 
+    from .old_cryptography import check_issued
+
     try:
         with quietly():
             check_issued(x509.load_der_x509_certificate(subject), x509.load_der_x509_certificate(issuer))
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnreadableError):
         return False
     return True
 

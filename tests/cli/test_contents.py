@@ -148,7 +148,7 @@ def test_clear_forgets_which_fetches_failed(machine: Machine, planted: list[Auth
     assert "pause" not in machine.says("clear", "--yes")
 
 
-@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 2), ("\n", 1, 2), (CTRL_C, 1, 2)])
+@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 2), ("\n", 1, 2), (CTRL_C, 130, 2)])
 def test_clear_asks_on_a_terminal(
     machine: Machine, planted: list[Authority], answer: str, status: int, left: int
 ) -> None:

@@ -16,6 +16,7 @@ from aia_store.inside.store import Folder
 from tests.cli.terminal import on_terminal
 from tests.manager.machine import Machine
 from tests.support.pki import Authority
+from tests.support.servers import refusing_port
 
 ASPECTS = ["hook", "store", "roots", "bundle", "environment", "trust on demand", "fetches", "daemon"]
 
@@ -158,12 +159,57 @@ def test_a_variable_with_an_unknown_key_is_a_problem(machine: Machine, root: Aut
     assert (level, state) == ("problem", "unknown: AIA_STORE_OFFLIEN")
 
 
-@pytest.mark.parametrize("variable", ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"])
-def test_status_says_that_fetches_use_no_proxy(machine: Machine, root: Authority, variable: str) -> None:
-    level, state, remedy = told(machine, "fetches", **{variable: "http://proxy.example:3128"})
-    assert (level, "preload FILE" in str(remedy)) == ("hint", True)
-    assert variable in state
-    assert told(machine, "fetches", **{variable: ""})[0] == "ok"
+SECRET = "http://me:secret@proxy.example:3128"
+
+
+@pytest.mark.parametrize(
+    ("variables", "level", "expected"),
+    [
+        ({"http_proxy": SECRET}, "ok", "through the proxy proxy.example:3128 (http_proxy)"),
+        ({"AIA_STORE_PROXY": SECRET}, "ok", "through the proxy proxy.example:3128 (AIA_STORE_PROXY)"),
+        ({"http_proxy": ""}, "ok", "nothing is paused"),
+        (
+            {"HTTPS_PROXY": SECRET},
+            "hint",
+            "no proxy: HTTPS_PROXY is not used, as it is not for http",
+        ),
+        (
+            {"HTTPS_PROXY": SECRET, "AIA_STORE_PROXY": "none"},
+            "ok",
+            "HTTPS_PROXY is not used, as AIA_STORE_PROXY is none",
+        ),
+        (
+            {"ALL_PROXY": SECRET.replace("http", "socks5")},
+            "problem",
+            "ALL_PROXY names a SOCKS proxy, so nothing is fetched",
+        ),
+        ({"http_proxy": "http://me:secret@:0"}, "problem", "http_proxy names no proxy, so nothing is fetched"),
+    ],
+)
+def test_it_says_which_proxy_is_used_or_why_none(
+    machine: Machine, root: Authority, variables: dict[str, str], level: str, expected: str
+) -> None:
+    found = told(machine, "fetches", **variables)
+    assert found[:2] == (level, expected)
+    assert (found[2] is None) is (level == "ok")
+    assert "secret" not in machine.run("status", **variables).stdout
+
+
+def test_it_says_that_the_proxy_could_not_be_reached(machine: Machine, root: Authority) -> None:
+    place = f"127.0.0.1:{refusing_port()}"
+    machine.complains("add", "http://8.8.8.8/ca.cer", http_proxy=f"http://me:secret@{place}")
+    level, state, _ = told(machine, "fetches", http_proxy=f"http://{place}")
+    assert (level, state) == ("ok", f"through the proxy {place} (http_proxy)"), "`add` notes no failure"
+    Failures(Folder(str(machine.store))).failed(place)
+    level, state, _ = told(machine, "fetches", http_proxy=f"http://{place}")
+    assert (level, state.partition(", ")[2]) == ("hint", "which could not be reached a short while ago")
+
+
+def test_a_setting_that_names_no_proxy_is_not_shown(machine: Machine, root: Authority) -> None:
+    done = machine.run("status", AIA_STORE_PROXY="me:secret@proxy.example")
+    assert done.returncode == 2
+    assert "AIA_STORE_PROXY must be environment, none or a URL" in done.stderr
+    assert "secret" not in done.stderr + done.stdout
 
 
 def test_it_says_how_many_urls_are_paused_and_until_when(machine: Machine, root: Authority) -> None:

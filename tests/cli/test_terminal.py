@@ -48,6 +48,7 @@ def test_nothing_is_left_of_a_progress_bar(machine: Machine, root: Authority, co
         status, output = on_terminal(machine, "check", *hosts, columns=columns)
     assert (status, "checking 2 hosts" in output) == (0, True)
     lines = screen(output, columns)
-    assert [line for line in lines if line.startswith(("localhost", "127"))] == hosts
+    headings = [f"{hosts[0]}  at 127.0.0.1", hosts[1]]
+    assert [line for line in lines if line.startswith(("localhost", "127"))] == headings
     assert "checking" not in "".join(lines)
     assert lines[-1] == "2 hosts: 2 complete."

@@ -40,6 +40,10 @@ _ANSWERS = [
         '`eval "$(aia-store env)"` in the start-up file of the shell',
     ),
     (
+        "brings a TLS library of its own: uv, curl_cffi, rtls, grpcio",
+        "the same; with pycurl, the program sets `CAINFO`",
+    ),
+    (
         "starts often, and [was made with OpenSSL](#with-the-trust-folder)",
         '`eval "$(aia-store env --folder)"`, which is faster',
     ),
@@ -47,7 +51,6 @@ _ANSWERS = [
         "is a server: Postfix, stunnel, HAProxy, nginx, OpenLDAP",
         "[one line](#with-the-trust-folder) in its configuration",
     ),
-    ("brings a TLS library of its own: pycurl, grpcio", "name the bundle in the program's own setting"),
     ("is a browser", "nothing: browsers fetch intermediates, or know them"),
 ]
 _HEAD = """
@@ -63,8 +66,11 @@ is as large as a system's, so that its trust anchors are loaded [on demand](how-
 
 *Newest* and *oldest* are the releases that were tested. The oldest was found by a binary search among the releases that
 install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
-release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last three) bring an
+release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last five) bring an
 OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
+Where its cell is empty, none was searched. For ansible these are the modules `uri` and `get_url`; acme is certbot's
+library; Scrapy was told to verify; mitmproxy is the client of a server. Servers made in Python (gunicorn, uvicorn,
+jetforce) serve with the hook as without it, also clients that show a certificate.
 """
 _NOTES = """
 ## The note on a refused chain
@@ -181,7 +187,7 @@ def _cell(client: Client, python: str, release: str, found: dict[str, Any]) -> s
         works = f"{client.name} newest" in found[python]["clients"]
         return ("works" if works else "fails") if release == "newest" else ""
     if release == "oldest" and python not in client.oldest:
-        return "no release"
+        return ""
     version = found[python]["clients"].get(f"{client.name} {release}", "fails")
     return version or "no release"
 

@@ -32,11 +32,17 @@ def _index(leaf: Leaf) -> TLSListener:
     return services.SiteServer(leaf, pages)
 
 
+def _acme(leaf: Leaf) -> TLSListener:
+    return services.SiteServer(leaf, {"/directory": ("application/json", b'{"newNonce": "ok"}')})
+
+
 SERVERS: dict[str, Callable[[Leaf], TLSListener]] = {
     "https": TLSServer,
     "smtp": SMTPServer,
     "xmlrpc": _xmlrpc,
     "index": _index,
+    "acme": _acme,
+    "postgresql": services.PostgreSQLServer,
     "ftp": services.FTPServer,
     "imap": services.imap_server,
     "pop3": services.pop3_server,

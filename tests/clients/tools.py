@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.clients.servers import SERVERS
 from tests.clients.table import PROGRAMS
 from tests.support.pki import Leaf
 from tests.support.servers import TLSServer
@@ -114,6 +115,29 @@ TOOLS = [
         "PYTHON -c 'import importlib.metadata; print(importlib.metadata.version(\"deno\"))'",
         "DENO_CERT",
         package="deno",
+    ),
+    Tool(
+        "uv",
+        '"$(dirname PYTHON)/uv" pip install --no-config --cache-dir "$PWD/uv" --target "$PWD/target" '
+        "--index-url https://localhost:PORT/simple demo",
+        '"$(dirname PYTHON)/uv" --version',
+        "SSL_CERT_FILE",
+        SERVERS["index"],
+        package="uv",
+    ),
+    Tool(
+        "curl_cffi",
+        "PYTHON -c 'import curl_cffi; curl_cffi.get(\"https://localhost:PORT/\")'",
+        "PYTHON -c 'import curl_cffi; print(curl_cffi.__version__)'",
+        "CURL_CA_BUNDLE",
+        package="curl_cffi",
+    ),
+    Tool(
+        "rtls",
+        f'PYTHON "{PROGRAMS}/rtls_connect.py" PORT',
+        "PYTHON -c 'import importlib.metadata; print(importlib.metadata.version(\"rtls\"))'",
+        "SSL_CERT_FILE",
+        package="rtls",
     ),
     Tool(
         "httplib2, without the hook",

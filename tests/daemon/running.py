@@ -52,9 +52,23 @@ class Daemon:
         assert len(found()) >= count, self.lines
         return found()[count - 1]
 
+    @property
+    def said(self) -> str:
+        """What it has printed, once it has ended."""
+        self._reader.join(SECONDS)
+        return "".join(self.lines)
+
     def works(self) -> bool:
         """Whether one of its children is working."""
-        return any(file.read_text().strip() for file in Path(f"/proc/{self.pid}/task").glob("*/children"))
+        return bool(self._children())
+
+    def workers(self, action: str) -> list[int]:
+        """Its children that do this."""
+        return [pid for pid in self._children() if read(f"/proc/{pid}/cmdline").endswith(f"\0{action}\0")]
+
+    def _children(self) -> list[int]:
+        files = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return [int(pid) for file in files for pid in read(file).split()]
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -99,6 +113,14 @@ class Daemon:
                 raise
         self._reader.join(SECONDS)
         self.process.communicate()
+
+
+def read(path: str | Path) -> str:
+    """A file below /proc; nothing if the process or thread is gone."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = SECONDS, tell: Callable[[], Any] = lambda: "") -> None:

@@ -14,12 +14,20 @@ import pytest
 from tests.daemon.conftest import Start
 from tests.daemon.running import wait_until
 from tests.manager.machine import COMMAND, Machine
+from tests.support import seccomp
 from tests.support.holder import started
 from tests.support.pki import Authority, pem_blocks
 
 OTHER = Authority.root("Other Root")
 _HOLD = 'mount -t tmpfs -o size=256k,mode=755 none "$1" && echo ready && exec sleep 600'
 
+
+#: Runs another program, which cannot start a thread. The first argument is the file of `seccomp`.
+_WITHOUT_THREADS = """
+import os, runpy, sys
+runpy.run_path(sys.argv[1])["no_thread_can_be_started"]()
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 #: Runs another program, whose memory can never be both writable and executable.
 _TAKE_MEMORY_RIGHTS = """
@@ -143,6 +151,16 @@ def test_polling_where_inotify_is_exhausted(
         beside.replace(machine.roots)
         wait_until(lambda anchors=anchors: bundled(machine, *anchors), 8, lambda: daemon.lines)  # type: ignore[misc]
     assert daemon.end()[1] < 1
+
+
+@pytest.mark.skipif(not seccomp.supported, reason="needs a seccomp filter")
+def test_no_thread_can_be_started(machine: Machine, root: Authority, start: Start) -> None:
+    """As if a limit of tasks was reached. It does not end, and leaves no child behind."""
+    daemon = start(sys.executable, "-c", _WITHOUT_THREADS, seccomp.__file__)
+    assert "no process can be started" in daemon.named("build")[0]["message"]
+    daemon.wait_for("build", count=2)
+    assert not daemon.works()
+    assert daemon.end()[0] == 0
 
 
 def test_without_w_xor_x_without_privileges_and_with_a_read_only_system(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import aia_store
 from tests.daemon.conftest import Start
 from tests.daemon.running import is_alive, wait_until
 from tests.manager.machine import COMMAND, Machine
@@ -66,6 +69,20 @@ def test_refresh_at_once(machine: Machine, root: Authority, start: Start) -> Non
     assert machine.kept() == set()
 
 
+def test_a_refresh_that_is_asked_for_during_another(machine: Machine, root: Authority, start: Start) -> None:
+    """The one that runs may have read the store before."""
+    machine.plant(*(root.intermediate(f"Intermediate {number}") for number in range(10)))
+    daemon = start()
+    daemon.send(signal.SIGUSR1)
+    wait_until(lambda: daemon.workers("refresh"))
+    [worker] = daemon.workers("refresh")
+    os.kill(worker, signal.SIGSTOP)
+    daemon.send(signal.SIGUSR1)
+    time.sleep(0.2)
+    os.kill(worker, signal.SIGCONT)
+    daemon.wait_for("refresh", count=2)
+
+
 def configure(machine: Machine, text: str) -> None:
     machine.config.parent.mkdir(parents=True, exist_ok=True)
     machine.config.write_text(text)
@@ -100,6 +117,16 @@ def test_a_configuration_that_cannot_be_used_changes_nothing(machine: Machine, r
     assert "stay as they were" in failed["message"]
     machine.trust(root, OTHER)
     wait_until(lambda: pem_blocks(machine.bundle_file.read_text()) == [root.der, OTHER.der])
+
+
+def test_the_configuration_is_read_again_while_an_update_has_removed_the_package(
+    machine: Machine, root: Authority, start: Start, tmp_path: Path
+) -> None:
+    package = shutil.copytree(Path(aia_store.__file__).parent, tmp_path / "installed" / "aia_store")
+    daemon = start(PYTHONPATH=os.pathsep.join([str(package.parent), *filter(None, sys.path)]))
+    shutil.rmtree(package)
+    configure(machine, "refresh_hours = 5")
+    daemon.wait_for("reload", "read again")
 
 
 def test_it_does_not_begin_with_a_configuration_that_cannot_be_used(machine: Machine, root: Authority) -> None:
@@ -142,6 +169,18 @@ def test_the_store_is_removed_under_it(machine: Machine, root: Authority, start:
     assert machine.bundled() == [root.der, OTHER.der]
     assert "already" in machine.run("daemon").stderr
     assert "runs since" in machine.says("status", status=1)
+
+
+def test_the_store_is_removed_under_it_and_taken_by_another(machine: Machine, root: Authority, start: Start) -> None:
+    first = start()
+    first.send(signal.SIGSTOP)
+    shutil.rmtree(machine.store)
+    second = start()
+    first.send(signal.SIGCONT)
+    first.send(signal.SIGHUP)
+    assert first.process.wait(10) == 1
+    assert f"process {second.pid} keeps the store" in first.said
+    assert "already" in machine.run("daemon").stderr
 
 
 def test_the_log_is_one_line_an_event(machine: Machine, root: Authority) -> None:

@@ -48,8 +48,9 @@ class Meeting:
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store for one test, with loopback as the only allowed network; returns the store's folder."""
-    for name in [name for name in os.environ if name.startswith(("AIA_STORE_", "XDG_"))]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name.startswith(("AIA_STORE_", "XDG_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-user-config"))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "no-site-config"))
     monkeypatch.setenv("AIA_STORE_DIR", str(tmp_path / "store"))

@@ -50,14 +50,6 @@ def junk(extension: ObjectIdentifier, critical: bool = False) -> list[tuple[x509
     return [(x509.UnrecognizedExtension(extension, b"\x30\x05junk"), critical)]
 
 
-def with_field(authority: Authority, number: int, value: bytes) -> bytes:
-    """The certificate with another field in the place of one: 3 is the issuer's name, 5 the subject's."""
-    to_sign, algorithm, signature = asn1.children(authority.der)
-    fields = asn1.children(to_sign)
-    fields[number] = value
-    return asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SEQUENCE, *fields), algorithm, signature)
-
-
 def name(tag: int, value: bytes) -> bytes:
     attribute = asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.OID, b"\x55\x04\x03"), asn1.tlv(tag, value))
     return asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SET, attribute))
@@ -108,11 +100,11 @@ USELESS: dict[str, bytes] = {
     "a root of that name and key with a broken AKID": Authority.root(
         "Hostile CA", key=CA.key, authority_key_id=False, extensions=junk(ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
     ).der,
-    "an issuer's name that is no UTF-8": with_field(CA, 3, name(0x0C, b"\xff\xfe")),
-    "an issuer's name that is no name": with_field(CA, 3, asn1.tlv(asn1.SEQUENCE, b"\x02\x01\x00")),
-    "a subject that is no UTF-8": with_field(CA, 5, name(0x0C, b"\xff\xfe")),
-    "a validity that is none": with_field(CA, 4, asn1.tlv(asn1.SEQUENCE, b"\x05\x00\x05\x00")),
-    "a public key that is none": with_field(CA, 6, asn1.tlv(asn1.SEQUENCE, b"\x05\x00")),
+    "an issuer's name that is no UTF-8": asn1.with_field(CA.der, 3, name(0x0C, b"\xff\xfe")),
+    "an issuer's name that is no name": asn1.with_field(CA.der, 3, asn1.tlv(asn1.SEQUENCE, b"\x02\x01\x00")),
+    "a subject that is no UTF-8": asn1.with_field(CA.der, 5, name(0x0C, b"\xff\xfe")),
+    "a validity that is none": asn1.with_field(CA.der, 4, asn1.tlv(asn1.SEQUENCE, b"\x05\x00\x05\x00")),
+    "a public key that is none": asn1.with_field(CA.der, 6, asn1.tlv(asn1.SEQUENCE, b"\x05\x00")),
 }
 
 

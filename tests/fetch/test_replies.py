@@ -319,6 +319,32 @@ def test_a_dead_host_behind_a_redirect_does_not_count_against_the_first(aia: AIA
     assert raised.value.dead_url == dead
 
 
+@pytest.fixture
+def slow_to_connect() -> Iterator[str]:
+    """The URL of a host that takes no connection for now, as its queue is full."""
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(socket.socket())
+        host.bind(("127.0.0.1", 0))
+        host.listen(0)
+        waiting = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(host.getsockname())
+        yield f"http://127.0.0.1:{host.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize(("delay", "is_blamed"), [(0.0, True), (0.7, False)])
+def test_a_host_behind_a_slow_redirect_is_not_blamed(
+    aia: AIAHost, slow_to_connect: str, delay: float, is_blamed: bool
+) -> None:
+    """Otherwise a hostile leaf could name a host that redirects to an honest one too late, and so pause that one."""
+    url = aia.publish("/ca", b"", 302, {"Location": slow_to_connect}, delay=delay)
+    with pytest.raises(fetch.FetchError) as raised:
+        fetch.get(url, LOOPBACK, time.monotonic() + 1)
+    assert raised.value.dead_url == (slow_to_connect if is_blamed else None)
+    assert not raised.value.is_ours, "the URL is to blame"
+
+
 def test_after_the_deadline_nothing_is_requested(aia: AIAHost) -> None:
     with pytest.raises(fetch.FetchError):
         fetch.get(aia.publish("/ca", DER), LOOPBACK, time.monotonic() - 1)

@@ -21,7 +21,7 @@ from aia_store.inside import fetch
 from ..conftest import whole_package
 from ..manager.disks import need_namespaces
 from ..support.pki import Authority
-from ..support.servers import AIAHost, refusing_port
+from ..support.servers import AIAHost, deaf_port
 from .conftest import LOOPBACK, Fetch, Meet
 
 ROOT = Authority.root("URL Root")
@@ -347,18 +347,10 @@ def test_after_a_redirect_the_address_is_checked_again(aia: AIAHost, monkeypatch
 def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch, aia: AIAHost) -> None:
     """An address where nobody answers must not use up the whole deadline."""
     aia.publish("/", CA.der)
-    with socket.create_server(("127.0.0.3", aia.port), backlog=0) as deaf:
-        callers = [socket.socket() for _ in range(4)]
-        for caller in callers:  # fill its queue, so that the next one hears nothing
-            caller.setblocking(False)
-            caller.connect_ex(deaf.getsockname())
+    with deaf_port("127.0.0.3", aia.port):
         Resolver(monkeypatch, ["127.0.0.3", "127.0.0.1"])
         started = time.monotonic()
-        try:
-            assert fetch.get(f"http://two.example:{aia.port}/", LOOPBACK, started + 1) == CA.der
-        finally:
-            for caller in callers:
-                caller.close()
+        assert fetch.get(f"http://two.example:{aia.port}/", LOOPBACK, started + 1) == CA.der
     assert 0.3 < time.monotonic() - started < 0.9
 
 
@@ -368,31 +360,7 @@ def test_a_name_without_an_address_is_a_fetch_error(monkeypatch: pytest.MonkeyPa
         get("http://nothing.example/")
 
 
-# Proxies
-
-PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "ftp_proxy")
-
-
-@pytest.fixture
-def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in PROXIES:
-        monkeypatch.setenv(name, f"http://me:secret@127.0.0.1:{refusing_port()}")
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-
-
-@pytest.mark.usefixtures("dead_proxy")
-def test_proxies_of_the_environment_are_not_used(aia: AIAHost, get: Fetch) -> None:
-    """A proxy would connect where we did not check."""
-    assert get(aia.publish("/ca", CA.der)) == CA.der
-
-
 # Whole handshakes
-
-
-@pytest.mark.usefixtures("dead_proxy")
-def test_a_handshake_completes_whatever_proxies_are_set(aia: AIAHost, meet: Meet) -> None:
-    assert meet(CA.leaf(aia=[aia.publish("/ca", CA.der)]), ROOT).completed
 
 
 def test_a_handshake_reaches_nothing_that_was_not_allowed(

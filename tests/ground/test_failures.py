@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aia_store.inside.fetch import FetchError
-from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_PAUSE, Failures, clear, running
+from aia_store.inside.pauses import FIRST_PAUSE, LONGEST_BY_PROXY, LONGEST_PAUSE, Failures, clear, running
 from aia_store.inside.store import Folder
 
 from .conftest import Run
@@ -279,6 +279,47 @@ def test_a_url_pauses_with_its_host_and_both_are_forgiven(failures: Failures) ->
     assert failures.paused(URL)
     failures.forgive(URL)
     assert not failures.url_is_paused(URL)
+
+
+PROXY = "10.0.0.1:3128"
+
+
+def test_a_dead_proxy_pauses_for_a_minute_and_not_the_host(failures: Failures, clock: Clock) -> None:
+    error = FetchError("it cannot be reached", proxy=PROXY, is_proxy_dead=True)
+    for _ in range(5):
+        failures.blame(URL, error, PROXY)
+        assert failures.url_is_paused("http://another.example/", PROXY)
+        assert not failures.url_is_paused(URL)
+        assert not failures.url_is_paused(URL, "10.0.0.2:3128")
+        clock.now += FIRST_PAUSE + 5
+        assert not failures.url_is_paused(URL, PROXY)
+
+
+def test_what_fails_through_a_proxy_pauses_on_that_way_and_not_for_long(failures: Failures, clock: Clock) -> None:
+    error = FetchError("status 503", proxy=PROXY)
+    for _ in range(8):
+        failures.blame(URL, error, PROXY)
+        clock.now += FIRST_PAUSE - 5
+        assert failures.url_is_paused(URL, PROXY)
+        assert not failures.url_is_paused("http://dead.example/another.crt", PROXY)
+        assert not failures.url_is_paused(URL)
+        clock.now += LONGEST_BY_PROXY
+        assert not failures.url_is_paused(URL, PROXY)
+
+
+def test_what_failed_directly_does_not_pause_behind_a_proxy(failures: Failures) -> None:
+    failures.blame(URL, FetchError("it cannot be reached", dead_url=URL))
+    assert not failures.url_is_paused(URL, PROXY)
+    failures.blame(URL, FetchError("status 503", proxy=PROXY), PROXY)
+    failures.forgive(URL, PROXY)
+    assert not failures.url_is_paused(URL, PROXY)
+    assert failures.url_is_paused(URL)
+
+
+def test_a_redirect_past_the_proxy_to_a_dead_host_pauses_both(failures: Failures) -> None:
+    failures.blame(URL, FetchError("it cannot be reached", dead_url="http://inner.example/"), PROXY)
+    assert failures.url_is_paused(URL, PROXY)
+    assert failures.url_is_paused("http://inner.example/x")
 
 
 def test_what_cannot_be_written_is_remembered_by_the_owner_of_the_memory() -> None:

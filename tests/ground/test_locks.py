@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,16 @@ def test_a_false_lock_file_is_reported_at_once(folder: Folder, tmp_path: Path, k
     with pytest.raises(LockError, match=re.escape(folder.path)):
         acquire(folder, "name", soon())
     assert victim.exists() is (kind == "link"), "nothing is made behind a link"
+
+
+def test_a_release_leaves_the_lock_that_another_has_made_anew(folder: Folder) -> None:
+    """Somebody removed the store meanwhile."""
+    lost = held(folder)
+    shutil.rmtree(folder.path)
+    theirs = held(folder)
+    lost.release()
+    assert acquire(folder, "name", 0) is None
+    theirs.release()
 
 
 def test_where_nothing_can_be_written_that_is_reported_at_once(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from aia_store.inside.certificate import Certificate, to_pem
+from aia_store.inside.contexts import Terms
+from aia_store.inside.rehearsal import Rehearsal
 from aia_store.inside.settings import Settings
 from aia_store.inside.store import (
     LARGEST_FILE,
@@ -28,6 +30,7 @@ from aia_store.inside.store import (
     read_certificate,
 )
 
+from ..support import asn1
 from ..support.pki import Authority, private_key
 from .conftest import ROOT, Run
 
@@ -326,6 +329,62 @@ def test_of_a_thousand_candidates_of_one_name_a_bounded_number_is_read(folder: F
     started = time.monotonic()
     assert len(list(folder.find(OURS.subject_key))) == MOST_OF_ONE_NAME
     assert time.monotonic() - started < 5
+
+
+def test_a_thousand_namesakes_do_not_hide_what_was_kept_or_used_last(folder: Folder) -> None:
+    key = private_key()
+    namesakes = [Certificate(ROOT.intermediate("Stored CA", key=key, serial=number + 1).der) for number in range(1_000)]
+    (path,) = kept(folder, OURS)
+    for certificate in namesakes:
+        path.with_name(f"{certificate.fingerprint}.pem").write_text(certificate.pem)
+    store = IntermediateStore([folder])
+    store.keep(OURS)  # after it was fetched again
+    assert OURS in found(folder)
+    for file in path.parent.iterdir():
+        os.utime(file, (1_000_000_000,) * 2)
+    folder.note_use(OURS)
+    assert OURS in found(folder)
+
+
+def in_other_words(certificate: Certificate) -> list[Certificate]:
+    """The same certificate, as OpenSSL reads it, with needless octets in lengths around the signed part."""
+    to_sign, algorithm, signature = asn1.children(certificate.der)
+    kind, bits = asn1.children(algorithm)[0], signature[2:]
+    contents = [
+        to_sign + bytes((0x30, 0x81, len(kind))) + kind + signature,
+        to_sign + algorithm + bytes((0x03, 0x82, 0, len(bits))) + bits,
+    ]
+    whole = to_sign + algorithm + signature
+    return [Certificate(der) for der in (*map(sequence, contents), b"\x30\x83" + len(whole).to_bytes(3, "big") + whole)]
+
+
+def sequence(contents: bytes) -> bytes:
+    return asn1.tlv(asn1.SEQUENCE, contents)
+
+
+def test_one_certificate_is_kept_once_in_whatever_ways_it_is_written(folder: Folder) -> None:
+    store = IntermediateStore([folder])
+    leaf = A_CA.leaf()
+    for written in in_other_words(OURS):
+        rehearsal = Rehearsal(Terms(0, None), [ROOT.der])
+        assert rehearsal.refusal([leaf.der, written.der]) is None, "OpenSSL accepts it"
+        store.note_use(written)
+        assert found(folder) == set()
+    assert store.keep(OURS)
+    assert found(folder) == {OURS}
+
+
+def test_memory_is_bounded_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = IntermediateStore([Folder(str(tmp_path / "file" / "store"))])
+    key = private_key()
+    for number in range(200):
+        store.keep(Certificate(ROOT.intermediate(f"CA {number}", key=key).der))
+    last = [Certificate(ROOT.intermediate("Stored CA", key=key).der) for _ in range(20)]
+    for certificate in last:
+        store.keep(certificate)
+    assert store.find(OURS.subject_key) == last[-8:]
+    assert len(store._memory) <= 128
 
 
 # Ownership of the folder

@@ -111,6 +111,33 @@ def test_a_host_that_was_not_asked_again(hook: None) -> None:
     assert found[1] in expected
 
 
+DEAD_PROXY = r"the proxy 127\.0\.0\.1:\d+ cannot be reached \(Connection refused\); asked again after \d\d:\d\d"
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"http_proxy": "http://me:secret@127.0.0.1:{port}"}, DEAD_PROXY),
+        ({"AIA_STORE_PROXY": "http://me:secret@127.0.0.1:{port}"}, DEAD_PROXY),
+        ({"ALL_PROXY": "socks5://me:secret@127.0.0.1"}, "ALL_PROXY names a SOCKS proxy; .*AIA_STORE_PROXY.*"),
+        ({"https_proxy": "http://me:secret@127.0.0.1"}, ".*; https_proxy is not used, as it is not for http; .*"),
+        ({"HTTP_PROXY": "x", "REQUEST_METHOD": "GET"}, ".*; HTTP_PROXY is not used, as in CGI .*"),
+        ({"http_proxy": "x", "AIA_STORE_PROXY": "none"}, ".*; http_proxy is not used, as AIA_STORE_PROXY is none.*"),
+    ],
+)
+def test_a_proxy_in_the_way(
+    hook: None, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], reason: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(port=refusing_port()))
+    root = Authority.root()
+    url = f"http://127.0.0.1:{refusing_port()}/issuer.cer"
+    with TLSServer(root.intermediate().leaf(aia=[url])) as server:
+        _, why, _ = note_of(server, trusting(root))
+    assert re.fullmatch(rf"It could not be fetched from {url} \({reason}\)\.", why), why
+    assert "secret" not in why
+
+
 def test_the_second_handshake_of_a_context_says_what_the_first_found(aia: AIAHost, hook: None) -> None:
     case = KINDS["status 404"](aia)
     context = trusting(*case.trusts)

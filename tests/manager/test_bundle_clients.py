@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +14,9 @@ import pytest
 from tests.cli.check.clients import CLIENTS
 from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
-from tests.support.pki import Authority, Leaf, pem
+from tests.support.pki import Authority, Leaf, crl, pem
 from tests.support.servers import AIAHost, TLSServer
+from tests.support.trusted import crl_pem
 
 ALL = [(view, number) for view, asked in CLIENTS.items() for number in range(len(asked)) if "hook" not in view]
 
@@ -97,3 +100,24 @@ def test_java_ignores_the_name_constraints_of_an_anchor(
     file.write_text(pem(root, constrained))
     with serving((constrained.leaf(), constrained)) as ports:
         assert accepted(machine, "Java", 0, file, ports) == set(ports)
+
+
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_a_program_that_checks_the_crls_of_whole_chains_must_not_take_partial_chains(
+    machine: Machine, root: Authority, is_partial: bool
+) -> None:
+    """As the documents say."""
+    above = root.intermediate()
+    machine.plant(above)
+    assert set(machine.build()) == {root.der, above.der}
+    context = ssl.create_default_context(cafile=machine.bundle_file)
+    crls = machine.folder / "crls.pem"
+    crls.write_text("".join(crl_pem(crl(issuer)) for issuer in (root, above)))
+    context.load_verify_locations(crls)
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if not is_partial:
+        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    with serving((above.leaf(), above)) as (port,), socket.create_connection(("localhost", port)) as tcp:
+        accepts = contextlib.nullcontext() if not is_partial else pytest.raises(ssl.SSLError, match="certificate CRL")
+        with accepts, context.wrap_socket(tcp, server_hostname="localhost"):
+            pass

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from datetime import timedelta
+
+import pytest
 
 from tests.conftest import wait_until
 from tests.manager.machine import Machine, fingerprint, snapshot
@@ -73,6 +76,25 @@ def test_the_history_is_bounded_and_a_foreign_file_in_its_place_does_no_harm(mac
     machine.plant(STRANGER.intermediate())
     machine.says("refresh")
     assert len((machine.store / "history").read_text().splitlines()) == 10_000
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e300", "-1e300", "NaN", "Infinity"])
+def test_a_time_beyond_the_calendar_does_no_harm(machine: Machine, root: Authority, number: str) -> None:
+    """In any file that the manager alone reads."""
+    machine.preload(one := root.intermediate())
+    machine.plant(one)
+    for command in (["refresh"], ["bundle", "--folder"]):
+        machine.says(*command)
+    (machine.store / "history").write_text(f'[{number}, "{fingerprint(one)}", "dropped", "long ago"]\n')
+    (machine.store / "refresh.json").write_text(f'{{"at": {number}, "failed": false, "message": ""}}')
+    for name, key in (("bundle.json", "built"), ("trust.json", "until"), ("exported.json", "until")):
+        note = json.loads((machine.store / name).read_text())
+        text = json.dumps(note | {key: "the time"}).replace('"the time"', number)
+        (machine.store / name).write_text(text)
+    for command in (["show", fingerprint(one)], ["show", "--json", fingerprint(one)], ["bundle", "--folder"]):
+        machine.says(*command)
+    machine.says("status", "--prometheus", machine.folder / "metrics", status=1)  # the hook is not active
+    assert set(machine.build()) == {root.der, one.der}
 
 
 def test_a_failed_refresh_is_remembered_until_one_succeeds(machine: Machine, root: Authority) -> None:

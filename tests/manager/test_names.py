@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from aia_store.inside.certificate import DERError
 from aia_store.manager import names
+from tests.support import asn1
 
 OTHER = x509.ObjectIdentifier("1.3.6.1.4.1.99999.1.300")
 
@@ -43,3 +47,11 @@ def test_rfc_4514(given: x509.Name) -> None:
 )
 def test_in_short(given: x509.Name, short: str) -> None:
     assert names.in_short(given.public_bytes()) == short
+
+
+@pytest.mark.parametrize("form", [names.as_openssl_prints, names.as_rfc4514, names.in_short])
+def test_an_endless_object_identifier_is_a_fault_of_the_name(form: Callable[[bytes], str]) -> None:
+    kind = asn1.tlv(asn1.OID, b"\x81" * 9_000 + b"\x01")
+    attribute = asn1.tlv(asn1.SEQUENCE, kind, asn1.tlv(0x0C, b"x"))
+    with pytest.raises(DERError):
+        form(asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SET, attribute)))

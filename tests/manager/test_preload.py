@@ -13,9 +13,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from aia_store.inside import settings
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder
-from aia_store.manager.preload import DEFAULT
+from aia_store.manager import mirror as mirror_module
+from aia_store.manager.preload import DEFAULT, run
 from tests.manager.machine import Machine, fingerprint, snapshot
 from tests.manager.reports import LAYOUTS, all_pems, mozilla
 from tests.manager.revoking import by_serial, onecrl, report
@@ -248,6 +250,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a header cut short": (b'"SHA-256 Fingerprint","X.509 Certifi', "none of its columns holds certificates"),
     "PEM alone": (pem(Authority.root("Some Root")).encode(), "none of its columns holds certificates"),
     "one endless field": (b'"' + b"x" * 200_000, "no CSV"),
+    "one endless row": (b"PEM" + b"," * 2_000_000, "no CSV"),
+    "one endless row of several lines": (b'"PEM' + b'\n","' * 500_000, "no CSV"),
 }
 
 
@@ -358,6 +362,17 @@ def test_of_a_damaged_mirror_the_rest_is_read(machine: Machine, root: Authority)
     assert done.returncode == 1
     assert f"{fingerprint(two)[:2]}.pem is not what the manifest says; the rest was read" in done.stderr
     assert preloaded(machine) == {one.der}
+
+
+def test_of_an_endless_mirror_the_beginning_is_read(
+    machine: Machine, root: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.enter(monkeypatch)
+    folder = mirror(machine.folder / "mirror", *(root.intermediate(f"CA {number}") for number in range(20)))
+    monkeypatch.setattr(mirror_module, "MOST_BYTES", sum(file.stat().st_size for file in folder.glob("*.pem")) // 2)
+    report = run([str(folder)], settings.load())
+    assert 0 < report.new < 20
+    assert "larger than" in str(report.faults[0])
 
 
 @pytest.mark.parametrize(

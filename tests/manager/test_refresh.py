@@ -36,7 +36,7 @@ def test_what_is_valid_stays(machine: Machine, root: Authority) -> None:
     planted = [upper, upper.intermediate("Lower"), root.intermediate("Other")]
     files = machine.plant(*planted)
     before = {file: file.stat().st_mtime_ns for file in files}
-    nothing: dict[str, object] = {"dropped": [], "left": [], "renewed": [], "notes": [], "doubt": None}
+    nothing: dict[str, object] = {"dropped": [], "left": [], "renewed": [], "notes": [], "doubt": None, "shared": None}
     nothing["handed_in"] = {"kept": 0, "refused": 0}
     assert machine.json("refresh") == {"kept": 3, "preloaded": 0, "bundle": str(machine.bundle_file), **nothing}
     assert {file: file.stat().st_mtime_ns for file in files} == before

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from aia_store.inside import settings
 from aia_store.inside.certificate import Certificate
+from aia_store.inside.pauses import Failures
+from aia_store.inside.search import Budget
 from aia_store.inside.store import Folder
+from aia_store.manager import refresh, renewal
 from tests.manager.machine import COMMAND, Machine, fingerprint
 from tests.support.pki import Authority, Certified, der_of, pem
 from tests.support.servers import AIAHost, TLSServer
@@ -127,10 +131,11 @@ STRANGER = Authority.root("Stranger")
         lambda old, root: successor_of(old, STRANGER).der,
         lambda old, root: successor_of(old, root, signed_by=STRANGER.key).der,
         lambda old, root: root.intermediate("Another", not_after=LATER).der,
+        lambda old, root: root.intermediate("Short", not_after=LATER).der,
         lambda old, root: root.cross_sign(old, not_after=timedelta(days=5)).der,
         lambda old, root: root.der,
     ],
-    ids=["garbage", "of an unknown root", "forged", "another name", "shorter-lived", "the root"],
+    ids=["garbage", "of an unknown root", "forged", "another name", "another key", "shorter-lived", "the root"],
 )
 def test_what_is_no_successor_is_not_kept(
     machine: Machine, root: Authority, aia: AIAHost, reply: Callable[[Authority, Authority], bytes]
@@ -206,3 +211,40 @@ def test_two_refreshes_at_once_fetch_once(machine: Machine, root: Authority, aia
     assert sum(int(re.findall(r"(\d+) renewed", output)[0]) for output, _ in outputs) == 1
     assert aia.count() == 1
     assert machine.kept() == {old.der, new.der}
+
+
+def test_a_ca_can_neither_fill_the_store_nor_use_up_the_time_of_others(
+    machine: Machine, root: Authority, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names a URL that offers ever more successors, which soon expire too, and URLs that never answer."""
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(renewal, "SECONDS", 2.0)
+    monkeypatch.setattr(Budget, "fetch_seconds", 1.0)
+    hostile, honest = root.intermediate("Hostile"), root.intermediate("Honest", not_after=SOON)
+    fertile = hostile.intermediate("Fertile", not_after=timedelta(days=1))
+    offered = [hostile.cross_sign(fertile, not_after=timedelta(days=2, hours=hour)) for hour in range(9)]
+    plant_from(machine, fertile, aia.publish("/fertile.cer", pem(*offered).encode()))
+    for number in range(4):
+        silent = hostile.intermediate(f"Silent {number}", not_after=timedelta(days=1, hours=number))
+        plant_from(machine, silent, aia.silent(f"/{number}.cer"))
+    late = aia.publish("/honest.cer", successor_of(honest, root).der)
+    plant_from(machine, honest, late)
+    machine.plant(hostile)
+    found = refresh.run(settings.load()).renewed
+    assert {one.old.der for one in found} == {fertile.der, honest.der}
+    assert [one.certificate.der for one in found if one.old.der == fertile.der] == [offered[-1].der]
+
+
+def test_a_host_that_others_left_no_time_is_not_blamed(
+    machine: Machine, root: Authority, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(renewal, "SECONDS", 1.5)
+    monkeypatch.setattr(Budget, "fetch_seconds", 1.4)
+    urls = [aia.silent("/first.cer"), aia.silent("/second.cer")]
+    for number, url in enumerate(urls):
+        plant_from(machine, root.intermediate(f"CA {number}", not_after=timedelta(days=number + 1)), url)
+    refresh.run(settings.load())
+    failures = Failures(Folder(str(machine.store)))
+    assert [failures.url_is_paused(url) for url in urls] == [True, False]
+    assert aia.count() == 2

@@ -13,9 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from aia_store.inside import settings as config
+from aia_store.inside.certificate import Certificate
+from aia_store.inside.store import Folder
 from aia_store.manager import download
 from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
+from aia_store.manager.revocation import record, update
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
 from tests.support import asn1
@@ -375,3 +378,58 @@ def test_a_ca_of_the_same_name_cannot_revoke_another_cas_certificates(world: Wor
     assert world.is_kept()
     world.refresh()
     assert world.is_kept(), "what was remembered says nothing of it either"
+
+
+def test_a_ca_cannot_use_up_the_time_of_others(
+    machine: Machine, root: Authority, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its intermediates are higher than the others, and each names as many URLs as are tried, which never answer."""
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(download, "SECONDS", 1.0)
+    monkeypatch.setattr(update, "SECONDS", 1.5)
+    hostile, honest = root.intermediate("Hostile"), root.intermediate("Honest")
+    silent = [
+        hostile.intermediate(f"Silent {number}", crl=[aia.silent(f"/{number}/{at}") for at in range(5)])
+        for number in range(2 * update.AT_ONCE)
+    ]
+    below = honest.intermediate("Below")
+    revoked = below.intermediate("Revoked", crl=[aia.url("/crl")])
+    aia.publish("/crl", crl(below, [revoked]))
+    machine.plant(hostile, *silent, honest, below, revoked)
+    report = run(config.load())
+    assert [item.certificate.der for item in report.dropped if item.certificate] == [revoked.der]
+
+
+def test_a_ca_cannot_use_up_the_room_of_others(
+    machine: Machine, root: Authority, aia: AIAHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a CRL revokes that was never here is noted, too, but not without limit."""
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(record, "MOST_DIGESTS", 4)
+    hostile, honest = root.intermediate("Hostile"), root.intermediate("Honest")
+    full = [
+        hostile.intermediate(f"Full {number}", crl=[aia.publish(f"/{number}", crl(hostile, [number, number + 10]))])
+        for number in (1, 2)
+    ]
+    below = honest.intermediate("Below")
+    revoked = below.intermediate("Never here")
+    beside = below.intermediate("Beside it", crl=[aia.publish("/crl", crl(below, [revoked]))])
+    machine.plant(hostile, *full, honest, below, beside)
+    assert run(config.load()).notes == []
+    is_revoked = record.reader([Folder(str(machine.store))])
+    assert is_revoked(Certificate(revoked.der), Certificate(below.der))
+
+
+def test_an_older_one_does_not_replace_a_newer_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network could replay the one before, which may be valid for a year, when the newer one is fetched again."""
+    never_here = world.root.intermediate("Never here")
+    before = crl(world.root, last_update=timedelta(days=-2))
+    world.aia.publish(PATH, crl(world.root, [never_here]))
+    assert world.refresh().notes == []
+    is_revoked = record.reader([Folder(str(world.machine.store))])
+    assert is_revoked(Certificate(never_here.der), Certificate(world.root.der))
+    world.aia.publish(PATH, before)
+    monkeypatch.setattr(crl_module, "LONGEST_TRUST", -1)
+    (note,) = world.refresh().notes
+    assert "older than the previous one" in note
+    assert is_revoked(Certificate(never_here.der), Certificate(world.root.der))

@@ -114,6 +114,7 @@ BAD: dict[str, bytes] = {
     "cut JSON": b'{"data": [{"issuerName": "',
     "JSON without end": b"[" * 200_000,
     "records of another kind": b'{"data": [{"name": 1}]}',
+    "JSON with too many records": json.dumps([by_serial(Authority.root()), *([{}] * 600_000)]).encode(),
     "PEM": pem(Authority.root("Some Root")).encode(),
     "huge field": b'"Revocation Status","PEM"\n"Revoked","' + b"x" * 200_000 + b'"\n',
     "a report of good ones": b'"SHA256","PEM"\n"%s",""\n' % (b"0" * 64),

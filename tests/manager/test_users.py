@@ -15,9 +15,10 @@ import pytest
 
 from tests.conftest import ATTACH, CONNECT_ONCE, MakeHierarchy
 from tests.manager.reports import mozilla
+from tests.support import asn1
 from tests.support.pki import Authority, der_of, pem, pem_blocks
 from tests.support.servers import AIAHost, TLSServer
-from tests.support.users import Users, require_users
+from tests.support.users import SITE, Users, require_users
 
 SERVICE, FIRST, SECOND = 12_000, 12_001, 12_002
 
@@ -25,6 +26,11 @@ COLLECT = """
 from aia_store.inside import settings
 from aia_store.manager import handins
 print(*handins.collect(settings.load()))
+"""
+
+NO_TIME_TO_CLEAR = """
+from aia_store.manager import handins
+handins.SECONDS_TO_CLEAR = -1
 """
 
 PRELOAD = """
@@ -317,6 +323,24 @@ for number, text in enumerate({[pem(item) for item in bad]!r}):
 """
 
 
+def unreadable() -> str:
+    """What names the site's root as its issuer, but `cryptography` cannot read, or does not know the key of."""
+    real = Authority.root("Site Root")
+    key = asn1.tlv(asn1.SEQUENCE, UNKNOWN_ALGORITHM, asn1.tlv(asn1.BIT_STRING, b"\0key"))
+    upper = asn1.with_field(real.intermediate("Upper", authority_key_id=False).der, 6, key)
+    bad = [asn1.with_field(real.intermediate(authority_key_id=False).der, 0, VERSION_6), upper]
+    bad.append(Authority.root("Upper").intermediate("Lower", authority_key_id=False).der)
+    return f"""
+for number, text in enumerate({[pem(item) for item in bad]!r}):
+    with open(f"{{number}}.pem", "w") as file:
+        file.write(text)
+"""
+
+
+VERSION_6 = asn1.tlv(0xA0, asn1.tlv(asn1.INTEGER, b"\x05"))
+UNKNOWN_ALGORITHM = asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.OID, b"\x2a\x03\x04"))
+
+
 def a_hundred_thousand() -> str:
     return """
 for number in range(100_000):
@@ -342,6 +366,7 @@ HOSTILE: list[Callable[[], str]] = [
     folders,
     rubbish,
     certificates,
+    unreadable,
     a_hundred_thousand,
     a_thousand_impostors,
 ]
@@ -412,6 +437,33 @@ def test_what_one_handed_in_is_no_issuer_of_anothers(users: Users, site: Path, r
         users.run(SECOND + number, HAND_IN, pem(upper, certificate))
     assert users.run(owner, COLLECT) == "9 60 False\n"
     assert kept(site) == {upper.der, *map(der_of, lower)}
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_rubbish_that_comes_in_faster_than_it_goes_keeps_nobody_waiting(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    """It is removed last: here there is no time for that at all."""
+    users.run(FIRST, f"import os; os.chdir({str(SITE / 'hand-in')!r})\nfor n in range(200): os.mkdir(str(n))")
+    honest = root.intermediate()
+    users.run(SECOND, HAND_IN, pem(honest))
+    assert users.run(owner, NO_TIME_TO_CLEAR + COLLECT) == "1 0 True\n"
+    assert kept(site) == {honest.der}
+    assert users.run(owner, COLLECT) == "0 200 False\n"
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_what_one_hands_in_without_its_issuer_another_can_hand_in_with_it(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    """Users come in random order: one of eight who leave the issuer out nearly always comes first."""
+    upper = root.intermediate("Upper")
+    lower = upper.intermediate("Lower")
+    for number in range(8):
+        users.run(SECOND + number, HAND_IN, pem(lower))
+    users.run(FIRST, HAND_IN, pem(upper, lower))
+    users.run(owner, COLLECT)
+    assert kept(site) == {upper.der, lower.der}
 
 
 SWAP_UNTIL_KILLED = """

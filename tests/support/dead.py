@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +28,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextlib.contextmanager
+def deaf_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """A port whose queue of connections is full, so that nobody can connect."""
+    with contextlib.ExitStack() as held:
+        listening = held.enter_context(socket.create_server((host, port), backlog=0))
+        for _ in range(4):
+            caller = held.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 class BlackHole:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 class Listener(ABC):
-    """Listens on 127.0.0.1; one thread accepts, and every connection is served in its own.
+    """Listens on 127.0.0.1, or where `address` says; one thread accepts, and every connection is served in its own.
 
     `port` is where (give one to listen there, else any free one is taken); `connections` counts what was
     accepted. Closing it, or leaving its `with`, refuses further connections, ends the open ones and waits for
     their threads.
     """
+
+    address = "127.0.0.1"
 
     def __init__(self, port: int = 0) -> None:
         self.connections = 0
@@ -28,7 +30,7 @@ class Listener(ABC):
         self._socket = socket.socket()
         # So that a port can be used again while connections of the one before it linger.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
+        self._socket.bind((self.address, port))
         self._socket.listen(256)
         self.port: int = self._socket.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)

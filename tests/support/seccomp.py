@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
-_NUMBERS = {"x86_64": 73, "aarch64": 32}  # of flock
+_MACHINES = {"x86_64": (73, 56, 435), "aarch64": (32, 220, 435)}  # the numbers of flock, clone and clone3
 _SET_NO_NEW_PRIVILEGES, _SET_SECCOMP, _MODE_FILTER = 38, 22, 2
-_LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
+_LOAD, _JUMP_IF_EQUAL, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
 _FAIL, _ALLOW = 0x0005_0000, 0x7FFF_0000
+_FIRST_ARGUMENT = 16  # where the filter finds its lower half; the number of the call is at 0
+_CLONE_THREAD = 0x10000
 
-supported = os.name == "posix" and os.uname().sysname == "Linux" and os.uname().machine in _NUMBERS
+supported = os.name == "posix" and os.uname().sysname == "Linux" and os.uname().machine in _MACHINES
 
 
 class _Instruction(ctypes.Structure):
@@ -28,16 +31,31 @@ class _Program(ctypes.Structure):
 
 def flock_fails_with(number: int) -> None:
     """From now on every flock of this process fails with this errno."""
-    instructions = (_Instruction * 4)(
+    flock, _, _ = _MACHINES[os.uname().machine]
+    _install((_LOAD, 0, 0, 0), (_JUMP_IF_EQUAL, 0, 1, flock), (_RETURN, 0, 0, _FAIL | number), (_RETURN, 0, 0, _ALLOW))
+
+
+def no_thread_can_be_started() -> None:
+    """From now on no thread can be started in this process; processes can."""
+    _, clone, clone3 = _MACHINES[os.uname().machine]
+    _install(
         (_LOAD, 0, 0, 0),
-        (_JUMP_IF_EQUAL, 0, 1, _NUMBERS[os.uname().machine]),
-        (_RETURN, 0, 0, _FAIL | number),
+        (_JUMP_IF_EQUAL, 0, 1, clone3),
+        (_RETURN, 0, 0, _FAIL | errno.ENOSYS),  # its flags are out of reach; the C library uses clone instead
+        (_JUMP_IF_EQUAL, 0, 3, clone),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_JUMP_IF_SET, 0, 1, _CLONE_THREAD),
+        (_RETURN, 0, 0, _FAIL | errno.EAGAIN),
         (_RETURN, 0, 0, _ALLOW),
     )
+
+
+def _install(*instructions: tuple[int, int, int, int]) -> None:
+    program = (_Instruction * len(instructions))(*instructions)
     libc = ctypes.CDLL(None, use_errno=True)
     for arguments in (
         (_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0),
-        (_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(4, instructions)), 0, 0),
+        (_SET_SECCOMP, _MODE_FILTER, ctypes.byref(_Program(len(instructions), program)), 0, 0),
     ):
         if libc.prctl(*arguments):
             raise OSError(ctypes.get_errno(), "seccomp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .aia_host import AIAHost
-from .dead import BlackHole, free_port, refusing_port
+from .dead import BlackHole, deaf_port, free_port, refusing_port
 from .tls import SMTPServer, TLSServer, Version, server_context
 from .wire import Request
 
@@ -14,6 +14,7 @@ __all__ = [
     "SMTPServer",
     "TLSServer",
     "Version",
+    "deaf_port",
     "free_port",
     "refusing_port",
     "server_context",

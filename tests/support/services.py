@@ -188,7 +188,9 @@ class PostgreSQLServer(PacketServer):
     def _reply(data: bytes) -> bytes | None:
         ready = b"Z\x00\x00\x00\x05I"
         if data[:1] == b"\x00":  # the start-up message has no type
-            return b"R\x00\x00\x00\x08\x00\x00\x00\x00" + ready
+            version = b"server_version\x0015.0\x00"
+            told = b"S" + (4 + len(version)).to_bytes(4, "big") + version
+            return b"R\x00\x00\x00\x08\x00\x00\x00\x00" + told + ready
         return b"I\x00\x00\x00\x04" + ready if data[:1] == b"Q" else None
 
 

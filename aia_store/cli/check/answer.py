@@ -1,17 +1,28 @@
-"""What is known of one host: a finding, or why there is none."""
+"""What is known of one chain of a host: a finding, or why there is none."""
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...check import MENDED_BY_CHAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...check import Finding, Target
     from ...inside.certificate import Certificate
 
 COULD_NOT_TELL_STATUS = 2
+SOON = 15  # days; if a certificate expires within them, that is mentioned
+
+
+class Here(NamedTuple):
+    """What the answers say of this machine."""
+
+    roots_path: str  # where its trust anchors are
+    offline: bool
 
 
 class Result(str, Enum):
@@ -26,14 +37,22 @@ class Result(str, Enum):
     COULD_NOT_TELL = "could-not-tell"
 
 
+_WORST_FIRST = (Result.BROKEN, Result.INCOMPLETE, Result.ENDING, Result.COULD_NOT_TELL, Result.COMPLETE)
+
+
 class Answer(NamedTuple):
-    """One host as it was named, and what was found. Either `finding` or `error` is set."""
+    """One host as it was named, and what was found. Either `finding` or `error` is set.
+
+    A host has an answer for each chain that it sends: for each kind of key, and for each address if all are asked.
+    """
 
     named: str
     target: Target | None  # None if the text names no host
     finding: Finding | None = None
     error: str | None = None  # one line
+    part: str = ""  # which of the host's chains this is, in words, if there are several
     expiry_days: int = 0  # how many days the chain must last
+    requires_revocation: bool = False  # whether the CRL of each certificate must be had
 
     @property
     def title(self) -> str:
@@ -41,21 +60,51 @@ class Answer(NamedTuple):
         return self.target.address if self.target is not None else self.named
 
     @property
+    def full_title(self) -> str:
+        """The host, and which of its chains this is."""
+        return f"{self.title} ({self.part})" if self.part else self.title
+
+    @property
     def ending(self) -> list[Certificate]:
         """The links that expire within `expiry_days`."""
         return self.finding.ending_within(self.expiry_days) if self.finding is not None else []
 
     @property
+    def not_asked(self) -> list[Certificate]:
+        """The links of which it is not known whether they are revoked, although it must be."""
+        if self.finding is None or self.finding.path is None or not self.requires_revocation:
+            return []
+        asked = self.finding.asked
+        return [link for link in self.finding.links if link not in asked or asked[link].is_revoked is None]
+
+    @property
     def result(self) -> Result:
         if self.finding is None:
             return Result.COULD_NOT_TELL
-        faults = self.finding.faults
-        if not faults:
-            return Result.ENDING if self.ending else Result.COMPLETE
-        return Result.INCOMPLETE if MENDED_BY_CHAIN.issuperset(faults) else Result.BROKEN
+        if faults := self.finding.faults:
+            return Result.INCOMPLETE if MENDED_BY_CHAIN.issuperset(faults) else Result.BROKEN
+        if self.ending:
+            return Result.ENDING
+        return Result.COULD_NOT_TELL if self.not_asked else Result.COMPLETE
+
+    @property
+    def tone(self) -> Result:
+        """The result as it is coloured: what is complete for a few days more is coloured as ending."""
+        is_ending = self.result is Result.COMPLETE and self.finding is not None and self.finding.ending_within(SOON)
+        return Result.ENDING if is_ending else self.result
+
+    @property
+    def rank(self) -> int:
+        """Orders answers, the worst first."""
+        return _WORST_FIRST.index(self.result)
 
 
-def exit_status(results: dict[Result, int]) -> int:
+def worst(answers: Sequence[Answer]) -> Result:
+    """The result for a host, which is that of its worst chain."""
+    return min(answers, key=lambda answer: answer.rank).result
+
+
+def exit_status(results: Counter[Result]) -> int:
     """0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
 
     A definite no has priority: it stays true when the host that could not be checked is back.

@@ -9,46 +9,63 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from ...check import ProbeError, Target, TargetError, many, parse_target, probe
+from ...check import ProbeError, Target, TargetError, addresses, many, parse_target, probe
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
 from ...manager import roots
 from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
-from ..errors import WrongUseError
+from ..errors import WRONG_USE, WrongUseError, say
 from ..files import OutputError, appearing
-from .answer import Answer, Result, exit_status
+from .answer import Answer, Here, Result, exit_status, worst
 from .document import Document
 from .page import Page
 from .prometheus import Metrics
 from .shown import Shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ...check import Finding
 
 MOST_HOSTS = 100_000
 LONGEST_LINE = 2_048  # characters, in a file of hosts
 MOST_AT_ONCE = 256  # each uses a few descriptors, of which a process usually has 1,024
 
+_WANTED, _REQUIRED = "wanted", "required"  # whether revocation only counts if it is known
+
 _file = click.Path(dir_okay=False)
 
 
 class Form(Protocol):
-    """An output format: gets each answer, in order, and finally `end`."""
+    """An output format: gets the answers for each host, in order, and finally `end`."""
 
-    def add(self, answer: Answer) -> None: ...
+    def add(self, answers: Sequence[Answer]) -> None: ...
 
     def end(self) -> None: ...
 
 
-@click.command("check")
+class _Check(click.Command):
+    """Reads `--revocation` without a value, too: click would take the next argument for it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"{arg}={_WANTED}" if arg == "--revocation" else arg for arg in args])
+
+
+@click.command("check", cls=_Check)
 @click.argument("hosts", nargs=-1, metavar="HOST[:PORT]...")
 @click.option("--file", "file", metavar="FILE", help="Also check the hosts in FILE, one per line; - is standard input.")
 @click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Start TLS in this protocol, at its port.")
 @click.option("--servername", metavar="NAME", help="Send and verify this name instead of the host's.")
 @click.option("--connect", metavar="HOST[:PORT]", help="Connect to this address, whichever host was named.")
-@click.option("--revocation", is_flag=True, help="Read the CRL of every certificate of the chain.")
+@click.option("--all-addresses", is_flag=True, help="Check every address of each host.")
+@click.option(
+    "--revocation",
+    type=click.Choice([_WANTED, _REQUIRED]),
+    metavar="[=required]",
+    help="Read the CRL of every certificate of the chain; if required, none may be lacking.",
+)
 @click.option(
     "--expiry-days", type=click.IntRange(min=0), default=0, metavar="N", help="Fail if it expires within N days."
 )
@@ -64,7 +81,8 @@ def check_command(
     starttls: str | None,
     servername: str | None,
     connect: str | None,
-    revocation: bool,
+    all_addresses: bool,
+    revocation: str | None,
     expiry_days: int,
     fullchain: str | None,
     html: str | None,
@@ -85,41 +103,72 @@ def check_command(
     settings = config.load()
     source = roots.source(settings)
     anchors = roots.load(source)
+    here = Here(source.path, settings.offline)
 
-    def ask(answer: Answer) -> Answer:
-        if answer.target is None:
-            return answer
-        try:
-            finding = probe(answer.target, settings, anchors, revocation=revocation)
-        except ProbeError as error:
-            return answer._replace(error=str(error))
-        return answer._replace(finding=finding, expiry_days=expiry_days)
+    def ask(named: Answer) -> list[Answer]:
+        wanted = named._replace(expiry_days=expiry_days, requires_revocation=revocation == _REQUIRED)
+        return _answers(
+            wanted,
+            (lambda target: addresses(target, settings)) if all_addresses else (lambda target: [target]),
+            lambda target: probe(target, settings, anchors, revocation=revocation is not None),
+        )
 
     results: Counter[Result] = Counter()
-    last = asked[-1]
-    with contextlib.ExitStack() as files:
-        to_write: list[tuple[str | None, Callable[..., Form]]] = [
-            (html, lambda file: Page(file, source.path, offline=settings.offline)),
-            (prometheus, Metrics),
-        ]
-        forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
-        if as_json:
-            forms.append(Document(offline=settings.offline))
-        else:
-            forms.append(Shown(len(asked), source.path, offline=settings.offline, quiet=quiet))
-        title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
-        with output.progress(one_line(title)) as progress:
-            for answer in many.in_order(ask, asked, jobs, progress):
-                last = answer
-                results[answer.result] += 1
-                for form in forms:
-                    form.add(answer)
-        for form in forms:
-            form.end()
-    if fullchain is not None:
-        _write_fullchain(last, fullchain)
+    title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
+    try:
+        with contextlib.ExitStack() as files:
+            to_write: list[tuple[str | None, Callable[..., Form]]] = [
+                (html, lambda file: Page(file, here)),
+                (prometheus, Metrics),
+            ]
+            forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
+            forms.append(Document(here) if as_json else Shown(len(asked), here, quiet=quiet))
+            with output.progress(one_line(title)) as progress:
+                last = _tell(forms, many.in_order(ask, asked, jobs, progress), results)
+            for form in forms:
+                form.end()
+        if fullchain is not None:
+            _write_fullchain(last, fullchain)
+    except OutputError as error:  # says nothing of the hosts: what is known of them stays true
+        say(str(error))
+        raise click.exceptions.Exit(exit_status(results) or WRONG_USE) from error
     if status := exit_status(results):
         raise click.exceptions.Exit(status)
+
+
+def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Counter[Result]) -> Sequence[Answer]:
+    """Pass on the answers for each host as they come, and count the results; returns those for the last host."""
+    answers: Sequence[Answer] = ()
+    for answers in hosts:
+        results[worst(answers)] += 1
+        for form in forms:
+            form.add(answers)
+    return answers
+
+
+def _answers(
+    wanted: Answer, places: Callable[[Target], list[Target]], probe_one: Callable[[Target], list[Finding]]
+) -> list[Answer]:
+    """The answers for one host: one for each address that is asked, and for each chain that it sends."""
+    if wanted.target is None:
+        return [wanted]
+    try:
+        targets = places(wanted.target)
+    except ProbeError as error:
+        return [wanted._replace(error=str(error))]
+    found: list[Answer] = []
+    for target in targets:
+        place = target.place[0] if len(targets) > 1 else ""
+        try:
+            findings = probe_one(target)
+        except ProbeError as error:
+            found.append(wanted._replace(target=target, error=str(error), part=place))
+            continue
+        for finding in findings:
+            key = f"{finding.key_kind} key" if len(findings) > 1 else ""
+            part = ", ".join(filter(None, [place, key]))
+            found.append(wanted._replace(target=target, finding=finding, part=part))
+    return found
 
 
 def _named(
@@ -132,7 +181,8 @@ def _named(
     port = PROTOCOLS[starttls].port if starttls is not None else HTTPS
     try:
         name = parse_target(servername)[0] if servername is not None else None
-        place = parse_target(connect, port) if connect is not None else None
+        if connect is not None:
+            parse_target(connect)
     except TargetError as error:
         raise WrongUseError(str(error)) from error
     found: dict[object, Answer] = {}
@@ -142,7 +192,7 @@ def _named(
         except TargetError as error:
             found[where or text] = Answer(text, None, error=f"{where}{error}")
             continue
-        target = Target(host, at, name, place, starttls)
+        target = Target(host, at, name, parse_target(connect, at) if connect is not None else None, starttls)
         found.setdefault(target, Answer(text, target))
     return list(found.values())
 
@@ -166,13 +216,20 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
         raise WrongUseError(f"{name} cannot be read ({error.strerror})") from error
 
 
-def _write_fullchain(answer: Answer, path: str) -> None:
-    """Write the full chain, if the host could be checked. Raises OutputError, and keeps the old file, if unknown."""
-    finding = answer.finding
-    if finding is None:
+def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
+    """Write the full chain: of several, the worst, as that is the one to mend.
+
+    Nothing is written if the host could not be checked. Raises OutputError, and keeps the old file, if it is unknown.
+    """
+    found = sorted((answer for answer in answers if answer.finding is not None), key=lambda answer: answer.rank)
+    if not found:
         return
-    if finding.path is None:
+    worst_one, finding = found[0], found[0].finding
+    if finding is None or finding.path is None:
         raise OutputError(f"{path} was not written: no path to a trust anchor was found")
     with appearing(path) as file:
         file.write(finding.fullchain)
-    click.echo(f"wrote {path}: the leaf and {counted(len(finding.path.intermediates), 'intermediate')}", err=True)
+    which = f" ({worst_one.part})" if worst_one.part else ""
+    click.echo(
+        f"wrote {path}: the leaf{which} and {counted(len(finding.path.intermediates), 'intermediate')}", err=True
+    )

@@ -14,30 +14,33 @@ from .answer import Result
 from .verdict import sentences, source_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...check import Finding
     from ...inside.certificate import Certificate
-    from .answer import Answer
+    from .answer import Answer, Here
 
 
 class Document:
     """Prints one array of answers."""
 
-    def __init__(self, *, offline: bool) -> None:
-        self._offline = offline
+    def __init__(self, here: Here) -> None:
+        self._here = here
         self._is_empty = True
 
-    def add(self, answer: Answer) -> None:
-        """Print one answer."""
-        text = json.dumps(as_json(answer, offline=self._offline), indent=2, ensure_ascii=False)
-        click.echo(("[\n" if self._is_empty else ",\n") + textwrap.indent(text, "  "), nl=False)
-        self._is_empty = False
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Print the answers for one host."""
+        for answer in answers:
+            text = json.dumps(as_json(answer, self._here), indent=2, ensure_ascii=False)
+            click.echo(("[\n" if self._is_empty else ",\n") + textwrap.indent(text, "  "), nl=False)
+            self._is_empty = False
 
     def end(self) -> None:
         """Close the array."""
         click.echo("[]" if self._is_empty else "\n]")
 
 
-def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
+def as_json(answer: Answer, here: Here) -> dict[str, object]:
     """One answer."""
     target, finding = answer.target, answer.finding
     head: dict[str, object] = {
@@ -48,23 +51,39 @@ def as_json(answer: Answer, *, offline: bool) -> dict[str, object]:
     }
     if finding is None or target is None:
         return head | {"error": output.harmless(answer.error or "")}
-    path = finding.path.certificates if finding.path is not None else []
+    seen = finding.seen
     return head | {
         "servername": target.name,
-        "connected_to": dict(zip(("host", "port"), target.place, strict=True)),
+        "connected_to": {
+            **dict(zip(("host", "port"), target.place, strict=True)),
+            "address": seen.address,
+            "proxy": seen.proxy,
+        },
         "starttls": target.starttls,
+        "key": finding.key_kind,
+        "handshake": {"failure": seen.failure, "asks_client": seen.asks_client},
+        "weakness": finding.weakness,
         "complete": answer.result in (Result.COMPLETE, Result.ENDING),
         "faults": [str(fault) for fault in finding.faults],
         "refusal": finding.refusal,
-        "refusal_when_completed": finding.completed_refusal,
-        "verdict": " ".join(sentences(finding, answer.expiry_days, offline=offline)),
+        "refusal_when_completed": finding.installed_refusal,
+        "verdict": " ".join(sentences(answer, here)),
         "expiry": {
             "not_after": output.timestamp(finding.ends),
             "days_left": min(map(finding.days_left, finding.links)),
         },
-        "path": [_link(certificate, finding) for certificate in path],
+        "path": [_link(certificate, finding) for certificate in finding.drawn] if finding.path is not None else [],
+        "reached": [_link(certificate, finding) for certificate in finding.drawn],
         "missing": [certificate.fingerprint for certificate in finding.missing],
         "sent": [output.described(certificate) for certificate in (finding.chain.leaf, *finding.chain.sent)],
+        "advice": [
+            {
+                "about": advice.about,
+                "certificates": [link.fingerprint for link in advice.certificates],
+                "bytes": advice.size,
+            }
+            for advice in finding.advice
+        ],
         "failed": {output.harmless(url): output.harmless(reason) for url, reason in finding.failed.items()},
         "revoked": {link.fingerprint: output.harmless(reason) for link, reason in finding.revoked_links.items()},
         "views": [

@@ -18,14 +18,14 @@ from ...manager.words import counted
 from ...version import __version__
 from .. import output
 from . import verdict
-from .answer import Result
+from .answer import Result, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...check import Finding
     from ...check.views import View
-    from .answer import Answer
+    from .answer import Answer, Here
     from .verdict import Link
 
 _HEAD = """<!doctype html>
@@ -52,31 +52,31 @@ _PIECE = 1 << 20
 class Page:
     """Writes one page about all answers to a file."""
 
-    def __init__(self, file: IO[str], roots_path: str, *, offline: bool) -> None:
+    def __init__(self, file: IO[str], here: Here) -> None:
         self._file = file
-        self._roots_path = roots_path
-        self._offline = offline
+        self._here = here
         self._results: Counter[Result] = Counter()
         self._rows: list[str] = []
         self._only: Answer
         # Kept until the head with the totals is written; on disk, because there may be ten thousand.
         self._sections = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in `end`
 
-    def add(self, answer: Answer) -> None:
-        """Draw one answer."""
-        self._results[answer.result] += 1
-        self._only = answer
-        anchor = f"host-{len(self._rows) + 1}"
-        name = f'<a href="#{anchor}">{text(answer.title)}</a>'
-        self._rows.append(f'<tr class="{answer.result}"><td>{name}<td>{text(verdict.headline(answer))}\n')
-        self._sections.write(_section(answer, anchor, self._roots_path, offline=self._offline))
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Draw the answers for one host."""
+        self._results[worst(answers)] += 1
+        for answer in answers:
+            self._only = answer
+            anchor = f"host-{len(self._rows) + 1}"
+            name = f'<a href="#{anchor}">{text(answer.full_title)}</a>'
+            self._rows.append(f'<tr class="{answer.tone}"><td>{name}<td>{text(verdict.headline(answer))}\n')
+            self._sections.write(_section(answer, anchor, self._here))
 
     def end(self) -> None:
         """Write the page."""
         many = len(self._rows) > 1
         only = self._only
         title = verdict.summary(self._results).rstrip(".") if many else f"{only.title}: {verdict.headline(only)}"
-        heading = counted(len(self._rows), "host") if many else f"The chain of {only.title}"
+        heading = counted(self._results.total(), "host") if many else f"The chain of {only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
             _HEAD.format(
@@ -85,7 +85,7 @@ class Page:
                 style=style,
                 tally=self._tally() if many else "",
                 when=output.timestamp(time.time()).replace("T", " ").replace("Z", " UTC"),
-                roots=text(self._roots_path),
+                roots=text(self._here.roots_path),
             )
         )
         if many:
@@ -111,32 +111,33 @@ def text(value: str) -> str:
     return html.escape(output.harmless(value))
 
 
-def _section(answer: Answer, anchor: str, roots_path: str, *, offline: bool) -> str:
-    """One host as HTML; `anchor` is its fragment in links."""
+def _section(answer: Answer, anchor: str, here: Here) -> str:
+    """One chain as HTML; `anchor` is its fragment in links."""
     finding = answer.finding
     if finding is None:
         body = f"<p class=verdict>{text(answer.error or '')}</p>\n"
     else:
-        body = "".join(_body(answer, finding, roots_path, offline=offline))
+        body = "".join(_body(answer, finding, here))
+    badge = answer.result.replace("-", " ")
     return (
-        f'<section id="{anchor}" class="{answer.result}">\n'
-        f"<h2>{text(answer.title)} <span class=badge>{answer.result.replace('-', ' ')}</span></h2>\n{body}</section>\n"
+        f'<section id="{anchor}" class="{answer.tone}">\n'
+        f"<h2>{text(answer.full_title)} <span class=badge>{badge}</span></h2>\n{body}</section>\n"
     )
 
 
-def _body(answer: Answer, finding: Finding, roots_path: str, *, offline: bool) -> Iterator[str]:
-    how = verdict.how_reached(finding.target)
+def _body(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
+    how = verdict.how_reached(finding)
     if how:
         yield f"<p class=how>{text(how)}</p>\n"
     command = f"{verdict.command_for(finding.target)} --fullchain FILE"
-    for sentence in verdict.sentences(finding, answer.expiry_days, offline=offline):
+    for sentence in verdict.sentences(answer, here):
         if sentence.startswith(verdict.WORKS_IN):
             continue  # drawn below
         shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
         yield f"<p class=verdict>{shown}</p>\n"
     yield "<ol class=chain>\n"
     for link in verdict.links(finding):
-        yield _card(link, finding, roots_path)
+        yield _card(link, finding, here.roots_path)
     if finding.not_found is not None:
         name = text(output.short_name(finding.not_found))
         yield f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n"
@@ -152,10 +153,12 @@ def _card(link: Link, finding: Finding, roots_path: str) -> str:
     """One certificate of the path."""
     is_leaf = link.certificate == finding.chain.leaf
     role = "Trust anchor" if link.kind == "anchor" else "Server" if is_leaf else "Intermediate"
+    source = verdict.source_of(link.certificate, finding)
     state, *rows = {
         "anchor": ["trusted here", *link.notes, f"in {roots_path}"],
-        "missing": ["not sent", *link.notes, verdict.source_of(link.certificate, finding)],
-        "bad": [f"sent, but {link.fault}", *link.notes],
+        "missing": ["not sent", *link.notes, source],
+        "bad": [f"{source}, but {link.fault}", *link.notes],
+        "ending": ["sent", *link.notes],
         "sent": ["sent", *link.notes],
     }[link.kind]
     if is_leaf:

@@ -9,9 +9,11 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from ...manager.metrics import family
-from .answer import Result
+from .answer import Result, worst
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .answer import Answer
 
 _PREFIX = "aia_store_check_"
@@ -19,6 +21,7 @@ _METRICS = {
     "complete": "Whether every client that trusts the root can connect (1) or not (0).",
     "could_not_tell": "Whether the host could not be checked (1).",
     "missing_intermediates": "Intermediates that the server should send but does not.",
+    "needless_bytes": "Bytes of each handshake that the server could spare.",
     "expiry_timestamp_seconds": "When the first of the leaf and the intermediates expires.",
 }
 
@@ -30,17 +33,22 @@ class Metrics:
         self._file = file
         self._samples: dict[str, list[str]] = {name: [] for name in _METRICS}
 
-    def add(self, answer: Answer) -> None:
-        """Add one answer; a text that names no host has no metrics."""
-        if answer.target is None:
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Add a host: what is worst in any of its chains. A text that names no host has no metrics."""
+        target = answers[0].target
+        if target is None:
             return
-        finding = answer.finding
-        values: dict[str, int] = {"could_not_tell": int(finding is None)}
-        if finding is not None:
-            values["complete"] = int(answer.result in (Result.COMPLETE, Result.ENDING))
-            values["missing_intermediates"] = len(finding.missing)
-            values["expiry_timestamp_seconds"] = finding.ends
-        labels = f'host="{_escaped(answer.target.host)}",port="{answer.target.port}"'
+        is_unknown = any(answer.result is Result.COULD_NOT_TELL for answer in answers)
+        values: dict[str, int] = {"could_not_tell": int(is_unknown)}
+        findings = [answer.finding for answer in answers if answer.finding is not None]
+        if findings:
+            told = [answer for answer in answers if answer.result is not Result.COULD_NOT_TELL]
+            if told:
+                values["complete"] = int(worst(told) in (Result.COMPLETE, Result.ENDING))
+            values["missing_intermediates"] = max(len(finding.missing) for finding in findings)
+            values["needless_bytes"] = max(sum(advice.size for advice in finding.advice) for finding in findings)
+            values["expiry_timestamp_seconds"] = min(finding.ends for finding in findings)
+        labels = f'host="{_escaped(target.host)}",port="{target.port}"'
         for name, value in values.items():
             self._samples[name].append(f"{{{labels}}} {value}")
 

@@ -1,4 +1,4 @@
-"""Answers as text: a tree and a verdict for each, or one line for each if there are many."""
+"""Answers as text: a tree and a verdict for each chain, or one line for each if there are many hosts."""
 
 from __future__ import annotations
 
@@ -11,47 +11,54 @@ from rich.tree import Tree
 
 from .. import output
 from ..errors import say
-from .answer import Result
+from .answer import Result, worst
 from .verdict import Link, headline, how_reached, links, sentences, source_of, summary, uselessness
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...check import Finding
-    from .answer import Answer
+    from .answer import Answer, Here
 
 _BAD = ("✗ ", "bold red")
+_DOUBT = ("! ", "yellow")
 MOST_TREES = 8  # hosts; if there are more, each gets one line
 _MARKS = {
     Result.COMPLETE: ("✓ ", "green"),
-    Result.ENDING: ("! ", "yellow"),
+    Result.ENDING: _DOUBT,
     Result.INCOMPLETE: _BAD,
     Result.BROKEN: _BAD,
+    Result.COULD_NOT_TELL: ("? ", "yellow"),
 }
 
 
 class Shown:
     """Prints answers as text; hosts that could not be checked go to standard error."""
 
-    def __init__(self, count: int, roots_path: str, *, offline: bool, quiet: bool) -> None:
-        """`count` is how many there will be."""
+    def __init__(self, count: int, here: Here, *, quiet: bool) -> None:
+        """`count` is how many hosts there will be."""
         self._count = count
-        self._roots_path = roots_path
-        self._offline = offline
+        self._here = here
         self._quiet = quiet
         self._results: Counter[Result] = Counter()
 
-    def add(self, answer: Answer) -> None:
-        """Print one answer."""
-        self._results[answer.result] += 1
+    def add(self, answers: Sequence[Answer]) -> None:
+        """Print the answers for one host."""
+        self._results[worst(answers)] += 1
+        for answer in answers:
+            self._show(answer)
+
+    def _show(self, answer: Answer) -> None:
         if answer.finding is None:
             say(answer.error or "")
         elif self._quiet and answer.result is Result.COMPLETE:
             return
         elif self._count > MOST_TREES:
-            line = Text.assemble(_MARKS[answer.result], (answer.title, "bold"), f"  {headline(answer)}")
+            line = Text.assemble(_MARKS[answer.tone], (answer.full_title, "bold"), f"  {headline(answer)}")
             output.console().print(line, soft_wrap=True)
         else:
-            output.console().print(_tree(answer.finding, self._roots_path))
-            for sentence in sentences(answer.finding, answer.expiry_days, offline=self._offline):
+            output.console().print(_tree(answer, answer.finding, self._here))
+            for sentence in sentences(answer, self._here):
                 output.say(sentence)
 
     def end(self) -> None:
@@ -62,12 +69,13 @@ class Shown:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
 
 
-def _tree(finding: Finding, roots_path: str) -> Tree:
+def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     """The path that was found, from the leaf to the trust anchor, and beside it the useless certificates."""
-    tree = Tree(Text.assemble((finding.target.address, "bold"), (f"  {how_reached(finding.target)}".rstrip(), "dim")))
+    how = ", ".join(filter(None, [how_reached(finding), answer.part]))
+    tree = Tree(Text.assemble((answer.title, "bold"), (f"  {how}".rstrip(), "dim")))
     branch = tree
     for link in links(finding):
-        branch = branch.add(_shown(link, finding, roots_path))
+        branch = branch.add(_shown(link, finding, here.roots_path))
     if finding.not_found is not None:
         branch.add(Text.assemble(_BAD, output.short_name(finding.not_found), ("  not found", "dim")))
     for certificate in finding.useless:
@@ -75,16 +83,18 @@ def _tree(finding: Finding, roots_path: str) -> Tree:
         note = (f"  {uselessness(certificate, finding)}", "dim")
         tree.add(Text.assemble(mark, output.subject(certificate), note))
     for url, reason in finding.failed.items():
-        tree.add(Text.assemble(("! ", "yellow"), output.harmless(url), (f"  {output.harmless(reason)}", "dim")))
+        tree.add(Text.assemble(_DOUBT, output.harmless(url), (f"  {output.harmless(reason)}", "dim")))
     return tree
 
 
 def _shown(link: Link, finding: Finding, roots_path: str) -> Text:
     """One certificate of the path."""
+    source = source_of(link.certificate, finding)
     mark, note = {
         "anchor": (("◆ ", "cyan"), f"trust anchor, in {roots_path}"),
-        "missing": (_BAD, f"NOT SENT; {source_of(link.certificate, finding)}"),
-        "bad": (_BAD, f"sent, but {link.fault}"),
+        "missing": (_BAD, f"NOT SENT; {source}"),
+        "bad": (_BAD, f"{source}, but {link.fault}"),
+        "ending": (_DOUBT, "sent"),
         "sent": (("✓ ", "green"), "sent"),
     }[link.kind]
     return Text.assemble(mark, output.subject(link.certificate), (f"  {', '.join([note, *link.notes])}", "dim"))

@@ -3,38 +3,70 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...check import MENDED_BY_CHAIN, Fault
+from ...check import MENDED_BY_CHAIN, Fault, Needless, Weakness
 from ...check import views as clients
 from ...inside.certificate_names import host_names
+from ...manager.target import address
 from ...manager.words import counted
 from .. import output
-from .answer import Result
+from .answer import SOON, Result
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
 
-    from ...check import Finding, Target
+    from ...check import Advice, Finding, Target
     from ...inside.certificate import Certificate
-    from .answer import Answer
+    from .answer import Answer, Here
 
 WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
-SOON = 15  # days; if a certificate expires within them, that is mentioned
 MOST_LISTED = 3  # intermediates named in one line
 MOST_NAMES = 4  # of a certificate, shown
 
 
-def sentences(finding: Finding, expiry_days: int, *, offline: bool) -> Iterator[str]:
-    """What is wrong and what to do; `expiry_days` is for how long the chain should last."""
+# What OpenSSL's reasons for a failed handshake mean, and what the owner should do.
+_FAILURES = {
+    "bad signature": ("the server's key is not that of its certificate", "install a certificate and its own key"),
+    "wrong certificate type": (
+        "the certificate does not suit the cipher suite",
+        "install a certificate and its own key",
+    ),
+}
+# What the owner of a server should do about a weakness.
+_REMEDIES = {
+    Weakness.OLD_VERSION: "should switch on TLS 1.2 and 1.3",
+    Weakness.STATIC_RSA: "should allow cipher suites with ECDHE",
+    Weakness.SHA1_SIGNATURE: "should allow signatures with SHA-256",
+    Weakness.SMALL_DH: "should use a Diffie-Hellman group of 2,048 bits or more, or only ECDHE",
+    Weakness.SMALL_KEY: "needs a certificate with a larger key: ECDSA, or RSA of 2,048 bits or more",
+    Weakness.WEAK_DIGEST: "needs certificates that are signed with SHA-256",
+}
+_ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
+
+
+def sentences(answer: Answer, here: Here) -> Iterator[str]:
+    """What is wrong and what to do; nothing if there is no finding."""
+    finding = answer.finding
+    if finding is None:
+        return
     faults = finding.faults
-    if not faults:
-        yield from _complete(finding)
+    if Fault.HANDSHAKE in faults:
+        yield from _handshake(finding)
+    if faults == [Fault.HANDSHAKE]:
+        yield "The chain itself is complete."
+    elif not faults:
+        yield from _complete(answer, finding)
     elif Fault.REVOKED in faults:
         yield from _revoked(finding)
     elif Fault.NO_PATH in faults:
-        yield from _without_path(finding, offline=offline)
+        yield from _without_path(finding, here)
+    elif Fault.REFUSED in faults:
+        yield from _with_refused_path(finding, here)
+    elif Fault.ANCHOR_IN_THE_WAY in faults:
+        yield from _behind_an_anchor(finding, here)
     elif MENDED_BY_CHAIN.isdisjoint(faults):
         yield f"Broken: {output.harmless(finding.completed_refusal or '')}. The chain is not the problem."
         yield _remedy(finding)
@@ -42,17 +74,54 @@ def sentences(finding: Finding, expiry_days: int, *, offline: bool) -> Iterator[
         yield from _mended_by_chain(finding)
     for certificate in finding.links:
         days = finding.days_left(certificate)
-        if 0 <= days < max(SOON, expiry_days):
+        if 0 <= days < max(SOON, answer.expiry_days):
             ends = output.day(certificate.validity[1])
             yield f"Ends soon: {output.subject(certificate)}, on {ends}, in {counted(days, 'day')}."
+    yield from map(_advised, finding.advice)
+    if finding.seen.asks_client:
+        yield _ASKS_CLIENT
 
 
-def _complete(finding: Finding) -> Iterator[str]:
-    failing = [view for view in clients.of(finding) if not view.works]
-    if not failing:
-        yield "Complete: every client that trusts the root can connect."
+def _handshake(finding: Finding) -> Iterator[str]:
+    failure = finding.seen.failure or ""
+    weakness = finding.seen.weakness
+    if weakness is None:
+        reason = output.harmless(failure)
+        if failure in _FAILURES:
+            meaning, remedy = _FAILURES[failure]
+            yield f"Broken: the handshake fails: {meaning} (OpenSSL: {reason}). Its owner should {remedy}."
+        else:
+            yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
         return
-    yield "Complete: nearly every client that trusts the root can connect."
+    meaning = clients.MEANINGS[weakness]
+    yield f"Broken: {meaning}, which not every client accepts (OpenSSL: {output.harmless(failure)})."
+    yield from _works_in(finding)
+    yield f"Its owner {_REMEDIES[weakness]}."
+
+
+def _advised(advice: Advice) -> str:
+    """One piece of advice, and what it costs not to follow it."""
+    names = ", ".join(map(output.subject, advice.certificates[:MOST_LISTED]))
+    cost = f"{advice.size:,} bytes in each handshake for nothing"
+    return {
+        Needless.ROOT: f"Advice: do not send {names}, a root, which clients must have anyway: {cost}.",
+        Needless.TWICE: f"Advice: send {names} only once: {cost}.",
+        Needless.UNUSED: f"Advice: {names} is sent, but clients of this machine do not need it: {cost}.",
+        Needless.ORDER: "Advice: send each certificate before its issuer; some clients refuse the wrong order, "
+        "which costs no bytes.",
+    }[advice.about]
+
+
+def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
+    failing = [view for view in clients.of(finding) if not view.works]
+    if answer.not_asked:
+        names = ", ".join(map(output.subject, answer.not_asked[:MOST_LISTED]))
+        yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
+        yield "Apart from that, the chain is complete."
+    else:
+        who = "nearly every client" if failing else "every client"
+        gets = " and gets this chain" if answer.part else ""
+        yield f"Complete: {who} that trusts the root{gets} can connect."
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"But it fails in {alike}: {output.harmless(reason)}."
@@ -69,16 +138,54 @@ def _revoked(finding: Finding) -> Iterator[str]:
         yield "Its owner needs a certificate from another intermediate."
 
 
-def _without_path(finding: Finding, *, offline: bool) -> Iterator[str]:
+def _without_path(finding: Finding, here: Here) -> Iterator[str]:
     yield f"Broken: {output.harmless(finding.refusal or '')}. No path to a trust anchor was found."
     last = finding.drawn[-1]
     if finding.not_found is None:
-        if not finding.is_anchor(last):
-            yield f"It ends at {output.subject(last)}, a root that is not trusted here."
-    elif not output.ca_issuers(last):
+        yield f"It ends at {output.subject(last)}, a root that is not trusted here."
+        yield "Its owner needs a certificate from a CA that clients trust, or clients have to trust this root."
+        return
+    if not output.ca_issuers(last):
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
-    elif offline:
+    elif here.offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
+    issuer = output.short_name(finding.not_found)
+    yield f"Its owner should install {issuer}, from the CA, on the server; if that is a root, clients have to trust it."
+
+
+def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
+    """A path to a trust anchor is known, but OpenSSL does not accept it."""
+    reason = output.harmless(finding.completed_refusal or finding.refusal or "")
+    yield f"Broken: {reason}. OpenSSL refuses the path to the trust anchor {output.subject(finding.drawn[-1])}."
+    yield from _works_in(finding)
+    if finding.chain_weakness is not None:
+        yield f"Its owner {_REMEDIES[finding.chain_weakness]}."
+    late = [link for link in finding.drawn[1:] if not link.is_valid_at(finding.chain.now)]
+    for link in late:
+        if finding.is_anchor(link):
+            yield f"{_of_an_anchor(link, here)}: clients need a newer root."
+        else:
+            yield f"Its owner should replace {output.subject(link)}, which is valid {lasting(link, finding)}."
+    if finding.chain_weakness is None and not late:
+        yield "Its owner needs other intermediates, or another certificate."
+
+
+def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
+    """A trust anchor of this machine misleads OpenSSL, so that it does not find the path."""
+    path = finding.path.certificates if finding.path is not None else []
+    yield f"Broken on this machine: {output.harmless(finding.installed_refusal or '')}."
+    for anchor in finding.anchors_in_the_way:
+        yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(path[-1])} from OpenSSL."
+    yield from _works_in(finding)
+    yield f"Remove it from {here.roots_path}; clients that do not have it can connect."
+    if finding.missing:
+        yield from _install(finding)
+
+
+def _of_an_anchor(anchor: Certificate, here: Here) -> str:
+    is_over = anchor.validity[1] < time.time()
+    state = f"expired on {output.day(anchor.validity[1])}" if is_over else "has the name of another certificate"
+    return f"The trust anchor {output.subject(anchor)}, in {here.roots_path}, {state}"
 
 
 def _mended_by_chain(finding: Finding) -> Iterator[str]:
@@ -91,10 +198,18 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
         yield f"Incomplete: {counted(count, 'intermediate')} must be looked up ({refusal})."
     else:
         yield f"Wrong: a certificate that is sent stands in the way of the right one ({refusal})."
+    yield from _works_in(finding)
+    yield from _install(finding)
+
+
+def _install(finding: Finding) -> Iterator[str]:
+    yield f"Its owner should install the full chain: {command_for(finding.target)} --fullchain FILE"
+
+
+def _works_in(finding: Finding) -> Iterator[str]:
     working, failing = works_in(finding)
     if working:
         yield f"{WORKS_IN}{', '.join(working)}. Fails in: {', '.join(failing)}."
-    yield f"Its owner should install the full chain: {command_for(finding.target)} --fullchain FILE"
 
 
 def works_in(finding: Finding) -> tuple[list[str], list[str]]:
@@ -113,12 +228,11 @@ def works_in(finding: Finding) -> tuple[list[str], list[str]]:
 def _remedy(finding: Finding) -> str:
     """What to do if the chain is not the problem."""
     leaf = finding.chain.leaf
-    fault = finding.faults[0]
-    if fault is Fault.EXPIRED:
+    if Fault.EXPIRED in finding.faults:
         return f"Its owner should renew the certificate, which expired on {output.day(leaf.validity[1])}."
-    if fault is Fault.NOT_YET_VALID:
+    if Fault.NOT_YET_VALID in finding.faults:
         return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
-    if fault is Fault.SELF_SIGNED:
+    if Fault.SELF_SIGNED in finding.faults:
         return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
     wanted = output.harmless(finding.target.name)
     return f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
@@ -131,16 +245,23 @@ def headline(answer: Answer) -> str:
         return "could not be checked"
     faults = finding.faults
     leaf = finding.chain.leaf
+    if answer.not_asked and not faults:
+        return "complete, but not known if revoked"
     if not faults:
         return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
     missing = [output.subject(certificate) for certificate in finding.missing]
     listed = ", ".join(missing[:MOST_LISTED]) + (", …" if len(missing) > MOST_LISTED else "")
+    weakness = finding.seen.weakness
+    handshake = clients.MEANINGS[weakness] if weakness is not None else finding.seen.failure
     said = {
+        Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",
         Fault.REVOKED: f"revoked: {', '.join(map(output.subject, finding.revoked_links))}",
         Fault.EXPIRED: f"expired on {output.day(leaf.validity[1])}",
         Fault.NOT_YET_VALID: f"not valid before {output.day(leaf.validity[0])}",
         Fault.SELF_SIGNED: "self-signed",
         Fault.NO_PATH: f"no path to a trust anchor ({output.harmless(finding.refusal or '')})",
+        Fault.REFUSED: f"OpenSSL refuses the path ({output.harmless(finding.completed_refusal or '')})",
+        Fault.ANCHOR_IN_THE_WAY: "an expired trust anchor of this machine stands in the way",
         Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
         Fault.INCOMPLETE: f"not sent: {listed}",
         Fault.OBSTRUCTED: "a certificate that is sent stands in the way of the right one",
@@ -165,22 +286,25 @@ class Link(NamedTuple):
     """One certificate of the path, for output."""
 
     certificate: Certificate
-    kind: str  # "anchor", "missing", "bad" or "sent"
+    kind: str  # "anchor", "missing", "bad", "ending" or "sent"
     fault: str | None  # what is wrong if it is "bad", in words
-    notes: list[str]  # how long it is valid, and whether it is revoked
+    notes: list[str]  # what is wrong if it is not sent, how long it is valid, and whether it is revoked
 
 
 def links(finding: Finding) -> Iterator[Link]:
     """The path, from the leaf upwards, as far as it is known."""
     for certificate in finding.drawn:
         fault = fault_of(certificate, finding)
+        is_sent = certificate == finding.chain.leaf or certificate in finding.chain.sent
+        notes = [lasting(certificate, finding), revocation_of(certificate, finding)]
         if finding.is_anchor(certificate) and certificate != finding.chain.leaf:
             kind = "anchor"
-        elif certificate in finding.missing:
+        elif certificate in finding.missing or not (is_sent or finding.is_held(certificate) or fault):
             kind = "missing"
+        elif fault is not None:
+            kind = "bad"
         else:
-            kind = "sent" if fault is None else "bad"
-        notes = [lasting(certificate, finding), revocation_of(certificate, finding)]
+            kind = "ending" if finding.days_left(certificate) < SOON else "sent"
         yield Link(certificate, kind, fault, list(filter(None, notes)))
 
 
@@ -188,9 +312,10 @@ def source_of(certificate: Certificate, finding: Finding) -> str:
     """Where a certificate of the path came from."""
     if certificate == finding.chain.leaf or certificate in finding.chain.sent:
         return "sent"
-    if finding.path is not None and certificate in finding.path.sources:
-        return f"fetched from {output.harmless(finding.path.sources[certificate])}"
-    return "from the store" if certificate in finding.stored else "trusted here"
+    url = finding.sources.get(certificate)
+    if certificate in finding.stored:
+        return "from the store" + (f", fetched from {output.harmless(url)}" if url is not None else "")
+    return f"fetched from {output.harmless(url)}" if url is not None else "trusted here"
 
 
 def fault_of(certificate: Certificate, finding: Finding) -> str | None:
@@ -245,19 +370,24 @@ def command_for(target: Target) -> str:
     for option, value in (
         ("--starttls", target.starttls),
         ("--servername", target.servername),
-        ("--connect", ":".join(map(str, target.connect)) if target.connect is not None else None),
+        ("--connect", address(*target.connect) if target.connect is not None else None),
     ):
         words += [option, value] if value is not None else []
     return output.harmless(shlex.join(words))
 
 
-def how_reached(target: Target) -> str:
-    """How the host was reached, in words, if host and port do not say it all."""
+def how_reached(finding: Finding) -> str:
+    """How the host was reached, in words, if its name does not say it all."""
+    target, seen = finding.target, finding.seen
     parts = []
     if target.starttls is not None:
         parts.append(f"STARTTLS ({target.starttls})")
     if target.servername is not None:
         parts.append(f"as {target.servername}")
     if target.connect is not None:
-        parts.append(f"at {':'.join(map(str, target.connect))}")
+        parts.append(f"at {address(*target.connect)}")
+    if seen.proxy is not None:
+        parts.append(f"through the proxy {seen.proxy}")
+    elif seen.address != target.place[0]:
+        parts.append(f"at {seen.address}")
     return output.harmless(", ".join(parts))

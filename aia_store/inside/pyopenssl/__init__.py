@@ -30,3 +30,9 @@ SSL_set_SSL_CTX would replace it; and programs that accept every certificate. A 
 one with a missing intermediate, and only a fetch could tell them apart. But if the verify callback ignores OpenSSL's
 verdict (`callbacks`), or has accepted a chain that OpenSSL refused, the fetch would change nothing, so it is not made.
 """
+
+import sys
+
+from .. import Package
+
+sys.modules[__name__].__class__ = Package

@@ -15,8 +15,9 @@ def find_spec(name, path=None, target=None):
     if name == "ssl" or name == "OpenSSL.SSL":
         try:
             return load_startup().find(path, target, name)
-        except Exception:
-            pass
+        except Exception as error:
+            if was_raised_by_handler(error):
+                raise
     return None
 
 
@@ -40,8 +41,21 @@ def attach():
     if "ssl" in sys.modules:
         try:
             load_startup().attach()
-        except Exception:
-            pass
+        except Exception as error:
+            if was_raised_by_handler(error):
+                raise
+
+
+def was_raised_by_handler(error):
+    # What a signal handler raises while we load belongs to the program. A handler gets the frame that it interrupts.
+    # `inside` has the same function, but it may not be loaded yet.
+    step = error.__traceback__
+    while step.tb_next is not None:
+        below, step = step.tb_frame, step.tb_next
+        for value in step.tb_frame.f_locals.values():
+            if value is below or (type(value) is tuple and any(one is below for one in value)):
+                return True
+    return False
 
 
 sys.meta_path.insert(0, sys.modules[__name__])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -32,9 +33,21 @@ main()
 class Job:
     """One child process, started at once. When it ends, another thread calls `tell`."""
 
-    def __init__(self, action: str, settings: Settings, deadline: float, tell: Callable[[], None]) -> None:
-        """The caller enforces `deadline` (on the monotonic clock). Raises OSError if no process can be started."""
+    def __init__(
+        self,
+        action: str,
+        settings: Settings,
+        deadline: float,
+        tell: Callable[[], None],
+        *,
+        ends_with_us: bool = False,
+    ) -> None:
+        """The caller enforces `deadline` (on the monotonic clock). Raises OSError if no process can be started.
+
+        `ends_with_us`: its standard input stays open as long as this process lives, by which it sees that we end.
+        """
         self.action = action
+        self._ends_with_us = ends_with_us
         self.deadline = deadline
         self.is_over = False
         self._output = b""
@@ -45,7 +58,13 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._follow, args=(json.dumps(vars(settings)).encode(), tell), daemon=True).start()
+        following = (json.dumps(vars(settings)).encode(), tell)
+        try:
+            threading.Thread(target=self._follow, args=following, daemon=True).start()
+        except RuntimeError as error:  # no more threads: a limit was reached between the process and this
+            self.process.kill()
+            self.process.communicate()
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def outcome(self) -> Outcome:
         """The outcome, after it has ended."""
@@ -62,14 +81,23 @@ class Job:
         process = self.process
         assert process.stdin is not None
         assert process.stdout is not None
-        with contextlib.suppress(OSError), process.stdin:
-            process.stdin.write(settings)
+        with contextlib.suppress(OSError):
+            process.stdin.write(settings + b"\n")
+            process.stdin.flush()
+        if not self._ends_with_us:
+            self._close_input()
         with process.stdout:
             while piece := os.read(process.stdout.fileno(), _MOST_OUTPUT):
                 self._output = (self._output + piece)[-_MOST_OUTPUT:]
         process.wait()
+        self._close_input()
         self.is_over = True
         tell()
+
+    def _close_input(self) -> None:
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended, and there was something left to write
+            self.process.stdin.close()
 
 
 def end(jobs: list[Job]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
 from ...inside import locks
-from ...inside.store import LOCKS, StoreError, sound_store
+from ...inside.store import StoreError, sound_store
 from . import state
 
 if TYPE_CHECKING:
@@ -31,8 +30,11 @@ class Keeper:
         self._lock: locks.Lock | None = _take(self.home)
 
     def keep(self) -> bool:
-        """Take the lock again if it was removed; returns whether it was. Raises DaemonError."""
-        if self._lock is not None and os.path.exists(os.path.join(self.home.path, LOCKS, state.LOCK)):
+        """Take the lock again if it was removed; returns whether it was.
+
+        Raises DaemonError if another manager has taken it meanwhile.
+        """
+        if self._lock is not None and self._lock.is_in_place():
             return False
         self.release()
         try:

@@ -52,6 +52,11 @@ class Pause:
         self._failures += 1
 
 
+def jittered(seconds: float) -> float:
+    """A time of so many seconds on average, with full jitter: machines that began together do not stay together."""
+    return random.uniform(0, 2 * seconds)
+
+
 def next_refresh(last: float | None, hours: int, now: float) -> float:
     """When the next refresh is due, in wall-clock time: `hours` after the last, varied a little.
 

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from .fleet import HandIn, Listen, Share
 from .job import end
 from .shared import Shared
 from .tasks import Build, Collect, Look, Refresh
@@ -25,7 +26,8 @@ class Service:
         """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
         shared = self._shared = Shared(settings, journal)
         self._refresh = Refresh(shared)
-        self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh]
+        sharing = Share(shared), HandIn(shared), Listen(shared)
+        self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh, *sharing]
         self._look = Look(shared, self._works)
         self._tasks: list[Task] = [shared.supervisor, *self._works, self._look]
         self._is_stopping = False

@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import bundle
@@ -47,6 +48,7 @@ class Work(ABC):
 
     action: ClassVar[str]
     seconds: ClassVar[float]  # how long the child may take
+    ends_with_us: ClassVar[bool] = False  # see `Job`
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -87,16 +89,22 @@ class Work(ABC):
         """Start a child."""
         shared = self._shared
         try:
-            self.job = Job(self.action, shared.settings, time.monotonic() + self.seconds, shared.bell.ring)
+            deadline = time.monotonic() + self.seconds
+            self.job = Job(self.action, shared.settings, deadline, shared.bell.ring, ends_with_us=self.ends_with_us)
         except OSError as error:
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
-    def _finish(self, outcome: Outcome) -> None:
+    def report(self, outcome: Outcome) -> None:
+        """Log an outcome, and note it for `status`."""
         shared = self._shared
         for line in outcome.details:
             shared.journal.say(self.action, line)
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
+
+    def _finish(self, outcome: Outcome) -> None:
+        shared = self._shared
+        self.report(outcome)
         if not outcome.failed:
             shared.look_at = 0.0  # the files may have changed meanwhile
         self.follow(outcome)
@@ -196,14 +204,23 @@ class Refresh(Work):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._pause = Pause(0, FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH)
+        self._wanted_at = float("inf")  # on the monotonic clock
         self.restart()
 
     def starts_at(self) -> float:
-        return time.monotonic() + self._at - time.time()
+        return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Refresh within so many seconds, if no refresh is due before."""
-        self._plan(min(self._at, time.time() + seconds))
+        """Start a refresh within so many seconds. One that runs already does not count: it may have read old files.
+
+        A signal handler calls this.
+        """
+        self._wanted_at = min(self._wanted_at, time.monotonic() + seconds)
+        self._note_next()
+
+    def start(self) -> None:
+        self._wanted_at = float("inf")
+        super().start()
 
     def look(self) -> None:
         """Plan anew if the clock was set back."""
@@ -225,7 +242,10 @@ class Refresh(Work):
 
     def _plan(self, at: float) -> None:
         self._at = at  # seconds since 1970
-        self._shared.note(next_refresh=at)
+        self._note_next()
+
+    def _note_next(self) -> None:
+        self._shared.note(next_refresh=time.time() + self.starts_at() - time.monotonic())
 
 
 class Look:

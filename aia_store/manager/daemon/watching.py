@@ -65,15 +65,14 @@ class Watcher:
         try:
             self._native = Observer(timeout=_IDLE)
             self._native.start()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             self._give_up_native(error)
 
     @property
     def method(self) -> str:
-        """How it is watched: `events`, `polling`, or `events and polling`."""
-        return " and ".join(
-            name for name, used in (("events", self._native), ("polling", self._polling)) if used is not None
-        )
+        """How it is watched: by `events`, `polling`, or both; else the manager only looks regularly."""
+        used = [("events", self._native), ("polling", self._polling)]
+        return " and ".join(name for name, observer in used if observer is not None) or "a look every minute"
 
     def watch(self, plan: Plan, arrivals: str | None = None) -> bool:
         """Watch exactly these folders from now on; returns whether one of them was not watched before.
@@ -114,9 +113,11 @@ class Watcher:
             if error.errno not in _EXHAUSTED:
                 return  # it has vanished, or cannot be read: the regular look at the files must suffice
             self._give_up_native(error)
+        except RuntimeError:
+            return  # no thread can be started now: the next look tries again
         if place is None:
             return  # anybody can fill it, so listing it again and again costs too much
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):
             watch = _scheduled(self._poller(), handler)
             self._watched[folder] = _Watched(folder, os.stat(folder), kinds, handler, self._polling, watch)
 
@@ -127,12 +128,13 @@ class Watcher:
 
     def _poller(self) -> Any:
         if self._polling is None:
-            self._polling = PollingObserver(timeout=POLLED_EVERY)
-            self._polling.start()
+            polling = PollingObserver(timeout=POLLED_EVERY)
+            polling.start()
+            self._polling = polling
         return self._polling
 
-    def _give_up_native(self, error: OSError) -> None:
-        reason = error.strerror or str(error)
+    def _give_up_native(self, error: OSError | RuntimeError) -> None:
+        reason = getattr(error, "strerror", None) or str(error)
         self._say(f"the system offers no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
         self._is_exhausted = True
         if not self._watched:

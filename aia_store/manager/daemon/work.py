@@ -71,7 +71,41 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-ACTIONS: dict[str, Callable[[Settings], Outcome]] = {"build": build, "refresh": _refresh, "collect": collect}
+def share(settings: Settings) -> Outcome:
+    """Share with other machines."""
+    from ..share import rounds
+
+    done = rounds.run(settings)
+    return Outcome(False, done.message, [], done.more)
+
+
+def hand_in(settings: Settings) -> Outcome:
+    """Hand in what was learned here."""
+    from ..share import rounds
+
+    done = rounds.hand_in(settings)
+    return Outcome(False, "; ".join([f"{done.handed_in} handed in for other machines", *done.notes]), [])
+
+
+def listen(settings: Settings) -> Outcome:
+    """Take what other machines learn, as soon as they show it, until standard input ends."""
+    try:
+        from ..share import listening
+    except ImportError as error:
+        return Outcome(True, f"`share_notify` needs {error.name}; run `pip install 'aia-store[valkey]'`", [])
+
+    listening.listen(settings, sys.stdin.fileno())
+    return Outcome(False, "the manager has ended it", [])
+
+
+ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
+    "build": build,
+    "refresh": _refresh,
+    "collect": collect,
+    "share": share,
+    "hand-in": hand_in,
+    "listen": listen,
+}
 
 
 def main() -> None:
@@ -79,7 +113,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the manager decides when we end
     signal.signal(signal.SIGTERM, _end)
     settings = Settings()
-    for key, value in json.load(sys.stdin).items():
+    for key, value in json.loads(sys.stdin.readline()).items():
         setattr(settings, key, value)
     try:
         outcome = ACTIONS[sys.argv[1]](settings)

@@ -6,13 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ...inside import revoked
-from ...inside.certificate import KEY_USAGE, DERError, canonical_name
+from ...inside.certificate import KEY_USAGE, canonical_name
 from ..old_cryptography import crl_updates
-from ..quiet import quietly
+from ..quiet import UnreadableError, quietly
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
@@ -24,19 +23,18 @@ WITHOUT_NEXT = 86_400  # seconds, for a CRL that announces no next one
 
 _CRL_SIGN = 0x02  # in the first octet of the key usage bits
 _KNOWN_EXTENSIONS = (x509.CRLNumber.oid, x509.AuthorityKeyIdentifier.oid, x509.IssuingDistributionPoint.oid)
-# What `cryptography` raises for content that it cannot read.
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
 
 
 class CRLError(Exception):
     """This is no CRL that is valid for these certificates. The message is the reason."""
+
+
+class ExpiredError(CRLError):
+    """This CRL is genuine, but the next one is due."""
+
+    def __init__(self, crl: CRL) -> None:
+        super().__init__("it has expired")
+        self.crl = crl
 
 
 class CRL:
@@ -57,15 +55,15 @@ class CRL:
                 self.this_update = this_update.timestamp()
                 self.next_update = None if next_update is None else next_update.timestamp()
                 self._count = len(self._crl)
-        except (*_UNREADABLE, DERError) as error:
+        except UnreadableError as error:
             raise CRLError("it cannot be read") from error
 
     def check_dates(self) -> None:
-        """Raises CRLError if the CRL is not valid today."""
+        """Raises ExpiredError if the next CRL is due, another CRLError if the CRL is not valid yet."""
         if time.time() < self.this_update:
             raise CRLError("it is not yet valid")
         if self.next_update is not None and self.next_update <= time.time():
-            raise CRLError("it has expired")
+            raise ExpiredError(self)
 
     def serves_until(self, fetched: float) -> float:
         """When a CRL that was fetched at the given time must be fetched again (both in seconds since 1970)."""
@@ -75,23 +73,27 @@ class CRL:
         """Why the issuer revoked this certificate; None if it is not revoked."""
         serial = int.from_bytes(certificate.serial, "big", signed=True)
         try:
-            entry = self._crl.get_revoked_certificate_by_serial_number(serial)
-        except _UNREADABLE:
+            with quietly():
+                entry = self._crl.get_revoked_certificate_by_serial_number(serial)
+        except UnreadableError:
             return None
         if entry is None:
             return None
         try:
-            return f"by its issuer ({entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value})"
-        except (*_UNREADABLE, x509.ExtensionNotFound):
+            with quietly():
+                reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+        except (UnreadableError, x509.ExtensionNotFound):
             return "by its issuer"
+        return f"by its issuer ({reason})"
 
     def digests(self) -> set[bytes]:
         """The digests of everything that it revokes; empty for a long CRL, which is about leaves."""
         if self._count > MOST_ENTRIES:
             return set()
         try:
-            return {revoked.issued_digest(self._issuer, _integer(entry.serial_number)) for entry in self._crl}
-        except _UNREADABLE:
+            with quietly():
+                return {revoked.issued_digest(self._issuer, _integer(entry.serial_number)) for entry in self._crl}
+        except UnreadableError:
             return set()
 
     def _check_issuer(self) -> None:

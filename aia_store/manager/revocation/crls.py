@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.store import KEPT_CRLS, read_regular_file
-from ..download import Downloader, UnavailableError
-from .crl import CRL, MOST_BYTES, CRLError
+from .. import download
+from ..download import UnavailableError
+from .crl import CRL, MOST_BYTES, CRLError, ExpiredError
 from .points import worth_fetching
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ class Obtained(NamedTuple):
 
     crl: CRL | None
     fault: str | None  # why there is no current one, with the URL
+    expired: CRL | None = None  # if there is none: one that is genuine, but has expired
 
 
 class CRLs:
     """Gets CRLs from the disk and the network. Threads may share it."""
 
-    def __init__(self, folder: Folder, failures: Failures, downloader: Downloader) -> None:
+    def __init__(self, folder: Folder, failures: Failures, downloader: download.Downloader) -> None:
         self._folder = folder
         self._failures = failures
         self._downloader = downloader
@@ -45,19 +47,26 @@ class CRLs:
         wanted = worth_fetching(urls)
         if not wanted:
             return Obtained(None, f"{urls[0]}: the fetch policy does not allow it (plain http only)")
-        old = None
+        old: CRL | None = None
         for url in wanted:
             kept = self._kept(url, issuer, urls, of_leaf)
             if kept is not None and kept[1]:
                 return Obtained(kept[0], None)
-            old = old or kept
-        faults = []
-        for url in wanted:
+            old = old or (kept[0] if kept is not None else None)
+        faults, expired = [], None
+        # For all its URLs, so that no certificate takes several times as long.
+        deadline = time.monotonic() + download.SECONDS
+        for at, url in enumerate(wanted):
+            seconds = (deadline - time.monotonic()) / (len(wanted) - at)
             try:
-                return Obtained(self._fetched(url, issuer, urls, of_leaf), None)
+                since = old.this_update if old is not None else 0.0
+                return Obtained(self._fetched(url, issuer, urls, of_leaf, seconds, since), None)
             except (CRLError, UnavailableError) as error:
                 faults.append(f"{url}: {error}")
-        return Obtained(old[0], f"{faults[0]}; the previous one is used") if old else Obtained(None, faults[0])
+                expired = expired or (error.crl if isinstance(error, ExpiredError) else None)
+        if old is not None:
+            return Obtained(old, f"{faults[0]}; the previous one is used")
+        return Obtained(None, faults[0], expired)
 
     def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
         """The CRL on disk, and whether it is still current."""
@@ -69,15 +78,19 @@ class CRLs:
             return None
         return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
 
-    def _fetched(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> CRL:
+    def _fetched(
+        self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool, seconds: float, since: float
+    ) -> CRL:
         # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
         useless = f"{url} for {'leaves' if of_leaf else 'CRLs'} of {hashlib.sha256(issuer.public_key).hexdigest()}"
         if self._failures.paused(useless):
             raise CRLError("it was useless recently and is not fetched again yet")
-        content = self._downloader.plain(url, MOST_BYTES)
+        content = self._downloader.plain(url, MOST_BYTES, seconds)
         try:
             crl = CRL(content, issuer, urls, of_leaf=of_leaf)
             crl.check_dates()
+            if crl.this_update < since:  # anybody on the network could replay it, as long as it is valid
+                raise CRLError("it is older than the previous one")
         except CRLError:
             self._failures.failed(useless)
             raise

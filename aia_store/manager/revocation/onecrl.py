@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REASON = "by OneCRL"
+MOST_OBJECTS = 500_000  # in the JSON; OneCRL has some 4,000
 _KEY_HASH_BYTES = 32  # SHA-256
 
 
 def records(content: bytes) -> list[Any]:
     """The records of a list, or of {"data": [...]}. Raises ValueError for anything else."""
+    if content.count(b"{") + content.count(b"[") > MOST_OBJECTS:  # each costs 64 bytes of memory, or more
+        raise ValueError("too many records")
     try:
         found = json.loads(content)
     except RecursionError as error:

@@ -12,6 +12,7 @@ from ...inside.settings import escaped
 from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
 from .. import upkeep
 from ..download import Downloader
+from ..turns import in_turn
 from ..verify import VerifyError
 from . import lists
 from .crls import CRLs, file_name
@@ -45,13 +46,20 @@ class Revocation:
 
 
 class _Wanted(NamedTuple):
-    """A CRL to read: its issuer, its URLs, and the certificates that name it."""
+    """A CRL to read."""
 
-    depth: int  # how far the certificates are below their anchor
-    issuer: Certificate
-    above: Certificate | None  # the issuer's issuer; None for an anchor
+    path: list[Certificate]  # of the first certificate that names it
     urls: list[str]
-    subjects: list[Certificate]
+    subjects: list[Certificate]  # all certificates that name it
+
+    @property
+    def issuer(self) -> Certificate:
+        return self.path[1]
+
+    @property
+    def above(self) -> Certificate | None:
+        """The issuer's issuer; None for an anchor."""
+        return self.path[2] if len(self.path) > 2 else None
 
 
 class _Answer(NamedTuple):
@@ -78,11 +86,12 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
         revocation.notes.append(f"there are {len(wanted)} CRLs to read; only {MOST_CRLS} were read")
     source = CRLs(folder, failures, downloader)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        faults = [
-            fault
-            for answer in pool.map(lambda one: _ask(source, one), wanted[:MOST_CRLS])
-            if (fault := _take(answer, revocation, record)) is not None
-        ]
+        answers = list(pool.map(lambda one: _ask(source, one), wanted[:MOST_CRLS]))
+    downwards = sorted(answers, key=lambda answer: len(answer.wanted.path))  # the CRL of a revoked CA does not count
+    faults = [fault for answer in downwards if (fault := _take(answer, revocation, record)) is not None]
+    for answer in answers:  # again in turn, because the record has a limit
+        if not _is_by_revoked(answer.wanted, revocation):
+            record.add_others(answer.others)
     if settings.offline and faults:
         faults = [f"AIA_STORE_OFFLINE is set: {len(faults)} CRL{'s' * (len(faults) > 1)} could not be fetched"]
     revocation.notes += faults
@@ -105,7 +114,7 @@ def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocat
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
-    """The CRLs that valid certificates name, those of the anchors first; each once."""
+    """The CRLs that valid certificates name, each once: in turn for each CA below an anchor, higher ones first."""
     found: dict[tuple[bytes, bytes, tuple[str, ...]], _Wanted] = {}
     for certificate in certificates:
         urls = crl_urls(certificate)
@@ -115,16 +124,13 @@ def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wa
             path = verifier.path(certificate)
         except VerifyError:
             continue
-        issuer = path[1]
-        key = (issuer.subject_key, issuer.public_key, tuple(urls))
-        found.setdefault(key, _Wanted(len(path), issuer, path[2] if len(path) > 2 else None, urls, [])).subjects.append(
-            certificate
-        )
-    return sorted(found.values(), key=lambda one: one.depth)
+        key = (path[1].subject_key, path[1].public_key, tuple(urls))
+        found.setdefault(key, _Wanted(path, urls, [])).subjects.append(certificate)
+    return in_turn(sorted(found.values(), key=lambda one: len(one.path)), lambda one: one.path)
 
 
 def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
-    crl, fault = source.obtain(wanted.urls, wanted.issuer)
+    crl, fault, _ = source.obtain(wanted.urls, wanted.issuer)
     if crl is None:
         return _Answer(wanted, {}, set(), fault)
     reasons = {subject: crl.reason(subject) for subject in wanted.subjects}
@@ -135,15 +141,18 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
     """Note what a CRL says; returns a line if it is not current and that makes a difference."""
     wanted = answer.wanted
-    if wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None:
-        return None  # the CRL of a revoked CA does not count
+    if _is_by_revoked(wanted, revocation):
+        return None
     for certificate, reason in answer.reasons.items():
         record.add(certificate, wanted.issuer, reason)
-    record.add_others(answer.others)
     left = len(wanted.subjects) - len(answer.reasons)
     if answer.fault is None or not left:
         return None
     return f"CRL {answer.fault}; {left} intermediate{'s' * (left > 1)} kept without it"
+
+
+def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:
+    return wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...inside.cafile import anchor_names
 from ...inside.certificate import readable
 from .. import published
 from . import hashed, macos, named, p11kit, pem_files, windows
@@ -114,6 +115,27 @@ def read(where: Source) -> Roots:
         )
     limited = sum(map(distrusted.limits, anchors))
     return Roots(anchors, len(found) - len(anchors), limited, distrusted.notes)
+
+
+def public() -> list[Certificate]:
+    """The roots of the public programmes: those of certifi. Raises RootsError.
+
+    Some distributions make certifi name the system's own file, to which an administrator may add a company's root. Of
+    a file outside the package, only roots that are known to be public count (`inside/anchors.bin`).
+    """
+    import certifi
+
+    path = certifi.where()
+    anchors = read(Source(path, "it is certifi's")).anchors
+    if os.path.realpath(path).startswith(os.path.dirname(os.path.realpath(certifi.__file__)) + os.sep):
+        return anchors
+    name_of = anchor_names()
+    return [anchor for anchor in anchors if name_of(memoryview(_lines_of(anchor)))]
+
+
+def _lines_of(anchor: Certificate) -> bytes:
+    """The lines of base64 of a certificate in PEM."""
+    return "".join(anchor.pem.splitlines(keepends=True)[1:-1]).encode("ascii")
 
 
 def distrust() -> Distrust:

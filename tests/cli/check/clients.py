@@ -149,3 +149,8 @@ if uses_gnutls("wget"):
             *("--ca-certificate=ROOTS", "https://localhost:PORT/"),
         )
     ]
+
+_GNUTLS = "wget and others with GnuTLS"
+CLIENTS.setdefault(_GNUTLS, []).append(
+    _each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost"),
+)

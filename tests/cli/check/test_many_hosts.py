@@ -196,7 +196,7 @@ def test_an_interrupt_does_not_wait(machine: Machine, pki: Hierarchy, fleet: Fle
             interrupted = time.monotonic()
             output, errors = process.communicate(timeout=SECONDS)
     assert time.monotonic() - interrupted < 5, "less than the ten seconds that a silent host is given"
-    assert (process.returncode, output, errors.strip()) == (1, "", "aia-store: stopped")
+    assert (process.returncode, output, errors.strip()) == (130, "", "aia-store: stopped")
 
 
 def test_progress_is_for_a_terminal(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:

@@ -337,7 +337,7 @@ def test_rubbish_behind_a_good_leaf_is_told_apart(machine: Machine, pki: Hierarc
     chain = [pki.leaf.der, *(each.der for each in pki.intermediates)]
     with HandMadeServer(chain) as right, HandMadeServer([*chain, b"rubbish"]) as wrong:
         found = machine.json("check", f"localhost:{right.port}", f"localhost:{wrong.port}", status=1)
-    assert [answer["result"] for answer in found] == ["complete", "incomplete"]
+    assert [answer["faults"] for answer in found] == [["handshake"], ["handshake", "obstructed"]]
     assert "cannot read" in found[1]["refusal"]
 
 
@@ -359,7 +359,7 @@ def test_the_hook_does_not_complete_what_check_examines(
     machine.enter(monkeypatch)
     with TLSServer(pki.leaf) as server, hooked():
         for _ in range(2):
-            finding = probe.probe(probe.Target("localhost", server.port), config.load(), [Certificate(pki.root.der)])
+            (finding,) = probe.probe(probe.Target("localhost", server.port), config.load(), [Certificate(pki.root.der)])
             assert finding.faults == [probe.Fault.INCOMPLETE]
 
 

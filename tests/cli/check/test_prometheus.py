@@ -77,7 +77,9 @@ def test_an_old_file_stays_until_the_new_one_is_whole(machine: Machine, pki: Hie
     folder.mkdir()
     file = folder / "aia_store.prom"
     file.write_text("what was there")
-    assert "cannot be written" in machine.complains("check", "localhost:1", "--prometheus", Path("/dev/null/x"))
+    assert "cannot be written" in machine.complains(
+        "check", "localhost:1", "--prometheus", Path("/dev/null/x"), status=2
+    )
     machine.trust()
     assert machine.run("check", "localhost:1", "--prometheus", file).returncode != 0
     assert file.read_text() == "what was there"

@@ -42,7 +42,7 @@ def test_every_protocol(leaf: Leaf, anchors: list[Certificate], protocol: str) -
         servers.append(lambda leaf: Talker(leaf, TALKS[protocol]))
     for make in servers:
         with make(leaf) as server:
-            finding = probe(Target("localhost", server.port, starttls=protocol), config.load(), anchors)
+            (finding,) = probe(Target("localhost", server.port, starttls=protocol), config.load(), anchors)
             assert finding.faults == []
 
 
@@ -129,7 +129,12 @@ def test_another_name_and_another_address(machine: Machine, root: Authority) -> 
         there = f"localhost:{server.port}"
         (found,) = machine.json("check", "www.example.test", "--connect", there)
         assert (found["host"], found["port"], found["servername"]) == ("www.example.test", 443, "www.example.test")
-        assert found["connected_to"] == {"host": "localhost", "port": server.port}
+        assert found["connected_to"] == {
+            "host": "localhost",
+            "port": server.port,
+            "address": "127.0.0.1",
+            "proxy": None,
+        }
         (found,) = machine.json("check", there, "--servername", "www.example.test")
         assert (found["host"], found["servername"]) == ("localhost", "www.example.test")
         shown = machine.says("check", "other.example.test", "--connect", there, status=1)

@@ -101,6 +101,44 @@ def test_the_crl_of_each_link_is_asked(
     assert said in shown
 
 
+@pytest.mark.parametrize(("known", "status"), [(True, 0), (False, 2)])
+def test_revocation_may_be_required(machine: Machine, world: World, known: bool, status: int) -> None:
+    page, metrics = machine.folder / "page.html", machine.folder / "check.prom"
+    if not known:
+        world.aia.publish("/ca.crl", b"", status=404)
+    with TLSServer(world.leaf, [world.ca]) as server:
+        command = ["check", "--revocation=required", f"localhost:{server.port}"]
+        shown = machine.says(*command, "--html", page, "--prometheus", metrics, status=status)
+        (found,) = machine.json(*command, status=status)
+        assert "Complete" in machine.says("check", "--revocation", command[-1])
+    assert ("Could not tell: whether localhost is revoked is not known" in shown) is not known
+    assert (found["result"], found["complete"]) == (("complete", True) if known else ("could-not-tell", False))
+    assert ("could-not-tell" in page.read_text(encoding="utf-8").split("</style>")[1]) is not known
+    assert f'could_not_tell{{host="localhost",port="{server.port}"}} {int(not known)}' in metrics.read_text(
+        encoding="utf-8"
+    )
+
+
+def test_a_revoked_certificate_stays_a_fault_if_revocation_is_required(machine: Machine, world: World) -> None:
+    _revoke_ca(world)
+    world.aia.publish("/ca.crl", b"", status=404)
+    with TLSServer(world.leaf, [world.ca]) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}", "--revocation=required", status=1)
+    assert found["result"] == "broken"
+
+
+def test_an_expired_crl_that_lists_the_certificate_counts(machine: Machine, world: World) -> None:
+    ended = {"last_update": timedelta(days=-9), "next_update": timedelta(days=-2)}
+    world.aia.publish("/ca.crl", crl(world.ca, [world.leaf], **ended))
+    with TLSServer(world.leaf, [world.ca]) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, "--revocation", status=1)
+        world.aia.publish("/ca.crl", crl(world.ca, **ended))
+        (found,) = machine.json("check", host, "--revocation")
+    assert f"Revoked: localhost, by its issuer ({world.aia.url('/ca.crl')}: it has expired)." in shown
+    assert found["path"][0]["revoked"] is None
+
+
 def test_no_crl_is_asked_unasked(machine: Machine, world: World) -> None:
     _revoke_leaf(world)
     with TLSServer(world.leaf, [world.ca]) as server:

@@ -30,7 +30,7 @@ def lines_of(der: bytes) -> bytes:
 
 
 def is_known(der: bytes) -> bool:
-    return cafile._anchor_names()(lines_of(der)) is not None
+    return cafile.anchor_names()(lines_of(der)) is not None
 
 
 @pytest.mark.parametrize("path", [CCADB, *FILES], ids=lambda path: path.name)
@@ -49,8 +49,8 @@ def test_no_other_certificate_is_known() -> None:
     root = Authority.root("Somebody's")
     assert not is_known(root.der)
     for der in pem_certificates(Path(certifi.where()).read_bytes()):
-        assert cafile._anchor_names()(lines_of(der) + b"\n") is None
-        assert cafile._anchor_names()(lines_of(der).replace(b"\n", b"\r\n")) is None
+        assert cafile.anchor_names()(lines_of(der) + b"\n") is None
+        assert cafile.anchor_names()(lines_of(der).replace(b"\n", b"\r\n")) is None
 
 
 def test_they_are_found_by_name_as_all_others_are() -> None:

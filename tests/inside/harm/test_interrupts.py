@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import Hierarchy, MakeHierarchy, start_python, wait_until
+from aia_store.install.watcher import HOOKS
+from tests.conftest import Hierarchy, MakeHierarchy, run_python, start_python, wait_until
 from tests.inside.harm.conftest import MEET, Sites, answer, size
 from tests.support.servers import AIAHost, TLSServer
 
@@ -263,9 +264,9 @@ port, cafile, name, step, starts = sys.argv[1], sys.argv[2], sys.argv[3], int(sy
 class Alarm(Exception):
     pass
 
-Raised = {"KeyboardInterrupt": KeyboardInterrupt, "Alarm": Alarm}[name]
+Raised = {"KeyboardInterrupt": KeyboardInterrupt, "Alarm": Alarm, "TimeoutError": TimeoutError}[name]
 
-def ring(number, frame):
+def ring(*_):
     raise Raised("ring")
 
 signal.signal(signal.SIGALRM, ring)
@@ -318,12 +319,86 @@ print(json.dumps([lost, lines > 20]))
 
 
 @pytest.mark.parametrize("starts", ["known", "new"])
-@pytest.mark.parametrize("name", ["KeyboardInterrupt", "Alarm"])
+@pytest.mark.parametrize("name", ["KeyboardInterrupt", "Alarm", "TimeoutError"])
 @pytest.mark.parametrize("kind", ["leaf-only", "unknown"])
 def test_at_every_line_of_ours(sites: Sites, kind: str, name: str, starts: str) -> None:
-    """Whatever its class, and however the handshake ends."""
+    """Whatever its class, though our code handles an OSError of its own, and however the handshake ends."""
     step = size(3 if starts == "known" else 67, 1)
     assert answer(AT_EVERY_LINE, sites.port(kind), sites.pki.cafile, name, step, starts) == [[], True]
+
+
+#: The same from the import of ssl on, in one forked child after another: what a program catches, and how it goes on.
+AT_EVERY_LINE_OF_THE_START = """
+import json, os, signal, socket, sys, _socket
+
+port, cafile, hooks, step = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+left, where, said = 0, None, []
+
+def ring(*_):
+    raise TimeoutError("ring")
+
+signal.signal(signal.SIGALRM, ring)
+
+def trace(frame, event, argument):
+    global left, where
+    if not frame.f_code.co_filename.startswith(os.path.dirname(os.path.dirname(hooks))):
+        return None
+    if where is None and event == "line":
+        left -= 1
+        if left <= 0:
+            where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            signal.raise_signal(signal.SIGALRM)
+    return trace
+
+def connect():
+    import ssl
+
+    context = ssl.create_default_context(cafile=cafile)
+    with socket.create_connection(("127.0.0.1", int(port)), 30) as tcp:
+        context.wrap_socket(tcp, server_hostname="localhost").close()
+
+def start():
+    sys.settrace(trace)
+    try:
+        connect()
+    except TimeoutError:
+        said.append("TimeoutError")
+    finally:
+        sys.settrace(None)
+    connect()
+    said.append("connected")
+
+sys.path.insert(0, hooks)
+import aia_store_finder
+lines, found = step, []
+while True:
+    heard, told = os.pipe()
+    if not os.fork():
+        left = lines
+        try:
+            start()
+        except BaseException as error:
+            said.append(repr(error))
+        os.write(told, json.dumps([where, *said]).encode())
+        os._exit(0)
+    os.close(told)
+    found.append(json.loads(os.read(heard, 4096)))
+    os.close(heard)
+    os.wait()
+    if found[-1][0] is None:
+        break
+    lines += step
+print(json.dumps([[one for one in found[:-1] if one[1:] != ["TimeoutError", "connected"]], found[-1], len(found) > 9]))
+"""
+
+
+def test_at_every_line_of_the_start(sites: Sites) -> None:
+    """Our code is loaded within the program's own imports and calls; an interrupted start goes on with the next one."""
+    done = run_python(
+        AT_EVERY_LINE_OF_THE_START, sites.port("leaf-only"), sites.pki.cafile, HOOKS, size(397, 5), hook=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [[], [None, "connected"], True]
 
 
 WHEN_A_CONNECTION_DIES = """

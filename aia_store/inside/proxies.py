@@ -1,0 +1,167 @@
+"""Which proxy a connection goes through: as the setting `proxy` says, or else the environment.
+
+The variables are those of curl and urllib. The two differ, so the source of each rule stands beside it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import ipaddress
+import os
+from urllib.parse import unquote, unquote_to_bytes
+
+from . import believes_environment, environ
+from .settings import DIRECT, FROM_ENVIRONMENT, PROXY_VARIABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SETTING = "AIA_STORE_PROXY"
+DEFAULT_PORT = 80  # that of the scheme, as in urllib; curl takes 1080
+
+
+class ProxyError(OSError):
+    """The proxy that is named cannot be used. The message says who names it, and nothing of the proxy's URL."""
+
+
+class Proxy:
+    """An HTTP proxy. Its text is host:port, without the credentials."""
+
+    def __init__(self, host: str, port: int, authorization: str | None, source: str) -> None:
+        self.host = host
+        self.port = port
+        self.authorization = authorization  # the value of Proxy-Authorization, which only the proxy may see
+        self.source = source  # the variable that names it
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = environ) -> Proxy | None:
+    """The proxy for an http or https connection to this host; None for a direct one.
+
+    `setting` is "environment", "none" or the proxy's URL. `no_proxy` counts in any case, as in curl: it says which
+    hosts the proxy does not serve, whoever names the proxy. Raises ProxyError.
+    """
+    source, url = _named(scheme, setting, environ)
+    if not url or is_exempt(host, port, _first(("no_proxy", "NO_PROXY"), environ)[1]):
+        return None
+    return _parsed(url, source)
+
+
+def unused(scheme: str, setting: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The variables that name proxies, and why none is used for this scheme; None if one is, or there are none."""
+    present = [name for name in PROXY_VARIABLES if environ.get(name)]
+    if not present or setting not in (FROM_ENVIRONMENT, DIRECT):
+        return None
+    if setting == DIRECT:
+        why = f"{_SETTING} is none"
+    elif not believes_environment:
+        why = "this program has more rights than the user who started it"
+    elif _named(scheme, setting, environ)[1]:
+        return None
+    elif "HTTP_PROXY" in present and "REQUEST_METHOD" in environ:
+        why = "in CGI it comes from a request"
+    else:
+        why = f"it is not for {scheme}"
+    return f"{', '.join(present)} is not used, as {why}"
+
+
+def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variable or setting that names the proxy for a scheme, and the proxy's URL; empty if there is none."""
+    if setting != FROM_ENVIRONMENT:
+        return _SETTING, "" if setting == DIRECT else setting
+    names = [f"{scheme}_proxy", f"{scheme}_proxy".upper()]
+    if scheme == "http" and "REQUEST_METHOD" in environ:
+        # In CGI, HTTP_PROXY is the client's header `Proxy:` (CVE-2016-5385). Windows does not tell the two names apart.
+        names = [] if os.name == "nt" else names[:1]
+    # urllib knows no ALL_PROXY, but curl and requests do.
+    return _first((*names, "all_proxy", "ALL_PROXY"), environ)
+
+
+def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str]:
+    """The first of these variables that is set, and its value. One that is empty counts: it says that there is none."""
+    return next(((name, environ[name].strip()) for name in names if name in environ), ("", ""))
+
+
+def _parsed(url: str, source: str) -> Proxy:
+    """The proxy in [http://][user:password@]host[:port]. A password may contain any character. Raises ProxyError."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "http", url
+    if scheme.lower().startswith("socks"):
+        raise ProxyError(f"{source} names a SOCKS proxy; name an HTTP proxy in AIA_STORE_PROXY, or `none`")
+    if scheme.lower() != "http":
+        raise ProxyError(
+            f"{source} names a proxy that is not reached by plain http; name another in AIA_STORE_PROXY, or `none`"
+        )
+    credentials, _, place = rest.rpartition("@")
+    for end in "/?#":
+        place = place.partition(end)[0]
+    host, port = _split(place)
+    host = unquote(host)  # a zone is written %25
+    number = DEFAULT_PORT if port is None else int(port[:6]) if port.isascii() and port.isdigit() else 0
+    if not host or not host.isascii() or not host.isprintable() or " " in host or not 0 < number < 65_536:
+        raise ProxyError(f"{source} names no proxy; write http://HOST:PORT")
+    return Proxy(host, number, _authorization(credentials), source)
+
+
+def _authorization(credentials: str) -> str | None:
+    """RFC 7617, with the escapes of the URL undone as curl and urllib do."""
+    if not credentials:
+        return None
+    pair = credentials if ":" in credentials else f"{credentials}:"
+    raw = unquote_to_bytes(pair.encode("utf-8", "surrogateescape"))
+    return f"Basic {binascii.b2a_base64(raw, newline=False).decode('ascii')}"
+
+
+def is_exempt(host: str, port: int, no_proxy: str) -> bool:
+    """Whether the value of `no_proxy` exempts this host from the proxy.
+
+    Where curl, urllib and Go differ, whichever exempts it counts: a direct connection is made under our own policy, but
+    a proxy that is asked for an inner host in vain has learned its name. So entries are separated by commas (all) or
+    spaces (curl), and each is
+
+    - `*`: every host (all);
+    - a name, for itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);
+    - an address, in any spelling of `ipaddress`, an IPv6 one in brackets or not (curl);
+    - a network, such as 10.0.0.0/8, for addresses in a URL; names are not looked up for it (curl 7.86, Go);
+    - any name or address with a port, for that port only (urllib, Go).
+    """
+    name = host.lower().rstrip(".")
+    return any(_exempts(entry.lower(), name, port) for entry in no_proxy.replace(",", " ").split())
+
+
+def _exempts(entry: str, host: str, port: int) -> bool:
+    address = _address(host)
+    if "/" in entry:
+        try:
+            return address is not None and address in ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            return False
+    named, only_port = _split(entry)
+    if only_port is not None and only_port != str(port):
+        return False
+    if address is not None:
+        return named == "*" or _address(named) == address
+    suffix = named.lstrip("*").strip(".")
+    return host == suffix or host.endswith(f".{suffix}") if suffix else named == "*"
+
+
+def _split(place: str) -> tuple[str, str | None]:
+    """The host and port in HOST, HOST:PORT, IPV6, [IPV6] or [IPV6]:PORT; None for no port."""
+    if place.startswith("["):
+        host, _, port = place[1:].partition("]")
+        return host, port[1:] or None
+    if place.count(":") == 1:
+        host, _, port = place.partition(":")
+        return host, port or None
+    return place, None
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

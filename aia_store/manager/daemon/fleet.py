@@ -1,0 +1,148 @@
+"""The manager's tasks that share with other machines. Without the setting `share`, they are never due.
+
+What they do depends on others. So an engine that is down is one line in the log, however often it is tried, and
+`status` does not call it a failure of the daemon.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..snapshot import fingerprints
+from .job import end
+from .schedule import HOUR, Pause, jittered
+from .tasks import Work
+
+if TYPE_CHECKING:
+    from .shared import Shared
+    from .work import Outcome
+
+ROUND_EVERY, HUB_ROUND_EVERY = HOUR, 600.0  # seconds on average
+FIRST_ROUND_AFTER = 30.0  # seconds on average
+NEXT_ROUND_AFTER = 30.0  # seconds on average, if the last one could not take everything
+FIRST_RETRY, LONGEST_RETRY = 60.0, 4 * HOUR  # seconds on average
+HANDED_IN_AFTER = 60.0  # seconds on average after something was learned; where there is a stream, at once
+HANDINS_APART = 5.0  # seconds
+FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
+
+
+class Rhythm:
+    """When one machine's rounds come: how many seconds from now, at random."""
+
+    def __init__(self, *, is_hub: bool = False) -> None:
+        self._every = HUB_ROUND_EVERY if is_hub else ROUND_EVERY
+        self._pause = Pause(0, FIRST_RETRY, LONGEST_RETRY)
+
+    def first(self) -> float:
+        """Until the first round."""
+        return jittered(FIRST_ROUND_AFTER)
+
+    def next(self, *, failed: bool, has_more: bool) -> float:
+        """Until the round after one that ended so."""
+        if failed:
+            self._pause.failed(0.0)
+            return jittered(self._pause.until)
+        self._pause.succeeded(0.0)
+        return jittered(NEXT_ROUND_AFTER if has_more else self._every)
+
+
+class Sharing(Work):
+    """A task that depends on other machines: what it says is only logged if it is news."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._said = ""
+
+    def report(self, outcome: Outcome) -> None:
+        if outcome.message != self._said:
+            self._said = outcome.message
+            self._shared.journal.say(self.action, outcome.message, failed=outcome.failed)
+
+
+class Share(Sharing):
+    """Takes what others have learned, hands in what was learned here, and publishes if this machine is a hub."""
+
+    action, seconds = "share", 900.0
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self.restart()
+
+    def starts_at(self) -> float:
+        return self._at if self._shared.settings.share else float("inf")
+
+    def restart(self) -> None:
+        self._rhythm = Rhythm(is_hub=self._shared.settings.share_publish)
+        self._at = time.monotonic() + self._rhythm.first()
+
+    def follow(self, outcome: Outcome) -> None:
+        self._at = time.monotonic() + self._rhythm.next(failed=outcome.failed, has_more=outcome.has_more)
+
+
+class HandIn(Sharing):
+    """Hands in what was learned here: at once where there is a stream, else a little later."""
+
+    action, seconds = "hand-in", 120.0
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._seen = self._needed()
+        self._due_at = float("inf")
+        self._pause = Pause(HANDINS_APART, FIRST_RETRY, LONGEST_RETRY)
+
+    def starts_at(self) -> float:
+        return max(self._due_at, self._pause.until)
+
+    def look(self) -> None:
+        needed = self._needed()
+        if not needed <= self._seen:
+            delay = 0.0 if self._shared.settings.share_notify else jittered(HANDED_IN_AFTER)
+            self._due_at = min(self._due_at, time.monotonic() + delay)
+        self._seen = needed
+
+    def start(self) -> None:
+        self._due_at = float("inf")
+        super().start()
+
+    def follow(self, outcome: Outcome) -> None:
+        (self._pause.failed if outcome.failed else self._pause.succeeded)(time.monotonic())
+        if outcome.failed:
+            self._due_at = 0.0
+
+    def _needed(self) -> set[str]:
+        return fingerprints([self._shared.keeper.home]) if self._shared.settings.share else set()
+
+
+class Listen(Sharing):
+    """Listens to the stream, in a child that lives as long as the daemon and is started again when it fails."""
+
+    action, seconds, ends_with_us = "listen", float("inf"), True
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._pause = Pause(0, FIRST_RECONNECT, LONGEST_RECONNECT)
+        self._at = 0.0
+        self._began = 0.0
+
+    def starts_at(self) -> float:
+        settings = self._shared.settings
+        return self._at if settings.share and settings.share_notify else float("inf")
+
+    def start(self) -> None:
+        self._began = time.monotonic()
+        super().start()
+
+    def restart(self) -> None:
+        """End the child: the next one has the new settings."""
+        self._pause.succeeded(0.0)
+        self._at = 0.0
+        if self.job is not None:
+            end([self.job])
+
+    def follow(self, outcome: Outcome) -> None:
+        now = time.monotonic()
+        if now - self._began > LONGEST_RECONNECT:
+            self._pause.succeeded(0.0)
+        self._pause.failed(0.0)
+        self._at = now + jittered(self._pause.until)

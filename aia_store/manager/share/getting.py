@@ -1,0 +1,90 @@
+"""Gets certificates from a shelf: by the pack where several of one are wanted, else one by one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import packs
+from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, file_of, pack_of
+from .taking import LARGEST, MOST_OF_A_ROUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from .manifest import Manifest
+    from .shelf import Shelf
+
+SECONDS = 300.0  # for one round; the next round gets the others
+
+
+class Limits(NamedTuple):
+    """How many packs, and how many certificates one by one, are got in one round."""
+
+    packs: int
+    single: int
+
+
+#: A hub packs what it publishes, and what is new is in one or two packs. Whoever wants more is led astray by somebody.
+ROUTINE = Limits(packs=4, single=16)
+THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
+
+
+class Got(NamedTuple):
+    """The contents by SHA-256, verified by nobody; why others, and packs, cannot be had; and what ended it early."""
+
+    contents: dict[str, bytes]
+    refused: dict[str, str]
+    bad_packs: dict[str, str]
+    failure: ShelfError | None
+
+
+def get(
+    shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
+) -> Got:
+    """Get the certificates with these SHA-256s: those that the manifest names from OUT, others from IN.
+
+    `refuses` tells which packs were bad before.
+    """
+    deadline = time.monotonic() + SECONDS
+    got = Got({}, {}, {}, None)
+    try:
+        left = limits.packs
+        for name, members in list(manifest.packs.items())[::-1]:
+            lacking = members.intersection(wanted)
+            if len(lacking) > 1 and left and not refuses(name) and time.monotonic() < deadline:
+                left -= 1
+                _get_pack(shelf, name, lacking, got)
+        for digest in [digest for digest in wanted if digest not in got.contents][: limits.single]:
+            if time.monotonic() > deadline:
+                break
+            _get_one(shelf, OUT if digest in manifest.digests else IN, digest, got)
+    except ShelfError as error:
+        return got._replace(failure=error)
+    return got
+
+
+def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> None:
+    """Get what a pack has of this. What it lacks is on the shelf by itself."""
+    try:
+        found = shelf.get(pack_of(name), packs.LARGEST)
+    except (AbsentError, UnfitFileError, DeniedError) as error:
+        got.bad_packs[name] = str(error)
+        return
+    inside = packs.split(found.content) if found is not None else {}
+    there = {digest: inside[digest] for digest in wanted if len(inside.get(digest, b"")) in range(1, LARGEST + 1)}
+    got.contents.update(there)
+    if len(there) < len(wanted):
+        got.bad_packs[name] = "it is a pack without what it should hold"
+
+
+def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
+    try:
+        found = shelf.get(file_of(folder, digest), LARGEST)
+        got.contents[digest] = found.content if found is not None else b""
+    except AbsentError:
+        got.refused[digest] = "it is named, but not there"
+    except UnfitFileError:
+        got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
+    except DeniedError:
+        got.refused[digest] = "this machine may not read it"

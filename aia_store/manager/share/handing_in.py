@@ -1,0 +1,73 @@
+"""What a machine hands in: the intermediates that were needed here, if they lead to a public root.
+
+The name of a company's CA is nobody's business. So what leads only to roots of this machine, and to none of certifi's,
+stays here unless `share_private` is set.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from .. import roots
+from ..fitness import unfitness
+from ..revocation.record import reader
+from ..verify import Verifier, VerifyError, remembered
+from .shelf import IN, file_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from ...inside.certificate import Certificate
+    from ...inside.settings import Settings
+    from ...inside.store import IntermediateStore
+    from .memory import Remembered
+    from .shelf import Shelf
+
+MOST_OF_A_ROUND = 100
+
+
+def offers(
+    needed: Iterable[Certificate],
+    published: Collection[str],
+    memory: Remembered,
+    may_be_shared: Callable[[Certificate], bool],
+) -> list[Certificate]:
+    """What others may lack: what is neither published nor taken from others, nor was handed in before."""
+    unknown = (
+        certificate
+        for certificate in needed
+        if not any(certificate.fingerprint in known for known in (published, memory.taken, memory.handed_in))
+    )
+    return list(islice(filter(may_be_shared, unknown), MOST_OF_A_ROUND))
+
+
+def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Certificate], bool]:
+    """Which intermediates that lead to a trust anchor of this machine may be shown to others. Raises RootsError."""
+    if settings.share_private:
+        return lambda certificate: unfitness(certificate) is None
+    verifier: list[Verifier] = []  # made when the first is asked about, which is rare
+
+    def is_public(certificate: Certificate) -> bool:
+        if unfitness(certificate) is not None:
+            return False
+        if not verifier:
+            verifier.append(Verifier(roots.public(), remembered(store.find), reader(store.folders)))
+        try:
+            verifier[0].path(certificate)
+        except VerifyError:
+            return False
+        return True
+
+    return is_public
+
+
+def hand_in(shelf: Shelf, certificates: Iterable[Certificate], memory: Remembered, now: float) -> int:
+    """Put these on the shelf; returns how many there were. Raises ShelfError, what was put before stays noted."""
+    done = 0
+    for certificate in certificates:
+        shelf.put(file_of(IN, certificate.fingerprint), certificate.der)
+        memory.handed_in[certificate.fingerprint] = now
+        memory.count("handed in", 1)
+        done += 1
+    return done

@@ -1,0 +1,50 @@
+"""Hints about dead CA hosts: what a hub could not reach, others need not try.
+
+A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A hub only publishes those of URLs that
+public certificates name, because a name can be guessed from its digest. A machine lets each pause for an hour, and once
+a day at most. So a false hint costs an hour, for what is not on the shelf. It does not bind `aia-store add`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...inside import pauses
+from ...inside.certificate import DERError
+from .manifest import MOST_DEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...inside.certificate import Certificate
+    from ...inside.store import Folder, IntermediateStore
+    from .memory import Remembered
+
+MOST_OF_A_DAY = 1_000
+
+
+def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
+    """The hosts and URLs named by these certificates that are paused here."""
+    urls = {url for certificate in public for url in _urls(certificate)}
+    named = {pauses.digest_of(key) for url in urls for key in (url, pauses.host_of(url))}
+    running = {digest for folder in store.folders for digest in pauses.running(folder)}
+    return frozenset(sorted(named & running)[:MOST_DEAD])
+
+
+def follow(dead: Iterable[str], home: Folder, memory: Remembered, now: float) -> int:
+    """Let these hosts and URLs pause; returns how many do so now."""
+    failures = pauses.Failures(home)
+    followed = 0
+    for digest in sorted(set(dead) - memory.hinted.keys()):
+        if len(memory.hinted) >= MOST_OF_A_DAY:
+            break
+        memory.hinted[digest] = now
+        followed += failures.hinted(digest)
+    return followed
+
+
+def _urls(certificate: Certificate) -> list[str]:
+    try:
+        return list(certificate.ca_issuers)
+    except DERError:
+        return []

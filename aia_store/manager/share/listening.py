@@ -1,0 +1,94 @@
+"""Listens to the stream, in a process of its own, and keeps what leads to a trust anchor here.
+
+At its start, and where the stream does not go back far enough, a round over the shelf brings what was missed. A flood
+of bad entries costs a bounded part of a processor: at most 500 certificates a minute are examined. What the stream
+drops meanwhile, honest certificates included, comes with the next round over the shelf.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import select
+import time
+from typing import TYPE_CHECKING
+
+from ...inside.store import StoreError, sound_store
+from ..roots import RootsError
+from ..words import shown_time
+from . import memory as memories
+from . import rounds
+from .opening import open_stream
+from .shelf import ShareError
+from .stream import END, START, OversizeError, order
+
+if TYPE_CHECKING:
+    from ...inside.settings import Settings
+    from .stream import Stream
+
+MOST_EXAMINED, EVERY = 500, 60.0  # certificates, seconds
+
+
+def listen(settings: Settings, interrupted: int) -> None:
+    """Listen until there is something to read from the descriptor `interrupted`, or until that is closed.
+
+    Raises ShareError, StoreError and RootsError.
+    """
+    try:
+        with open_stream(settings) as stream:
+            _listen(settings, stream, interrupted)
+    except OversizeError as error:
+        _note(settings, str(error), "")  # the next time, go on behind it
+        raise
+    except ShareError as error:
+        _note(settings, str(error))
+        raise
+
+
+def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
+    position = _caught_up(settings, stream)
+    _note(settings, f"listening since {shown_time(time.time(), '%Y-%m-%d %H:%M UTC')}", position)
+    examined, until = 0, 0.0
+    while (entries := stream.read(position, interrupted)) is not None:
+        if time.monotonic() > until:
+            examined, until = 0, time.monotonic() + EVERY
+        if not entries:
+            continue
+        position = entries[-1].position
+        offered = {hashlib.sha256(entry.der).hexdigest(): entry.der for entry in entries if entry.der}
+        examined += rounds.receive(settings, offered, position)
+        if examined >= MOST_EXAMINED and select.select([interrupted], [], [], max(0.0, until - time.monotonic()))[0]:
+            return
+
+
+def _caught_up(settings: Settings, stream: Stream) -> str:
+    """The position to go on from. If entries were missed, a round takes from the shelf what they brought."""
+    home = sound_store(settings, to_write=True).home
+    assert home is not None
+    position = memories.read(home).position
+    try:
+        ends = stream.ends()
+    except OversizeError:
+        _catch_up(settings)
+        return END
+    if ends is None:
+        _catch_up(settings)
+        return START
+    oldest, newest = ends
+    if position and order(oldest) <= order(position) <= order(newest):
+        return position
+    _catch_up(settings)
+    if not position:
+        return newest
+    return position if order(position) < order(oldest) else START
+
+
+def _catch_up(settings: Settings) -> None:
+    with contextlib.suppress(ShareError, StoreError, RootsError):  # the next round over the shelf will say so
+        rounds.pull(settings)
+
+
+def _note(settings: Settings, state: str, position: str | None = None) -> None:
+    with contextlib.suppress(ShareError, StoreError), rounds.noted(settings) as (_, memory):
+        memory.stream = state
+        memory.position = memory.position if position is None else position

@@ -1,0 +1,144 @@
+"""What a machine remembers of sharing, from one round to the next: the file `share.json` in its store folder.
+
+`status` and the metrics read it, too. The manifest that was read last lies beside it (`share.manifest`), so that a
+round that finds it unchanged still knows what is on the shelf. Both change only under the lock `share`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from ...inside.certificate import sha256
+from ...inside.store import SHARE, SHARE_MANIFEST, is_digest, read_regular_file
+from . import manifest as manifests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ...inside.certificate import Certificate
+    from ...inside.store import Folder
+
+LOCK = "share"
+MOST_REFUSED = 10_000
+REFUSED_FOR = 30 * 86_400  # seconds
+HANDED_IN_AGAIN_AFTER = 7 * 86_400  # seconds; if no hub has published it by then
+HINTED_AGAIN_AFTER = 86_400  # seconds; a URL pauses for an hour a day on the word of others, at most
+_LARGEST_FILE = 16 << 20
+_LONGEST_TEXT = 500
+
+
+@dataclass
+class Remembered:
+    """Times are in seconds since 1970, certificates are named by their SHA-256."""
+
+    shelf: str = ""  # its URL; what follows is about this one
+    terms: str = ""  # under which trust anchors certificates were refused
+    mark: str = ""  # of the manifest that was read last
+    taken: set[str] = field(default_factory=set)  # what is preloaded here because it was shared
+    refused: dict[str, float] = field(default_factory=dict)  # until when
+    unlinked: dict[str, str] = field(default_factory=dict)  # of the refused: the SHA-256 of the issuer's canonical name
+    handed_in: dict[str, float] = field(default_factory=dict)  # when
+    hinted: dict[str, float] = field(default_factory=dict)  # when, by the digest of a URL or host
+    at: float = 0.0  # when the last round ended
+    message: str = ""  # how it ended
+    failed: bool = False
+    reached: float = 0.0  # when the shelf was last read
+    reasons: dict[str, int] = field(default_factory=dict)  # how many were refused, by reason
+    counts: dict[str, int] = field(default_factory=dict)  # "taken", "taken by the stream", "handed in", "published"
+    position: str = ""  # in the stream
+    stream: str = ""  # its state, in words
+
+    def refuses(self, digest: str, now: float) -> bool:
+        """Whether this was refused not long ago."""
+        return now < self.refused.get(digest, 0.0) <= now + REFUSED_FOR
+
+    def refuse(self, refused: dict[str, str], now: float, seconds: float = REFUSED_FOR) -> None:
+        """Remember for so long what was refused, and why; of too many, what came last."""
+        self.refused.update(dict.fromkeys(refused, now + seconds))
+        self.refused = dict(list(self.refused.items())[-MOST_REFUSED:])
+        self.reasons = dict(Counter(self.reasons) + Counter(refused.values()))
+
+    def refuse_unlinked(self, refused: Iterable[Certificate]) -> None:
+        """Remember whose issuers may be found later."""
+        found = {certificate.fingerprint: sha256(certificate.issuer_key) for certificate in refused}
+        self.unlinked = {
+            digest: issuer for digest, issuer in {**self.unlinked, **found}.items() if digest in self.refused
+        }
+
+    def keep(self, kept: Iterable[Certificate]) -> None:
+        """Remember what was taken. What was refused before for want of such an issuer may be offered again."""
+        subjects = set()
+        for certificate in kept:
+            self.taken.add(certificate.fingerprint)
+            subjects.add(sha256(certificate.subject_key))
+        for digest in [digest for digest, issuer in self.unlinked.items() if issuer in subjects]:
+            self.refused.pop(digest, None)
+            del self.unlinked[digest]
+
+    def count(self, what: str, number: int) -> None:
+        """Add to a counter."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+    def ends(self, message: str, *, failed: bool) -> None:
+        """Note how a round ended."""
+        self.at, self.message, self.failed = time.time(), message[:_LONGEST_TEXT], failed
+
+    def begin(self, shelf: str, terms: str, now: float) -> None:
+        """Forget what no longer counts: what another shelf said, refusals under other trust anchors, old entries."""
+        if shelf != self.shelf:
+            self.mark, self.handed_in = "", {}
+        if terms != self.terms:
+            self.refused, self.unlinked, self.reasons = {}, {}, {}
+        self.shelf, self.terms = shelf, terms
+        self.refused = {digest: until for digest, until in self.refused.items() if self.refuses(digest, now)}
+        self.handed_in = _recent(self.handed_in, now - HANDED_IN_AGAIN_AFTER, now)
+        self.hinted = _recent(self.hinted, now - HINTED_AGAIN_AFTER, now)
+
+
+def read(home: Folder) -> Remembered:
+    """The memory of a store folder; a new one if there is none, or it is not ours."""
+    memory = Remembered()
+    try:
+        noted = json.loads(read_regular_file(os.path.join(home.path, SHARE), _LARGEST_FILE))
+        for name, default in vars(Remembered()).items():
+            setattr(memory, name, _like(default, noted[name]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return Remembered()
+    return memory
+
+
+def write(home: Folder, memory: Remembered) -> None:
+    """Raises OSError."""
+    home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
+
+
+def read_manifest(home: Folder) -> manifests.Manifest:
+    """The manifest that was read last; an empty one if there is none."""
+    try:
+        return manifests.parse(read_regular_file(os.path.join(home.path, SHARE_MANIFEST), manifests.LARGEST))
+    except (OSError, manifests.ManifestError):
+        return manifests.Manifest()
+
+
+def write_manifest(home: Folder, manifest: manifests.Manifest) -> None:
+    """Raises OSError."""
+    home.write(manifests.text(manifest), SHARE_MANIFEST)
+
+
+def _like(default: object, value: object) -> object:
+    """A value of the type that a field has. Raises ValueError or TypeError."""
+    if isinstance(default, set):
+        return {str(digest) for digest in value if is_digest(str(digest))}  # type: ignore[attr-defined]
+    if isinstance(default, dict):
+        items = value.items()  # type: ignore[attr-defined]
+        return {str(key): item if isinstance(item, str) else float(item) for key, item in items}
+    return type(default)(value)  # type: ignore[call-arg]
+
+
+def _recent(noted: dict[str, float], since: float, now: float) -> dict[str, float]:
+    return {key: at for key, at in noted.items() if since < at <= now}

@@ -1,0 +1,45 @@
+"""Opens the shelf and the stream that the settings name, with the code for their kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .folder_shelf import FolderShelf
+from .shelf import ShareError, ShelfError, without_secrets
+
+if TYPE_CHECKING:
+    from ...inside.settings import Settings
+    from .shelf import Shelf
+    from .stream import Stream
+
+_ENGINES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "http", "https")
+_KINDS = "file:///…, s3://…, gs://…, az://… or https://…"
+
+
+def open_shelf(settings: Settings) -> Shelf:
+    """The shelf that the settings name. Raises ShelfError."""
+    shown = without_secrets(settings.share)
+    scheme, separator, rest = settings.share.partition("://")
+    if separator and scheme == "file" and rest.startswith("/"):
+        return FolderShelf(rest)
+    if not separator or scheme not in _ENGINES:
+        raise ShelfError(f"{shown} names no shelf; set `share` to {_KINDS}")
+    if settings.offline:
+        raise ShelfError(f"{shown} is not used, because AIA_STORE_OFFLINE is set")
+    try:
+        from .engine_shelf import EngineShelf
+    except ImportError as error:
+        raise ShelfError(f"{shown} needs {error.name}; run `pip install 'aia-store[fleet]'`") from error
+    return EngineShelf(settings.share, settings.proxy)
+
+
+def open_stream(settings: Settings) -> Stream:
+    """The stream that the settings name, connected. Raises ShareError."""
+    shown = without_secrets(settings.share_notify)
+    if settings.offline:
+        raise ShareError(f"{shown} is not used, because AIA_STORE_OFFLINE is set")
+    try:
+        from .stream import Stream
+    except ImportError as error:
+        raise ShareError(f"{shown} needs {error.name}; run `pip install 'aia-store[valkey]'`") from error
+    return Stream(settings.share_notify)

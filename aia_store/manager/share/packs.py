@@ -1,0 +1,72 @@
+"""Packs: certificates that were published together, in one file, so that whoever lacks many of them asks few times.
+
+A pack is their DER, one after another; its name is the SHA-256 of all of it. At each publication, a hub packs what is
+new, together with the newest packs, as long as these are not much larger. So there are few packs, and what a machine
+has not seen yet is in one or two of them. Each certificate is on the shelf by itself, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from ...inside.certificate import DERError, elements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+LARGEST = 1 << 20  # bytes
+MOST_PACKS = 24  # of the largest, that is 18,000 certificates
+_MUCH_LARGER = 2.0  # times as many
+
+
+def split(content: bytes) -> dict[str, bytes]:
+    """The certificates in a pack, by their SHA-256; of one that is damaged, those before the damage."""
+    found = {}
+    try:
+        for _, begin, _, stop in elements(content, 0, len(content)):
+            der = content[begin:stop]
+            found[hashlib.sha256(der).hexdigest()] = der
+    except DERError:
+        pass
+    return found
+
+
+def arrange(
+    certificates: Mapping[str, bytes], before: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
+    """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
+
+    `before`, and what is returned first, are packs by their names, the newest last, with the certificates that count in
+    them. The second are the contents of the new ones.
+    """
+    packs = {name: members & certificates.keys() for name, members in before.items()}
+    packs = {name: members for name, members in packs.items() if len(members) > 1}
+    packed = frozenset().union(*packs.values())
+    group = certificates.keys() - packed
+    while group and packs and len(packs[newest := next(reversed(packs))]) <= _MUCH_LARGER * len(group):
+        group |= packs.pop(newest)
+    new = dict(_packed({digest: certificates[digest] for digest in group}))
+    if len(packs) + len(new) > MOST_PACKS:
+        packs, new = {}, dict(_packed(certificates))
+    contents = {hashlib.sha256(content).hexdigest(): content for content in new.values()}
+    return {**packs, **dict(zip(contents, new, strict=True))}, contents
+
+
+def _packed(certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
+    """The members and the content of packs for these; one that would be alone is in none."""
+    group: list[str] = []
+    size = 0
+    for digest, der in sorted(certificates.items()):
+        if size + len(der) > LARGEST:
+            yield from _pack(group, certificates)
+            group, size = [], 0
+        group.append(digest)
+        size += len(der)
+    yield from _pack(group, certificates)
+
+
+def _pack(group: Iterable[str], certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
+    members = frozenset(group)
+    if len(members) > 1:
+        yield members, b"".join(certificates[digest] for digest in sorted(members))

@@ -1,0 +1,284 @@
+"""One round: read the manifest, take what is new, hand in what was learned here, and publish if this is a hub.
+
+A shelf that cannot be used ends the round with a ShareError; whatever was verified before stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...inside import locks
+from ...inside.store import sound_store
+from .. import clock, roots
+from ..accepted_paths import Verified, terms
+from ..admission import CrowdedError
+from ..revocation.record import reader
+from ..snapshot import fingerprints
+from ..verify import Verifier, remembered
+from . import getting, handing_in, hints, publishing, taking
+from . import manifest as manifests
+from . import memory as memories
+from . import shelf as shelves
+from .manifest import Manifest
+from .opening import open_shelf, open_stream
+from .shelf import ShareError, ShelfError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ...inside.certificate import Certificate
+    from ...inside.settings import Settings
+    from ...inside.store import Folder
+    from .memory import Remembered
+    from .publishing import Published
+
+__all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
+
+WAITS = 30.0  # seconds, for another round to end
+ABSENT_FOR = 6 * 3_600.0  # seconds; what the manifest names but is not there is then looked for again
+
+
+class Round(NamedTuple):
+    """What a round did.
+
+    `offered` is how many certificates were on the shelf, `refused` how many of them, by reason. `more`: the next round
+    will find more. `notes` are lines about what went wrong without ending the round.
+    """
+
+    offered: int
+    taken: int
+    refused: dict[str, int]
+    handed_in: int
+    published: Published | None
+    more: bool
+    notes: list[str]
+
+    @property
+    def message(self) -> str:
+        """The round in one line."""
+        parts = [f"{self.taken} taken", f"{sum(self.refused.values())} refused", f"{self.handed_in} handed in"]
+        if self.published is not None:
+            parts.append(f"{self.published.total} published ({self.published.new} of them new)")
+        return "; ".join([", ".join(parts), *self.notes])
+
+    def as_dict(self) -> dict[str, object]:
+        """The round as JSON documents show it."""
+        return {**self._asdict(), "published": self.published._asdict() if self.published is not None else None}
+
+    def followed_by(self, other: Round) -> Round:
+        """Both rounds as one."""
+        return other._replace(
+            taken=self.taken + other.taken,
+            refused=dict(Counter(self.refused) + Counter(other.refused)),
+            handed_in=self.handed_in + other.handed_in,
+            notes=list(dict.fromkeys([*self.notes, *other.notes])),
+        )
+
+
+def run(settings: Settings, *, publishes: bool | None = None) -> Round:
+    """Make a round; `publishes` is by default what the settings say. Raises ShareError, StoreError and RootsError."""
+    with _session(settings) as session:
+        is_hub = settings.share_publish if publishes is None else publishes
+        return session.round(publishes=is_hub, hands_in=True, limits=getting.THOROUGH if is_hub else getting.ROUTINE)
+
+
+def pull(settings: Settings) -> Round:
+    """Make a round that only takes, and takes all that it may. Raises ShareError, StoreError and RootsError."""
+    with _session(settings) as session:
+        return session.round(publishes=False, hands_in=False, limits=getting.THOROUGH)
+
+
+def hand_in(settings: Settings) -> Round:
+    """Hand in what was learned here, without looking at the shelf. Raises ShareError, StoreError and RootsError."""
+    with _session(settings) as session:
+        return session.hand_in_only()
+
+
+def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> int:
+    """Take what came by the stream (DER, by SHA-256) up to a position; returns how many were examined.
+
+    Raises ShareError, StoreError and RootsError.
+    """
+    with _session(settings) as session:
+        return session.receive(offered, position)
+
+
+@contextlib.contextmanager
+def _session(settings: Settings) -> Iterator[_Session]:
+    """A session, which notes how it ended."""
+    with noted(settings) as (home, memory):
+        session = _Session(settings, home, memory)
+        try:
+            yield session
+        except (CrowdedError, OSError) as error:
+            raise ShareError(f"{home.path} cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+@contextlib.contextmanager
+def noted(settings: Settings) -> Iterator[tuple[Folder, Remembered]]:
+    """The store's folder and the memory, under the lock; at the end, the memory is written.
+
+    Raises ShareError, also if another process has the lock for long; then the memory says why.
+    """
+    home = sound_store(settings, to_write=True).home
+    assert home is not None
+    lock = _locked(home)
+    memory = memories.read(home)
+    try:
+        try:
+            yield home, memory
+        except Exception as error:
+            memory.ends(str(error), failed=True)
+            raise
+        finally:
+            memories.write(home, memory)
+    except OSError as error:
+        raise ShareError(f"{home.path} cannot be written ({error.strerror}); nothing was shared") from error
+    finally:
+        lock.release()
+
+
+def _locked(home: Folder) -> locks.Lock:
+    try:
+        lock = locks.acquire(home, memories.LOCK, time.monotonic() + WAITS)
+    except locks.LockError as error:
+        raise ShareError(f"{home.path} cannot be locked ({error})") from error
+    if lock is None:
+        raise ShareError(f"another process shares the store {home.path} just now; try again later")
+    return lock
+
+
+class _Session:
+    """The state of one round."""
+
+    def __init__(self, settings: Settings, home: Folder, memory: Remembered) -> None:
+        """Raises RootsError, and ShareError if the clock is not believed."""
+        self._settings = settings
+        self._home = home
+        self._memory = memory
+        self._now = time.time()
+        self._anchors = roots.load(roots.source(settings))
+        doubt = clock.doubt(settings, self._anchors)
+        if doubt is not None:
+            raise ShareError(f"{doubt}; until then nothing is shared")
+        self._store = sound_store(settings, to_write=True)
+        self._notes: list[str] = []
+        memory.begin(shelves.without_secrets(settings.share), terms(self._anchors).hex(), self._now)
+        memory.taken &= fingerprints(self._store.preloaded)
+
+    def round(self, *, publishes: bool, hands_in: bool, limits: getting.Limits) -> Round:
+        shelf = open_shelf(self._settings)
+        if publishes and shelf.is_read_only:
+            raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
+        manifest, is_sound = self._manifest(shelf)
+        of_others = shelves.certificates_in(shelves.listed(shelf, shelves.IN)) if publishes else []
+        offered = manifest.digests.union(of_others)
+        choice = taking.choose(sorted(offered), self._here(), self._memory, self._now)
+        taken = self._take(shelf, choice.get, manifest, limits)
+        hints.follow(manifest.dead, self._home, self._memory, self._now)
+        handed_in = self._hand_in(shelf, manifest) if hands_in else 0
+        published = self._publish(shelf, manifest if is_sound else None) if publishes else None
+        counted = dict(Counter(taken.refused.values()))
+        # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
+        progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
+        more = progress > 0 and (choice.later > 0 or len(taken.kept) + len(taken.refused) < len(choice.get))
+        done = Round(len(offered), len(taken.kept), counted, handed_in, published, more, self._notes)
+        self._memory.ends(done.message, failed=False)
+        return done
+
+    def hand_in_only(self) -> Round:
+        handed_in = self._hand_in(open_shelf(self._settings), memories.read_manifest(self._home))
+        return Round(0, 0, {}, handed_in, None, False, self._notes)
+
+    def receive(self, offered: Mapping[str, bytes], position: str) -> int:
+        choice = taking.choose(offered, self._here(), self._memory, self._now)
+        new = {digest: offered[digest] for digest in choice.get}
+        taken = taking.take(new, self._store, self._anchors, self._memory, self._now)
+        self._memory.count("taken by the stream", len(taken.kept))
+        self._memory.position = position
+        return len(new)
+
+    def _here(self) -> set[str]:
+        return fingerprints([*self._store.folders, *self._store.preloaded])
+
+    def _manifest(self, shelf: shelves.Shelf) -> tuple[Manifest, bool]:
+        """What a hub has published, and True; if that is not sound, what it had published before, and False."""
+        before = memories.read_manifest(self._home)
+        try:
+            found = shelf.get(shelves.MANIFEST, manifests.LARGEST, self._memory.mark if before.made else "")
+            self._memory.reached = self._now
+            if found is None:
+                return before, True
+            manifest = manifests.parse(found.content)
+        except shelves.AbsentError:
+            self._memory.reached = self._now
+            return Manifest(), False
+        except shelves.UnfitFileError as error:
+            self._notes.append(str(error))
+            return before, False
+        except manifests.ManifestError as error:
+            self._notes.append(f"{self._memory.shelf}/{shelves.MANIFEST} is not used: {error}")
+            return before, False
+        if manifest.made < min(before.made, self._now):
+            self._notes.append(f"{self._memory.shelf}/{shelves.MANIFEST} is older than the one before")
+        self._memory.mark = found.mark
+        memories.write_manifest(self._home, manifest)
+        return manifest, True
+
+    def _take(
+        self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, limits: getting.Limits
+    ) -> taking.Taken:
+        """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
+        got = getting.get(shelf, digests, manifest, limits, lambda name: self._memory.refuses(name, self._now))
+        self._memory.refuse({**got.refused, **got.bad_packs}, self._now, ABSENT_FOR)
+        taken = taking.Taken([], {})
+        if got.contents:
+            taken = taking.take(got.contents, self._store, self._anchors, self._memory, self._now)
+        self._memory.count("taken", len(taken.kept))
+        if got.failure is not None:
+            raise got.failure
+        return taking.Taken(taken.kept, {**got.refused, **taken.refused})
+
+    def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
+        """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
+        if shelf.is_read_only and not self._settings.share_notify:
+            return 0
+        may_be_shared = handing_in.may_be_shared(self._settings, self._store)
+        offers = handing_in.offers(self._store.certificates(), manifest.digests, self._memory, may_be_shared)
+        if not offers:
+            return 0
+        is_sent = self._send(offers)
+        if shelf.is_read_only:
+            self._memory.handed_in.update({one.fingerprint: self._now for one in offers} if is_sent else {})
+            return 0
+        try:
+            return handing_in.hand_in(shelf, offers, self._memory, self._now)
+        except ShelfError as error:
+            self._notes.append(str(error))
+            return 0
+
+    def _send(self, certificates: Iterable[Certificate]) -> bool:
+        """Tell all machines at once, if there is a stream. If that fails, a note says so."""
+        if not self._settings.share_notify:
+            return False
+        try:
+            with open_stream(self._settings) as stream:
+                stream.send(certificate.der for certificate in certificates)
+            return True
+        except ShareError as error:
+            self._notes.append(str(error))
+            return False
+
+    def _publish(self, shelf: shelves.Shelf, before: Manifest | None) -> Published:
+        verified = Verified(self._home, self._anchors)
+        revoked = reader(self._store.folders)
+        verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)
+        may_be_shared = handing_in.may_be_shared(self._settings, self._store)
+        certificates = publishing.to_publish(self._store, self._memory, verifier, may_be_shared)
+        verified.save()
+        published = publishing.publish(shelf, certificates, self._store, before, self._now)
+        self._memory.count("published", published.new)
+        return published

@@ -1,0 +1,75 @@
+"""What is shared, with whom, when last, and what came of it; for `aia-store share status`, `status` and the metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..words import shown_time
+from . import memory as memories
+from . import shelf as shelves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...inside.settings import Settings
+    from ...inside.store import IntermediateStore
+
+_MINUTE = "%Y-%m-%d %H:%M UTC"
+_NEVER = "never"
+
+
+class Summary(NamedTuple):
+    """Times are in seconds since 1970, 0 for never. `counts` and `refused` are totals since the shelf was set."""
+
+    shelf: str
+    stream: str
+    hub: bool
+    private: bool
+    at: float  # when the last round ended
+    message: str
+    failed: bool
+    reached: float  # when the shelf was last read
+    taken: int  # certificates that are here because they were shared
+    counts: dict[str, int]
+    refused: dict[str, int]  # by reason
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """It in words: names, and what they say."""
+        yield "shelf", self.shelf + (" (this machine is a hub)" if self.hub else "")
+        yield "stream", self.stream
+        yield (
+            "shared",
+            "also what leads only to roots of this machine" if self.private else "what leads to public roots",
+        )
+        yield "last round", f"{_time(self.at)}: {self.message}" if self.at else _NEVER
+        yield "last reached", _time(self.reached)
+        yield "taken", f"{self.taken:,} are here"
+        for what, count in sorted(self.counts.items()):
+            yield f"{what} in all", f"{count:,}"
+        for reason, count in sorted(self.refused.items(), key=lambda item: -item[1]):
+            yield "refused", f"{count:,}: {reason}"
+
+
+def of(settings: Settings, store: IntermediateStore) -> Summary:
+    """What the first folder of the store with a memory of this shelf says; without one, that there was no round."""
+    shelf = shelves.without_secrets(settings.share)
+    found = (memories.read(folder) for folder in store.folders)
+    memory = next((one for one in found if one.shelf == shelf), memories.Remembered())
+    stream = shelves.without_secrets(settings.share_notify)
+    return Summary(
+        shelf,
+        f"{stream}: {memory.stream or 'not listened to yet'}" if stream else "none",
+        settings.share_publish,
+        settings.share_private,
+        memory.at,
+        memory.message,
+        memory.failed,
+        memory.reached,
+        len(memory.taken),
+        {what: int(count) for what, count in memory.counts.items()},
+        {reason: int(count) for reason, count in memory.reasons.items()},
+    )
+
+
+def _time(seconds: float) -> str:
+    return shown_time(seconds, _MINUTE) if seconds else _NEVER

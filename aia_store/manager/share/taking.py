@@ -1,0 +1,93 @@
+"""What a machine takes from others: `choose` says which certificates to get, `take` verifies and keeps them.
+
+Nobody is believed. Whatever a shelf or a stream holds, a round gets at most 500 certificates of at most 65,536 bytes
+each, and at most 10,000 are kept in all. Of more, a round gets 500 at random. What is refused is remembered, so an
+honest one among ten thousand others comes within twenty rounds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...inside.certificate import readable
+from ..admission import Admission, is_parsed
+from ..revocation.record import reader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from ...inside.certificate import Certificate
+    from ...inside.store import IntermediateStore
+    from .memory import Remembered
+
+MOST_OF_A_ROUND = 500
+MOST_TAKEN = 10_000  # that are kept at the same time
+LARGEST = 65_536  # bytes of a certificate
+
+
+class Choice(NamedTuple):
+    """Which certificates to get (SHA-256), and how many more there are for later rounds."""
+
+    get: list[str]
+    later: int
+
+
+def choose(offered: Iterable[str], here: Collection[str], memory: Remembered, now: float) -> Choice:
+    """Choose from what is offered. `here` are the certificates that this machine has."""
+    new = [digest for digest in offered if digest not in here and not memory.refuses(digest, now)]
+    get = random.sample(new, min(len(new), MOST_OF_A_ROUND, max(0, MOST_TAKEN - len(memory.taken))))
+    return Choice(get, len(new) - len(get) if get else 0)
+
+
+class Taken(NamedTuple):
+    """What was kept, and why the others were refused, by SHA-256."""
+
+    kept: list[Certificate]
+    refused: dict[str, str]
+
+
+def take(
+    offered: Mapping[str, bytes],
+    store: IntermediateStore,
+    anchors: Sequence[Certificate],
+    memory: Remembered,
+    now: float,
+) -> Taken:
+    """Keep the certificates (DER, by the SHA-256 that they are offered under) that lead to a trust anchor here.
+
+    The memory remembers what was kept and refused. Raises CrowdedError, and OSError if the store cannot be written.
+    """
+    sound, refused = _sifted(offered)
+    kept, unlinked = [], []
+    admission = Admission(store, anchors, reader(store.folders), sound.values())
+    try:
+        for digest, certificate in sound.items():
+            refusal = admission.refusal(certificate)
+            if refusal is None:
+                kept.append(certificate)
+            else:
+                refused[digest] = refusal
+                unlinked.append(certificate)
+    finally:
+        memory.keep(kept)
+        memory.refuse(refused, now)
+        memory.refuse_unlinked(unlinked)
+    admission.save()
+    return Taken(kept, refused)
+
+
+def _sifted(offered: Mapping[str, bytes]) -> tuple[dict[str, Certificate], dict[str, str]]:
+    """The offered certificates that can be parsed and bear their names, and why the others are refused."""
+    sound: dict[str, Certificate] = {}
+    refused: dict[str, str] = {}
+    for digest, der in offered.items():
+        certificate = next(readable([der]), None)
+        if hashlib.sha256(der).hexdigest() != digest:
+            refused[digest] = "it is not what its name says"
+        elif certificate is None or not is_parsed(certificate):
+            refused[digest] = "it cannot be parsed"
+        else:
+            sound[digest] = certificate
+    return sound, refused

@@ -1,0 +1,28 @@
+"""The order in which limited time is spent: in turn for each CA below an anchor, so that none uses up all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeVar
+
+    from ..inside.certificate import Certificate
+
+    T = TypeVar("T")
+
+
+def in_turn(items: Iterable[T], path_of: Callable[[T], Sequence[Certificate]]) -> list[T]:
+    """One item for each CA below an anchor, then a second for each, and so on; else the items keep their order.
+
+    `path_of` returns the path of the certificate that an item is about, which ends with the anchor.
+    """
+    numbers: dict[tuple[bytes, bytes], int] = {}
+    numbered = []
+    for item in items:
+        top = path_of(item)[-2]
+        branch = top.subject_key, top.public_key
+        numbers[branch] = numbers.get(branch, 0) + 1
+        numbered.append((numbers[branch], item))
+    return [item for _, item in sorted(numbered, key=lambda one: one[0])]

@@ -1,0 +1,125 @@
+"""Handshakes that fail although the chain is right, and servers that only some clients can talk to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.check.clients import CLIENTS
+from tests.manager.machine import Machine
+from tests.support.openssl import WEAK, OpenSSLServer, small_key
+from tests.support.pki import Authority
+from tests.support.relay import Cut, OtherCertificates
+from tests.support.servers import TLSServer, Version
+
+_CURL = "curl, git, Ruby, PHP with OpenSSL"
+
+
+def connects(machine: Machine, port: int, view: str = _CURL) -> set[bool]:
+    """Whether real clients of this kind connect, all of them or none."""
+    return {bool(ask(machine, machine.roots, [port])) for _, ask in CLIENTS[view]}
+
+
+def test_a_connection_that_is_cut_after_the_certificates(machine: Machine, root: Authority) -> None:
+    with TLSServer(root.leaf(), (), "1.2") as server, Cut(server.port) as cut:
+        host = f"localhost:{cut.port}"
+        shown = machine.says("check", host, status=1)
+        (found,) = machine.json("check", host, status=1)
+        assert connects(machine, cut.port) == {False}
+    assert "the handshake fails: the server closes the connection" in shown
+    assert "Complete" not in shown
+    assert (found["result"], found["faults"]) == ("broken", ["handshake"])
+    assert found["handshake"] == {"failure": "the server closes the connection", "asks_client": False}
+    assert not any(view["works"] for view in found["views"])
+
+
+def test_a_key_that_is_not_the_certificate_s(machine: Machine, root: Authority) -> None:
+    with TLSServer(root.leaf(), (), "1.2") as server, OtherCertificates(server.port, [root.leaf()]) as wrong:
+        host = f"localhost:{wrong.port}"
+        shown = machine.says("check", host, status=1)
+        (found,) = machine.json("check", host, status=1)
+        assert connects(machine, wrong.port) == {False}
+    assert "the server's key is not that of its certificate (OpenSSL: bad signature)" in shown
+    assert found["faults"] == ["handshake"]
+
+
+def test_a_handshake_that_fails_is_no_reason_to_forget_the_chain(machine: Machine, root: Authority) -> None:
+    leaf = root.intermediate("Lower CA").leaf()
+    with TLSServer(leaf, (), "1.2") as server, Cut(server.port) as cut:
+        (found,) = machine.json("check", f"localhost:{cut.port}", status=1)
+    assert found["faults"] == ["handshake", "no-path"]
+
+
+def test_every_form_of_output_says_it(machine: Machine, root: Authority) -> None:
+    page, metrics = machine.folder / "page.html", machine.folder / "check.prom"
+    with TLSServer(root.leaf(), (), "1.2") as server, Cut(server.port) as cut:
+        host = f"localhost:{cut.port}"
+        machine.run("check", host, "--html", page, "--prometheus", metrics)
+    assert "the handshake fails" in page.read_text(encoding="utf-8")
+    assert f'aia_store_check_complete{{host="localhost",port="{cut.port}"}} 0\n' in metrics.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_failure_is_forgiven_where_a_client_s_certificate_was_asked_for(
+    machine: Machine, root: Authority, version: Version
+) -> None:
+    with TLSServer(root.leaf(), (), version, client_ca=Authority.root("Client Root")) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host)
+        (found,) = machine.json("check", host)
+    assert "The server asks clients for a certificate; what it does with one was not checked." in shown
+    assert (found["result"], found["handshake"]) == ("complete", {"failure": None, "asks_client": True})
+
+
+def test_a_failure_is_not_forgiven_before_the_client_has_answered(machine: Machine, root: Authority) -> None:
+    with OpenSSLServer(root.leaf(key="rsa"), (), [*WEAK["a small DH group"], "-verify", "1"]) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}", status=1)
+    assert found["faults"] == ["handshake"]
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, dict[str, OpenSSLServer]]]:
+    """A server of each weak kind, and a machine that trusts their root."""
+    machine = Machine(tmp_path_factory.mktemp("weak") / "machine")
+    root = Authority.root("Weak Root")
+    machine.trust(root)
+    leaf = root.leaf(key="rsa")
+    with contextlib.ExitStack() as stack:
+        yield (
+            machine,
+            {kind: stack.enter_context(OpenSSLServer(leaf, (), options)) for kind, options in WEAK.items()}
+            | {"RSA 1,024": stack.enter_context(OpenSSLServer(root.leaf(key=small_key())))},
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "weakness", "cause", "remedy"),
+    [
+        ("TLS 1.0 only", "old-version", "it speaks no TLS newer than 1.1", "switch on TLS 1.2"),
+        ("TLS 1.1 only", "old-version", "it speaks no TLS newer than 1.1", "switch on TLS 1.2"),
+        ("static RSA only", "static-rsa", "static RSA only", "cipher suites with ECDHE"),
+        ("SHA-1 signatures only", "sha1-signature", "with SHA-1 only", "signatures with SHA-256"),
+        ("a small DH group", "small-dh", "Diffie-Hellman group is too small", "group of 2,048 bits"),
+        ("RSA 1,024", "small-key", "EE certificate key too weak", "a larger key"),
+    ],
+)
+def test_the_cause_is_named(
+    weak: tuple[Machine, dict[str, OpenSSLServer]], kind: str, weakness: str, cause: str, remedy: str
+) -> None:
+    machine, servers = weak
+    host = f"localhost:{servers[kind].port}"
+    shown = machine.says("check", host, status=1)
+    (found,) = machine.json("check", host, status=1)
+    page = machine.folder / "page.html"
+    machine.run("check", host, "--html", page)
+    for text in (shown, found["verdict"], page.read_text(encoding="utf-8")):
+        assert cause in text
+        assert remedy in text
+    assert "localhost  sent" in shown, "the chain is drawn"
+    assert "◆ Weak Root" in shown
+    assert "No path" not in shown
+    assert (found["result"], found["weakness"]) == ("broken", weakness)
+    assert found["faults"] == (["refused"] if kind == "RSA 1,024" else ["handshake"])
+    assert found["reached"][-1]["subject"] == "CN=Weak Root"

@@ -1,0 +1,163 @@
+"""What was found is shown with its URL, and what would be better is said."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.cli.terminal import on_terminal
+from tests.conftest import Hierarchy, MakeHierarchy
+from tests.manager.machine import Machine
+from tests.support.pki import Authority, Certified
+from tests.support.servers import AIAHost, TLSServer
+
+YELLOW, GREEN = "\x1b[33m", "\x1b[32m"
+
+
+@pytest.fixture
+def pki(machine: Machine, hierarchy: MakeHierarchy) -> Hierarchy:
+    """Two intermediates under the machine's trust anchor."""
+    made = hierarchy({}, {})
+    machine.trust(made.root)
+    return made
+
+
+def test_an_issuer_that_was_fetched_is_shown_though_it_leads_nowhere(machine: Machine, pki: Hierarchy) -> None:
+    machine.trust(Authority.root("Another Root"))
+    with TLSServer(pki.leaf) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, status=1)
+        (found,) = machine.json("check", host, status=1)
+    assert "Test Intermediate 0  NOT SENT; fetched from http://" in shown
+    assert "Test Intermediate 1  NOT SENT; fetched from http://" in shown
+    assert "✗ Test Root  fetched from http://" in shown
+    assert "It ends at Test Root, a root that is not trusted here." in shown
+    assert "not found" not in shown
+    sources = [link["source"].split(" from ")[0] for link in found["reached"]]
+    assert (found["path"], sources) == ([], ["sent", *["fetched"] * 3])
+
+
+def test_the_url_is_said_the_second_time_too(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    page = machine.folder / "page.html"
+    with TLSServer(pki.leaf) as server:
+        host = f"localhost:{server.port}"
+        machine.says("check", host, status=1)
+        shown = machine.says("check", host, "--html", page, status=1)
+        (found,) = machine.json("check", host, status=1)
+    for url in pki.urls(aia):
+        source = f"from the store, fetched from {url}"
+        assert source in shown
+        assert source in page.read_text(encoding="utf-8")
+        assert source in [link["source"] for link in found["path"]]
+
+
+def test_a_path_that_ends_at_an_anchor_is_not_called_none(machine: Machine, root: Authority, aia: AIAHost) -> None:
+    late = root.intermediate("Late CA", not_after=timedelta(days=-3))
+    leaf = late.leaf(aia=[aia.publish("/late.cer", late.der)])
+    with TLSServer(leaf) as server, TLSServer(leaf, [late]) as sending:
+        for host in (f"localhost:{server.port}", f"localhost:{sending.port}"):
+            shown = machine.says("check", host, status=1)
+            (found,) = machine.json("check", host, status=1)
+            assert "◆ Command Line Root" in shown
+            assert "No path to a trust anchor" not in shown
+            assert "should replace Late CA, which is valid until" in shown
+            assert found["faults"] == ["refused"]
+
+
+def test_a_name_that_a_ca_may_not_certify(machine: Machine, root: Authority) -> None:
+    narrow = root.intermediate("Narrow CA", permitted=["example.org"])
+    with TLSServer(narrow.leaf(), [narrow]) as server:
+        shown = machine.says("check", f"localhost:{server.port}", status=1)
+    assert "Broken: permitted subtree violation. OpenSSL refuses the path to the trust anchor" in shown
+
+
+def test_an_expired_anchor_is_named_and_its_file(machine: Machine, root: Authority) -> None:
+    page, metrics = machine.folder / "page.html", machine.folder / "check.prom"
+    aged = Authority.root("Aged Root", not_after=timedelta(days=-3))
+    machine.trust(root, aged)
+    ca = aged.intermediate("Aged CA")
+    with TLSServer(ca.leaf(), [ca, root.cross_sign(aged)]) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, "--html", page, "--prometheus", metrics, status=1)
+        (found,) = machine.json("check", host, status=1)
+    for text in (shown, found["verdict"], page.read_text(encoding="utf-8")):
+        assert f"The trust anchor Aged Root, in {machine.roots}, expired on 20" in text
+        assert "for another name" not in text
+    assert "Works in: Chrome, Edge, Safari, Windows, Firefox, Python with the hook, GnuTLS, Java, Go." in shown
+    assert found["faults"] == ["anchor-in-the-way"]
+    assert "} 0\n" in metrics.read_text(encoding="utf-8")
+
+
+def test_a_wrong_name_behind_an_expired_anchor_is_said_too(machine: Machine, root: Authority) -> None:
+    aged = Authority.root("Aged Root", not_after=timedelta(days=-3))
+    machine.trust(root, aged)
+    ca = aged.intermediate("Aged CA")
+    with TLSServer(ca.leaf("www.example.org"), [ca, root.cross_sign(aged)]) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}", status=1)
+    assert found["faults"] == ["wrong-name"]
+
+
+def test_a_leaf_whose_issuer_cannot_be_fetched_gets_advice(machine: Machine, root: Authority, aia: AIAHost) -> None:
+    leaf = root.intermediate("Lower CA").leaf(aia=[aia.url("/404.cer")])
+    with TLSServer(leaf) as server:
+        shown = machine.says("check", f"localhost:{server.port}", status=1)
+    assert "status 404" in shown
+    assert "Its owner should install Lower CA, from the CA, on the server" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "said"),
+    [
+        ("root", "root-sent", "do not send Test Root, a root"),
+        ("twice", "sent-twice", "send Test Intermediate 0 only once"),
+        ("order", "wrong-order", "send each certificate before its issuer"),
+        ("stranger", "not-needed", "Strange CA is sent, but clients of this machine do not need it"),
+    ],
+)
+def test_what_would_be_better_is_said_with_what_it_costs(
+    machine: Machine, pki: Hierarchy, kind: str, about: str, said: str
+) -> None:
+    lower, upper = pki.intermediates
+    strange = Authority.root("Strange Root").intermediate("Strange CA")
+    needless: Certified
+    sends: list[Certified]
+    sends, needless = {
+        "root": ([lower, upper, pki.root], pki.root),
+        "twice": ([lower, lower, upper], lower),
+        "order": ([upper, lower], b""),
+        "stranger": ([lower, upper, strange], strange),
+    }[kind]
+    cost = len(needless if isinstance(needless, bytes) else needless.der) + 3 if needless else 0  # type: ignore[union-attr]
+    page, metrics = machine.folder / "page.html", machine.folder / "check.prom"
+    with TLSServer(pki.leaf, sends) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, "--html", page, "--prometheus", metrics)
+        (found,) = machine.json("check", host)
+    assert [(advice["about"], advice["bytes"]) for advice in found["advice"]] == [(about, cost)]
+    assert "Complete" in shown
+    for text in (shown, found["verdict"], page.read_text(encoding="utf-8")):
+        assert f"Advice: {said}" in text
+        assert not cost or f"{cost:,} bytes in each handshake" in text
+    assert f'needless_bytes{{host="localhost",port="{server.port}"}} {cost}\n' in metrics.read_text(encoding="utf-8")
+
+
+def test_a_right_server_gets_no_advice(machine: Machine, pki: Hierarchy) -> None:
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}")
+    assert found["advice"] == []
+
+
+@pytest.mark.parametrize(("days", "colour", "mark"), [(4, YELLOW, "! "), (40, GREEN, "✓ ")])
+def test_what_ends_soon_is_amber(machine: Machine, root: Authority, days: int, colour: str, mark: str) -> None:
+    page = machine.folder / "page.html"
+    with TLSServer(root.leaf(not_after=timedelta(days=days, hours=1))) as server:
+        host = f"localhost:{server.port}"
+        status, tree = on_terminal(machine, "check", host, "--html", page, columns=120)
+        _, lines = on_terminal(machine, "check", *(f"127.0.0.{number}:{server.port}" for number in range(1, 10)), host)
+    assert status == 0
+    assert f"{colour}{mark}" in tree
+    assert f"{colour}{mark}\x1b[0m\x1b[1mlocalhost:{server.port}" in lines
+    text = page.read_text(encoding="utf-8")
+    assert f'class="{"ending" if days == 4 else "complete"}"' in text
+    assert f"<li class={'ending' if days == 4 else 'sent'}>" in text
