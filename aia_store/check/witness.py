@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..inside import certificate
+from ..inside.contexts import Context
 from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def tolerant_context() -> Any:
 
 
 def _made() -> Any:
-    # The bare class of _ssl, which the hook does not wrap.
-    context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    context: Any = Context(_ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = _ssl.CERT_NONE
     context.options |= NO_COMPRESSED_CERTIFICATES

@@ -45,8 +45,8 @@ class Terms:
         return self.flags, self.level, self.suite_b, self.from_client
 
 
-class _Context(_ssl._SSLContext):
-    """The class below the wrappers. PyPy cannot make instances of its base class itself."""
+class Context(_ssl._SSLContext):
+    """A bare context, which the wrappers do not see. PyPy cannot make instances of the base class itself."""
 
 
 def made(
@@ -65,7 +65,7 @@ def made(
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
-    context: Any = _Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
+    context: Any = Context(_ssl.PROTOCOL_TLS_SERVER if terms.from_client else _ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.minimum_version = context.maximum_version = _ssl.PROTO_TLSv1_2
     context.set_ciphers(f"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384{level}")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _FIRST_WAIT, _LONGEST_WAIT = 0.002, 0.05  # seconds
-_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # from flock, if another process holds it; EACCES: Windows
+# The error if another process holds a lock: from flock, or from Windows (EACCES); Wine gives none.
+_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, 0)
 
 
 def as_built(module: ModuleType, name: str) -> Any:
@@ -65,7 +66,7 @@ class LockError(Exception):
 
 
 class Lock:
-    """A lock held by this process until `release`; its file is gone afterwards.
+    """A lock held by this process until `release`; its file is gone afterwards, except on Windows.
 
     If somebody removes the file (or the whole folder) meanwhile, another process may make it anew and take the lock.
     Then the file is that one's.
@@ -84,7 +85,7 @@ class Lock:
     def take(self) -> bool:
         """Try to take the lock; returns whether this process holds it now. Raises LockError."""
         try:
-            if sys.platform == "win32":  # not tested: no Windows machine was at hand
+            if sys.platform == "win32":
                 import msvcrt
 
                 msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
@@ -110,7 +111,7 @@ class Lock:
         """Release the lock. Does nothing in a forked child, because the parent holds it."""
         if _held.get(self._descriptor) is self:
             if self.is_in_place():
-                self._remove()
+                self._remove()  # except on Windows, which keeps a file that is open; it is empty
             self.close(unlock=True)
 
     def close(self, *, unlock: bool = False) -> None:

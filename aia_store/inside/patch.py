@@ -54,7 +54,7 @@ DRIVERS = ("do_handshake", "read", "write", "send")  # methods that may drive a 
 WAIT, MOST_WAITS = 0.001, 2_000  # seconds per wait, and number: `load_cert_chain` waits for verdicts in other threads
 
 _context: Any = _ssl._SSLContext
-_ssl_object_type: Any = vars(_ssl)["_SSLSocket"]
+_ssl_object_type: Any = vars(sys.modules[_context.__module__])["_SSLSocket"]  # which is not in PyPy's `_ssl`
 _flags, _options, _msg_callback = _context.verify_flags, _context.options, _context._msg_callback
 _present_context = _ssl_object_type.context
 _security_level: Any = getattr(_context, "security_level", None)  # from Python 3.10 on

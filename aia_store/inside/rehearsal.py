@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _ssl
 import os
+import sys
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
 # The errors that OpenSSL raises only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
+
+# PyPy leaves an error in OpenSSL's queue (ERR_get_error(3)), where the program's connection would find it when it next
+# reads. PyPy empties the queue whenever it makes an SSL object.
+_errors_stay = sys.implementation.name == "pypy"
 
 _HANDSHAKE, _CERTIFICATE = 22, 11  # a record's content type, and a handshake message's type
 
@@ -299,6 +304,8 @@ def refusal_in(
         return f"OpenSSL cannot read it ({error.reason})"
     finally:
         lent_contexts.pop(id(connection), None)
+        if _errors_stay:
+            context._wrap_bio(MemoryBIO(), MemoryBIO(), terms.from_client, name)
     return "OpenSSL reached no verdict"
 
 

@@ -355,14 +355,19 @@ def is_digest(name: str) -> bool:
 
 def _trusted_users(folder: os.stat_result) -> set[int]:
     """The users who may have made what is in a store folder: its owner, this user and root."""
-    return {folder.st_uid, 0, os.geteuid()} if os.name == "posix" else {folder.st_uid}
+    return {folder.st_uid, 0, os.geteuid()} if os.name == "posix" else set()
 
 
 def _check_inner(path: str, trusted: set[int]) -> None:
-    """Raises OSError unless this is a folder that belongs to one of these users and that only they can change."""
+    """Raises OSError unless this is a folder that belongs to one of these users and that only they can change.
+
+    On Windows, the mode says nothing of this (it is always 0o777), and a folder inherits its rights from the one above.
+    """
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder", path)
+    if os.name != "posix":
+        return
     if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or _may_be_changed_by_group(status):
         raise PermissionError(errno.EPERM, f"others can change {path}", path)
 

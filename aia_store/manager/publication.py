@@ -19,7 +19,6 @@ from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from ..inside.certificate import Certificate
     from ..inside.settings import Settings
@@ -141,7 +140,9 @@ def _loads(text: bytes, count: int) -> bool:
     """Whether OpenSSL loads so many certificates from this text."""
     import _ssl
 
-    context: Any = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    from ..inside.contexts import Context
+
+    context = Context(_ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=text.decode("ascii"))
     except _ssl.SSLError:

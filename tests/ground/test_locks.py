@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -81,6 +80,7 @@ def test_other_names_are_other_locks(folder: Folder) -> None:
     second.release()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no file that is open")
 def test_no_file_and_no_descriptor_stays(folder: Folder) -> None:
     for _ in range(2_000):
         held(folder).release()
@@ -263,6 +263,7 @@ def test_a_forked_child_holds_nothing_and_cannot_release_its_parents_lock(folder
 
 def test_a_release_unlocks_the_file_even_if_a_child_has_it_open(folder: Folder, tmp_path: Path) -> None:
     """A child that was forked at a bad moment shares the open file, and with it the lock."""
+    fcntl = pytest.importorskip("fcntl")
     lock = held(folder)
     os.link(Path(folder.path, "locks", "name"), tmp_path / "same")
     shared = os.dup(lock._descriptor)

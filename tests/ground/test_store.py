@@ -230,6 +230,7 @@ def test_a_file_whose_name_does_not_match_its_content_is_ignored(folder: Folder,
     assert str(planted) in list(folder.paths()), "it can be seen, so that it can be removed"
 
 
+@posix
 def test_a_file_name_that_is_not_unicode_is_ignored(folder: Folder) -> None:
     (path,) = kept(folder, OURS)
     try:
@@ -410,6 +411,7 @@ def test_a_folder_of_another_user_is_ignored(folder: Folder) -> None:
     assert IntermediateStore([folder]).find(OURS.subject_key) == []
 
 
+@posix
 @pytest.mark.parametrize("what", ["file", "link to itself", "beneath a file"])
 def test_a_path_that_is_no_folder_has_a_fault_in_words(tmp_path: Path, what: str) -> None:
     place = tmp_path / "store"
@@ -454,6 +456,7 @@ def test_a_certificate_in_two_folders_is_found_once(tmp_path: Path) -> None:
     assert IntermediateStore([user, site]).find(OURS.subject_key) == [OURS]
 
 
+@posix
 def test_settings_decide_which_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings()
     monkeypatch.chdir(tmp_path)
@@ -672,6 +675,7 @@ def fill(folder: Folder, number: int) -> None:
         os.close(os.open(os.path.join(bucket, f"{name}.pem"), os.O_CREAT | os.O_WRONLY))
 
 
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has no audit event for scandir")
 @pytest.mark.parametrize("part", [Folder, Preloaded], ids=["needed", "preloaded"])
 def test_finding_does_the_same_with_ten_and_with_20000(tmp_path: Path, run: Run, part: type[Folder]) -> None:
     (tmp_path / "one.pem").write_text(OURS.pem)

@@ -13,6 +13,7 @@ import re
 import stat
 
 from ...inside.certificate import Certificate, readable, strict_base64
+from ...inside.contexts import Context
 
 PATHS = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Gentoo, Alpine with ca-certificates
@@ -101,7 +102,7 @@ def _demand_body(line: bytes, label: bytes, begun: int) -> None:
 
 def _is_loaded(certificate: Certificate) -> bool:
     """Whether OpenSSL can load it."""
-    context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)
+    context = Context(_ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=certificate.pem)
     except _ssl.SSLError:
