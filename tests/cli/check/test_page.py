@@ -93,14 +93,14 @@ def test_the_overview_fits_a_screen(machine: Machine, tmp_path: Path, chromium: 
     """However many causes there are: the most frequent are shown, and the rest is folded."""
     root = Authority.root()
     machine.trust(root)
-    folder, page = tmp_path / "files", tmp_path / "page.html"
+    folder, page = machine.folder / "live", tmp_path / "page.html"
     folder.mkdir()
     for cause in range(15):
         ca = root.intermediate(f"CA {cause}")
         machine.plant(ca)
         for each in range(8 if cause == 3 else 1):
             (folder / f"{cause}-{each}.pem").write_text(pem(ca.leaf()))
-    machine.run("check", folder, "--html", page)
+    machine.run("check", "live/", "--html", page)
     chromium.open(page, 1280)
     assert chromium.run("return document.querySelector('.overview').getBoundingClientRect().bottom") < 900
     assert chromium.run("return document.querySelector('.overview td').innerText") == "8 files lack CA 3"
