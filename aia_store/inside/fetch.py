@@ -19,6 +19,7 @@ import http.client
 import io
 import ipaddress
 import os
+import socket  # which http.client imports anyway
 import time
 import zlib
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -128,7 +129,14 @@ def proxy_name(url: str, setting: str) -> str | None:
 
 
 def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
-    """The proxy for a URL. Raises FetchError if the one that is named cannot be used."""
+    """The proxy for a URL. Raises FetchError if the one that is named cannot be used.
+
+    Programs that hide where they connect from have PySocks replace `socket.socket`, and name its proxy as the default.
+    We cannot use a SOCKS proxy, and must not connect past it, unless the setting says so.
+    """
+    if setting == FROM_ENVIRONMENT and (getattr(socket.socket, "default_proxy", None) or (None,))[0] is not None:
+        reason = "the program uses PySocks for all its connections; name an HTTP proxy in AIA_STORE_PROXY, or `none`"
+        raise FetchError(reason, is_ours=True)
     if setting == DIRECT or (setting == FROM_ENVIRONMENT and not _is_any_named(environ)):
         return None
     with importing:
@@ -137,16 +145,6 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
         return proxy_for(parts.scheme, parts.hostname or "", port, setting)
     except ProxyError as error:
         raise FetchError(str(error), is_ours=True) from None
-
-
-def _unused_proxies(setting: str) -> str:
-    """What to add to the error of a direct connection where there are proxies that are not used."""
-    if not _is_any_named(os.environ):
-        return ""
-    with importing:
-        from .proxies import unused
-    why = unused("http", setting)
-    return f"; {why}" if why else ""
 
 
 def _is_any_named(environ: Mapping[str, str]) -> bool:
@@ -244,17 +242,31 @@ class _Fetch:
             return FetchError(reason)
         return FetchError(f"{reason}, through the proxy {self._proxy}", proxy=str(self._proxy))
 
-    def _unreachable(self, reason: str) -> FetchError:
-        """The error for a host or proxy that could not be found or connected to, or for a machine without a network."""
-        if has_network():
+    def _unreachable(self, reason: str, addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> FetchError:
+        """The error for a host or proxy at these addresses, or where it has none: it is dead, or there is no network.
+
+        A host or proxy on a network of this machine's needs no default route.
+        """
+        if has_network(addresses):
             return self._dead(reason)
-        return FetchError(f"{reason}; this machine has no network", is_ours=True)
+        return FetchError(f"{reason}; this machine has no network{self._unused_proxies()}", is_ours=True)
 
     def _dead(self, reason: str) -> FetchError:
         """The error for a host or proxy that could not be found or connected to."""
         if self._proxy is not None:
             return FetchError(reason, proxy=str(self._proxy), is_proxy_dead=True)
-        return FetchError(reason + _unused_proxies(self._setting), dead_url=self.url)
+        return FetchError(reason + self._unused_proxies(), dead_url=self.url)
+
+    def _unused_proxies(self) -> str:
+        """What to add to the error of a direct connection where proxies are named, but not used for it."""
+        is_set = self._setting not in (FROM_ENVIRONMENT, DIRECT)
+        if self._proxy is not None or not (is_set or _is_any_named(os.environ)):
+            return ""
+        with importing:
+            from .proxies import unused
+        parts = checked_url(self.url)
+        why = unused(parts.scheme, parts.hostname or "", parts.port or 80, self._setting)
+        return f"; {why}" if why else ""
 
     def _response(self) -> bytes | _Redirect:
         parts = checked_url(self.url)
@@ -265,7 +277,7 @@ class _Fetch:
         else:
             self._check_for_proxy(host, port)
             connection = self._connection(f"the proxy {self._proxy}", _addresses(self._proxy.host, self._proxy.port))
-        wire = _Wire(connection, self._deadline, self._most)
+        wire = Wire(connection, self._deadline, self._most)
         self._is_connected = True
         try:
             return _get(parts, wire, self._most, self._proxy)
@@ -313,7 +325,7 @@ class _Fetch:
                 is_late = not self._had_time and any(error.errno is None for error in errors)
                 raise (self._failure(reason) if is_late else self._dead(reason)) from failure
             if any(error.errno in NO_ROUTE for error in errors):
-                raise self._unreachable(reason) from failure
+                raise self._unreachable(reason, addresses) from failure
             raise FetchError(reason, is_ours=True) from failure
 
 
@@ -372,9 +384,12 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
     raise UnansweredError(errors)
 
 
-def has_network() -> bool:
-    """Whether this machine has a default route. Connecting a UDP socket sends nothing."""
-    for family, address in _NOBODYS:
+def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
+    """Whether this machine has a route to any of these (family, address); by default, a default route.
+
+    Connecting a UDP socket sends nothing.
+    """
+    for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)
         except OSError:
@@ -439,19 +454,10 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     return ip.is_global and not unusual
 
 
-def _get(parts: SplitResult, wire: _Wire, most: int, proxy: Proxy | None) -> bytes | _Redirect:
-    host, port = parts.hostname or "", parts.port or 80
-    connection = http.client.HTTPConnection(host, port)
-    connection.sock = wire  # http.client only uses sendall, makefile and close
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = _HEADERS
-    if proxy is not None:
-        place = f"[{host}]" if ":" in host else host
-        target = f"http://{place}{'' if port == 80 else f':{port}'}{target}"  # RFC 9112, 3.2.2
-        if proxy.authorization is not None:
-            headers = {**headers, "Proxy-Authorization": proxy.authorization}
-    connection.request("GET", target, headers=headers)
-    with connection.getresponse() as response:
+def _get(parts: SplitResult, wire: Wire, most: int, proxy: Proxy | None) -> bytes | _Redirect:
+    wire.sendall(_request(parts, proxy))
+    with http.client.HTTPResponse(wire, method="GET") as response:  # type: ignore[arg-type]  # it only uses makefile
+        response.begin()
         if response.status in _REDIRECTS:
             return _Redirect(response.headers.get("Location", ""))
         if response.status == _PROXY_ASKS_FOR_PASSWORD and proxy is not None:
@@ -459,6 +465,24 @@ def _get(parts: SplitResult, wire: _Wire, most: int, proxy: Proxy | None) -> byt
         if response.status not in (200, 203):  # 203: changed by a proxy, which may have unpacked it (RFC 9110, 15.3.4)
             raise FetchError(f"status {response.status}")
         return _body(response, most)
+
+
+def _request(parts: SplitResult, proxy: Proxy | None) -> bytes:
+    """The request for a URL, in absolute form for a proxy (RFC 9112, 3.2.2).
+
+    Programs have HTTPConnection print or record requests, or add headers that say where they come from. None of that is
+    meant for this request, so it is not made by HTTPConnection.
+    """
+    host, port = parts.hostname or "", parts.port or 80
+    place = (f"[{host}]" if ":" in host else host) + ("" if port == 80 else f":{port}")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {"Host": place, **_HEADERS}
+    if proxy is not None:
+        target = f"http://{place}{target}"
+        if proxy.authorization is not None:
+            headers["Proxy-Authorization"] = proxy.authorization
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
@@ -490,8 +514,8 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
     return body
 
 
-class _Wire:
-    """The part of a socket that http.client uses, with a deadline and a limit on what is read.
+class Wire:
+    """The part of a socket that HTTPResponse uses, with a deadline and a limit on what is read.
 
     It uses `_socket`, which gevent and eventlet do not replace: no greenlet may switch within OpenSSL's callback.
     """
@@ -507,9 +531,6 @@ class _Wire:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._socket, self._deadline, self._most))
-
-    def close(self) -> None:
-        """Do nothing yet: http.client closes its socket before it reads the reply."""
 
     def hang_up(self) -> None:
         self._socket.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import http.client
 import os
 import socket
 import threading
@@ -372,6 +373,23 @@ def test_the_host_header_is_the_name_of_the_url_and_a_fragment_stays_here(aia: A
     get(f"http://LocalHost:{aia.port}#fragment")
     (request,) = aia.requests
     assert (request.path, request.headers["host"]) == ("/", f"localhost:{aia.port}")
+
+
+def test_nothing_that_a_program_does_to_http_client_reaches_our_request(
+    aia: AIAHost, get: Fetch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Programs print their requests (`debuglevel`); tracers add headers that say which program sends them."""
+    send_line = http.client.HTTPConnection.putrequest
+
+    def traced(connection: http.client.HTTPConnection, *arguments: Any, **options: Any) -> None:
+        send_line(connection, *arguments, **options)
+        connection.putheader("traceparent", "the program")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "putrequest", traced)
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    assert get(aia.publish("/ca", DER)) == DER
+    assert "traceparent" not in aia.requests[0].headers
+    assert capsys.readouterr() == ("", "")
 
 
 def test_no_cookie_and_no_referer_follows_a_redirect(aia: AIAHost, get: Fetch) -> None:
