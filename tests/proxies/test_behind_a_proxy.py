@@ -12,6 +12,7 @@ from tests.conftest import ATTACH
 from tests.manager.machine import Machine
 from tests.proxies.world import CREDENTIALS, PORT, PROXY, SILENT, World, naming
 
+ABSENT = "10.9.0.77:3128"  # nobody has this address
 SECRET = CREDENTIALS.partition(":")[2]
 
 #: A program with the hook, which asks a server for a page through the proxy; prints the reply, or the error's note.
@@ -173,6 +174,16 @@ def test_a_proxy_that_never_answers(world: World, machine: Machine) -> None:
         variables = {**naming(f"{PROXY}:{SILENT}"), "https_proxy": naming()["https_proxy"]}
         assert f"through the proxy {PROXY}:{SILENT}; asked again" in met(machine, **variables) or not notes()
     assert met(machine, **naming()) == "ok", "neither the URL nor its host pauses on another way"
+
+
+@pytest.mark.usefixtures("tinyproxy")
+def test_a_proxy_whose_machine_is_off(world: World, machine: Machine) -> None:
+    """It is on the machine's own network, which has no other way out. Only the first handshake waits for it."""
+    variables = {**naming(ABSENT), "https_proxy": naming()["https_proxy"]}
+    assert f"the proxy {ABSENT} cannot be reached (No route to host)" in met(machine, **variables) or not notes()
+    log = machine.execute(sys.executable, "-c", PROGRAM, machine.roots, **variables, AIA_STORE_LOG="debug").stderr
+    assert "fetching" not in log
+    assert met(machine, **naming()) == "ok", "nothing pauses on another way"
 
 
 def test_a_dead_proxy(world: World, machine: Machine) -> None:
