@@ -189,6 +189,8 @@ class _Fetch:
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
         self._is_connected = False  # to the host of that URL, or to the proxy
+        # Its addresses, which may be on a network of this machine's. Until they are known, it takes a default route.
+        self._tried: Sequence[tuple[int, Any]] = _NOBODYS
         self._began = self._turned_to_host = time.monotonic()
         self._allowed_networks = allowed_networks
         self._deadline = deadline
@@ -219,7 +221,7 @@ class _Fetch:
                 response = self._response()
                 if isinstance(response, bytes):
                     return response
-                self.url, self._is_connected = urljoin(self.url, response.location), False
+                self.url, self._is_connected, self._tried = urljoin(self.url, response.location), False, _NOBODYS
                 self._turned_to_host = time.monotonic()
             except RefusedError as error:
                 if hop == 0:
@@ -242,12 +244,9 @@ class _Fetch:
             return FetchError(reason)
         return FetchError(f"{reason}, through the proxy {self._proxy}", proxy=str(self._proxy))
 
-    def _unreachable(self, reason: str, addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> FetchError:
-        """The error for a host or proxy at these addresses, or where it has none: it is dead, or there is no network.
-
-        A host or proxy on a network of this machine's needs no default route.
-        """
-        if has_network(addresses):
+    def _unreachable(self, reason: str) -> FetchError:
+        """The error for a host or proxy that could not be found or connected to, or for a machine without a network."""
+        if has_network(self._tried):
             return self._dead(reason)
         return FetchError(f"{reason}; this machine has no network{self._unused_proxies()}", is_ours=True)
 
@@ -283,7 +282,7 @@ class _Fetch:
             return _get(parts, wire, self._most, self._proxy)
         except OSError as error:
             reason = f"{host} does not answer ({error.strerror or error})"
-            raise FetchError(reason, is_ours=error.errno in NO_ROUTE and not has_network()) from error
+            raise FetchError(reason, is_ours=error.errno in NO_ROUTE and not has_network(self._tried)) from error
         finally:
             wire.hang_up()
 
@@ -316,6 +315,7 @@ class _Fetch:
         """Connect to the first of these addresses that answers."""
         if not addresses:
             raise self._unreachable(f"{whom} has no address")
+        self._tried = addresses
         try:
             return connected(addresses, self._deadline)
         except UnansweredError as failure:
@@ -325,7 +325,7 @@ class _Fetch:
                 is_late = not self._had_time and any(error.errno is None for error in errors)
                 raise (self._failure(reason) if is_late else self._dead(reason)) from failure
             if any(error.errno in NO_ROUTE for error in errors):
-                raise self._unreachable(reason, addresses) from failure
+                raise self._unreachable(reason) from failure
             raise FetchError(reason, is_ours=True) from failure
 
 

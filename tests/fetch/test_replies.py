@@ -28,7 +28,7 @@ from aia_store.inside.search import Budget
 
 from ..support import asn1
 from ..support.pki import Authority, Leaf, pem, pkcs7, pkcs7_ber
-from ..support.servers import AIAHost, BlackHole, refusing_port
+from ..support.servers import AIAHost, BlackHole, deaf_port, refusing_port
 from ..support.wire import response_head
 from .conftest import LOOPBACK, Fetch, Meet
 
@@ -310,6 +310,16 @@ def listening_and_hanging_up() -> Iterator[str]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+def test_a_dead_host_on_the_machines_own_network_is_blamed_without_a_default_route(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise every handshake would wait for it anew."""
+    monkeypatch.setattr(fetch, "_NOBODYS", ())
+    with deaf_port() as port, pytest.raises(fetch.FetchError) as raised:
+        fetch.get(f"http://127.0.0.1:{port}/", LOOPBACK, time.monotonic() + 0.3)
+    assert (raised.value.dead_url, raised.value.is_ours) == (f"http://127.0.0.1:{port}/", False)
 
 
 def test_a_dead_host_behind_a_redirect_does_not_count_against_the_first(aia: AIAHost, get: Fetch) -> None:

@@ -12,6 +12,7 @@ from aia_store.inside.certificate import Certificate
 from aia_store.inside.pauses import Failures
 from aia_store.inside.settings import Settings
 from aia_store.inside.store import Folder
+from aia_store.manager import https
 from aia_store.manager.documents import DocumentError, contents
 from aia_store.manager.download import Downloader
 from aia_store.manager.revocation.crls import CRLs
@@ -106,7 +107,12 @@ def test_a_page_in_place_of_a_crl_pauses_on_this_way_only(settings: Settings, ai
     assert crls.obtain([url], Certificate(ROOT.der)).fault is None
 
 
-def test_a_dead_proxy_pauses_itself(settings: Settings, server: TLSServer) -> None:
+@pytest.mark.parametrize("has_default_route", [True, False])
+def test_a_dead_proxy_pauses_itself(
+    settings: Settings, server: TLSServer, monkeypatch: pytest.MonkeyPatch, has_default_route: bool
+) -> None:
+    """It may be on the machine's own network, as here."""
+    monkeypatch.setattr(https, "has_network", lambda: has_default_route)
     failures, port = Failures(None), free_port()
     settings.proxy = f"http://{CREDENTIALS}@127.0.0.1:{port}"
     assert f"the proxy 127.0.0.1:{port} cannot be reached" in refusal(server.url, settings, failures)
