@@ -129,12 +129,8 @@ def proxy_name(url: str, setting: str) -> str | None:
 
 
 def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
-    """The proxy for a URL. Raises FetchError if the one that is named cannot be used.
-
-    Programs that hide where they connect from have PySocks replace `socket.socket`, and name its proxy as the default.
-    We cannot use a SOCKS proxy, and must not connect past it, unless the setting says so.
-    """
-    if setting == FROM_ENVIRONMENT and (getattr(socket.socket, "default_proxy", None) or (None,))[0] is not None:
+    """The proxy for a URL. Raises FetchError if the one that is named cannot be used."""
+    if setting == FROM_ENVIRONMENT and _uses_pysocks():
         reason = "the program uses PySocks for all its connections; name an HTTP proxy in AIA_STORE_PROXY, or `none`"
         raise FetchError(reason, is_ours=True)
     if setting == DIRECT or (setting == FROM_ENVIRONMENT and not _is_any_named(environ)):
@@ -145,6 +141,15 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
         return proxy_for(parts.scheme, parts.hostname or "", port, setting)
     except ProxyError as error:
         raise FetchError(str(error), is_ours=True) from None
+
+
+def _uses_pysocks() -> bool:
+    """Whether the program has PySocks replace `socket.socket`, with a proxy for all its connections.
+
+    Programs do so to hide where they connect from. We cannot use a SOCKS proxy, and must not connect past it.
+    """
+    default = getattr(socket.socket, "default_proxy", None)
+    return bool(isinstance(default, tuple) and default and default[0])
 
 
 def _is_any_named(environ: Mapping[str, str]) -> bool:

@@ -130,6 +130,23 @@ def test_the_commands(world: World, machine: Machine) -> None:
     assert not any("proxy-authorization" in names for _, _, names in world.requests())
 
 
+@pytest.mark.parametrize("program", ["tinyproxy", "squid"])
+def test_the_commands_with_a_password(world: World, machine: Machine, program: str) -> None:
+    """Here the server is beyond the proxy, too."""
+    machine.environment.update(naming(credentials=CREDENTIALS))
+    with world.proxy(program, password=True):
+        (found,) = machine.json("check", "www.example", status=1)
+        assert (found["result"], found["connected_to"]["proxy"]) == ("incomplete", f"{PROXY}:{PORT}")
+        machine.says("clear", "--yes")
+        assert "Outer CA" in machine.says("add", "www.example")
+        machine.says("preload", "https://reports.example:8443/report.csv")
+        machine.says("refresh")
+        refusal = machine.complains("check", "www.example", status=2, https_proxy=naming()["https_proxy"])
+        assert f"through the proxy {PROXY}:{PORT} (it answers 407 Proxy Authentication Required" in refusal
+    assert not any("proxy-authorization" in names for _, _, names in world.requests())
+    assert is_nowhere(SECRET, machine.folder)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.StreamWriter.start_tls came with Python 3.11")
 @pytest.mark.usefixtures("tinyproxy")
 def test_the_budget_of_an_event_loop_covers_the_proxy(world: World, machine: Machine) -> None:
