@@ -352,14 +352,15 @@ def _is_name(host: str) -> bool:
     """Whether a host (in lower case) for a proxy is a name, and not an address.
 
     Raises RefusedError for what a proxy may read otherwise than this machine. 010.8.8.8 is 8.8.8.8 to one and 10.8.8.8
-    to another, so no address is asked for but in its usual form. A host is an address if its last label is a number
-    (WHATWG URL, "ends in a number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
+    to another, so no address is asked for but in its usual form. inet_pton(3) accepts no other; `ipaddress` does, before
+    Python 3.9.5 (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a number").
+    `localhost` means the proxy's own machine (RFC 6761, 6.3).
     """
     last = host.rstrip(".").rpartition(".")[2]
     if ":" in host or last.isdigit() or last.startswith("0x"):
         try:
-            ipaddress.ip_address(host)
-        except ValueError as error:
+            _socket.inet_pton(_socket.AF_INET6 if ":" in host else _socket.AF_INET, host)
+        except OSError as error:
             raise RefusedError(f"{host} is an address in an unusual form") from error
         return False
     if not last or last == "localhost" or not _HOST_CHARACTERS.issuperset(host):

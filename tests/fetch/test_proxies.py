@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import asyncio
+import ipaddress
 import os
 import socket
 import subprocess
@@ -339,6 +340,16 @@ FOR_PROXIES = [
 def test_the_proxy_is_asked_for_no_address_that_is_not_public(proxy: Proxy, host: str) -> None:
     with pytest.raises(RefusedError):
         fetch.get(f"http://{host}:8080/", [], time.monotonic() + 3)
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("host", ["0177.0.0.1", "012.0.0.1", "8.8.8.010", "[::ffff:0177.0.0.1]"])
+def test_nor_for_one_that_old_pythons_read_otherwise(proxy: Proxy, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 3.9.4, as in Debian 11, `ipaddress` reads 0177.0.0.1 as 177.0.0.1; for inet_aton(3), it is 127.0.0.1."""
+    monkeypatch.setattr(ipaddress.IPv4Address, "_parse_octet", int)
+    proxy.answer = response_head(200, {"Content-Length": "1"}) + b"x"
+    with pytest.raises(RefusedError, match="unusual form"):
+        fetch.get(f"http://{host}/", [], time.monotonic() + 3)
     assert proxy.connections == 0
 
 
