@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import readable
-from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network
+from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network, uses_pysocks
 from ..inside.proxies import ProxyError, proxy_for
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
@@ -195,8 +195,11 @@ def addresses(target: Target, settings: Settings) -> list[Target]:
 
 def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
     """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
+    host = in_ascii(place[0])
+    if uses_pysocks():  # then all connections of this program go through its proxy
+        return socket.create_connection((host, place[1]), seconds)
     deadline = time.monotonic() + seconds
-    found = socket.getaddrinfo(in_ascii(place[0]), place[1], type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, place[1], type=socket.SOCK_STREAM)
     try:
         connection = connected([(family, address) for family, _, _, _, address in found], deadline)
     except UnansweredError as error:

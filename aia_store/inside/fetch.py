@@ -130,7 +130,7 @@ def proxy_name(url: str, setting: str) -> str | None:
 
 def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
     """The proxy for a URL. Raises FetchError if the one that is named cannot be used."""
-    if setting == FROM_ENVIRONMENT and _uses_pysocks():
+    if setting == FROM_ENVIRONMENT and uses_pysocks():
         reason = "the program uses PySocks for all its connections; name an HTTP proxy in AIA_STORE_PROXY, or `none`"
         raise FetchError(reason, is_ours=True)
     if setting == DIRECT or (setting == FROM_ENVIRONMENT and not _is_any_named(environ)):
@@ -143,7 +143,7 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
         raise FetchError(str(error), is_ours=True) from None
 
 
-def _uses_pysocks() -> bool:
+def uses_pysocks() -> bool:
     """Whether the program has PySocks replace `socket.socket`, with a proxy for all its connections.
 
     Programs do so to hide where they connect from. We cannot use a SOCKS proxy, and must not connect past it.
@@ -352,9 +352,9 @@ def _is_name(host: str) -> bool:
     """Whether a host (in lower case) for a proxy is a name, and not an address.
 
     Raises RefusedError for what a proxy may read otherwise than this machine. 010.8.8.8 is 8.8.8.8 to one and 10.8.8.8
-    to another, so no address is asked for but in its usual form. inet_pton(3) accepts no other; `ipaddress` does, before
-    Python 3.9.5 (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a number").
-    `localhost` means the proxy's own machine (RFC 6761, 6.3).
+    to another, so no address is asked for but in its usual form. inet_pton(3) accepts no other; before Python 3.9.5,
+    `ipaddress` does (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
+    number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
     """
     last = host.rstrip(".").rpartition(".")[2]
     if ":" in host or last.isdigit() or last.startswith("0x"):
