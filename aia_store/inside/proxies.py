@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SETTING = "AIA_STORE_PROXY"
-_EXEMPTING = ("no_proxy", "NO_PROXY")
 DEFAULT_PORT = 80  # that of the scheme, as in urllib; curl takes 1080
 
 
@@ -46,7 +45,7 @@ def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[
     hosts the proxy does not serve, whoever names the proxy. Raises ProxyError.
     """
     source, url = _named(scheme, setting, environ)
-    if not url or is_exempt(host, port, _first(_EXEMPTING, environ)[1]):
+    if not url or is_exempt(host, port, exempting(environ)[1]):
         return None
     return _parsed(url, source)
 
@@ -66,10 +65,10 @@ def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str
     elif not believes_environment:
         why = "this program has more rights than the user who started it"
     elif url:
-        exempting, no_proxy = _first(_EXEMPTING, environ)
+        variable, no_proxy = exempting(environ)
         if not is_exempt(host, port, no_proxy):
             return None
-        present, why = [source], f"{exempting} exempts {host or 'every host'}"
+        present, why = [source], f"{variable} exempts {host or 'every host'}"
     elif source:
         why = f"{source} is empty"
     elif "HTTP_PROXY" in present and "REQUEST_METHOD" in environ:
@@ -77,6 +76,11 @@ def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str
     else:
         why = f"it is not for {scheme}"
     return f"{', '.join(present)} is not used, as {why}"
+
+
+def exempting(environ: Mapping[str, str] = environ) -> tuple[str, str]:
+    """The variable that says which hosts no proxy serves, and its value; empty if there is none."""
+    return _first(("no_proxy", "NO_PROXY"), environ)
 
 
 def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, str]:
