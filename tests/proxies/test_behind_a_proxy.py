@@ -206,7 +206,13 @@ def test_a_proxy_whose_machine_is_off(world: World, machine: Machine) -> None:
 def test_a_dead_proxy(world: World, machine: Machine) -> None:
     said = machine.complains("add", "http://ca.example/ca.cer", **naming(credentials=CREDENTIALS))
     assert said.endswith(f"the proxy {PROXY}:{PORT} cannot be reached (Connection refused)")
-    assert "the proxy" in machine.complains("preload", "https://reports.example:8443/report.csv", **naming())
+    done = machine.run("preload", "https://reports.example:8443/report.csv", **naming(credentials=CREDENTIALS))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the proxy {PROXY}:{PORT} cannot be reached" in done.stderr
+    told = machine.run("status", **naming(credentials=CREDENTIALS)).stdout
+    assert f"through the proxy {PROXY}:{PORT} (http_proxy), which could not be reached" in told
+    assert SECRET not in said + done.stderr + told
+    assert is_nowhere(SECRET, machine.folder)
 
 
 @pytest.mark.parametrize(
