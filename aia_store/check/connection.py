@@ -259,6 +259,8 @@ def _hint(target: Target, error: Exception | None = None) -> str:
     """What to do about a host that presents no certificate."""
     if isinstance(error, OSError) and error.errno in NO_ROUTE and not has_network():
         return "; is there a network?"
+    if isinstance(error, tunnel.NotConnectedError):
+        return ""
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:
         return f"; try --starttls {protocol}"

@@ -20,10 +20,14 @@ _PORTS = {"http": 80, "https": 443}
 _LONGEST_REASON = 80
 
 
+class NotConnectedError(OSError):
+    """A proxy does not connect to a host. The message says what it answers."""
+
+
 def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float) -> None:
     """Have a proxy, over a connection to it, connect to a host (RFC 9110, 9.3.6); `deadline` is on the monotonic clock.
 
-    Raises OSError, also where the proxy refuses.
+    Raises NotConnectedError, and another OSError if the connection to the proxy fails.
     """
     place = address(host, port)
     headers = {"Host": place, **_credentials(proxy)}
@@ -34,9 +38,9 @@ def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadl
         with http.client.HTTPResponse(wire, method="CONNECT") as response:  # type: ignore[arg-type]  # as in `fetch`
             response.begin()
     except (FetchError, http.client.HTTPException) as error:
-        raise OSError(f"no answer in HTTP: {str(error)[:_LONGEST_REASON]}") from error
+        raise NotConnectedError(f"no answer in HTTP: {str(error)[:_LONGEST_REASON]}") from error
     if not 200 <= response.status < 300:
-        raise OSError(f"it answers {response.status} {response.reason[:_LONGEST_REASON]}")
+        raise NotConnectedError(f"it answers {response.status} {response.reason[:_LONGEST_REASON]}")
 
 
 class ProxyHandler(urllib.request.ProxyHandler):

@@ -170,6 +170,7 @@ def test_what_a_proxy_answers_is_said_in_one_short_line(
     with Proxy(answer=answer) as proxy:
         line = machine.complains("check", NAME, status=2, https_proxy=f"http://a:secret@127.0.0.1:{proxy.port}")
     assert line.startswith(f"{NAME}:443 cannot be reached through the proxy 127.0.0.1:{proxy.port} {said}")
+    assert line.endswith(")"), "whether the port is right is not the question"
     assert len(line) < 300
 
 
