@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import asyncio
+import gzip
 import ipaddress
 import os
 import socket
@@ -467,6 +468,7 @@ def test_who_redirects_late_cannot_have_another_blamed(
     assert blame(error) == (False, None, f"127.0.0.3:{port}" if by_proxy else None, False), error
 
 
+BOMB = gzip.compress(bytes(10_000_000))
 ANSWERS = {
     "407": response_head(407, {"Content-Length": "0"}),
     **{str(status): response_head(status, {"Via": "1.1 x", "Content-Length": "0"}) for status in (403, 502, 503, 504)},
@@ -475,6 +477,12 @@ ANSWERS = {
     "nothing": response_head(200, {"Content-Length": "0"}),
     "cut short": response_head(200, {"Content-Length": "9"}) + b"x",
     "too large": response_head(200, {"Content-Length": "99999"}) + bytes(99_999),
+    "a status cut short": b"HTTP/1.",
+    "header after header": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
+    "it will go on": b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000,
+    "a gzip bomb": response_head(200, {"Content-Length": f"{len(BOMB)}", "Content-Encoding": "gzip"}) + BOMB,
+    "a redirect to itself": response_head(302, {"Location": "http://8.8.8.8/", "Content-Length": "0"}),
+    "another protocol": b"SSH-2.0-x\r\n",
 }
 
 

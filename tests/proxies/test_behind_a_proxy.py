@@ -169,6 +169,9 @@ def test_the_setting_of_the_site(world: World, machine: Machine) -> None:
     site.write_text(f'proxy = "http://{PROXY}:{PORT}"\n')
     machine.says("add", "http://ca.example/ca.cer")
     machine.says("preload", "https://reports.example:8443/report.csv")
+    before = len(world.requests())
+    machine.says("refresh")
+    assert ("ca.example", "/root.crl") in [asked[:2] for asked in world.requests()[before:]]
 
 
 def test_without_the_proxy_nothing_is_reached(world: World, machine: Machine) -> None:
