@@ -253,7 +253,8 @@ class _Fetch:
         """The error for a host or proxy that could not be found or connected to, or for a machine without a network."""
         if has_network(self._tried):
             return self._dead(reason)
-        return FetchError(f"{reason}; this machine has no network{self._unused_proxies()}", is_ours=True)
+        what = "route to it" if has_network() else "network"
+        return FetchError(f"{reason}; this machine has no {what}{self._unused_proxies()}", is_ours=True)
 
     def _dead(self, reason: str) -> FetchError:
         """The error for a host or proxy that could not be found or connected to."""

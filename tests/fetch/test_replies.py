@@ -8,11 +8,14 @@ import gzip
 import http.client
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +29,7 @@ from aia_store.inside import fetch, reply
 from aia_store.inside.certificate import Certificate, encode
 from aia_store.inside.search import Budget
 
+from ..manager.disks import need_namespaces
 from ..support import asn1
 from ..support.pki import Authority, Leaf, pem, pkcs7, pkcs7_ber
 from ..support.servers import AIAHost, BlackHole, deaf_port, refusing_port
@@ -320,6 +324,18 @@ def test_a_dead_host_on_the_machines_own_network_is_blamed_without_a_default_rou
     with deaf_port() as port, pytest.raises(fetch.FetchError) as raised:
         fetch.get(f"http://127.0.0.1:{port}/", LOOPBACK, time.monotonic() + 0.3)
     assert (raised.value.dead_url, raised.value.is_ours) == (f"http://127.0.0.1:{port}/", False)
+
+
+def test_a_host_that_only_ipv6_reaches_is_not_blamed_where_there_is_none() -> None:
+    need_namespaces("unshare", "--net")
+    ask = f"import sys; sys.path[:0] = [{str(Path(__file__).parents[2])!r}]; from aia_store.inside import fetch\n"
+    ask += "try:\n fetch.get('http://[2606:4700::1111]/', [], fetch.time.monotonic() + 5)\n"
+    ask += "except fetch.FetchError as error: print(error, error.is_ours, error.dead_url)"
+    only_ipv4 = 'ip link set lo up && ip route add default dev lo && exec "$@"'
+    command = ["unshare", "--net", "sh", "-c", only_ipv4, "-", sys.executable, "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = "2606:4700::1111 cannot be reached (Network is unreachable); this machine has no route to it True None\n"
+    assert done.stdout == said, done
 
 
 def test_a_dead_host_behind_a_redirect_does_not_count_against_the_first(aia: AIAHost, get: Fetch) -> None:
