@@ -182,6 +182,14 @@ def test_root_accepts_a_config_map_which_is_mounted_with_mode_777(
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 
+def test_root_needs_a_place_for_the_store_where_all_is_read_only(
+    small: Image, ports: dict[str, str], tmp_path: Path, context: Path
+) -> None:
+    line = DOCKER_RUN.replace("docker run", "docker run --user 0 --tmpfs /var/cache/aia-store")
+    done = run(small, line, "your-program", ports["company"], context=context, place=tmp_path / "c")
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
 def test_the_small_image_has_no_pip_in_its_environment(small: Image) -> None:
     environment = small.layers[0] / "venv"
     assert list(environment.glob("lib/*/site-packages/aia_store"))
