@@ -185,7 +185,7 @@ def test_root_accepts_a_config_map_which_is_mounted_with_mode_777(
 def test_root_needs_a_place_for_the_store_where_all_is_read_only(
     small: Image, ports: dict[str, str], tmp_path: Path, context: Path
 ) -> None:
-    line = DOCKER_RUN.replace("docker run", "docker run --user 0 --tmpfs /var/cache/aia-store")
+    line = DOCKER_RUN.replace("docker run", "docker run --user 0 --tmpfs /var/cache/aia-store:mode=755")
     done = run(small, line, "your-program", ports["company"], context=context, place=tmp_path / "c")
     assert (done.stdout, done.stderr) == ("ok\n", "")
 

@@ -134,13 +134,17 @@ mount -t tmpfs -o mode=755 none "$root"
 mkdir "$root/upper" "$root/work" "$root/merged"
 mount -t overlay -o "lowerdir=$layers,upperdir=$root/upper,workdir=$root/work" none "$root/merged"
 cd "$root/merged"
-for folder in $tmpfs; do mkdir -p ".$folder"; done
+for one in $tmpfs; do mkdir -p ".${one%%:*}"; done
 for pair in $volumes; do mkdir -p ".${pair#*:}"; done
 [ "$mode" = rw ] || mount -o remount,ro none "$root/merged"
 mount -t proc proc proc
 mount -t tmpfs -o mode=755 none dev
 for one in null zero full random urandom; do touch "dev/$one"; mount --bind "/dev/$one" "dev/$one"; done
-for folder in $tmpfs; do mount -t tmpfs -o mode=1777 none ".$folder"; done
+for one in $tmpfs; do
+    options=${one#*:}
+    [ "$options" != "$one" ] || options=mode=1777
+    mount -t tmpfs -o "$options" none ".${one%%:*}"
+done
 for pair in $volumes; do
     mount --bind "${pair%%:*}" ".${pair#*:}"
     mount -o remount,bind,ro ".${pair#*:}"
