@@ -14,6 +14,23 @@ import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+#: Makes /proc and /dev in the present folder, as a container has them.
+_DEVICES = """
+mount -t proc proc proc
+mount -t tmpfs -o mode=755 none dev
+for one in null zero full random urandom; do touch "dev/$one"; mount --bind "/dev/$one" "dev/$one"; done
+"""
+
+_BUILD = f"""
+set -e
+cd "$1"
+mkdir given
+mount --bind "$2" given
+{_DEVICES}
+shift 2
+exec chroot . env -i "$@"
+"""
+
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -65,6 +82,7 @@ class Builder:
         return replace(self._base, layers=(upper, *self._base.layers)), root
 
     def _follow(self, instruction: str, rest: str, image: Image, root: Path, stages: dict[str, Path]) -> Image:
+        """Follow one instruction; returns the image after it. `stages` are the roots of the stages so far."""
         if instruction == "RUN":
             self._run(rest, image, root)
         elif instruction == "COPY":
@@ -83,14 +101,11 @@ class Builder:
         return image
 
     def _run(self, command: str, image: Image, root: Path) -> None:
-        script = (
-            'mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev" && mkdir "$0/given"'
-            ' && mount --bind "$1" "$0/given" && for one in null urandom; do touch "$0/dev/$one"'
-            ' && mount --bind "/dev/$one" "$0/dev/$one"; done && exec chroot "$0" env -i "${@:3}" sh -c "$2"'
-        )
+        """Run a shell command as root, with `given` at /given."""
         variables = [f"{name}={value}" for name, value in {**image.variables, "HOME": "/root"}.items()]
+        script = ["unshare", "--mount", "--pid", "--fork", "bash", "-c", _BUILD, "bash"]
         subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "bash", "-c", script, root, self._given, command, *variables],
+            [*script, root, self._given, *variables, "sh", "-c", command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=True,
@@ -98,6 +113,7 @@ class Builder:
         (root / "given").rmdir()
 
     def _copy(self, words: list[str], root: Path, stages: dict[str, Path]) -> None:
+        """Copy into the image. As Docker does, of a folder what is in it."""
         source_root = self._context
         if words[0].startswith("--from="):
             source_root = stages[words.pop(0).removeprefix("--from=")]
@@ -126,7 +142,7 @@ _OPTIONS.add_argument("--user", type=int)
 _OPTIONS.add_argument("image")
 _OPTIONS.add_argument("command", nargs=argparse.REMAINDER)
 
-_START = """
+_START = f"""
 set -e
 root=$1 layers=$2 mode=$3 user=$4 tmpfs=$5 volumes=$6
 shift 6
@@ -134,20 +150,18 @@ mount -t tmpfs -o mode=755 none "$root"
 mkdir "$root/upper" "$root/work" "$root/merged"
 mount -t overlay -o "lowerdir=$layers,upperdir=$root/upper,workdir=$root/work" none "$root/merged"
 cd "$root/merged"
-for one in $tmpfs; do mkdir -p ".${one%%:*}"; done
-for pair in $volumes; do mkdir -p ".${pair#*:}"; done
+for one in $tmpfs; do mkdir -p ".${{one%%:*}}"; done
+for pair in $volumes; do mkdir -p ".${{pair#*:}}"; done
 [ "$mode" = rw ] || mount -o remount,ro none "$root/merged"
-mount -t proc proc proc
-mount -t tmpfs -o mode=755 none dev
-for one in null zero full random urandom; do touch "dev/$one"; mount --bind "/dev/$one" "dev/$one"; done
+{_DEVICES}
 for one in $tmpfs; do
-    options=${one#*:}
+    options=${{one#*:}}
     [ "$options" != "$one" ] || options=mode=1777
-    mount -t tmpfs -o "$options" none ".${one%%:*}"
+    mount -t tmpfs -o "$options" none ".${{one%%:*}}"
 done
 for pair in $volumes; do
-    mount --bind "${pair%%:*}" ".${pair#*:}"
-    mount -o remount,bind,ro ".${pair#*:}"
+    mount --bind "${{pair%%:*}}" ".${{pair#*:}}"
+    mount -o remount,bind,ro ".${{pair#*:}}"
 done
 exec chroot --userspec="$user:$user" --groups= . env -i "$@"
 """
