@@ -122,7 +122,7 @@ def _roots(settings: Settings) -> Aspect:
     try:
         source = roots.source(settings)
         found = roots.read(source)
-        state = f"{len(found.anchors)} in {source.path}: {source.reason}"
+        state = f"{len(found.anchors)} in {source.name}: {source.reason}"
         if found.distrusted:
             state += f"; {found.distrusted} more are left out, because this system distrusts them"
         if found.limited:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "aia-store"
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
-_PATHS = ("dir", "roots")
+_PATHS = ("dir", "roots", "extra_roots")
 FROM_ENVIRONMENT, DIRECT = "environment", "none"  # values of `proxy`
 PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _MOST = 36_500  # days or hours
@@ -42,6 +42,7 @@ class Settings:
     def __init__(self) -> None:
         self.dir: str | None = None  # the store's folder
         self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
+        self.extra_roots: str | None = None  # a PEM file of trust anchors, or a folder of such files, to add to those
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
         self.proxy = FROM_ENVIRONMENT  # fetch through the proxy that the environment names, none, or that of a URL
         self.offline = False  # fetch nothing
