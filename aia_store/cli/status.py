@@ -215,10 +215,10 @@ def _network(settings: Settings) -> Aspect:
         if Failures(open_store(settings).home).paused(str(proxy)):
             return Aspect("fetches", HINT, f"{way}, which could not be reached a short while ago", "is it right?")
         return Aspect("fetches", OK, "; ".join([way, *told]))
-    unused = proxies.unused("http", settings.proxy)
+    unused = proxies.unused("http", "", proxies.DEFAULT_PORT, settings.proxy)
     if unused is None or settings.proxy == DIRECT:
         return Aspect("fetches", OK, "; ".join([*filter(None, [unused]), *told]) or "nothing is paused")
-    remedy = "if a proxy is needed, name it in http_proxy or AIA_STORE_PROXY"
+    remedy = "if a proxy is needed, correct these variables, or name it in AIA_STORE_PROXY"
     return Aspect("fetches", HINT, "; ".join([f"no proxy: {unused}", *told]), remedy)
 
 

@@ -418,6 +418,15 @@ def test_the_folder_of_the_store_does_not_depend_on_where_a_program_runs(files: 
         assert folder and Path(folder).is_absolute()
 
 
+@pytest.mark.parametrize("key", ["proxy", "share", "share_notify"])
+def test_a_url_that_is_not_written_as_a_text_is_not_shown(files: Files, key: str) -> None:
+    """It may hold a password."""
+    files.user.write_text(f'{key} = ["http://me:s3cret@proxy.example:3128"]\n')
+    said = refusal()
+    assert f"{key} in {files.user} must be a text" in said
+    assert "cret" not in said
+
+
 @pytest.mark.parametrize("key", ["dir", "roots", "extra_roots"])
 def test_a_relative_path_in_a_file_means_the_same_everywhere_or_is_refused(
     files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str
