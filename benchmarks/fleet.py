@@ -92,9 +92,9 @@ class Engine(FolderShelf):
         super().put(name, content)
         self._count(len(content))
 
-    def names(self, folder: str, most: int, after: str = "") -> list[str]:
+    def names(self, folder: str, most: int) -> list[str]:
         self._demand()
-        found = super().names(folder, most, after)
+        found = super().names(folder, most)
         self._count(100 * len(found))
         return found
 
@@ -268,7 +268,7 @@ class Simulation:
         return self._parsed[machine.mark]
 
     def _handed_in(self) -> frozenset[str]:
-        return frozenset(shelves.certificates_in(shelves.listed(self._engine, shelves.IN)))
+        return frozenset(shelves.certificates_in(self._engine.names(shelves.IN, shelves.MOST_NAMES)))
 
     def _take(
         self, now: float, number: int, published: manifest.Manifest, handed_in: frozenset[str], is_thorough: bool

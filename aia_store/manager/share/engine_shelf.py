@@ -5,6 +5,8 @@ Credentials and endpoints come from the engine's ordinary environment, such as A
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
+_LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine may pretend that there are always more
 _LONGEST_REASON = 200
 _SETTLED_AFTER = timedelta(minutes=1)
 _SINCE = "since "  # begins a mark that is a date
@@ -68,18 +71,30 @@ class EngineShelf:
         except (BaseError, OSError) as error:
             raise self._failure("written", name, error) from error
 
-    def names(self, folder: str, most: int, after: str = "") -> list[str]:
-        found: list[str] = []
-        offset = f"{folder}/{after}" if after else None
+    def names(self, folder: str, most: int) -> list[str]:
+        first = self._names(folder, most, None)
+        if len(first) < most:
+            return first
+        found = self._names(folder, most, f"{folder}/{random.getrandbits(256):064x}")
+        return found + first[: most - len(found)]
+
+    def _names(self, folder: str, most: int, after: str | None) -> list[str]:
+        """The names after a path, in the order of their bytes."""
         try:
-            for page in obstore.list(self._store, folder, offset=offset, chunk_size=1_000):
-                found += (entry["path"].rpartition("/")[2] for entry in page)
-                if len(found) >= most:
-                    break
+            return asyncio.run(asyncio.wait_for(self._listed(folder, most, after), _LISTS_FOR))
         except FileNotFoundError:
             return []
+        except asyncio.TimeoutError as error:
+            raise ShelfError(f"{self._shown}/{folder} cannot be listed (it took too long)") from error
         except (BaseError, OSError) as error:
             raise self._failure("listed", folder, error) from error
+
+    async def _listed(self, folder: str, most: int, after: str | None) -> list[str]:
+        found: list[str] = []
+        async for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
+            found += (entry["path"].rpartition("/")[2] for entry in page)
+            if len(found) >= most:
+                break
         return found[:most]
 
     def _bounded(self, result: GetResult, name: str, most: int) -> bytes:

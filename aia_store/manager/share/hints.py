@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from ...inside.certificate import Certificate
     from ...inside.store import Folder, IntermediateStore
+    from .manifest import Manifest
     from .memory import Remembered
 
 MOST_OF_A_DAY = 1_000
+COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does not take them back
 
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
@@ -31,11 +33,18 @@ def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[s
     return frozenset(sorted(named & running)[:MOST_DEAD])
 
 
-def follow(dead: Iterable[str], home: Folder, memory: Remembered, now: float) -> int:
-    """Let these hosts and URLs pause; returns how many do so now."""
+def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
+    """Whether the hints in a manifest were published longer ago than this."""
+    return bool(manifest.dead) and now - manifest.made > seconds
+
+
+def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> int:
+    """Let the hosts and URLs that a manifest calls dead pause; returns how many do so now."""
+    if are_old(manifest, now):
+        return 0
     failures = pauses.Failures(home)
     followed = 0
-    for digest in sorted(set(dead) - memory.hinted.keys()):
+    for digest in sorted(manifest.dead - memory.hinted.keys()):
         if len(memory.hinted) >= MOST_OF_A_DAY:
             break
         memory.hinted[digest] = now

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOCK = "share"
 MOST_REFUSED = 10_000
 REFUSED_FOR = 30 * 86_400  # seconds
+REFUSED_BRIEFLY_FOR = 6 * 3_600.0  # seconds; what may pass: the file is not there, or not what its name says
 HANDED_IN_AGAIN_AFTER = 7 * 86_400  # seconds; if no hub has published it by then
 HINTED_AGAIN_AFTER = 86_400  # seconds; a URL pauses for an hour a day on the word of others, at most
 _LARGEST_FILE = 16 << 20

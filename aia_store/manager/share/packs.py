@@ -7,6 +7,7 @@ has not seen yet is in one or two of them. Each certificate is on the shelf by i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,12 @@ MOST_PACKS = 24  # of the largest, that is 18,000 certificates
 _MUCH_LARGER = 2.0  # times as many
 
 
-def split(content: bytes) -> dict[str, bytes]:
-    """The certificates in a pack, by their SHA-256; of one that is damaged, those before the damage."""
-    found = {}
-    try:
+def split(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The certificates in a pack, each with its SHA-256; of one that is damaged, those before the damage."""
+    with contextlib.suppress(DERError):
         for _, begin, _, stop in elements(content, 0, len(content)):
             der = content[begin:stop]
-            found[hashlib.sha256(der).hexdigest()] = der
-    except DERError:
-        pass
-    return found
+            yield hashlib.sha256(der).hexdigest(), der
 
 
 def arrange(

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 
 WAITS = 30.0  # seconds, for another round to end
-ABSENT_FOR = 6 * 3_600.0  # seconds; what the manifest names but is not there is then looked for again
 
 
 class Round(NamedTuple):
@@ -97,13 +96,10 @@ def hand_in(settings: Settings) -> Round:
         return session.hand_in_only()
 
 
-def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> int:
-    """Take what came by the stream (DER, by SHA-256) up to a position; returns how many were examined.
-
-    Raises ShareError, StoreError and RootsError.
-    """
+def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> None:
+    """Take what came by the stream (DER, by SHA-256) up to a position. Raises ShareError, StoreError and RootsError."""
     with _session(settings) as session:
-        return session.receive(offered, position)
+        session.receive(offered, position)
 
 
 @contextlib.contextmanager
@@ -174,13 +170,13 @@ class _Session:
         if publishes and shelf.is_read_only:
             raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
-        of_others = shelves.certificates_in(shelves.listed(shelf, shelves.IN)) if publishes else []
+        of_others = shelves.certificates_in(shelf.names(shelves.IN, shelves.MOST_NAMES)) if publishes else []
         offered = manifest.digests.union(of_others)
         choice = taking.choose(sorted(offered), self._here(), self._memory, self._now)
         taken = self._take(shelf, choice.get, manifest, limits)
-        hints.follow(manifest.dead, self._home, self._memory, self._now)
+        hints.follow(manifest, self._home, self._memory, self._now)
         handed_in = self._hand_in(shelf, manifest) if hands_in else 0
-        published = self._publish(shelf, manifest if is_sound else None) if publishes else None
+        published = self._publish(shelf, manifest if is_sound else None, offered) if publishes else None
         counted = dict(Counter(taken.refused.values()))
         # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
         progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
@@ -193,13 +189,12 @@ class _Session:
         handed_in = self._hand_in(open_shelf(self._settings), memories.read_manifest(self._home))
         return Round(0, 0, {}, handed_in, None, False, self._notes)
 
-    def receive(self, offered: Mapping[str, bytes], position: str) -> int:
+    def receive(self, offered: Mapping[str, bytes], position: str) -> None:
         choice = taking.choose(offered, self._here(), self._memory, self._now)
         new = {digest: offered[digest] for digest in choice.get}
         taken = taking.take(new, self._store, self._anchors, self._memory, self._now)
         self._memory.count("taken by the stream", len(taken.kept))
         self._memory.position = position
-        return len(new)
 
     def _here(self) -> set[str]:
         return fingerprints([*self._store.folders, *self._store.preloaded])
@@ -233,13 +228,15 @@ class _Session:
     ) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
         got = getting.get(shelf, digests, manifest, limits, lambda name: self._memory.refuses(name, self._now))
-        self._memory.refuse({**got.refused, **got.bad_packs}, self._now, ABSENT_FOR)
+        if not got.is_down:
+            self._memory.refuse({**got.refused, **got.bad_packs}, self._now, memories.REFUSED_BRIEFLY_FOR)
         taken = taking.Taken([], {})
         if got.contents:
             taken = taking.take(got.contents, self._store, self._anchors, self._memory, self._now)
         self._memory.count("taken", len(taken.kept))
-        if got.failure is not None:
-            raise got.failure
+        if got.is_down:
+            raise got.failures[-1]
+        self._notes += map(str, got.failures[-1:])
         return taking.Taken(taken.kept, {**got.refused, **taken.refused})
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
@@ -272,12 +269,12 @@ class _Session:
             self._notes.append(str(error))
             return False
 
-    def _publish(self, shelf: shelves.Shelf, before: Manifest | None) -> Published:
+    def _publish(self, shelf: shelves.Shelf, before: Manifest | None, offered: frozenset[str]) -> Published:
         verified = Verified(self._home, self._anchors)
         revoked = reader(self._store.folders)
         verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
-        certificates = publishing.to_publish(self._store, self._memory, verifier, may_be_shared)
+        certificates = publishing.to_publish(self._store, self._memory.taken | offered, verifier, may_be_shared)
         verified.save()
         published = publishing.publish(shelf, certificates, self._store, before, self._now)
         self._memory.count("published", published.new)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import signal
 import socket
 import sys
@@ -19,6 +18,7 @@ import pytest
 from aia_store.inside import settings as config
 from aia_store.manager.share import manifest as manifests
 from aia_store.manager.share import rounds
+from aia_store.manager.share.opening import open_shelf
 from aia_store.manager.share.taking import MOST_OF_A_ROUND, MOST_TAKEN
 from tests.manager.machine import COMMAND, Machine, fingerprint
 from tests.manager.revoking import by_serial, onecrl
@@ -320,7 +320,7 @@ def test_a_hub_that_is_killed_between_certificates_and_manifest_loses_nothing(
     assert hub.execute(sys.executable, "-c", killed).returncode == -signal.SIGKILL
     assert certificates_in(shelf) == files(before, after)
     assert machine.json("share", "pull")["taken"] == 1
-    assert hub.json("share", "publish")["published"] == {"total": 2, "new": 0}
+    assert hub.json("share", "publish")["published"] == {"total": 2, "new": 0, "repaired": 0}
     assert machine.json("share", "pull")["taken"] == 1
 
 
@@ -361,22 +361,24 @@ def test_ten_thousand_hostile_certificates_are_refused_within_the_caps_and_an_ho
         assert rounds.pull(settings).refused == {}
 
 
-def test_a_million_names_that_were_handed_in_do_not_keep_an_honest_one_away(
-    crowded: Machine, public: Authority, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", [Engine, S3], ids=["folder", "s3"])
+def test_of_very_many_names_each_is_looked_at_at_some_time(
+    kind: type[Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here are as many as are looked at in one round and some more, all of which come first in the order of names."""
-    from aia_store.manager.share import shelf as shelves
-
-    monkeypatch.setattr(shelves, "MOST_NAMES", 50)
-    random.seed(1)
-
-    class Listed:
-        names_there = sorted([*(f"{number:064x}.der" for number in range(500)), "f" * 64 + ".der"])
-
-        def names(self, folder: str, most: int, after: str = "") -> list[str]:
-            return [name for name in self.names_there if name > after][:most]
-
-    assert f"{'f' * 64}.der" in shelves.listed(Listed(), shelves.IN)  # type: ignore[arg-type]
+    """So a million names that somebody adds keep no honest one away. Here are 200, of which a listing has 50."""
+    with kind(tmp_path / "engine") as engine:
+        for name, value in engine.environment.items():
+            monkeypatch.setenv(name, value)
+        there = {f"{sha256(bytes([number]))}.der" for number in range(200)}
+        for name in there:
+            engine.put(f"in/{name}", b"")
+        monkeypatch.setenv("AIA_STORE_SHARE", engine.url)
+        shelf, seen = open_shelf(config.load()), set()
+        for _ in range(200):
+            found = shelf.names("in", 50)
+            assert len(found) == len(set(found)) == 50
+            seen.update(found)
+        assert seen == there
 
 
 def test_no_more_than_ten_thousand_are_kept(crowded: Machine, shelf: Engine, public: Authority) -> None:
