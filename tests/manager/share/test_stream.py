@@ -241,9 +241,9 @@ class Answering(Listener):
 )
 def test_a_reply_that_is_none_is_one_line(reply: bytes) -> None:
     with Answering(reply) as server, streams.Stream(f"valkey://127.0.0.1:{server.port}") as stream:
-        with pytest.raises(streams.StreamError, match="^valkey://127"):
+        with pytest.raises(streams.StreamError, match="valkey://127"):
             stream.read(streams.START, _never(), 1.0)
-        with pytest.raises(streams.StreamError, match="^valkey://127"):
+        with pytest.raises(streams.StreamError, match="valkey://127"):
             stream.ends()
 
 
