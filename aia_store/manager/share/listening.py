@@ -99,6 +99,6 @@ def _catch_up(settings: Settings) -> None:
 
 
 def _note(settings: Settings, state: str, position: str | None = None) -> None:
-    with contextlib.suppress(ShareError, StoreError), rounds.noted(settings) as (_, memory):
+    with contextlib.suppress(ShareError, StoreError), rounds.noted(settings, rounds.LISTENER_WAITS) as (_, memory):
         memory.stream = state
         memory.position = memory.position if position is None else position

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 
 WAITS = 30.0  # seconds, for another round to end
+LISTENER_WAITS = 900.0  # seconds; a round at a slow engine takes minutes, and should not end the listening
 
 
 class Round(NamedTuple):
@@ -98,14 +99,14 @@ def hand_in(settings: Settings) -> Round:
 
 def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> None:
     """Take what came by the stream (DER, by SHA-256) up to a position. Raises ShareError, StoreError and RootsError."""
-    with _session(settings) as session:
+    with _session(settings, LISTENER_WAITS) as session:
         session.receive(offered, position)
 
 
 @contextlib.contextmanager
-def _session(settings: Settings) -> Iterator[_Session]:
+def _session(settings: Settings, waits: float = WAITS) -> Iterator[_Session]:
     """A session, which notes how it ended."""
-    with noted(settings) as (home, memory):
+    with noted(settings, waits) as (home, memory):
         session = _Session(settings, home, memory)
         try:
             yield session
@@ -114,14 +115,14 @@ def _session(settings: Settings) -> Iterator[_Session]:
 
 
 @contextlib.contextmanager
-def noted(settings: Settings) -> Iterator[tuple[Folder, Remembered]]:
-    """The store's folder and the memory, under the lock; at the end, the memory is written.
+def noted(settings: Settings, waits: float = WAITS) -> Iterator[tuple[Folder, Remembered]]:
+    """The store's folder and the memory, under the lock; at the end, the memory is written. `waits` is in seconds.
 
     Raises ShareError, also if another process has the lock for long; then the memory says why.
     """
     home = sound_store(settings, to_write=True).home
     assert home is not None
-    lock = _locked(home)
+    lock = _locked(home, waits)
     memory = memories.read(home)
     try:
         try:
@@ -137,9 +138,9 @@ def noted(settings: Settings) -> Iterator[tuple[Folder, Remembered]]:
         lock.release()
 
 
-def _locked(home: Folder) -> locks.Lock:
+def _locked(home: Folder, waits: float) -> locks.Lock:
     try:
-        lock = locks.acquire(home, memories.LOCK, time.monotonic() + WAITS)
+        lock = locks.acquire(home, memories.LOCK, time.monotonic() + waits)
     except locks.LockError as error:
         raise ShareError(f"{home.path} cannot be locked ({error})") from error
     if lock is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from valkey.connection import AbstractConnection, Connection, parse_url
 from valkey.exceptions import ValkeyError
 
+from ..words import one_line
 from .shelf import ShareError, without_secrets
 from .taking import LARGEST
 
@@ -155,9 +156,7 @@ class Stream:
             raise StreamError(f"{self._shown} cannot be used (its reply has no entries with positions)") from error
 
     def _failure(self, error: Exception) -> StreamError:
-        return StreamError(
-            f"{self._shown} cannot be used ({' '.join(str(error).split())[:200] or type(error).__name__})"
-        )
+        return StreamError(f"{self._shown} cannot be used ({one_line(str(error))[:200] or type(error).__name__})")
 
 
 def is_position(text: str) -> bool:

@@ -6,12 +6,15 @@ import gc
 import json
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from aia_store.inside import locks
 from aia_store.inside import settings as config
+from aia_store.inside.store import Folder
 from aia_store.manager.share import engine_shelf, rounds
 from aia_store.manager.share import stream as streams
 from aia_store.manager.share.opening import open_shelf
@@ -128,6 +131,20 @@ def test_a_listing_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch
         shelf = open_shelf(config.load())
         with pytest.raises(ShelfError, match="took too long"):
             shelf.names("in", 100)
+
+
+def test_what_comes_by_the_stream_waits_for_a_slow_round(
+    join: Join, shelf: Engine, public: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, certificate = join("machine", shelf), public.intermediate()
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(rounds, "WAITS", 0.1)
+    settings = config.load()
+    lock = locks.acquire(Folder(str(machine.store)), "share", time.monotonic() + 5)
+    assert lock is not None
+    threading.Timer(1.0, lock.release).start()
+    rounds.receive(settings, {fingerprint(certificate): certificate.der}, "1-1")
+    assert preloaded(machine) == {fingerprint(certificate)}
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc to count in")
