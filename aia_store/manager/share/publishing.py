@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..verify import Verifier
 
 SECONDS = 300.0  # for the certificates of one publication
-MOST_CHECKED = 50  # certificates that are read again at each publication
+MOST_CHECKED = 10  # certificates that are read again at each publication
 MOST_PACKS_CHECKED = 1
 
 

@@ -56,8 +56,9 @@ class WebShelf:
             encoded = base64.b64encode(unquote(user).encode()).decode("ascii")
             self._headers["Authorization"] = f"Basic {encoded}"
         self._opener = urllib.request.OpenerDirector()  # without handlers of redirects, files and FTP
+        self._proxies = ProxyHandler(settings)
         for handler in (
-            ProxyHandler(settings),
+            self._proxies,
             urllib.request.HTTPSHandler(context=_context(settings))
             if parts.scheme == "https"
             else urllib.request.HTTPHandler(),
@@ -98,7 +99,8 @@ class WebShelf:
             error.close()
             return None if error.code == 304 else self._refusal(name, error)
         except urllib.error.URLError as error:
-            return self._failure(name, str(error.reason))
+            proxy = self._proxies.proxy
+            return self._failure(name, f"{error.reason}{f', through the proxy {proxy}' if proxy is not None else ''}")
         except (OSError, ValueError, http.client.HTTPException) as error:
             return self._failure(name, str(error))
 

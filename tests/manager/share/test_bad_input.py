@@ -439,6 +439,6 @@ def test_the_engine_is_reached_as_the_setting_for_proxies_says(join: Join, publi
     with WebServer(tmp_path / "web") as server:
         publish(server, public.intermediate())
         machine, dead = join("machine", server, reads=True), f"http://127.0.0.1:{free_port()}"
-        assert machine.run("share", "pull", AIA_STORE_PROXY=dead).returncode == 1
+        assert "through the proxy 127.0.0.1:" in machine.run("share", "pull", AIA_STORE_PROXY=dead).stderr
         assert machine.run("share", "pull", http_proxy=dead).returncode == 1
         assert machine.json("share", "pull", http_proxy=dead, AIA_STORE_PROXY="none")["taken"] == 1
