@@ -32,8 +32,6 @@ _LONGEST_REASON = 200
 class EngineShelf:
     """A place in an object store."""
 
-    is_read_only = False
-
     def __init__(self, url: str, proxy: str) -> None:
         """`proxy` is the setting of that name. Raises ShelfError."""
         self._shown = without_secrets(url).rstrip("/")
@@ -51,6 +49,9 @@ class EngineShelf:
             )
         except (BaseError, ValueError, OSError) as error:
             raise ShelfError(f"{self._shown} cannot be used: {_reason(error)}") from error
+
+    def is_read_only(self, folder: str) -> bool:
+        return False
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         try:

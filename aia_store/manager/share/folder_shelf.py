@@ -31,10 +31,10 @@ class FolderShelf:
         if not os.path.isdir(path):
             raise ShelfError(f"{path} is no folder; mount or make it")
 
-    @property
-    def is_read_only(self) -> bool:
-        """Whether it is mounted so, or this user may not write."""
-        return not os.access(self._path, os.W_OK | os.X_OK)
+    def is_read_only(self, folder: str) -> bool:
+        """Whether it is mounted so, or this user may not write there."""
+        path = os.path.join(self._path, folder)
+        return not os.access(path if os.path.isdir(path) else self._path, os.W_OK | os.X_OK)
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         path = os.path.join(self._path, name)

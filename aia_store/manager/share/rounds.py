@@ -168,7 +168,7 @@ class _Session:
 
     def round(self, *, publishes: bool, hands_in: bool, limits: getting.Limits) -> Round:
         shelf = open_shelf(self._settings)
-        if publishes and shelf.is_read_only:
+        if publishes and shelf.is_read_only(shelves.OUT):
             raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
         of_others = shelves.certificates_in(shelf.names(shelves.IN, shelves.MOST_NAMES)) if publishes else []
@@ -242,14 +242,14 @@ class _Session:
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
-        if shelf.is_read_only and not self._settings.share_notify:
+        if shelf.is_read_only(shelves.IN) and not self._settings.share_notify:
             return 0
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
         offers = handing_in.offers(self._store.certificates(), manifest.digests, self._memory, may_be_shared)
         if not offers:
             return 0
         is_sent = self._send(offers)
-        if shelf.is_read_only:
+        if shelf.is_read_only(shelves.IN):
             self._memory.handed_in.update({one.fingerprint: self._now for one in offers} if is_sent else {})
             return 0
         try:

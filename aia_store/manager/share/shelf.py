@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     class Shelf(Protocol):
         """The three verbs. Each raises ShelfError; names are paths below the shelf's URL."""
 
-        @property
-        def is_read_only(self) -> bool: ...
+        def is_read_only(self, folder: str) -> bool:
+            """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
 
         def get(self, name: str, most: int, mark: str = "") -> Found | None:
             """Read a file of at most `most` bytes; None if its content still has this mark."""

@@ -38,8 +38,6 @@ _KINDS = {401: DeniedError, 403: DeniedError, 404: AbsentError, 410: AbsentError
 class WebShelf:
     """A folder on a web server, reached as the setting `proxy` says; https is verified with this machine's anchors."""
 
-    is_read_only = True
-
     def __init__(self, url: str, settings: Settings) -> None:
         """Raises ShelfError and RootsError."""
         self._shown = without_secrets(url).rstrip("/")
@@ -66,6 +64,9 @@ class WebShelf:
             urllib.request.HTTPDefaultErrorHandler(),
         ):
             self._opener.add_handler(handler)
+
+    def is_read_only(self, folder: str) -> bool:
+        return True
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         deadline = time.monotonic() + _SECONDS
