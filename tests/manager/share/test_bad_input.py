@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -389,6 +390,31 @@ def test_no_more_than_ten_thousand_are_kept(crowded: Machine, shelf: Engine, pub
     assert taking.choose(["f" * 64], set(), full, time.time()) == taking.Choice([], 0)
     nearly = Remembered(taken={f"{number:064x}" for number in range(MOST_TAKEN - 1)})
     assert len(taking.choose(["f" * 64, "e" * 64], set(), nearly, time.time()).get) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"refused": {"1" * 64: "text"}},
+        {"handed_in": {"1" * 64: [1]}},
+        {"counts": {"taken": float("inf")}},
+        {"reasons": {"reason": float("nan")}},
+        {"at": float("inf")},
+        {"taken": 5},
+        {"unlinked": []},
+    ],
+    ids=str,
+)
+def test_a_memory_that_was_damaged_is_made_anew(
+    shelf: Engine, join: Join, public: Authority, damage: dict[str, object]
+) -> None:
+    machine = join("machine", shelf)
+    publish(shelf, b"rubbish")
+    machine.json("share", "pull")
+    noted = machine.store / "share.json"
+    noted.write_text(json.dumps({**json.loads(noted.read_text()), **damage}))
+    assert machine.json("share", "status")["at"] == 0
+    assert machine.json("share", "pull")["refused"] == {"it cannot be parsed": 1}
 
 
 # Programs
