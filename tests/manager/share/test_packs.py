@@ -69,6 +69,11 @@ def test_of_a_damaged_pack_what_comes_before_the_damage_is_read() -> None:
     assert list(packs.split(b"")) == list(packs.split(b"rubbish")) == []
 
 
+def test_of_a_pack_of_crumbs_only_so_many_are_looked_at() -> None:
+    crumbs = b"".join(encode(0x30, number.to_bytes(3, "big")) for number in range(packs.LARGEST // 5))
+    assert len(list(packs.split(crumbs))) == packs.MOST_OF_ONE
+
+
 def test_a_manifest_says_what_is_in_which_pack() -> None:
     old, new, alone = made(50), made(7), made(1)
     first, _ = packs.arrange(old, {})
