@@ -2,7 +2,8 @@
 
 A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A hub only publishes those of URLs that
 public certificates name, because a name can be guessed from its digest. A machine lets each pause for an hour, and once
-a day at most. So a false hint costs an hour, for what is not on the shelf. It does not bind `aia-store add`.
+a day at most. So a false hint costs an hour, for what is not on the shelf. It does not bind `aia-store add`. A hub says
+anew which are dead before a day is over, so that the hints of one that is gone end.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _SECONDS, _CONNECT_SECONDS = 10.0, 5.0
 _SECONDS_OF_A_REPLY = 60.0  # whatever the server drips
 _LARGEST_REPLY = 2 * MOST_READ * LARGEST  # bytes
 _FIELD = b"der"
-_POSITION = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+_POSITION = re.compile("[0-9]{1,20}-[0-9]{1,20}")
 #: What XADD says once somebody has used the last position there can be.
 _IS_FULL = re.compile("exhausted the last possible ID|equal or smaller than the target stream top item")
 #: So that a connection that is gone is noticed in some four minutes, although nobody sends anything on it (tcp(7)).
@@ -161,7 +161,7 @@ class Stream:
 
 def is_position(text: str) -> bool:
     """Whether the server can have named an entry so."""
-    return _POSITION.fullmatch(text.encode()) is not None
+    return _POSITION.fullmatch(text) is not None
 
 
 def order(position: str) -> tuple[int, ...]:
