@@ -76,19 +76,38 @@ class Seen(NamedTuple):
 def looks(target: Target, settings: Settings) -> list[Seen]:
     """Seen at a host, and again for a certificate with the other kind of key. Raises ProbeError.
 
-    A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client. With TLS 1.3,
-    this version of `ssl` cannot choose, so the other one is asked for with TLS 1.2.
+    A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client.
     """
     first = _look_of_today(target, settings)
     leaf = next(readable(first.certificates[:1]), None)
     if leaf is None:
         raise ProbeError(f"{target.address} sent a certificate that cannot be read")
-    try:
-        other = look(target, seeing_context(ECDSA_SUITES if key_kind(leaf) == "RSA" else RSA_SUITES), settings)
-    except (OSError, starttls.StartTLSError):
+    other = _look_for_another_than(key_kind(leaf), target, settings)
+    if other is None or other.certificates[0] == first.certificates[0]:
         return [first]
-    is_other = any(readable(other.certificates[:1])) and other.certificates[0] != first.certificates[0]
-    return [first, other] if is_other else [first]
+    return [first, other._replace(asks_client=first.asks_client or other.asks_client)]
+
+
+def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
+    """What a client sees that only accepts the other kind of key; None if that is no certificate that can be read.
+
+    In TLS 1.2, the cipher suites choose the kind. A server that does not speak it is asked again.
+    """
+    try:
+        seen = look(target, seeing_context(ECDSA_SUITES if kind == "RSA" else RSA_SUITES), settings)
+    except starttls.StartTLSError:
+        return None
+    except OSError as error:
+        if "PROTOCOL_VERSION" not in (getattr(error, "reason", None) or ""):
+            return None
+        from . import signing  # imports `cryptography`, which takes a while
+
+        algorithms = signing.ECDSA_SIGNATURES if kind == "RSA" else signing.RSA_SIGNATURES
+        try:
+            seen = look(target, signing.signing_context(algorithms), settings)
+        except (OSError, starttls.StartTLSError):
+            return None
+    return seen if any(readable(seen.certificates[:1])) else None
 
 
 def key_kind(certificate: Certificate) -> str:
