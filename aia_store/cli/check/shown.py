@@ -14,7 +14,7 @@ from rich.tree import Tree
 from ...check import FileTarget
 from .. import output
 from ..errors import say
-from .answer import Result, worst
+from .answer import Result, worst_tone
 from .signs import OF_LINKS, OF_RESULTS, Sign
 from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
 
@@ -54,7 +54,7 @@ class Shown:
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Print the answers for one host."""
-        self._results[worst(answers)] += 1
+        self._results[worst_tone(answers)] += 1
         self._names_hosts = self._names_hosts or not isinstance(answers[0].target, FileTarget)
         for answer in answers:
             self._show(answer)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aia_store.cli.check.overview import MOST_DRAWN
 from tests.cli.check.browser import Browser, browser
 from tests.cli.check.fleet import Fleet
 from tests.conftest import MakeHierarchy
@@ -73,6 +74,12 @@ def test_the_worst_comes_first_and_hosts_with_one_cause_together(tmp_path: Path)
         expired = fleet.tls(1, one.leaf(not_after=timedelta(days=-3)), [one])
         hosts = [*right, *ending, *first, *late, *expired, *others]
         shown = machine.run("check", *hosts, "--html", "-").stdout
+    assert re.findall(r'<span class="(\S+)">(\d+) ', shown) == [
+        ("complete", "1"),
+        ("ending", "1"),
+        ("incomplete", "12"),
+        ("broken", "1"),
+    ]
     rows = re.findall(r"<tr class=.*?><td>(.*?)<td>(.*)", shown)
     assert [cause for cause, _ in rows] == [
         "1 host has a certificate that has expired",
@@ -106,6 +113,24 @@ def test_the_overview_fits_a_screen(machine: Machine, tmp_path: Path, chromium: 
     assert chromium.run("return document.querySelector('.overview td').innerText") == "8 files lack CA 3"
     assert chromium.run("return document.querySelectorAll('.overview tr').length") == 15
     assert chromium.run("return document.querySelector('.overview + details summary').innerText") == "3 more causes"
+
+
+def test_of_very_many_hosts_some_of_each_cause_are_drawn(machine: Machine, root: Authority, tmp_path: Path) -> None:
+    """A page with ten thousand chains is too large for a browser. The others are named, and every link leads on."""
+    one, other = root.intermediate("One CA"), root.intermediate("Other CA")
+    machine.plant(one, other)
+    first, leaf, count = one.leaf(), other.leaf(), MOST_DRAWN + 20
+    for number in range(count):
+        folder = machine.folder / "live" / f"{number:04}"
+        folder.mkdir(parents=True)
+        (folder / "leaf.pem").write_text(pem(first if not number else leaf))
+    shown = machine.run("check", "live/", "--html", "-").stdout
+    assert shown.count('<section id="host-') == MOST_DRAWN
+    assert set(re.findall(r'href="#(.*?)"', shown)) <= set(re.findall(r'id="(.*?)"', shown))
+    assert "<summary>20 more files lack Other CA</summary>" in shown
+    rest = shown.partition("more files lack Other CA")[2]
+    assert all(f"live/{number:04}/leaf.pem" in rest for number in range(count - 20, count))
+    assert "1 file lacks One CA" in shown
 
 
 def test_what_to_install_is_taken_from_the_page(
