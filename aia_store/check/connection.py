@@ -130,7 +130,7 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
     except (OSError, UnicodeError) as error:
         tolerated = _tolerant_look(target, error, settings)
         if tolerated is None:
-            raise ProbeError(f"{place} {_complaint(error, target, settings)}{_hint(target, error)}") from error
+            raise ProbeError(f"{place} {_complaint(error, target, settings)}") from error
         return tolerated
     if not seen.certificates:
         raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
@@ -258,7 +258,14 @@ def _reason(error: Exception) -> str:
 
 
 def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
-    """What went wrong before a certificate was seen."""
+    """What went wrong before a certificate was seen, and what to do."""
+    if getattr(error, "reason", None) == "EXCESSIVE_MESSAGE_SIZE":
+        remedy = "it should send its certificate and the intermediates, and nothing else"
+        return f"sends more than OpenSSL takes ({_reason(error)}): {remedy}"
+    return f"{_what_went_wrong(error, target, settings)}{_hint(target, error)}"
+
+
+def _what_went_wrong(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
     if isinstance(error, TimeoutError):
         return "does not answer"
     if not isinstance(error, _ssl.SSLError):

@@ -19,7 +19,7 @@ from ..inside.certificate import DERError
 from ..manager import names
 from ..manager.words import day as day
 from ..manager.words import harmless as harmless
-from ..manager.words import shown_time
+from ..manager.words import shortened, shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
 
+LONGEST_URL = 256  # characters, in prose
 MOST_LAID_OUT = 500  # rows of a table that rich lays out
 NARROW = 72  # columns of a terminal, on which the columns of a table would be too narrow to read
 
@@ -115,6 +116,11 @@ def ca_issuers(certificate: Certificate) -> list[str]:
         return [harmless(url) for url in certificate.ca_issuers]
     except DERError:
         return []
+
+
+def url(text: str) -> str:
+    """A URL from a certificate, for people: cut if it is very long."""
+    return shortened(text, LONGEST_URL)
 
 
 def short_name(name: bytes) -> str:

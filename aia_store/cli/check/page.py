@@ -225,7 +225,9 @@ def _aside(finding: Finding) -> Iterator[str]:
         f"<b>{text(output.subject(certificate))}</b>: {text(verdict.uselessness(certificate, finding))}"
         for certificate in finding.useless
     ]
-    found += [f"<code>{text(url)}</code>: {text(reason)}" for url, reason in finding.failed.items()]
+    found += [
+        f"<code>{text(output.url(url))}</code>: {text(output.url(reason))}" for url, reason in finding.failed.items()
+    ]
     if found:
         yield "<ul class=aside>\n" + "".join(f"<li>{one}\n" for one in found) + "</ul>\n"
 

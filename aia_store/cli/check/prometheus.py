@@ -9,6 +9,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from ...check import Target
+from ...inside.settings import escaped
 from ...manager.metrics import family
 from .answer import Result, worst
 
@@ -70,5 +71,5 @@ def _labels(answer: Answer) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A label's value."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    """A label's value, without characters that control a terminal or are no Unicode."""
+    return escaped(value).replace("\\", r"\\").replace('"', r"\"")

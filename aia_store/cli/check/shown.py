@@ -111,8 +111,8 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
         note = (f"  {uselessness(certificate, finding)}", "dim")
         tree.add(Text.assemble(sign.shown(console), output.subject(certificate), note))
     for url, reason in finding.failed.items():
-        note = (f"  {output.harmless(reason)}", "dim")
-        tree.add(Text.assemble(Sign.DOUBT.shown(console), output.harmless(url), note))
+        note = (f"  {output.url(reason)}", "dim")
+        tree.add(Text.assemble(Sign.DOUBT.shown(console), output.url(url), note))
     return tree
 
 

@@ -10,13 +10,13 @@ from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakn
 from ...check import views as clients
 from ...inside.certificate_names import host_names
 from ...manager.target import address
-from ...manager.words import counted
+from ...manager.words import counted, shortened
 from .. import output
 from .answer import SOON, Result
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ...check import Advice, Finding
     from ...inside.certificate import Certificate
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
 MOST_LISTED = 3  # intermediates named in one line
 MOST_NAMES = 4  # of a certificate, shown
-
+LONGEST_NAME = 253  # characters; DNS permits no more
 
 # What OpenSSL's reasons for a failed handshake mean, and what the owner should do.
 FAILURES = {
@@ -114,21 +114,28 @@ def _handshake(finding: Finding) -> Iterator[str]:
 
 def _advised(advice: Advice, sent: str) -> str:
     """One piece of advice, and what it costs not to follow it."""
-    names = ", ".join(map(output.subject, advice.certificates[:MOST_LISTED]))
+    names, several = _named(advice.certificates), len(advice.certificates) > 1
+    are, them, roots = ("are", "them", "roots") if several else ("is", "it", "a root")
     cost = f"{advice.size:,} bytes in each handshake for nothing"
     return {
-        Needless.ROOT: f"Advice: do not send {names}, a root, which clients must have anyway: {cost}.",
+        Needless.ROOT: f"Advice: do not send {names}, {roots}, which clients must have anyway: {cost}.",
         Needless.TWICE: f"Advice: send {names} only once: {cost}.",
-        Needless.UNUSED: f"Advice: {names} is {sent}, but clients of this machine do not need it: {cost}.",
+        Needless.UNUSED: f"Advice: {names} {are} {sent}, but clients of this machine do not need {them}: {cost}.",
         Needless.ORDER: "Advice: send each certificate before its issuer; some clients refuse the wrong order, "
         "which costs no bytes.",
     }[advice.about]
 
 
+def _named(certificates: Iterable[Certificate]) -> str:
+    """Certificates by their names, each once; only the first of many."""
+    names = [output.subject(certificate) for certificate in dict.fromkeys(certificates)]
+    return ", ".join([*names[:MOST_LISTED], "…"] if len(names) > MOST_LISTED else names)
+
+
 def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     failing = [view for view in clients.of(finding) if not view.works]
     if answer.not_asked:
-        names = ", ".join(map(output.subject, answer.not_asked[:MOST_LISTED]))
+        names = _named(answer.not_asked)
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
     else:
@@ -212,6 +219,8 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
     else:
         yield f"Wrong: a certificate that is {how_sent(finding)} stands in the way of the right one ({refusal})."
     yield from _works_in(finding)
+    if Fault.WRONG_NAME in finding.faults:
+        yield _remedy(finding)
     yield from _install(finding)
 
 
@@ -239,7 +248,7 @@ def works_in(finding: Finding) -> tuple[list[str], list[str]]:
 
 
 def _remedy(finding: Finding) -> str:
-    """What to do if the chain is not the problem."""
+    """What to do about the certificate itself."""
     leaf = finding.chain.leaf
     if Fault.EXPIRED in finding.faults:
         return f"Its owner should renew the certificate, which expired on {output.day(leaf.validity[1])}."
@@ -264,13 +273,11 @@ def headline(answer: Answer) -> str:
         return "complete, but not known if revoked"
     if not faults:
         return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
-    missing = [output.subject(certificate) for certificate in finding.missing]
-    listed = ", ".join(missing[:MOST_LISTED]) + (", …" if len(missing) > MOST_LISTED else "")
     weakness = finding.seen.weakness
     handshake = clients.MEANINGS[weakness] if weakness is not None else finding.seen.failure
     said = {
         Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",
-        Fault.REVOKED: f"revoked: {', '.join(map(output.subject, finding.revoked_links))}",
+        Fault.REVOKED: f"revoked: {_named(finding.revoked_links)}",
         Fault.EXPIRED: f"expired on {output.day(leaf.validity[1])}",
         Fault.NOT_YET_VALID: f"not valid before {output.day(leaf.validity[0])}",
         Fault.SELF_SIGNED: "self-signed",
@@ -279,7 +286,7 @@ def headline(answer: Answer) -> str:
         Fault.ANCHOR_IN_THE_WAY: "an expired trust anchor of this machine stands in the way",
         Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
         Fault.LEAF_NOT_FIRST: _place_of_leaf(finding),
-        Fault.INCOMPLETE: f"not {how_sent(finding)}: {listed}",
+        Fault.INCOMPLETE: f"not {how_sent(finding)}: {_named(finding.missing)}",
         Fault.OBSTRUCTED: f"a certificate that is {how_sent(finding)} stands in the way of the right one",
     }
     return f"{answer.result}, {'; '.join(said[fault] for fault in faults)}"
@@ -330,8 +337,8 @@ def source_of(certificate: Certificate, finding: Finding) -> str:
         return how_sent(finding)
     url = finding.sources.get(certificate)
     if certificate in finding.stored:
-        return "from the store" + (f", fetched from {output.harmless(url)}" if url is not None else "")
-    return f"fetched from {output.harmless(url)}" if url is not None else "trusted here"
+        return "from the store" + (f", fetched from {output.url(url)}" if url is not None else "")
+    return f"fetched from {output.url(url)}" if url is not None else "trusted here"
 
 
 def how_sent(finding: Finding) -> str:
@@ -383,7 +390,8 @@ def revocation_of(certificate: Certificate, finding: Finding) -> str:
 def names_of(leaf: Certificate) -> str:
     """The names that a leaf is valid for."""
     found = host_names(leaf)
-    return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
+    shown = [shortened(name, LONGEST_NAME) for name in found[:MOST_NAMES]]
+    return ", ".join([*shown, "…"] if len(found) > MOST_NAMES else shown) or "no host"
 
 
 def command_for(target: Target | FileTarget) -> str:

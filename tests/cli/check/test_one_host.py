@@ -124,7 +124,7 @@ def test_a_wrong_name_is_what_is_wrong(machine: Machine, pki: Hierarchy, aia: AI
     # Two things are wrong with the one that sends nothing: its owner should learn of both.
     assert ("NOT SENT" in shown) is (sent == 0)
     assert ("--fullchain" in verdict) is (sent == 0)
-    assert ("should get a certificate that is valid for localhost" in verdict) is (sent == 2)
+    assert "should get a certificate that is valid for localhost" in verdict
 
 
 def test_a_self_signed_certificate(machine: Machine, pki: Hierarchy) -> None:
@@ -331,6 +331,16 @@ def test_a_certificate_that_cannot_be_read(machine: Machine, pki: Hierarchy) -> 
             line = machine.complains("check", f"localhost:{server.port}", status=2)
         assert f"localhost:{server.port} " in line
         assert "certificate" in line or "TLS" in line
+
+
+def test_more_certificates_than_openssl_takes(machine: Machine, pki: Hierarchy) -> None:
+    """OpenSSL's limit is 100 KiB, whoever uses it; the port is not the problem."""
+    with TLSServer(pki.leaf, [pki.intermediates[0]] * 300) as server:
+        line = machine.complains("check", f"localhost:{server.port}", status=2)
+    assert line == (
+        f"localhost:{server.port} sends more than OpenSSL takes (excessive message size): "
+        "it should send its certificate and the intermediates, and nothing else"
+    )
 
 
 def test_rubbish_behind_a_good_leaf_is_told_apart(machine: Machine, pki: Hierarchy) -> None:
