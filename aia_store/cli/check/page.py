@@ -180,7 +180,8 @@ def _lines(of: Lines, finding: Finding) -> str:
     """The lines for one kind of server."""
     each = [_taken(link.pem, servers.file_name(output.subject(link), ".cer")) for link in finding.links[1:]]
     links = f"<p>{', '.join(each)}</p>" if of.takes_each else ""
-    return f"<dt>{of.server}<dd><p>{text(of.where)}</p>{links}<pre>{html.escape(of.lines)}</pre>\n"
+    blocks = "".join(f"<pre>{html.escape(block)}</pre>" for block in (of.first, of.lines) if block)
+    return f"<dt>{of.server}<dd><p>{text(of.where)}</p>{links}{blocks}\n"
 
 
 def _taken(pem: str, name: str) -> str:

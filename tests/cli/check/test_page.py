@@ -155,7 +155,7 @@ def test_what_to_install_is_taken_from_the_page(
     assert chromium.complaints() == []
     kinds = chromium.run("return [...document.querySelectorAll('.install dt')].map(one => one.textContent)")
     assert kinds == ["nginx", "Apache", "HAProxy", "Caddy", "Postfix", "IIS"]
-    lines = chromium.run("return [...document.querySelectorAll('.install dd pre')].map(one => one.textContent)")
+    lines = chromium.run("return [...document.querySelectorAll('.install dd')].map(one => one.textContent)")
     assert all("/etc/ssl/localhost.pem" in one for one in lines[:-1])
 
 
