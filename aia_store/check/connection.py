@@ -144,15 +144,18 @@ def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Se
     if getattr(refusal, "reason", None) in _NO_TLS:
         return None
     try:
-        seen = look(target, tolerant_context(), settings)
+        seen = look(target, tolerant_context(), settings, is_tolerant=True)
     except (OSError, starttls.StartTLSError):
         return None
     return seen._replace(failure=_reason(refusal)) if seen.certificates else None
 
 
-def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
+def look(
+    target: Target, context: Any, settings: Settings, seconds: float = SECONDS, *, is_tolerant: bool = False
+) -> Seen:
     """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
 
+    If the context is tolerant, the weakness is what a client of today would refuse.
     There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
     server has sent its certificates.
     """
@@ -175,7 +178,7 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
             if not witness.has_answered:
                 failure = _reason(error)
                 weakness = Weakness.SMALL_DH if "DH_KEY_TOO_SMALL" in str(error) else None
-    if tls is not None and context is tolerant_context():
+    if tls is not None and is_tolerant:
         weakness = _weakness(witness, tls.cipher())
     return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weakness, witness.asks_client)
 

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from aia_store.check import Target, connection
+from aia_store.check.witness import tolerant_context
+from aia_store.inside import settings
 from tests.cli.check.clients import CLIENTS
 from tests.manager.machine import Machine
 from tests.support.openssl import WEAK, OpenSSLServer, small_key
@@ -50,6 +53,16 @@ def test_a_handshake_that_fails_is_no_reason_to_forget_the_chain(machine: Machin
     with TLSServer(leaf, (), "1.2") as server, Cut(server.port) as cut:
         (found,) = machine.json("check", f"localhost:{cut.port}", status=1)
     assert found["faults"] == ["handshake", "no-path"]
+
+
+def test_threads_that_make_their_contexts_at_once_see_the_same(
+    root: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then each may have a context of its own, although the function caches it."""
+    monkeypatch.setattr(connection, "tolerant_context", tolerant_context.__wrapped__)
+    with OpenSSLServer(root.leaf(key="rsa"), (), WEAK["TLS 1.1 only"]) as server:
+        (seen,) = connection.looks(Target("localhost", server.port), settings.load())
+    assert (seen.weakness, seen.failure) == ("old-version", "tlsv1 alert protocol version")
 
 
 def test_every_form_of_output_says_it(machine: Machine, root: Authority) -> None:
