@@ -16,7 +16,7 @@ from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, Options, der_of, pem, pem_blocks
 
-HOSTILE = "<script>document.title='taken'</script><img src=x>\"'&amp;<b>"
+HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;<b>"
 WIDTHS = {"desktop": 1280, "phone": 360}
 
 
@@ -36,7 +36,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lower = upper.intermediate("Lower CA")
     machine.plant(lower, upper)
     leaf = lower.leaf()
-    hostile: Options = {"subject": HOSTILE, "san": ["localhost", f"{'long' * 15}.{'name' * 15}.example.test"]}
+    hostile: Options = {
+        "subject": HOSTILE,
+        "san": ["localhost", HOSTILE, f"{'long' * 15}.{'name' * 15}.example.test"],
+        "crl": [f"http://127.0.0.1:1/{HOSTILE}"],
+        "aia": [f"http://127.0.0.1:1/{HOSTILE}", f"javascript:{HOSTILE}"],
+        "policies": ["2.23.140.1.2.1"],
+    }
     file = machine.folder / "report.html"
     with Fleet() as fleet:
         hosts = [
@@ -44,7 +50,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *fleet.tls(1, leaf, [Authority.root(HOSTILE)]),
             *fleet.tls(1, lower.leaf(**hostile), [lower]),
             *fleet.tls(1, lower.leaf(not_after=timedelta(days=-3)), [lower, upper]),
-            *fleet.tls(1, Authority.root("Strange Root").leaf()),
+            *fleet.tls(1, Authority.root("Strange Root").leaf(**hostile)),
             *fleet.plain(1),
             HOSTILE,
         ]
@@ -55,7 +61,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_one_file(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
-    assert not re.search(r"<[a-z][^<>]*\b(src|href)=(?!\"?(#|data:))", text), "nothing leads out of it"
+    assert not re.search(r"<[a-z][^<>]*\b(src|href|on\w+)=(?!\"?(#|data:))", text), "nothing leads out of it"
     assert "@import" not in text
     assert "url(" not in text
     assert "default-src 'none'" in text
