@@ -11,7 +11,6 @@ import http.client
 import socket
 import time
 from contextlib import closing
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import readable
@@ -20,7 +19,8 @@ from ..inside.proxies import ProxyError, proxy_for
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
 from . import starttls
-from .witness import ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
+from .weakness import OF_SUITES, Weakness, of_handshake
+from .witness import BROWSERS_SUITES, ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from .asked import Target
 
 SECONDS = 10.0  # to connect, and again for everything that follows
-_TLS_1_2 = 0x0303
-_SHA_1 = 2  # as in the first byte of a SignatureAlgorithm (RFC 5246, 7.4.1.4.1); 1 is MD5
-_NAMED_CURVE = 3  # how the parameters of ECDHE begin (RFC 8422, 5.4)
+_NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason
 # OpenSSL's reasons when the other side does not speak TLS at all.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG")
 
@@ -48,19 +46,6 @@ class ProbeError(Exception):
     """The host cannot be checked. The message is one line that names it and says what to do."""
 
 
-class Weakness(str, Enum):
-    """What makes only some clients refuse a host, in the words of the JSON document."""
-
-    __str__ = str.__str__
-
-    OLD_VERSION = "old-version"  # nothing newer than TLS 1.1
-    STATIC_RSA = "static-rsa"  # only key exchange with the RSA key of the certificate
-    SHA1_SIGNATURE = "sha1-signature"  # it signs the handshake with SHA-1 only
-    SMALL_DH = "small-dh"  # a Diffie-Hellman group that is too small
-    SMALL_KEY = "small-key"  # a certificate's key is too small
-    WEAK_DIGEST = "weak-digest"  # a certificate is signed with SHA-1 or MD5
-
-
 class Seen(NamedTuple):
     """What one connection showed, or what one file makes a server send."""
 
@@ -68,7 +53,7 @@ class Seen(NamedTuple):
     address: str | None  # the IP address that answered; None through a proxy, and for a file
     proxy: str | None  # host and port
     failure: str | None = None  # why the handshake of a client of today fails, in OpenSSL's words
-    weakness: Weakness | None = None  # because of what it fails, if only some clients mind
+    weaknesses: tuple[Weakness, ...] = ()  # what only some clients mind, of the handshake
     asks_client: bool = False  # whether the server asked for a client's certificate
     leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
@@ -85,7 +70,9 @@ def looks(target: Target, settings: Settings) -> list[Seen]:
     other = _look_for_another_than(key_kind(leaf), target, settings)
     if other is None or other.certificates[0] == first.certificates[0]:
         return [first]
-    return [first, other._replace(asks_client=first.asks_client or other.asks_client)]
+    # It need not be by these cipher suites that a client would get it.
+    weaknesses = other.weaknesses if other.failure is not None else ()
+    return [first, other._replace(asks_client=first.asks_client or other.asks_client, weaknesses=weaknesses)]
 
 
 def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
@@ -131,10 +118,23 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
         tolerated = _tolerant_look(target, error, settings)
         if tolerated is None:
             raise ProbeError(f"{place} {_complaint(error, target, settings)}") from error
-        return tolerated
+        seen = tolerated
     if not seen.certificates:
         raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
-    return seen
+    return _without_preferences(seen, target, settings)
+
+
+def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
+    """The same without the weaknesses that a server only shows because it prefers an unusual cipher suite."""
+    if OF_SUITES.isdisjoint(seen.weaknesses):
+        return seen
+    try:
+        usual = look(target, seeing_context(BROWSERS_SUITES), settings)
+    except (OSError, starttls.StartTLSError):
+        return seen
+    # If the handshake of today failed, the suites of browsers are weak, too.
+    others = [weakness for weakness in seen.weaknesses if weakness not in OF_SUITES]
+    return seen._replace(weaknesses=(*others, *(usual.weaknesses if seen.failure is not None else ())))
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
@@ -144,24 +144,24 @@ def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Se
     if getattr(refusal, "reason", None) in _NO_TLS:
         return None
     try:
-        seen = look(target, tolerant_context(), settings, is_tolerant=True)
+        seen = look(target, tolerant_context(), settings)
     except (OSError, starttls.StartTLSError):
         return None
-    return seen._replace(failure=_reason(refusal)) if seen.certificates else None
+    if not seen.certificates:
+        return None
+    of_refusal = (Weakness.OLD_RENEGOTIATION,) if getattr(refusal, "reason", None) == _NO_RFC_5746 else ()
+    return seen._replace(failure=_reason(refusal), weaknesses=(*of_refusal, *seen.weaknesses))
 
 
-def look(
-    target: Target, context: Any, settings: Settings, seconds: float = SECONDS, *, is_tolerant: bool = False
-) -> Seen:
+def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
     """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
-
-    If the context is tolerant, the weakness is what a client of today would refuse.
     There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
     server has sent its certificates.
     """
     name = in_ascii(target.name)
     witness = Witness()
-    tls, failure, weakness = None, None, None
+    failure: str | None = None
+    weaknesses: tuple[Weakness, ...] = ()
     proxy = _proxy(target, settings)
     opened = _directly(target.place, seconds) if proxy is None else _through_proxy(target.place, seconds, settings)
     with closing(opened) as connection:
@@ -171,32 +171,15 @@ def look(
         connection.settimeout(seconds)
         try:
             tls = witness.shake_hands(context, connection, name)
+            weaknesses = of_handshake(witness.version, tls.cipher()[0], witness.server_key_exchange)
         except OSError as error:
             if not witness.sent:
                 raise
             # A server that has asked for a client's certificate may end the handshake when it gets none.
             if not witness.has_answered:
                 failure = _reason(error)
-                weakness = Weakness.SMALL_DH if "DH_KEY_TOO_SMALL" in str(error) else None
-    if tls is not None and is_tolerant:
-        weakness = _weakness(witness, tls.cipher())
-    return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weakness, witness.asks_client)
-
-
-def _weakness(witness: Witness, cipher: tuple[str, str, int]) -> Weakness | None:
-    """What of a handshake that succeeded a client of today refuses."""
-    if witness.version < _TLS_1_2:
-        return Weakness.OLD_VERSION
-    if not cipher[0].startswith(("ECDHE-", "DHE-", "TLS_")):
-        return Weakness.STATIC_RSA
-    message = witness.server_key_exchange
-    at = 4  # after the header; then come the parameters, and the algorithm of their signature
-    if message[at : at + 1] == bytes((_NAMED_CURVE,)) and cipher[0].startswith("ECDHE-"):
-        at += 4 + message[at + 3]
-    else:
-        for _ in range(3):  # p, g, and the public key (RFC 5246, 7.4.3)
-            at += 2 + int.from_bytes(message[at : at + 2], "big")
-    return Weakness.SHA1_SIGNATURE if message and message[at] <= _SHA_1 else None
+                weaknesses = (Weakness.SMALL_DH,) if "DH_KEY_TOO_SMALL" in str(error) else ()
+    return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weaknesses, witness.asks_client)
 
 
 def addresses(target: Target, settings: Settings) -> list[Target]:

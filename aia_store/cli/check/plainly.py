@@ -119,9 +119,9 @@ def _wrong(fault: Fault, finding: Finding) -> str:
 
 def _failure(name: str, finding: Finding) -> str:
     """Why the handshake fails."""
-    failure, weakness = finding.seen.failure or "", finding.seen.weakness
-    if weakness is not None:
-        return f"{name} is out of date, because {clients.MEANINGS[weakness]}"
+    failure = finding.seen.failure or ""
+    if finding.seen.weaknesses:
+        return f"{name} is out of date, because {_all([clients.MEANINGS[one] for one in finding.seen.weaknesses])}"
     meaning, _ = FAILURES.get(failure, (failure, ""))
     return f"no connection to {name} succeeds, because {output.harmless(meaning)}"
 

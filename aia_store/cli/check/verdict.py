@@ -35,14 +35,24 @@ FAILURES = {
         "install a certificate and its own key",
     ),
 }
+_MODERN_SUITES = "should allow cipher suites with AES-GCM or ChaCha20"
+_COMMON_KEY = "needs a certificate with an RSA key, or an ECDSA key on P-256 or P-384"
 # What the owner of a server should do about a weakness.
 _REMEDIES = {
     Weakness.OLD_VERSION: "should switch on TLS 1.2 and 1.3",
+    Weakness.OLD_RENEGOTIATION: "should update its TLS library",
+    Weakness.SHA1_SUITES: _MODERN_SUITES,
+    Weakness.CBC_SUITES: _MODERN_SUITES,
+    Weakness.RARE_SUITES: _MODERN_SUITES,
     Weakness.STATIC_RSA: "should allow cipher suites with ECDHE",
+    Weakness.DHE_ONLY: "should allow cipher suites with ECDHE",
     Weakness.SHA1_SIGNATURE: "should allow signatures with SHA-256",
     Weakness.SMALL_DH: "should use a Diffie-Hellman group of 2,048 bits or more, or only ECDHE",
     Weakness.SMALL_KEY: "needs a certificate with a larger key: ECDSA, or RSA of 2,048 bits or more",
     Weakness.WEAK_DIGEST: "needs certificates that are signed with SHA-256",
+    Weakness.ED25519_KEY: _COMMON_KEY,
+    Weakness.ED448_KEY: _COMMON_KEY,
+    Weakness.P521_KEY: _COMMON_KEY,
 }
 _ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
@@ -97,8 +107,7 @@ def _place_of_leaf(finding: Finding) -> str:
 
 def _handshake(finding: Finding) -> Iterator[str]:
     failure = finding.seen.failure or ""
-    weakness = finding.seen.weakness
-    if weakness is None:
+    if not finding.seen.weaknesses:
         reason = output.harmless(failure)
         if failure in FAILURES:
             meaning, remedy = FAILURES[failure]
@@ -106,10 +115,15 @@ def _handshake(finding: Finding) -> Iterator[str]:
         else:
             yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
         return
-    meaning = clients.MEANINGS[weakness]
+    meaning = " and ".join(clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses)
     yield f"Broken: {meaning}, which not every client accepts (OpenSSL: {output.harmless(failure)})."
     yield from _works_in(finding)
-    yield f"Its owner {_REMEDIES[weakness]}."
+    yield from _remedies(finding.seen.weaknesses)
+
+
+def _remedies(weaknesses: Iterable[Weakness]) -> Iterator[str]:
+    for weakness in weaknesses:
+        yield f"Its owner {_REMEDIES[weakness]}."
 
 
 def _advised(advice: Advice, sent: str) -> str:
@@ -145,6 +159,7 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"But it fails in {alike}: {output.harmless(reason)}."
+    yield from _remedies(finding.weaknesses)
 
 
 def _revoked(finding: Finding) -> Iterator[str]:
@@ -273,8 +288,8 @@ def headline(answer: Answer) -> str:
         return "complete, but not known if revoked"
     if not faults:
         return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
-    weakness = finding.seen.weakness
-    handshake = clients.MEANINGS[weakness] if weakness is not None else finding.seen.failure
+    weaknesses = [clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses]
+    handshake = " and ".join(weaknesses) or finding.seen.failure
     said = {
         Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",
         Fault.REVOKED: f"revoked: {_named(finding.revoked_links)}",

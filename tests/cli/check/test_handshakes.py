@@ -62,7 +62,7 @@ def test_threads_that_make_their_contexts_at_once_see_the_same(
     monkeypatch.setattr(connection, "tolerant_context", tolerant_context.__wrapped__)
     with OpenSSLServer(root.leaf(key="rsa"), (), WEAK["TLS 1.1 only"]) as server:
         (seen,) = connection.looks(Target("localhost", server.port), settings.load())
-    assert (seen.weakness, seen.failure) == ("old-version", "tlsv1 alert protocol version")
+    assert (seen.weaknesses, seen.failure) == (("old-version",), "tlsv1 alert protocol version")
 
 
 def test_every_form_of_output_says_it(machine: Machine, root: Authority) -> None:
@@ -103,6 +103,7 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, di
         yield (
             machine,
             {kind: stack.enter_context(OpenSSLServer(leaf, (), options)) for kind, options in WEAK.items()}
+            | {"Ed25519": stack.enter_context(OpenSSLServer(root.leaf(key="ed25519")))}
             | {"RSA 1,024": stack.enter_context(OpenSSLServer(root.leaf(key=small_key())))},
         )
 
@@ -115,6 +116,10 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, di
         ("static RSA only", "static-rsa", "static RSA only", "cipher suites with ECDHE"),
         ("SHA-1 signatures only", "sha1-signature", "with SHA-1 only", "signatures with SHA-256"),
         ("a small DH group", "small-dh", "Diffie-Hellman group is too small", "group of 2,048 bits"),
+        ("SHA-1 suites only", "sha1-suites", "cipher suites with SHA-1 only", "suites with AES-GCM or ChaCha20"),
+        ("DHE with SHA-1 only", "sha1-suites", "cipher suites with SHA-1 only", "suites with AES-GCM or ChaCha20"),
+        ("DHE with SHA-1 only", "sha1-suites", "by DHE only", "cipher suites with ECDHE"),
+        ("Camellia only", "rare-suites", "that hardly any client knows", "suites with AES-GCM or ChaCha20"),
         ("RSA 1,024", "small-key", "EE certificate key too weak", "a larger key"),
     ],
 )
@@ -136,3 +141,53 @@ def test_the_cause_is_named(
     assert (found["result"], found["weakness"]) == ("broken", weakness)
     assert found["faults"] == (["refused"] if kind == "RSA 1,024" else ["handshake"])
     assert found["reached"][-1]["subject"] == "CN=Weak Root"
+
+
+@pytest.mark.parametrize(
+    ("kind", "weakness", "fails_in", "remedy"),
+    [
+        ("CBC suites only", "cbc-suites", "Chrome, Edge", "should allow cipher suites with AES-GCM or ChaCha20"),
+        ("DHE only", "dhe-only", "Go", "should allow cipher suites with ECDHE"),
+        ("Ed25519", "ed25519-key", "Firefox", "needs a certificate with an RSA key, or an ECDSA key"),
+    ],
+)
+def test_whom_a_complete_chain_does_not_help_is_said(
+    weak: tuple[Machine, dict[str, OpenSSLServer]], kind: str, weakness: str, fails_in: str, remedy: str
+) -> None:
+    machine, servers = weak
+    host = f"localhost:{servers[kind].port}"
+    shown = machine.says("check", host)
+    (found,) = machine.json("check", host)
+    assert "Complete: nearly every client that trusts the root can connect.\nBut it fails in " in shown
+    assert f"Its owner {remedy}" in shown
+    assert (found["result"], found["weakness"]) == ("complete", weakness)
+    works = {view["client"]: view["works"] for view in found["views"]}
+    assert not works[fails_in]
+    assert works["Python from 3.13"]
+
+
+@pytest.mark.parametrize(
+    "suites",
+    [
+        "ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA",
+    ],
+)
+def test_what_a_server_merely_prefers_is_no_weakness(machine: Machine, root: Authority, suites: str) -> None:
+    options = ("-tls1_2", "-serverpref", "-cipher", f"{suites}:@SECLEVEL=0")
+    with OpenSSLServer(root.leaf(key="rsa"), (), options) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}")
+    assert found["weakness"] is None
+    assert all(view["works"] for view in found["views"])
+
+
+def test_of_weak_suites_those_of_browsers_count(machine: Machine, root: Authority) -> None:
+    """Whatever the server prefers, Chrome connects by the second suite."""
+    options = ("-tls1_2", "-serverpref", "-cipher", "DHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA:@SECLEVEL=0")
+    with OpenSSLServer(root.leaf(key="rsa"), (), options) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}", status=1)
+    assert found["weakness"] == "sha1-suites"
+    assert {view["client"] for view in found["views"] if not view["works"]} == {
+        f"Python {versions}{hook}" for versions in ("to 3.12", "from 3.13") for hook in ("", " with the hook")
+    }
