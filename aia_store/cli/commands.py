@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -32,6 +33,10 @@ COMMANDS = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """Nobody reads the output any more. click would take a BrokenPipeError as a reason to end with status 1."""
+
+
 class Commands(click.Group):
     """A group of commands whose modules are imported only when a command runs, so that listing them is fast."""
 
@@ -44,6 +49,12 @@ class Commands(click.Group):
         module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -70,7 +81,7 @@ def cli() -> None:
 
 
 def run() -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status. Raises OSError, of which BrokenPipeError is one."""
     try:
         status = cli(prog_name="aia-store", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -88,3 +99,5 @@ def run() -> int:
     except click.Abort as error:  # by Ctrl-C, or because the answer to a question was no
         say("stopped")
         return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else NO
+    except _ReaderGoneError as error:
+        raise BrokenPipeError from error

@@ -34,6 +34,13 @@ NARROW = 72  # columns of a terminal, on which the columns of a table would be t
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
+class _PlainConsole(Console):
+    """A console that leaves it to the command what a closed pipe means; rich would end the process with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704  # what rich has just caught
+
+
 def console() -> Console:
     """The console of standard output, which shows text unchanged, with any brackets in it."""
     return _console("stdout")
@@ -47,7 +54,7 @@ def _console(name: Literal["stdout", "stderr"]) -> Console:
     """
     stream = getattr(sys, name)
     width = None if stream.isatty() else 200
-    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
+    return _PlainConsole(file=stream, highlight=False, markup=False, emoji=False, width=width)
 
 
 def print_json(value: object) -> None:

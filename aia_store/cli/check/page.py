@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from importlib.resources import files
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...check import FileTarget
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...check import Finding
     from ...check.views import View
     from ...inside.certificate import Certificate
+    from ..files import Writable
     from .answer import Answer, Here
     from .servers import Lines
     from .verdict import Link
@@ -57,7 +58,7 @@ client behaves.</footer>
 class Page:
     """Writes one page about all answers to a file: the worst first, and those together that have one cause."""
 
-    def __init__(self, file: IO[str], here: Here, *, details: bool = False) -> None:
+    def __init__(self, file: Writable, here: Here, *, details: bool = False) -> None:
         self._file = file
         self._here = here
         self._details = details

@@ -17,7 +17,7 @@ from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.rehearsal import flight
 from tests.conftest import Hierarchy, MakeHierarchy, get, hooked, trusting
-from tests.manager.machine import Machine
+from tests.manager.machine import COMMAND, Machine
 from tests.support.listener import Listener
 from tests.support.pki import Authority, Leaf, Options, der_of, pem_blocks
 from tests.support.servers import AIAHost, TLSServer, Version, refusing_port
@@ -247,6 +247,26 @@ def test_a_full_chain_that_cannot_be_written(machine: Machine, pki: Hierarchy, t
     assert done.returncode == 1
     assert done.stderr.startswith("aia-store: ")
     assert "fullchain.pem cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--fullchain", "--html", "--prometheus"])
+def test_a_full_disk_is_no_fault_of_the_host(machine: Machine, pki: Hierarchy, option: str) -> None:
+    """Monitoring must not raise an alarm."""
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        done = machine.run("check", address(server), option, "/dev/full")
+    full = "aia-store: /dev/full cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (2, full)
+
+
+@pytest.mark.parametrize(
+    ("redirected", "status"), [(">/dev/full", 2), ("| true", 2), (">&-", 0), (">&- 2>&-", 0), ("localhost:1 2>&-", 2)]
+)
+def test_where_the_output_goes_is_no_fault_of_the_host(
+    machine: Machine, pki: Hierarchy, redirected: str, status: int
+) -> None:
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        line = f"set -o pipefail; {' '.join(COMMAND)} check {address(server)} {redirected}"
+        assert machine.execute("bash", "-c", line).returncode == status
 
 
 def test_a_full_chain_is_for_one_host(machine: Machine, pki: Hierarchy) -> None:
