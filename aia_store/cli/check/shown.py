@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import click
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
@@ -78,7 +77,7 @@ class Shown:
     def end(self) -> None:
         """Print a summary if there were several."""
         if self._count > 1:
-            click.echo(summary(self._results, "host" if self._names_hosts else "file"))
+            output.say(summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
 
