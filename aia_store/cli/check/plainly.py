@@ -58,8 +58,9 @@ def cause(answer: Answer) -> Cause:
         return Cause("could not be checked", "could not be checked")
     faults = finding.faults
     if not faults:
+        for_whom = "" if all(view.works for view in clients.of(finding)) else " for most clients"
         of_result = {
-            Result.COMPLETE: Cause("is complete", "are complete"),
+            Result.COMPLETE: Cause(f"is complete{for_whom}", f"are complete{for_whom}"),
             Result.ENDING: Cause("is complete, but not for long", "are complete, but not for long"),
             Result.COULD_NOT_TELL: Cause("may be revoked", "may be revoked"),
         }

@@ -83,6 +83,16 @@ def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
         yield from _handshake(finding)
     if Fault.LEAF_NOT_FIRST in faults:
         yield f"Wrong: {_place_of_leaf(finding)}, but servers take the first for their own."
+    yield from _of_chain(finding, here)
+    told = {finding.chain_weakness, *(finding.seen.weaknesses if Fault.HANDSHAKE in faults else ())}
+    for weakness in (one for one in finding.weaknesses if one not in told):
+        meaning = clients.MEANINGS[weakness]
+        yield f"Besides, {meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
+
+
+def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
+    """What is wrong with the chain, or that nothing is."""
+    faults = finding.faults
     of_chain = [fault for fault in faults if fault not in (Fault.HANDSHAKE, Fault.LEAF_NOT_FIRST)]
     if not of_chain:
         yield from _install(finding) if Fault.LEAF_NOT_FIRST in faults else ["The chain itself is complete."]
@@ -287,7 +297,8 @@ def headline(answer: Answer) -> str:
     if answer.not_asked and not faults:
         return "complete, but not known if revoked"
     if not faults:
-        return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
+        for_whom = "" if all(view.works for view in clients.of(finding)) else " for most clients"
+        return f"{answer.result}{for_whom}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
     weaknesses = [clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses]
     handshake = " and ".join(weaknesses) or finding.seen.failure
     said = {

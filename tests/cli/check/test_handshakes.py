@@ -161,9 +161,24 @@ def test_whom_a_complete_chain_does_not_help_is_said(
     assert "Complete: nearly every client that trusts the root can connect.\nBut it fails in " in shown
     assert f"Its owner {remedy}" in shown
     assert (found["result"], found["weakness"]) == ("complete", weakness)
+    page = machine.run("check", host, f"localhost:{servers['TLS 1.0 only'].port}", "--html", "-").stdout
+    assert f'1 host is complete for most clients<td><a href="#host-1">{host}</a>' in page
     works = {view["client"]: view["works"] for view in found["views"]}
     assert not works[fails_in]
     assert works["Python from 3.13"]
+
+
+def test_a_weakness_beside_a_fault_of_the_chain_is_said_too(machine: Machine, root: Authority) -> None:
+    """Or its owner mends the one, and browsers still fail."""
+    unsent = root.intermediate("Not Sent")
+    machine.plant(unsent)
+    with OpenSSLServer(unsent.leaf(key="rsa"), (), WEAK["DHE only"]) as server:
+        shown = machine.says("check", f"localhost:{server.port}", status=1)
+    assert "Its owner should install the full chain" in shown
+    assert (
+        "Besides, it exchanges keys by DHE only, without elliptic curves, which not every client accepts. "
+        "Its owner should allow cipher suites with ECDHE.\n"
+    ) in shown
 
 
 @pytest.mark.parametrize(
