@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.bindings.openssl.binding import Binding
 
-from ..inside.pyopenssl.bindings import OpenSSL
+from ..inside.pyopenssl.bindings import der_of
 from ..manager.target import is_address
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class _Handshake:
     def do_handshake(self) -> None:
         """Make the handshake within the time-out of the connection. Raises OSError; what was sent is noted anyway."""
         deadline = time.monotonic() + (self._connection.gettimeout() or 0.0)
+        self._lib.ERR_clear_error()  # or SSL_get_error takes another's error for ours
         while True:
             done = self._lib.SSL_do_handshake(self._ssl)
             wants_more = self._lib.SSL_get_error(self._ssl, done) == self._lib.SSL_ERROR_WANT_READ
@@ -93,10 +94,9 @@ class _Handshake:
         return "" if found == self._ffi.NULL else self._ffi.string(found).decode("ascii", "replace")
 
     def _note_certificates(self) -> None:
-        openssl = OpenSSL(self._lib, self._ffi)
         chain = self._lib.SSL_get_peer_cert_chain(self._ssl)
         count = 0 if chain == self._ffi.NULL else self._lib.sk_X509_num(chain)
-        self._witness.sent = [openssl.der_of(self._lib.sk_X509_value(chain, at)) for at in range(count)]
+        self._witness.sent = [der_of(self._lib, self._ffi, self._lib.sk_X509_value(chain, at)) for at in range(count)]
         self._witness.version = _TLS_1_3
 
     def _send(self, deadline: float) -> None:
