@@ -128,6 +128,13 @@ def test_the_port_that_was_named_is_kept(machine: Machine, root: Authority) -> N
     assert found["connected_to"] == {"host": "127.0.0.1", "port": server.port, "address": "127.0.0.1", "proxy": None}
 
 
+def test_a_name_with_its_last_dot(machine: Machine, root: Authority) -> None:
+    """DNS knows it, but TLS and certificates do not (RFC 6066, 3); curl, urllib3 and browsers drop it."""
+    with TLSServer(root.leaf(NAME)) as server:
+        (found,) = machine.json("check", f"{NAME}.", "--connect", f"127.0.0.1:{server.port}")
+    assert (found["servername"], found["result"]) == (NAME, "complete")
+
+
 def test_the_only_way_out_is_a_proxy(machine: Machine, root: Authority) -> None:
     with TLSServer(root.leaf(NAME)) as server, Proxy() as proxy:
         there, way = f"{NAME}:{server.port}", f"http://some%40body:secret@127.0.0.1:{proxy.port}"
