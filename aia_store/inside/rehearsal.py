@@ -16,7 +16,7 @@ import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
 from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember, unless_interrupted
-from .certificate import Certificate, handshake_message, readable
+from .certificate import MOST_SENT, Certificate, handshake_message, readable
 from .contexts import CRL_CHECK_ALL, CRL_CHECKS, MOST_KEPT, NO_CHECK_TIME, Terms, kept, made
 from .settings import debug
 from .trusted import Trusted, default_paths
@@ -135,6 +135,7 @@ class Question(Chain):
         if not given.is_plain:
             self.trusted.may_be_anchors = True  # the program's own context says whether
         self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
+        self._was_read_whole = len(sent) < MOST_SENT and len(self.sent) == len(set(sent[1:]))
 
     def whole_chain(self) -> Any:
         """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
@@ -201,16 +202,17 @@ class Question(Chain):
         )
 
     def refusing_context(self) -> Any:
-        """A context of ours with everything that the program trusts, which refuses what was sent as its own would.
+        """A context of ours that refuses what was sent as the program's own would.
 
-        It is needed only for what was deferred, which the program's own context does not have; otherwise None. It is
-        shared by all contexts that trust the same, unless OpenSSL could find a certificate in a directory: OpenSSL
-        would keep it for the others.
+        It is needed only for what was deferred, which the program's own context does not have; otherwise None. It holds
+        what OpenSSL looks up for this chain. If not all of the chain could be read, it holds everything that the
+        program trusts, and OpenSSL decides. It is shared by all contexts that need the same, unless OpenSSL could find
+        a certificate in a directory: OpenSSL would keep it for the others.
         """
         given = self._given
         if not given.deferred:
             return None
-        ders = [der for listed in given.lists for der in listed.ders]
+        ders = self._look_up if self._was_read_whole else [der for listed in given.lists for der in listed.ders]
         if not self.trusted.looks_up_files([self.leaf, *self.sent]):
             return kept(self.terms, ders)
         defaults = _finds_the_defaults_as_before(given)

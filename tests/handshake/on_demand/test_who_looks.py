@@ -10,15 +10,22 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import aia_store
+from aia_store.inside import patch
+from aia_store.inside.cafile import CAFile
+from aia_store.inside.certificate import MOST_SENT
+from aia_store.inside.contexts import Terms
+from aia_store.inside.rehearsal import Question, refusal_in
+from aia_store.inside.trusted import Given
 from tests.conftest import MakeHierarchy, get, hashed_directory, refused, run_python, write_pem
 from tests.handshake.on_demand.conftest import Trust
 from tests.support.ca_files import large_ca_file, loaded, loaded_ders
 from tests.support.pki import Authority, pem
-from tests.support.servers import TLSServer
+from tests.support.servers import AIAHost, TLSServer
 
 Look = Callable[[ssl.SSLContext], object]
 
@@ -62,6 +69,47 @@ def test_a_server_that_nothing_in_the_file_verifies_is_still_refused(
     with TLSServer(pki.leaf, pki.intermediates) as server:
         assert refused(server, context) == "unable to get local issuer certificate"
         assert loaded(context) == 0
+
+
+def test_a_refused_chain_loads_nothing_that_it_does_not_name(
+    hook: None, hierarchy: MakeHierarchy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+    put_ours = patch._put_ours
+
+    def note_and_put(*arguments: Any) -> None:
+        held.append(loaded(arguments[-1]))
+        put_ours(*arguments)
+
+    monkeypatch.setattr(patch, "_put_ours", note_and_put)
+    pki = hierarchy()
+    namesake = Authority.root("Test Root")
+    context = context_of(large_ca_file(tmp_path / "large.pem", Authority.root("Another"), namesake))
+    with TLSServer(pki.leaf, pki.intermediates) as server:
+        refused(server, context)
+    assert held == [1]
+
+
+def test_a_chain_that_is_too_long_for_us_is_verified_against_all(
+    hook: None, aia: AIAHost, hierarchy: MakeHierarchy, tmp_path: Path
+) -> None:
+    pki = hierarchy()
+    context = context_of(large_ca_file(tmp_path / "large.pem", Authority.root("Another"), pki.root))
+    with TLSServer(pki.intermediates[0].leaf(), [pki.leaf] * MOST_SENT + pki.intermediates) as server:
+        assert get(server, context) == b"ok"
+    assert aia.count() == 0
+
+
+def test_a_chain_that_only_openssl_can_read_is_verified_against_all(hierarchy: MakeHierarchy, tmp_path: Path) -> None:
+    """OpenSSL also reads BER: here, a certificate without a length in front."""
+    pki = hierarchy()
+    der = pki.intermediates[0].der
+    sent = [pki.leaf.der, b"\x30\x80" + der[4:] + b"\0\0"]
+    cafile = large_ca_file(tmp_path / "large.pem", Authority.root("Another"), pki.root)
+    context, given, terms = context_of(cafile), Given(is_complete=True), Terms(0, None)
+    given.deferred = (CAFile(cafile.read_bytes()),)
+    refusing = Question(sent, terms, context, given).refusing_context()
+    assert refusal_in(refusing, terms, sent) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ plain Python hangs there in one of a hundred forks beside threads that shake han
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="plain Python 3.15 hangs in these pools, in four of five runs")
 @pytest.mark.parametrize("kind", ["right", "leaf-only"])
 def test_pools_of_processes(sites: Sites, kind: str) -> None:
     code = "import signal, warnings; warnings.simplefilter('ignore')\n" + POOL
