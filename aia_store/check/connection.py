@@ -172,6 +172,8 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
             tls = witness.shake_hands(context, connection, name)
             weaknesses = of_handshake(witness.version, tls.cipher()[0], witness.server_key_exchange)
         except OSError as error:
+            if target.starttls is not None and isinstance(error, TimeoutError) and not witness.sent:
+                raise starttls.StartTLSError("agrees to TLS, but then does not go on") from error
             if not witness.sent:
                 raise
             # A server that has asked for a client's certificate may end the handshake when it gets none.
