@@ -123,7 +123,7 @@ class Folder:
             return f"{self.path} belongs to another user"
         if os.name == "posix" and status.st_mode & stat.S_IWOTH:
             return f"{self.path} can be written by everyone"
-        if _may_be_changed_by_group(status):
+        if may_be_changed_by_group(status):
             return f"{self.path} can be written by its group"
         if not self._is_ours():
             return f"{self.path} holds files that aia-store did not make"
@@ -368,11 +368,11 @@ def _check_inner(path: str, trusted: set[int]) -> None:
         raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder", path)
     if os.name != "posix":
         return
-    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or _may_be_changed_by_group(status):
+    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or may_be_changed_by_group(status):
         raise PermissionError(errno.EPERM, f"others can change {path}", path)
 
 
-def _may_be_changed_by_group(status: os.stat_result) -> bool:
+def may_be_changed_by_group(status: os.stat_result) -> bool:
     """Whether a folder's group may write to it, unless it is the owner's private one: primary, and without others."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False

@@ -26,15 +26,17 @@ class Replacement:
     def publish(self, *, like_the_old: bool = False) -> None:
         """Rename it to the path, readable for all, or with the old owner, mode and attributes. Raises OSError."""
         self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        os.chmod(self._temporary, _MODE)
+        descriptor = self.file.fileno()  # in place of the name, others who may write to the folder could put a link
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, _MODE)
         if like_the_old and os.path.exists(self._path):
             old = os.stat(self._path)
-            shutil.copystat(self._path, self._temporary)
+            shutil.copystat(self._path, descriptor)  # type: ignore[arg-type]  # what it calls takes descriptors, too
             if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(self._temporary, old.st_uid, old.st_gid)
-            os.utime(self._temporary)
+                os.fchown(descriptor, old.st_uid, old.st_gid)
+            os.utime(descriptor)
+        os.fsync(descriptor)
+        self.file.close()
         os.replace(self._temporary, self._path)
 
     def __enter__(self) -> Replacement:

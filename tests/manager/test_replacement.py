@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,22 @@ def test_where_there_is_no_space_nothing_is_left_behind(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
+
+
+@pytest.mark.parametrize("like_the_old", [False, True])
+def test_a_link_that_another_user_puts_in_place_of_the_new_file_changes_no_other(
+    tmp_path: Path, like_the_old: bool
+) -> None:
+    """In a folder that is not sticky, others can rename what is in it, also between writing a file and renaming it."""
+    secret, path = tmp_path / "secret", tmp_path / "folder" / "file"
+    secret.write_bytes(b"secret")
+    secret.chmod(0o600)
+    path.parent.mkdir()
+    with replacement.Replacement(str(path)) as new:
+        new.file.write(b"new")
+        (temporary,) = path.parent.iterdir()
+        temporary.unlink()
+        temporary.symlink_to(secret)
+        path.write_bytes(b"old")
+        new.publish(like_the_old=like_the_old)
+    assert (secret.read_bytes(), stat.S_IMODE(secret.stat().st_mode)) == (b"secret", 0o600)
