@@ -47,8 +47,8 @@ class _File:
 def appearing(path: str) -> Iterator[Writable]:
     """Yield a text file to write; it appears, readable for all, when the `with` ends without error. Raises OutputError.
 
-    If the path exists but is no regular file, such as /dev/stdout, it is written directly; `-` is standard output. Links
-    and special files are only used where no other user can have put them.
+    If the path exists but is no regular file, such as /dev/stdout, it is written directly; `-` is standard output.
+    Links and special files are only used where no other user can have put them.
     """
     if path == STANDARD_OUTPUT:
         yield sys.stdout
