@@ -22,12 +22,13 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
 
     The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
     /tmp, only their owners can rename or remove entries, so root's entries are safe there. Where a file system is
-    mounted read-only, nobody can, whatever the mode: that of a ConfigMap in a container is 777. If the path does not
-    exist, its last existing folder decides who could make it, sticky or not. Raises nothing: a path that cannot be
-    looked at is not root's.
+    mounted read-only, nobody can, whatever the mode: that of a ConfigMap in a container is 777. What a user has mounted
+    (FUSE) is the user's. If the path does not exist, its last existing folder decides who could make it, sticky or not.
+    Raises nothing: a path that cannot be looked at is not root's.
     """
     missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
-    at = os.sep
+    at, trusted_users = os.sep, (0, os.geteuid())
+    device: int | None = None
     while True:
         try:
             status = os.lstat(at)
@@ -35,8 +36,11 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
             return _open_folder(os.path.dirname(at), trusted_groups)
         except unless_interrupted(OSError):
             return at
-        if status.st_uid not in (0, os.geteuid()) or (_is_writable(status, trusted_groups) and not _is_mounted_read_only(at)):
+        if status.st_uid not in trusted_users or (_is_writable(status, trusted_groups) and not _is_read_only(at)):
             return at
+        if device not in (None, status.st_dev) and not os.major(status.st_dev) and _mounted_by(at) not in trusted_users:
+            return at
+        device = status.st_dev
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > MOST_LINKS:
@@ -59,7 +63,7 @@ def _open_folder(folder: str, trusted_groups: Container[int]) -> str | None:
         status = os.lstat(folder)
     except unless_interrupted(OSError):
         return folder
-    return folder if _lets_others_write(status, trusted_groups) and not _is_mounted_read_only(folder) else None
+    return folder if _lets_others_write(status, trusted_groups) and not _is_read_only(folder) else None
 
 
 def _is_writable(status: os.stat_result, trusted_groups: Container[int]) -> bool:
@@ -74,13 +78,13 @@ def _lets_others_write(status: os.stat_result, trusted_groups: Container[int]) -
     return bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
-def _is_mounted_read_only(path: str) -> bool:
-    """Whether this is where a file system is mounted, read-only.
+def _is_read_only(path: str) -> bool:
+    from .mounts import nobody_can_write
 
-    It is not enough that the file system is read-only: for a service with ProtectSystem=strict everything is, and users
-    write there all the same.
-    """
-    try:
-        return os.path.ismount(path) and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except unless_interrupted(OSError):
-        return False
+    return nobody_can_write(path)
+
+
+def _mounted_by(path: str) -> int:
+    from .mounts import mounted_by
+
+    return mounted_by(path)
