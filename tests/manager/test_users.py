@@ -541,6 +541,25 @@ def test_a_store_of_another_user_is_only_read_where_only_root_could_put_it(
 
 COMPANY = Authority.root("Company Root")
 
+LINKED_CACHE = """
+import os
+os.symlink("/var/cache/precious", os.path.expanduser("~/.cache"))
+"""
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_root_makes_no_store_in_the_home_of_another_user(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    """As under `sudo -E`, which keeps HOME: what is there can lead anywhere."""
+    precious = users.root / "var/cache/precious"
+    precious.mkdir()
+    users.run(FIRST, LINKED_CACHE)
+    users.run(0, HAND_IN, pem(root.intermediate()), HOME=f"/var/cache/home-{FIRST}")
+    assert list(precious.iterdir()) == []
+    assert [path.stat().st_uid for path in handed_in(site)] == [0], "the site's store is told all the same"
+
+
 REFRESH_AND_CLEAR = """
 from aia_store.inside import settings
 from aia_store.manager import refresh
@@ -642,6 +661,29 @@ def test_settings_that_another_user_makes_just_now_are_not_roots(users: Users) -
         finally:
             process.kill()
     assert found == "{None}\n"
+
+
+FUSE = "import sys; from tests.support.fuse import main; main(*sys.argv[1:])"
+
+
+def test_what_a_user_mounted_is_not_roots_whatever_it_says_of_itself(users: Users) -> None:
+    """Where /etc/fuse.conf has user_allow_other, root can look into it; its program names root as every file's owner."""
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("there is no FUSE here")
+    home = f"/var/cache/home-{FIRST}"
+    users.run(FIRST, "")
+    file = (".config/aia-store/config.toml", "offline = true\n")
+    show = "from aia_store.inside import settings; print(settings.load().offline, settings.ignored())"
+    with users.start(0, FUSE, FIRST, home, *file) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "mounted\n"
+            assert users.run(FIRST, show) == "True []\n"
+            found = users.run(0, show, HOME=home)
+        finally:
+            process.kill()
+    assert found.startswith("False [")
+    assert f"users other than root can change {home}" in found
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
