@@ -1,6 +1,7 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
-Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for.
+Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be links
+of an administrator's; nothing is written through those of other users.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_LISTED = 1_000_000
+_MODE = 0o755  # of IN and OUT
 
 
 class FolderShelf:
@@ -59,7 +61,7 @@ class FolderShelf:
     def put(self, name: str, content: bytes) -> None:
         path = os.path.join(self._path, name)
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _make(os.path.dirname(path))
             replacement.write(path, content)
         except OSError as error:
             if self._holds(name, content):
@@ -82,6 +84,23 @@ class FolderShelf:
             return []
         except OSError as error:
             raise ShelfError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _make(folder: str) -> None:
+    """Make a folder that all can read, whatever the umask is, unless it is there. Raises OSError and ShelfError."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        status = os.lstat(folder)
+        if os.name == "posix" and stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+            raise ShelfError(f"{folder} is a link of another user; remove it") from None
+        return
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(descriptor, _MODE)
+        finally:
+            os.close(descriptor)
 
 
 def _sample(names: Iterable[str], most: int) -> list[str]:
