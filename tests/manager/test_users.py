@@ -548,9 +548,7 @@ os.symlink("/var/cache/precious", os.path.expanduser("~/.cache"))
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
-def test_root_makes_no_store_in_the_home_of_another_user(
-    users: Users, site: Path, root: Authority, owner: int
-) -> None:
+def test_root_makes_no_store_in_the_home_of_another_user(users: Users, site: Path, root: Authority, owner: int) -> None:
     """As under `sudo -E`, which keeps HOME: what is there can lead anywhere."""
     precious = users.root / "var/cache/precious"
     precious.mkdir()
@@ -667,7 +665,7 @@ FUSE = "import sys; from tests.support.fuse import main; main(*sys.argv[1:])"
 
 
 def test_what_a_user_mounted_is_not_roots_whatever_it_says_of_itself(users: Users) -> None:
-    """Where /etc/fuse.conf has user_allow_other, root can look into it; its program names root as every file's owner."""
+    """Where /etc/fuse.conf has user_allow_other, root can look into it. Its program says that all is root's."""
     if not os.path.exists("/dev/fuse"):
         pytest.skip("there is no FUSE here")
     home = f"/var/cache/home-{FIRST}"

@@ -1,7 +1,7 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
-Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be links
-of an administrator's; nothing is written through those of other users.
+Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
+links of an administrator's; nothing is written through those of other users.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class FolderShelf:
         except OSError as error:
             if self._holds(name, content):
                 return  # another user put it there, in a folder where nobody else may replace it
-            raise ShelfError(f"{path} cannot be written ({error.strerror})") from error
+            is_anothers = isinstance(error, PermissionError) and os.path.lexists(path)
+            kind = DeniedError if is_anothers else ShelfError
+            raise kind(f"{path} cannot be written ({error.strerror})") from error
 
     def _holds(self, name: str, content: bytes) -> bool:
         try:

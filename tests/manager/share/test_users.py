@@ -107,3 +107,24 @@ def test_what_a_hub_publishes_all_can_read_whatever_its_umask(users: Users, shel
     assert run(users, 0, "share", "publish", before="import os; os.umask(0o077)\n")["published"]["total"] == 1
     assert stat.S_IMODE((shelf / "out").stat().st_mode) == 0o755
     assert run(users, 1003, "share", "pull")["taken"] == 1
+
+
+def test_a_name_that_another_user_has_taken_keeps_no_other_from_being_handed_in(users: Users, shelf: Path) -> None:
+    """In a sticky folder nobody can replace another user's file, and the names of public intermediates are known."""
+    (shelf / "in").mkdir()
+    (shelf / "in").chmod(0o1777)
+    issuers = sorted((ROOT.intermediate(f"Issuer {number}") for number in range(12)), key=fingerprint)
+    taken, free = issuers[:9], issuers[9:]
+    for issuer in taken:
+        file = shelf / "in" / f"{fingerprint(issuer)}.der"
+        file.write_bytes(b"rubbish")
+        os.chown(file, MALLORY, MALLORY)
+    for issuer in issuers:
+        users.run(1001, PLANT, issuer.der.hex(), AIA_STORE_DIR="/var/cache/home-1001/store")
+    for _ in range(20):  # each time in another order
+        shared = run(users, 1001, "refresh")["shared"]
+        assert "cannot be written" in shared["notes"][0]
+        if all((shelf / "in" / f"{fingerprint(issuer)}.der").exists() for issuer in free):
+            break
+    found = {path.stem for path in (shelf / "in").iterdir() if path.read_bytes() != b"rubbish"}
+    assert found == set(map(fingerprint, free))
