@@ -257,7 +257,7 @@ def _compiled(place: Place, name: str) -> list[str]:
 
 
 def _is_compiled_ours(path: str) -> bool:
-    return path.startswith(watcher.PACKAGE + os.sep) and path.endswith(".pyc")
+    return path == os.path.normpath(path) and path.startswith(watcher.PACKAGE + os.sep) and path.endswith(".pyc")
 
 
 def _compile(place: Place, name: str) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import aia_store
 from tests.conftest import CONNECT_ONCE, MakeHierarchy
-from tests.manager.copies import OLDEST, Copy, Environment, Installation, tree
+from tests.manager.copies import OLDEST, Copy, Environment, Installation, run, tree
 from tests.manager.machine import Machine
 from tests.support.servers import AIAHost, TLSServer
 
@@ -331,6 +332,19 @@ def test_remove_works_without_its_receipt(tmp_path: Path, base: Copy, ours: Inst
     assert tree(base.folder) == before
 
 
+def test_a_receipt_names_only_compiled_files_of_the_package(tmp_path: Path, base: Copy, ours: Installation) -> None:
+    """It may have come with the interpreter, from another machine."""
+    elsewhere = ours.folder / "elsewhere.pyc"
+    elsewhere.write_bytes(b"precious")
+    ours.does("install", "--python", base.python)
+    receipt = base.library / "aia_store_hook.json"
+    noted = json.loads(receipt.read_text())
+    noted["compiled"] += [f"{ours.package}/../elsewhere.pyc", f"{ours.package}/inside/../../elsewhere.pyc", "x.pyc", 7]
+    receipt.write_text(json.dumps(noted))
+    ours.does("remove", "--python", base.python)
+    assert elsewhere.read_bytes() == b"precious"
+
+
 def test_a_hard_link_of_the_file_elsewhere_is_not_written_through(
     tmp_path: Path, base: Copy, ours: Installation
 ) -> None:
@@ -512,6 +526,37 @@ def test_interpreters_outlive_the_package(
     for where in (hooked, venv):
         starts_silently(where)
         assert not completes(where, broken)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_root_tries_no_environment_where_another_user_could_change_it(
+    tmp_path: Path, base: Copy, ours: Installation
+) -> None:
+    """A folder of root's in another user's can be moved away, and its interpreter replaced before root runs it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 12_001, 12_001)
+    done = ours.hook("status", "--python", base.python, TMPDIR=str(theirs))
+    assert f"users other than root can change {theirs}; set TMPDIR to another folder" in done.stderr
+    assert "reached" not in done.stdout.lower()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_root_has_no_site_packages_in_the_home_of_another_user(tmp_path: Path, machine: Machine) -> None:
+    """As under `sudo -E`, which keeps HOME: a link there could lead root's files, and their removal, anywhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "from aia_store.install import hook; print(hook.folders())"
+    package = os.pathsep.join([str(Path(aia_store.__file__).parents[1]), *filter(None, sys.path)])
+    base_python = Path(sys.base_prefix, "bin", "python3")
+
+    def folders() -> str:
+        return run(machine, base_python, "-c", code, HOME=str(home), PYTHONPATH=package).stdout
+
+    assert str(home) in folders()
+    os.chown(home, 12_001, 12_001)
+    assert str(home) not in folders()
+    assert "site-packages" in folders()
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user, too")
