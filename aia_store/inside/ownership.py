@@ -33,7 +33,7 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
         try:
             status = os.lstat(at)
         except FileNotFoundError:
-            return _open_folder(os.path.dirname(at), trusted_groups)
+            return filled_by_others(os.path.dirname(at), trusted_groups)
         except unless_interrupted(OSError):
             return at
         if status.st_uid not in trusted_users or (_is_writable(status, trusted_groups) and not _is_read_only(at)):
@@ -57,8 +57,11 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
         at = os.path.dirname(at) if part == os.pardir else os.path.join(at, part)
 
 
-def _open_folder(folder: str, trusted_groups: Container[int]) -> str | None:
-    """The folder if users other than its owner can put something into it."""
+def filled_by_others(folder: str, trusted_groups: Container[int] = ()) -> str | None:
+    """Return the folder if users other than its owner can put something into it, also if it is sticky; else None.
+
+    They need not be the owners of what they put there: it may be a hard link. Links are not followed.
+    """
     try:
         status = os.lstat(folder)
     except unless_interrupted(OSError):

@@ -273,6 +273,21 @@ def test_remove_leaves_no_folder_of_a_package_that_was_never_compiled(base: Copy
     assert tree(base.folder, ours.folder) == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a umask is POSIX's")
+def test_what_is_compiled_every_user_can_read_whatever_the_umask(base: Copy, ours: Installation) -> None:
+    """Otherwise each start of another user's program would compile it again."""
+    for folder in [*ours.package.rglob("__pycache__"), base.cache]:
+        shutil.rmtree(folder)
+    before = os.umask(0o077)
+    try:
+        ours.does("install", "--python", base.python)
+    finally:
+        os.umask(before)
+    for folder in (ours.package / "inside" / "__pycache__", base.cache):
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+        assert folder.stat().st_mode & 0o777 == 0o755
+
+
 @pytest.mark.parametrize("compiled_before", [False, True], ids=["never compiled", "compiled"])
 def test_remove_leaves_nothing_that_root_compiled_by_running_programs(
     tmp_path: Path, base: Copy, ours: Installation, compiled_before: bool

@@ -246,10 +246,14 @@ def test_root_refuses_what_others_can_change(
 
 
 @only_root
-def test_root_refuses_a_folder_in_which_others_can_put_files(machine: Machine, root: Authority, extra: Path) -> None:
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o3770])
+def test_root_refuses_a_folder_in_which_others_can_put_files(
+    machine: Machine, root: Authority, extra: Path, mode: int
+) -> None:
+    """A sticky one, too: where the kernel does not prevent it, a user can put hard links to root's files there."""
     a_folder(extra)
     machine.build()
-    extra.chmod(0o777)
+    extra.chmod(mode)
     assert f"users other than root can change {extra}" in machine.keeps_the_last_bundle()
 
 

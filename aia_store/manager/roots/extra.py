@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...inside.ownership import changed_by_others
+from ...inside.ownership import changed_by_others, filled_by_others
 from ...inside.settings import serves_others
 from . import pem_files
 
@@ -60,6 +60,8 @@ def _in_file(path: str) -> list[Certificate]:
 
 
 def _demand_others_cannot_change(path: str) -> None:
-    weak = changed_by_others(path) if serves_others() else None
+    weak = None
+    if serves_others():
+        weak = changed_by_others(path) or (filled_by_others(os.path.realpath(path)) if os.path.isdir(path) else None)
     if weak is not None:
         raise pem_files.DamagedError(f"{path} is refused, because users other than root can change {weak}")
