@@ -109,6 +109,28 @@ def test_what_a_hub_publishes_all_can_read_whatever_its_umask(users: Users, shel
     assert run(users, 1003, "share", "pull")["taken"] == 1
 
 
+FLOOD = """
+import os, sys
+os.chdir("/var/cache/shelf/in")
+for number in range(int(sys.argv[1])):
+    os.close(os.open(f"{number:064x}.der", os.O_CREAT))
+"""
+LIST = """
+from aia_store.manager.share.folder_shelf import FolderShelf
+names = FolderShelf("/var/cache/shelf").names("in", 100_000)
+print(len(names), "f" * 64 + ".der" in names)
+"""
+
+
+def test_names_with_which_one_user_floods_the_shelf_leave_room_for_those_of_others(users: Users, shelf: Path) -> None:
+    """A hub looks at 500 in a round: of a hundred thousand, an honest one would come after many hours."""
+    (shelf / "in").mkdir()
+    (shelf / "in").chmod(0o1777)
+    users.run(MALLORY, FLOOD, 20_000)
+    users.run(1001, f"open('/var/cache/shelf/in/{'f' * 64}.der', 'w')")
+    assert users.run(0, LIST) == "10001 True\n"
+
+
 def test_a_name_that_another_user_has_taken_keeps_no_other_from_being_handed_in(users: Users, shelf: Path) -> None:
     """In a sticky folder nobody can replace another user's file, and the names of public intermediates are known."""
     (shelf / "in").mkdir()
