@@ -91,7 +91,7 @@ def remove_command(every: bool, paths: tuple[str, ...]) -> None:
 
 @hook_command.command("status", short_help="Say whether the hook works.")
 @_which
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
     """Say whether the hook is installed and works; status 1 if not."""
     from . import output

@@ -61,7 +61,7 @@ def env_command(shell: str | None, with_folder: bool, unset: bool) -> None:
     type=click.Path(dir_okay=False),
     help="Also write metrics here, for the node exporter's textfile collector.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def status_command(prometheus: str | None, as_json: bool) -> None:
     """Say whether everything is in place on this machine, and if not, what to do.
 
@@ -93,7 +93,7 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
 
 
 @click.command("selftest")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def selftest_command(as_json: bool) -> None:
     """Show on this machine, without the internet, that it works: with a broken server, before and after."""
     from rich.text import Text

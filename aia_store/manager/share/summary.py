@@ -45,7 +45,7 @@ class Summary(NamedTuple):
         yield "last reached", _time(self.reached)
         yield "taken", f"{self.taken:,} are here"
         for what, count in sorted(self.counts.items()):
-            yield f"{what} in all", f"{count:,}"
+            yield f"{what} in total", f"{count:,}"
         for reason, count in sorted(self.refused.items(), key=lambda item: -item[1]):
             yield "refused", f"{count:,}: {reason}"
 
