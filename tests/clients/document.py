@@ -44,7 +44,7 @@ _ANSWERS = [
         "the same; with pycurl, the program sets `CAINFO`",
     ),
     (
-        "starts often, and [was made with OpenSSL](#with-the-trust-folder)",
+        "starts often, and [is built with OpenSSL](#with-the-trust-folder)",
         '`eval "$(aia-store env --folder)"`, which is faster',
     ),
     (
@@ -54,7 +54,7 @@ _ANSWERS = [
     ("is a browser", "nothing: browsers fetch intermediates, or know them"),
 ]
 _HEAD = """
-What the tables below name was tested. `python -m tests.clients.document` writes this page from the results of the
+Everything in the tables below was tested. `python -m tests.clients.document` writes this page from the results of the
 tests; do not edit it.
 
 ## Python programs
@@ -90,12 +90,12 @@ learned it.
 _FOLDER = """
 ## With the trust folder
 
-A hashed folder serves programs that look in it for what a chain names; others read all of it, whatever is in it. How
-much each read was measured by the times that the file system keeps, with a server that sends its leaf only, under the
-lines of `eval "$(aia-store env --folder)"`; those that do not read the folder by name take the file. Go reads all of
-`SSL_CERT_DIR`, too (it was not tried here): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go
-program the file. `SSL_CERT_FILE` is not set with the folder: a small one would do for OpenSSL, but httpx takes the file
-for all that is trusted. Debian's Exim is made with GnuTLS and was not tried: `tls_verify_certificates`, the file.
+A hashed folder is for programs that only open the files that a chain names; other programs read all of it. The table
+shows what each program read, according to the access times of the files, after `eval "$(aia-store env --folder)"` and
+with a server that sends only its leaf. Programs that do not read the folder by name get the file. Go reads all of
+`SSL_CERT_DIR` (not tested): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go program the file.
+`SSL_CERT_FILE` is not set together with the folder. A small file would be enough for OpenSSL, but httpx would trust
+nothing else. Debian's Exim is built with GnuTLS and was not tested: set `tls_verify_certificates` to the file.
 """
 _NEWER = """
 ## Newer Pythons and OpenSSLs
