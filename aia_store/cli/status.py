@@ -189,7 +189,7 @@ def _environment(settings: Settings) -> Aspect:
 
 
 def _path_of_the_bundle(settings: Settings) -> str:
-    """Where the bundle is, or would be; nothing where it has no place."""
+    """Where the bundle is, or would be; nothing if no folder can hold it."""
     home = open_store(settings).home
     return bundle.standing(settings) or (bundle.FILE.path(home) if home is not None else "")
 

@@ -70,7 +70,7 @@ _MEANINGS = {
     66: "The key of the {peer}'s certificate is too weak for the program's security level{level}.",
     67: "The key of a CA in the chain is too weak for the program's security level{level}.",
     68: "A signature in the chain was made with a digest too weak for the program's security level{level}.",
-    79: "A certificate of the chain was issued by one that is no CA.",
+    79: "A certificate of the chain was issued by one that is not a CA.",
 }
 _IF_GENUINE = "If you know whose it is, and that it is genuine"
 _FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend

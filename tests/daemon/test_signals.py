@@ -152,7 +152,7 @@ def test_one_at_a_time(machine: Machine, root: Authority, start: Start) -> None:
     done = machine.run("daemon")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"aia-store: process {first.pid} keeps the store in {machine.store} already; `aia-store status` says more\n"
+        f"aia-store: process {first.pid} already manages the store in {machine.store}; `aia-store status` says more\n"
     )
     assert is_alive(first.pid)
     first.end()
@@ -179,7 +179,7 @@ def test_the_store_is_removed_under_it_and_taken_by_another(machine: Machine, ro
     first.send(signal.SIGCONT)
     first.send(signal.SIGHUP)
     assert first.process.wait(10) == 1
-    assert f"process {second.pid} keeps the store" in first.said
+    assert f"process {second.pid} already manages the store" in first.said
     assert "already" in machine.run("daemon").stderr
 
 

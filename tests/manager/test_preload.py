@@ -60,7 +60,7 @@ def test_what_is_fit_is_kept_and_the_rest_is_named_with_its_reason(
     unfit = {
         "self-signed": stranger,
         "leads to no trust anchor": stranger.intermediate(),
-        "is no CA": root.leaf(),
+        "is not a CA": root.leaf(),
         "may not sign certificates": root.intermediate("Signs lists only", no_cert_sign=True),
         "not for TLS servers": root.intermediate("For mail", eku=[ExtendedKeyUsageOID.EMAIL_PROTECTION]),
         "has expired": root.intermediate("Expired", not_after=timedelta(days=-1)),
@@ -83,7 +83,7 @@ def test_what_was_skipped_is_shown_by_reason_and_cut(machine: Machine, root: Aut
     lines = shown.splitlines()
     assert lines[0] == "9 skipped: it leads to no trust anchor of this machine"
     assert [line for line in lines if "and 4 more" in line]
-    assert "1 skipped: it is no CA" in lines
+    assert "1 skipped: it is not a CA" in lines
     assert lines[-1] == "1 new, 0 preloaded before, 10 skipped."
     assert "\x1b" not in shown
 

@@ -408,7 +408,7 @@ def a_chain_too_long_for_its_root(_aia: AIAHost) -> Refused:
 def an_issuer_that_is_no_ca(_aia: AIAHost) -> Refused:
     root = Authority.root()
     issuer = root.intermediate(ca=False, key_usage=None)
-    what = "A certificate of the chain was issued by one that is no CA."
+    what = "A certificate of the chain was issued by one that is not a CA."
     return Refused(issuer.leaf(), [root], [what, OWNER_REPLACES], sends=[issuer])
 
 

@@ -62,7 +62,7 @@ def test_a_shelf_of_lies_adds_what_is_true_and_nothing_else(engine: Engine, join
     lies: dict[str, list[Certified]] = {
         "self-signed": [Authority.root("Another Root")],
         NO_ANCHOR: [stranger.intermediate(), stranger.intermediate("Public Root")],
-        "is no CA": [public.leaf()],
+        "is not a CA": [public.leaf()],
         "has expired": [public.intermediate("Expired", not_after=timedelta(days=-1))],
         "signature is not valid": [Authority.root("Upper", subject_key_id=upper.key_id).intermediate("Impostor")],
         "cannot be parsed": [b"", b"no certificate", b"\x30\x82\xff\xff", honest[0].der + b"more"],
