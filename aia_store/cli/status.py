@@ -248,7 +248,9 @@ def _share(settings: Settings) -> list[Aspect]:
     state = summary.of(settings, open_store(settings))
     if not state.at:
         return [Aspect("share", HINT, f"{state.shelf}: no round yet", "run `aia-store refresh` or the daemon")]
-    told = f"{state.shelf}: {state.taken:,} taken; {shown_time(state.at, _MINUTE)}: {state.message}"
+    told = (
+        f"{state.shelf}: {state.taken:,} here from others; last round {shown_time(state.at, _MINUTE)}: {state.message}"
+    )
     remedy = "correct what failed; meanwhile this machine learns by itself" if state.failed else None
     return [Aspect("share", HINT if state.failed else OK, told, remedy)]
 
