@@ -391,3 +391,11 @@ def test_what_is_no_mirror_is_reported(machine: Machine, root: Authority, manife
     folder.mkdir()
     (folder / "manifest.json").write_text(manifest)
     assert str(folder) in machine.complains("preload", folder)
+
+
+def test_a_folder_without_a_manifest_is_no_mirror(machine: Machine, root: Authority) -> None:
+    folder = machine.folder / "reports"
+    folder.mkdir()
+    done = machine.run("preload", folder)
+    assert done.returncode == 2
+    assert done.stderr == f"aia-store: {folder}: it is a folder without manifest.json, so not a mirror made by upki\n"
