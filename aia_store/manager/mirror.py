@@ -39,7 +39,7 @@ class Mirror(NamedTuple):
 
 
 def manifest_of(source: str) -> str | None:
-    """The file or URL of the manifest; None if the source is not a mirror. Raises MisnamedError for any other folder."""
+    """The file or URL of the manifest; None if the source is no mirror. Raises MisnamedError for any other folder."""
     if source.endswith(f"/{MANIFEST}"):
         return source
     if "://" in source:
