@@ -228,7 +228,7 @@ def _daemon(settings: Settings) -> Aspect:
     state = next(filter(None, map(daemon_state.running, sound)), None)
     if state is None:
         return Aspect("daemon", OK, "not running (optional)")
-    told = [f"process {state.pid} runs since {shown_time(state.since, _MINUTE)}"]
+    told = [f"process {state.pid} running since {shown_time(state.since, _MINUTE)}"]
     if state.last is not None:
         word = "last failed" if state.last.failed else "last done"
         told.append(f"{word}: {state.last.action} at {shown_time(state.last.at, _MINUTE)} ({state.last.outcome})")

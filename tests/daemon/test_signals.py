@@ -143,7 +143,7 @@ def test_a_reload_may_move_the_store(machine: Machine, root: Authority, start: S
     daemon.send(signal.SIGHUP)
     wait_until((second / "bundle.pem").exists)
     assert not list(first.glob("locks/*"))
-    assert "runs since" in machine.says("status", status=1, AIA_STORE_DIR=str(second))
+    assert "running since" in machine.says("status", status=1, AIA_STORE_DIR=str(second))
     assert "not running" in machine.says("status", status=1, AIA_STORE_DIR=str(first))
 
 
@@ -168,7 +168,7 @@ def test_the_store_is_removed_under_it(machine: Machine, root: Authority, start:
     wait_until(machine.bundle_file.exists, 10, lambda: daemon.lines)
     assert machine.bundled() == [root.der, OTHER.der]
     assert "already" in machine.run("daemon").stderr
-    assert "runs since" in machine.says("status", status=1)
+    assert "running since" in machine.says("status", status=1)
 
 
 def test_the_store_is_removed_under_it_and_taken_by_another(machine: Machine, root: Authority, start: Start) -> None:

@@ -183,7 +183,7 @@ def test_a_refresh_drops_what_is_no_longer_valid_and_keeps_what_is_unused(machin
     assert {one["sha256"] for one in found["dropped"]} == {fingerprint(revoked), fingerprint(rootless)}
     assert (found["kept"], found["preloaded"]) == (1, 2)
     assert preloaded(machine) == {stays.der, needed.der}
-    assert "1 intermediate holds, 2 preloaded, 0 dropped" in machine.says("refresh")
+    assert "1 intermediate kept, 2 preloaded, 0 dropped" in machine.says("refresh")
 
 
 def test_it_is_listed_shown_removed_and_cleared(machine: Machine, root: Authority) -> None:
