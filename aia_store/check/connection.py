@@ -7,7 +7,6 @@ whatever the chain is like.
 from __future__ import annotations
 
 import _ssl
-import http.client
 import socket
 import time
 from contextlib import closing
@@ -15,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import readable
-from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network
+from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network, uses_pysocks
 from ..inside.proxies import ProxyError, proxy_for
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
@@ -141,7 +140,7 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
     witness = Witness()
     tls, failure, weakness = None, None, None
     proxy = _proxy(target, settings)
-    opened = _directly(target.place, seconds) if proxy is None else _through_proxy(target.place, seconds, settings)
+    opened = _directly(target.place, seconds) if proxy is None else _through_proxy(proxy, target.place, seconds)
     with closing(opened) as connection:
         peer = None if proxy is not None else str(connection.getpeername()[0])
         if target.starttls is not None:
@@ -196,8 +195,11 @@ def addresses(target: Target, settings: Settings) -> list[Target]:
 
 def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
     """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
+    host = in_ascii(place[0])
+    if uses_pysocks():  # then all connections of this program go through its proxy
+        return socket.create_connection((host, place[1]), seconds)
     deadline = time.monotonic() + seconds
-    found = socket.getaddrinfo(in_ascii(place[0]), place[1], type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, place[1], type=socket.SOCK_STREAM)
     try:
         connection = connected([(family, address) for family, _, _, _, address in found], deadline)
     except UnansweredError as error:
@@ -210,15 +212,16 @@ def _proxy(target: Target, settings: Settings) -> Proxy | None:
     return None if target.starttls is not None else proxy_for("https", *target.place, settings.proxy)
 
 
-def _through_proxy(place: tuple[str, int], seconds: float, settings: Settings) -> socket.socket:
-    """Connect through the proxy. Raises OSError."""
-    connection = tunnel.to_host(in_ascii(place[0]), place[1], seconds, settings)
+def _through_proxy(proxy: Proxy, place: tuple[str, int], seconds: float) -> socket.socket:
+    """Connect through a proxy; one time limit for all. Raises OSError."""
+    deadline = time.monotonic() + seconds
+    connection = _directly((proxy.host, proxy.port), seconds)
     try:
-        connection.connect()
-    except http.client.HTTPException as error:
-        raise OSError(f"no answer in HTTP: {error}") from error
-    opened: socket.socket = connection.sock
-    return opened
+        tunnel.connect(connection, proxy, in_ascii(place[0]), place[1], deadline)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _unknown(target: Target, error: OSError, settings: Settings) -> str:
@@ -240,11 +243,11 @@ def _reason(error: Exception) -> str:
 
 def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
     """What went wrong before a certificate was seen."""
+    proxy = _proxy(target, settings)
+    through = "" if proxy is None else f" through the proxy {proxy}"
     if isinstance(error, TimeoutError):
-        return "does not answer"
+        return f"does not answer{through}"
     if not isinstance(error, _ssl.SSLError):
-        proxy = _proxy(target, settings)
-        through = "" if proxy is None else f" through the proxy {proxy}"
         return f"cannot be reached{through} ({getattr(error, 'strerror', None) or error})"
     reason = _reason(error)
     if "alert" in reason or reason.startswith(("tlsv1", "the server")):
@@ -256,6 +259,8 @@ def _hint(target: Target, error: Exception | None = None) -> str:
     """What to do about a host that presents no certificate."""
     if isinstance(error, OSError) and error.errno in NO_ROUTE and not has_network():
         return "; is there a network?"
+    if isinstance(error, tunnel.NotConnectedError):
+        return ""
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:
         return f"; try --starttls {protocol}"

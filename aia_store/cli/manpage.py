@@ -32,6 +32,7 @@ _ABOUT_SETTINGS = {
     "dir": "the store's folder; by default the user's cache folder, and for root the site's (`/var/cache/aia-store`)",
     "roots": "a PEM file of trust anchors to use instead of the machine's; those are the system's, or certifi's if the "
     "system has none",
+    "extra_roots": "a PEM file, or a folder of PEM files, of trust anchors to add to those, such as a company's",
     "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
     "proxy": "the proxy for all connections: the URL of an HTTP proxy, `none`, or `environment`, the default, for what "
     "`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say",

@@ -122,7 +122,7 @@ def _roots(settings: Settings) -> Aspect:
     try:
         source = roots.source(settings)
         found = roots.read(source)
-        state = f"{len(found.anchors)} in {source.path}: {source.reason}"
+        state = f"{len(found.anchors)} in {source.name}: {source.reason}"
         if found.distrusted:
             state += f"; {found.distrusted} more are left out, because this system distrusts them"
         if found.limited:
@@ -215,10 +215,10 @@ def _network(settings: Settings) -> Aspect:
         if Failures(open_store(settings).home).paused(str(proxy)):
             return Aspect("fetches", HINT, f"{way}, which could not be reached a short while ago", "is it right?")
         return Aspect("fetches", OK, "; ".join([way, *told]))
-    unused = proxies.unused("http", settings.proxy)
+    unused = proxies.unused("http", "", proxies.DEFAULT_PORT, settings.proxy)
     if unused is None or settings.proxy == DIRECT:
         return Aspect("fetches", OK, "; ".join([*filter(None, [unused]), *told]) or "nothing is paused")
-    remedy = "if a proxy is needed, name it in http_proxy or AIA_STORE_PROXY"
+    remedy = "if a proxy is needed, correct these variables, or name it in AIA_STORE_PROXY"
     return Aspect("fetches", HINT, "; ".join([f"no proxy: {unused}", *told]), remedy)
 
 

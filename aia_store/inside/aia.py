@@ -14,7 +14,7 @@ from .certificate import DERError, sha256
 from .fetch import FetchError, is_fetchable, proxy_name
 from .fetch import get as fetch
 from .locks import LockError, acquire, acquire_in_process, sleep
-from .pauses import FIRST_PAUSE, Failures, host_of, on_way
+from .pauses import FIRST_PAUSE, Failures, host_of, longest_pause, on_way
 from .reply import certificates as certificates_in
 from .settings import debug
 
@@ -121,7 +121,7 @@ class AIA:
             if not self._proved.isdisjoint(found):
                 self._failures.succeeded(purpose)
             elif purpose not in self._noted:
-                self._failures.failed(purpose)
+                self._failures.failed(purpose, longest_pause(proxy_name(url, self._proxy)))
                 self._noted.add(purpose)
 
     def _behind(self, url: str, subject: Certificate) -> Iterator[Certificate]:
@@ -144,11 +144,13 @@ class AIA:
         """The key under which a useless reply is noted.
 
         It holds for this subject only. Otherwise a hostile leaf could name the URL of an honest CA, and so block it. It
-        holds for these anchors only, because another program may trust the root that this one lacks.
+        holds for these anchors only, because another program may trust the root that this one lacks. It holds on this
+        way only, because a proxy may have put the reply in place of the host's.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()
-        return f"{url} for {subject.fingerprint} under {self._anchors_digest}"
+        way = on_way(url, proxy_name(url, self._proxy))
+        return f"{way} for {subject.fingerprint} under {self._anchors_digest}"
 
     def _may_fetch(self, url: str, purpose: str) -> bool:
         """Whether the budget has a fetch left, and this URL is not paused."""
@@ -237,7 +239,7 @@ class AIA:
         elif failure.is_proxy_dead and failure.proxy is not None:
             self._failures.failed(_in_a_hurry(failure.proxy), FIRST_PAUSE)
         else:
-            self._failures.failed(_in_a_hurry(on_way(url, proxy)))
+            self._failures.failed(_in_a_hurry(on_way(url, proxy)), longest_pause(proxy))
 
 
 def _waiting(wait: Callable[[], T]) -> T:

@@ -19,6 +19,7 @@ import http.client
 import io
 import ipaddress
 import os
+import socket  # which http.client imports anyway
 import time
 import zlib
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -129,6 +130,9 @@ def proxy_name(url: str, setting: str) -> str | None:
 
 def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
     """The proxy for a URL. Raises FetchError if the one that is named cannot be used."""
+    if setting == FROM_ENVIRONMENT and uses_pysocks():
+        reason = "the program uses PySocks for all its connections; name an HTTP proxy in AIA_STORE_PROXY, or `none`"
+        raise FetchError(reason, is_ours=True)
     if setting == DIRECT or (setting == FROM_ENVIRONMENT and not _is_any_named(environ)):
         return None
     with importing:
@@ -139,14 +143,13 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
         raise FetchError(str(error), is_ours=True) from None
 
 
-def _unused_proxies(setting: str) -> str:
-    """What to add to the error of a direct connection where there are proxies that are not used."""
-    if not _is_any_named(os.environ):
-        return ""
-    with importing:
-        from .proxies import unused
-    why = unused("http", setting)
-    return f"; {why}" if why else ""
+def uses_pysocks() -> bool:
+    """Whether the program has PySocks replace `socket.socket`, with a proxy for all its connections.
+
+    Programs do so to hide where they connect from. We cannot use a SOCKS proxy, and must not connect past it.
+    """
+    default = getattr(socket.socket, "default_proxy", None)
+    return bool(isinstance(default, tuple) and default and default[0])
 
 
 def _is_any_named(environ: Mapping[str, str]) -> bool:
@@ -191,6 +194,8 @@ class _Fetch:
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
         self._is_connected = False  # to the host of that URL, or to the proxy
+        # Its addresses, which may be on a network of this machine's. Until they are known, it takes a default route.
+        self._tried: Sequence[tuple[int, Any]] = _NOBODYS
         self._began = self._turned_to_host = time.monotonic()
         self._allowed_networks = allowed_networks
         self._deadline = deadline
@@ -221,7 +226,7 @@ class _Fetch:
                 response = self._response()
                 if isinstance(response, bytes):
                     return response
-                self.url, self._is_connected = urljoin(self.url, response.location), False
+                self.url, self._is_connected, self._tried = urljoin(self.url, response.location), False, _NOBODYS
                 self._turned_to_host = time.monotonic()
             except RefusedError as error:
                 if hop == 0:
@@ -246,15 +251,27 @@ class _Fetch:
 
     def _unreachable(self, reason: str) -> FetchError:
         """The error for a host or proxy that could not be found or connected to, or for a machine without a network."""
-        if has_network():
+        if has_network(self._tried):
             return self._dead(reason)
-        return FetchError(f"{reason}; this machine has no network", is_ours=True)
+        what = "route to it" if has_network() else "network"
+        return FetchError(f"{reason}; this machine has no {what}{self._unused_proxies()}", is_ours=True)
 
     def _dead(self, reason: str) -> FetchError:
         """The error for a host or proxy that could not be found or connected to."""
         if self._proxy is not None:
             return FetchError(reason, proxy=str(self._proxy), is_proxy_dead=True)
-        return FetchError(reason + _unused_proxies(self._setting), dead_url=self.url)
+        return FetchError(reason + self._unused_proxies(), dead_url=self.url)
+
+    def _unused_proxies(self) -> str:
+        """What to add to the error of a direct connection where proxies are named, but not used for it."""
+        is_set = self._setting not in (FROM_ENVIRONMENT, DIRECT)
+        if self._proxy is not None or not (is_set or _is_any_named(os.environ)):
+            return ""
+        with importing:
+            from .proxies import unused
+        parts = checked_url(self.url)
+        why = unused(parts.scheme, parts.hostname or "", parts.port or 80, self._setting)
+        return f"; {why}" if why else ""
 
     def _response(self) -> bytes | _Redirect:
         parts = checked_url(self.url)
@@ -265,13 +282,13 @@ class _Fetch:
         else:
             self._check_for_proxy(host, port)
             connection = self._connection(f"the proxy {self._proxy}", _addresses(self._proxy.host, self._proxy.port))
-        wire = _Wire(connection, self._deadline, self._most)
+        wire = Wire(connection, self._deadline, self._most)
         self._is_connected = True
         try:
             return _get(parts, wire, self._most, self._proxy)
         except OSError as error:
             reason = f"{host} does not answer ({error.strerror or error})"
-            raise FetchError(reason, is_ours=error.errno in NO_ROUTE and not has_network()) from error
+            raise FetchError(reason, is_ours=error.errno in NO_ROUTE and not has_network(self._tried)) from error
         finally:
             wire.hang_up()
 
@@ -304,6 +321,7 @@ class _Fetch:
         """Connect to the first of these addresses that answers."""
         if not addresses:
             raise self._unreachable(f"{whom} has no address")
+        self._tried = addresses
         try:
             return connected(addresses, self._deadline)
         except UnansweredError as failure:
@@ -335,14 +353,15 @@ def _is_name(host: str) -> bool:
     """Whether a host (in lower case) for a proxy is a name, and not an address.
 
     Raises RefusedError for what a proxy may read otherwise than this machine. 010.8.8.8 is 8.8.8.8 to one and 10.8.8.8
-    to another, so no address is asked for but in its usual form. A host is an address if its last label is a number
-    (WHATWG URL, "ends in a number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
+    to another, so no address is asked for but in its usual form. inet_pton(3) accepts no other; before Python 3.9.5,
+    `ipaddress` does (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
+    number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
     """
     last = host.rstrip(".").rpartition(".")[2]
     if ":" in host or last.isdigit() or last.startswith("0x"):
         try:
-            ipaddress.ip_address(host)
-        except ValueError as error:
+            _socket.inet_pton(_socket.AF_INET6 if ":" in host else _socket.AF_INET, host)
+        except OSError as error:
             raise RefusedError(f"{host} is an address in an unusual form") from error
         return False
     if not last or last == "localhost" or not _HOST_CHARACTERS.issuperset(host):
@@ -372,9 +391,12 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
     raise UnansweredError(errors)
 
 
-def has_network() -> bool:
-    """Whether this machine has a default route. Connecting a UDP socket sends nothing."""
-    for family, address in _NOBODYS:
+def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
+    """Whether this machine has a route to any of these (family, address); by default, a default route.
+
+    Connecting a UDP socket sends nothing.
+    """
+    for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)
         except OSError:
@@ -439,19 +461,10 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     return ip.is_global and not unusual
 
 
-def _get(parts: SplitResult, wire: _Wire, most: int, proxy: Proxy | None) -> bytes | _Redirect:
-    host, port = parts.hostname or "", parts.port or 80
-    connection = http.client.HTTPConnection(host, port)
-    connection.sock = wire  # http.client only uses sendall, makefile and close
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = _HEADERS
-    if proxy is not None:
-        place = f"[{host}]" if ":" in host else host
-        target = f"http://{place}{'' if port == 80 else f':{port}'}{target}"  # RFC 9112, 3.2.2
-        if proxy.authorization is not None:
-            headers = {**headers, "Proxy-Authorization": proxy.authorization}
-    connection.request("GET", target, headers=headers)
-    with connection.getresponse() as response:
+def _get(parts: SplitResult, wire: Wire, most: int, proxy: Proxy | None) -> bytes | _Redirect:
+    wire.sendall(_request(parts, proxy))
+    with http.client.HTTPResponse(wire, method="GET") as response:  # type: ignore[arg-type]  # it only uses makefile
+        response.begin()
         if response.status in _REDIRECTS:
             return _Redirect(response.headers.get("Location", ""))
         if response.status == _PROXY_ASKS_FOR_PASSWORD and proxy is not None:
@@ -459,6 +472,24 @@ def _get(parts: SplitResult, wire: _Wire, most: int, proxy: Proxy | None) -> byt
         if response.status not in (200, 203):  # 203: changed by a proxy, which may have unpacked it (RFC 9110, 15.3.4)
             raise FetchError(f"status {response.status}")
         return _body(response, most)
+
+
+def _request(parts: SplitResult, proxy: Proxy | None) -> bytes:
+    """The request for a URL, in absolute form for a proxy (RFC 9112, 3.2.2).
+
+    Programs have HTTPConnection print or record requests, or add headers that say where they come from. None of that is
+    meant for this request, so it is not made by HTTPConnection.
+    """
+    host, port = parts.hostname or "", parts.port or 80
+    place = (f"[{host}]" if ":" in host else host) + ("" if port == 80 else f":{port}")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = {"Host": place, **_HEADERS}
+    if proxy is not None:
+        target = f"http://{place}{target}"
+        if proxy.authorization is not None:
+            headers["Proxy-Authorization"] = proxy.authorization
+    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
@@ -490,8 +521,8 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
     return body
 
 
-class _Wire:
-    """The part of a socket that http.client uses, with a deadline and a limit on what is read.
+class Wire:
+    """The part of a socket that HTTPResponse uses, with a deadline and a limit on what is read.
 
     It uses `_socket`, which gevent and eventlet do not replace: no greenlet may switch within OpenSSL's callback.
     """
@@ -507,9 +538,6 @@ class _Wire:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._socket, self._deadline, self._most))
-
-    def close(self) -> None:
-        """Do nothing yet: http.client closes its socket before it reads the reply."""
 
     def hang_up(self) -> None:
         self._socket.close()

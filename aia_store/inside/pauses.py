@@ -60,11 +60,10 @@ class Failures:
         """Note a failed fetch, which began on this way, against what is to blame: the URL, a host, a proxy, nothing."""
         if error.is_ours:
             return
-        longest = LONGEST_PAUSE
-        if error.proxy is not None:
-            longest = FIRST_PAUSE if error.is_proxy_dead else LONGEST_BY_PROXY
-            if error.is_proxy_dead:
-                self.failed(error.proxy, longest)
+        longest = longest_pause(error.proxy)
+        if error.proxy is not None and error.is_proxy_dead:
+            longest = FIRST_PAUSE
+            self.failed(error.proxy, longest)
         self.failed(on_way(url, proxy), longest)
         if error.dead_url is not None:
             self.failed(host_of(error.dead_url))
@@ -170,6 +169,11 @@ def _is_running(until: float, now: float) -> bool:
 def on_way(url: str, proxy: str | None) -> str:
     """The key of a URL that is fetched directly, or through a proxy (host:port)."""
     return url if proxy is None else f"{url} through {proxy}"
+
+
+def longest_pause(proxy: str | None) -> int:
+    """How many seconds a URL pauses at most after failures on this way (directly, or through a proxy)."""
+    return LONGEST_PAUSE if proxy is None else LONGEST_BY_PROXY
 
 
 def host_of(url: str) -> str:

@@ -45,27 +45,42 @@ def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[
     hosts the proxy does not serve, whoever names the proxy. Raises ProxyError.
     """
     source, url = _named(scheme, setting, environ)
-    if not url or is_exempt(host, port, _first(("no_proxy", "NO_PROXY"), environ)[1]):
+    if not url or is_exempt(host, port, exempting(environ)[1]):
         return None
     return _parsed(url, source)
 
 
-def unused(scheme: str, setting: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The variables that name proxies, and why none is used for this scheme; None if one is, or there are none."""
-    present = [name for name in PROXY_VARIABLES if environ.get(name)]
-    if not present or setting not in (FROM_ENVIRONMENT, DIRECT):
+def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Which proxies are named but not used for this host ("" for any), and why; None if one is used, or none is named.
+
+    The arguments are those of `proxy_for`.
+    """
+    is_set = setting not in (FROM_ENVIRONMENT, DIRECT)
+    present = [_SETTING] if is_set else [name for name in PROXY_VARIABLES if environ.get(name)]
+    if not present:
         return None
+    source, url = _named(scheme, setting, environ)
     if setting == DIRECT:
         why = f"{_SETTING} is none"
     elif not believes_environment:
         why = "this program has more rights than the user who started it"
-    elif _named(scheme, setting, environ)[1]:
-        return None
+    elif url:
+        variable, no_proxy = exempting(environ)
+        if not is_exempt(host, port, no_proxy):
+            return None
+        present, why = [source], f"{variable} exempts {host or 'every host'}"
+    elif source:
+        why = f"{source} is empty"
     elif "HTTP_PROXY" in present and "REQUEST_METHOD" in environ:
         why = "in CGI it comes from a request"
     else:
         why = f"it is not for {scheme}"
     return f"{', '.join(present)} is not used, as {why}"
+
+
+def exempting(environ: Mapping[str, str] = environ) -> tuple[str, str]:
+    """The variable that says which hosts no proxy serves, and its value; empty if there is none."""
+    return _first(("no_proxy", "NO_PROXY"), environ)
 
 
 def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -82,7 +97,9 @@ def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, 
 
 def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str]:
     """The first of these variables that is set, and its value. One that is empty counts: it says that there is none."""
-    return next(((name, environ[name].strip()) for name in names if name in environ), ("", ""))
+    # Another thread may delete a variable meanwhile, so none is looked up twice.
+    values = ((name, environ.get(name)) for name in names)
+    return next(((name, value.strip()) for name, value in values if value is not None), ("", ""))
 
 
 def _parsed(url: str, source: str) -> Proxy:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "aia-store"
 FILE = "config.toml"
 _PREFIX = "AIA_STORE_"
-_PATHS = ("dir", "roots")
+_PATHS = ("dir", "roots", "extra_roots")
 FROM_ENVIRONMENT, DIRECT = "environment", "none"  # values of `proxy`
 PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _MOST = 36_500  # days or hours
@@ -42,6 +42,7 @@ class Settings:
     def __init__(self) -> None:
         self.dir: str | None = None  # the store's folder
         self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
+        self.extra_roots: str | None = None  # a PEM file of trust anchors, or a folder of such files, to add to those
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
         self.proxy = FROM_ENVIRONMENT  # fetch through the proxy that the environment names, none, or that of a URL
         self.offline = False  # fetch nothing
@@ -71,7 +72,8 @@ class Settings:
             read = _networks if key == "allowed_networks" else _texts
             setattr(self, key, read(value, source))
         elif not isinstance(value, str):
-            raise ConfigError(f"{source} must be a text, not {value!r}; put it in quotes")
+            # What a text holds is not shown, as it may be a URL with a password.
+            raise ConfigError(f"{source} must be a text in quotes")
         elif key in _PATHS:
             path = os.path.expanduser(value) if believes_environment else value
             if value and not os.path.isabs(path) and not source.startswith(_PREFIX):
@@ -107,7 +109,8 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
     global _read_last, _latest, _ignored
     ignored: list[str] = []
     sources = [(path, errors) for path, errors in _files() if _is_safe(path, ignored)]
-    variables = {name: environ[name] for name in _VARIABLES if name in environ}
+    # Another thread may delete a variable meanwhile, so none is looked up twice.
+    variables = {name: value for name in _VARIABLES if (value := environ.get(name)) is not None}
     state = variables, [(path, _identity(path)) for path, _ in sources]
     if state != _read_last:
         settings = Settings()

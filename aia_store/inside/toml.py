@@ -34,7 +34,10 @@ _EQUALS, _COMMA, _OPEN, _CLOSE, _END = ("sign", "="), ("sign", ","), ("sign", "[
 
 
 class NotReadError(ValueError):
-    """The text uses something that this reader does not know. The message names the line."""
+    """The text uses something that this reader does not know.
+
+    The message names the line, but does not show it, as it may hold a password (`proxy`, `share_notify`).
+    """
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def _table(tokens: Iterator[Token]) -> dict[str, Any]:
         if kind == "end":
             continue
         if kind != "word" or key in table or next(tokens) != _EQUALS:
-            raise NotReadError(f"no `key = value`, or a key twice, at {key!r}")
+            raise NotReadError("no `key = value`, or a key twice")
         try:
             table[key] = _value(next(tokens), tokens)
         except NotReadError as error:
@@ -90,7 +93,7 @@ class _Tokens:
             self._at = self._next
             found = _TOKEN.match(self._text, self._at)
             if found is None:
-                raise NotReadError(repr(self._text[self._at : self._at + 20]))
+                raise NotReadError("something that is not read here")
             self._next = found.end()
             if found.lastgroup != "blank":
                 return str(found.lastgroup), found.group()
@@ -100,9 +103,8 @@ class _Tokens:
         return _END
 
     def line(self) -> str:
-        """The line of the last token, with its number."""
-        number = self._text.count("\n", 0, self._at)
-        return f"line {number + 1} ({self._text.split(chr(10))[number][:40]!r})"
+        """The number of the last token's line."""
+        return f"line {self._text.count(chr(10), 0, self._at) + 1}"
 
 
 def _value(token: Token, tokens: Iterator[Token]) -> Any:
@@ -114,7 +116,7 @@ def _value(token: Token, tokens: Iterator[Token]) -> Any:
     if text in ("true", "false"):
         return text == "true"
     if token != _OPEN:
-        raise NotReadError(f"neither a string, a number, a boolean nor an array of strings: {text!r}")
+        raise NotReadError("neither a string, a number, a boolean nor an array of strings")
     return _array(tokens)
 
 

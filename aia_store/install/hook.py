@@ -7,7 +7,7 @@ imports ssl. Whatever is broken, neither can stop an interpreter from starting. 
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 import os
 import py_compile
 import site
@@ -142,8 +142,13 @@ def _write_all(folder: str) -> list[str]:
 
 def _unlink(path: str) -> None:
     os.unlink(path)
-    if os.path.exists(compiled := importlib.util.cache_from_source(path)):
-        os.unlink(compiled)
+    if not path.endswith(".py"):
+        return
+    compiled = watcher.compiled(path, sys.implementation.cache_tag)
+    for file in filter(os.path.exists, compiled):
+        os.unlink(file)
+    with contextlib.suppress(OSError):  # it holds what others compiled
+        os.rmdir(os.path.dirname(compiled[0]))
 
 
 def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None) -> str:

@@ -52,6 +52,13 @@ _COMPILE_STALE = "import compileall, sys\nfor path in sys.argv[1:]: compileall.c
 _TEXT = 0o644
 
 
+class NewFiles(NamedTuple):
+    """What `remove` removes from the package: compiled files and folders that were not there before."""
+
+    files: list[str]  # some may not exist yet: programs of root's add those of their level of optimization
+    folders: list[str]  # the deepest first
+
+
 class Place(NamedTuple):
     """Where the files of one interpreter go."""
 
@@ -88,9 +95,9 @@ def place_of(interpreter: Interpreter) -> Place:
     return Place(interpreter, interpreter.stdlib, site if is_free else None)
 
 
-def install(place: Place, compiled_package: list[str]) -> None:
-    """Install everything. `compiled_package` are the files that were compiled for it. Raises OSError."""
-    receipt = _receipt(place, compiled_package)  # first, because it notes which folders we make
+def install(place: Place, in_package: NewFiles) -> None:
+    """Install everything. `in_package` is what `compile_package` returned. Raises OSError."""
+    receipt = _receipt(place, in_package)  # first, because it notes which folders we make
     with _locked(place.folder):
         os.makedirs(os.path.join(place.folder, "__pycache__"), exist_ok=True)
         _write(place.receipt, json.dumps(receipt, indent=1).encode("ascii"))
@@ -107,7 +114,7 @@ def remove(place: Place) -> list[str]:
         changed = _restore_sitecustomize(place, receipt.get("before")) if place.is_library else []
         paths = [*_pth_files(place), os.path.join(place.folder, FINDER)]
         if os.path.lexists(paths[-1]):
-            paths += [_compiled(place, FINDER)]
+            paths += _compiled(place, FINDER)
         compiled = [path for path in receipt.get("compiled", []) if isinstance(path, str) and _is_compiled_ours(path)]
         for path in [*paths, *compiled, place.receipt]:
             if os.path.lexists(path):
@@ -137,22 +144,22 @@ def is_foreign_sitecustomize(folder: str) -> bool:
     return bool(contents) and _without_ours(contents) == contents
 
 
-def compile_package(interpreter: Interpreter) -> list[str]:
-    """Compile what programs load of the package, as they may not write there; returns the new files."""
+def compile_package(interpreter: Interpreter) -> NewFiles:
+    """Compile what programs load of the package, as they may not write there. Nothing is new if we may not either."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
+    if not all(os.access(folder, os.W_OK) for folder in folders):
+        return NewFiles([], [])
     sources = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
-    wanted = {
-        os.path.join(os.path.dirname(path), "__pycache__", f"{os.path.basename(path)[:-3]}.{interpreter.tag}.pyc"): path
-        for path in sources
-        if path.endswith(".py")
-    }
-    missing = [compiled for compiled in wanted if not os.path.exists(compiled)]
-    if all(os.access(folder, os.W_OK) for folder in folders):
-        interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *wanted.values())
-    made = [compiled for compiled in missing if os.path.exists(compiled)]
-    for path in made:
+    sources = [source for source in sources if source.endswith(".py")]
+    compiled = [path for source in sources for path in watcher.compiled(source, interpreter.tag)]
+    new = NewFiles(
+        [path for path in compiled if not os.path.exists(path)],
+        [missing for folder in folders for missing in _missing(os.path.join(folder, "__pycache__"))],
+    )
+    interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *sources)
+    for path in filter(os.path.exists, new.files):
         os.chmod(path, _TEXT)
-    return made
+    return new
 
 
 def _contents(place: Place) -> dict[str, bytes]:
@@ -168,25 +175,30 @@ def _contents(place: Place) -> dict[str, bytes]:
     return wanted
 
 
-def _receipt(place: Place, compiled_package: list[str]) -> dict[str, Any]:
+def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
     """What was there before us. An earlier receipt stays valid for what still exists."""
     earlier = _read_receipt(place)
     current = _read_or_raise(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
     if place.is_library and _without_ours(current) == current:
         before = None
-        compiled = _compiled(place, SITECUSTOMIZE)
+        compiled, *optimized = _compiled(place, SITECUSTOMIZE)
         if os.path.exists(place.sitecustomize):
             before = {
                 "sha256": hashlib.sha256(current).hexdigest(),
                 "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
                 "compiled": base64.b64encode(watcher.contents(compiled)).decode("ascii"),
                 "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
+                "optimized": list(filter(os.path.exists, optimized)),
             }
     return {
         "before": before,
-        "folders": [*_missing(os.path.join(place.folder, "__pycache__")), *earlier.get("folders", [])],
-        "compiled": sorted({*compiled_package, *earlier.get("compiled", [])}),
+        "folders": [
+            *_missing(os.path.join(place.folder, "__pycache__")),
+            *in_package.folders,
+            *earlier.get("folders", []),
+        ],
+        "compiled": sorted({*in_package.files, *earlier.get("compiled", [])}),
     }
 
 
@@ -205,7 +217,7 @@ def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[
     rest = _without_ours(current)
     if rest == current:
         return []
-    compiled = _compiled(place, SITECUSTOMIZE)
+    compiled, *optimized = _compiled(place, SITECUSTOMIZE)
     if not rest and _FILE.search(current):
         os.unlink(path)
     else:
@@ -218,6 +230,9 @@ def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[
         os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
     elif os.path.lexists(compiled):
         os.unlink(compiled)
+    for stale in set(optimized).difference((before or {}).get("optimized", [])):
+        if os.path.lexists(stale):
+            os.unlink(stale)
     return [path]
 
 
@@ -237,8 +252,8 @@ def _pth_files(place: Place) -> list[str]:
     return [os.path.join(place.pth_folder or place.interpreter.site, name) for name in (PTH, START)]
 
 
-def _compiled(place: Place, name: str) -> str:
-    return os.path.join(place.folder, "__pycache__", f"{name[:-3]}.{place.interpreter.tag}.pyc")
+def _compiled(place: Place, name: str) -> list[str]:
+    return watcher.compiled(os.path.join(place.folder, name), place.interpreter.tag)
 
 
 def _is_compiled_ours(path: str) -> bool:
@@ -248,7 +263,7 @@ def _is_compiled_ours(path: str) -> bool:
 def _compile(place: Place, name: str) -> None:
     """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
     place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
-    if os.path.exists(compiled := _compiled(place, name)):
+    if os.path.exists(compiled := _compiled(place, name)[0]):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
 

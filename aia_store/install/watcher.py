@@ -9,6 +9,7 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INSIDE = os.path.join(PACKAGE, "inside")  # what the watcher loads
 HOOKS = os.path.join(PACKAGE, "install", "hooks")
 FILE = "aia_store_finder.py"
+_LEVELS = ("", ".opt-1", ".opt-2")  # of optimization (PEP 488)
 _WHERE = re.compile(rb"^inside = .*$", re.MULTILINE)
 
 
@@ -30,6 +31,16 @@ def contents(path: str) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+def compiled(source: str, tag: str | None) -> list[str]:
+    """Where an interpreter with this cache tag keeps what it compiled of a source file, without optimization first.
+
+    A program that was started with -O or -OO has files of its own. Without a tag, Python keeps none, and there is no
+    file of these names.
+    """
+    folder, name = os.path.split(source)
+    return [os.path.join(folder, "__pycache__", f"{name.removesuffix('.py')}.{tag}{level}.pyc") for level in _LEVELS]
 
 
 def pth_line(module: str) -> str:

@@ -38,7 +38,7 @@ _loaded: tuple[object, TrustAnchors] | None = None  # the state of the files, an
 def of_this_machine() -> TrustAnchors:
     """The anchors in the file of AIA_STORE_ROOTS, else of SSL_CERT_FILE, else the system's; read again after changes.
 
-    Raises AIAError.
+    Those of AIA_STORE_EXTRA_ROOTS are added. Raises AIAError.
     """
     global _loaded
     try:
@@ -56,5 +56,5 @@ def _source(settings: Settings) -> roots.Source:
     # A program whose anchors are set by this variable must not get the system's from us.
     path = os.environ.get("SSL_CERT_FILE")
     if path and settings.roots is None and not roots.is_our_bundle(path):
-        return roots.Source(path, "SSL_CERT_FILE names it")
+        return roots.Source(path, "SSL_CERT_FILE names it", extra=settings.extra_roots)
     return roots.source(settings)

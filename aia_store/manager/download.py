@@ -35,11 +35,15 @@ class Downloader:
         networks, proxy = self._settings.allowed_networks, self._settings.proxy
         return self.download(url, lambda deadline: fetch.get(url, networks, deadline, most, proxy), seconds)
 
+    def proxy_to(self, url: str) -> str | None:
+        """The proxy (host:port) through which a URL is fetched; None if there is none."""
+        return fetch.proxy_name(url, self._settings.proxy)
+
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
         """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
-        proxy = fetch.proxy_name(url, self._settings.proxy)
+        proxy = self.proxy_to(url)
         if self._failures.url_is_paused(url, proxy):
             raise UnavailableError("it failed recently and is not tried again yet")
         began = time.monotonic()

@@ -70,7 +70,9 @@ def _unreachable(reason: str | BaseException, proxies: ProxyHandler) -> FetchErr
     ):
         return FetchError(f"{reason}, through the proxy {proxy}", proxy=proxy)
     said = f"the proxy {proxy} cannot be reached ({reason})"
-    return FetchError(said, proxy=proxy, is_proxy_dead=True, is_ours=not has_network())
+    # A proxy on a network of this machine's needs no default route.
+    is_ours = not isinstance(reason, ConnectionRefusedError) and not has_network()
+    return FetchError(said, proxy=proxy, is_proxy_dead=True, is_ours=is_ours)
 
 
 def _name(proxies: ProxyHandler) -> str | None:

@@ -35,7 +35,7 @@ class Publication:
         self._home = home
         self._progress = progress
         self._changes = changes(settings)
-        self._roots_set = settings.roots
+        self._roots_set, self._extra_roots = settings.roots, settings.extra_roots
         self._source = roots.source(settings)
         self._identities = [[path, file_identity(path)] for path in roots.watched(self._source)]
         self._anchors = roots.load(self._source)
@@ -51,7 +51,7 @@ class Publication:
         text = _text(self._anchors, found)
         if not _loads(text, len(self._anchors) + len(found)):
             raise BundleError(
-                f"OpenSSL does not load every trust anchor of {self._source.path}; remove those that it does not"
+                f"OpenSSL does not load every trust anchor of {self._source.name}; remove those that it does not"
             )
         self._home.write(text, BUNDLE, mode=0o644, durable=True)
         self._note(FILE, len(found), min((one.validity[1] for one in found), default=2**40))
@@ -115,6 +115,7 @@ class Publication:
             "until": until,
             "bundle": form.identity(published),
             "roots_set": self._roots_set,
+            "extra_roots": self._extra_roots,
             "source": None if self._source.is_fallback else self._source.path,
             "roots": self._identities,
             "named": _named(self._source, FILE.path(self._home)),

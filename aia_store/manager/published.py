@@ -98,9 +98,12 @@ def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = 
 
 
 def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
-    """Like `standing`, but only if the bundle was made under the same `roots` setting."""
-    path = standing(settings, form)
-    if path is None or _note(settings, form).get("roots_set") != settings.roots:
+    """Like `standing`, but only if the bundle was made under the same `roots` and `extra_roots` settings.
+
+    One that was made without extra roots counts too: it trusts less, and nothing else.
+    """
+    path, note = standing(settings, form), _note(settings, form)
+    if note.get("roots_set") != settings.roots or note.get("extra_roots") not in (None, settings.extra_roots):
         return None
     return path
 
@@ -192,6 +195,7 @@ def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:
     named = state["named"]
     return bool(
         settings.roots == state["roots_set"]
+        and settings.extra_roots == state["extra_roots"]
         and state["roots"][0][1] is not None
         and all(file_identity(path) == identity for path, identity in state["roots"])
         and (named is None or all(os.environ.get(name, "") in named for name in NAMING_VARIABLES))

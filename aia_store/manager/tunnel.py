@@ -7,26 +7,40 @@ import urllib.request
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ..inside.fetch import FetchError, Wire
 from ..inside.proxies import Proxy, proxy_for
+from .target import address
 
 if TYPE_CHECKING:
+    import socket
+
     from ..inside.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
+_LONGEST_REASON = 80
 
 
-def to_host(host: str, port: int, seconds: float, settings: Settings) -> http.client.HTTPConnection:
-    """What connects to a TLS server, by CONNECT where there is a proxy (RFC 9110, 9.3.6); its `sock` is without TLS.
+class NotConnectedError(OSError):
+    """A proxy does not connect to a host. The message says what it answers."""
 
-    Nothing is connected before `connect()`, which raises OSError, also where the proxy refuses; `seconds` is for each
-    of its steps. Raises ProxyError, which is an OSError, too.
+
+def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float) -> None:
+    """Have a proxy, over a connection to it, connect to a host (RFC 9110, 9.3.6); `deadline` is on the monotonic clock.
+
+    Raises NotConnectedError, and another OSError if the connection to the proxy fails.
     """
-    proxy = proxy_for("https", host, port, settings.proxy)
-    if proxy is None:
-        return http.client.HTTPConnection(host, port, timeout=seconds)
-    connection = http.client.HTTPConnection(proxy.host, proxy.port, timeout=seconds)
-    connection.set_tunnel(host, port, _credentials(proxy))
-    return connection
+    place = address(host, port)
+    headers = {"Host": place, **_credentials(proxy)}
+    lines = [f"CONNECT {place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    wire = Wire(connection, deadline, 0)
+    try:
+        wire.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+        with http.client.HTTPResponse(wire, method="CONNECT") as response:  # type: ignore[arg-type]  # as in `fetch`
+            response.begin()
+    except (FetchError, http.client.HTTPException) as error:
+        raise NotConnectedError(f"no answer in HTTP: {str(error)[:_LONGEST_REASON]}") from error
+    if not 200 <= response.status < 300:
+        raise NotConnectedError(f"it answers {response.status} {response.reason[:_LONGEST_REASON]}")
 
 
 class ProxyHandler(urllib.request.ProxyHandler):

@@ -81,6 +81,7 @@ NOT_RUN = {
     PREPARES: "run makes the machine by it, while it can reach the packages",
     "install.md: cp -r packaging/debian .": "it wants Debian's build tools; tests/packages/run runs it",
     "install.md: sudo apt install ../aia-store": "the package is built there, too",
+    "install.md: docker run": "tests/containers/run runs it, without Docker",
     "install.md: mkdir -p ~/.config/fish/completions": "a bare Debian has no fish; tests/docs runs it",
     "operations.md: systemd-sysusers": "it needs a booted systemd; tests/systemd/run runs it",
     "operations.md: aia-store preload": "it asks the CCADB; tests/manager/test_preload.py runs it with local reports",

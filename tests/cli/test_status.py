@@ -174,6 +174,11 @@ SECRET = "http://me:secret@proxy.example:3128"
             "no proxy: HTTPS_PROXY is not used, as it is not for http",
         ),
         (
+            {"http_proxy": SECRET, "no_proxy": "*"},
+            "hint",
+            "no proxy: http_proxy is not used, as no_proxy exempts every host",
+        ),
+        (
             {"HTTPS_PROXY": SECRET, "AIA_STORE_PROXY": "none"},
             "ok",
             "HTTPS_PROXY is not used, as AIA_STORE_PROXY is none",

@@ -40,7 +40,7 @@ _ANSWERS = [
         '`eval "$(aia-store env)"` in the start-up file of the shell',
     ),
     (
-        "brings a TLS library of its own: uv, curl_cffi, rtls, grpcio",
+        "brings a TLS library of its own: uv, curl_cffi, rtls, grpcio, snowflake-connector 5",
         "the same; with pycurl, the program sets `CAINFO`",
     ),
     (
@@ -68,9 +68,12 @@ is as large as a system's, so that its trust anchors are loaded [on demand](how-
 install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
 release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last five) bring an
 OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
-Where its cell is empty, none was searched. For ansible these are the modules `uri` and `get_url`; acme is certbot's
-library; Scrapy was told to verify; mitmproxy is the client of a server. Servers made in Python (gunicorn, uvicorn,
-jetforce) serve with the hook as without it, also clients that show a certificate.
+Where its cell is empty, none was searched.
+
+For ansible these are the modules `uri` and `get_url`; Scrapy was told to verify; mitmproxy is the client of a server;
+certbot registers an account; kafka-python asks a broker for its topics. oracledb connects in its thin mode, as far as
+the listener's answer; a login, and the thick mode, which uses Oracle's own libraries, were not tried. Servers made in
+Python (gunicorn, uvicorn, jetforce) serve with the hook as without it, also clients that show a certificate.
 """
 _NOTES = """
 ## The note on a refused chain
@@ -128,14 +131,14 @@ the handshake, the store, locks and settings, `hook install`, `bundle` and `self
 | Linux | PyPy 8.0.1 (Python 3.11.17) | 3.6.5 | 473 passed, 21 skipped |
 
 On musl, 20 worlds were generated instead of 200, the tests of a hashed folder were skipped, because there is no
-`openssl` command, and those of the daemon were stopped half-way. `tests/manager/test_everywhere.py` is not among them:
-seven of its tests fail there, as `hook remove --all` leaves a `__pycache__` in aia-store's own folder; why is not
-known. `hook install --all` was tried by hand there, and with PyPy. On Windows, more than a quarter of the tests were
-skipped: most need POSIX, or the `openssl` command. Wine cannot show Windows' own certificate stores, its rights on
-files, or what happens while other programs hold a file open. The empty file of a lock stays on Windows. With PyPy,
-OpenSSL calls the hook for each record of a download, too; and the chains of a server's clients are not completed if an
-SNI callback has chosen another context. Its other tests were not run. macOS and free-threaded CPython were not tested:
-without a GIL, the hook does nothing.
+`openssl` command, and those of the daemon were stopped half-way. `tests/manager/test_everywhere.py` was run there by
+itself: 77 passed, 2 skipped. `hook install --all` was tried by hand there, and with PyPy.
+
+On Windows, more than a quarter of the tests were skipped: most need POSIX, or the `openssl` command. Wine cannot show
+Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. The empty
+file of a lock stays on Windows. With PyPy, OpenSSL calls the hook for each record of a download, too; and the chains of
+a server's clients are not completed if an SNI callback has chosen another context. Its other tests were not run. macOS
+and free-threaded CPython were not tested: without a GIL, the hook does nothing.
 """
 
 

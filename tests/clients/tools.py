@@ -21,6 +21,7 @@ require("https").get("https://localhost:PORT/", reply => {
 }).on("error", error => { console.error(error.code); process.exit(1); });
 """
 _RUSTUP = f"RUSTUP_HOME={Path.home()}/.rustup"  # where a cargo installed by rustup is, whatever HOME is
+_NO_LOGIN = {"success": False, "code": "390100", "message": "nobody logs in here", "data": None}
 _VERIFY = "-verify_return_error -verify_hostname localhost"
 
 
@@ -138,6 +139,14 @@ TOOLS = [
         "PYTHON -c 'import importlib.metadata; print(importlib.metadata.version(\"rtls\"))'",
         "SSL_CERT_FILE",
         package="rtls",
+    ),
+    Tool(
+        "snowflake-connector",
+        f'PYTHON "{PROGRAMS}/snowflake_connect.py" PORT',
+        "PYTHON -c 'import snowflake.connector; print(snowflake.connector.__version__)'",
+        "SSL_CERT_FILE",
+        lambda leaf: TLSServer(leaf, reply=json.dumps(_NO_LOGIN).encode()),
+        package="snowflake-connector-python>=5",
     ),
     Tool(
         "httplib2, without the hook",

@@ -15,7 +15,7 @@ from tests.manager.machine import Machine
 from tests.support.pki import Authority, pem, pem_blocks
 
 WITHIN = 8.0  # seconds: the machine may be busy
-OTHER = Authority.root("Other Root")
+OTHER, THIRD = Authority.root("Other Root"), Authority.root("Third Root")
 
 
 def follows(machine: Machine, *certificates: Authority, seconds: float = WITHIN) -> None:
@@ -62,6 +62,23 @@ def test_the_trust_folder_follows_too_once_it_is_there(machine: Machine, root: A
     holds(root, stays)
     replace(machine.roots, root, OTHER)
     holds(root, stays, OTHER, hung)
+
+
+def test_extra_roots_come_change_and_go(machine: Machine, root: Authority, start: Start) -> None:
+    company = machine.folder / "company"
+    company.mkdir()
+    replace(company / "ca.pem", OTHER)
+    daemon = start(AIA_STORE_EXTRA_ROOTS=str(company))
+    follows(machine, root, OTHER)
+    replace(company / "ca.pem", THIRD)
+    follows(machine, root, THIRD)
+    replace(company / "other.pem", OTHER)
+    follows(machine, root, THIRD, OTHER)
+    (company / "ca.pem").write_text("")
+    daemon.wait_for("build", "ca.pem is empty")
+    follows(machine, root, THIRD, OTHER)
+    (company / "ca.pem").unlink()
+    follows(machine, root, OTHER)
 
 
 def test_renamed_over_again_and_again(machine: Machine, root: Authority, start: Start) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 _INTERNET = "it installs from a registry, and the page's machine has no internet"
 _BARE = "it installs from a registry, or removes that again; tests/bare/run runs it"
 _PACKAGES = "it builds or installs a package; tests/packages/run does"
+_CONTAINERS = "Docker need not be here; tests/containers/run does what it says"
 _WHOLE_MACHINE = "it reaches whatever interpreters are here; tests/manager/test_whole_machine.py runs it"
 
 NOT_RUN = {
@@ -25,6 +26,7 @@ NOT_RUN = {
     "install.md: python3 -m venv .venv && .venv/bin/pip wheel --no-deps --wheel-dir dist .": _BARE,
     "install.md: sudo pipx install --global .": _BARE,
     "install.md: sudo python3 -m venv /opt/aia-store": _BARE,
+    "install.md: docker run --read-only --tmpfs /tmp --volume ./company-ca:/etc/company-ca:ro \\": _CONTAINERS,
     "install.md: pipx install .": _BARE,
     "install.md: aia-store hook install --all": _WHOLE_MACHINE,
     "install.md: python3 -m venv .venv": _BARE,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import _socket
+import asyncio
+import gzip
+import ipaddress
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from aia_store.inside import fetch, proxies
+from aia_store.inside import settings as config
 from aia_store.inside.fetch import FetchError, RefusedError
 from aia_store.inside.proxies import ProxyError, is_exempt, proxy_for, unused
 
@@ -66,6 +71,19 @@ def named(environ: dict[str, str], setting: str = "environment", scheme: str = "
 )
 def test_the_variables(environ: dict[str, str], expected: str | None) -> None:
     assert named(environ) == expected
+
+
+class Vanishing(dict[str, str]):
+    """An environment in which another thread deletes each variable just after somebody has asked whether it is set."""
+
+    def __contains__(self, name: object) -> bool:
+        return self.pop(str(name), None) is not None
+
+
+def test_another_thread_may_delete_a_variable_meanwhile() -> None:
+    """As programs do that set a proxy for a while."""
+    assert named(Vanishing(http_proxy="http://a:1", no_proxy="other.example")) == "a:1"
+    assert config.load(Vanishing(AIA_STORE_PROXY="http://b:2")).proxy == "http://b:2"
 
 
 def test_https_has_a_variable_of_its_own_which_cgi_does_not_set() -> None:
@@ -187,6 +205,14 @@ def test_no_proxy(no_proxy: str, exempt: list[str], others: list[str]) -> None:
         ("environment", {}, None),
         ("environment", {"http_proxy": "http://a:1"}, None),
         ("http://b:2", {"http_proxy": "http://a:1"}, None),
+        ("environment", {"http_proxy": "http://a:1", "no_proxy": "other.example"}, None),
+        (
+            "environment",
+            {"http_proxy": "http://a:1", "NO_PROXY": "example"},
+            "http_proxy is not used, as NO_PROXY exempts ca.example",
+        ),
+        ("http://b:2", {"no_proxy": "*"}, "AIA_STORE_PROXY is not used, as no_proxy exempts ca.example"),
+        ("environment", {"http_proxy": "", "HTTP_PROXY": "x"}, "HTTP_PROXY is not used, as http_proxy is empty"),
         ("none", {"http_proxy": "x"}, "http_proxy is not used, as AIA_STORE_PROXY is none"),
         ("environment", {"https_proxy": "x"}, "https_proxy is not used, as it is not for http"),
         (
@@ -197,13 +223,43 @@ def test_no_proxy(no_proxy: str, exempt: list[str], others: list[str]) -> None:
     ],
 )
 def test_what_is_not_used_is_said(setting: str, environ: dict[str, str], expected: str | None) -> None:
-    assert unused("http", setting, environ) == expected
+    assert unused("http", "ca.example", 80, setting, environ) == expected
 
 
 def test_a_direct_fetch_that_fails_says_which_proxy_is_not_used(get: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example:3128")
     with pytest.raises(FetchError, match=r"refused\); https_proxy is not used, as it is not for http$"):
         get(f"http://127.0.0.1:{refusing_port()}/ca")
+
+
+def test_so_it_does_where_there_is_no_other_way(get: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "has_network", lambda *_: False)
+    monkeypatch.setenv("http_proxy", "http://me:secret@proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "invalid")
+    with pytest.raises(FetchError) as raised:
+        get(f"http://{ABSENT}/ca")
+    why = "this machine has no network; http_proxy is not used, as no_proxy exempts ca.invalid"
+    assert str(raised.value) == f"{ABSENT} has no address; {why}"
+
+
+def test_nothing_is_fetched_past_the_socks_proxy_of_a_program(
+    aia: AIAHost, get: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as Tor: who connects through it does not want to be seen without. A setting says otherwise."""
+    socks = pytest.importorskip("socks")
+    url = aia.publish("/ca", CA.der)
+    monkeypatch.setattr(socket, "socket", socks.socksocket)
+    assert get(url) == CA.der, "it has no proxy yet"
+    monkeypatch.setattr(socks.socksocket, "default_proxy", None)
+    socks.set_default_proxy(socks.SOCKS5, "127.0.0.1", refusing_port())
+    with pytest.raises(FetchError, match="PySocks") as raised:
+        get(url)
+    assert raised.value.is_ours
+    assert fetch.get(url, LOOPBACK, time.monotonic() + 1, proxy="none") == CA.der
+    with Proxy(answer=response_head(200, {"Content-Length": "1"}) + b"x") as proxy:
+        assert fetch.get(url, LOOPBACK, time.monotonic() + 1, proxy=proxy.url) == b"x"
+    socks.set_default_proxy()
+    assert get(url) == CA.der
 
 
 # What it is asked
@@ -285,6 +341,16 @@ FOR_PROXIES = [
 def test_the_proxy_is_asked_for_no_address_that_is_not_public(proxy: Proxy, host: str) -> None:
     with pytest.raises(RefusedError):
         fetch.get(f"http://{host}:8080/", [], time.monotonic() + 3)
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("host", ["0177.0.0.1", "012.0.0.1", "8.8.8.010", "[::ffff:0177.0.0.1]"])
+def test_nor_for_one_that_old_pythons_read_otherwise(proxy: Proxy, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 3.9.4, as in Debian 11, `ipaddress` reads 0177.0.0.1 as 177.0.0.1; for inet_aton(3), it is 127.0.0.1."""
+    monkeypatch.setattr(ipaddress.IPv4Address, "_parse_octet", int)
+    proxy.answer = response_head(200, {"Content-Length": "1"}) + b"x"
+    with pytest.raises(RefusedError, match="unusual form"):
+        fetch.get(f"http://{host}/", [], time.monotonic() + 3)
     assert proxy.connections == 0
 
 
@@ -377,11 +443,11 @@ def test_a_proxy_that_never_accepts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_proxy_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
-    monkeypatch.setattr(fetch, "has_network", lambda: True)
+    monkeypatch.setattr(fetch, "has_network", lambda *_: True)
     error = failing("http://8.8.8.8/")
     assert str(error) == "the proxy proxy.invalid:3128 has no address"
     assert blame(error) == (False, None, "proxy.invalid:3128", True)
-    monkeypatch.setattr(fetch, "has_network", lambda: False)
+    monkeypatch.setattr(fetch, "has_network", lambda *_: False)
     assert failing("http://8.8.8.8/").is_ours
 
 
@@ -402,6 +468,7 @@ def test_who_redirects_late_cannot_have_another_blamed(
     assert blame(error) == (False, None, f"127.0.0.3:{port}" if by_proxy else None, False), error
 
 
+BOMB = gzip.compress(bytes(10_000_000))
 ANSWERS = {
     "407": response_head(407, {"Content-Length": "0"}),
     **{str(status): response_head(status, {"Via": "1.1 x", "Content-Length": "0"}) for status in (403, 502, 503, 504)},
@@ -410,6 +477,12 @@ ANSWERS = {
     "nothing": response_head(200, {"Content-Length": "0"}),
     "cut short": response_head(200, {"Content-Length": "9"}) + b"x",
     "too large": response_head(200, {"Content-Length": "99999"}) + bytes(99_999),
+    "a status cut short": b"HTTP/1.",
+    "header after header": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
+    "it will go on": b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000,
+    "a gzip bomb": response_head(200, {"Content-Length": f"{len(BOMB)}", "Content-Encoding": "gzip"}) + BOMB,
+    "a redirect to itself": response_head(302, {"Location": "http://8.8.8.8/", "Content-Length": "0"}),
+    "another protocol": b"SSH-2.0-x\r\n",
 }
 
 
@@ -487,6 +560,40 @@ def test_no_failure_through_a_proxy_pauses_for_long(
         proxy.answer = ANSWERS["503"] if hour < 5 else None
         monkeypatch.setattr(time, "time", lambda hour=hour: now + hour * 610)
         assert meet(leaf, ROOT).completed is (hour == 5)
+
+
+def test_nor_does_one_under_an_event_loop(
+    aia: AIAHost, meet: Meet, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a handshake waits less, so that a silent proxy cannot be told from a slow host."""
+    monkeypatch.setenv("AIA_STORE_ASYNC_BUDGET", "0.3")
+    leaf = CA.leaf(aia=[aia.publish("/ca", CA.der)])
+    now = time.time()
+
+    async def completes() -> bool:
+        return meet(leaf, ROOT).completed
+
+    for hour in range(6):
+        proxy.answer = ANSWERS["silence"] if hour < 5 else None
+        monkeypatch.setattr(time, "time", lambda hour=hour: now + hour * 610)
+        before = proxy.connections
+        assert asyncio.run(completes()) is (hour == 5)
+        assert proxy.connections == before + 1, "it does not pause any more"
+
+
+def test_what_a_hostile_proxy_gives_in_place_of_an_issuer_is_not_held_against_the_url(
+    aia: AIAHost, meet: Meet, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind another proxy, or without one, the URL is tried at once."""
+    leaf = CA.leaf(aia=[aia.publish("/ca", CA.der)])
+    impostor = Authority.root("Proxy Root").intermediate("Proxy CA").der
+    proxy.answer = response_head(200, {"Content-Length": str(len(impostor))}) + impostor
+    assert not meet(leaf, ROOT).completed
+    proxy.answer = None
+    assert not meet(leaf, ROOT).completed, "it pauses"
+    assert proxy.connections == 1
+    monkeypatch.delenv("http_proxy")
+    assert meet(leaf, ROOT).completed
 
 
 #: A right environment, in a program that may not believe it.

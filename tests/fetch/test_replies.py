@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import http.client
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +29,10 @@ from aia_store.inside import fetch, reply
 from aia_store.inside.certificate import Certificate, encode
 from aia_store.inside.search import Budget
 
+from ..manager.disks import need_namespaces
 from ..support import asn1
 from ..support.pki import Authority, Leaf, pem, pkcs7, pkcs7_ber
-from ..support.servers import AIAHost, BlackHole, refusing_port
+from ..support.servers import AIAHost, BlackHole, deaf_port, refusing_port
 from ..support.wire import response_head
 from .conftest import LOOPBACK, Fetch, Meet
 
@@ -311,6 +316,28 @@ def listening_and_hanging_up() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
 
 
+def test_a_dead_host_on_the_machines_own_network_is_blamed_without_a_default_route(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise every handshake would wait for it anew."""
+    monkeypatch.setattr(fetch, "_NOBODYS", ())
+    with deaf_port() as port, pytest.raises(fetch.FetchError) as raised:
+        fetch.get(f"http://127.0.0.1:{port}/", LOOPBACK, time.monotonic() + 0.3)
+    assert (raised.value.dead_url, raised.value.is_ours) == (f"http://127.0.0.1:{port}/", False)
+
+
+def test_a_host_that_only_ipv6_reaches_is_not_blamed_where_there_is_none() -> None:
+    need_namespaces("unshare", "--net")
+    ask = f"import sys; sys.path[:0] = [{str(Path(__file__).parents[2])!r}]; from aia_store.inside import fetch\n"
+    ask += "try:\n fetch.get('http://[2606:4700::1111]/', [], fetch.time.monotonic() + 5)\n"
+    ask += "except fetch.FetchError as error: print(error, error.is_ours, error.dead_url)"
+    only_ipv4 = 'ip link set lo up && ip route add default dev lo && exec "$@"'
+    command = ["unshare", "--net", "sh", "-c", only_ipv4, "-", sys.executable, "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = "2606:4700::1111 cannot be reached (Network is unreachable); this machine has no route to it True None\n"
+    assert done.stdout == said, done
+
+
 def test_a_dead_host_behind_a_redirect_does_not_count_against_the_first(aia: AIAHost, get: Fetch) -> None:
     """Otherwise a hostile leaf could name a redirector on an honest host, and so pause that host."""
     dead = f"http://127.0.0.1:{refusing_port()}/"
@@ -372,6 +399,23 @@ def test_the_host_header_is_the_name_of_the_url_and_a_fragment_stays_here(aia: A
     get(f"http://LocalHost:{aia.port}#fragment")
     (request,) = aia.requests
     assert (request.path, request.headers["host"]) == ("/", f"localhost:{aia.port}")
+
+
+def test_nothing_that_a_program_does_to_http_client_reaches_our_request(
+    aia: AIAHost, get: Fetch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Programs print their requests (`debuglevel`); tracers add headers that say which program sends them."""
+    send_line = http.client.HTTPConnection.putrequest
+
+    def traced(connection: http.client.HTTPConnection, *arguments: Any, **options: Any) -> None:
+        send_line(connection, *arguments, **options)
+        connection.putheader("traceparent", "the program")
+
+    monkeypatch.setattr(http.client.HTTPConnection, "putrequest", traced)
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    assert get(aia.publish("/ca", DER)) == DER
+    assert "traceparent" not in aia.requests[0].headers
+    assert capsys.readouterr() == ("", "")
 
 
 def test_no_cookie_and_no_referer_follows_a_redirect(aia: AIAHost, get: Fetch) -> None:

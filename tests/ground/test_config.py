@@ -46,6 +46,7 @@ def test_without_any_setting_there_are_defaults(files: Files) -> None:
     assert vars(load({})) == {
         "dir": None,
         "roots": None,
+        "extra_roots": None,
         "allowed_networks": [],
         "proxy": "environment",
         "offline": False,
@@ -119,6 +120,7 @@ def test_every_key_is_a_variable_and_other_variables_are_ignored(files: Files) -
     assert config.KEYS == (
         "dir",
         "roots",
+        "extra_roots",
         "allowed_networks",
         "proxy",
         "offline",
@@ -416,7 +418,16 @@ def test_the_folder_of_the_store_does_not_depend_on_where_a_program_runs(files: 
         assert folder and Path(folder).is_absolute()
 
 
-@pytest.mark.parametrize("key", ["dir", "roots"])
+@pytest.mark.parametrize("key", ["proxy", "share", "share_notify"])
+def test_a_url_that_is_not_written_as_a_text_is_not_shown(files: Files, key: str) -> None:
+    """It may hold a password."""
+    files.user.write_text(f'{key} = ["http://me:s3cret@proxy.example:3128"]\n')
+    said = refusal()
+    assert f"{key} in {files.user} must be a text" in said
+    assert "cret" not in said
+
+
+@pytest.mark.parametrize("key", ["dir", "roots", "extra_roots"])
 def test_a_relative_path_in_a_file_means_the_same_everywhere_or_is_refused(
     files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str
 ) -> None:

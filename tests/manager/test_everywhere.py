@@ -261,6 +261,50 @@ def test_remove_leaves_every_file_as_it_was(
     assert "no hook" in ours.does("remove", "--python", base.python)
 
 
+def test_remove_leaves_no_folder_of_a_package_that_was_never_compiled(base: Copy, ours: Installation) -> None:
+    """uv compiles nothing, nor does pip with --no-compile."""
+    for folder in list(ours.package.rglob("__pycache__")):
+        shutil.rmtree(folder)
+    before = tree(base.folder, ours.folder)
+    for _ in range(2):
+        ours.does("install", "--python", base.python)
+    ours.does("remove", "--python", base.python)
+    assert tree(base.folder, ours.folder) == before
+
+
+@pytest.mark.parametrize("compiled_before", [False, True], ids=["never compiled", "compiled"])
+def test_remove_leaves_nothing_that_root_compiled_by_running_programs(
+    tmp_path: Path, base: Copy, ours: Installation, compiled_before: bool
+) -> None:
+    """Each level of optimization has compiled files of its own (PEP 488). Only root can write them there."""
+    if not compiled_before:
+        for folder in list(ours.package.rglob("__pycache__")):
+            shutil.rmtree(folder)
+
+    def of_ours() -> dict[str, str]:
+        library = {path: found for path, found in tree(base.folder).items() if FINDER in path or SITECUSTOMIZE in path}
+        return library | tree(ours.folder)
+
+    before = of_ours()
+    ours.does("install", "--python", base.python)
+    venv = base.venv(tmp_path / "venv")
+    for level in ("-O", "-OO"):
+        assert venv.run(level, "-c", MAKES_A_CONTEXT, PYTHONDONTWRITEBYTECODE=None).returncode == 0
+    assert list(ours.package.rglob("*.opt-2.pyc"))
+    ours.does("remove", "--python", base.python)
+    assert of_ours() == before
+
+
+def test_remove_keeps_optimized_files_that_the_package_came_with(base: Copy, ours: Installation) -> None:
+    """RPMs bring them."""
+    cache = ours.package / "inside" / "__pycache__"
+    brought = cache / f"patch.{sys.implementation.cache_tag}.opt-1.pyc"
+    brought.write_bytes((cache / f"patch.{sys.implementation.cache_tag}.pyc").read_bytes())
+    for action in ("install", "install", "remove"):
+        ours.does(action, "--python", base.python)
+    assert brought.exists()
+
+
 def test_remove_keeps_what_somebody_else_changed_since(base: Copy, ours: Installation) -> None:
     base.sitecustomize.write_bytes(APPORT)
     ours.does("install", "--python", base.python)

@@ -123,6 +123,14 @@ def test_remove_leaves_everything_as_it_was(venv: Venv) -> None:
     assert "no hook" in venv.hook("remove").stdout
 
 
+def test_remove_leaves_nothing_that_programs_compiled(hooked: Venv) -> None:
+    for level in ("-O", "-OO"):
+        assert hooked.run(level, "-c", USES_SSL, PYTHONDONTWRITEBYTECODE=None).returncode == 0
+    assert len(list(hooked.site.glob("__pycache__/aia_store_watcher.*"))) == 3
+    assert hooked.hook("remove").returncode == 0
+    assert not (hooked.site / "__pycache__").exists()
+
+
 def test_install_twice_is_install_once(hooked: Venv) -> None:
     before = hooked.contents()
     assert hooked.hook("install").returncode == 0

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from aia_store.inside.certificate import Certificate
 from aia_store.inside.pauses import Failures
 from aia_store.inside.settings import Settings
+from aia_store.inside.store import Folder
+from aia_store.manager import https
 from aia_store.manager.documents import DocumentError, contents
 from aia_store.manager.download import Downloader
-from tests.support.pki import Authority
+from aia_store.manager.revocation.crls import CRLs
+from tests.support.pki import Authority, crl
 from tests.support.proxy import Proxy
 from tests.support.servers import AIAHost, TLSServer, free_port, refusing_port
 from tests.support.wire import response_head
@@ -90,7 +94,25 @@ def test_what_the_proxy_refuses_pauses_on_this_way_only(settings: Settings, serv
     assert read(server.url, settings, failures) == b"a list"
 
 
-def test_a_dead_proxy_pauses_itself(settings: Settings, server: TLSServer) -> None:
+def test_a_page_in_place_of_a_crl_pauses_on_this_way_only(settings: Settings, aia: AIAHost, store: Path) -> None:
+    """As behind a proxy that wants people to log in first."""
+    url, failures = aia.publish("/root.crl", crl(ROOT)), Failures(None)
+    crls = CRLs(Folder(str(store)), failures, Downloader(settings, failures, time.monotonic() + 20))
+    with Proxy(answer=response_head(200, {"Content-Length": "8"}) + b"Log in!\n") as proxy:
+        settings.proxy = proxy.url
+        for _ in range(2):
+            assert crls.obtain([url], Certificate(ROOT.der)).crl is None
+        assert proxy.connections == 1
+    settings.proxy = "none"
+    assert crls.obtain([url], Certificate(ROOT.der)).fault is None
+
+
+@pytest.mark.parametrize("has_default_route", [True, False])
+def test_a_dead_proxy_pauses_itself(
+    settings: Settings, server: TLSServer, monkeypatch: pytest.MonkeyPatch, has_default_route: bool
+) -> None:
+    """It may be on the machine's own network, as here."""
+    monkeypatch.setattr(https, "has_network", lambda: has_default_route)
     failures, port = Failures(None), free_port()
     settings.proxy = f"http://{CREDENTIALS}@127.0.0.1:{port}"
     assert f"the proxy 127.0.0.1:{port} cannot be reached" in refusal(server.url, settings, failures)

@@ -12,6 +12,7 @@ from tests.conftest import ATTACH
 from tests.manager.machine import Machine
 from tests.proxies.world import CREDENTIALS, PORT, PROXY, SILENT, World, naming
 
+ABSENT = "10.9.0.77:3128"  # nobody has this address
 SECRET = CREDENTIALS.partition(":")[2]
 
 #: A program with the hook, which asks a server for a page through the proxy; prints the reply, or the error's note.
@@ -129,6 +130,23 @@ def test_the_commands(world: World, machine: Machine) -> None:
     assert not any("proxy-authorization" in names for _, _, names in world.requests())
 
 
+@pytest.mark.parametrize("program", ["tinyproxy", "squid"])
+def test_the_commands_with_a_password(world: World, machine: Machine, program: str) -> None:
+    """Here the server is beyond the proxy, too."""
+    machine.environment.update(naming(credentials=CREDENTIALS))
+    with world.proxy(program, password=True):
+        (found,) = machine.json("check", "www.example", status=1)
+        assert (found["result"], found["connected_to"]["proxy"]) == ("incomplete", f"{PROXY}:{PORT}")
+        machine.says("clear", "--yes")
+        assert "Outer CA" in machine.says("add", "www.example")
+        machine.says("preload", "https://reports.example:8443/report.csv")
+        machine.says("refresh")
+        refusal = machine.complains("check", "www.example", status=2, https_proxy=naming()["https_proxy"])
+        assert f"through the proxy {PROXY}:{PORT} (it answers 407 Proxy Authentication Required" in refusal
+    assert not any("proxy-authorization" in names for _, _, names in world.requests())
+    assert is_nowhere(SECRET, machine.folder)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.StreamWriter.start_tls came with Python 3.11")
 @pytest.mark.usefixtures("tinyproxy")
 def test_the_budget_of_an_event_loop_covers_the_proxy(world: World, machine: Machine) -> None:
@@ -151,6 +169,9 @@ def test_the_setting_of_the_site(world: World, machine: Machine) -> None:
     site.write_text(f'proxy = "http://{PROXY}:{PORT}"\n')
     machine.says("add", "http://ca.example/ca.cer")
     machine.says("preload", "https://reports.example:8443/report.csv")
+    before = len(world.requests())
+    machine.says("refresh")
+    assert ("ca.example", "/root.crl") in [asked[:2] for asked in world.requests()[before:]]
 
 
 def test_without_the_proxy_nothing_is_reached(world: World, machine: Machine) -> None:
@@ -175,10 +196,26 @@ def test_a_proxy_that_never_answers(world: World, machine: Machine) -> None:
     assert met(machine, **naming()) == "ok", "neither the URL nor its host pauses on another way"
 
 
+@pytest.mark.usefixtures("tinyproxy")
+def test_a_proxy_whose_machine_is_off(world: World, machine: Machine) -> None:
+    """It is on the machine's own network, which has no other way out. Only the first handshake waits for it."""
+    variables = {**naming(ABSENT), "https_proxy": naming()["https_proxy"]}
+    assert f"the proxy {ABSENT} cannot be reached (No route to host)" in met(machine, **variables) or not notes()
+    log = machine.execute(sys.executable, "-c", PROGRAM, machine.roots, **variables, AIA_STORE_LOG="debug").stderr
+    assert "fetching" not in log
+    assert met(machine, **naming()) == "ok", "nothing pauses on another way"
+
+
 def test_a_dead_proxy(world: World, machine: Machine) -> None:
     said = machine.complains("add", "http://ca.example/ca.cer", **naming(credentials=CREDENTIALS))
     assert said.endswith(f"the proxy {PROXY}:{PORT} cannot be reached (Connection refused)")
-    assert "the proxy" in machine.complains("preload", "https://reports.example:8443/report.csv", **naming())
+    done = machine.run("preload", "https://reports.example:8443/report.csv", **naming(credentials=CREDENTIALS))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the proxy {PROXY}:{PORT} cannot be reached" in done.stderr
+    told = machine.run("status", **naming(credentials=CREDENTIALS)).stdout
+    assert f"through the proxy {PROXY}:{PORT} (http_proxy), which could not be reached" in told
+    assert SECRET not in said + done.stderr + told
+    assert is_nowhere(SECRET, machine.folder)
 
 
 @pytest.mark.parametrize(

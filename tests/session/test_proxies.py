@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from aia_store import AIASession
 from tests.session.conftest import host_of
 from tests.support.proxy import Proxy
-from tests.support.servers import AIAHost, TLSServer
+from tests.support.servers import AIAHost, TLSServer, refusing_port
 
 
 @pytest.fixture
@@ -56,6 +57,17 @@ def test_a_socks_proxy_is_not_bypassed(server: TLSServer, monkeypatch: pytest.Mo
     for connect in (AIASession().cadata_from_host, lambda host: AIASession().download(f"https://{host}/")):
         with pytest.raises(OSError, match="all_proxy names a SOCKS proxy"):
             connect(host_of(server))
+    assert server.connections == 0
+
+
+def test_the_socks_proxy_of_the_program_is_not_bypassed(server: TLSServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here it refuses connections."""
+    socks = pytest.importorskip("socks")
+    default = (socks.SOCKS5, "127.0.0.1", refusing_port(), True, None, None)
+    monkeypatch.setattr(socket, "socket", socks.socksocket)
+    monkeypatch.setattr(socks.socksocket, "default_proxy", default)
+    with pytest.raises(socks.ProxyConnectionError):
+        AIASession().get_host_cert(host_of(server))
     assert server.connections == 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import os
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -145,6 +147,41 @@ def mongodb_server(leaf: Leaf) -> PacketServer:
     return PacketServer(leaf, answer)
 
 
+def _kafka_text(text: bytes) -> bytes:
+    return struct.pack(">h", len(text)) + text
+
+
+class KafkaServer(PacketServer):
+    """Kafka, a lone broker of the first versions of the protocol, with one topic: ok."""
+
+    _METADATA, _API_VERSIONS, _UNSUPPORTED_VERSION = 3, 18, 35
+
+    def __init__(self, leaf: Leaf) -> None:
+        super().__init__(leaf, self._reply)
+
+    def _reply(self, data: bytes) -> bytes | None:
+        api, version, asked = struct.unpack_from(">4xhhi", data)
+        if api == self._API_VERSIONS:
+            error = self._UNSUPPORTED_VERSION if version > 0 else 0
+            known = ((self._METADATA, 0, 1), (self._API_VERSIONS, 0, 0))
+            body = struct.pack(">hi", error, len(known)) + b"".join(struct.pack(">hhh", *one) for one in known)
+        elif api == self._METADATA:
+            broker = struct.pack(">i", 1) + _kafka_text(b"localhost") + struct.pack(">ih", self.port, -1)
+            topic = struct.pack(">h", 0) + _kafka_text(b"ok") + struct.pack(">?i", False, 0)
+            body = struct.pack(">i", 1) + broker + struct.pack(">ii", 1, 1) + topic
+        else:
+            return None
+        return struct.pack(">ii", 4 + len(body), asked) + body
+
+
+def oracle_server(leaf: Leaf) -> PacketServer:
+    """Oracle's listener by TCPS, which knows no service: a REFUSE packet to every CONNECT."""
+    reason = b"(DESCRIPTION=(ERR=12514)(VSNNUM=0)(ERROR_STACK=(ERROR=(CODE=12514)(EMFI=4))))"
+    payload = struct.pack(">BBH", 1, 0, len(reason)) + reason
+    refuse = struct.pack(">HHBBH", 8 + len(payload), 0, 4, 0, 0) + payload
+    return PacketServer(leaf, lambda data: refuse)
+
+
 class MySQLServer(PacketServer):
     """MySQL, which lets everybody in after an SSLRequest, and says OK to every query."""
 
@@ -227,3 +264,27 @@ class SiteServer(TLSListener):
             kind, body = self._pages.get(request.path, ("text/plain", b"not here"))
             head = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
             tls.sendall(response_head(status, head) + body)
+
+
+class ACMEServer(TLSListener):
+    """ACME (RFC 8555) up to a new account, which every client gets; one request a connection."""
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer one request."""
+        with self.handshake(connection) as tls:
+            request = read_request(tls)
+            if request is None:
+                return
+            here = f"https://localhost:{self.port}"
+            paths = {"newNonce": "/nonce", "newAccount": "/account", "newOrder": "/order"}
+            directory = {name: here + path for name, path in paths.items()}
+            answer: dict[str, str] = directory if request.path == "/directory" else {"status": "valid"}
+            body = b"" if request.method == "HEAD" else json.dumps(answer).encode()
+            head = {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                "Replay-Nonce": base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("="),
+                "Location": f"{here}/account/ok",
+                "Connection": "close",
+            }
+            tls.sendall(response_head(201 if request.path == "/account" else 200, head) + body)

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...inside.pauses import longest_pause, on_way
 from ...inside.store import KEPT_CRLS, read_regular_file
 from .. import download
 from ..download import UnavailableError
@@ -82,7 +83,10 @@ class CRLs:
         self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool, seconds: float, since: float
     ) -> CRL:
         # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
-        useless = f"{url} for {'leaves' if of_leaf else 'CRLs'} of {hashlib.sha256(issuer.public_key).hexdigest()}"
+        # Noted on this way only: a proxy may have put a page of its own in place of the CRL.
+        proxy = self._downloader.proxy_to(url)
+        whose = hashlib.sha256(issuer.public_key).hexdigest()
+        useless = f"{on_way(url, proxy)} for {'leaves' if of_leaf else 'CRLs'} of {whose}"
         if self._failures.paused(useless):
             raise CRLError("it was useless recently and is not fetched again yet")
         content = self._downloader.plain(url, MOST_BYTES, seconds)
@@ -92,7 +96,7 @@ class CRLs:
             if crl.this_update < since:  # anybody on the network could replay it, as long as it is valid
                 raise CRLError("it is older than the previous one")
         except CRLError:
-            self._failures.failed(useless)
+            self._failures.failed(useless, longest_pause(proxy))
             raise
         self._failures.succeeded(useless)
         try:

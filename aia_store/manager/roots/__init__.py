@@ -1,5 +1,7 @@
 """The machine's trust anchors: where each system keeps them, without those that it distrusts, and never our own bundle.
 
+The administrator may add others (`extra`).
+
 They are never silently replaced by others. If the system's own are unreadable, that is an error. It is also an error if
 the place that the last bundle was made from is gone, unless a preferred place now exists. certifi's trust anchors are
 used only if the system has none at all.
@@ -15,18 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...inside.cafile import anchor_names
 from ...inside.certificate import readable
 from .. import published
-from . import hashed, macos, named, p11kit, pem_files, windows
+from . import extra, hashed, macos, named, p11kit, pem_files, windows
 from .p11kit import Distrust
-from .pem_files import DamagedError
+from .pem_files import BUNDLE_MARK, DamagedError
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from ...inside.settings import Settings
 
 __all__ = ["BUNDLE_MARK", "SYSTEM_FILES", "Distrust", "Roots", "RootsError", "Source"]
-
-# The first line of every bundle that we publish, by which its copies are recognized too.
-BUNDLE_MARK = b"# aia-store bundle: "
 
 SYSTEM_FILES = pem_files.PATHS
 _NO_FILES = {system.PATH: system for system in (macos, windows)}
@@ -48,6 +47,12 @@ class Source(NamedTuple):
     reason: str
     preferred: tuple[str, ...] = ()  # the places that would be used instead, if they existed
     remedy: str | None = None  # for a fallback: how the machine gets trust anchors of its own
+    extra: str | None = None  # the file or folder of those that the administrator adds
+
+    @property
+    def name(self) -> str:
+        """The path, and that of those that are added."""
+        return f"{self.path} and {self.extra}" if self.extra is not None else self.path
 
     @property
     def is_fallback(self) -> bool:
@@ -65,12 +70,16 @@ class Roots(NamedTuple):
 
 
 def source(settings: Settings) -> Source:
-    """Find this machine's trust anchors: the first of the following places that exists.
+    """Find this machine's trust anchors: the first of the following places that exists, and what the settings add.
 
     These are the file that the settings name; the system's own place; the file that SSL_CERT_FILE or NIX_SSL_CERT_FILE
     names, or that the last bundle was made from; certifi's file. Raises RootsError, also if the place that the last
     bundle was made from is gone, and only less preferred places are left.
     """
+    return _first_place(settings)._replace(extra=settings.extra_roots)
+
+
+def _first_place(settings: Settings) -> Source:
     if settings.roots is not None:
         return _set_source(settings.roots)
     for system in _NO_FILES.values():
@@ -107,11 +116,13 @@ def read(where: Source) -> Roots:
         raise _unreadable(where.path, error) from error
     except DamagedError as error:
         raise RootsError(f"{where.path} {error}; {_put_back(where.path)}") from error
+    if where.extra is not None:
+        found = list(dict.fromkeys([*found, *_extra(where.extra)]))
     distrusted = distrust()
     anchors = [certificate for certificate in found if not distrusted.names(certificate)]
     if not anchors:
         raise RootsError(
-            f"this system distrusts every certificate of {where.path}; set AIA_STORE_ROOTS to another file"
+            f"this system distrusts every certificate of {where.name}; set AIA_STORE_ROOTS to another file"
         )
     limited = sum(map(distrusted.limits, anchors))
     return Roots(anchors, len(found) - len(anchors), limited, distrusted.notes)
@@ -155,9 +166,10 @@ def watched(where: Source | None) -> list[str]:
     """
     if where is None:
         return [*(path for path, _ in _places(None)), *p11kit.watched()]
+    added = extra.watched(where.extra) if where.extra is not None else []
     if where.path == macos.PATH:
-        return list(macos.WATCHED)
-    return [where.path, *_files_in(where.path), *where.preferred, *p11kit.watched()]
+        return [*macos.WATCHED, *added]
+    return [where.path, *_files_in(where.path), *where.preferred, *p11kit.watched(), *added]
 
 
 @lru_cache(maxsize=1)
@@ -229,6 +241,16 @@ def _certificates(path: str) -> list[Certificate]:
     if path in _NO_FILES:
         return list(readable(_NO_FILES[path].certificates()))
     return hashed.certificates(path) if path in hashed.FOLDERS else pem_files.certificates(path)
+
+
+def _extra(path: str) -> list[Certificate]:
+    remedy = "put it right, or unset AIA_STORE_EXTRA_ROOTS"
+    try:
+        return extra.certificates(path)
+    except OSError as error:
+        raise RootsError(f"{error.filename or path} cannot be read ({error.strerror or error}); {remedy}") from error
+    except DamagedError as error:
+        raise RootsError(f"{error}; {remedy}") from error
 
 
 def _files_in(path: str) -> list[str]:

@@ -28,6 +28,9 @@ PATHS = (
 
 LARGEST = 16 << 20  # bytes
 
+# The first line of every bundle that we publish, by which its copies are recognized too.
+BUNDLE_MARK = b"# aia-store bundle: "
+
 _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")  # PEM_STRING_X509 and PEM_STRING_X509_OLD of OpenSSL
 _BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _EDGES = (b"-----BEGIN ", b"-----END ")

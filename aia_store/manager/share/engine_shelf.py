@@ -13,6 +13,7 @@ import obstore
 from obstore.exceptions import BaseError, NotModifiedError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
+from ...inside.proxies import exempting
 from ...inside.settings import DIRECT, FROM_ENVIRONMENT
 from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
 _LONGEST_REASON = 200
+_EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
 _SETTLED_AFTER = timedelta(minutes=1)
 _SINCE = "since "  # begins a mark that is a date
 
@@ -106,8 +108,10 @@ def _through(proxy: str) -> ClientConfig:
     if proxy == FROM_ENVIRONMENT:
         return {}
     if proxy == DIRECT:
-        return {"proxy_url": "http://localhost", "proxy_excludes": "*,0.0.0.0/0,::/0"}
-    return {"proxy_url": proxy}
+        return {"proxy_url": "http://localhost", "proxy_excludes": _EVERY_HOST}
+    # The engine separates by commas alone, and knows no ports.
+    exempt = exempting()[1].replace(",", " ").split()
+    return {"proxy_url": proxy, "proxy_excludes": ",".join(_EVERY_HOST if one == "*" else one for one in exempt)}
 
 
 def _unless(mark: str) -> GetOptions | None:

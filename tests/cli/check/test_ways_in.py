@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from aia_store.check.asked import Target
+from aia_store.check.connection import look
+from aia_store.check.witness import seeing_context
+from aia_store.inside.settings import Settings
 from tests.conftest import Hierarchy, MakeHierarchy
 from tests.manager.machine import COMMAND, Machine
+from tests.support.listener import Listener
 from tests.support.openssl import OpenSSLServer
 from tests.support.pki import Authority, der_of, pem_blocks
 from tests.support.proxy import Proxy
@@ -129,6 +136,55 @@ def test_a_proxy_that_does_not_help(machine: Machine, root: Authority) -> None:
     assert "404" in line
     line = machine.complains("check", NAME, status=2, https_proxy="http://proxy.example.test:3128")
     assert line.startswith("the proxy proxy.example.test:3128 is not known")
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"), (b"HTTP/1.1 200 OK\r\nA: ", b"b"), (b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["header after header", "one endless header", "it will go on"],
+)
+def test_a_proxy_whose_answer_never_ends(head: bytes, piece: bytes) -> None:
+    """Each piece comes in time, but all of them have one time limit."""
+    settings = Settings()
+    with Endless(head, piece) as proxy:
+        settings.proxy = f"http://127.0.0.1:{proxy.port}"
+        started = time.monotonic()
+        with pytest.raises(OSError):
+            look(Target(NAME, 443), seeing_context(), settings, seconds=1)
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 502 " + b"x" * 10_000 + b"\r\n\r\n", "(it answers 502 xxx"),
+        (b"HTTP/1.1 407 \x1b[31mred\r\n\r\n", "(it answers 407 \N{REPLACEMENT CHARACTER}[31mred)"),
+        (b"rubbish " * 8_000, "(no answer in HTTP: "),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9_000 + b"\r\n", "(no answer in HTTP: "),
+    ],
+    ids=["a long reason", "a reason that colours", "rubbish", "many headers"],
+)
+def test_what_a_proxy_answers_is_said_in_one_short_line(
+    machine: Machine, root: Authority, answer: bytes, said: str
+) -> None:
+    with Proxy(answer=answer) as proxy:
+        line = machine.complains("check", NAME, status=2, https_proxy=f"http://a:secret@127.0.0.1:{proxy.port}")
+    assert line.startswith(f"{NAME}:443 cannot be reached through the proxy 127.0.0.1:{proxy.port} {said}")
+    assert line.endswith(")"), "whether the port is right is not the question"
+    assert len(line) < 300
+
+
+class Endless(Listener):
+    """Answers whoever connects with a head, and then with one piece after another."""
+
+    def __init__(self, head: bytes, piece: bytes) -> None:
+        self._head, self._piece = head, piece
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.sendall(self._head)
+        while not self._closed.wait(0.05):
+            connection.sendall(self._piece)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root can have no network")

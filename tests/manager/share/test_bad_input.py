@@ -440,3 +440,5 @@ def test_the_engine_is_reached_as_the_setting_for_proxies_says(join: Join, publi
         assert machine.run("share", "pull", AIA_STORE_PROXY=dead).returncode == 1
         assert machine.run("share", "pull", http_proxy=dead).returncode == 1
         assert machine.json("share", "pull", http_proxy=dead, AIA_STORE_PROXY="none")["taken"] == 1
+        for exempt in ("127.0.0.0/8", "example.com 127.0.0.1", "*"):
+            assert machine.run("share", "pull", AIA_STORE_PROXY=dead, no_proxy=exempt).returncode == 0, exempt

@@ -1,0 +1,66 @@
+"""Trust anchors that the administrator adds to the machine's own (`extra_roots`): a PEM file or a folder of such files.
+
+They are read as strictly as the machine's own. In a folder, a file that holds no certificate is an error: it may be a
+CA's in another format.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...inside.ownership import changed_by_others
+from . import pem_files
+
+if TYPE_CHECKING:
+    from ...inside.certificate import Certificate
+
+
+def certificates(path: str) -> list[Certificate]:
+    """The certificates of this file, or of all files in this folder, each once.
+
+    Raises OSError and DamagedError. The message of a DamagedError begins with the file that is at fault. For root, a
+    file that other users can change is at fault, too.
+    """
+    paths = files(path)
+    if not paths:
+        raise pem_files.DamagedError(f"{path} holds no file")
+    return list(dict.fromkeys(certificate for file in paths for certificate in _in_file(file)))
+
+
+def files(path: str) -> list[str]:
+    """The path itself; if it is a folder, the files in it, sorted. Raises OSError.
+
+    Files with a leading dot do not count: Kubernetes keeps in them what the links in a mounted ConfigMap lead to.
+    """
+    if not os.path.isdir(path):
+        return [path]
+    _demand_only_root_can_change(path)
+    entries = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
+    return [entry for entry in entries if not os.path.isdir(entry)]
+
+
+def watched(path: str) -> list[str]:
+    """Every path whose change can change these certificates."""
+    try:
+        return list(dict.fromkeys([path, *files(path)]))
+    except (OSError, pem_files.DamagedError):
+        return [path]
+
+
+def _in_file(path: str) -> list[Certificate]:
+    _demand_only_root_can_change(path)
+    try:
+        if pem_files.BUNDLE_MARK in pem_files.contents(path):
+            raise pem_files.DamagedError("is a bundle made by aia-store")
+        return pem_files.certificates(path)
+    except pem_files.DamagedError as error:
+        raise pem_files.DamagedError(f"{path} {error}") from error
+
+
+def _demand_only_root_can_change(path: str) -> None:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not os.path.exists(path):
+        return
+    weak = changed_by_others(path)
+    if weak is not None:
+        raise pem_files.DamagedError(f"{path} is refused, because users other than root can change {weak}")
