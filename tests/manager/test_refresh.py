@@ -74,7 +74,7 @@ def test_what_lost_its_root_is_dropped(machine: Machine, root: Authority) -> Non
     [
         (STRANGER.intermediate(), "trust anchor"),
         (STRANGER, "self-signed"),
-        (STRANGER.leaf(), "no CA"),
+        (STRANGER.leaf(), "not a CA"),
         (STRANGER.intermediate(not_after=timedelta(seconds=-1)), "expired"),
     ],
     ids=["orphan", "self-signed", "leaf", "expired"],
