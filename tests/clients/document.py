@@ -130,15 +130,17 @@ the handshake, the store, locks and settings, `hook install`, `bundle` and `self
 | Windows, as Wine 10 shows it | CPython 3.13.2 of python.org | 3.0.15 | 558 passed, 223 skipped |
 | Linux | PyPy 8.0.1 (Python 3.11.17) | 3.6.5 | 473 passed, 21 skipped |
 
-On musl, 20 worlds were generated instead of 200, the tests of a hashed folder were skipped, because there is no
+On musl, 20 PKIs were generated instead of 200, the tests of a hashed folder were skipped, because there is no
 `openssl` command, and those of the daemon were stopped half-way. `tests/manager/test_everywhere.py` was run there by
 itself: 77 passed, 2 skipped. `hook install --all` was tried by hand there, and with PyPy.
 
 On Windows, more than a quarter of the tests were skipped: most need POSIX, or the `openssl` command. Wine cannot show
-Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. The empty
-file of a lock stays on Windows. With PyPy, OpenSSL calls the hook for each record of a download, too; and the chains of
-a server's clients are not completed if an SNI callback has chosen another context. Its other tests were not run. macOS
-and free-threaded CPython were not tested: without a GIL, the hook does nothing.
+Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. On Windows,
+the empty file of a lock stays.
+
+With PyPy, OpenSSL also calls the hook for each record of a download, and the chains of a server's clients are not
+completed if an SNI callback has chosen another context. The other tests were not run with PyPy. macOS and free-threaded
+CPython were not tested; without a GIL, the hook does nothing.
 """
 
 
