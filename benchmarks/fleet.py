@@ -55,7 +55,8 @@ MOST_FETCHES, MOST_REQUESTS = 0.01, 2.0  # of those without sharing; of a machin
 PERCENTS = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 100)  # of the machines that know the news
 REQUEST_BYTES = 600  # headers of a request and its answer
 
-packs.split = functools.lru_cache(64)(packs.split)  # many machines read the same packs
+_split = packs.split
+packs.split = functools.lru_cache(64)(lambda content: tuple(_split(content)))  # many machines read the same packs
 Action = Callable[[float, int], None]  # takes the time and the number of a machine
 
 
@@ -92,9 +93,9 @@ class Engine(FolderShelf):
         super().put(name, content)
         self._count(len(content))
 
-    def names(self, folder: str, most: int, after: str = "") -> list[str]:
+    def names(self, folder: str, most: int) -> list[str]:
         self._demand()
-        found = super().names(folder, most, after)
+        found = super().names(folder, most)
         self._count(100 * len(found))
         return found
 
@@ -268,7 +269,7 @@ class Simulation:
         return self._parsed[machine.mark]
 
     def _handed_in(self) -> frozenset[str]:
-        return frozenset(shelves.certificates_in(shelves.listed(self._engine, shelves.IN)))
+        return frozenset(shelves.certificates_in(self._engine.names(shelves.IN, shelves.MOST_NAMES)))
 
     def _take(
         self, now: float, number: int, published: manifest.Manifest, handed_in: frozenset[str], is_thorough: bool
@@ -280,8 +281,8 @@ class Simulation:
         choice = taking.choose(offered, {self._digests[server] for server in machine.needed}, machine.memory, now)
         limits = getting.THOROUGH if is_thorough else getting.ROUTINE
         got = getting.get(self._engine, choice.get, published, limits, lambda name: False)
-        if got.failure is not None:
-            raise got.failure
+        if got.failures:
+            raise got.failures[-1]
         honest = frozenset(digest for digest in got.contents if digest in self._number_of)
         refused = got.contents.keys() - honest
         is_complete = len(honest) == sum(map(self._number_of.__contains__, choice.get)) and not choice.later and number

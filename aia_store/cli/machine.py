@@ -85,7 +85,13 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
         output.print_json([aspect._asdict() for aspect in aspects])
     else:
         rows: list[list[str | Text]] = [
-            [Text(*_MARKS[aspect.level]), aspect.name, aspect.state, aspect.remedy or ""] for aspect in aspects
+            [
+                Text(*_MARKS[aspect.level]),
+                aspect.name,
+                output.harmless(aspect.state),
+                output.harmless(aspect.remedy or ""),
+            ]
+            for aspect in aspects
         ]
         output.print_table(["", "", "State", "What to do"], rows)
     if any(aspect.level == "problem" for aspect in aspects):

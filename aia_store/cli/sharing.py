@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..manager.share.rounds import Round
 
 MOST_ROUNDS = 40  # of one pull; each takes 500 certificates at most
+SECONDS = 600.0  # of one pull; then no further round begins
 
 
 @click.group("share")
@@ -34,9 +36,10 @@ def share_command() -> None:
 def pull(as_json: bool) -> None:
     """Take what other machines have learned, and hand nothing in: for a container's start, or to build an image."""
     settings = _settings()
+    deadline = time.monotonic() + SECONDS
     done = rounds.pull(settings)
     for _ in range(MOST_ROUNDS):
-        if not done.more:
+        if not done.more or time.monotonic() > deadline:
             break
         done = done.followed_by(rounds.pull(settings))
     _print(done, as_json)

@@ -107,8 +107,10 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     for folder in _writable(store):
         upkeep.sweep(folder)
     clock.believe(settings)
-    shared, shared_notes = _shared(settings)
     published = bundle.build(settings, verifier)
+    shared, shared_notes = _shared(settings)  # last, because it may take minutes where the engine is slow
+    if settings.share and store.home is not None and not bundle.are_fresh(settings, store.home):
+        published = bundle.build(settings, verifier)  # the trust folder also holds what others shared
     counts = len(planned.held), len(planned.preloaded)
     notes += [*planned.notes, *shared_notes]
     return RefreshReport(*counts, dropped, left, published, renewed, notes, None, handed_in, shared)

@@ -41,7 +41,8 @@ class Replacement:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        with contextlib.suppress(OSError):  # the disk is full: what was not written yet cannot be
+            self.file.close()
         with contextlib.suppress(OSError):  # the file is already in place
             os.unlink(self._temporary)
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 STRICT = 0x20  # X509_V_FLAG_X509_STRICT, which Python sets from 3.13 on
 MOST_PATHS = 16  # tried for one intermediate
+NOT_YET_VALID = "it is not yet valid"
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
 _RSA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
@@ -130,7 +131,7 @@ class Verifier:
         if not_after < time.time():
             raise VerifyError("it has expired")
         if time.time() < not_before:
-            raise NotYetValidError("it is not yet valid")
+            raise NotYetValidError(NOT_YET_VALID)
         reason = "it leads to no trust anchor of this machine"
         leaf = Certificate(leaf_under(certificate))
         for _, (_, *path) in zip(range(MOST_PATHS), self._paths(leaf, certificate), strict=False):

@@ -9,6 +9,8 @@ are used only if the system has none at all.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import sys
 from functools import lru_cache
@@ -131,17 +133,33 @@ def read(where: Source) -> Roots:
 def public() -> list[Certificate]:
     """The roots of the public programmes: those of certifi. Raises RootsError.
 
-    Some distributions make certifi name the system's own file, to which an administrator may add a company's root. Of
-    a file outside the package, only roots that are known to be public count (`inside/anchors.bin`).
+    Some distributions make certifi name the system's own file, and some administrators add a company's root to either.
+    Of a file that is not as certifi was installed, only roots that are known to be public count (`inside/anchors.bin`).
     """
     import certifi
 
     path = certifi.where()
     anchors = read(Source(path, "it is certifi's")).anchors
-    if os.path.realpath(path).startswith(os.path.dirname(os.path.realpath(certifi.__file__)) + os.sep):
+    if _is_as_installed(path):
         return anchors
     name_of = anchor_names()
     return [anchor for anchor in anchors if name_of(memoryview(_lines_of(anchor)))]
+
+
+def _is_as_installed(path: str) -> bool:
+    """Whether a file has the content that certifi's record of installation says."""
+    from importlib import metadata
+
+    try:
+        recorded = metadata.files("certifi") or []
+        for entry in recorded:
+            if entry.hash is not None and os.path.realpath(entry.locate()) == os.path.realpath(path):
+                with open(path, "rb") as file:
+                    digest = hashlib.new(entry.hash.mode, file.read()).digest()
+                return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii") == entry.hash.value
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        pass
+    return False
 
 
 def _lines_of(anchor: Certificate) -> bytes:

@@ -1,12 +1,14 @@
-"""A shelf in an object store (S3, GCS, Azure) or on a web server, which is only read. It needs obstore.
+"""A shelf in an object store (S3, GCS, Azure). It needs obstore.
 
 Credentials and endpoints come from the engine's ordinary environment, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import obstore
@@ -15,26 +17,25 @@ from obstore.store import from_url
 
 from ...inside.proxies import exempting
 from ...inside.settings import DIRECT, FROM_ENVIRONMENT
+from ..words import harmless
 from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult
+    from obstore import GetResult
     from obstore.store import ClientConfig
 
 _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
+_LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine may pretend that there are always more
 _LONGEST_REASON = 200
 _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
-_SETTLED_AFTER = timedelta(minutes=1)
-_SINCE = "since "  # begins a mark that is a date
 
 
 class EngineShelf:
-    """A place in an object store, or a web server's folder."""
+    """A place in an object store."""
 
     def __init__(self, url: str, proxy: str) -> None:
         """`proxy` is the setting of that name. Raises ShelfError."""
-        self.is_read_only = url.startswith("http")
         self._shown = without_secrets(url).rstrip("/")
         try:
             # http is allowed, because nothing depends on the connection: every file is verified.
@@ -51,10 +52,13 @@ class EngineShelf:
         except (BaseError, ValueError, OSError) as error:
             raise ShelfError(f"{self._shown} cannot be used: {_reason(error)}") from error
 
+    def is_read_only(self, folder: str) -> bool:
+        return False
+
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         try:
-            result = obstore.get(self._store, name, options=_unless(mark))
-            return Found(self._bounded(result, name, most), _mark(result))
+            result = obstore.get(self._store, name, options={"if_none_match": mark} if mark else None)
+            return Found(self._bounded(result, name, most), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None
         except FileNotFoundError as error:
@@ -63,25 +67,35 @@ class EngineShelf:
             raise self._failure("read", name, error) from error
 
     def put(self, name: str, content: bytes) -> None:
-        if self.is_read_only:
-            raise ShelfError(f"{self._shown} is a web server, and can only be read")
         try:
             obstore.put(self._store, name, content, use_multipart=False)
         except (BaseError, OSError) as error:
             raise self._failure("written", name, error) from error
 
-    def names(self, folder: str, most: int, after: str = "") -> list[str]:
-        found: list[str] = []
-        offset = f"{folder}/{after}" if after else None
+    def names(self, folder: str, most: int) -> list[str]:
+        first = self._names(folder, most, None)
+        if len(first) < most:
+            return first
+        found = self._names(folder, most, f"{folder}/{random.getrandbits(256):064x}")
+        return found + first[: most - len(found)]
+
+    def _names(self, folder: str, most: int, after: str | None) -> list[str]:
+        """The names after a path, in the order of their bytes."""
         try:
-            for page in obstore.list(self._store, folder, offset=offset, chunk_size=1_000):
-                found += (entry["path"].rpartition("/")[2] for entry in page)
-                if len(found) >= most:
-                    break
+            return asyncio.run(asyncio.wait_for(self._listed(folder, most, after), _LISTS_FOR))
         except FileNotFoundError:
             return []
+        except asyncio.TimeoutError as error:
+            raise ShelfError(f"{self._shown}/{folder} cannot be listed (it took too long)") from error
         except (BaseError, OSError) as error:
             raise self._failure("listed", folder, error) from error
+
+    async def _listed(self, folder: str, most: int, after: str | None) -> list[str]:
+        found: list[str] = []
+        async for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
+            found += (entry["path"].rpartition("/")[2] for entry in page)
+            if len(found) >= most:
+                break
         return found[:most]
 
     def _bounded(self, result: GetResult, name: str, most: int) -> bytes:
@@ -114,26 +128,9 @@ def _through(proxy: str) -> ClientConfig:
     return {"proxy_url": proxy, "proxy_excludes": ",".join(_EVERY_HOST if one == "*" else one for one in exempt)}
 
 
-def _unless(mark: str) -> GetOptions | None:
-    if mark.startswith(_SINCE):
-        return {"if_modified_since": datetime.fromisoformat(mark.removeprefix(_SINCE))}
-    return {"if_none_match": mark} if mark else None
-
-
-def _mark(result: GetResult) -> str:
-    """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
-
-    A date has no fractions of a second, so it tells two contents apart only once it is past (RFC 9110, 8.8.2.2).
-    """
-    tag, changed = result.meta["e_tag"], result.meta["last_modified"]
-    if tag is not None or datetime.now(timezone.utc) - changed < _SETTLED_AFTER:
-        return tag or ""
-    return f"{_SINCE}{changed.isoformat()}"
-
-
 def _reason(error: Exception) -> str:
     """What obstore says, in one line, without what differs each time, and without secrets that a URL may hold."""
     line = (str(error).splitlines() or [""])[0]
     line = re.sub(r"^.*? in [\d.]+[nµm]?s\b.*? - ", "", line)
     line = re.sub(r"(?<=://)[^/@\s]*@|\?\S+", "", line)
-    return line[:_LONGEST_REASON].strip() or type(error).__name__
+    return harmless(line)[:_LONGEST_REASON].strip() or type(error).__name__

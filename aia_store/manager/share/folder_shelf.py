@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import stat
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from ...inside.store import READ_FLAGS, read_open_file
 from .. import replacement
 from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MOST_LISTED = 1_000_000
 
@@ -26,10 +31,10 @@ class FolderShelf:
         if not os.path.isdir(path):
             raise ShelfError(f"{path} is no folder; mount or make it")
 
-    @property
-    def is_read_only(self) -> bool:
-        """Whether it is mounted so, or this user may not write."""
-        return not os.access(self._path, os.W_OK | os.X_OK)
+    def is_read_only(self, folder: str) -> bool:
+        """Whether it is mounted so, or this user may not write there."""
+        path = os.path.join(self._path, folder)
+        return not os.access(path if os.path.isdir(path) else self._path, os.W_OK | os.X_OK)
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         path = os.path.join(self._path, name)
@@ -68,13 +73,23 @@ class FolderShelf:
             return False
         return found is not None and found.content == content
 
-    def names(self, folder: str, most: int, after: str = "") -> list[str]:
+    def names(self, folder: str, most: int) -> list[str]:
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
-                listed = (entry.name for entry in islice(entries, _MOST_LISTED))
-                return list(islice((name for name in listed if name > after), most))
+                return _sample((entry.name for entry in islice(entries, _MOST_LISTED)), most)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ShelfError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _sample(names: Iterable[str], most: int) -> list[str]:
+    """All of these, or so many at random (algorithm R, J. S. Vitter 1985), without holding more."""
+    kept: list[str] = []
+    for number, name in enumerate(names):
+        if number < most:
+            kept.append(name)
+        elif (place := random.randrange(number + 1)) < most:
+            kept[place] = name
+    return kept

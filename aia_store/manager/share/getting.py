@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .shelf import Shelf
 
 SECONDS = 300.0  # for one round; the next round gets the others
+MOST_FAILURES = 8  # files that cannot be read, in one round; then the engine is down
 
 
 class Limits(NamedTuple):
@@ -31,12 +32,17 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The contents by SHA-256, verified by nobody; why others, and packs, cannot be had; and what ended it early."""
+    """The contents by SHA-256, verified by nobody; why others, and packs, cannot be had; and how reading failed."""
 
     contents: dict[str, bytes]
     refused: dict[str, str]
     bad_packs: dict[str, str]
-    failure: ShelfError | None
+    failures: list[ShelfError]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether so much failed that the engine is to blame, and not single files."""
+        return len(self.failures) >= MOST_FAILURES
 
 
 def get(
@@ -47,20 +53,17 @@ def get(
     `refuses` tells which packs were bad before.
     """
     deadline = time.monotonic() + SECONDS
-    got = Got({}, {}, {}, None)
-    try:
-        left = limits.packs
-        for name, members in list(manifest.packs.items())[::-1]:
-            lacking = members.intersection(wanted)
-            if len(lacking) > 1 and left and not refuses(name) and time.monotonic() < deadline:
-                left -= 1
-                _get_pack(shelf, name, lacking, got)
-        for digest in [digest for digest in wanted if digest not in got.contents][: limits.single]:
-            if time.monotonic() > deadline:
-                break
-            _get_one(shelf, OUT if digest in manifest.digests else IN, digest, got)
-    except ShelfError as error:
-        return got._replace(failure=error)
+    got = Got({}, {}, {}, [])
+    left = limits.packs
+    for name, members in list(manifest.packs.items())[::-1]:
+        lacking = members.intersection(wanted)
+        if len(lacking) > 1 and left and not refuses(name) and not got.is_down and time.monotonic() < deadline:
+            left -= 1
+            _get_pack(shelf, name, lacking, got)
+    for digest in [digest for digest in wanted if digest not in got.contents][: limits.single]:
+        if got.is_down or time.monotonic() > deadline:
+            break
+        _get_one(shelf, OUT if digest in manifest.digests else IN, digest, got)
     return got
 
 
@@ -68,11 +71,13 @@ def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> Non
     """Get what a pack has of this. What it lacks is on the shelf by itself."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
-    except (AbsentError, UnfitFileError, DeniedError) as error:
+    except ShelfError as error:
         got.bad_packs[name] = str(error)
+        if not isinstance(error, (AbsentError, UnfitFileError, DeniedError)):
+            got.failures.append(error)
         return
-    inside = packs.split(found.content) if found is not None else {}
-    there = {digest: inside[digest] for digest in wanted if len(inside.get(digest, b"")) in range(1, LARGEST + 1)}
+    inside = packs.split(found.content) if found is not None else ()
+    there = {digest: der for digest, der in inside if digest in wanted and len(der) <= LARGEST}
     got.contents.update(there)
     if len(there) < len(wanted):
         got.bad_packs[name] = "it is a pack without what it should hold"
@@ -88,3 +93,6 @@ def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
         got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
     except DeniedError:
         got.refused[digest] = "this machine may not read it"
+    except ShelfError as error:
+        got.refused[digest] = "it cannot be read"
+        got.failures.append(error)

@@ -6,6 +6,7 @@ stays here unless `share_private` is set.
 
 from __future__ import annotations
 
+import time
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .shelf import Shelf
 
 MOST_OF_A_ROUND = 100
+SECONDS = 60.0  # for one round; the next one goes on
 
 
 def offers(
@@ -63,9 +65,12 @@ def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Cer
 
 
 def hand_in(shelf: Shelf, certificates: Iterable[Certificate], memory: Remembered, now: float) -> int:
-    """Put these on the shelf; returns how many there were. Raises ShelfError, what was put before stays noted."""
+    """Put these on the shelf while there is time; returns how many. Raises ShelfError; what was put stays noted."""
+    deadline = time.monotonic() + SECONDS
     done = 0
     for certificate in certificates:
+        if time.monotonic() > deadline:
+            break
         shelf.put(file_of(IN, certificate.fingerprint), certificate.der)
         memory.handed_in[certificate.fingerprint] = now
         memory.count("handed in", 1)

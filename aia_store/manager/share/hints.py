@@ -2,7 +2,8 @@
 
 A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A hub only publishes those of URLs that
 public certificates name, because a name can be guessed from its digest. A machine lets each pause for an hour, and once
-a day at most. So a false hint costs an hour, for what is not on the shelf. It does not bind `aia-store add`.
+a day at most. So a false hint costs an hour, for what is not on the shelf. It does not bind `aia-store add`. A hub says
+anew which are dead before a day is over, so that the hints of one that is gone end.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from ...inside.certificate import Certificate
     from ...inside.store import Folder, IntermediateStore
+    from .manifest import Manifest
     from .memory import Remembered
 
 MOST_OF_A_DAY = 1_000
+COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does not take them back
 
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
@@ -31,11 +34,18 @@ def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[s
     return frozenset(sorted(named & running)[:MOST_DEAD])
 
 
-def follow(dead: Iterable[str], home: Folder, memory: Remembered, now: float) -> int:
-    """Let these hosts and URLs pause; returns how many do so now."""
+def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
+    """Whether the hints in a manifest were published longer ago than this."""
+    return bool(manifest.dead) and now - manifest.made > seconds
+
+
+def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> int:
+    """Let the hosts and URLs that a manifest calls dead pause; returns how many do so now."""
+    if are_old(manifest, now):
+        return 0
     failures = pauses.Failures(home)
     followed = 0
-    for digest in sorted(set(dead) - memory.hinted.keys()):
+    for digest in sorted(manifest.dead - memory.hinted.keys()):
         if len(memory.hinted) >= MOST_OF_A_DAY:
             break
         memory.hinted[digest] = now

@@ -1,7 +1,7 @@
 """Listens to the stream, in a process of its own, and keeps what leads to a trust anchor here.
 
 At its start, and where the stream does not go back far enough, a round over the shelf brings what was missed. A flood
-of bad entries costs a bounded part of a processor: at most 500 certificates a minute are examined. What the stream
+of bad entries costs a bounded part of a processor: at most 500 entries a minute are examined. What the stream
 drops meanwhile, honest certificates included, comes with the next round over the shelf.
 """
 
@@ -20,13 +20,13 @@ from . import memory as memories
 from . import rounds
 from .opening import open_stream
 from .shelf import ShareError
-from .stream import END, START, OversizeError, order
+from .stream import END, START, OversizeError, is_position, order
 
 if TYPE_CHECKING:
     from ...inside.settings import Settings
     from .stream import Stream
 
-MOST_EXAMINED, EVERY = 500, 60.0  # certificates, seconds
+MOST_EXAMINED, EVERY = 500, 60.0  # entries, seconds
 
 
 def listen(settings: Settings, interrupted: int) -> None:
@@ -52,20 +52,30 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
     while (entries := stream.read(position, interrupted)) is not None:
         if time.monotonic() > until:
             examined, until = 0, time.monotonic() + EVERY
-        if not entries:
-            continue
-        position = entries[-1].position
-        offered = {hashlib.sha256(entry.der).hexdigest(): entry.der for entry in entries if entry.der}
-        examined += rounds.receive(settings, offered, position)
+        if entries:
+            position = entries[-1].position
+            offered = {hashlib.sha256(entry.der).hexdigest(): entry.der for entry in entries if entry.der}
+            rounds.receive(settings, offered, position)
+        else:
+            position = _after_silence(stream, position)
+        examined += max(1, len(entries))
         if examined >= MOST_EXAMINED and select.select([interrupted], [], [], max(0.0, until - time.monotonic()))[0]:
             return
+
+
+def _after_silence(stream: Stream, position: str) -> str:
+    """The position to go on from: of a stream that was made anew, with lower positions, the start."""
+    ends = stream.ends()
+    is_behind = position == END or ends is None or order(position) <= order(ends[1])
+    return position if is_behind else START
 
 
 def _caught_up(settings: Settings, stream: Stream) -> str:
     """The position to go on from. If entries were missed, a round takes from the shelf what they brought."""
     home = sound_store(settings, to_write=True).home
     assert home is not None
-    position = memories.read(home).position
+    noted = memories.read(home).position
+    position = noted if is_position(noted) else ""
     try:
         ends = stream.ends()
     except OversizeError:
@@ -89,6 +99,6 @@ def _catch_up(settings: Settings) -> None:
 
 
 def _note(settings: Settings, state: str, position: str | None = None) -> None:
-    with contextlib.suppress(ShareError, StoreError), rounds.noted(settings) as (_, memory):
+    with contextlib.suppress(ShareError, StoreError), rounds.noted(settings, rounds.LISTENER_WAITS) as (_, memory):
         memory.stream = state
         memory.position = memory.position if position is None else position

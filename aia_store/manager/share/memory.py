@@ -7,18 +7,19 @@ round that finds it unchanged still knows what is on the shelf. Both change only
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...inside.certificate import sha256
 from ...inside.store import SHARE, SHARE_MANIFEST, is_digest, read_regular_file
 from . import manifest as manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ...inside.certificate import Certificate
     from ...inside.store import Folder
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 LOCK = "share"
 MOST_REFUSED = 10_000
 REFUSED_FOR = 30 * 86_400  # seconds
+REFUSED_BRIEFLY_FOR = 6 * 3_600.0  # seconds; what may pass: the file is not there, or not what its name says
 HANDED_IN_AGAIN_AFTER = 7 * 86_400  # seconds; if no hub has published it by then
 HINTED_AGAIN_AFTER = 86_400  # seconds; a URL pauses for an hour a day on the word of others, at most
 _LARGEST_FILE = 16 << 20
 _LONGEST_TEXT = 500
+_TEXTS = ("unlinked",)  # fields whose entries are texts; those of the others are numbers
 
 
 @dataclass
@@ -106,7 +109,7 @@ def read(home: Folder) -> Remembered:
     try:
         noted = json.loads(read_regular_file(os.path.join(home.path, SHARE), _LARGEST_FILE))
         for name, default in vars(Remembered()).items():
-            setattr(memory, name, _like(default, noted[name]))
+            setattr(memory, name, _like(default, noted[name], str if name in _TEXTS else _finite))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return Remembered()
     return memory
@@ -130,14 +133,21 @@ def write_manifest(home: Folder, manifest: manifests.Manifest) -> None:
     home.write(manifests.text(manifest), SHARE_MANIFEST)
 
 
-def _like(default: object, value: object) -> object:
-    """A value of the type that a field has. Raises ValueError or TypeError."""
+def _like(default: object, value: object, of_entries: Callable[[Any], object]) -> object:
+    """A value of the type that a field has, or its entries have. Raises ValueError or TypeError."""
     if isinstance(default, set):
         return {str(digest) for digest in value if is_digest(str(digest))}  # type: ignore[attr-defined]
     if isinstance(default, dict):
-        items = value.items()  # type: ignore[attr-defined]
-        return {str(key): item if isinstance(item, str) else float(item) for key, item in items}
+        return {str(key): of_entries(entry) for key, entry in value.items()}  # type: ignore[attr-defined]
+    if isinstance(default, float):
+        return _finite(value)
     return type(default)(value)  # type: ignore[call-arg]
+
+
+def _finite(value: Any) -> float:
+    if not math.isfinite(number := float(value)):
+        raise ValueError("not a finite number")
+    return number
 
 
 def _recent(noted: dict[str, float], since: float, now: float) -> dict[str, float]:

@@ -12,20 +12,25 @@ if TYPE_CHECKING:
     from .shelf import Shelf
     from .stream import Stream
 
-_ENGINES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "http", "https")
+_WEB = ("http", "https")
+_ENGINES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure")
 _KINDS = "file:///…, s3://…, gs://…, az://… or https://…"
 
 
 def open_shelf(settings: Settings) -> Shelf:
-    """The shelf that the settings name. Raises ShelfError."""
+    """The shelf that the settings name. Raises ShelfError, and RootsError for a web server."""
     shown = without_secrets(settings.share)
     scheme, separator, rest = settings.share.partition("://")
     if separator and scheme == "file" and rest.startswith("/"):
         return FolderShelf(rest)
-    if not separator or scheme not in _ENGINES:
+    if not separator or scheme not in (*_WEB, *_ENGINES):
         raise ShelfError(f"{shown} names no shelf; set `share` to {_KINDS}")
     if settings.offline:
         raise ShelfError(f"{shown} is not used, because AIA_STORE_OFFLINE is set")
+    if scheme in _WEB:
+        from .web_shelf import WebShelf
+
+        return WebShelf(settings.share, settings)
     try:
         from .engine_shelf import EngineShelf
     except ImportError as error:

@@ -7,7 +7,9 @@ has not seen yet is in one or two of them. Each certificate is on the shelf by i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ...inside.certificate import DERError, elements
@@ -17,19 +19,16 @@ if TYPE_CHECKING:
 
 LARGEST = 1 << 20  # bytes
 MOST_PACKS = 24  # of the largest, that is 18,000 certificates
+MOST_OF_ONE = LARGEST >> 7  # no certificate is as small as 128 bytes, so whoever packs more wants to keep us busy
 _MUCH_LARGER = 2.0  # times as many
 
 
-def split(content: bytes) -> dict[str, bytes]:
-    """The certificates in a pack, by their SHA-256; of one that is damaged, those before the damage."""
-    found = {}
-    try:
-        for _, begin, _, stop in elements(content, 0, len(content)):
+def split(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """The certificates in a pack, each with its SHA-256; of one that is damaged, those before the damage."""
+    with contextlib.suppress(DERError):
+        for _, begin, _, stop in islice(elements(content, 0, len(content)), MOST_OF_ONE):
             der = content[begin:stop]
-            found[hashlib.sha256(der).hexdigest()] = der
-    except DERError:
-        pass
-    return found
+            yield hashlib.sha256(der).hexdigest(), der
 
 
 def arrange(

@@ -2,43 +2,60 @@
 
 The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. What
 has expired, was revoked or lost its root is left out of the next manifest.
+
+At each publication, some of the files in out/ are read again, and put right if somebody has changed them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import random
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import manifest as manifests
 from . import packs
 from . import shelf as shelves
-from .hints import dead
+from .hints import COUNT_FOR, are_old, dead
 from .manifest import Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from ...inside.certificate import Certificate
     from ...inside.store import IntermediateStore
     from ..verify import Verifier
-    from .memory import Remembered
+
+SECONDS = 300.0  # for the certificates of one publication
+MOST_CHECKED = 10  # certificates that are read again at each publication
+MOST_PACKS_CHECKED = 1
 
 
 class Published(NamedTuple):
-    """How many certificates the manifest names, and how many of them are new on the shelf."""
+    """How many certificates the manifest names, and how many files were put on the shelf.
+
+    `new` certificates were not there. `repaired` files were there, but were not what their names say.
+    """
 
     total: int
     new: int
+    repaired: int = 0
 
 
 def to_publish(
-    store: IntermediateStore, memory: Remembered, verifier: Verifier, may_be_shared: Callable[[Certificate], bool]
+    store: IntermediateStore,
+    shared: Collection[str],
+    verifier: Verifier,
+    may_be_shared: Callable[[Certificate], bool],
 ) -> dict[str, Certificate]:
-    """The certificates that a hub stands for, by SHA-256; of too many, those that were needed here come first."""
+    """The certificates that a hub stands for, by SHA-256; of too many, those that were needed here come first.
+
+    `shared` are the SHA-256s of what came or comes from others. It may have been preloaded here by other means, too.
+    """
     preloaded = (certificate for _, certificate in store.entries(preloaded=True))
-    shared = (certificate for certificate in preloaded if certificate.fingerprint in memory.taken)
     sound = {
         certificate.fingerprint: certificate
-        for certificate in (*store.certificates(), *shared)
+        for certificate in (*store.certificates(), *(one for one in preloaded if one.fingerprint in shared))
         if verifier.refusal(certificate) is None and may_be_shared(certificate)
     }
     return dict(list(sound.items())[: manifests.MOST_DIGESTS])
@@ -51,17 +68,50 @@ def publish(
     before: Manifest | None,
     now: float,
 ) -> Published:
-    """Put on the shelf what is missing, then the manifest, unless it says the same as `before`. Raises ShelfError."""
-    names = shelves.listed(shelf, shelves.OUT)
-    missing = certificates.keys() - shelves.certificates_in(names)
-    for digest in sorted(missing):
+    """Put on the shelf what is missing or damaged, then the manifest, unless it says the same as `before`.
+
+    Raises ShelfError, also if this takes too long; the next time goes on from there.
+    """
+    deadline = time.monotonic() + SECONDS
+    names = shelf.names(shelves.OUT, shelves.MOST_NAMES)
+    there = certificates.keys() & set(shelves.certificates_in(names))
+    missing = certificates.keys() - there
+    damaged = _damaged(shelf, {shelves.file_of(shelves.OUT, digest): digest for digest in there}, MOST_CHECKED)
+    for digest in sorted(missing.union(damaged)):
+        if time.monotonic() > deadline:
+            raise shelves.ShelfError(f"publishing took longer than {SECONDS:.0f} s; the next round goes on")
         shelf.put(shelves.file_of(shelves.OUT, digest), certificates[digest].der)
-    there = shelves.packs_in(names)
-    known = {name: members for name, members in before.packs.items() if name in there} if before is not None else {}
+    known = _known_packs(before, shelves.packs_in(names))
+    bad_packs = _damaged(shelf, {shelves.pack_of(name): name for name in known}, MOST_PACKS_CHECKED)
+    known = {name: members for name, members in known.items() if name not in bad_packs}
     arranged, contents = packs.arrange({digest: one.der for digest, one in certificates.items()}, known)
     for name, content in contents.items():
         shelf.put(shelves.pack_of(name), content)
     new = Manifest(frozenset(certificates), dead(store, certificates.values()), int(now), arranged)
-    if before is None or not new.says_the_same_as(before):
+    if before is None or not new.says_the_same_as(before) or are_old(before, now, COUNT_FOR / 2):
         shelf.put(shelves.MANIFEST, manifests.text(new))
-    return Published(len(certificates), len(missing))
+    return Published(len(certificates), len(missing), len(damaged) + len(bad_packs))
+
+
+def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The packs that a manifest names, as far as they are there."""
+    names = set(there)
+    return {name: members for name, members in before.packs.items() if name in names} if before is not None else {}
+
+
+def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
+    """Of some files, chosen at random, those that are not what their SHA-256s say. `files` are these, by their names.
+
+    Whoever may write to the shelf can replace them, and nobody else would put them right.
+    """
+    found = set()
+    for name in random.sample(sorted(files), min(len(files), most)):
+        try:
+            file = shelf.get(name, packs.LARGEST)
+            if file is None or hashlib.sha256(file.content).hexdigest() != files[name]:
+                found.add(files[name])
+        except (shelves.AbsentError, shelves.UnfitFileError):
+            found.add(files[name])
+        except shelves.DeniedError:
+            break  # a hub that may only write cannot tell
+    return found

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 
 WAITS = 30.0  # seconds, for another round to end
-ABSENT_FOR = 6 * 3_600.0  # seconds; what the manifest names but is not there is then looked for again
+LISTENER_WAITS = 900.0  # seconds; a round at a slow engine takes minutes, and should not end the listening
 
 
 class Round(NamedTuple):
@@ -97,19 +97,16 @@ def hand_in(settings: Settings) -> Round:
         return session.hand_in_only()
 
 
-def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> int:
-    """Take what came by the stream (DER, by SHA-256) up to a position; returns how many were examined.
-
-    Raises ShareError, StoreError and RootsError.
-    """
-    with _session(settings) as session:
-        return session.receive(offered, position)
+def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> None:
+    """Take what came by the stream (DER, by SHA-256) up to a position. Raises ShareError, StoreError and RootsError."""
+    with _session(settings, LISTENER_WAITS) as session:
+        session.receive(offered, position)
 
 
 @contextlib.contextmanager
-def _session(settings: Settings) -> Iterator[_Session]:
+def _session(settings: Settings, waits: float = WAITS) -> Iterator[_Session]:
     """A session, which notes how it ended."""
-    with noted(settings) as (home, memory):
+    with noted(settings, waits) as (home, memory):
         session = _Session(settings, home, memory)
         try:
             yield session
@@ -118,14 +115,14 @@ def _session(settings: Settings) -> Iterator[_Session]:
 
 
 @contextlib.contextmanager
-def noted(settings: Settings) -> Iterator[tuple[Folder, Remembered]]:
-    """The store's folder and the memory, under the lock; at the end, the memory is written.
+def noted(settings: Settings, waits: float = WAITS) -> Iterator[tuple[Folder, Remembered]]:
+    """The store's folder and the memory, under the lock; at the end, the memory is written. `waits` is in seconds.
 
     Raises ShareError, also if another process has the lock for long; then the memory says why.
     """
     home = sound_store(settings, to_write=True).home
     assert home is not None
-    lock = _locked(home)
+    lock = _locked(home, waits)
     memory = memories.read(home)
     try:
         try:
@@ -141,9 +138,9 @@ def noted(settings: Settings) -> Iterator[tuple[Folder, Remembered]]:
         lock.release()
 
 
-def _locked(home: Folder) -> locks.Lock:
+def _locked(home: Folder, waits: float) -> locks.Lock:
     try:
-        lock = locks.acquire(home, memories.LOCK, time.monotonic() + WAITS)
+        lock = locks.acquire(home, memories.LOCK, time.monotonic() + waits)
     except locks.LockError as error:
         raise ShareError(f"{home.path} cannot be locked ({error})") from error
     if lock is None:
@@ -171,16 +168,16 @@ class _Session:
 
     def round(self, *, publishes: bool, hands_in: bool, limits: getting.Limits) -> Round:
         shelf = open_shelf(self._settings)
-        if publishes and shelf.is_read_only:
+        if publishes and shelf.is_read_only(shelves.OUT):
             raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
-        of_others = shelves.certificates_in(shelves.listed(shelf, shelves.IN)) if publishes else []
+        of_others = shelves.certificates_in(shelf.names(shelves.IN, shelves.MOST_NAMES)) if publishes else []
         offered = manifest.digests.union(of_others)
         choice = taking.choose(sorted(offered), self._here(), self._memory, self._now)
         taken = self._take(shelf, choice.get, manifest, limits)
-        hints.follow(manifest.dead, self._home, self._memory, self._now)
+        hints.follow(manifest, self._home, self._memory, self._now)
         handed_in = self._hand_in(shelf, manifest) if hands_in else 0
-        published = self._publish(shelf, manifest if is_sound else None) if publishes else None
+        published = self._publish(shelf, manifest if is_sound else None, offered) if publishes else None
         counted = dict(Counter(taken.refused.values()))
         # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
         progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
@@ -193,13 +190,12 @@ class _Session:
         handed_in = self._hand_in(open_shelf(self._settings), memories.read_manifest(self._home))
         return Round(0, 0, {}, handed_in, None, False, self._notes)
 
-    def receive(self, offered: Mapping[str, bytes], position: str) -> int:
+    def receive(self, offered: Mapping[str, bytes], position: str) -> None:
         choice = taking.choose(offered, self._here(), self._memory, self._now)
         new = {digest: offered[digest] for digest in choice.get}
         taken = taking.take(new, self._store, self._anchors, self._memory, self._now)
         self._memory.count("taken by the stream", len(taken.kept))
         self._memory.position = position
-        return len(new)
 
     def _here(self) -> set[str]:
         return fingerprints([*self._store.folders, *self._store.preloaded])
@@ -233,25 +229,27 @@ class _Session:
     ) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
         got = getting.get(shelf, digests, manifest, limits, lambda name: self._memory.refuses(name, self._now))
-        self._memory.refuse({**got.refused, **got.bad_packs}, self._now, ABSENT_FOR)
+        if not got.is_down:
+            self._memory.refuse({**got.refused, **got.bad_packs}, self._now, memories.REFUSED_BRIEFLY_FOR)
         taken = taking.Taken([], {})
         if got.contents:
             taken = taking.take(got.contents, self._store, self._anchors, self._memory, self._now)
         self._memory.count("taken", len(taken.kept))
-        if got.failure is not None:
-            raise got.failure
+        if got.is_down:
+            raise got.failures[-1]
+        self._notes += map(str, got.failures[-1:])
         return taking.Taken(taken.kept, {**got.refused, **taken.refused})
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
-        if shelf.is_read_only and not self._settings.share_notify:
+        if shelf.is_read_only(shelves.IN) and not self._settings.share_notify:
             return 0
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
         offers = handing_in.offers(self._store.certificates(), manifest.digests, self._memory, may_be_shared)
         if not offers:
             return 0
         is_sent = self._send(offers)
-        if shelf.is_read_only:
+        if shelf.is_read_only(shelves.IN):
             self._memory.handed_in.update({one.fingerprint: self._now for one in offers} if is_sent else {})
             return 0
         try:
@@ -272,12 +270,12 @@ class _Session:
             self._notes.append(str(error))
             return False
 
-    def _publish(self, shelf: shelves.Shelf, before: Manifest | None) -> Published:
+    def _publish(self, shelf: shelves.Shelf, before: Manifest | None, offered: frozenset[str]) -> Published:
         verified = Verified(self._home, self._anchors)
         revoked = reader(self._store.folders)
         verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
-        certificates = publishing.to_publish(self._store, self._memory, verifier, may_be_shared)
+        certificates = publishing.to_publish(self._store, self._memory.taken | offered, verifier, may_be_shared)
         verified.save()
         published = publishing.publish(shelf, certificates, self._store, before, self._now)
         self._memory.count("published", published.new)

@@ -6,7 +6,6 @@ lie: every answer is bounded in size, and the callers verify what they get.
 
 from __future__ import annotations
 
-import random
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,8 +17,11 @@ if TYPE_CHECKING:
 
 IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
-MOST_NAMES = 10_000  # of a folder, that are looked at in one round
+MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest has a tenth of that
 _EXTENSION, _PACK_EXTENSION = ".der", ".pack"
+_WITHOUT_USERS = ("file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # their URLs hold no password
+#: What follows the scheme (RFC 3986, 3): user and password, host and port and path, query and fragment.
+_PARTS = re.compile(r"(?:[^/?#@]*@)?((?:\[[^]/?#@]*]|[^/?#@:]*)(?::\d*)?(?:/[^?#@]*)?)(?:[?#][^@]*)?", re.DOTALL)
 
 
 class ShareError(Exception):
@@ -54,8 +56,8 @@ if TYPE_CHECKING:
     class Shelf(Protocol):
         """The three verbs. Each raises ShelfError; names are paths below the shelf's URL."""
 
-        @property
-        def is_read_only(self) -> bool: ...
+        def is_read_only(self, folder: str) -> bool:
+            """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
 
         def get(self, name: str, most: int, mark: str = "") -> Found | None:
             """Read a file of at most `most` bytes; None if its content still has this mark."""
@@ -63,16 +65,25 @@ if TYPE_CHECKING:
         def put(self, name: str, content: bytes) -> None:
             """Write a file as a whole."""
 
-        def names(self, folder: str, most: int, after: str = "") -> list[str]:
-            """The names in a folder that come after the given one in the order of their bytes, at most so many.
+        def names(self, folder: str, most: int) -> list[str]:
+            """The names in a folder, which may be any names; of more than so many, each time others.
 
-            They may be any names, and in any order.
+            So names that somebody adds cannot keep others from being looked at.
             """
 
 
 def without_secrets(url: str) -> str:
-    """A URL without user, password, query and fragment, for messages."""
-    return re.sub(r"(?<=://)[^/@]*@", "", re.split(r"[?#]", url, maxsplit=1)[0])
+    """A URL without user, password, query and fragment, for messages.
+
+    Of one whose parts cannot be told apart, because a password has a character that it should not have, the scheme.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
+    if scheme in _WITHOUT_USERS:
+        return re.split(r"[?#]", url, maxsplit=1)[0]
+    parts = _PARTS.fullmatch(rest)
+    return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"
 
 
 def file_of(folder: str, digest: str) -> str:
@@ -83,18 +94,6 @@ def file_of(folder: str, digest: str) -> str:
 def pack_of(digest: str) -> str:
     """The name of a pack, from its SHA-256."""
     return f"{OUT}/{digest}{_PACK_EXTENSION}"
-
-
-def listed(shelf: Shelf, folder: str) -> list[str]:
-    """The names in a folder; of very many, those after a random place, each time another.
-
-    So names that somebody adds cannot keep others from being looked at.
-    """
-    found = shelf.names(folder, MOST_NAMES)
-    if len(found) >= MOST_NAMES:
-        start = f"{random.getrandbits(256):064x}"
-        found = shelf.names(folder, MOST_NAMES, start) or found
-    return found
 
 
 def certificates_in(names: Iterable[str]) -> list[str]:

@@ -6,13 +6,16 @@ verify what they get, and a reply that is too large ends the connection before i
 
 from __future__ import annotations
 
+import re
 import select
 import socket
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from valkey.connection import AbstractConnection, Connection, parse_url
 from valkey.exceptions import ValkeyError
 
+from ..words import one_line
 from .shelf import ShareError, without_secrets
 from .taking import LARGEST
 
@@ -23,11 +26,16 @@ KEY = "aia-store"  # of the stream
 MOST_KEPT = 2_000  # entries that stay in it
 MOST_READ = 32  # entries of one reply
 BLOCKS_FOR = 3_600.0  # seconds; then an idle machine asks again
+_FORM = "valkey://[user:password@]host[:port], with special characters of the password as %XX"
 START = "0-0"  # before the first entry
 END = "$"  # behind the last entry, whichever that is when it is read
 _SECONDS, _CONNECT_SECONDS = 10.0, 5.0
+_SECONDS_OF_A_REPLY = 60.0  # whatever the server drips
 _LARGEST_REPLY = 2 * MOST_READ * LARGEST  # bytes
 _FIELD = b"der"
+_POSITION = re.compile("[0-9]{1,20}-[0-9]{1,20}")
+#: What XADD says once somebody has used the last position there can be.
+_IS_FULL = re.compile("exhausted the last possible ID|equal or smaller than the target stream top item")
 #: So that a connection that is gone is noticed in some four minutes, although nobody sends anything on it (tcp(7)).
 _KEEPALIVE = {
     getattr(socket, name): value
@@ -58,8 +66,11 @@ class Stream:
         self._shown = without_secrets(url)
         try:
             options = parse_url(url)
+        except ValueError as error:  # it may show a part of a password
+            raise StreamError(f"{self._shown} is no URL of a stream; set `share_notify` to {_FORM}") from error
+        try:
             kind = _bounded(options.pop("connection_class", Connection))
-            options = {"socket_timeout": _SECONDS, "socket_connect_timeout": _CONNECT_SECONDS, **options}
+            options = {"socket_timeout": _SECONDS, "socket_connect_timeout": _CONNECT_SECONDS, **options, "protocol": 2}
             if issubclass(kind, Connection):
                 options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
             self._connection = kind(**options)
@@ -74,15 +85,26 @@ class Stream:
         self._connection.disconnect()
 
     def send(self, ders: Iterable[bytes]) -> None:
-        """Append certificates. Old entries go, so that the stream stays small."""
+        """Append certificates. Old entries go, so that the stream stays small.
+
+        A stream to which nothing can be appended any more is made anew.
+        """
+        deadline = time.monotonic() + _SECONDS_OF_A_REPLY
         for der in ders:
-            self._ask("XADD", KEY, "MAXLEN", "~", MOST_KEPT, "*", _FIELD, der)
+            entry = "XADD", KEY, "MAXLEN", "~", MOST_KEPT, "*", _FIELD, der
+            try:
+                self._ask(*entry, deadline=deadline)
+            except StreamError as error:
+                if not _IS_FULL.search(str(error.__cause__)):
+                    raise
+                self._ask("DEL", KEY, deadline=deadline)
+                self._ask(*entry, deadline=deadline)
 
     def ends(self) -> tuple[str, str] | None:
         """The positions of the oldest and the newest entry; None if there is none."""
-        oldest = self._ask("XRANGE", KEY, "-", "+", "COUNT", 1)
-        newest = self._ask("XREVRANGE", KEY, "+", "-", "COUNT", 1)
-        return (_entry(oldest[0]).position, _entry(newest[0]).position) if oldest and newest else None
+        oldest = self._entries(self._ask("XRANGE", KEY, "-", "+", "COUNT", 1))
+        newest = self._entries(self._ask("XREVRANGE", KEY, "+", "-", "COUNT", 1))
+        return (oldest[0].position, newest[0].position) if oldest and newest else None
 
     def read(self, after: str, interrupted: int, seconds: float = BLOCKS_FOR) -> list[StreamEntry] | None:
         """The entries after a position, as soon as there are any; none if there were none for so long.
@@ -90,6 +112,7 @@ class Stream:
         None if there is something to read from the descriptor `interrupted`, or if that is closed.
         """
         command = ("XREAD", "COUNT", MOST_READ, "BLOCK", int(seconds * 1000), "STREAMS", KEY, after)
+        self._expect(None)
         try:
             self._connection.send_command(*command)
             connected = self._connection._sock
@@ -99,18 +122,25 @@ class Stream:
             raise self._failure(error) from error
         if interrupted in ready:
             return None
+        self._expect(None)
         reply = self._answer()
-        return [_entry(raw) for _, entries in reply or () for raw in entries]
+        is_sound = isinstance(reply, list) and len(reply) == 1 and isinstance(reply[0], list) and len(reply[0]) == 2
+        return self._entries(reply[0][1] if is_sound else reply)
 
-    def _ask(self, *command: object) -> Any:
+    def _ask(self, *command: object, deadline: float | None = None) -> Any:
+        self._expect(deadline)
         try:
             self._connection.send_command(*command)
         except (ValkeyError, OSError) as error:
             raise self._failure(error) from error
         return self._answer()
 
+    def _expect(self, deadline: float | None) -> None:
+        """Limit the next reply; its deadline is on the monotonic clock."""
+        if self._connection._sock is not None:  # else the next command connects again, with a limit of its own
+            self._connection._sock.expect(deadline)
+
     def _answer(self) -> Any:
-        self._connection._sock.left = _LARGEST_REPLY
         try:
             return self._connection.read_response(disable_decoding=True)
         except OversizeError as error:
@@ -118,10 +148,20 @@ class Stream:
         except (ValkeyError, OSError, ValueError, RecursionError) as error:
             raise self._failure(error) from error
 
+    def _entries(self, raws: Any) -> list[StreamEntry]:
+        """The entries of a reply. Raises StreamError if that is none."""
+        try:
+            return [_entry(raw) for raw in raws or ()]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StreamError(f"{self._shown} cannot be used (its reply has no entries with positions)") from error
+
     def _failure(self, error: Exception) -> StreamError:
-        return StreamError(
-            f"{self._shown} cannot be used ({' '.join(str(error).split())[:200] or type(error).__name__})"
-        )
+        return StreamError(f"{self._shown} cannot be used ({one_line(str(error))[:200] or type(error).__name__})")
+
+
+def is_position(text: str) -> bool:
+    """Whether the server can have named an entry so."""
+    return _POSITION.fullmatch(text) is not None
 
 
 def order(position: str) -> tuple[int, ...]:
@@ -130,37 +170,54 @@ def order(position: str) -> tuple[int, ...]:
 
 
 def _entry(raw: Any) -> StreamEntry:
-    """An entry of a reply; of one that no honest machine made, the certificate is empty. Raises StreamError."""
-    try:
-        position, fields = raw
-        text = position.decode("ascii")
-        order(text)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise StreamError("the stream's entries have no positions") from error
+    """An entry of a reply; of one that no honest machine made, the certificate is empty.
+
+    Raises ValueError, TypeError or AttributeError if it is no entry.
+    """
+    position, fields = raw
+    text = position.decode("ascii")
+    if not is_position(text):
+        raise ValueError("no position")
     sound = isinstance(fields, list) and len(fields) == 2 and fields[0] == _FIELD and isinstance(fields[1], bytes)
     return StreamEntry(text, fields[1] if sound and len(fields[1]) <= LARGEST else b"")
 
 
 class _BoundedSocket:
-    """A socket from which only so many bytes can be read before `left` is set again."""
+    """A socket from which only so many bytes can be read, and only for so long, until `expect` is called again."""
 
     def __init__(self, unbounded: Any) -> None:
         self._socket = unbounded
-        self.left = _LARGEST_REPLY
+        self._between_bytes = unbounded.gettimeout()
+        self.expect()
+
+    def expect(self, deadline: float | None = None) -> None:
+        """Expect another reply, as a whole by the deadline, on the monotonic clock."""
+        self._left = _LARGEST_REPLY
+        self._deadline = deadline or time.monotonic() + _SECONDS_OF_A_REPLY
+        self._socket.settimeout(self._between_bytes)
 
     def recv(self, size: int) -> bytes:
+        self._hurry()
         received: bytes = self._socket.recv(size)
         self._count(len(received))
         return received
 
     def recv_into(self, *arguments: Any) -> int:
+        self._hurry()
         size: int = self._socket.recv_into(*arguments)
         self._count(size)
         return size
 
+    def _hurry(self) -> None:
+        """Let the next call wait no longer than until the deadline."""
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError(f"a reply takes longer than {_SECONDS_OF_A_REPLY:.0f} s")
+        self._socket.settimeout(min(seconds, self._between_bytes or seconds))
+
     def _count(self, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
+        self._left -= size
+        if self._left < 0:
             raise OversizeError(f"a reply is larger than {_LARGEST_REPLY:,} bytes")
 
     def __getattr__(self, name: str) -> Any:

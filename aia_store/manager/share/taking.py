@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...inside.certificate import readable
 from ..admission import Admission, is_parsed
 from ..revocation.record import reader
+from ..verify import NOT_YET_VALID
+from .memory import REFUSED_BRIEFLY_FOR
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 MOST_OF_A_ROUND = 500
 MOST_TAKEN = 10_000  # that are kept at the same time
 LARGEST = 65_536  # bytes of a certificate
+_MISNAMED = "it is not what its name says"
+_MAY_PASS = (_MISNAMED, NOT_YET_VALID)
 
 
 class Choice(NamedTuple):
@@ -72,7 +76,9 @@ def take(
                 unlinked.append(certificate)
     finally:
         memory.keep(kept)
-        memory.refuse(refused, now)
+        passing = {digest: reason for digest, reason in refused.items() if reason in _MAY_PASS}
+        memory.refuse(passing, now, REFUSED_BRIEFLY_FOR)
+        memory.refuse({digest: refused[digest] for digest in refused.keys() - passing}, now)
         memory.refuse_unlinked(unlinked)
     admission.save()
     return Taken(kept, refused)
@@ -85,7 +91,7 @@ def _sifted(offered: Mapping[str, bytes]) -> tuple[dict[str, Certificate], dict[
     for digest, der in offered.items():
         certificate = next(readable([der]), None)
         if hashlib.sha256(der).hexdigest() != digest:
-            refused[digest] = "it is not what its name says"
+            refused[digest] = _MISNAMED
         elif certificate is None or not is_parsed(certificate):
             refused[digest] = "it cannot be parsed"
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +32,11 @@ def public(tmp_path: Path) -> Authority:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(_CERTIFI)
     (package / "cacert.pem").write_text(pem(root))
+    digest = base64.urlsafe_b64encode(hashlib.sha256(pem(root).encode()).digest()).rstrip(b"=").decode()
+    record = tmp_path / "site" / "certifi-9999.1.1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: certifi\nVersion: 9999.1.1\n")
+    (record / "RECORD").write_text(f"certifi/cacert.pem,sha256={digest},{len(pem(root))}\n")
     return root
 
 

@@ -75,7 +75,10 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, _Server)
         self.server.requests.append(self.path)
-        super().do_GET()
+        if any(part in self.path for part in self.server.broken):
+            self.send_error(500)
+        else:
+            super().do_GET()
 
     def send_response(self, code: int, message: str | None = None) -> None:
         assert isinstance(self.server, _Server)
@@ -90,6 +93,7 @@ class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         self.requests: list[str] = []
         self.statuses: list[int] = []
+        self.broken: set[str] = set()
         super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
 
 
@@ -109,6 +113,11 @@ class WebServer(Engine):
     def requests(self) -> list[str]:
         """The paths that were asked for."""
         return self._server.requests
+
+    @property
+    def broken(self) -> set[str]:
+        """Parts of paths; a request for such a path is answered with an error of the server."""
+        return self._server.broken
 
     @property
     def statuses(self) -> list[int]:

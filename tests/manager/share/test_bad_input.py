@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import random
 import signal
 import socket
 import sys
@@ -19,6 +19,7 @@ import pytest
 from aia_store.inside import settings as config
 from aia_store.manager.share import manifest as manifests
 from aia_store.manager.share import rounds
+from aia_store.manager.share.opening import open_shelf
 from aia_store.manager.share.taking import MOST_OF_A_ROUND, MOST_TAKEN
 from tests.manager.machine import COMMAND, Machine, fingerprint
 from tests.manager.revoking import by_serial, onecrl
@@ -320,7 +321,7 @@ def test_a_hub_that_is_killed_between_certificates_and_manifest_loses_nothing(
     assert hub.execute(sys.executable, "-c", killed).returncode == -signal.SIGKILL
     assert certificates_in(shelf) == files(before, after)
     assert machine.json("share", "pull")["taken"] == 1
-    assert hub.json("share", "publish")["published"] == {"total": 2, "new": 0}
+    assert hub.json("share", "publish")["published"] == {"total": 2, "new": 0, "repaired": 0}
     assert machine.json("share", "pull")["taken"] == 1
 
 
@@ -361,22 +362,24 @@ def test_ten_thousand_hostile_certificates_are_refused_within_the_caps_and_an_ho
         assert rounds.pull(settings).refused == {}
 
 
-def test_a_million_names_that_were_handed_in_do_not_keep_an_honest_one_away(
-    crowded: Machine, public: Authority, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", [Engine, S3], ids=["folder", "s3"])
+def test_of_very_many_names_each_is_looked_at_at_some_time(
+    kind: type[Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here are as many as are looked at in one round and some more, all of which come first in the order of names."""
-    from aia_store.manager.share import shelf as shelves
-
-    monkeypatch.setattr(shelves, "MOST_NAMES", 50)
-    random.seed(1)
-
-    class Listed:
-        names_there = sorted([*(f"{number:064x}.der" for number in range(500)), "f" * 64 + ".der"])
-
-        def names(self, folder: str, most: int, after: str = "") -> list[str]:
-            return [name for name in self.names_there if name > after][:most]
-
-    assert f"{'f' * 64}.der" in shelves.listed(Listed(), shelves.IN)  # type: ignore[arg-type]
+    """So a million names that somebody adds keep no honest one away. Here are 200, of which a listing has 50."""
+    with kind(tmp_path / "engine") as engine:
+        for name, value in engine.environment.items():
+            monkeypatch.setenv(name, value)
+        there = {f"{sha256(bytes([number]))}.der" for number in range(200)}
+        for name in there:
+            engine.put(f"in/{name}", b"")
+        monkeypatch.setenv("AIA_STORE_SHARE", engine.url)
+        shelf, seen = open_shelf(config.load()), set()
+        for _ in range(200):
+            found = shelf.names("in", 50)
+            assert len(found) == len(set(found)) == 50
+            seen.update(found)
+        assert seen == there
 
 
 def test_no_more_than_ten_thousand_are_kept(crowded: Machine, shelf: Engine, public: Authority) -> None:
@@ -387,6 +390,31 @@ def test_no_more_than_ten_thousand_are_kept(crowded: Machine, shelf: Engine, pub
     assert taking.choose(["f" * 64], set(), full, time.time()) == taking.Choice([], 0)
     nearly = Remembered(taken={f"{number:064x}" for number in range(MOST_TAKEN - 1)})
     assert len(taking.choose(["f" * 64, "e" * 64], set(), nearly, time.time()).get) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"refused": {"1" * 64: "text"}},
+        {"handed_in": {"1" * 64: [1]}},
+        {"counts": {"taken": float("inf")}},
+        {"reasons": {"reason": float("nan")}},
+        {"at": float("inf")},
+        {"taken": 5},
+        {"unlinked": []},
+    ],
+    ids=str,
+)
+def test_a_memory_that_was_damaged_is_made_anew(
+    shelf: Engine, join: Join, public: Authority, damage: dict[str, object]
+) -> None:
+    machine = join("machine", shelf)
+    publish(shelf, b"rubbish")
+    machine.json("share", "pull")
+    noted = machine.store / "share.json"
+    noted.write_text(json.dumps({**json.loads(noted.read_text()), **damage}))
+    assert machine.json("share", "status")["at"] == 0
+    assert machine.json("share", "pull")["refused"] == {"it cannot be parsed": 1}
 
 
 # Programs
@@ -437,7 +465,7 @@ def test_the_engine_is_reached_as_the_setting_for_proxies_says(join: Join, publi
     with WebServer(tmp_path / "web") as server:
         publish(server, public.intermediate())
         machine, dead = join("machine", server, reads=True), f"http://127.0.0.1:{free_port()}"
-        assert machine.run("share", "pull", AIA_STORE_PROXY=dead).returncode == 1
+        assert "through the proxy 127.0.0.1:" in machine.run("share", "pull", AIA_STORE_PROXY=dead).stderr
         assert machine.run("share", "pull", http_proxy=dead).returncode == 1
         assert machine.json("share", "pull", http_proxy=dead, AIA_STORE_PROXY="none")["taken"] == 1
         for exempt in ("127.0.0.0/8", "example.com 127.0.0.1", "*"):

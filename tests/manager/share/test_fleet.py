@@ -44,7 +44,7 @@ def test_what_the_first_learned_the_others_use_without_a_fetch(
         assert first.json("refresh")["shared"]["handed_in"] == 2
         assert engine.names("in") == files(upper, lower)
         published = hub.json("share", "publish")
-        assert (published["taken"], published["published"]) == (2, {"total": 2, "new": 2})
+        assert (published["taken"], published["published"]) == (2, {"total": 2, "new": 2, "repaired": 0})
         for machine in others:
             pulled = machine.json("share", "pull")
             assert (pulled["offered"], pulled["taken"], pulled["refused"], pulled["notes"]) == (2, 2, {}, [])
@@ -79,7 +79,7 @@ def test_nothing_of_a_private_ca_leaves_without_the_setting(shelf: Engine, join:
     machine.plant(private, common)
     assert machine.json("refresh")["shared"]["handed_in"] == 1
     assert shelf.names("in") == files(common)
-    assert machine.json("share", "publish")["published"] == {"total": 1, "new": 1}
+    assert machine.json("share", "publish")["published"] == {"total": 1, "new": 1, "repaired": 0}
     assert certificates_in(shelf) == files(common)
     assert b"Company" not in b"".join(path.read_bytes() for path in shelf.folder.rglob("*") if path.is_file())
     machine.json("share", "publish", AIA_STORE_SHARE_PRIVATE="1")
@@ -122,7 +122,7 @@ def test_a_hub_forgets_what_expired_or_was_revoked(shelf: Engine, join: Join, pu
     listed = hub.folder / "onecrl.json"
     listed.write_bytes(onecrl([by_serial(revoked)]))
     refreshed = hub.json("refresh", AIA_STORE_REVOCATION_LISTS=str(listed), AIA_STORE_SHARE_PUBLISH="1")
-    assert refreshed["shared"]["published"] == {"total": 1, "new": 0}
+    assert refreshed["shared"]["published"] == {"total": 1, "new": 0, "repaired": 0}
     assert fingerprint(revoked).encode() not in shelf.get("out/manifest")
     assert fingerprint(good).encode() in shelf.get("out/manifest")
 

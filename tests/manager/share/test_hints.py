@@ -59,6 +59,11 @@ def test_a_hub_does_not_tell_which_private_hosts_are_dead(shelf: Engine, join: J
     assert manifests.parse(shelf.get("out/manifest")).dead == frozenset()
 
 
+def saying_that(digest: str) -> manifests.Manifest:
+    """A manifest of now that calls this URL or host dead."""
+    return manifests.Manifest(dead=frozenset([digest]), made=int(time.time()))
+
+
 @pytest.fixture
 def home(join: Join, shelf: Engine, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """The store folder of a machine in this process."""
@@ -69,15 +74,16 @@ def home(join: Join, shelf: Engine, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 def test_a_hint_counts_for_an_hour_and_once_a_day(home: Folder) -> None:
     memory, now, url = Remembered(), time.time(), "http://ca.test/issuer.cer"
-    dead = [pauses.digest_of(url)]
+    dead = saying_that(pauses.digest_of(url))
     failures = pauses.Failures(home)
     assert hints.follow(dead, home, memory, now) == 1
     assert 3_500 < failures.pause_ends(url) - now <= 3_601
     failures.forgive(url)
     assert hints.follow(dead, home, memory, now + 3_600) == 0
     assert not failures.url_is_paused(url), "an own success counts more"
-    memory.begin(memory.shelf, memory.terms, now + HINTED_AGAIN_AFTER + 1)
-    assert hints.follow(dead, home, memory, now + HINTED_AGAIN_AFTER + 1) == 1
+    later = now + HINTED_AGAIN_AFTER + 1
+    memory.begin(memory.shelf, memory.terms, later)
+    assert hints.follow(dead._replace(made=int(later)), home, memory, later) == 1
 
 
 def test_an_own_failure_counts_more_than_a_hint(home: Folder) -> None:
@@ -85,10 +91,29 @@ def test_an_own_failure_counts_more_than_a_hint(home: Folder) -> None:
     failures.failed(url)
     ends = failures.pause_ends(url)
     assert ends < time.time() + 61
-    assert hints.follow([pauses.digest_of(url)], home, Remembered(), time.time()) == 0
+    assert hints.follow(saying_that(pauses.digest_of(url)), home, Remembered(), time.time()) == 0
     assert failures.pause_ends(url) == ends
 
 
 def test_no_more_hints_are_followed_than_a_manifest_may_hold(home: Folder) -> None:
     memory = Remembered(hinted=dict.fromkeys((f"{number:064x}" for number in range(hints.MOST_OF_A_DAY)), time.time()))
-    assert hints.follow(["f" * 64], home, memory, time.time()) == 0
+    assert hints.follow(saying_that("f" * 64), home, memory, time.time()) == 0
+
+
+def test_a_hub_that_is_gone_does_not_keep_machines_from_a_host_for_ever(home: Folder) -> None:
+    now, url = time.time(), "http://ca.test/issuer.cer"
+    old = saying_that(pauses.digest_of(url))._replace(made=int(now) - hints.COUNT_FOR - 60)
+    assert hints.follow(old, home, Remembered(), now) == 0
+    assert not pauses.Failures(home).url_is_paused(url)
+
+
+def test_a_hub_that_is_there_says_again_which_hosts_are_dead(shelf: Engine, join: Join, public: Authority) -> None:
+    hub, host = join("hub", shelf), f"http://127.0.0.1:{free_port()}"
+    hub.plant(public.intermediate(aia=[f"{host}/root.cer"]))
+    assert not connects(hub, public.intermediate("Other").leaf(aia=[f"{host}/other.cer"]))
+    hub.json("share", "publish")
+    said = manifests.parse(shelf.get("out/manifest"))
+    assert said.dead
+    shelf.put("out/manifest", manifests.text(said._replace(made=said.made - hints.COUNT_FOR)))
+    hub.json("share", "publish")
+    assert manifests.parse(shelf.get("out/manifest")).made >= said.made

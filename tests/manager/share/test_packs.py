@@ -20,10 +20,10 @@ def test_what_is_new_is_packed_and_what_was_packed_stays() -> None:
     old, new = made(50), made(7)
     first, contents = packs.arrange(old, {})
     assert list(first.values()) == [frozenset(old)]
-    assert packs.split(*contents.values()) == old
+    assert dict(packs.split(*contents.values())) == old
     second, contents = packs.arrange({**old, **new}, first)
     assert list(second.values()) == [frozenset(old), frozenset(new)]
-    assert packs.split(*contents.values()) == new
+    assert dict(packs.split(*contents.values())) == new
     assert packs.arrange({**old, **new}, second) == (second, {})
 
 
@@ -60,13 +60,18 @@ def test_no_pack_is_large() -> None:
     everything = made(40, 65_000)
     _, contents = packs.arrange(everything, {})
     assert max(map(len, contents.values())) <= packs.LARGEST
-    assert {digest for content in contents.values() for digest in packs.split(content)} == set(everything)
+    assert {digest for content in contents.values() for digest, _ in packs.split(content)} == set(everything)
 
 
 def test_of_a_damaged_pack_what_comes_before_the_damage_is_read() -> None:
     (content,) = packs.arrange(made(5), {})[1].values()
-    assert len(packs.split(content[:-1])) == 4
-    assert packs.split(b"") == packs.split(b"rubbish") == {}
+    assert len(list(packs.split(content[:-1]))) == 4
+    assert list(packs.split(b"")) == list(packs.split(b"rubbish")) == []
+
+
+def test_of_a_pack_of_crumbs_only_so_many_are_looked_at() -> None:
+    crumbs = b"".join(encode(0x30, number.to_bytes(3, "big")) for number in range(packs.LARGEST // 5))
+    assert len(list(packs.split(crumbs))) == packs.MOST_OF_ONE
 
 
 def test_a_manifest_says_what_is_in_which_pack() -> None:

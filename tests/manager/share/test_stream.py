@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from aia_store.inside import settings as config
+from aia_store.inside.store import Folder
+from aia_store.manager.share import listening as listening_module
+from aia_store.manager.share import memory as memories
 from aia_store.manager.share import stream as streams
 from tests.daemon.running import Daemon, is_alive, wait_until
 from tests.manager.machine import Machine, fingerprint
@@ -19,6 +27,7 @@ from tests.manager.share.conftest import Join
 from tests.manager.share.engines import Engine, Valkey
 from tests.manager.share.test_bad_input import publish
 from tests.manager.share.test_fleet import preloaded
+from tests.support.listener import Listener
 from tests.support.pki import Authority
 from tests.support.servers import AIAHost, TLSServer, free_port
 
@@ -154,6 +163,100 @@ def test_a_flood_and_what_no_machine_would_send_do_not_keep_an_honest_one_away(
     wait_until(lambda: "listening since" in state(machine))
     streams_to(server, later)
     wait_until(lambda: preloaded(machine) == {fingerprint(honest), fingerprint(later)})
+
+
+def test_at_most_so_many_entries_are_examined_in_a_time_whatever_they_are(
+    join: Join, shelf: Engine, server: Valkey, public: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of what is known, or no certificate at all: to look at it costs something, too."""
+    machine = join("machine", shelf)
+    machine.environment["AIA_STORE_SHARE_NOTIFY"] = server.url
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(listening_module, "MOST_EXAMINED", 100)
+    ended, end = os.pipe()
+    listener = threading.Thread(target=listening_module.listen, args=(config.load(), ended), daemon=True)
+    listener.start()
+    try:
+        wait_for_listening(machine)
+        for _ in range(300):
+            server.ask("XADD", streams.KEY, "*", "another", "field")
+        home = Folder(str(machine.store))
+        wait_until(lambda: read_entries(server, memories.read(home).position) >= 100)
+        time.sleep(1.0)
+        assert 100 <= read_entries(server, memories.read(home).position) < 100 + streams.MOST_READ
+    finally:
+        os.write(end, b"x")
+        listener.join(10)
+    assert not listener.is_alive()
+
+
+def read_entries(server: Valkey, position: str) -> int:
+    """How many entries there are up to this position."""
+    entries = server.ask("XRANGE", streams.KEY, "-", position) if position else []
+    assert isinstance(entries, list)
+    return len(entries)
+
+
+def test_a_stream_to_which_nothing_can_be_appended_is_made_anew(server: Valkey, public: Authority) -> None:
+    """Whoever may write can use up the positions."""
+    last = 2**64 - 1
+    server.ask("XADD", streams.KEY, f"{last}-{last}", "der", b"the last one")
+    certificate = public.intermediate()
+    streams_to(server, certificate)
+    with streams.Stream(server.url) as stream:
+        assert [entry.der for entry in stream.read(streams.START, _never()) or ()] == [certificate.der]
+        after = listening_module._after_silence
+        assert after(stream, f"{last}-{last}") == streams.START, "who waits for what comes after that, begins anew"
+        assert after(stream, streams.END) == streams.END
+        newest = stream.ends()
+        assert newest is not None
+        assert after(stream, newest[1]) == newest[1]
+
+
+class Answering(Listener):
+    """Answers each command with the same reply; the first ones, of the connection, with OK."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        while command := connection.recv(65_536):
+            is_ours = any(word in command for word in (b"XREAD", b"XRANGE", b"XREVRANGE", b"XADD"))
+            connection.sendall(self._reply if is_ours else b"+OK\r\n" * command.count(b"*"))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b":1\r\n",
+        b"+OK\r\n",
+        b"*1\r\n:1\r\n",
+        b"*1\r\n*2\r\n$3\r\nkey\r\n:1\r\n",
+        b"*1\r\n*2\r\n$3\r\nkey\r\n*1\r\n*2\r\n$3\r\n1_0\r\n*0\r\n",
+        b"*1\r\n*2\r\n$3\r\nkey\r\n*1\r\n*2\r\n$5\r\n1-2-3\r\n*0\r\n",
+        b"?\r\n",
+        b"-ERR no\x1b[31m\r\n",
+    ],
+)
+def test_a_reply_that_is_none_is_one_line(reply: bytes) -> None:
+    with Answering(reply) as server, streams.Stream(f"valkey://127.0.0.1:{server.port}") as stream:
+        with pytest.raises(streams.StreamError, match="valkey://127"):
+            stream.read(streams.START, _never(), 1.0)
+        with pytest.raises(streams.StreamError, match="valkey://127"):
+            stream.ends()
+
+
+def test_a_position_that_is_none_does_not_keep_a_machine_from_the_stream(
+    listening: Listening, server: Valkey, public: Authority
+) -> None:
+    machine, daemon = listening("machine", server.url)
+    wait_for_listening(machine)
+    daemon.end()
+    noted = machine.store / "share.json"
+    noted.write_text(json.dumps({**json.loads(noted.read_text()), "position": "rubbish", "stream": ""}))
+    with Daemon(machine, sys.executable, "-c", DAEMON):
+        wait_for_listening(machine)
 
 
 def test_the_listener_ends_with_the_daemon_however_that_ends(listening: Listening, server: Valkey) -> None:

@@ -1,0 +1,154 @@
+"""A shelf in a web server's folder, which is only read; it needs nothing but the standard library.
+
+No redirect is followed, because it may lead to hosts that only this machine can reach.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+import time
+import urllib.error
+import urllib.request
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ...inside.certificate import to_pem
+from ...inside.fetch import FetchError, done_by
+from .. import roots
+from ..tunnel import ProxyHandler
+from ..words import one_line
+from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+    from ...inside.settings import Settings
+
+_SECONDS = 20.0  # for one file, whatever the server drips
+_PIECE = 65_536
+_SETTLED_AFTER = 60.0  # seconds
+_SINCE = "since "  # begins a mark that is a date
+_LONGEST_MARK = _LONGEST_REASON = 200
+_KINDS = {401: DeniedError, 403: DeniedError, 404: AbsentError, 410: AbsentError}
+
+
+class WebShelf:
+    """A folder on a web server, reached as the setting `proxy` says; https is verified with this machine's anchors."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        """Raises ShelfError and RootsError."""
+        self._shown = without_secrets(url).rstrip("/")
+        try:
+            parts = urlsplit(url)
+            if not parts.hostname or parts.port == 0:
+                raise ValueError
+        except ValueError as error:  # it may show a part of a password
+            raise ShelfError(f"{self._shown} is no URL of a web server's folder") from error
+        user, separator, host = parts.netloc.rpartition("@")
+        self._url = parts._replace(netloc=host, path=parts.path.rstrip("/"), fragment="")
+        self._headers = {"User-Agent": "aia-store"}
+        if separator:
+            encoded = base64.b64encode(unquote(user).encode()).decode("ascii")
+            self._headers["Authorization"] = f"Basic {encoded}"
+        self._opener = urllib.request.OpenerDirector()  # without handlers of redirects, files and FTP
+        self._proxies = ProxyHandler(settings)
+        for handler in (
+            self._proxies,
+            urllib.request.HTTPSHandler(context=_context(settings))
+            if parts.scheme == "https"
+            else urllib.request.HTTPHandler(),
+            urllib.request.HTTPErrorProcessor(),
+            urllib.request.HTTPDefaultErrorHandler(),
+        ):
+            self._opener.add_handler(handler)
+
+    def is_read_only(self, folder: str) -> bool:
+        return True
+
+    def get(self, name: str, most: int, mark: str = "") -> Found | None:
+        deadline = time.monotonic() + _SECONDS
+        try:
+            found = done_by(deadline, lambda: self._asked(name, most, mark, deadline))
+        except FetchError as error:
+            raise self._failure(name, str(error)) from error
+        if isinstance(found, ShelfError):
+            raise found
+        return found
+
+    def put(self, name: str, content: bytes) -> None:
+        raise ShelfError(f"{self._shown} is a web server, and can only be read")
+
+    def names(self, folder: str, most: int) -> list[str]:
+        raise ShelfError(f"{self._shown} is a web server, and cannot be listed")
+
+    def _asked(self, name: str, most: int, mark: str, deadline: float) -> Found | ShelfError | None:
+        """What `get` returns or raises."""
+        url = urlunsplit(self._url._replace(path=f"{self._url.path}/{name}"))
+        request = urllib.request.Request(url, headers={**self._headers, **_unless(mark)})
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as response:
+                content = _body(response, most, deadline)
+                if content is None:
+                    return UnfitFileError(f"{self._shown}/{name} is larger than {most} bytes")
+                if response.length:  # less came than Content-Length said
+                    return self._failure(name, "it is cut short")
+                return Found(content, _mark(response.headers))
+        except urllib.error.HTTPError as error:
+            error.close()
+            return None if error.code == 304 else self._refusal(name, error)
+        except urllib.error.URLError as error:
+            proxy = self._proxies.proxy
+            return self._failure(name, f"{error.reason}{f', through the proxy {proxy}' if proxy is not None else ''}")
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            return self._failure(name, str(error))
+
+    def _refusal(self, name: str, error: urllib.error.HTTPError) -> ShelfError:
+        said = f"status {error.code}"
+        if error.code // 100 == 3:
+            said += f", a redirect to {without_secrets(error.headers.get('Location', 'nowhere'))}, is not followed"
+        return self._failure(name, said, _KINDS.get(error.code, ShelfError))
+
+    def _failure(self, name: str, reason: str, kind: type[ShelfError] = ShelfError) -> ShelfError:
+        return kind(f"{self._shown}/{name} cannot be read ({one_line(reason)[:_LONGEST_REASON]})")
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    anchors = roots.load(roots.source(settings))
+    return ssl.create_default_context(cadata="".join(to_pem(anchor.der) for anchor in anchors))
+
+
+def _body(response: http.client.HTTPResponse, most: int, deadline: float) -> bytes | None:
+    """The body; None if it is larger. Raises TimeoutError if it does not end by the deadline."""
+    pieces, size = [], 0
+    while piece := response.read1(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            return None
+        if time.monotonic() > deadline:
+            raise TimeoutError("timed out")
+    return b"".join(pieces)
+
+
+def _unless(mark: str) -> dict[str, str]:
+    if mark.startswith(_SINCE):
+        return {"If-Modified-Since": mark.removeprefix(_SINCE)}
+    return {"If-None-Match": mark} if mark else {}
+
+
+def _mark(headers: Message) -> str:
+    """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
+
+    A date has no fractions of a second, so it tells two contents apart only once it is past (RFC 9110, 8.8.2.2).
+    """
+    tag, changed = str(headers.get("ETag", "")), str(headers.get("Last-Modified", ""))
+    if not tag and changed:
+        try:
+            is_settled = time.time() - parsedate_to_datetime(changed).timestamp() > _SETTLED_AFTER
+        except (ValueError, OverflowError):
+            is_settled = False
+        tag = f"{_SINCE}{changed}" if is_settled else ""
+    return tag if len(tag) <= _LONGEST_MARK else ""

@@ -1,0 +1,104 @@
+"""Hubs in long and unlucky lives: they are killed, others damage what they published, and their shelves grow old."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aia_store.manager.share import manifest as manifests
+from tests.manager.machine import fingerprint
+from tests.manager.share.conftest import Join
+from tests.manager.share.engines import Engine
+from tests.manager.share.test_bad_input import sha256
+from tests.manager.share.test_fleet import certificates_in, files, preloaded
+from tests.support.pki import Authority
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish", bytes(70_000)], ids=["empty", "another content", "too large"])
+def test_what_somebody_damaged_is_put_right(engine: Engine, join: Join, public: Authority, damage: bytes) -> None:
+    hub, machine, certificate = join("hub", engine), join("machine", engine, reads=True), public.intermediate()
+    hub.plant(certificate)
+    hub.json("share", "publish")
+    engine.put(f"out/{fingerprint(certificate)}.der", damage)
+    assert machine.json("share", "pull")["taken"] == 0
+    assert hub.json("share", "publish")["published"] == {"total": 1, "new": 0, "repaired": 1}
+    assert engine.get(f"out/{fingerprint(certificate)}.der") == certificate.der
+    refused = json.loads((machine.store / "share.json").read_text())["refused"]
+    assert refused[fingerprint(certificate)] < time.time() + 86_400, "the machine looks again, long before 30 days"
+
+
+def test_a_pack_that_somebody_damaged_is_put_right(shelf: Engine, join: Join, public: Authority) -> None:
+    hub = join("hub", shelf)
+    hub.plant(*(public.intermediate(f"Number {number}") for number in range(5)))
+    hub.json("share", "publish")
+    (pack,) = (name for name in shelf.names("out") if name.endswith(".pack"))
+    shelf.put(f"out/{pack}", b"rubbish")
+    assert hub.json("share", "publish")["published"]["repaired"] == 1
+    assert sha256(shelf.get(f"out/{pack}")) == pack.removesuffix(".pack")
+
+
+def test_what_is_handed_in_is_published_also_if_the_hub_has_preloaded_it(
+    shelf: Engine, join: Join, public: Authority
+) -> None:
+    """A hub may have preloaded all that the CCADB knows; not all of that is published."""
+    hub, handed_in, other = join("hub", shelf), public.intermediate("Handed in"), public.intermediate("Other")
+    hub.preload(handed_in, other)
+    shelf.put(f"in/{fingerprint(handed_in)}.der", handed_in.der)
+    assert hub.json("share", "publish")["published"]["total"] == 1
+    assert certificates_in(shelf) == files(handed_in)
+
+
+#: Runs the command after it, which is killed when it wants to remember what it did.
+DYING = """
+import os, signal, sys
+from aia_store.manager.share import memory
+memory.write = lambda home, remembered: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[1:] = ["share", "publish"]
+from aia_store.cli import main
+sys.exit(main())
+"""
+
+
+def test_a_hub_that_is_killed_before_it_remembers_what_it_took_publishes_it_later(
+    shelf: Engine, join: Join, public: Authority
+) -> None:
+    hub, handed_in = join("hub", shelf), public.intermediate()
+    shelf.put(f"in/{fingerprint(handed_in)}.der", handed_in.der)
+    assert hub.execute(sys.executable, "-c", DYING).returncode == -signal.SIGKILL
+    shelf.remove("out/manifest")
+    assert preloaded(hub) == {fingerprint(handed_in)}
+    assert hub.json("share", "publish")["published"]["total"] == 1
+    assert fingerprint(handed_in).encode() in shelf.get("out/manifest")
+
+
+def test_what_a_shelf_has_gathered_over_the_years_is_not_published_again(join: Join, public: Authority) -> None:
+    """Nobody deletes what has expired, and a manifest alone may name 10,000."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        shelf = Engine(Path(folder))
+        for number in range(10_050):
+            shelf.put(f"out/{number:064x}.der", b"")
+        hub = join("hub", shelf)
+        hub.plant(*(public.intermediate(f"Number {number}") for number in range(40)))
+        assert hub.json("share", "publish")["published"]["new"] == 40
+        before = shelf.get("out/manifest")
+        assert hub.json("share", "publish")["published"] == {"total": 40, "new": 0, "repaired": 0}
+        assert shelf.get("out/manifest") == before
+
+
+def test_what_is_not_yet_valid_is_looked_at_again_soon(shelf: Engine, join: Join, public: Authority) -> None:
+    """The machine's clock may be slow by hours."""
+    machine = join("machine", shelf)
+    early = public.intermediate("Early", not_before=timedelta(hours=2))
+    shelf.put(f"out/{fingerprint(early)}.der", early.der)
+    shelf.put("out/manifest", manifests.text(manifests.Manifest(frozenset([fingerprint(early)]), made=1_700_000_000)))
+    assert machine.json("share", "pull")["refused"] == {"it is not yet valid": 1}
+    refused = json.loads((machine.store / "share.json").read_text())["refused"]
+    assert refused[fingerprint(early)] < time.time() + 86_400

@@ -1,0 +1,168 @@
+"""Engines that are slow or broken in part: nothing waits for them for ever, and what they can give arrives."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from aia_store.inside import locks
+from aia_store.inside import settings as config
+from aia_store.inside.store import Folder
+from aia_store.manager.share import engine_shelf, rounds
+from aia_store.manager.share import stream as streams
+from aia_store.manager.share.opening import open_shelf
+from aia_store.manager.share.shelf import ShelfError
+from tests.daemon.running import wait_until
+from tests.manager.machine import COMMAND, fingerprint
+from tests.manager.share.conftest import Join
+from tests.manager.share.engines import Engine, WebServer
+from tests.manager.share.test_bad_input import publish
+from tests.manager.share.test_fleet import preloaded
+from tests.support.listener import Listener
+from tests.support.pki import Authority, pem
+
+
+class Dripping(Listener):
+    """Answers each request with the beginning of a reply, and then with a byte now and then, for some seconds."""
+
+    def __init__(self, begins: bytes, seconds: float = 30.0) -> None:
+        self._begins = begins
+        self._seconds = seconds
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(self._begins)
+        until = time.monotonic() + self._seconds
+        while time.monotonic() < until and not self._closed.wait(0.1):
+            connection.sendall(b"x")
+
+
+def test_a_stream_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time, so that only a limit for the whole reply helps."""
+    monkeypatch.setattr(streams, "_SECONDS_OF_A_REPLY", 1.0, raising=False)
+    with Dripping(b"+", seconds=4.0) as server, pytest.raises(streams.StreamError, match="cannot be used") as raised:
+        streams.Stream(f"valkey://127.0.0.1:{server.port}")
+    assert "closed" not in str(raised.value), "the server had not ended yet"
+
+
+def test_a_slow_engine_does_not_delay_the_bundle(join: Join, shelf: Engine, public: Authority) -> None:
+    machine, issuer = join("machine", shelf), public.intermediate()
+    machine.plant(issuer)
+    begins = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nLast-Modified: Thu, 26 Nov 2026 16:00:00 GMT\r\n\r\n"
+    with Dripping(begins) as server:
+        refreshing = machine.start([*COMMAND, "refresh"], AIA_STORE_SHARE=f"http://127.0.0.1:{server.port}")
+        try:
+            wait_until(lambda: server.connections > 0)
+            assert refreshing.poll() is None
+            assert pem(issuer) in machine.bundle_file.read_text()
+        finally:
+            refreshing.kill()
+            refreshing.communicate()
+
+
+def test_the_trust_folder_has_at_once_what_a_refresh_took(join: Join, shelf: Engine, public: Authority) -> None:
+    machine, theirs = join("machine", shelf), public.intermediate()
+    assert theirs.der not in machine.build_folder().values()
+    publish(shelf, theirs)
+    assert machine.json("refresh")["shared"]["taken"] == 1
+    assert theirs.der in machine.in_folder().values()
+
+
+def test_one_file_that_cannot_be_read_keeps_nothing_else_away(join: Join, public: Authority, tmp_path: Path) -> None:
+    with WebServer(tmp_path / "web") as server:
+        hub, machine = join("hub", server), join("machine", server, reads=True)
+        certificates = [public.intermediate(f"Number {number}") for number in range(5)]
+        hub.plant(*certificates)
+        hub.json("share", "publish")
+        server.broken.update([".pack", fingerprint(certificates[0])])
+        pulled = machine.json("share", "pull")
+        assert (pulled["taken"], pulled["refused"]) == (4, {"it cannot be read": 1})
+        assert len(pulled["notes"]) == 1
+        assert "cannot be read" in pulled["notes"][0]
+        assert preloaded(machine) == {fingerprint(one) for one in certificates[1:]}
+
+
+def test_an_engine_that_fails_in_the_middle_of_a_round_is_asked_no_longer(
+    join: Join, public: Authority, tmp_path: Path
+) -> None:
+    with WebServer(tmp_path / "web") as server:
+        machine = join("machine", server, reads=True)
+        names = publish(server, *(public.intermediate(f"Number {number}") for number in range(30)))
+        server.broken.update(names)
+        assert "cannot be read" in machine.run("share", "pull").stderr
+        assert len(server.requests) <= 1 + 2 * 8, "each is tried twice"
+        noted = json.loads((machine.store / "share.json").read_text())
+        assert noted["refused"] == {}, "this is not the certificates' fault"
+        server.broken.clear()
+        assert machine.json("share", "pull")["taken"] == 30
+
+
+#: A page of a listing in S3's words, after which there is always another one.
+ENDLESS = b"""<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><KeyCount>0</KeyCount>
+<IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken></ListBucketResult>"""
+
+
+class EndlessListing(Listener):
+    """Says to each request that there is more, for some seconds."""
+
+    def serve(self, connection: socket.socket) -> None:
+        until = time.monotonic() + 10.0
+        while time.monotonic() < until and connection.recv(65_536):
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(ENDLESS)}\r\n\r\n"
+            connection.sendall(head.encode() + ENDLESS)
+
+
+def test_a_listing_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_shelf, "_LISTS_FOR", 1.0, raising=False)
+    with EndlessListing() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AIA_STORE_SHARE", "s3://bucket/prefix")
+        shelf = open_shelf(config.load())
+        with pytest.raises(ShelfError, match="took too long"):
+            shelf.names("in", 100)
+
+
+def test_what_comes_by_the_stream_waits_for_a_slow_round(
+    join: Join, shelf: Engine, public: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, certificate = join("machine", shelf), public.intermediate()
+    machine.enter(monkeypatch)
+    monkeypatch.setattr(rounds, "WAITS", 0.1)
+    settings = config.load()
+    lock = locks.acquire(Folder(str(machine.store)), "share", time.monotonic() + 5)
+    assert lock is not None
+    threading.Timer(1.0, lock.release).start()
+    rounds.receive(settings, {fingerprint(certificate): certificate.der}, "1-1")
+    assert preloaded(machine) == {fingerprint(certificate)}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc to count in")
+def test_many_rounds_leave_nothing_open(
+    join: Join, public: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WebServer(tmp_path / "web") as server:
+        publish(server, public.intermediate(), b"rubbish")
+        join("machine", server, reads=True).enter(monkeypatch)
+        settings = config.load()
+        rounds.pull(settings)
+        before = opened()
+        for _ in range(60):
+            rounds.pull(settings)
+        assert opened() <= before + 5
+
+
+def opened() -> int:
+    """How many descriptors and threads this process has."""
+    gc.collect()
+    return sum(len(os.listdir(f"/proc/self/{kind}")) for kind in ("fd", "task"))
