@@ -246,7 +246,7 @@ def test_without_the_extra_one_line_says_what_to_install(join: Join, shelf: Engi
     machine = join("machine", shelf)
     site = machine.folder.parent / "site"
     (site / "obstore.py").write_text("raise ModuleNotFoundError(\"No module named 'obstore'\", name='obstore')")
-    says = "needs obstore; run `pip install 'aia-store[fleet]'`"
+    says = "needs obstore; install `aia-store[fleet]`"
     assert says in machine.run("share", "pull", AIA_STORE_SHARE="s3://bucket").stderr
     assert machine.json("refresh", AIA_STORE_SHARE="s3://bucket")["notes"][0].endswith(says)
     assert machine.json("share", "pull")["notes"] == [], "a folder needs nothing"
