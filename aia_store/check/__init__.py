@@ -8,9 +8,10 @@ says which clients can connect, and `revocation` what the CRLs say of each certi
 
 from ..manager.target import TargetError, parse_target
 from .asked import FileTarget, Target
-from .connection import ProbeError, Weakness, addresses
+from .connection import ProbeError, addresses
 from .finding import MENDED_BY_CHAIN, Advice, Fault, Finding, Needless
 from .host import FETCH_SECONDS, probe
+from .weakness import Weakness
 
 __all__ = [
     "FETCH_SECONDS",

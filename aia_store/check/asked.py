@@ -23,8 +23,8 @@ class Target(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name that the certificate must be valid for."""
-        return self.servername or self.host
+        """The name that the certificate must be valid for: without the last dot, which only DNS knows."""
+        return (self.servername or self.host).removesuffix(".")
 
     @property
     def place(self) -> tuple[str, int]:

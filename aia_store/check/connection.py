@@ -10,7 +10,6 @@ import _ssl
 import socket
 import time
 from contextlib import closing
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import readable
@@ -19,7 +18,8 @@ from ..inside.proxies import ProxyError, proxy_for
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
 from . import starttls
-from .witness import ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
+from .weakness import OF_SUITES, Weakness, of_handshake
+from .witness import BROWSERS_SUITES, ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
 
 if TYPE_CHECKING:
     from typing import Any
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from .asked import Target
 
 SECONDS = 10.0  # to connect, and again for everything that follows
-_TLS_1_2 = 0x0303
-_SHA_1 = 2  # as in the first byte of a SignatureAlgorithm (RFC 5246, 7.4.1.4.1); 1 is MD5
-_NAMED_CURVE = 3  # how the parameters of ECDHE begin (RFC 8422, 5.4)
+_NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason
 # OpenSSL's reasons when the other side does not speak TLS at all.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG")
 
@@ -47,19 +45,6 @@ class ProbeError(Exception):
     """The host cannot be checked. The message is one line that names it and says what to do."""
 
 
-class Weakness(str, Enum):
-    """What makes only some clients refuse a host, in the words of the JSON document."""
-
-    __str__ = str.__str__
-
-    OLD_VERSION = "old-version"  # nothing newer than TLS 1.1
-    STATIC_RSA = "static-rsa"  # only key exchange with the RSA key of the certificate
-    SHA1_SIGNATURE = "sha1-signature"  # it signs the handshake with SHA-1 only
-    SMALL_DH = "small-dh"  # a Diffie-Hellman group that is too small
-    SMALL_KEY = "small-key"  # a certificate's key is too small
-    WEAK_DIGEST = "weak-digest"  # a certificate is signed with SHA-1 or MD5
-
-
 class Seen(NamedTuple):
     """What one connection showed, or what one file makes a server send."""
 
@@ -67,7 +52,7 @@ class Seen(NamedTuple):
     address: str | None  # the IP address that answered; None through a proxy, and for a file
     proxy: str | None  # host and port
     failure: str | None = None  # why the handshake of a client of today fails, in OpenSSL's words
-    weakness: Weakness | None = None  # because of what it fails, if only some clients mind
+    weaknesses: tuple[Weakness, ...] = ()  # what only some clients mind, of the handshake
     asks_client: bool = False  # whether the server asked for a client's certificate
     leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
@@ -75,19 +60,40 @@ class Seen(NamedTuple):
 def looks(target: Target, settings: Settings) -> list[Seen]:
     """Seen at a host, and again for a certificate with the other kind of key. Raises ProbeError.
 
-    A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client. With TLS 1.3,
-    this version of `ssl` cannot choose, so the other one is asked for with TLS 1.2.
+    A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client.
     """
     first = _look_of_today(target, settings)
     leaf = next(readable(first.certificates[:1]), None)
     if leaf is None:
         raise ProbeError(f"{target.address} sent a certificate that cannot be read")
-    try:
-        other = look(target, seeing_context(ECDSA_SUITES if key_kind(leaf) == "RSA" else RSA_SUITES), settings)
-    except (OSError, starttls.StartTLSError):
+    other = _look_for_another_than(key_kind(leaf), target, settings)
+    if other is None or other.certificates[0] == first.certificates[0]:
         return [first]
-    is_other = any(readable(other.certificates[:1])) and other.certificates[0] != first.certificates[0]
-    return [first, other] if is_other else [first]
+    # It need not be by these cipher suites that a client would get it.
+    weaknesses = other.weaknesses if other.failure is not None else ()
+    return [first, other._replace(asks_client=first.asks_client or other.asks_client, weaknesses=weaknesses)]
+
+
+def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
+    """What a client sees that only accepts the other kind of key; None if that is no certificate that can be read.
+
+    In TLS 1.2, the cipher suites choose the kind. A server that does not speak it is asked again.
+    """
+    try:
+        seen = look(target, seeing_context(ECDSA_SUITES if kind == "RSA" else RSA_SUITES), settings)
+    except starttls.StartTLSError:
+        return None
+    except OSError as error:
+        if "PROTOCOL_VERSION" not in (getattr(error, "reason", None) or ""):
+            return None
+        from . import signing  # imports `cryptography`, which takes a while
+
+        algorithms = signing.ECDSA_SIGNATURES if kind == "RSA" else signing.RSA_SIGNATURES
+        try:
+            seen = look(target, signing.signing_context(algorithms), settings)
+        except (OSError, starttls.StartTLSError):
+            return None
+    return seen if any(readable(seen.certificates[:1])) else None
 
 
 def key_kind(certificate: Certificate) -> str:
@@ -110,11 +116,24 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
     except (OSError, UnicodeError) as error:
         tolerated = _tolerant_look(target, error, settings)
         if tolerated is None:
-            raise ProbeError(f"{place} {_complaint(error, target, settings)}{_hint(target, error)}") from error
-        return tolerated
+            raise ProbeError(f"{place} {_complaint(error, target, settings)}") from error
+        seen = tolerated
     if not seen.certificates:
         raise ProbeError(f"{place} sent no certificate that can be read{_hint(target)}")
-    return seen
+    return _without_preferences(seen, target, settings)
+
+
+def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
+    """The same without the weaknesses that a server only shows because it prefers an unusual cipher suite."""
+    if OF_SUITES.isdisjoint(seen.weaknesses):
+        return seen
+    try:
+        usual = look(target, seeing_context(BROWSERS_SUITES), settings)
+    except (OSError, starttls.StartTLSError):
+        return seen
+    # If the handshake of today failed, the suites of browsers are weak, too.
+    others = [weakness for weakness in seen.weaknesses if weakness not in OF_SUITES]
+    return seen._replace(weaknesses=(*others, *(usual.weaknesses if seen.failure is not None else ())))
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
@@ -127,18 +146,21 @@ def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Se
         seen = look(target, tolerant_context(), settings)
     except (OSError, starttls.StartTLSError):
         return None
-    return seen._replace(failure=_reason(refusal)) if seen.certificates else None
+    if not seen.certificates:
+        return None
+    of_refusal = (Weakness.OLD_RENEGOTIATION,) if getattr(refusal, "reason", None) == _NO_RFC_5746 else ()
+    return seen._replace(failure=_reason(refusal), weaknesses=(*of_refusal, *seen.weaknesses))
 
 
 def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
     """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
-
     There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
     server has sent its certificates.
     """
     name = in_ascii(target.name)
     witness = Witness()
-    tls, failure, weakness = None, None, None
+    failure: str | None = None
+    weaknesses: tuple[Weakness, ...] = ()
     proxy = _proxy(target, settings)
     opened = _directly(target.place, seconds) if proxy is None else _through_proxy(proxy, target.place, seconds)
     with closing(opened) as connection:
@@ -148,32 +170,17 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
         connection.settimeout(seconds)
         try:
             tls = witness.shake_hands(context, connection, name)
+            weaknesses = of_handshake(witness.version, tls.cipher()[0], witness.server_key_exchange)
         except OSError as error:
+            if target.starttls is not None and isinstance(error, TimeoutError) and not witness.sent:
+                raise starttls.StartTLSError("agrees to TLS, but then does not go on") from error
             if not witness.sent:
                 raise
             # A server that has asked for a client's certificate may end the handshake when it gets none.
             if not witness.has_answered:
                 failure = _reason(error)
-                weakness = Weakness.SMALL_DH if "DH_KEY_TOO_SMALL" in str(error) else None
-    if tls is not None and context is tolerant_context():
-        weakness = _weakness(witness, tls.cipher())
-    return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weakness, witness.asks_client)
-
-
-def _weakness(witness: Witness, cipher: tuple[str, str, int]) -> Weakness | None:
-    """What of a handshake that succeeded a client of today refuses."""
-    if witness.version < _TLS_1_2:
-        return Weakness.OLD_VERSION
-    if not cipher[0].startswith(("ECDHE-", "DHE-", "TLS_")):
-        return Weakness.STATIC_RSA
-    message = witness.server_key_exchange
-    at = 4  # after the header; then come the parameters, and the algorithm of their signature
-    if message[at : at + 1] == bytes((_NAMED_CURVE,)) and cipher[0].startswith("ECDHE-"):
-        at += 4 + message[at + 3]
-    else:
-        for _ in range(3):  # p, g, and the public key (RFC 5246, 7.4.3)
-            at += 2 + int.from_bytes(message[at : at + 2], "big")
-    return Weakness.SHA1_SIGNATURE if message and message[at] <= _SHA_1 else None
+                weaknesses = (Weakness.SMALL_DH,) if "DH_KEY_TOO_SMALL" in str(error) else ()
+    return Seen(witness.sent, peer, None if proxy is None else str(proxy), failure, weaknesses, witness.asks_client)
 
 
 def addresses(target: Target, settings: Settings) -> list[Target]:
@@ -242,7 +249,14 @@ def _reason(error: Exception) -> str:
 
 
 def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
-    """What went wrong before a certificate was seen."""
+    """What went wrong before a certificate was seen, and what to do."""
+    if getattr(error, "reason", None) == "EXCESSIVE_MESSAGE_SIZE":
+        remedy = "it should send its certificate and the intermediates, and nothing else"
+        return f"sends more than OpenSSL takes ({_reason(error)}): {remedy}"
+    return f"{_what_went_wrong(error, target, settings)}{_hint(target, error)}"
+
+
+def _what_went_wrong(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
     proxy = _proxy(target, settings)
     through = "" if proxy is None else f" through the proxy {proxy}"
     if isinstance(error, TimeoutError):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import to_pem
 from ..inside.search import Budget, likeliest_first, may_have_issued
-from .connection import Weakness, key_kind
+from .connection import key_kind
+from .weakness import Weakness, of_key
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -102,9 +103,10 @@ class Finding:
         return Weakness.SMALL_KEY if "key" in (self.completed_refusal or "") else Weakness.WEAK_DIGEST
 
     @property
-    def weakness(self) -> Weakness | None:
-        """Why only some clients refuse the handshake, or else the chain."""
-        return self.seen.weakness or self.chain_weakness
+    def weaknesses(self) -> list[Weakness]:
+        """Why only some clients refuse the handshake, or else the server's key, or the chain."""
+        found = *self.seen.weaknesses, of_key(self.chain.leaf), self.chain_weakness
+        return [weakness for weakness in found if weakness is not None]
 
     @property
     def anchors_in_the_way(self) -> list[Certificate]:

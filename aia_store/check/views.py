@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside.certificate import DERError, pem_certificates
 from ..inside.fetch import is_fetchable
 from ..inside.search import may_have_issued
-from .connection import Weakness
 from .finding import Fault
+from .weakness import Weakness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,9 +54,11 @@ def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> st
     """Why a client refuses a host, in the handshake or because of the chain; None if it connects."""
     if finding.seen.leaf_at:
         return "a server takes the first certificate of the file for its own, and its key is another"
-    weakness = finding.seen.weakness
-    if finding.seen.failure is not None and weakness not in tolerated:
-        return MEANINGS[weakness] if weakness is not None else finding.seen.failure
+    for weakness in (one for one in finding.weaknesses if one is not finding.chain_weakness):
+        if weakness not in tolerated:
+            return MEANINGS[weakness]
+    if finding.seen.failure is not None and not finding.seen.weaknesses:
+        return finding.seen.failure
     if finding.lenient is not None and finding.chain_weakness in tolerated:
         finding = finding.lenient
     return rule.refusal(finding)
@@ -171,32 +173,46 @@ IGNORES_DATES = Rule("as sent, any path, any date of the root", _ignores_dates_o
 
 MEANINGS = {
     Weakness.OLD_VERSION: "it speaks no TLS newer than 1.1",
+    Weakness.OLD_RENEGOTIATION: "it knows no secure renegotiation (RFC 5746)",
+    Weakness.SHA1_SUITES: "it has cipher suites with SHA-1 only",
+    Weakness.CBC_SUITES: "it has cipher suites in CBC mode only",
+    Weakness.RARE_SUITES: "it has only cipher suites that hardly any client knows",
     Weakness.STATIC_RSA: "it exchanges keys by static RSA only, without forward secrecy",
     Weakness.SHA1_SIGNATURE: "it signs the handshake with SHA-1 only",
     Weakness.SMALL_DH: "its Diffie-Hellman group is too small",
+    Weakness.DHE_ONLY: "it exchanges keys by DHE only, without elliptic curves",
     Weakness.SMALL_KEY: "a certificate's key is too small",
     Weakness.WEAK_DIGEST: "a certificate is signed with a weak digest (SHA-1 or MD5)",
+    Weakness.ED25519_KEY: "its key is of a kind that browsers do not know (Ed25519)",
+    Weakness.ED448_KEY: "its key is of a kind that few clients know (Ed448)",
+    Weakness.P521_KEY: "its key is on a curve that not every browser knows (P-521)",
 }
 
-_NOTHING: frozenset[Weakness] = frozenset()
-_STATIC_RSA = frozenset({Weakness.STATIC_RSA})
-_CHROME = _STATIC_RSA | {Weakness.SMALL_KEY}
-_NODE = _CHROME | {Weakness.SMALL_DH}
-_GO = _CHROME | {Weakness.SHA1_SIGNATURE}
-_JAVA = frozenset(Weakness) - {Weakness.OLD_VERSION}
-_GNUTLS = frozenset(Weakness) - {Weakness.WEAK_DIGEST}
+_ALL = frozenset(Weakness) - {Weakness.RARE_SUITES}
+_PYTHON = frozenset(
+    {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.ED25519_KEY, Weakness.ED448_KEY, Weakness.P521_KEY}
+)
+_OPENSSL = _PYTHON | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
+_NODE = _OPENSSL | {Weakness.SMALL_KEY, Weakness.SMALL_DH}
+_BROWSER = frozenset({Weakness.OLD_RENEGOTIATION, Weakness.SHA1_SUITES, Weakness.STATIC_RSA})
+_CHROME = _BROWSER | {Weakness.SMALL_KEY}
+_OTHER_BROWSER = _BROWSER | {Weakness.P521_KEY}
+_WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY}
+_GO = _CHROME | {Weakness.SHA1_SIGNATURE, Weakness.ED25519_KEY, Weakness.P521_KEY}
+_JAVA = _ALL - {Weakness.OLD_VERSION}
+_GNUTLS = _ALL - {Weakness.WEAK_DIGEST, Weakness.CBC_SUITES}
 
 #: The clients: name, family, rule, and what they tolerate that OpenSSL does not at its usual security level.
 _CLIENTS = [
     ("Chrome, Edge", "Chrome, Edge", FETCHES, _CHROME),
-    ("Safari, programs on Apple's systems", "Safari", FETCHES, _STATIC_RSA),
-    ("programs on Windows", "Windows", FETCHES, _STATIC_RSA),
-    ("Firefox", "Firefox", PRELOADS, _STATIC_RSA),
-    ("Python to 3.12 with the hook", "Python with the hook", HOOK, _NOTHING),
-    ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY, _NOTHING),
-    ("Python to 3.12", "plain Python", AS_SENT, _NOTHING),
-    ("Python from 3.13", "plain Python", AS_SENT_STRICTLY, _NOTHING),
-    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT, _STATIC_RSA),
+    ("Safari, programs on Apple's systems", "Safari", FETCHES, _OTHER_BROWSER),
+    ("programs on Windows", "Windows", FETCHES, _WINDOWS),
+    ("Firefox", "Firefox", PRELOADS, _OTHER_BROWSER),
+    ("Python to 3.12 with the hook", "Python with the hook", HOOK, _PYTHON),
+    ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY, _PYTHON),
+    ("Python to 3.12", "plain Python", AS_SENT, _PYTHON),
+    ("Python from 3.13", "plain Python", AS_SENT_STRICTLY, _PYTHON),
+    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT, _OPENSSL),
     ("Node", "Node", AS_SENT, _NODE),
     ("wget and others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
     ("Java", "Java", IGNORES_DATES, _JAVA),

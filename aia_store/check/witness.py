@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Cipher suites of TLS 1.2 that only a server with this kind of key can use.
 RSA_SUITES, ECDSA_SUITES = "ECDHE+aRSA:DHE+aRSA", "ECDHE+aECDSA"
+#: Those of TLS 1.2 that Chrome and Go offer.
+BROWSERS_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES+SHA1:kRSA+AESGCM:kRSA+AES+SHA1"
 _SERVER_KEY_EXCHANGE, _CERTIFICATE_REQUEST = 12, 13  # handshake messages
 _LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT: servers without secure renegotiation (RFC 5746), too
 _ANY_VERSION = -2  # ssl.TLSVersion.MINIMUM_SUPPORTED

@@ -8,12 +8,11 @@ import sys
 
 def main() -> None:
     """Run the command line and end the process. An error is one line on standard error."""
-    if sys.stdout is None:  # the shell closed it
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # it lives as long as we do
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without Unicode
-    from .errors import INTERRUPTED, NO, report, say
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell closed it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # it lives as long as we do
+        getattr(sys, name).reconfigure(errors="replace")  # a terminal without Unicode
+    from .errors import INTERRUPTED, report, say, stopped_by_system
 
     try:
         status = _run(sys.argv[1:])
@@ -23,11 +22,11 @@ def main() -> None:
         status = INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough
         _drop_output()
-        status = NO
+        status = stopped_by_system(sys.argv[1:])
     except OSError as error:
         _drop_output()
         say(f"cannot go on: {error.strerror or error}")
-        status = NO
+        status = stopped_by_system(sys.argv[1:])
     except Exception as error:
         status = report(error)
     sys.exit(status)

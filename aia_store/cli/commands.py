@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -10,6 +12,10 @@ from click.shell_completion import CompletionItem
 from ..version import __version__
 from .errors import INTERRUPTED, NO, say
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NARROW = 60  # columns
 #: For each command, its module, and its description in lists of commands.
 COMMANDS = {
     "add": ("contents", "Learn intermediates ahead of time."),
@@ -32,8 +38,30 @@ COMMANDS = {
 }
 
 
+class _Formatter(click.HelpFormatter):
+    """Fits a narrow terminal too, for which click's lines are too long and its columns too wide."""
+
+    def __init__(self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None) -> None:
+        columns = shutil.get_terminal_size().columns
+        self._is_narrow = columns < NARROW
+        super().__init__(indent_increment, columns - 2 if self._is_narrow else width, max_width)
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, 2 if self._is_narrow else col_max, col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
+class _ReaderGoneError(Exception):
+    """Nobody reads the output any more. click would take a BrokenPipeError as a reason to end with status 1."""
+
+
 class Commands(click.Group):
     """A group of commands whose modules are imported only when a command runs, so that listing them is fast."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -43,7 +71,15 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
         command: click.Command = getattr(module, f"{cmd_name}_command")
+        for one in (command, *getattr(command, "commands", {}).values()):
+            one.context_class = _Context
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -70,7 +106,7 @@ def cli() -> None:
 
 
 def run() -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status. Raises OSError, of which BrokenPipeError is one."""
     try:
         status = cli(prog_name="aia-store", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -88,3 +124,5 @@ def run() -> int:
     except click.Abort as error:  # by Ctrl-C, or because the answer to a question was no
         say("stopped")
         return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else NO
+    except _ReaderGoneError as error:
+        raise BrokenPipeError from error

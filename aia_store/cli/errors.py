@@ -6,6 +6,7 @@ import sys
 
 from ..inside import settings as config
 from ..manager.words import one_line
+from .files import OutputError
 
 NO, WRONG_USE = 1, 2
 INTERRUPTED = 130  # 128, and the number of SIGINT, as in a shell
@@ -16,11 +17,19 @@ class WrongUseError(Exception):
 
 
 def report(error: Exception) -> int:
-    """Print an error of ours; returns the exit status: 2 for wrong use, otherwise 1. Raises any other exception."""
+    """Print an error of ours; returns the exit status. Raises any other exception.
+
+    It is 2 if the command was used wrongly or a file cannot be written, otherwise 1.
+    """
     if type(error).__module__.split(".")[0] != "aia_store":
         raise error
     say(str(error))
-    return WRONG_USE if isinstance(error, (config.ConfigError, WrongUseError)) else NO
+    return WRONG_USE if isinstance(error, (config.ConfigError, WrongUseError, OutputError)) else NO
+
+
+def stopped_by_system(arguments: list[str]) -> int:
+    """The exit status of a command that cannot go on: of `check`, 1 would say that a host is wrong."""
+    return WRONG_USE if arguments[:1] == ["check"] else NO
 
 
 def say(message: str) -> None:

@@ -32,7 +32,8 @@ def bundle_command(as_folder: bool, rebuild: bool) -> None:
 @click.option(
     "--shell",
     type=click.Choice([*shells.SHELLS, *shells.KIN]),
-    help="The shell to print lines for; by default that of $SHELL.",
+    metavar="SHELL",
+    help=f"The shell to print lines for, by default that of $SHELL: {', '.join([*shells.SHELLS, *shells.KIN])}.",
 )
 @click.option("--folder", "with_folder", is_flag=True, help="Point tools at the trust folder if they gain by it.")
 @click.option("--unset", is_flag=True, help="Print the lines that unset the variables.")

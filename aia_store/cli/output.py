@@ -19,7 +19,7 @@ from ..inside.certificate import DERError
 from ..manager import names
 from ..manager.words import day as day
 from ..manager.words import harmless as harmless
-from ..manager.words import shown_time
+from ..manager.words import shortened, shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +27,18 @@ if TYPE_CHECKING:
 
     from ..inside.certificate import Certificate
 
+LONGEST_URL = 256  # characters, in prose
 MOST_LAID_OUT = 500  # rows of a table that rich lays out
 NARROW = 72  # columns of a terminal, on which the columns of a table would be too narrow to read
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class _PlainConsole(Console):
+    """A console that leaves it to the command what a closed pipe means; rich would end the process with status 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704  # what rich has just caught
 
 
 def console() -> Console:
@@ -46,7 +54,7 @@ def _console(name: Literal["stdout", "stderr"]) -> Console:
     """
     stream = getattr(sys, name)
     width = None if stream.isatty() else 200
-    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
+    return _PlainConsole(file=stream, highlight=False, markup=False, emoji=False, width=width)
 
 
 def print_json(value: object) -> None:
@@ -115,6 +123,11 @@ def ca_issuers(certificate: Certificate) -> list[str]:
         return [harmless(url) for url in certificate.ca_issuers]
     except DERError:
         return []
+
+
+def url(text: str) -> str:
+    """A URL from a certificate, for people: cut if it is very long."""
+    return shortened(text, LONGEST_URL)
 
 
 def short_name(name: bytes) -> str:

@@ -10,12 +10,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import OID, SEQUENCE, STRINGS, DERError, elements, expect, read
-from .words import harmless
+from .words import harmless, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COMMON_NAME = "2.5.4.3"
+_LONGEST_VALUE = 128  # characters; X.520 permits 64
 _LONGEST_IDENTIFIER = 128  # octets; Python writes no number of more than 4,300 digits
 #: RFC 4514, 3. Other types are written as numbers.
 _RFC4514 = {
@@ -55,10 +56,10 @@ def as_rfc4514(name: bytes) -> str:
 
 
 def in_short(name: bytes) -> str:
-    """The last common name of a Name (DER), else its last attribute. Raises DERError."""
+    """The last common name of a Name (DER), else its last attribute; cut if it is very long. Raises DERError."""
     attributes = [attribute for part in _parsed(name) for attribute in part]
     best = [attribute for attribute in attributes if attribute.kind == _COMMON_NAME] or attributes
-    return harmless(best[-1].value) if best else "(no name)"
+    return shortened(best[-1].value, _LONGEST_VALUE) if best else "(no name)"
 
 
 def _parsed(name: bytes) -> Iterator[list[_Attribute]]:

@@ -33,10 +33,11 @@ def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
 
 def in_ascii(host: str) -> str:
     """A host as DNS and TLS use it: an address unchanged, a name in A-labels. Raises UnicodeError."""
-    return host if _is_address(host) else host.encode("idna").decode("ascii")
+    return host if is_address(host) else host.encode("idna").decode("ascii")
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether a text is an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -46,7 +47,7 @@ def _is_address(host: str) -> bool:
 
 def is_host(host: str) -> bool:
     """Whether a text is a host name or an IP address."""
-    if ":" in host and not _is_address(host):  # Python 3.10's urlsplit accepts anything in brackets
+    if ":" in host and not is_address(host):  # Python 3.10's urlsplit accepts anything in brackets
         return False
     try:
         in_ascii(host)

@@ -28,6 +28,11 @@ def harmless(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def shortened(text: str, most: int) -> str:
+    """The same, cut after so many characters."""
+    return harmless(text if len(text) <= most else f"{text[:most]}…")
+
+
 def one_line(text: str) -> str:
     """Any text as one line that is harmless for a terminal."""
     return harmless(" ".join(text.split()))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
+from urllib.parse import quote
 
+import pytest
+from cryptography import x509
+
+from tests.cli.check.test_prometheus import samples
 from tests.cli.terminal import on_terminal
 from tests.manager.machine import Machine, fingerprint
-from tests.support.pki import Authority, Options, aia_value
+from tests.support.pki import Authority, Options, aia_value, pem
 from tests.support.servers import TLSServer
 
 HOSTILE = "\x1b]0;t\x07\x1b[31mr\x9b32m[bold red]x[/bold red]\u202ea\u2066\r\n\b\0:smile:"
@@ -88,3 +93,39 @@ def test_a_long_name_does_not_drown_the_rest(machine: Machine, root: Authority) 
     _, shown = on_terminal(machine, "list", columns=80)
     assert fingerprint(long)[:16] in shown
     assert all(len(line) <= 80 for line in shown.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines())
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_a_name_of_many_kilobytes_does_not_drown_the_verdict(machine: Machine, root: Authority) -> None:
+    """Names and URLs are cut wherever people read them; the JSON document has them whole."""
+    long = "n" * 9_000
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, long, _validate=False)])
+    url = f"http://127.0.0.1:1/{long}"
+    unknown = Authority.root("Unknown").intermediate(name)
+    for leaf, sends in (
+        (unknown.leaf(subject=name, san=["localhost"], aia=[url]), [unknown]),
+        (root.leaf(subject=name, san=[f"{long}.test"] * 2, not_after=timedelta(days=3)), []),
+    ):
+        with TLSServer(leaf, sends) as server:
+            host = f"localhost:{server.port}"
+            shown, page = (machine.says("check", host, *form, status=1) for form in ([], ["--html", "-"]))
+            (found,) = machine.json("check", host, status=1)
+        assert max(map(len, shown.splitlines())) < 1_000
+        assert f"{'n' * 50}…" not in found["sent"][0]["subject"]
+        assert long in found["sent"][0]["subject"]
+        assert len(page.replace(quote(pem(leaf), safe="+/=\n"), "")) < 100_000
+        assert len(found["verdict"]) < 1_000
+
+
+def test_metrics_on_a_terminal(machine: Machine, root: Authority) -> None:
+    """A file's name may hold what controls a terminal, or is no Unicode; two names stay two labels."""
+    folder = machine.folder / "live"
+    for name in ("\x1b[31m\u202e", "\x1b[32m\u202e", "\udcff"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "leaf.pem").write_text(pem(root.leaf()))
+    file = machine.folder / "check.prom"
+    shown = machine.says("check", folder, "--prometheus", "-")
+    machine.says("check", folder, "--prometheus", file, "--quiet")
+    for text in (shown, file.read_text(encoding="utf-8")):
+        assert not set(FORBIDDEN) & set(text)
+        assert len(samples(text)["aia_store_check_complete"]) == 3

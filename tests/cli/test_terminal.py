@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aia_store.cli.commands import COMMANDS
 from tests.cli.terminal import on_terminal, screen
 from tests.manager.machine import Machine
 from tests.support.pki import Authority
@@ -27,6 +28,12 @@ def test_status_has_columns_where_they_can_be_read(machine: Machine, root: Autho
     lines = seen(machine, "status", columns=columns)
     assert lines[0].split() == ["State", "What", "to", "do"]
     assert lines[-1].split() == ["ok", "daemon", "not", "running", "(optional)"]
+
+
+def test_help_fits_a_narrow_terminal(machine: Machine) -> None:
+    for command in ([], *([name] for name in COMMANDS), ["hook", "install"], ["share", "pull"]):
+        shown = machine.says(*command, "--help", COLUMNS="40")
+        assert max(map(len, shown.splitlines())) <= 40, command
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

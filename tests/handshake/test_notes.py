@@ -14,6 +14,7 @@ import time
 import traceback
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -361,6 +362,44 @@ def test_copies_and_pickles_of_the_error(leaf_only: tuple[TLSServer, Authority])
     error = error_of(server, trusting(root))
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert (type(other), str(other), notes(other)) == (type(error), str(error), notes(error))
+
+
+def test_an_error_that_is_raised_again_keeps_its_one_note(leaf_only: tuple[TLSServer, Authority]) -> None:
+    """Also while another handshake is refused, and as the cause of another error."""
+    server, root = leaf_only
+    error = error_of(server, trusting(root))
+    for _ in range(2):
+        with pytest.raises(ssl.SSLCertVerificationError) as again:
+            raise error
+    with pytest.raises(RuntimeError) as outer:
+        try:
+            raise error
+        except ssl.SSLError:
+            assert len(notes(error_of(server, trusting(root)))) == 1
+            raise RuntimeError("not connected") from error
+    assert again.value is outer.value.__cause__ is error
+    assert (len(notes(error)), notes(outer.value)) == (1, [])
+
+
+def test_each_error_of_a_crowd_has_its_own_note(leaf_only: tuple[TLSServer, Authority]) -> None:
+    """In threads and in tasks, which share a context, and in an exception group."""
+    server, root = leaf_only
+    context = trusting(root)
+
+    async def connect() -> None:
+        await asyncio.open_connection("127.0.0.1", server.port, ssl=context, server_hostname="localhost")
+
+    async def all_at_once() -> list[BaseException | None]:
+        return await asyncio.gather(*(connect() for _ in range(8)), return_exceptions=True)
+
+    with ThreadPoolExecutor(8) as threads:
+        errors = [*threads.map(lambda _: error_of(server, context), range(16)), *asyncio.run(all_at_once())]
+    for error in errors:
+        assert isinstance(error, ssl.SSLCertVerificationError)
+        assert len(notes(error)) == 1
+    group = ExceptionGroup("two", [error for error in errors[:2] if isinstance(error, ssl.SSLError)])  # noqa: F821
+    shown = "".join(traceback.format_exception(group))
+    assert shown.count("aia-store: The server sent only its own certificate") == 2
 
 
 def test_a_traceback_shows_the_note(leaf_only: tuple[TLSServer, Authority]) -> None:

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-PrivateKey: TypeAlias = "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey"
+PrivateKey: TypeAlias = (
+    "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey"
+)
 KeyKind = Literal["ec", "rsa", "ed25519"]
 
 RSA_POOL = 12

@@ -30,7 +30,12 @@ WEAK = {
     "TLS 1.1 only": ("-tls1_1",),
     "static RSA only": ("-tls1_2", "-cipher", "kRSA:@SECLEVEL=0"),
     "SHA-1 signatures only": ("-tls1_2", "-sigalgs", "RSA+SHA1"),
-    "a small DH group": ("-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"),
+    "a small DH group": ("-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0", "-dhparam", _SMALL_DH),
+    "SHA-1 suites only": ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:@SECLEVEL=0"),
+    "CBC suites only": ("-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256:@SECLEVEL=0"),
+    "DHE only": ("-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"),
+    "DHE with SHA-1 only": ("-tls1_2", "-cipher", "DHE-RSA-AES128-SHA:@SECLEVEL=0"),
+    "Camellia only": ("-tls1_2", "-cipher", "ECDHE-RSA-CAMELLIA128-SHA256:@SECLEVEL=0"),
 }
 
 
@@ -62,7 +67,7 @@ class OpenSSLServer:
             if second is not None:
                 command += _certified(folder, "d", *second)
             (folder / "dh.pem").write_text(_SMALL_DH, encoding="ascii")
-            command += ["-dhparam", str(folder / "dh.pem"), *options]
+            command += [str(folder / "dh.pem") if option is _SMALL_DH else option for option in options]
             command += [] if "-cipher" in options else ["-cipher", "ALL:@SECLEVEL=0"]
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

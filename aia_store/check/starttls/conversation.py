@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import time
 
-from ...manager.words import one_line
+from ...manager.words import one_line, shortened
 
 MOST_BYTES = 65_536  # in a whole dialogue
 LONGEST_LINE = 4_096
@@ -89,5 +89,4 @@ def declined(said: bytes) -> StartTLSError:
 
 
 def _shown(said: bytes) -> str:
-    text = one_line(said.decode("utf-8", "replace"))
-    return repr(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…")
+    return repr(shortened(one_line(said.decode("utf-8", "replace")), _MOST_SHOWN))

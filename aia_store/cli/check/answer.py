@@ -104,6 +104,11 @@ def worst(answers: Sequence[Answer]) -> Result:
     return min(answers, key=lambda answer: answer.rank).result
 
 
+def worst_tone(answers: Sequence[Answer]) -> Result:
+    """The same, as it is coloured and counted for people."""
+    return min((answer.tone for answer in answers), key=_WORST_FIRST.index)
+
+
 def exit_status(results: Counter[Result]) -> int:
     """0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
 

@@ -68,7 +68,12 @@ class _Check(click.Command):
 @click.command("check", cls=_Check)
 @click.argument("hosts", nargs=-1, metavar="HOST[:PORT]|FILE...")
 @click.option("--file", "file", metavar="FILE", help="Also check the hosts in FILE, one per line; - is standard input.")
-@click.option("--starttls", type=click.Choice(list(PROTOCOLS)), help="Start TLS in this protocol, at its port.")
+@click.option(
+    "--starttls",
+    type=click.Choice(list(PROTOCOLS)),
+    metavar="PROTOCOL",
+    help=f"Start TLS in this protocol, at its port: {', '.join(PROTOCOLS)}.",
+)
 @click.option("--servername", metavar="NAME", help="Send and verify this name instead of the host's.")
 @click.option("--connect", metavar="HOST[:PORT]", help="Connect to this address, whichever host was named.")
 @click.option("--all-addresses", is_flag=True, help="Check every address of each host.")
@@ -89,7 +94,9 @@ class _Check(click.Command):
 @click.option("--fullchain", type=_file, help="Write what the owner should install (PEM) here; - is standard output.")
 @click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on; - is standard output.")
 @click.option("--prometheus", type=_file, help="Write metrics here, for the node exporter's textfile collector.")
-@click.option("--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, help="How many to check at once.")
+@click.option(
+    "--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, metavar="N", help="How many to check at once."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing of hosts that are complete.")
 @output.json_option
 def check_command(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, SignatureAlgorithmOID
 
 from ...inside.certificate import sha256
 from ...inside.certificate_names import host_names
-from ...manager.quiet import quietly
+from ...manager.quiet import UnreadableError, quietly
 from ...manager.revocation.points import crl_urls
 from .. import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ...inside.certificate import Certificate
 
+Read = TypeVar("Read")
 _SIGNATURES = {oid: name for name, oid in vars(SignatureAlgorithmOID).items() if isinstance(oid, x509.ObjectIdentifier)}
 #: How a CA validated the subject, by the CA/Browser Forum's policies (Baseline Requirements, 7.1.6.1; EV Guidelines).
 _VALIDATIONS = {
@@ -70,56 +70,57 @@ def as_json(certificate: Certificate) -> dict[str, object]:
     `cryptography` refuses some certificates, and all extensions of others: what only it reads is null or empty then.
     """
     akid = certificate.authority_key_id
-    with quietly():
-        parsed = _parsed(certificate)
-        extensions = _extensions(parsed)
-        policies = [one.policy_identifier.dotted_string for one in extensions.get(x509.CertificatePolicies, ())]
-        return {
-            "names": list(map(output.harmless, host_names(certificate))),
-            "serial": certificate.serial.hex(),
-            "key": _key(parsed),
-            "signature": _signature(parsed),
-            "key_sha256": sha256(certificate.public_key),
-            "subject_key_id": certificate.subject_key_id.hex() if certificate.subject_key_id else None,
-            "authority_key_id": akid.key_id.hex() if akid is not None and akid.key_id else None,
-            "ca_issuers": output.ca_issuers(certificate),
-            "ocsp": [
-                output.harmless(access.access_location.value)
-                for access in extensions.get(x509.AuthorityInformationAccess, ())
-                if access.access_method == AuthorityInformationAccessOID.OCSP
-                and isinstance(access.access_location, x509.UniformResourceIdentifier)
-            ],
-            "crl": list(map(output.harmless, crl_urls(certificate))),
-            "policies": policies,
-            "validation": next((_VALIDATIONS[policy] for policy in policies if policy in _VALIDATIONS), None),
-            # RFC 6962, 3.3: which log saw the certificate, and when.
-            "scts": [
-                {"log": sct.log_id.hex(), "time": f"{sct.timestamp:%Y-%m-%dT%H:%M:%SZ}"}
-                for sct in extensions.get(x509.PrecertificateSignedCertificateTimestamps, ())
-            ],
-        }
+    parsed = _read(lambda: x509.load_der_x509_certificate(certificate.der))
+    extensions = _extensions(parsed)
+    policies = [one.policy_identifier.dotted_string for one in extensions.get(x509.CertificatePolicies, ())]
+    return {
+        "names": list(map(output.harmless, host_names(certificate))),
+        "serial": certificate.serial.hex(),
+        "key": _key(parsed),
+        "signature": _signature(parsed),
+        "key_sha256": sha256(certificate.public_key),
+        "subject_key_id": certificate.subject_key_id.hex() if certificate.subject_key_id else None,
+        "authority_key_id": akid.key_id.hex() if akid is not None and akid.key_id else None,
+        "ca_issuers": output.ca_issuers(certificate),
+        "ocsp": [
+            output.harmless(access.access_location.value)
+            for access in extensions.get(x509.AuthorityInformationAccess, ())
+            if access.access_method == AuthorityInformationAccessOID.OCSP
+            and isinstance(access.access_location, x509.UniformResourceIdentifier)
+        ],
+        "crl": list(map(output.harmless, crl_urls(certificate))),
+        "policies": policies,
+        "validation": next((_VALIDATIONS[policy] for policy in policies if policy in _VALIDATIONS), None),
+        "scts": _read(lambda: _scts(extensions)) or [],
+    }
 
 
-def _parsed(certificate: Certificate) -> x509.Certificate | None:
+def _read(read: Callable[[], Read]) -> Read | None:
+    """What `cryptography` reads; None if it cannot."""
     try:
-        return x509.load_der_x509_certificate(certificate.der)
-    except ValueError:
+        with quietly():
+            return read()
+    except UnreadableError:
         return None
 
 
 def _extensions(parsed: x509.Certificate | None) -> dict[type, Any]:
     """The values of the extensions, by their types."""
-    try:
-        return {type(extension.value): extension.value for extension in parsed.extensions} if parsed else {}
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    if parsed is None:
         return {}
+    return _read(lambda: {type(extension.value): extension.value for extension in parsed.extensions}) or {}
+
+
+def _scts(extensions: dict[type, Any]) -> list[dict[str, str]]:
+    """Which logs saw the certificate, and when (RFC 6962, 3.3)."""
+    return [
+        {"log": sct.log_id.hex(), "time": f"{sct.timestamp:%Y-%m-%dT%H:%M:%SZ}"}
+        for sct in extensions.get(x509.PrecertificateSignedCertificateTimestamps, ())
+    ]
 
 
 def _key(parsed: x509.Certificate | None) -> str | None:
-    try:
-        key = parsed.public_key() if parsed else None
-    except (ValueError, UnsupportedAlgorithm):
-        return None
+    key = _read(parsed.public_key) if parsed is not None else None
     if isinstance(key, ec.EllipticCurvePublicKey):
         return f"ECDSA, {key.curve.name}"
     if isinstance(key, rsa.RSAPublicKey):

@@ -65,7 +65,7 @@ def as_json(answer: Answer, here: Here, *, details: bool = False) -> dict[str, o
         "starttls": host.starttls if host is not None else None,
         "key": finding.key_kind,
         "handshake": {"failure": seen.failure, "asks_client": seen.asks_client} if host is not None else None,
-        "weakness": finding.weakness,
+        "weakness": next(iter(finding.weaknesses), None),
         "complete": answer.result in (Result.COMPLETE, Result.ENDING),
         "faults": [str(fault) for fault in finding.faults],
         "refusal": finding.refusal,

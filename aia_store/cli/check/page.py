@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from importlib.resources import files
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...check import FileTarget
@@ -19,8 +19,10 @@ from ...check import views as clients
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
-from . import plainly, servers, verdict
-from .answer import Result, worst
+from . import overview, plainly, servers, verdict
+from .answer import Result, worst_tone
+from .markup import text
+from .overview import Drawing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from ...check import Finding
     from ...check.views import View
     from ...inside.certificate import Certificate
+    from ..files import Writable
     from .answer import Answer, Here
-    from .plainly import Cause
     from .servers import Lines
     from .verdict import Link
 
@@ -51,54 +53,38 @@ _FOOT = """<footer>aia-store {version}. What to expect of a client follows from 
 client behaves.</footer>
 </html>
 """
-MOST_CAUSES = 12  # in the overview, which is to fit a screen
-MOST_LINKS = 6  # to hosts, for each cause
-
-
-class _Drawn(NamedTuple):
-    """Where the section about one chain is, and what the overview says of it."""
-
-    title: str
-    full_title: str
-    is_file: bool
-    tone: Result
-    rank: int
-    cause: Cause
-    number: int  # of the section, in the order in which they came
-    at: int  # its place among the sections, in bytes
-    size: int
 
 
 class Page:
     """Writes one page about all answers to a file: the worst first, and those together that have one cause."""
 
-    def __init__(self, file: IO[str], here: Here, *, details: bool = False) -> None:
+    def __init__(self, file: Writable, here: Here, *, details: bool = False) -> None:
         self._file = file
         self._here = here
         self._details = details
         self._results: Counter[Result] = Counter()
-        self._drawn: list[_Drawn] = []
+        self._drawings: list[Drawing] = []
         self._last: Answer
         # Kept until all are there, to be sorted; on disk, because there may be ten thousand.
         self._sections = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `end`
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Draw the answers for one host."""
-        self._results[worst(answers)] += 1
+        self._results[worst_tone(answers)] += 1
         for answer in answers:
-            number, at = len(self._drawn), self._sections.tell()
+            number, at = len(self._drawings), self._sections.tell()
             size = self._sections.write(_section(answer, number, self._here, details=self._details).encode())
             is_file, cause = isinstance(answer.target, FileTarget), plainly.cause(answer)
-            self._drawn.append(
-                _Drawn(answer.title, answer.full_title, is_file, answer.tone, answer.rank, cause, number, at, size)
+            self._drawings.append(
+                Drawing(answer.title, answer.full_title, is_file, answer.tone, answer.rank, cause, number, at, size)
             )
             self._last = answer
 
     def end(self) -> None:
         """Write the page."""
-        many = len(self._drawn) > 1
+        many = len(self._drawings) > 1
         only = self._last
-        noun = "file" if all(drawn.is_file for drawn in self._drawn) else "host"
+        noun = "file" if all(drawing.is_file for drawing in self._drawings) else "host"
         summary = verdict.summary(self._results, noun).rstrip(".")
         title = summary if many else f"{only.title}: {verdict.headline(only)}"
         heading = counted(self._results.total(), noun) if many else f"The chain of {only.title}"
@@ -113,23 +99,16 @@ class Page:
                 roots=text(self._here.roots_path),
             )
         )
-        groups = self._groups()
+        groups = overview.groups(self._drawings, noun)
         if many:
-            self._file.write(_overview(groups, noun))
+            self._file.write(overview.table(groups))
         with self._sections as sections:
-            for drawn in (one for group in groups for one in group):
-                sections.seek(drawn.at)
-                self._file.write(sections.read(drawn.size).decode())
+            for group in groups:
+                for drawing in group.drawn:
+                    sections.seek(drawing.at)
+                    self._file.write(sections.read(drawing.size).decode())
+                self._file.write(overview.named(group))
         self._file.write(_FOOT.format(version=__version__))
-
-    def _groups(self) -> list[list[_Drawn]]:
-        """What was drawn, by cause: the worst first, and among those as bad the most frequent."""
-        by_cause: dict[tuple[Cause, Result], list[_Drawn]] = {}
-        for drawn in self._drawn:
-            by_cause.setdefault((drawn.cause, drawn.tone), []).append(drawn)
-        return sorted(
-            by_cause.values(), key=lambda group: (group[0].rank, group[0].tone is Result.COMPLETE, -len(group))
-        )
 
     def _tally(self) -> str:
         """The number of hosts for each result."""
@@ -141,37 +120,13 @@ class Page:
         return f'<p class="tally">{" ".join(parts)}</p>\n'
 
 
-def _overview(groups: list[list[_Drawn]], noun: str) -> str:
-    """What is wrong, by cause, and with which hosts: as much as fits a screen, and the rest folded."""
-    rows = [_row(group, noun) for group in groups]
-    shown, folded = rows[:MOST_CAUSES], rows[MOST_CAUSES:]
-    table = f"<table class=overview>\n{''.join(shown)}</table>\n"
-    if folded:
-        more = f"<summary>{counted(len(folded), 'more cause')}</summary>"
-        table += f"<details>{more}<table class=overview>\n{''.join(folded)}</table></details>\n"
-    return table
-
-
-def _row(group: list[_Drawn], noun: str) -> str:
-    count = len({drawn.title for drawn in group})
-    links = [f'<a href="#host-{drawn.number + 1}">{text(drawn.full_title)}</a>' for drawn in group[:MOST_LINKS]]
-    if len(group) > MOST_LINKS:
-        links.append(f'<a href="#host-{group[MOST_LINKS].number + 1}">and {len(group) - MOST_LINKS:,} more</a>')
-    return f'<tr class="{group[0].tone}"><td>{text(group[0].cause.of(count, noun))}<td>{", ".join(links)}\n'
-
-
-def text(value: str) -> str:
-    """Any text as HTML, which may also be used in a quoted attribute."""
-    return html.escape(output.harmless(value))
-
-
 def _section(answer: Answer, number: int, here: Here, *, details: bool) -> str:
     """One chain as HTML; its fragment in links has this number."""
     finding = answer.finding
     badge = answer.result.replace("-", " ")
     rest = "".join(_body(answer, finding, here, details=details)) if finding is not None else ""
     return (
-        f'<section id="host-{number + 1}" class="{answer.tone}">\n'
+        f'<section id="{overview.fragment(number)}" class="{answer.tone}">\n'
         f"<h2><span class=name>{text(answer.full_title)}</span> <span class=badge>{badge}</span></h2>\n"
         f"<p class=lead>{text(plainly.sentence(answer))}</p>\n{rest}</section>\n"
     )
@@ -226,7 +181,8 @@ def _lines(of: Lines, finding: Finding) -> str:
     """The lines for one kind of server."""
     each = [_taken(link.pem, servers.file_name(output.subject(link), ".cer")) for link in finding.links[1:]]
     links = f"<p>{', '.join(each)}</p>" if of.takes_each else ""
-    return f"<dt>{of.server}<dd><p>{text(of.where)}</p>{links}<pre>{html.escape(of.lines)}</pre>\n"
+    blocks = "".join(f"<pre>{html.escape(block)}</pre>" for block in (of.first, of.lines) if block)
+    return f"<dt>{of.server}<dd><p>{text(of.where)}</p>{links}{blocks}\n"
 
 
 def _taken(pem: str, name: str) -> str:
@@ -271,7 +227,9 @@ def _aside(finding: Finding) -> Iterator[str]:
         f"<b>{text(output.subject(certificate))}</b>: {text(verdict.uselessness(certificate, finding))}"
         for certificate in finding.useless
     ]
-    found += [f"<code>{text(url)}</code>: {text(reason)}" for url, reason in finding.failed.items()]
+    found += [
+        f"<code>{text(output.url(url))}</code>: {text(output.url(reason))}" for url, reason in finding.failed.items()
+    ]
     if found:
         yield "<ul class=aside>\n" + "".join(f"<li>{one}\n" for one in found) + "</ul>\n"
 

@@ -58,8 +58,9 @@ def cause(answer: Answer) -> Cause:
         return Cause("could not be checked", "could not be checked")
     faults = finding.faults
     if not faults:
+        for_whom = "" if all(view.works for view in clients.of(finding)) else " for most clients"
         of_result = {
-            Result.COMPLETE: Cause("is complete", "are complete"),
+            Result.COMPLETE: Cause(f"is complete{for_whom}", f"are complete{for_whom}"),
             Result.ENDING: Cause("is complete, but not for long", "are complete, but not for long"),
             Result.COULD_NOT_TELL: Cause("may be revoked", "may be revoked"),
         }
@@ -119,9 +120,9 @@ def _wrong(fault: Fault, finding: Finding) -> str:
 
 def _failure(name: str, finding: Finding) -> str:
     """Why the handshake fails."""
-    failure, weakness = finding.seen.failure or "", finding.seen.weakness
-    if weakness is not None:
-        return f"{name} is out of date, because {clients.MEANINGS[weakness]}"
+    failure = finding.seen.failure or ""
+    if finding.seen.weaknesses:
+        return f"{name} is out of date, because {_all([clients.MEANINGS[one] for one in finding.seen.weaknesses])}"
     meaning, _ = FAILURES.get(failure, (failure, ""))
     return f"no connection to {name} succeeds, because {output.harmless(meaning)}"
 

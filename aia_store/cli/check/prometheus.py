@@ -6,15 +6,17 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 import time
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from ...check import Target
+from ...inside.settings import escaped
 from ...manager.metrics import family
 from .answer import Result, worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..files import Writable
     from .answer import Answer
 
 _PREFIX = "aia_store_check_"
@@ -30,7 +32,7 @@ _METRICS = {
 class Metrics:
     """Writes the metrics of all answers to a file, each metric's samples together."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: Writable) -> None:
         self._file = file
         # By their labels: a file of hosts may hold the same useless line twice, but metrics no sample.
         self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
@@ -70,5 +72,5 @@ def _labels(answer: Answer) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A label's value."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    """A label's value, without characters that control a terminal or are no Unicode."""
+    return escaped(value).replace("\\", r"\\").replace('"', r"\"")

@@ -11,7 +11,8 @@ class Lines(NamedTuple):
 
     server: str
     where: str  # in words, a sentence
-    lines: str
+    lines: str  # of its configuration, or commands
+    first: str = ""  # a command for a shell, before these
     takes_each: bool = False  # whether it takes each intermediate as a file of its own
 
 
@@ -42,8 +43,9 @@ def lines_for(host: str) -> list[Lines]:
         ),
         Lines(
             "HAProxy",
-            "The key follows the chain in one file; then reload.",
-            f"cat {chain} {key} > /etc/haproxy/{file}\nbind :443 ssl crt /etc/haproxy/{file}",
+            "The key follows the chain in one file, which only root may read; then reload.",
+            f"bind :443 ssl crt /etc/haproxy/{file}",
+            first=f"(umask 077; cat {chain} {key} > /etc/haproxy/{file})",
         ),
         Lines("Caddy", "In the site's block; then caddy reload.", f"tls {chain} {key}"),
         Lines(

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import click
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
@@ -14,7 +13,7 @@ from rich.tree import Tree
 from ...check import FileTarget
 from .. import output
 from ..errors import say
-from .answer import Result, worst
+from .answer import Result, worst_tone
 from .signs import OF_LINKS, OF_RESULTS, Sign
 from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
 
@@ -54,7 +53,7 @@ class Shown:
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Print the answers for one host."""
-        self._results[worst(answers)] += 1
+        self._results[worst_tone(answers)] += 1
         self._names_hosts = self._names_hosts or not isinstance(answers[0].target, FileTarget)
         for answer in answers:
             self._show(answer)
@@ -78,7 +77,7 @@ class Shown:
     def end(self) -> None:
         """Print a summary if there were several."""
         if self._count > 1:
-            click.echo(summary(self._results, "host" if self._names_hosts else "file"))
+            output.say(summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
 
@@ -111,8 +110,8 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
         note = (f"  {uselessness(certificate, finding)}", "dim")
         tree.add(Text.assemble(sign.shown(console), output.subject(certificate), note))
     for url, reason in finding.failed.items():
-        note = (f"  {output.harmless(reason)}", "dim")
-        tree.add(Text.assemble(Sign.DOUBT.shown(console), output.harmless(url), note))
+        note = (f"  {output.url(reason)}", "dim")
+        tree.add(Text.assemble(Sign.DOUBT.shown(console), output.url(url), note))
     return tree
 
 

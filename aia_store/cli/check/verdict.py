@@ -10,13 +10,13 @@ from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakn
 from ...check import views as clients
 from ...inside.certificate_names import host_names
 from ...manager.target import address
-from ...manager.words import counted
+from ...manager.words import counted, shortened
 from .. import output
 from .answer import SOON, Result
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ...check import Advice, Finding
     from ...inside.certificate import Certificate
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
 MOST_LISTED = 3  # intermediates named in one line
 MOST_NAMES = 4  # of a certificate, shown
-
+LONGEST_NAME = 253  # characters; DNS permits no more
 
 # What OpenSSL's reasons for a failed handshake mean, and what the owner should do.
 FAILURES = {
@@ -35,14 +35,24 @@ FAILURES = {
         "install a certificate and its own key",
     ),
 }
+_MODERN_SUITES = "should allow cipher suites with AES-GCM or ChaCha20"
+_COMMON_KEY = "needs a certificate with an RSA key, or an ECDSA key on P-256 or P-384"
 # What the owner of a server should do about a weakness.
 _REMEDIES = {
     Weakness.OLD_VERSION: "should switch on TLS 1.2 and 1.3",
+    Weakness.OLD_RENEGOTIATION: "should update its TLS library",
+    Weakness.SHA1_SUITES: _MODERN_SUITES,
+    Weakness.CBC_SUITES: _MODERN_SUITES,
+    Weakness.RARE_SUITES: _MODERN_SUITES,
     Weakness.STATIC_RSA: "should allow cipher suites with ECDHE",
+    Weakness.DHE_ONLY: "should allow cipher suites with ECDHE",
     Weakness.SHA1_SIGNATURE: "should allow signatures with SHA-256",
     Weakness.SMALL_DH: "should use a Diffie-Hellman group of 2,048 bits or more, or only ECDHE",
     Weakness.SMALL_KEY: "needs a certificate with a larger key: ECDSA, or RSA of 2,048 bits or more",
     Weakness.WEAK_DIGEST: "needs certificates that are signed with SHA-256",
+    Weakness.ED25519_KEY: _COMMON_KEY,
+    Weakness.ED448_KEY: _COMMON_KEY,
+    Weakness.P521_KEY: _COMMON_KEY,
 }
 _ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
@@ -73,6 +83,16 @@ def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
         yield from _handshake(finding)
     if Fault.LEAF_NOT_FIRST in faults:
         yield f"Wrong: {_place_of_leaf(finding)}, but servers take the first for their own."
+    yield from _of_chain(finding, here)
+    told = {finding.chain_weakness, *(finding.seen.weaknesses if Fault.HANDSHAKE in faults else ())}
+    for weakness in (one for one in finding.weaknesses if one not in told):
+        meaning = clients.MEANINGS[weakness]
+        yield f"Besides, {meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
+
+
+def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
+    """What is wrong with the chain, or that nothing is."""
+    faults = finding.faults
     of_chain = [fault for fault in faults if fault not in (Fault.HANDSHAKE, Fault.LEAF_NOT_FIRST)]
     if not of_chain:
         yield from _install(finding) if Fault.LEAF_NOT_FIRST in faults else ["The chain itself is complete."]
@@ -97,8 +117,7 @@ def _place_of_leaf(finding: Finding) -> str:
 
 def _handshake(finding: Finding) -> Iterator[str]:
     failure = finding.seen.failure or ""
-    weakness = finding.seen.weakness
-    if weakness is None:
+    if not finding.seen.weaknesses:
         reason = output.harmless(failure)
         if failure in FAILURES:
             meaning, remedy = FAILURES[failure]
@@ -106,29 +125,41 @@ def _handshake(finding: Finding) -> Iterator[str]:
         else:
             yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
         return
-    meaning = clients.MEANINGS[weakness]
+    meaning = " and ".join(clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses)
     yield f"Broken: {meaning}, which not every client accepts (OpenSSL: {output.harmless(failure)})."
     yield from _works_in(finding)
-    yield f"Its owner {_REMEDIES[weakness]}."
+    yield from _remedies(finding.seen.weaknesses)
+
+
+def _remedies(weaknesses: Iterable[Weakness]) -> Iterator[str]:
+    for weakness in weaknesses:
+        yield f"Its owner {_REMEDIES[weakness]}."
 
 
 def _advised(advice: Advice, sent: str) -> str:
     """One piece of advice, and what it costs not to follow it."""
-    names = ", ".join(map(output.subject, advice.certificates[:MOST_LISTED]))
+    names, several = _named(advice.certificates), len(advice.certificates) > 1
+    are, them, roots = ("are", "them", "roots") if several else ("is", "it", "a root")
     cost = f"{advice.size:,} bytes in each handshake for nothing"
     return {
-        Needless.ROOT: f"Advice: do not send {names}, a root, which clients must have anyway: {cost}.",
+        Needless.ROOT: f"Advice: do not send {names}, {roots}, which clients must have anyway: {cost}.",
         Needless.TWICE: f"Advice: send {names} only once: {cost}.",
-        Needless.UNUSED: f"Advice: {names} is {sent}, but clients of this machine do not need it: {cost}.",
+        Needless.UNUSED: f"Advice: {names} {are} {sent}, but clients of this machine do not need {them}: {cost}.",
         Needless.ORDER: "Advice: send each certificate before its issuer; some clients refuse the wrong order, "
         "which costs no bytes.",
     }[advice.about]
 
 
+def _named(certificates: Iterable[Certificate]) -> str:
+    """Certificates by their names, each once; only the first of many."""
+    names = [output.subject(certificate) for certificate in dict.fromkeys(certificates)]
+    return ", ".join([*names[:MOST_LISTED], "…"] if len(names) > MOST_LISTED else names)
+
+
 def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     failing = [view for view in clients.of(finding) if not view.works]
     if answer.not_asked:
-        names = ", ".join(map(output.subject, answer.not_asked[:MOST_LISTED]))
+        names = _named(answer.not_asked)
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
     else:
@@ -138,6 +169,7 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"But it fails in {alike}: {output.harmless(reason)}."
+    yield from _remedies(finding.weaknesses)
 
 
 def _revoked(finding: Finding) -> Iterator[str]:
@@ -212,6 +244,8 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
     else:
         yield f"Wrong: a certificate that is {how_sent(finding)} stands in the way of the right one ({refusal})."
     yield from _works_in(finding)
+    if Fault.WRONG_NAME in finding.faults:
+        yield _remedy(finding)
     yield from _install(finding)
 
 
@@ -239,7 +273,7 @@ def works_in(finding: Finding) -> tuple[list[str], list[str]]:
 
 
 def _remedy(finding: Finding) -> str:
-    """What to do if the chain is not the problem."""
+    """What to do about the certificate itself."""
     leaf = finding.chain.leaf
     if Fault.EXPIRED in finding.faults:
         return f"Its owner should renew the certificate, which expired on {output.day(leaf.validity[1])}."
@@ -263,14 +297,13 @@ def headline(answer: Answer) -> str:
     if answer.not_asked and not faults:
         return "complete, but not known if revoked"
     if not faults:
-        return f"{answer.result}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
-    missing = [output.subject(certificate) for certificate in finding.missing]
-    listed = ", ".join(missing[:MOST_LISTED]) + (", …" if len(missing) > MOST_LISTED else "")
-    weakness = finding.seen.weakness
-    handshake = clients.MEANINGS[weakness] if weakness is not None else finding.seen.failure
+        for_whom = "" if all(view.works for view in clients.of(finding)) else " for most clients"
+        return f"{answer.result}{for_whom}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
+    weaknesses = [clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses]
+    handshake = " and ".join(weaknesses) or finding.seen.failure
     said = {
         Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",
-        Fault.REVOKED: f"revoked: {', '.join(map(output.subject, finding.revoked_links))}",
+        Fault.REVOKED: f"revoked: {_named(finding.revoked_links)}",
         Fault.EXPIRED: f"expired on {output.day(leaf.validity[1])}",
         Fault.NOT_YET_VALID: f"not valid before {output.day(leaf.validity[0])}",
         Fault.SELF_SIGNED: "self-signed",
@@ -279,7 +312,7 @@ def headline(answer: Answer) -> str:
         Fault.ANCHOR_IN_THE_WAY: "an expired trust anchor of this machine stands in the way",
         Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
         Fault.LEAF_NOT_FIRST: _place_of_leaf(finding),
-        Fault.INCOMPLETE: f"not {how_sent(finding)}: {listed}",
+        Fault.INCOMPLETE: f"not {how_sent(finding)}: {_named(finding.missing)}",
         Fault.OBSTRUCTED: f"a certificate that is {how_sent(finding)} stands in the way of the right one",
     }
     return f"{answer.result}, {'; '.join(said[fault] for fault in faults)}"
@@ -330,8 +363,8 @@ def source_of(certificate: Certificate, finding: Finding) -> str:
         return how_sent(finding)
     url = finding.sources.get(certificate)
     if certificate in finding.stored:
-        return "from the store" + (f", fetched from {output.harmless(url)}" if url is not None else "")
-    return f"fetched from {output.harmless(url)}" if url is not None else "trusted here"
+        return "from the store" + (f", fetched from {output.url(url)}" if url is not None else "")
+    return f"fetched from {output.url(url)}" if url is not None else "trusted here"
 
 
 def how_sent(finding: Finding) -> str:
@@ -383,7 +416,8 @@ def revocation_of(certificate: Certificate, finding: Finding) -> str:
 def names_of(leaf: Certificate) -> str:
     """The names that a leaf is valid for."""
     found = host_names(leaf)
-    return ", ".join(map(output.harmless, found[:MOST_NAMES])) + (", …" if len(found) > MOST_NAMES else "") or "no host"
+    shown = [shortened(name, LONGEST_NAME) for name in found[:MOST_NAMES]]
+    return ", ".join([*shown, "…"] if len(found) > MOST_NAMES else shown) or "no host"
 
 
 def command_for(target: Target | FileTarget) -> str:

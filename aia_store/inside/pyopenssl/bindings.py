@@ -18,6 +18,16 @@ class BindingsError(Exception):
     """OpenSSL refuses its input."""
 
 
+def der_of(lib: Any, ffi: Any, certificate: Any) -> bytes:
+    """The DER of an X509, a cffi pointer of these bindings. Raises BindingsError."""
+    sink = ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
+    if lib.i2d_X509_bio(sink, certificate) != 1:
+        raise BindingsError("a certificate that OpenSSL cannot write")
+    start = ffi.new("char **")
+    length = lib.BIO_get_mem_data(sink, start)
+    return bytes(ffi.buffer(start[0], length))
+
+
 class OpenSSL:
     """The OpenSSL of one module `OpenSSL.SSL`. Each `SSL_CTX`, `SSL` or `X509` here is a cffi pointer."""
 
@@ -114,14 +124,8 @@ class OpenSSL:
         return bytes(self.ffi.string(self.lib.X509_verify_cert_error_string(error))).decode("ascii", "replace")
 
     def der_of(self, certificate: Any) -> bytes:
-        """The DER of an X509."""
-        lib, ffi = self.lib, self.ffi
-        sink = ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
-        if lib.i2d_X509_bio(sink, certificate) != 1:
-            raise BindingsError("a certificate that OpenSSL cannot write")
-        start = ffi.new("char **")
-        length = lib.BIO_get_mem_data(sink, start)
-        return bytes(ffi.buffer(start[0], length))
+        """The DER of an X509. Raises BindingsError."""
+        return der_of(self.lib, self.ffi, certificate)
 
     def _see_rehearsed(
         self, writes: int, _version: int, content_type: int, data: Any, size: int, ssl: Any, _: Any

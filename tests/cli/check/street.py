@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 
 from tests.manager.machine import Machine
+from tests.support import gnutls
 from tests.support.openssl import WEAK, OpenSSLServer, small_key
 from tests.support.pki import Authority, Certified, Leaf
 from tests.support.relay import OtherCertificates
 from tests.support.servers import AIAHost, TLSServer
 
-Server = TLSServer | OpenSSLServer | OtherCertificates
+Server = TLSServer | OpenSSLServer | OtherCertificates | gnutls.GnuTLSServer
 
 
 @dataclass
@@ -83,6 +86,15 @@ def street(machine: Machine) -> Iterator[Street]:
         weak["a small key"] = OpenSSLServer(ca.leaf(key=small_key()), [ca, upper])
         weak["two kinds of keys"] = OpenSSLServer(leaf, [ca, upper], second=(rsa, [ca]))
         servers.update({kind: stack.enter_context(server) for kind, server in weak.items()})
+        for kind, key in {
+            "an Ed25519 key": ed25519.Ed25519PrivateKey.generate(),
+            "an Ed448 key": ed448.Ed448PrivateKey.generate(),
+            "a P-521 key": ec.generate_private_key(ec.SECP521R1()),
+        }.items():
+            servers[kind] = stack.enter_context(TLSServer(ca.leaf(key=key), [ca, upper]))
+        if shutil.which(gnutls.PROGRAM) is not None:
+            old = gnutls.GnuTLSServer(rsa, [ca, upper], gnutls.OLD_RENEGOTIATION)
+            servers["no secure renegotiation"] = stack.enter_context(old)
         other = stack.enter_context(TLSServer(rsa, (), "1.2"))
         servers["another key"] = stack.enter_context(OtherCertificates(other.port, [leaf, ca, upper]))
         yield Street(machine, servers)

@@ -73,6 +73,18 @@ def test_every_field_is_shown(machine: Machine, root: Authority) -> None:
     assert "details" not in machine.json("check", file)[0]["path"][0]
 
 
+def test_a_certificate_of_an_unknown_version(machine: Machine, root: Authority) -> None:
+    """OpenSSL takes it. `cryptography` does not, and has an error of its own for that."""
+    version = b"\xa0\x03\x02\x01"  # [0] INTEGER; 2 is version 3 (RFC 5280, 4.1.2.1)
+    leaf = root.leaf().der.replace(version + b"\x02", version + b"\x7f", 1)
+    file = machine.folder / "server.pem"
+    file.write_text(pem(leaf))
+    (found,) = machine.json("check", file, "--details", status=1)
+    assert (found["result"], found["reached"][0]["details"]["key"]) == ("broken", None)
+    for form in ([], ["--html", "-"]):
+        assert "localhost" in machine.says("check", file, "--details", *form, status=1)
+
+
 def test_what_cannot_be_read_is_left_out(machine: Machine, root: Authority) -> None:
     """`cryptography` reads no extension of a certificate whose AIA is broken."""
     leaf = root.leaf("www.example.org", aia_raw=b"\x30\x05junk", policies=["2.23.140.1.2.1"])

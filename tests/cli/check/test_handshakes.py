@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from aia_store.check import Target, connection
+from aia_store.check.witness import tolerant_context
+from aia_store.inside import settings
 from tests.cli.check.clients import CLIENTS
 from tests.manager.machine import Machine
 from tests.support.openssl import WEAK, OpenSSLServer, small_key
@@ -52,6 +55,16 @@ def test_a_handshake_that_fails_is_no_reason_to_forget_the_chain(machine: Machin
     assert found["faults"] == ["handshake", "no-path"]
 
 
+def test_threads_that_make_their_contexts_at_once_see_the_same(
+    root: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then each may have a context of its own, although the function caches it."""
+    monkeypatch.setattr(connection, "tolerant_context", tolerant_context.__wrapped__)
+    with OpenSSLServer(root.leaf(key="rsa"), (), WEAK["TLS 1.1 only"]) as server:
+        (seen,) = connection.looks(Target("localhost", server.port), settings.load())
+    assert (seen.weaknesses, seen.failure) == (("old-version",), "tlsv1 alert protocol version")
+
+
 def test_every_form_of_output_says_it(machine: Machine, root: Authority) -> None:
     page, metrics = machine.folder / "page.html", machine.folder / "check.prom"
     with TLSServer(root.leaf(), (), "1.2") as server, Cut(server.port) as cut:
@@ -90,6 +103,7 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, di
         yield (
             machine,
             {kind: stack.enter_context(OpenSSLServer(leaf, (), options)) for kind, options in WEAK.items()}
+            | {"Ed25519": stack.enter_context(OpenSSLServer(root.leaf(key="ed25519")))}
             | {"RSA 1,024": stack.enter_context(OpenSSLServer(root.leaf(key=small_key())))},
         )
 
@@ -102,6 +116,10 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, di
         ("static RSA only", "static-rsa", "static RSA only", "cipher suites with ECDHE"),
         ("SHA-1 signatures only", "sha1-signature", "with SHA-1 only", "signatures with SHA-256"),
         ("a small DH group", "small-dh", "Diffie-Hellman group is too small", "group of 2,048 bits"),
+        ("SHA-1 suites only", "sha1-suites", "cipher suites with SHA-1 only", "suites with AES-GCM or ChaCha20"),
+        ("DHE with SHA-1 only", "sha1-suites", "cipher suites with SHA-1 only", "suites with AES-GCM or ChaCha20"),
+        ("DHE with SHA-1 only", "sha1-suites", "by DHE only", "cipher suites with ECDHE"),
+        ("Camellia only", "rare-suites", "that hardly any client knows", "suites with AES-GCM or ChaCha20"),
         ("RSA 1,024", "small-key", "EE certificate key too weak", "a larger key"),
     ],
 )
@@ -123,3 +141,68 @@ def test_the_cause_is_named(
     assert (found["result"], found["weakness"]) == ("broken", weakness)
     assert found["faults"] == (["refused"] if kind == "RSA 1,024" else ["handshake"])
     assert found["reached"][-1]["subject"] == "CN=Weak Root"
+
+
+@pytest.mark.parametrize(
+    ("kind", "weakness", "fails_in", "remedy"),
+    [
+        ("CBC suites only", "cbc-suites", "Chrome, Edge", "should allow cipher suites with AES-GCM or ChaCha20"),
+        ("DHE only", "dhe-only", "Go", "should allow cipher suites with ECDHE"),
+        ("Ed25519", "ed25519-key", "Firefox", "needs a certificate with an RSA key, or an ECDSA key"),
+    ],
+)
+def test_whom_a_complete_chain_does_not_help_is_said(
+    weak: tuple[Machine, dict[str, OpenSSLServer]], kind: str, weakness: str, fails_in: str, remedy: str
+) -> None:
+    machine, servers = weak
+    host = f"localhost:{servers[kind].port}"
+    shown = machine.says("check", host)
+    (found,) = machine.json("check", host)
+    assert "Complete: nearly every client that trusts the root can connect.\nBut it fails in " in shown
+    assert f"Its owner {remedy}" in shown
+    assert (found["result"], found["weakness"]) == ("complete", weakness)
+    page = machine.run("check", host, f"localhost:{servers['TLS 1.0 only'].port}", "--html", "-").stdout
+    assert f'1 host is complete for most clients<td><a href="#host-1">{host}</a>' in page
+    works = {view["client"]: view["works"] for view in found["views"]}
+    assert not works[fails_in]
+    assert works["Python from 3.13"]
+
+
+def test_a_weakness_beside_a_fault_of_the_chain_is_said_too(machine: Machine, root: Authority) -> None:
+    """Or its owner mends the one, and browsers still fail."""
+    unsent = root.intermediate("Not Sent")
+    machine.plant(unsent)
+    with OpenSSLServer(unsent.leaf(key="rsa"), (), WEAK["DHE only"]) as server:
+        shown = machine.says("check", f"localhost:{server.port}", status=1)
+    assert "Its owner should install the full chain" in shown
+    assert (
+        "Besides, it exchanges keys by DHE only, without elliptic curves, which not every client accepts. "
+        "Its owner should allow cipher suites with ECDHE.\n"
+    ) in shown
+
+
+@pytest.mark.parametrize(
+    "suites",
+    [
+        "ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-SHA",
+    ],
+)
+def test_what_a_server_merely_prefers_is_no_weakness(machine: Machine, root: Authority, suites: str) -> None:
+    options = ("-tls1_2", "-serverpref", "-cipher", f"{suites}:@SECLEVEL=0")
+    with OpenSSLServer(root.leaf(key="rsa"), (), options) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}")
+    assert found["weakness"] is None
+    assert all(view["works"] for view in found["views"])
+
+
+def test_of_weak_suites_those_of_browsers_count(machine: Machine, root: Authority) -> None:
+    """Whatever the server prefers, Chrome connects by the second suite."""
+    options = ("-tls1_2", "-serverpref", "-cipher", "DHE-RSA-AES128-SHA:ECDHE-RSA-AES128-SHA:@SECLEVEL=0")
+    with OpenSSLServer(root.leaf(key="rsa"), (), options) as server:
+        (found,) = machine.json("check", f"localhost:{server.port}", status=1)
+    assert found["weakness"] == "sha1-suites"
+    assert {view["client"] for view in found["views"] if not view["works"]} == {
+        f"Python {versions}{hook}" for versions in ("to 3.12", "from 3.13") for hook in ("", " with the hook")
+    }

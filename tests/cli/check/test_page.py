@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from aia_store.cli.check.overview import MOST_DRAWN
 from tests.cli.check.browser import Browser, browser
 from tests.cli.check.fleet import Fleet
 from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, Options, der_of, pem, pem_blocks
 
-HOSTILE = "<script>document.title='taken'</script><img src=x>\"'&amp;<b>"
+HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;<b>"
 WIDTHS = {"desktop": 1280, "phone": 360}
 
 
@@ -35,7 +36,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lower = upper.intermediate("Lower CA")
     machine.plant(lower, upper)
     leaf = lower.leaf()
-    hostile: Options = {"subject": HOSTILE, "san": ["localhost", f"{'long' * 15}.{'name' * 15}.example.test"]}
+    hostile: Options = {
+        "subject": HOSTILE,
+        "san": ["localhost", HOSTILE, f"{'long' * 15}.{'name' * 15}.example.test"],
+        "crl": [f"http://127.0.0.1:1/{HOSTILE}"],
+        "aia": [f"http://127.0.0.1:1/{HOSTILE}", f"javascript:{HOSTILE}"],
+        "policies": ["2.23.140.1.2.1"],
+    }
     file = machine.folder / "report.html"
     with Fleet() as fleet:
         hosts = [
@@ -43,7 +50,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *fleet.tls(1, leaf, [Authority.root(HOSTILE)]),
             *fleet.tls(1, lower.leaf(**hostile), [lower]),
             *fleet.tls(1, lower.leaf(not_after=timedelta(days=-3)), [lower, upper]),
-            *fleet.tls(1, Authority.root("Strange Root").leaf()),
+            *fleet.tls(1, Authority.root("Strange Root").leaf(**hostile)),
             *fleet.plain(1),
             HOSTILE,
         ]
@@ -54,7 +61,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_one_file(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
-    assert not re.search(r"<[a-z][^<>]*\b(src|href)=(?!\"?(#|data:))", text), "nothing leads out of it"
+    assert not re.search(r"<[a-z][^<>]*\b(src|href|on\w+)=(?!\"?(#|data:))", text), "nothing leads out of it"
     assert "@import" not in text
     assert "url(" not in text
     assert "default-src 'none'" in text
@@ -73,6 +80,12 @@ def test_the_worst_comes_first_and_hosts_with_one_cause_together(tmp_path: Path)
         expired = fleet.tls(1, one.leaf(not_after=timedelta(days=-3)), [one])
         hosts = [*right, *ending, *first, *late, *expired, *others]
         shown = machine.run("check", *hosts, "--html", "-").stdout
+    assert re.findall(r'<span class="(\S+)">(\d+) ', shown) == [
+        ("complete", "1"),
+        ("ending", "1"),
+        ("incomplete", "12"),
+        ("broken", "1"),
+    ]
     rows = re.findall(r"<tr class=.*?><td>(.*?)<td>(.*)", shown)
     assert [cause for cause, _ in rows] == [
         "1 host has a certificate that has expired",
@@ -108,6 +121,24 @@ def test_the_overview_fits_a_screen(machine: Machine, tmp_path: Path, chromium: 
     assert chromium.run("return document.querySelector('.overview + details summary').innerText") == "3 more causes"
 
 
+def test_of_very_many_hosts_some_of_each_cause_are_drawn(machine: Machine, root: Authority, tmp_path: Path) -> None:
+    """A page with ten thousand chains is too large for a browser. The others are named, and every link leads on."""
+    one, other = root.intermediate("One CA"), root.intermediate("Other CA")
+    machine.plant(one, other)
+    first, leaf, count = one.leaf(), other.leaf(), MOST_DRAWN + 20
+    for number in range(count):
+        folder = machine.folder / "live" / f"{number:04}"
+        folder.mkdir(parents=True)
+        (folder / "leaf.pem").write_text(pem(first if not number else leaf))
+    shown = machine.run("check", "live/", "--html", "-").stdout
+    assert shown.count('<section id="host-') == MOST_DRAWN
+    assert set(re.findall(r'href="#(.*?)"', shown)) <= set(re.findall(r'id="(.*?)"', shown))
+    assert "<summary>20 more files lack Other CA</summary>" in shown
+    rest = shown.partition("more files lack Other CA")[2]
+    assert all(f"live/{number:04}/leaf.pem" in rest for number in range(count - 20, count))
+    assert "1 file lacks One CA" in shown
+
+
 def test_what_to_install_is_taken_from_the_page(
     machine: Machine, hierarchy: MakeHierarchy, tmp_path: Path, chromium: Browser
 ) -> None:
@@ -130,7 +161,7 @@ def test_what_to_install_is_taken_from_the_page(
     assert chromium.complaints() == []
     kinds = chromium.run("return [...document.querySelectorAll('.install dt')].map(one => one.textContent)")
     assert kinds == ["nginx", "Apache", "HAProxy", "Caddy", "Postfix", "IIS"]
-    lines = chromium.run("return [...document.querySelectorAll('.install dd pre')].map(one => one.textContent)")
+    lines = chromium.run("return [...document.querySelectorAll('.install dd')].map(one => one.textContent)")
     assert all("/etc/ssl/localhost.pem" in one for one in lines[:-1])
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from aia_store.check import ProbeError, Target, probe
+from aia_store.check.connection import look
 from aia_store.check.starttls import PROTOCOLS, StartTLSError, start
+from aia_store.check.witness import seeing_context
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
 from tests.cli.check.dialogues import DECLINING, SERVERS, TALKS, Talker
@@ -102,6 +104,13 @@ def test_a_server_that_drips_is_given_up(leaf: Leaf) -> None:
         pytest.raises((StartTLSError, TimeoutError)),
     ):
         start("smtp", connection, "localhost", time.monotonic() + 0.5)
+
+
+def test_a_server_that_agrees_and_says_no_more(leaf: Leaf) -> None:
+    """The port is right, and so is the protocol."""
+    with Saying(b"S", b"\x16", pause=60) as server, pytest.raises(StartTLSError, match="agrees to TLS, but then"):
+        target = Target("localhost", server.port, starttls="postgres")
+        look(target, seeing_context(), config.load(), seconds=0.5)
 
 
 def test_bytes_that_come_with_the_consent_are_no_tls(machine: Machine, leaf: Leaf) -> None:

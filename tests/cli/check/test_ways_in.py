@@ -52,6 +52,29 @@ def test_both_kinds_of_keys_are_asked_for(machine: Machine, pki: Hierarchy, both
     assert "ECDSA key" in shown
 
 
+@pytest.mark.parametrize("first", ["ECDSA", "RSA"])
+@pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
+def test_both_kinds_are_asked_for_in_each_version(
+    machine: Machine, pki: Hierarchy, aia: AIAHost, version: str, first: str
+) -> None:
+    """With TLS 1.3, no cipher suite says which kind the client wants; its signature algorithms do."""
+    ca = pki.intermediates[0]
+    kinds = {"ECDSA": ca.leaf(), "RSA": ca.leaf(key="rsa")}
+    order = ("ECDSA+SHA256:RSA-PSS+SHA256" if first == "ECDSA" else "RSA-PSS+SHA256:ECDSA+SHA256",)
+    options = [version, "-serverpref", "-sigalgs", *order]
+    with OpenSSLServer(kinds["ECDSA"], [ca], options, second=(kinds["RSA"], ())) as server:
+        host = f"localhost:{server.port}"
+        answers = machine.json("check", host, status=1)
+    assert {answer["key"]: answer["result"] for answer in answers} == {"ECDSA": "complete", "RSA": "broken"}
+    assert {answer["connected_to"]["address"] for answer in answers} == {"127.0.0.1"}
+
+
+def test_one_kind_of_key_with_tls_1_3_only(machine: Machine, pki: Hierarchy) -> None:
+    for kind in ("ec", "rsa", "ed25519"):
+        with TLSServer(pki.intermediates[0].leaf(key=kind), pki.intermediates, "1.3") as server:
+            assert len(machine.json("check", f"localhost:{server.port}")) == 1
+
+
 def test_the_worst_chain_decides_in_all_forms(machine: Machine, pki: Hierarchy, both: OpenSSLServer) -> None:
     page, metrics, chain = (machine.folder / name for name in ("page.html", "check.prom", "chain.pem"))
     with both, TLSServer(pki.leaf, pki.intermediates) as right:
@@ -110,6 +133,13 @@ def test_the_port_that_was_named_is_kept(machine: Machine, root: Authority) -> N
     with TLSServer(root.leaf(NAME)) as server:
         (found,) = machine.json("check", f"{NAME}:{server.port}", "--connect", "127.0.0.1")
     assert found["connected_to"] == {"host": "127.0.0.1", "port": server.port, "address": "127.0.0.1", "proxy": None}
+
+
+def test_a_name_with_its_last_dot(machine: Machine, root: Authority) -> None:
+    """DNS knows it, but TLS and certificates do not (RFC 6066, 3); curl, urllib3 and browsers drop it."""
+    with TLSServer(root.leaf(NAME)) as server:
+        (found,) = machine.json("check", f"{NAME}.", "--connect", f"127.0.0.1:{server.port}")
+    assert (found["servername"], found["result"]) == (NAME, "complete")
 
 
 def test_the_only_way_out_is_a_proxy(machine: Machine, root: Authority) -> None:

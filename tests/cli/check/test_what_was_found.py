@@ -9,7 +9,7 @@ import pytest
 from tests.cli.terminal import on_terminal
 from tests.conftest import Hierarchy, MakeHierarchy
 from tests.manager.machine import Machine
-from tests.support.pki import Authority, Certified
+from tests.support.pki import Authority
 from tests.support.servers import AIAHost, TLSServer
 
 YELLOW, GREEN = "\x1b[33m", "\x1b[32m"
@@ -113,6 +113,8 @@ def test_a_leaf_whose_issuer_cannot_be_fetched_gets_advice(machine: Machine, roo
         ("twice", "sent-twice", "send Test Intermediate 0 only once"),
         ("order", "wrong-order", "send each certificate before its issuer"),
         ("stranger", "not-needed", "Strange CA is sent, but clients of this machine do not need it"),
+        ("strangers", "not-needed", "One, Two are sent, but clients of this machine do not need them"),
+        ("roots", "root-sent", "do not send One, Two, Three, …, roots, which"),
     ],
 )
 def test_what_would_be_better_is_said_with_what_it_costs(
@@ -120,15 +122,17 @@ def test_what_would_be_better_is_said_with_what_it_costs(
 ) -> None:
     lower, upper = pki.intermediates
     strange = Authority.root("Strange Root").intermediate("Strange CA")
-    needless: Certified
-    sends: list[Certified]
+    strangers = [strange.intermediate("One"), strange.intermediate("Two")]
+    roots = list(map(Authority.root, ("One", "Two", "Three", "Four")))
     sends, needless = {
-        "root": ([lower, upper, pki.root], pki.root),
-        "twice": ([lower, lower, upper], lower),
-        "order": ([upper, lower], b""),
-        "stranger": ([lower, upper, strange], strange),
+        "root": ([lower, upper, pki.root], [pki.root]),
+        "twice": ([lower, lower, upper], [lower]),
+        "order": ([upper, lower], []),
+        "stranger": ([lower, upper, strange], [strange]),
+        "strangers": ([lower, upper, *strangers], strangers),
+        "roots": ([lower, upper, *roots], roots),
     }[kind]
-    cost = len(needless if isinstance(needless, bytes) else needless.der) + 3 if needless else 0  # type: ignore[union-attr]
+    cost = sum(len(each.der) + 3 for each in needless)
     page, metrics = machine.folder / "page.html", machine.folder / "check.prom"
     with TLSServer(pki.leaf, sends) as server:
         host = f"localhost:{server.port}"

@@ -1,0 +1,122 @@
+"""The overview of a page about several chains: what is wrong, by cause, and with which hosts.
+
+A browser has to hold the whole page. So of very many chains only some of each cause are drawn, and the others named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...manager.words import counted
+from .answer import Result
+from .markup import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .plainly import Cause
+
+MOST_CAUSES = 12  # in the overview, which is to fit a screen
+MOST_LINKS = 6  # to hosts, for each cause
+MOST_DRAWN = 500  # chains
+
+
+class Drawing(NamedTuple):
+    """What the overview says of one chain, and where the section about it is."""
+
+    title: str
+    full_title: str
+    is_file: bool
+    tone: Result
+    rank: int
+    cause: Cause
+    number: int  # of the section, in the order in which they came
+    at: int  # its place among the sections, in bytes
+    size: int
+
+    @property
+    def fragment(self) -> str:
+        """The section's name in links."""
+        return fragment(self.number)
+
+
+class Group(NamedTuple):
+    """The chains with one cause."""
+
+    number: int  # the worst first
+    drawn: list[Drawing]
+    rest: list[Drawing]  # those that are only named
+    noun: str  # what they are chains of
+
+    @property
+    def tone(self) -> Result:
+        """How all of them are coloured."""
+        return (self.drawn or self.rest)[0].tone
+
+    def cause(self, drawings: list[Drawing], more: str = "") -> str:
+        """What these of the chains have in common, as a sentence: "12 hosts lack X CA"."""
+        return text(drawings[0].cause.of(len({drawing.title for drawing in drawings}), f"{more}{self.noun}"))
+
+
+def fragment(number: int) -> str:
+    """The name in links of the section with this number."""
+    return f"host-{number + 1}"
+
+
+def groups(drawings: Iterable[Drawing], noun: str) -> list[Group]:
+    """The chains by cause: the worst first, and among those as bad the most frequent.
+
+    Those that are drawn are taken from the causes in turn, so that each has some.
+    """
+    by_cause: dict[tuple[Cause, Result], list[Drawing]] = {}
+    for drawing in drawings:
+        by_cause.setdefault((drawing.cause, drawing.tone), []).append(drawing)
+    found = sorted(by_cause.values(), key=lambda group: (group[0].rank, group[0].tone is Result.COMPLETE, -len(group)))
+    in_turn = sorted((turn, number) for number, group in enumerate(found) for turn in range(len(group)))
+    shares = [0] * len(found)
+    for _, number in in_turn[:MOST_DRAWN]:
+        shares[number] += 1
+    return [
+        Group(number, group[:share], group[share:], noun)
+        for number, (group, share) in enumerate(zip(found, shares, strict=True))
+    ]
+
+
+def table(found: list[Group]) -> str:
+    """What is wrong, by cause, and with which hosts: as much as fits a screen, and the rest folded."""
+    rows = [_row(group) for group in found]
+    shown, folded = rows[:MOST_CAUSES], rows[MOST_CAUSES:]
+    made = f"<table class=overview>\n{''.join(shown)}</table>\n"
+    if folded:
+        more = f"<summary>{counted(len(folded), 'more cause')}</summary>"
+        made += f"<details>{more}<table class=overview>\n{''.join(folded)}</table></details>\n"
+    return made
+
+
+def _row(group: Group) -> str:
+    drawings = [*group.drawn, *group.rest]
+    targets = [*(drawing.fragment for drawing in group.drawn[: MOST_LINKS + 1]), *[_rest_of(group)] * MOST_LINKS]
+    links = [
+        f'<a href="#{target}">{text(drawing.full_title)}</a>'
+        for drawing, target in zip(drawings[:MOST_LINKS], targets, strict=False)
+    ]
+    if len(drawings) > MOST_LINKS:
+        links.append(f'<a href="#{targets[MOST_LINKS]}">and {len(drawings) - MOST_LINKS:,} more</a>')
+    return f'<tr class="{group.tone}"><td>{group.cause(drawings)}<td>{", ".join(links)}\n'
+
+
+def named(group: Group) -> str:
+    """The chains of a group that are not drawn."""
+    if not group.rest:
+        return ""
+    names = ", ".join(text(drawing.full_title) for drawing in group.rest)
+    return (
+        f'<section id="{_rest_of(group)}" class="{group.tone}">\n'
+        f"<details><summary>{group.cause(group.rest, 'more ' if group.drawn else '')}</summary>\n"
+        f"<p>They are not drawn here; <code>aia-store check</code> draws each. {names}</p></details></section>\n"
+    )
+
+
+def _rest_of(group: Group) -> str:
+    """The name in links of the chains that are not drawn."""
+    return f"rest-{group.number + 1}"
