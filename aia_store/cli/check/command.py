@@ -95,9 +95,13 @@ class _Check(click.Command):
 @click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on; - is standard output.")
 @click.option("--prometheus", type=_file, help="Write metrics here, for the node exporter's textfile collector.")
 @click.option(
-    "--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, metavar="N", help="How many to check at once."
+    "--jobs",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=many.AT_ONCE,
+    metavar="N",
+    help=f"Check N hosts at once; {many.AT_ONCE} by default.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing of hosts that are complete.")
+@click.option("--quiet", "-q", is_flag=True, help="Leave out hosts whose chains are complete.")
 @output.json_option
 def check_command(
     hosts: tuple[str, ...],
