@@ -9,16 +9,13 @@ import sys
 from typing import IO, TYPE_CHECKING, Protocol
 
 from ..manager.replacement import Replacement
+from .errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 STANDARD_OUTPUT = "-"  # instead of a path
-
-
-class OutputError(Exception):
-    """A file cannot be written. The message is one line that says why."""
 
 
 class Writable(Protocol):

@@ -27,8 +27,8 @@ from ...manager import roots
 from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
-from ..errors import WRONG_USE, WrongUseError, say
-from ..files import STANDARD_OUTPUT, OutputError, appearing
+from ..errors import WRONG_USE, OutputError, WrongUseError, say
+from ..files import STANDARD_OUTPUT, appearing
 from .answer import Answer, Here, Result, exit_status, worst
 from .document import Document
 from .page import Page
