@@ -1,7 +1,7 @@
-"""The certificate files that servers are to use: which of a folder they are, and what is in them.
+"""Finds the certificate files that servers are to use, and reads them.
 
-Private keys may stand in the same files. Their lines are dropped as they are read, and a file that begins like a key in
-DER or a PKCS#12 is left after its first bytes.
+The same files may hold private keys. Their lines are dropped as they are read, and a file that begins like a key in DER
+or a PKCS#12 is not read beyond its first bytes.
 """
 
 from __future__ import annotations

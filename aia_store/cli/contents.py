@@ -337,7 +337,7 @@ def _print_refresh(found: refresh.RefreshReport) -> None:
     _print_some(found.notes, "{} more; `aia-store refresh --json` shows all", say)
     if found.doubt is None:
         click.echo(
-            f"{counted(found.kept, 'intermediate')} hold{'s' if found.kept == 1 else ''}, "
+            f"{counted(found.kept, 'intermediate')} kept, "
             f"{f'{found.preloaded:,} preloaded, ' if found.preloaded else ''}"
             f"{len(found.dropped)} dropped, {len(found.renewed)} renewed; "
             f"{f'{found.handed_in.kept} handed in; ' if found.handed_in.kept else ''}"

@@ -6,7 +6,6 @@ import sys
 
 from ..inside import settings as config
 from ..manager.words import one_line
-from .files import OutputError
 
 NO, WRONG_USE = 1, 2
 INTERRUPTED = 130  # 128, and the number of SIGINT, as in a shell
@@ -14,6 +13,10 @@ INTERRUPTED = 130  # 128, and the number of SIGINT, as in a shell
 
 class WrongUseError(Exception):
     """The command was used wrongly. The message is one line that says how, and what is right."""
+
+
+class OutputError(Exception):
+    """A file cannot be written. The message is one line that says why."""
 
 
 def report(error: Exception) -> int:

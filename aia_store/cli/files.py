@@ -12,16 +12,13 @@ from typing import IO, TYPE_CHECKING, Protocol
 from ..inside.ownership import MOST_LINKS
 from ..inside.store import may_be_changed_by_group
 from ..manager.replacement import Replacement
+from .errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 STANDARD_OUTPUT = "-"  # instead of a path
-
-
-class OutputError(Exception):
-    """A file cannot be written. The message is one line that says why."""
 
 
 class Writable(Protocol):

@@ -91,7 +91,7 @@ def remove_command(every: bool, paths: tuple[str, ...]) -> None:
 
 @hook_command.command("status", short_help="Say whether the hook works.")
 @_which
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
     """Say whether the hook is installed and works; status 1 if not."""
     from . import output
@@ -110,9 +110,9 @@ def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
 
 @hook_command.command("path", short_help="Print the folder for PYTHONPATH.")
 def path_command() -> None:
-    """Print the folder that, in PYTHONPATH, brings the hook to every Python that inherits the environment.
+    """Print the folder to name in PYTHONPATH, so that every Python that inherits this variable has the hook.
 
-    Where you cannot change any file: export PYTHONPATH=$(aia-store hook path)
+    For where you cannot change any file: export PYTHONPATH=$(aia-store hook path)
     """
     click.echo(watcher.HOOKS)
 

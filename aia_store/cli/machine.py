@@ -15,15 +15,15 @@ _MARKS = {"ok": ("ok", "green"), "hint": ("-", "dim"), "problem": ("!", "bold ye
 
 
 @click.command("bundle")
-@click.option("--folder", "as_folder", is_flag=True, help="The trust folder, which has what was preloaded too.")
+@click.option("--folder", "as_folder", is_flag=True, help="Print the path of the trust folder instead.")
 @click.option("--rebuild", is_flag=True, help="Build it even if it is fresh.")
 def bundle_command(as_folder: bool, rebuild: bool) -> None:
     """Print the path of the merged CA bundle, building it first if it is missing or stale.
 
     For a shell's start-up file: export SSL_CERT_FILE=$(aia-store bundle)
 
-    With --folder, of the trust folder: a hashed folder, of which OpenSSL reads only what a chain names. From then on it
-    is kept up to date with the bundle.
+    With --folder, print the path of the trust folder: a hashed folder that also holds what was preloaded, and in which
+    OpenSSL reads only what a chain names. From then on, it is kept up to date with the bundle.
     """
     raise click.exceptions.Exit(print_bundle(FOLDER if as_folder else FILE, rebuild=rebuild))
 
@@ -35,7 +35,7 @@ def bundle_command(as_folder: bool, rebuild: bool) -> None:
     metavar="SHELL",
     help=f"The shell to print lines for, by default that of $SHELL: {', '.join([*shells.SHELLS, *shells.KIN])}.",
 )
-@click.option("--folder", "with_folder", is_flag=True, help="Point those that gain by it at the trust folder.")
+@click.option("--folder", "with_folder", is_flag=True, help="Point tools at the trust folder if they gain by it.")
 @click.option("--unset", is_flag=True, help="Print the lines that unset the variables.")
 def env_command(shell: str | None, with_folder: bool, unset: bool) -> None:
     """Print the shell lines that point every tool on the machine at the bundle: eval "$(aia-store env)".
@@ -62,7 +62,7 @@ def env_command(shell: str | None, with_folder: bool, unset: bool) -> None:
     type=click.Path(dir_okay=False),
     help="Also write metrics here, for the node exporter's textfile collector.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def status_command(prometheus: str | None, as_json: bool) -> None:
     """Say whether everything is in place on this machine, and if not, what to do.
 
@@ -100,9 +100,9 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
 
 
 @click.command("selftest")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def selftest_command(as_json: bool) -> None:
-    """Show on this machine, without the internet, that it works: with a broken server, before and after."""
+    """Show on this machine, without the internet, that a broken server is refused, and works with the hook."""
     from rich.text import Text
 
     from . import output, selftest

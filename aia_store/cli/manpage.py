@@ -78,7 +78,7 @@ _STATUS = [
 
 @click.command("man")
 def man_command() -> None:
-    """Print the man page, in the form for `man`: aia-store man | man -l -
+    """Print the man page: aia-store man | man -l -
 
     To install it: aia-store man > ~/.local/share/man/man1/aia-store.1
     """

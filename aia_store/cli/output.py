@@ -31,7 +31,7 @@ LONGEST_URL = 256  # characters, in prose
 MOST_LAID_OUT = 500  # rows of a table that rich lays out
 NARROW = 72  # columns of a terminal, on which the columns of a table would be too narrow to read
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 class _PlainConsole(Console):

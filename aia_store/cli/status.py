@@ -189,7 +189,7 @@ def _environment(settings: Settings) -> Aspect:
 
 
 def _path_of_the_bundle(settings: Settings) -> str:
-    """Where the bundle is, or would be; nothing where it has no place."""
+    """Where the bundle is, or would be; nothing if no folder can hold it."""
     home = open_store(settings).home
     return bundle.standing(settings) or (bundle.FILE.path(home) if home is not None else "")
 
@@ -228,7 +228,7 @@ def _daemon(settings: Settings) -> Aspect:
     state = next(filter(None, map(daemon_state.running, sound)), None)
     if state is None:
         return Aspect("daemon", OK, "not running (optional)")
-    told = [f"process {state.pid} runs since {shown_time(state.since, _MINUTE)}"]
+    told = [f"process {state.pid} running since {shown_time(state.since, _MINUTE)}"]
     if state.last is not None:
         word = "last failed" if state.last.failed else "last done"
         told.append(f"{word}: {state.last.action} at {shown_time(state.last.at, _MINUTE)} ({state.last.outcome})")
@@ -248,7 +248,9 @@ def _share(settings: Settings) -> list[Aspect]:
     state = summary.of(settings, open_store(settings))
     if not state.at:
         return [Aspect("share", HINT, f"{state.shelf}: no round yet", "run `aia-store refresh` or the daemon")]
-    told = f"{state.shelf}: {state.taken:,} taken; {shown_time(state.at, _MINUTE)}: {state.message}"
+    told = (
+        f"{state.shelf}: {state.taken:,} here from others; last round {shown_time(state.at, _MINUTE)}: {state.message}"
+    )
     remedy = "correct what failed; meanwhile this machine learns by itself" if state.failed else None
     return [Aspect("share", HINT if state.failed else OK, told, remedy)]
 

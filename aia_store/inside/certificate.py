@@ -390,7 +390,7 @@ class Certificate:
 
     @cached_property
     def basic_constraints(self) -> tuple[bool, int | None]:
-        """Whether this is a CA, and its path length constraint. Without the extension, it is no CA."""
+        """Whether this is a CA, and its path length constraint. Without the extension, it is not a CA."""
         value = self.extensions.get(BASIC_CONSTRAINTS)
         if value is None:
             return False, None

@@ -1,4 +1,4 @@
-"""The names in a certificate, as people know them; hostile, as they stand there."""
+"""The names in a certificate, as people know them. They are not escaped, and may be hostile."""
 
 from __future__ import annotations
 

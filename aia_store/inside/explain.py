@@ -70,7 +70,7 @@ _MEANINGS = {
     66: "The key of the {peer}'s certificate is too weak for the program's security level{level}.",
     67: "The key of a CA in the chain is too weak for the program's security level{level}.",
     68: "A signature in the chain was made with a digest too weak for the program's security level{level}.",
-    79: "A certificate of the chain was issued by one that is no CA.",
+    79: "A certificate of the chain was issued by one that is not a CA.",
 }
 _IF_GENUINE = "If you know whose it is, and that it is genuine"
 _FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend
@@ -207,13 +207,13 @@ class Refusal:
         if self._left_alone:
             return f"aia-store left this connection alone: {printable(self._left_alone)}."
         if findings is None and self._flags & CRL_CHECKS:
-            return "aia-store left this connection alone, as the program checks revocation lists."
+            return "aia-store left this connection alone, because the program checks revocation lists."
         if findings is None:
             return "aia-store found no path to a trust anchor."
         if findings.is_offline:
-            return "It was not fetched, as fetching is switched off (AIA_STORE_OFFLINE)."
+            return "It was not fetched, because fetching is switched off (AIA_STORE_OFFLINE)."
         if not findings.has_time:
-            return "It was not fetched, as AIA_STORE_ASYNC_BUDGET leaves no time for that."
+            return "It was not fetched, because AIA_STORE_ASYNC_BUDGET leaves no time for that."
         urls = _urls(top)
         if not urls:
             return "It could not be fetched: no URL is named for it (no AIA)."
@@ -229,8 +229,8 @@ class Refusal:
         if url in findings.failed:
             return f"It could not be fetched from {where} ({printable(findings.failed[url])}{again})."
         if url in findings.answered:
-            return f"What {where} gives is not it."
-        return f"What {where} gave a short while ago led to no trust anchor{again}."
+            return f"What {where} returned is not the issuer."
+        return f"What {where} returned a short while ago led to no trust anchor{again}."
 
     def _why_not_asked(self, urls: list[str]) -> str:
         with importing:
@@ -238,12 +238,12 @@ class Refusal:
             from .search import Budget
 
         if len(urls) >= Budget.too_many_urls:
-            return f"It was not fetched, as {len(urls)} URLs are named for it, which is too many."
+            return f"It was not fetched, because {len(urls)} URLs are named for it, which is too many."
         try:
             checked_url(urls[0].strip(" \t"))
         except RefusedError as error:
             return f"It was not fetched from {printable(urls[0], LONGEST_URL)} ({error})."
-        return f"It was not fetched from {printable(urls[0], LONGEST_URL)}, as this handshake has fetched enough."
+        return f"It was not fetched from {printable(urls[0], LONGEST_URL)}, because this handshake has fetched enough."
 
     def _how_to_complete(self, top: Certificate) -> str:
         owner = f"The {self._peer}'s owner should send it{self._check()}."
@@ -261,7 +261,9 @@ class Refusal:
         if self._code in _FOR_THE_PROGRAM:
             remedy = "The program has to load a current list of every CA that it checks."
         elif self._flags & _STRICT and self._code in _STRICT_ONLY:
-            remedy = "Python refuses from 3.13 on what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it."
+            remedy = (
+                "From 3.13 on, Python refuses what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it."
+            )
         else:
             remedy = f"The {self._peer}'s owner has to get another certificate{self._check()}."
         return [what, remedy]

@@ -174,6 +174,7 @@ class Search:
                     continue
                 refusal = self._chain.refusal(path)
                 if refusal is None:
+                    debug(f"OpenSSL accepts a path of {len(path)} certificates")
                     return Path(path)
                 debug(f"OpenSSL refuses a path of {len(path)} certificates: {refusal}")
                 self.refused[tuple(path)] = refusal

@@ -1,7 +1,7 @@
 """Install the hook for every Python program of the machine: for its interpreters and the environments made from them.
 
 `interpreters` finds the interpreters, `environments` the virtual environments, and `standard_library` decides which
-files go where. If one interpreter fails, a line says so, and the others are done anyway.
+files go where. If one interpreter fails, a line says so, and the others still get the hook.
 """
 
 from __future__ import annotations

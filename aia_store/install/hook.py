@@ -1,8 +1,8 @@
 """Install the hook for every program of one interpreter, remove it, and say whether it works.
 
 `site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both only wait until the program
-imports ssl. Whatever is broken, neither can stop an interpreter from starting. A `.pth` prints nothing either. For a
-`.start`, site itself reports if the watcher is missing or broken, but not if the package is.
+imports ssl. Whatever is broken, neither can stop an interpreter from starting, and a `.pth` never prints anything.
+For a `.start`, site itself reports that the watcher is missing or broken, but not that the package is.
 """
 
 from __future__ import annotations

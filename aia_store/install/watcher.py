@@ -1,4 +1,4 @@
-"""The watcher, which every way of installing installs, and the lines by which `site` loads it at every start."""
+"""The watcher, which every kind of installation includes, and the lines by which `site` loads it at every start."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Which certification paths OpenSSL accepted before: so that a refresh, a preload or an export verifies what is new.
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
-level, this OpenSSL, this version of ours), then one of each path. Under other terms nothing in it counts. What a
-verdict depends on besides, dates and revocation, is looked at again each time. Only the manager reads it; a handshake
-always asks OpenSSL.
+level, this OpenSSL, this version of ours), then one of each path. Under other terms nothing in it counts. Dates and
+revocation, on which a verdict also depends, are checked each time. Only the manager reads the file; a handshake always
+asks OpenSSL.
 """
 
 from __future__ import annotations

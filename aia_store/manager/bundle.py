@@ -118,5 +118,5 @@ def _home(settings: Settings) -> Folder:
     home = open_store(settings).home
     if home is None:
         tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))
-        raise BundleError(f"the bundle has no place: {tried}; set AIA_STORE_DIR to a folder of yours")
+        raise BundleError(f"no folder can hold the bundle: {tried}; set AIA_STORE_DIR to a folder of yours")
     return home

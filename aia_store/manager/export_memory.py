@@ -1,8 +1,9 @@
-"""What the last trust folder was made of, so that the next one costs as much as what has changed.
+"""What the last trust folder was made of, so that the next one only costs what has changed.
 
 Whether an intermediate may be exported depends on the trust anchors, on what is distrusted and revoked (the terms), on
-the time, and on what the store holds under its own name and the names above it. So where the terms are the same and no
-certificate has begun or ended meanwhile, a verdict stands unless something came or went under one of these names.
+the time, and on what the store holds under its own name and the names above it. So if the terms are the same, and no
+certificate has become valid or expired meanwhile, a verdict stands unless something was added or removed under one of
+these names.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def unfitness(certificate: Certificate) -> str | None:
         if certificate.is_self_signed:
             return "it is self-signed, so it cannot be an intermediate"
         if not certificate.basic_constraints[0]:
-            return "it is no CA"
+            return "it is not a CA"
         if not certificate.extensions.get(KEY_USAGE, _NO_KEY_USAGE)[3] & _KEY_CERT_SIGN:
             return "its key may not sign certificates"
         purposes = extended_key_usages(certificate)

@@ -86,13 +86,13 @@ def _opened(path: str) -> int:
             pass
         place = os.open(path, _PLACE_FLAGS)
     except OSError as error:
-        raise CollectError(f"{path} cannot be used ({error.strerror}); remove it, it will be made anew") from error
+        raise CollectError(f"{path} cannot be used ({error.strerror}); remove it, it will be made again") from error
     try:
         if stat.S_IMODE(os.fstat(place).st_mode) != handin.MODE:
             os.fchmod(place, handin.MODE)
     except OSError as error:
         os.close(place)
-        raise CollectError(f"{path} belongs to another user; remove it, it will be made anew") from error
+        raise CollectError(f"{path} belongs to another user; remove it, it will be made again") from error
     return place
 
 

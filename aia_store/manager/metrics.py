@@ -31,8 +31,8 @@ _HELP = {
     "share_last_round_timestamp_seconds": "When the last round of sharing with other machines ended.",
     "share_last_round_failed": "Whether the last round of sharing failed (1).",
     "share_taken": "Intermediates that are here because another machine shared them.",
-    "share_handed_in": "Intermediates that were handed in for other machines, in all.",
-    "share_refused": "Certificates that others offered and that were refused, in all.",
+    "share_handed_in": "Intermediates that were handed in for other machines, in total.",
+    "share_refused": "Certificates that others offered and that were refused, in total.",
 }
 
 

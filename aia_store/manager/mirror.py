@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..inside.certificate import pem_certificates
-from .documents import DocumentError
+from .documents import DocumentError, MisnamedError
 from .reports import LARGEST_CERTIFICATE, Contents, Entry
 from .words import counted
 
@@ -39,14 +39,17 @@ class Mirror(NamedTuple):
 
 
 def manifest_of(source: str) -> str | None:
-    """The file or URL of the manifest, if a source looks like a mirror; else None."""
+    """The file or URL of the manifest; None if the source is no mirror. Raises MisnamedError for any other folder."""
     if source.endswith(f"/{MANIFEST}"):
         return source
     if "://" in source:
         return None
     folder = os.path.expanduser(source)
     candidates = (os.path.join(folder, PART, MANIFEST), os.path.join(folder, MANIFEST))
-    return next((path for path in candidates if os.path.isfile(path)), None)
+    found = next((path for path in candidates if os.path.isfile(path)), None)
+    if found is None and os.path.isdir(folder):
+        raise MisnamedError(f"it is a folder without {MANIFEST}, so not a mirror made by upki")
+    return found
 
 
 def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:

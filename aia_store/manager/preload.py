@@ -101,8 +101,8 @@ def run(
 
 def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str | None, reports.Contents]:
     """Read a source: returns a mirror's description, None for a report, and the contents. Raises PreloadError."""
-    manifest = mirror.manifest_of(source)
     try:
+        manifest = mirror.manifest_of(source)
         if manifest is not None:
             found = mirror.read(manifest, lambda place, most: contents(place, settings, downloader, most))
             return found.found, found.contents

@@ -1,6 +1,6 @@
 """One publication of the bundle: rules decide what goes in (`export_rules`), and a reader sees the old or the new.
 
-OpenSSL loads and counts what is to be published before it is.
+OpenSSL loads and counts the certificates before they are published.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parse the world's certificates and CRLs with `cryptography`: without warnings, and with one error for all faults."""
+"""Parse any certificate or CRL with `cryptography`, without warnings, and with one error for all faults."""
 
 from __future__ import annotations
 

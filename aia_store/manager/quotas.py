@@ -1,4 +1,4 @@
-"""How many intermediates each user has recently brought into the site's store; a user who filled it would slow all.
+"""How many intermediates each user has recently brought into the site's store, so that no user can fill it.
 
 Each one in the store may enter the bundle, and then costs each program that loads it half a millisecond. The numbers
 are in a file that only the store's owner reads, by user id.

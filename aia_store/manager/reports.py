@@ -1,8 +1,8 @@
 """The certificates in a report of the CCADB.
 
 Three layouts can be read: MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM (PEM in single quotes) and
-AllCertificatePEMs (lines of 65 characters). So can anything else with a column of PEM. A file that is cut short is read
-as far as possible.
+AllCertificatePEMs (lines of 65 characters). Any other CSV with a column of PEM can be read too. A file that is cut
+short is read as far as possible.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
     except ValueError:
         host, named, scheme = None, None, ""
     if not host or not is_host(host) or named == 0 or scheme != "https":
-        raise TargetError(f"{target!r} is no host; write HOST, HOST:PORT or an https URL")
+        raise TargetError(f"{target!r} is not a host; write HOST, HOST:PORT or an https URL")
     return host, named or port
 
 

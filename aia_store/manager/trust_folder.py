@@ -1,13 +1,13 @@
 """The trust folder: trust anchors and intermediates as files, of which OpenSSL opens those that a chain names.
 
     trust                    a link to the folder that counts, for programs: SSL_CERT_DIR, `--capath` and the like
-    trust-folders/17         that folder: 3f2c1a0b.0 and so on, one certificate a file, as `openssl rehash` names them
-    trust-folders/16         the one before it, for whoever has it open
+    trust-folders/17         that folder: 3f2c1a0b.0 and so on, one certificate per file, as `openssl rehash` names them
+    trust-folders/16         the one before it, for programs that have it open
     one-anchor.pem           the first trust anchor, for programs that want a CA file too: a small one
 
-A folder is written beside and never changed once the link leads there, and the link is replaced by one rename. So
-whoever goes through the link finds a whole folder, the old one or the new one. Files that did not change are hard links
-to those of the folder before. Whoever publishes holds the lock of the bundle.
+A folder is complete before the link leads to it, and is never changed afterwards. One rename replaces the link. So a
+reader that follows the link finds a whole folder, the old one or the new one. Files that did not change are hard links
+to those of the previous folder. The publisher holds the lock of the bundle.
 """
 
 from __future__ import annotations

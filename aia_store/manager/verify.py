@@ -124,7 +124,7 @@ class Verifier:
         if certificate.is_self_signed:
             raise VerifyError("it is self-signed, so it cannot be an intermediate")
         if not certificate.basic_constraints[0]:
-            raise VerifyError("it is no CA")
+            raise VerifyError("it is not a CA")
         if self._distrust.names(certificate):
             raise VerifyError("this system distrusts it")
         not_before, not_after = certificate.validity

@@ -122,7 +122,7 @@ def test_a_source_that_fails_does_not_stop_the_others(machine: Machine, pki: Hie
 def test_what_is_not_kept_is_reported_with_the_reason(machine: Machine, root: Authority) -> None:
     stranger = Authority.root("Stranger")
     refused: list[tuple[Certified, str]] = [
-        (root.leaf(), "no CA"),
+        (root.leaf(), "not a CA"),
         (root, "self-signed"),
         (stranger.intermediate("Unknown"), "trust anchor"),
         (root.intermediate("Expired", not_after=timedelta(seconds=-1)), "expired"),

@@ -113,7 +113,7 @@ def test_a_store_that_cannot_be_read(machine: Machine, root: Authority) -> None:
         ("allowed_networks = '10.0.0.0/99'\n", "10.0.0.0/99"),
         ("allowed_networks = [1]\n", "allowed_networks"),
         ("dir = = 1\n", "line 1"),
-        ("[dir]\n", "dir"),
+        ("[dir]\n", "dir" if sys.version_info >= (3, 11) else "line 1"),  # a table, which our own reader does not read
         ("\udcff\udcfe", "TOML"),
     ],
 )

@@ -44,7 +44,7 @@ _ANSWERS = [
         "the same; with pycurl, the program sets `CAINFO`",
     ),
     (
-        "starts often, and [was made with OpenSSL](#with-the-trust-folder)",
+        "starts often, and [is built with OpenSSL](#with-the-trust-folder)",
         '`eval "$(aia-store env --folder)"`, which is faster',
     ),
     (
@@ -54,7 +54,7 @@ _ANSWERS = [
     ("is a browser", "nothing: browsers fetch intermediates, or know them"),
 ]
 _HEAD = """
-What the tables below name was tested. `python -m tests.clients.document` writes this page from the results of the
+Everything in the tables below was tested. `python -m tests.clients.document` writes this page from the results of the
 tests; do not edit it.
 
 ## Python programs
@@ -93,12 +93,12 @@ learned it.
 _FOLDER = """
 ## With the trust folder
 
-A hashed folder serves programs that look in it for what a chain names; others read all of it, whatever is in it. How
-much each read was measured by the times that the file system keeps, with a server that sends its leaf only, under the
-lines of `eval "$(aia-store env --folder)"`; those that do not read the folder by name take the file. Go reads all of
-`SSL_CERT_DIR`, too (it was not tried here): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go
-program the file. `SSL_CERT_FILE` is not set with the folder: a small one would do for OpenSSL, but httpx takes the file
-for all that is trusted. Debian's Exim is made with GnuTLS and was not tried: `tls_verify_certificates`, the file.
+A hashed folder is for programs that only open the files that a chain names; other programs read all of it. The table
+shows what each program read, according to the access times of the files, after `eval "$(aia-store env --folder)"` and
+with a server that sends only its leaf. Programs that do not read the folder by name get the file. Go reads all of
+`SSL_CERT_DIR` (not tested): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go program the file.
+`SSL_CERT_FILE` is not set together with the folder. A small file would be enough for OpenSSL, but httpx would trust
+nothing else. Debian's Exim is built with GnuTLS and was not tested: set `tls_verify_certificates` to the file.
 """
 _NEWER = """
 ## Newer Pythons and OpenSSLs
@@ -130,15 +130,17 @@ the handshake, the store, locks and settings, `hook install`, `bundle` and `self
 | Windows, as Wine 10 shows it | CPython 3.13.2 of python.org | 3.0.15 | 558 passed, 223 skipped |
 | Linux | PyPy 8.0.1 (Python 3.11.17) | 3.6.5 | 473 passed, 21 skipped |
 
-On musl, 20 worlds were generated instead of 200, the tests of a hashed folder were skipped, because there is no
+On musl, 20 PKIs were generated instead of 200, the tests of a hashed folder were skipped, because there is no
 `openssl` command, and those of the daemon were stopped half-way. `tests/manager/test_everywhere.py` was run there by
 itself: 77 passed, 2 skipped. `hook install --all` was tried by hand there, and with PyPy.
 
 On Windows, more than a quarter of the tests were skipped: most need POSIX, or the `openssl` command. Wine cannot show
-Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. The empty
-file of a lock stays on Windows. With PyPy, OpenSSL calls the hook for each record of a download, too; and the chains of
-a server's clients are not completed if an SNI callback has chosen another context. Its other tests were not run. macOS
-and free-threaded CPython were not tested: without a GIL, the hook does nothing.
+Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. On Windows,
+the empty file of a lock stays.
+
+With PyPy, OpenSSL also calls the hook for each record of a download, and the chains of a server's clients are not
+completed if an SNI callback has chosen another context. The other tests were not run with PyPy. macOS and free-threaded
+CPython were not tested; without a GIL, the hook does nothing.
 """
 
 

@@ -186,7 +186,7 @@ FOLDER_TOOLS = [
         "haproxy",
         _proxied("haproxy -f configuration"),
         NOT_AT_ALL,
-        "`ca-file`: the file; of a folder it takes `.pem`, `.crt` and `.cer` only",
+        "`ca-file`: the file; from a folder, it only reads files named `.pem`, `.crt` or `.cer`",
         "haproxy -v",
         configuration=_HAPROXY,
     ),

@@ -143,7 +143,7 @@ def test_a_reload_may_move_the_store(machine: Machine, root: Authority, start: S
     daemon.send(signal.SIGHUP)
     wait_until((second / "bundle.pem").exists)
     assert not list(first.glob("locks/*"))
-    assert "runs since" in machine.says("status", status=1, AIA_STORE_DIR=str(second))
+    assert "running since" in machine.says("status", status=1, AIA_STORE_DIR=str(second))
     assert "not running" in machine.says("status", status=1, AIA_STORE_DIR=str(first))
 
 
@@ -152,7 +152,7 @@ def test_one_at_a_time(machine: Machine, root: Authority, start: Start) -> None:
     done = machine.run("daemon")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"aia-store: process {first.pid} keeps the store in {machine.store} already; `aia-store status` says more\n"
+        f"aia-store: process {first.pid} already manages the store in {machine.store}; `aia-store status` says more\n"
     )
     assert is_alive(first.pid)
     first.end()
@@ -168,7 +168,7 @@ def test_the_store_is_removed_under_it(machine: Machine, root: Authority, start:
     wait_until(machine.bundle_file.exists, 10, lambda: daemon.lines)
     assert machine.bundled() == [root.der, OTHER.der]
     assert "already" in machine.run("daemon").stderr
-    assert "runs since" in machine.says("status", status=1)
+    assert "running since" in machine.says("status", status=1)
 
 
 def test_the_store_is_removed_under_it_and_taken_by_another(machine: Machine, root: Authority, start: Start) -> None:
@@ -179,7 +179,7 @@ def test_the_store_is_removed_under_it_and_taken_by_another(machine: Machine, ro
     first.send(signal.SIGCONT)
     first.send(signal.SIGHUP)
     assert first.process.wait(10) == 1
-    assert f"process {second.pid} keeps the store" in first.said
+    assert f"process {second.pid} already manages the store" in first.said
     assert "already" in machine.run("daemon").stderr
 
 

@@ -35,7 +35,7 @@ def test_one_that_runs(machine: Machine, root: Authority, start: Start) -> None:
     state, remedy = daemon_aspect(machine)
     assert remedy is None
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    since = f"process {daemon.pid} runs since {today}"
+    since = f"process {daemon.pid} running since {today}"
     for part in (since, "last done: build at", "1 trust anchor", "next: refresh at"):
         assert part in state
     shown = machine.says("status", status=1)

@@ -68,6 +68,16 @@ def test_other_processes_need_no_fetch(
         assert server.connections == 6
 
 
+def test_the_debug_log_shows_each_completion(store: Path, aia: AIAHost, hierarchy: MakeHierarchy) -> None:
+    pki = hierarchy()
+    accepted, debug = "aia-store: OpenSSL accepts a path of 3 certificates\n", {"AIA_STORE_LOG": "debug"}
+    with TLSServer(pki.leaf) as server:
+        fetched = run_python(CONNECT_ONCE, server.port, pki.cafile, env=debug).stderr
+        from_disk = run_python(CONNECT_ONCE, server.port, pki.cafile, env=debug).stderr
+    assert fetched == f"aia-store: fetching {aia.url('/0.cer')}\n{accepted}"
+    assert from_disk == accepted
+
+
 @pytest.mark.parametrize("sent", [[0], [1], [2], [0, 1], [0, 2], [1, 2]], ids=str)
 def test_a_part_of_the_chain_is_sent(hook: None, aia: AIAHost, hierarchy: MakeHierarchy, sent: list[int]) -> None:
     pki = hierarchy(*levels(3))

@@ -153,7 +153,7 @@ def test_a_reply_that_was_useless_lately(aia: AIAHost, hook: None) -> None:
         note_of(server, trusting(*case.trusts))
         _, why, _ = note_of(server, trusting(*case.trusts))
     assert re.fullmatch(
-        r"What http://\S+ gave a short while ago led to no trust anchor; asked again after \d\d:\d\d\.", why
+        r"What http://\S+ returned a short while ago led to no trust anchor; asked again after \d\d:\d\d\.", why
     ), why
 
 
@@ -167,7 +167,7 @@ def test_no_time_under_an_event_loop(aia: AIAHost, hook: None, monkeypatch: pyte
     with TLSServer(case.leaf) as server, pytest.raises(ssl.SSLCertVerificationError) as raised:
         asyncio.run(connect(server.port))
     (note,) = notes(raised.value)
-    assert note.split("\n")[1] == "It was not fetched, as AIA_STORE_ASYNC_BUDGET leaves no time for that."
+    assert note.split("\n")[1] == "It was not fetched, because AIA_STORE_ASYNC_BUDGET leaves no time for that."
     assert aia.connections == 0
 
 
@@ -205,7 +205,7 @@ def test_what_only_a_strict_client_refuses(hook: None) -> None:
         lines = note_of(server, context)
     assert lines == [
         "OpenSSL refuses the chain: Missing Authority Key Identifier.",
-        "Python refuses from 3.13 on what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it.",
+        "From 3.13 on, Python refuses what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it.",
     ]
 
 
@@ -233,7 +233,7 @@ def test_a_connection_that_is_left_alone_for_its_flags(hook: None) -> None:
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     with TLSServer(root.intermediate().leaf()) as server:
         _, why, _ = note_of(server, context)
-    assert why == "aia-store left this connection alone, as the program checks revocation lists."
+    assert why == "aia-store left this connection alone, because the program checks revocation lists."
 
 
 def test_a_connection_that_is_left_alone_for_a_certificate_loaded_late(

@@ -79,7 +79,7 @@ MISSING: dict[str, tuple[int, Sends]] = {
         1,
         lambda pki: [pki.intermediates[0], pki.intermediates[1].reissue(not_after=timedelta(hours=-1))],
     ),
-    "one of the same key that is no CA": (
+    "one of the same key that is not a CA": (
         1,
         lambda pki: [pki.intermediates[0].reissue(ca=False), pki.intermediates[1]],
     ),

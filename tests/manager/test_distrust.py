@@ -272,7 +272,7 @@ def test_a_distrusted_intermediate_is_dropped_with_all_below_it_and_not_learned_
     assert bundled(users) == [ONE.der, stays.der]
     said = users.run(0, COMMAND, "refresh")
     assert "this system distrusts it" in said
-    assert "1 intermediate holds, 2 dropped" in said
+    assert "1 intermediate kept, 2 dropped" in said
     (users.root / "var/cache/again.pem").write_text(upper.pem)
     with users.start(0, COMMAND, "add", "/var/cache/again.pem") as process:
         output, _ = process.communicate(timeout=60)
@@ -286,7 +286,7 @@ def test_below_a_root_with_a_date_nothing_is_exported_and_the_store_keeps_it(use
     users.run(0, PLANT, pem(upper, upper.intermediate("Lower"), stays))
     source(trust_source, x=with_date(ONE, "210301000000Z"))
     assert bundled(users) == [ONE.der, TWO.der, stays.der]
-    assert "3 intermediates hold, 0 dropped" in users.run(0, COMMAND, "refresh")
+    assert "3 intermediates kept, 0 dropped" in users.run(0, COMMAND, "refresh")
     assert "for 1, nothing is exported" in users.run(0, STATUS)
 
 

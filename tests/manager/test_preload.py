@@ -60,7 +60,7 @@ def test_what_is_fit_is_kept_and_the_rest_is_named_with_its_reason(
     unfit = {
         "self-signed": stranger,
         "leads to no trust anchor": stranger.intermediate(),
-        "is no CA": root.leaf(),
+        "is not a CA": root.leaf(),
         "may not sign certificates": root.intermediate("Signs lists only", no_cert_sign=True),
         "not for TLS servers": root.intermediate("For mail", eku=[ExtendedKeyUsageOID.EMAIL_PROTECTION]),
         "has expired": root.intermediate("Expired", not_after=timedelta(days=-1)),
@@ -83,7 +83,7 @@ def test_what_was_skipped_is_shown_by_reason_and_cut(machine: Machine, root: Aut
     lines = shown.splitlines()
     assert lines[0] == "9 skipped: it leads to no trust anchor of this machine"
     assert [line for line in lines if "and 4 more" in line]
-    assert "1 skipped: it is no CA" in lines
+    assert "1 skipped: it is not a CA" in lines
     assert lines[-1] == "1 new, 0 preloaded before, 10 skipped."
     assert "\x1b" not in shown
 
@@ -183,7 +183,7 @@ def test_a_refresh_drops_what_is_no_longer_valid_and_keeps_what_is_unused(machin
     assert {one["sha256"] for one in found["dropped"]} == {fingerprint(revoked), fingerprint(rootless)}
     assert (found["kept"], found["preloaded"]) == (1, 2)
     assert preloaded(machine) == {stays.der, needed.der}
-    assert "1 intermediate holds, 2 preloaded, 0 dropped" in machine.says("refresh")
+    assert "1 intermediate kept, 2 preloaded, 0 dropped" in machine.says("refresh")
 
 
 def test_it_is_listed_shown_removed_and_cleared(machine: Machine, root: Authority) -> None:
@@ -391,3 +391,11 @@ def test_what_is_no_mirror_is_reported(machine: Machine, root: Authority, manife
     folder.mkdir()
     (folder / "manifest.json").write_text(manifest)
     assert str(folder) in machine.complains("preload", folder)
+
+
+def test_a_folder_without_a_manifest_is_no_mirror(machine: Machine, root: Authority) -> None:
+    folder = machine.folder / "reports"
+    folder.mkdir()
+    done = machine.run("preload", folder)
+    assert done.returncode == 2
+    assert done.stderr == f"aia-store: {folder}: it is a folder without manifest.json, so not a mirror made by upki\n"

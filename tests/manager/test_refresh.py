@@ -41,7 +41,7 @@ def test_what_is_valid_stays(machine: Machine, root: Authority) -> None:
     assert machine.json("refresh") == {"kept": 3, "preloaded": 0, "bundle": str(machine.bundle_file), **nothing}
     assert {file: file.stat().st_mtime_ns for file in files} == before
     assert set(machine.bundled()) == {root.der, *map(der_of, planted)}
-    assert "3 intermediates hold" in machine.says("refresh")
+    assert "3 intermediates kept" in machine.says("refresh")
 
 
 def test_what_expires_is_dropped_the_moment_it_does(machine: Machine, root: Authority) -> None:
@@ -74,7 +74,7 @@ def test_what_lost_its_root_is_dropped(machine: Machine, root: Authority) -> Non
     [
         (STRANGER.intermediate(), "trust anchor"),
         (STRANGER, "self-signed"),
-        (STRANGER.leaf(), "no CA"),
+        (STRANGER.leaf(), "not a CA"),
         (STRANGER.intermediate(not_after=timedelta(seconds=-1)), "expired"),
     ],
     ids=["orphan", "self-signed", "leaf", "expired"],
@@ -113,7 +113,7 @@ def test_what_nobody_used_is_dropped(machine: Machine, root: Authority) -> None:
     assert dropped(machine) == {fingerprint(unused): "it was unused for 90 days"}
     assert machine.kept() == {used.der}
     assert set(machine.bundled()) == {root.der, used.der}
-    assert "0 intermediates hold, 1 dropped" in machine.says("refresh", AIA_STORE_UNUSED_DAYS="80")
+    assert "0 intermediates kept, 1 dropped" in machine.says("refresh", AIA_STORE_UNUSED_DAYS="80")
 
 
 def test_what_a_used_one_leads_through_is_used(machine: Machine, root: Authority) -> None:
@@ -146,7 +146,7 @@ def test_many_dropped_ones_are_listed_in_few_lines(machine: Machine, root: Autho
     lines = machine.says("refresh").splitlines()
     assert len(lines) == 22
     assert "and 10 more" in lines
-    assert "0 intermediates hold, 30 dropped" in lines[-1]
+    assert "0 intermediates kept, 30 dropped" in lines[-1]
 
 
 def test_one_of_which_a_field_cannot_be_read_is_dropped(machine: Machine, root: Authority) -> None:
@@ -231,7 +231,7 @@ def test_twice_at_once(machine: Machine, root: Authority) -> None:
     for one in both:
         output, errors = one.communicate(timeout=60)
         assert (one.returncode, errors) == (0, "")
-        assert "20 intermediates hold" in output
+        assert "20 intermediates kept" in output
     assert machine.kept() == {*map(der_of, good)}
     assert set(machine.bundled()) == {root.der, *map(der_of, good)}
 
@@ -245,7 +245,7 @@ def test_it_learns_of_new_roots(machine: Machine, root: Authority) -> None:
 
 
 def test_an_empty_store_is_no_obstacle(machine: Machine, root: Authority) -> None:
-    assert "0 intermediates hold" in machine.says("refresh")
+    assert "0 intermediates kept" in machine.says("refresh")
     assert machine.bundled() == [root.der]
 
 

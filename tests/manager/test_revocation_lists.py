@@ -142,7 +142,7 @@ def test_a_real_report_of_good_ones_revokes_nothing(world: World, name: str) -> 
     if not (CCADB / name).exists():
         pytest.skip("the CCADB's reports are not here")
     (note,) = world.refresh(CCADB / name).notes
-    assert "no column tells of a revocation status" in note
+    assert "no column holds a revocation status" in note
     assert not (world.machine.store / "revoked").exists()
 
 

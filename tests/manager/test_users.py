@@ -574,7 +574,7 @@ def test_roots_command_line_leaves_a_service_users_store_to_the_service_user(
 ) -> None:
     stays, orphan = root.intermediate("Stays"), OTHERS.intermediate("Orphan")
     users.run(owner, HAND_IN, pem(stays, orphan))
-    assert "1 intermediate holds, 1 dropped" in users.run(0, COMMAND, "refresh")
+    assert "1 intermediate kept, 1 dropped" in users.run(0, COMMAND, "refresh")
     assert users.run(0, COMMAND, "bundle") == "/var/cache/aia-store/bundle.pem\n"
     assert {path.stat().st_uid for path in site.rglob("*")} == {owner}
     assert kept(site) == {stays.der}

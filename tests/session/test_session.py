@@ -153,7 +153,7 @@ def test_ipv6(pki: Hierarchy, hierarchy: MakeHierarchy) -> None:
     "host", ["", "a b", "host:port", "host:0", "ftp://host", "[::1", "a:b:c", f"{'x' * 64}.example"]
 )
 def test_what_is_no_host_is_reported(pki: Hierarchy, host: str) -> None:
-    with pytest.raises(AIAError, match="is no host; write HOST, HOST:PORT or an https URL"):
+    with pytest.raises(AIAError, match="is not a host; write HOST, HOST:PORT or an https URL"):
         AIASession().get_host_cert(host)
 
 

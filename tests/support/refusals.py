@@ -144,20 +144,20 @@ def a_port_that_is_not_allowed(_aia: AIAHost) -> Refused:
 def too_many_urls(aia: AIAHost) -> Refused:
     root = Authority.root()
     leaf = root.intermediate().leaf(aia=[aia.url(f"/many-{number}.cer") for number in range(12)])
-    why = "It was not fetched, as 12 URLs are named for it, which is too many."
+    why = "It was not fetched, because 12 URLs are named for it, which is too many."
     return Refused(leaf, [root], [ONLY_LEAF, why, OWNER_SENDS])
 
 
 @_kind
 def fetching_switched_off(aia: AIAHost) -> Refused:
-    why = "It was not fetched, as fetching is switched off (AIA_STORE_OFFLINE)."
+    why = "It was not fetched, because fetching is switched off (AIA_STORE_OFFLINE)."
     return _leaf_only(aia.url("/offline.cer"), why, AIA_STORE_OFFLINE="1")
 
 
 @_kind
 def another_ca_behind_the_url(aia: AIAHost) -> Refused:
     url = aia.publish("/other.cer", Authority.root().intermediate("Another").der)
-    return _leaf_only(url, f"What {url} gives is not it.")
+    return _leaf_only(url, f"What {url} returned is not the issuer.")
 
 
 @_kind
@@ -408,7 +408,7 @@ def a_chain_too_long_for_its_root(_aia: AIAHost) -> Refused:
 def an_issuer_that_is_no_ca(_aia: AIAHost) -> Refused:
     root = Authority.root()
     issuer = root.intermediate(ca=False, key_usage=None)
-    what = "A certificate of the chain was issued by one that is no CA."
+    what = "A certificate of the chain was issued by one that is not a CA."
     return Refused(issuer.leaf(), [root], [what, OWNER_REPLACES], sends=[issuer])
 
 

@@ -59,11 +59,11 @@ class Conversation:
             if ends:
                 return data
             if len(data) > most:
-                raise StartTLSError("goes on and on before TLS")
+                raise StartTLSError("sends too much before TLS")
 
     def _received(self, most: int) -> bytes:
         if most > self._left:
-            raise StartTLSError("goes on and on before TLS")
+            raise StartTLSError("sends too much before TLS")
         self._set_timeout()
         data = self._connection.recv(most)
         if not data:

@@ -27,8 +27,8 @@ from ...manager import roots
 from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
-from ..errors import WRONG_USE, WrongUseError, say
-from ..files import STANDARD_OUTPUT, OutputError, appearing
+from ..errors import WRONG_USE, OutputError, WrongUseError, say
+from ..files import STANDARD_OUTPUT, appearing
 from .answer import Answer, Here, Result, exit_status, worst
 from .document import Document
 from .page import Page
@@ -81,19 +81,27 @@ class _Check(click.Command):
     "--revocation",
     type=click.Choice([_WANTED, _REQUIRED]),
     metavar="[=required]",
-    help="Read the CRL of every certificate of the chain; if required, none may be lacking.",
+    help="Read the CRL of every certificate of the chain; if required, all of them must be readable.",
 )
 @click.option(
-    "--expiry-days", type=click.IntRange(min=0), default=0, metavar="N", help="Fail if it expires within N days."
+    "--expiry-days",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Fail if the leaf or an intermediate expires within N days.",
 )
 @click.option("--details", is_flag=True, help="Show all that is in each certificate of the chain.")
 @click.option("--fullchain", type=_file, help="Write what the owner should install (PEM) here; - is standard output.")
 @click.option("--html", type=_file, help="Write one HTML file with the chains drawn, to pass on; - is standard output.")
 @click.option("--prometheus", type=_file, help="Write metrics here, for the node exporter's textfile collector.")
 @click.option(
-    "--jobs", type=click.IntRange(1, MOST_AT_ONCE), default=many.AT_ONCE, metavar="N", help="How many to check at once."
+    "--jobs",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=many.AT_ONCE,
+    metavar="N",
+    help=f"Check N hosts at once; {many.AT_ONCE} by default.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing of hosts that are complete.")
+@click.option("--quiet", "-q", is_flag=True, help="Leave out hosts whose chains are complete.")
 @output.json_option
 def check_command(
     hosts: tuple[str, ...],
@@ -114,8 +122,8 @@ def check_command(
 ) -> None:
     """Say what servers send, what is missing, where it was found, and what their owners should do.
 
-    A path that exists, or has a slash, is a FILE in PEM, DER or PKCS#7 with a server's certificate: what a server will
-    send that uses it. Of a folder, every such file is checked.
+    A path that exists, or has a slash, is a FILE in PEM, DER or PKCS#7 with a server's certificate: it is checked as if
+    a server sent it. In a folder, every such file is checked.
 
     Status 0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
     """
@@ -263,7 +271,7 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
             while line := source.readline(LONGEST_LINE):
                 number += 1
                 if b"\0" in line or (len(line) == LONGEST_LINE and not line.endswith(b"\n")):
-                    raise WrongUseError(f"{name} is no list of hosts: line {number} is binary or too long")
+                    raise WrongUseError(f"{name} is not a list of hosts: line {number} is binary or too long")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").split("#")[0].strip()
                 if text:
                     count += 1

@@ -73,5 +73,5 @@ def _take(home: Folder) -> locks.Lock:
     if lock is None:
         other = state.read(home)
         process = f"process {other.pid}" if other is not None else "another process"
-        raise DaemonError(f"{process} keeps the store in {home.path} already; `aia-store status` says more")
+        raise DaemonError(f"{process} already manages the store in {home.path}; `aia-store status` says more")
     return lock

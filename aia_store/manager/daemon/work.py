@@ -92,7 +92,7 @@ def listen(settings: Settings) -> Outcome:
     try:
         from ..share import listening
     except ImportError as error:
-        return Outcome(True, f"`share_notify` needs {error.name}; run `pip install 'aia-store[valkey]'`", [])
+        return Outcome(True, f"`share_notify` needs {error.name}; install `aia-store[valkey]`", [])
 
     listening.listen(settings, sys.stdin.fileno())
     return Outcome(False, "the manager has ended it", [])

@@ -49,7 +49,7 @@ def digests(record: Any) -> Iterator[bytes]:
         else:
             key_hash = _bytes(record["pubKeyHash"])
             if len(key_hash) != _KEY_HASH_BYTES:
-                raise ValueError("no SHA-256")
+                raise ValueError("not a SHA-256")
             yield revoked.key_digest(canonical_name(_bytes(record["subject"])), key_hash)
     except (DERError, LookupError, TypeError) as error:
         raise ValueError("a record of another kind") from error
@@ -57,8 +57,8 @@ def digests(record: Any) -> Iterator[bytes]:
 
 def _bytes(text: object) -> bytes:
     if not isinstance(text, str):
-        raise ValueError("no text")
+        raise ValueError("not text")
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise ValueError("no base64") from error
+        raise ValueError("not base64") from error

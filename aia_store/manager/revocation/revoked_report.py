@@ -24,7 +24,7 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
     """The rows about revoked certificates, each with who revoked it. Raises ValueError unless the report is whole."""
     report = ccadb.read(content)
     if report.status is None:
-        raise ValueError("no column tells of a revocation status")
+        raise ValueError("no column holds a revocation status")
     if report.fault is not None:
         raise ValueError(report.fault)
     told = ((ccadb.revocation(report, row), row) for row in report.rows)

@@ -2,9 +2,9 @@
 
 The administrator may add others (`extra`).
 
-They are never silently replaced by others. If the system's own are unreadable, that is an error. It is also an error if
-the place that the last bundle was made from is gone, unless a preferred place now exists. certifi's trust anchors are
-used only if the system has none at all.
+The machine's own are never silently replaced by others. If they are unreadable, that is an error. It is also an error
+if the place that the last bundle was made from is gone, unless a preferred place now exists. certifi's trust anchors
+are used only if the system has none at all.
 """
 
 from __future__ import annotations

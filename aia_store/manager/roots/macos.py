@@ -1,6 +1,6 @@
 """The trust anchors of macOS: Apple's in one keychain, the administrator's in another, with trust settings.
 
-They are read with the `security` command, because none of it is a PEM file. Not tested: no Mac was at hand.
+They are read with the `security` command, because they are not in PEM files. Not tested: no Mac was at hand.
 """
 
 from __future__ import annotations

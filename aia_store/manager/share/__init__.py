@@ -12,5 +12,5 @@ keeps it as preloaded. A hub is a machine that also takes from in/ and writes ou
 with a given name can have one content only; two hubs are harmless. A round (`rounds`) does all of this. Programs never
 speak to an engine.
 
-Where the setting `share` is empty, nothing imports this room.
+Where the setting `share` is empty, nothing imports this package.
 """

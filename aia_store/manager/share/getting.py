@@ -26,7 +26,7 @@ class Limits(NamedTuple):
     single: int
 
 
-#: A hub packs what it publishes, and what is new is in one or two packs. Whoever wants more is led astray by somebody.
+#: A hub packs what it publishes, and what is new is in one or two packs. Needing more suggests a hostile shelf.
 ROUTINE = Limits(packs=4, single=16)
 THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 

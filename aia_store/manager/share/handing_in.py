@@ -1,6 +1,6 @@
 """What a machine hands in: the intermediates that were needed here, if they lead to a public root.
 
-The name of a company's CA is nobody's business. So what leads only to roots of this machine, and to none of certifi's,
+Others need not learn the name of a company's CA. So what leads only to roots of this machine, and to none of certifi's,
 stays here unless `share_private` is set.
 """
 

@@ -34,7 +34,7 @@ def open_shelf(settings: Settings) -> Shelf:
     try:
         from .engine_shelf import EngineShelf
     except ImportError as error:
-        raise ShelfError(f"{shown} needs {error.name}; run `pip install 'aia-store[fleet]'`") from error
+        raise ShelfError(f"{shown} needs {error.name}; install `aia-store[fleet]`") from error
     return EngineShelf(settings.share, settings.proxy)
 
 
@@ -46,5 +46,5 @@ def open_stream(settings: Settings) -> Stream:
     try:
         from .stream import Stream
     except ImportError as error:
-        raise ShareError(f"{shown} needs {error.name}; run `pip install 'aia-store[valkey]'`") from error
+        raise ShareError(f"{shown} needs {error.name}; install `aia-store[valkey]`") from error
     return Stream(settings.share_notify)

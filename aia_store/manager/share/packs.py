@@ -1,4 +1,4 @@
-"""Packs: certificates that were published together, in one file, so that whoever lacks many of them asks few times.
+"""Packs: certificates that were published together, in one file, so that a machine needs few requests.
 
 A pack is their DER, one after another; its name is the SHA-256 of all of it. At each publication, a hub packs what is
 new, together with the newest packs, as long as these are not much larger. So there are few packs, and what a machine

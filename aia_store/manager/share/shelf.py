@@ -1,7 +1,7 @@
 """A shelf: a folder in an object store, on a web server or on a file system, where machines share intermediates.
 
-It has three verbs: `names`, `get` and `put`. There is no lock and no removal. Everything that a shelf says may be a
-lie: every answer is bounded in size, and the callers verify what they get.
+It has three operations: `names`, `get` and `put`. There is no lock and no removal. Whatever a shelf returns may be
+hostile: its size is limited, and the callers verify it.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Summary(NamedTuple):
     refused: dict[str, int]  # by reason
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """It in words: names, and what they say."""
+        """The summary in words: names and values."""
         yield "shelf", self.shelf + (" (this machine is a hub)" if self.hub else "")
         yield "stream", self.stream
         yield (
@@ -43,9 +43,9 @@ class Summary(NamedTuple):
         )
         yield "last round", f"{_time(self.at)}: {self.message}" if self.at else _NEVER
         yield "last reached", _time(self.reached)
-        yield "taken", f"{self.taken:,} are here"
+        yield "here from others", f"{self.taken:,}"
         for what, count in sorted(self.counts.items()):
-            yield f"{what} in all", f"{count:,}"
+            yield f"{what} in total", f"{count:,}"
         for reason, count in sorted(self.refused.items(), key=lambda item: -item[1]):
             yield "refused", f"{count:,}: {reason}"
 

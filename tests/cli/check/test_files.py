@@ -246,7 +246,7 @@ def test_a_full_chain_that_cannot_be_had(machine: Machine, root: Authority) -> N
 def test_a_file_of_hosts_that_is_none(machine: Machine, root: Authority, content: bytes) -> None:
     file = file_with(machine, content, "hosts")
     complaint = machine.complains("check", "--file", file, status=2)
-    assert complaint.startswith(f"{file} is no list of hosts: line 1 is binary or too long") or "lines" in complaint
+    assert complaint.startswith(f"{file} is not a list of hosts: line 1 is binary or too long") or "lines" in complaint
 
 
 def test_a_line_that_names_no_host_has_its_metric(machine: Machine, root: Authority) -> None:

@@ -86,7 +86,7 @@ def test_five_hundred_hosts_of_twelve_kinds(machine: Machine, pki: Hierarchy, ai
 
 
 def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None:
-    """Comments, empty lines and repeated hosts are skipped; a line that is no host is reported with its number."""
+    """Comments, empty lines and repeated hosts are skipped; a line that is not a host is reported with its number."""
     one, two = fleet.tls(2, pki.leaf, pki.intermediates)
     (wrong,) = fleet.tls(1, pki.leaf)
     file = listed(
@@ -97,8 +97,8 @@ def test_a_file_of_hosts(machine: Machine, pki: Hierarchy, fleet: Fleet) -> None
     assert done.stdout.index(two) < done.stdout.index(one) < done.stdout.index(wrong)
     assert "5 hosts: 2 complete, 1 incomplete, 2 could not be checked." in done.stdout
     first, second = done.stderr.splitlines()
-    assert first.startswith(f"aia-store: {file}, line 5: 'two words' is no host")
-    assert second.startswith(f"aia-store: {file}, line 8: ':0' is no host")
+    assert first.startswith(f"aia-store: {file}, line 5: 'two words' is not a host")
+    assert second.startswith(f"aia-store: {file}, line 8: ':0' is not a host")
     assert set(fleet.connections.values()) == {1}
 
 
@@ -218,8 +218,8 @@ def test_progress_is_for_a_terminal(machine: Machine, pki: Hierarchy, fleet: Fle
         (["--file", "/"], "cannot be read (Is a directory)"),
         (["--file", "/dev/null"], "/dev/null names no host"),
         (["--starttls", "gopher", "localhost"], "gopher"),
-        (["--connect", "a b", "localhost"], "'a b' is no host"),
-        (["--servername", "a b", "localhost"], "'a b' is no host"),
+        (["--connect", "a b", "localhost"], "'a b' is not a host"),
+        (["--servername", "a b", "localhost"], "'a b' is not a host"),
         (["--jobs", "0", "localhost"], "--jobs"),
         (["--expiry-days", "-1", "localhost"], "--expiry-days"),
     ],

@@ -63,7 +63,7 @@ def test_a_shelf_of_lies_adds_what_is_true_and_nothing_else(engine: Engine, join
     lies: dict[str, list[Certified]] = {
         "self-signed": [Authority.root("Another Root")],
         NO_ANCHOR: [stranger.intermediate(), stranger.intermediate("Public Root")],
-        "is no CA": [public.leaf()],
+        "is not a CA": [public.leaf()],
         "has expired": [public.intermediate("Expired", not_after=timedelta(days=-1))],
         "signature is not valid": [Authority.root("Upper", subject_key_id=upper.key_id).intermediate("Impostor")],
         "cannot be parsed": [b"", b"no certificate", b"\x30\x82\xff\xff", honest[0].der + b"more"],
@@ -246,7 +246,7 @@ def test_without_the_extra_one_line_says_what_to_install(join: Join, shelf: Engi
     machine = join("machine", shelf)
     site = machine.folder.parent / "site"
     (site / "obstore.py").write_text("raise ModuleNotFoundError(\"No module named 'obstore'\", name='obstore')")
-    says = "needs obstore; run `pip install 'aia-store[fleet]'`"
+    says = "needs obstore; install `aia-store[fleet]`"
     assert says in machine.run("share", "pull", AIA_STORE_SHARE="s3://bucket").stderr
     assert machine.json("refresh", AIA_STORE_SHARE="s3://bucket")["notes"][0].endswith(says)
     assert machine.json("share", "pull")["notes"] == [], "a folder needs nothing"

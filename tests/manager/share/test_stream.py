@@ -303,4 +303,4 @@ def test_a_stream_that_cannot_be_used_is_one_line(join: Join, shelf: Engine, pub
     (site / "valkey.py").write_text("raise ModuleNotFoundError(\"No module named 'valkey'\", name='valkey')")
     machine.plant(public.intermediate("Another"))
     (note,) = machine.json("refresh", AIA_STORE_SHARE_NOTIFY="valkey://127.0.0.1")["shared"]["notes"]
-    assert note == "valkey://127.0.0.1 needs valkey; run `pip install 'aia-store[valkey]'`"
+    assert note == "valkey://127.0.0.1 needs valkey; install `aia-store[valkey]`"
