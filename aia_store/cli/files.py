@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
 import sys
 from typing import IO, TYPE_CHECKING, Protocol
 
+from ..inside.ownership import MOST_LINKS
+from ..inside.store import may_be_changed_by_group
 from ..manager.replacement import Replacement
 from .errors import OutputError
 
@@ -42,13 +45,17 @@ def appearing(path: str) -> Iterator[Writable]:
     """Yield a text file to write; it appears, readable for all, when the `with` ends without error. Raises OutputError.
 
     If the path exists but is no regular file, such as /dev/stdout, it is written directly; `-` is standard output.
+    Links and special files are only used where no other user can have put them.
     """
     if path == STANDARD_OUTPUT:
         yield sys.stdout
         return
-    if os.path.exists(path) and not os.path.isfile(path):
+    destination = _destination(path)
+    if os.path.exists(destination) and (os.path.islink(destination) or not os.path.isfile(destination)):
+        if _is_open_to_others(destination):
+            raise OutputError(f"{path} is no regular file, and another user can have made it; name another file")
         with _complaining(path):
-            file = open(path, "w", encoding="utf-8")  # noqa: SIM115  # closed below
+            file = open(destination, "w", encoding="utf-8")  # noqa: SIM115  # closed below
         try:
             yield _File(file, path)
         finally:
@@ -56,13 +63,43 @@ def appearing(path: str) -> Iterator[Writable]:
                 file.close()
         return
     with _complaining(path):
-        new = Replacement(os.path.realpath(path))
+        new = Replacement(destination)
     with new:
         text = io.TextIOWrapper(new.file, encoding="utf-8")
         yield _File(text, path)
         with _complaining(path):
             text.flush()
             new.publish()
+
+
+def _destination(path: str) -> str:
+    """Where the links lead that a path ends in. Raises OutputError if another user can have made one of them.
+
+    The file there is replaced by renaming, so the kernel's protection (fs.protected_symlinks) does not apply: it is for
+    opening. A link in /proc/self/fd whose target has no name is not followed.
+    """
+    at = path
+    for _ in range(MOST_LINKS):
+        if not os.path.islink(at):
+            return at
+        if _is_open_to_others(at):
+            raise OutputError(f"{at} is a link that another user can change; name the file that it leads to")
+        with _complaining(path):
+            target = os.path.join(os.path.dirname(at), os.readlink(at))
+        if os.path.exists(at) and not os.path.lexists(target):
+            return at
+        at = target
+    raise OutputError(f"{path} is a link that leads nowhere; name a file")
+
+
+def _is_open_to_others(path: str) -> bool:
+    """Whether another user, who is not root, can put things into the folder of this path. Raises OutputError."""
+    if os.name != "posix":
+        return False
+    with _complaining(path):
+        status = os.stat(os.path.dirname(path) or os.curdir)
+    is_own = status.st_uid in (0, os.geteuid())
+    return not is_own or bool(status.st_mode & stat.S_IWOTH) or may_be_changed_by_group(status)
 
 
 @contextlib.contextmanager

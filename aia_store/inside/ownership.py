@@ -1,4 +1,7 @@
-"""Whether other users can change a file: root trusts no file, and runs no program, that others can change."""
+"""Whether other users can change a file.
+
+Root trusts no file, and runs no program, that others can change; nor does the user who keeps the site's store.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +18,33 @@ MOST_LINKS = 40  # as Linux follows (path_resolution(7))
 
 
 def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | None:
-    """Return the first part of a path that users other than root can change; None if only root can change it.
+    """Return the first part of a path that users other than root and this one can change; None if there is none.
 
     The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
     /tmp, only their owners can rename or remove entries, so root's entries are safe there. Where a file system is
-    mounted read-only, nobody can, whatever the mode: that of a ConfigMap in a container is 777. If the path does not
-    exist, its last existing folder decides who could make it. Raises nothing: a path that cannot be followed is not
-    root's.
+    mounted read-only, nobody can, whatever the mode: that of a ConfigMap in a container is 777. What a user has mounted
+    (FUSE) is the user's. If the path does not exist, its last existing folder decides who could make it, sticky or not.
+    Raises nothing: a path that cannot be looked at is not root's.
     """
     missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
-    at = os.sep
+    at, trusted_users = os.sep, (0, os.geteuid())
+    device: int | None = None
     while True:
         try:
             status = os.lstat(at)
         except FileNotFoundError:
-            return None
+            return filled_by_others(os.path.dirname(at), trusted_groups)
         except unless_interrupted(OSError):
             return at
-        if status.st_uid != 0 or (_is_writable(status, trusted_groups) and not _is_mounted_read_only(at)):
+        if status.st_uid not in trusted_users or (_is_writable(status, trusted_groups) and not _is_read_only(at)):
             return at
+        if device not in (None, status.st_dev) and not os.major(status.st_dev) and _mounted_by(at) not in trusted_users:
+            return at
+        device = status.st_dev
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > MOST_LINKS:
-                return at
+                return None  # they lead nowhere, and only root can change that
             target = os.readlink(at)
             missing += target.split(os.sep)[::-1]
             at = os.sep if os.path.isabs(target) else os.path.dirname(at)
@@ -50,21 +57,37 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
         at = os.path.dirname(at) if part == os.pardir else os.path.join(at, part)
 
 
+def filled_by_others(folder: str, trusted_groups: Container[int] = ()) -> str | None:
+    """Return the folder if users other than its owner can put something into it, also if it is sticky; else None.
+
+    They need not be the owners of what they put there: it may be a hard link. Links are not followed.
+    """
+    try:
+        status = os.lstat(folder)
+    except unless_interrupted(OSError):
+        return folder
+    return folder if _lets_others_write(status, trusted_groups) and not _is_read_only(folder) else None
+
+
 def _is_writable(status: os.stat_result, trusted_groups: Container[int]) -> bool:
-    """Whether users other than the owner can write to it."""
+    """Whether users other than the owner can change it, or what others have in it."""
     if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
         return False
+    return _lets_others_write(status, trusted_groups)
+
+
+def _lets_others_write(status: os.stat_result, trusted_groups: Container[int]) -> bool:
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in trusted_groups
     return bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
-def _is_mounted_read_only(path: str) -> bool:
-    """Whether this is where a file system is mounted, read-only.
+def _is_read_only(path: str) -> bool:
+    from .mounts import nobody_can_write
 
-    It is not enough that the file system is read-only: for a service with ProtectSystem=strict everything is, and users
-    write there all the same.
-    """
-    try:
-        return os.path.ismount(path) and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except unless_interrupted(OSError):
-        return False
+    return nobody_can_write(path)
+
+
+def _mounted_by(path: str) -> int:
+    from .mounts import mounted_by
+
+    return mounted_by(path)

@@ -30,6 +30,7 @@ _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 #: ProtectHome=yes, a HOME that was kept when privileges were dropped, or a stale NFS mount.
 _ABSENT = (ENOENT, ENOTDIR, ENAMETOOLONG)
 _OUT_OF_REACH = (*_ABSENT, EACCES, ELOOP, ESTALE)
+_MISSING = tuple((error,) for error in _ABSENT)  # the identities of a file that does not exist
 
 
 class ConfigError(Exception):
@@ -108,13 +109,15 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
     """The settings as they stand now; the files are read again only if they changed. Raises ConfigError."""
     global _read_last, _latest, _ignored
     ignored: list[str] = []
-    sources = [(path, errors) for path, errors in _files() if _is_safe(path, ignored)]
+    found = [(path, _identity(path), errors) for path, errors in _files()]
+    # What is missing is not read, because another user may be making it just now.
+    sources = [one for one in found if one[1] not in _MISSING and _is_safe(one[0], ignored)]
     # Another thread may delete a variable meanwhile, so none is looked up twice.
     variables = {name: value for name in _VARIABLES if (value := environ.get(name)) is not None}
-    state = variables, [(path, _identity(path)) for path, _ in sources]
+    state = variables, sources
     if state != _read_last:
         settings = Settings()
-        for path, errors in sources:
+        for path, _, errors in sources:
             _read_file(settings, path, errors)
         for name, value in variables.items():
             settings.set(_VARIABLES[name], value, name)
@@ -138,9 +141,21 @@ def ignored() -> list[str]:
     return _ignored
 
 
+def serves_others() -> bool:
+    """Whether other users trust what this process writes: it is root's, or its user owns the site's store."""
+    site = site_cache()
+    if site is None or not hasattr(os, "geteuid"):
+        return False
+    user = os.geteuid()
+    try:
+        return user == 0 or os.stat(site).st_uid == user
+    except unless_interrupted(OSError):
+        return False
+
+
 def _is_safe(path: str, ignored: list[str]) -> bool:
-    """Whether a file may decide what is trusted: for root, only a file that nobody else can change."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not os.path.exists(path):
+    """Whether a file may decide what is trusted: where it does so for other users, only one that they cannot change."""
+    if not serves_others():
         return True
     from .ownership import changed_by_others
 

@@ -27,7 +27,7 @@ import time
 
 from . import importing, remember, unless_interrupted
 from .certificate import Certificate, pem_certificates, readable, sha256
-from .settings import site_cache, user_cache
+from .settings import serves_others, site_cache, user_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Folder:
             return f"{self.path} belongs to another user"
         if os.name == "posix" and status.st_mode & stat.S_IWOTH:
             return f"{self.path} can be written by everyone"
-        if _may_be_changed_by_group(status):
+        if may_be_changed_by_group(status):
             return f"{self.path} can be written by its group"
         if not self._is_ours():
             return f"{self.path} holds files that aia-store did not make"
@@ -368,11 +368,11 @@ def _check_inner(path: str, trusted: set[int]) -> None:
         raise NotADirectoryError(errno.ENOTDIR, f"{path} is not a folder", path)
     if os.name != "posix":
         return
-    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or _may_be_changed_by_group(status):
+    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH or may_be_changed_by_group(status):
         raise PermissionError(errno.EPERM, f"others can change {path}", path)
 
 
-def _may_be_changed_by_group(status: os.stat_result) -> bool:
+def may_be_changed_by_group(status: os.stat_result) -> bool:
     """Whether a folder's group may write to it, unless it is the owner's private one: primary, and without others."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
@@ -604,7 +604,8 @@ def folders_of(settings: Settings) -> list[Folder]:
     """The store folders according to the settings. The first is the one to write.
 
     If a folder is set, it is the only one. Otherwise these are the user's and the site's, or, for the site's owner,
-    only the site's. Its owner is root or a service user; in the second case, root is a user like any other.
+    only the site's. Its owner is root or a service user; in the second case, root is a user like any other, except that
+    root's HOME may be another user's (`sudo -E` keeps it), whose links may lead anywhere.
     """
     site = site_cache()
     if settings.dir is not None:
@@ -613,6 +614,10 @@ def folders_of(settings: Settings) -> list[Folder]:
     if site and hasattr(os, "geteuid") and os.geteuid() == owner(site):
         return shared
     user = user_cache()
+    if user and serves_others():
+        from .ownership import changed_by_others
+
+        user = user if changed_by_others(user) is None else None
     return ([Folder(user)] if user else []) + shared
 
 

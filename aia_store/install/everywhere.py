@@ -166,6 +166,12 @@ def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
     """Whether fresh processes of the interpreter and of a virtual environment attach, and what they say about it."""
     alone = interpreter.run("-c", _PROBE)
     with tempfile.TemporaryDirectory() as folder:
+        weak = changed_by_others(folder)
+        if weak is not None:
+            raise InterpreterError(
+                f"no environment was tried, because users other than root can change {weak}; "
+                "set TMPDIR to another folder"
+            )
         python = os.path.join(folder, "bin", "python")
         os.mkdir(os.path.dirname(python))
         os.symlink(interpreter.python, python)

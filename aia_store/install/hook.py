@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ..manager import replacement
 from . import watcher
+from .interpreters import changed_by_others
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
 _PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
@@ -50,7 +51,8 @@ def folders() -> list[str]:
     """Where the hook's files may be: this interpreter's site-packages or the user's, the preferred folder first."""
     found = [sysconfig.get_path("purelib")]
     if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE:
-        found.append(site.getusersitepackages())
+        users = site.getusersitepackages()
+        found += [users] if changed_by_others(users) is None else []  # `sudo -E` keeps the caller's HOME
     return found
 
 

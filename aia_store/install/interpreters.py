@@ -179,7 +179,8 @@ def expanded(pattern: str) -> str:
 
 def changed_by_others(path: str) -> str | None:
     """The part of a path that users other than root can change, if this process is root's; else None."""
-    return ownership.changed_by_others(path, SYSTEM_GROUPS) if os.geteuid() == 0 else None
+    is_root = os.name == "posix" and os.geteuid() == 0
+    return ownership.changed_by_others(path, SYSTEM_GROUPS) if is_root else None
 
 
 def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:

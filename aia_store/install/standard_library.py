@@ -49,7 +49,7 @@ _BLOCKS = re.compile(rb"\n# >>> aia-store block >>>\n.*?# <<< aia-store block <<
 _FILE = re.compile(rb"# >>> aia-store file >>>\n.*?# <<< aia-store file <<<\n", re.DOTALL)
 _COMPILE = "import py_compile, sys\nfor path in sys.argv[1:]: py_compile.compile(path, doraise=True)"
 _COMPILE_STALE = "import compileall, sys\nfor path in sys.argv[1:]: compileall.compile_file(path, quiet=2)"
-_TEXT = 0o644
+_TEXT, _FOLDER = 0o644, 0o755
 
 
 class NewFiles(NamedTuple):
@@ -99,7 +99,11 @@ def install(place: Place, in_package: NewFiles) -> None:
     """Install everything. `in_package` is what `compile_package` returned. Raises OSError."""
     receipt = _receipt(place, in_package)  # first, because it notes which folders we make
     with _locked(place.folder):
-        os.makedirs(os.path.join(place.folder, "__pycache__"), exist_ok=True)
+        cache = os.path.join(place.folder, "__pycache__")
+        if not os.path.exists(cache):
+            os.makedirs(cache)
+            if place.is_library:
+                os.chmod(cache, _FOLDER)
         _write(place.receipt, json.dumps(receipt, indent=1).encode("ascii"))
         for path, contents in _contents(place).items():
             _write(path, contents)
@@ -158,7 +162,9 @@ def compile_package(interpreter: Interpreter) -> NewFiles:
     )
     interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *sources)
     for path in filter(os.path.exists, new.files):
-        os.chmod(path, _TEXT)
+        os.chmod(path, _TEXT)  # whatever the umask
+    for folder in filter(os.path.exists, new.folders):
+        os.chmod(folder, _FOLDER)
     return new
 
 
@@ -257,7 +263,7 @@ def _compiled(place: Place, name: str) -> list[str]:
 
 
 def _is_compiled_ours(path: str) -> bool:
-    return path.startswith(watcher.PACKAGE + os.sep) and path.endswith(".pyc")
+    return path == os.path.normpath(path) and path.startswith(watcher.PACKAGE + os.sep) and path.endswith(".pyc")
 
 
 def _compile(place: Place, name: str) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import stat
+import sys
 import tempfile
 
 _MODE = 0o644
@@ -26,15 +27,13 @@ class Replacement:
     def publish(self, *, like_the_old: bool = False) -> None:
         """Rename it to the path, readable for all, or with the old owner, mode and attributes. Raises OSError."""
         self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        os.chmod(self._temporary, _MODE)
+        descriptor = self.file.fileno()  # in place of the name, others who may write to the folder could put a link
         if like_the_old and os.path.exists(self._path):
-            old = os.stat(self._path)
-            shutil.copystat(self._path, self._temporary)
-            if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(self._temporary, old.st_uid, old.st_gid)
-            os.utime(self._temporary)
+            _copy_attributes(self._path, descriptor)
+        elif hasattr(os, "fchmod"):
+            os.fchmod(descriptor, _MODE)
+        os.fsync(descriptor)
+        self.file.close()
         os.replace(self._temporary, self._path)
 
     def __enter__(self) -> Replacement:
@@ -45,6 +44,17 @@ class Replacement:
             self.file.close()
         with contextlib.suppress(OSError):  # the file is already in place
             os.unlink(self._temporary)
+
+
+def _copy_attributes(path: str, descriptor: int) -> None:
+    """Give an open file the owner, mode and extended attributes of another one. Raises OSError."""
+    old = os.stat(path)
+    if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+    for name in os.listxattr(path) if sys.platform.startswith("linux") else ():
+        with contextlib.suppress(OSError):  # the file system has none, or this user may not set it
+            os.setxattr(descriptor, name, os.getxattr(path, name))
 
 
 def write(path: str, contents: bytes, *, like_the_old: bool = False) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import aia_store
 from tests.conftest import CONNECT_ONCE, MakeHierarchy
-from tests.manager.copies import OLDEST, Copy, Environment, Installation, tree
+from tests.manager.copies import OLDEST, Copy, Environment, Installation, run, tree
 from tests.manager.machine import Machine
 from tests.support.servers import AIAHost, TLSServer
 
@@ -272,6 +273,21 @@ def test_remove_leaves_no_folder_of_a_package_that_was_never_compiled(base: Copy
     assert tree(base.folder, ours.folder) == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a umask is POSIX's")
+def test_what_is_compiled_every_user_can_read_whatever_the_umask(base: Copy, ours: Installation) -> None:
+    """Otherwise each start of another user's program would compile it again."""
+    for folder in [*ours.package.rglob("__pycache__"), base.cache]:
+        shutil.rmtree(folder)
+    before = os.umask(0o077)
+    try:
+        ours.does("install", "--python", base.python)
+    finally:
+        os.umask(before)
+    for folder in (ours.package / "inside" / "__pycache__", base.cache):
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+        assert folder.stat().st_mode & 0o777 == 0o755
+
+
 @pytest.mark.parametrize("compiled_before", [False, True], ids=["never compiled", "compiled"])
 def test_remove_leaves_nothing_that_root_compiled_by_running_programs(
     tmp_path: Path, base: Copy, ours: Installation, compiled_before: bool
@@ -329,6 +345,19 @@ def test_remove_works_without_its_receipt(tmp_path: Path, base: Copy, ours: Inst
     (base.library / "aia_store_hook.json").unlink()
     ours.does("remove", "--python", base.python)
     assert tree(base.folder) == before
+
+
+def test_a_receipt_names_only_compiled_files_of_the_package(tmp_path: Path, base: Copy, ours: Installation) -> None:
+    """It may have come with the interpreter, from another machine."""
+    elsewhere = ours.folder / "elsewhere.pyc"
+    elsewhere.write_bytes(b"precious")
+    ours.does("install", "--python", base.python)
+    receipt = base.library / "aia_store_hook.json"
+    noted = json.loads(receipt.read_text())
+    noted["compiled"] += [f"{ours.package}/../elsewhere.pyc", f"{ours.package}/inside/../../elsewhere.pyc", "x.pyc", 7]
+    receipt.write_text(json.dumps(noted))
+    ours.does("remove", "--python", base.python)
+    assert elsewhere.read_bytes() == b"precious"
 
 
 def test_a_hard_link_of_the_file_elsewhere_is_not_written_through(
@@ -512,6 +541,37 @@ def test_interpreters_outlive_the_package(
     for where in (hooked, venv):
         starts_silently(where)
         assert not completes(where, broken)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_root_tries_no_environment_where_another_user_could_change_it(
+    tmp_path: Path, base: Copy, ours: Installation
+) -> None:
+    """A folder of root's in another user's can be moved away, and its interpreter replaced before root runs it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 12_001, 12_001)
+    done = ours.hook("status", "--python", base.python, TMPDIR=str(theirs))
+    assert f"users other than root can change {theirs}; set TMPDIR to another folder" in done.stderr
+    assert "reached" not in done.stdout.lower()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
+def test_root_has_no_site_packages_in_the_home_of_another_user(tmp_path: Path, machine: Machine) -> None:
+    """As under `sudo -E`, which keeps HOME: a link there could lead root's files, and their removal, anywhere."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "from aia_store.install import hook; print(hook.folders())"
+    package = os.pathsep.join([str(Path(aia_store.__file__).parents[1]), *filter(None, sys.path)])
+    base_python = Path(sys.base_prefix, "bin", "python3")
+
+    def folders() -> str:
+        return run(machine, base_python, "-c", code, HOME=str(home), PYTHONPATH=package).stdout
+
+    assert str(home) in folders()
+    os.chown(home, 12_001, 12_001)
+    assert str(home) not in folders()
+    assert "site-packages" in folders()
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be another user, too")

@@ -246,27 +246,66 @@ def test_root_refuses_what_others_can_change(
 
 
 @only_root
-def test_root_refuses_a_folder_in_which_others_can_put_files(machine: Machine, root: Authority, extra: Path) -> None:
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o3770])
+def test_root_refuses_a_folder_in_which_others_can_put_files(
+    machine: Machine, root: Authority, extra: Path, mode: int
+) -> None:
+    """A sticky one, too: where the kernel does not prevent it, a user can put hard links to root's files there."""
     a_folder(extra)
     machine.build()
-    extra.chmod(0o777)
+    extra.chmod(mode)
     assert f"users other than root can change {extra}" in machine.keeps_the_last_bundle()
+
+
+MOUNTED = 'mount -t tmpfs -o mode=777 none "$0" && cp "$1" "$0/ca.pem"'
+
+
+def bundle_after(machine: Machine, extra: Path, *steps: str) -> subprocess.CompletedProcess[str]:
+    """Build the bundle in a mount namespace after these steps. Their arguments: where extra roots are, and one."""
+    extra.mkdir(exist_ok=True)
+    company = a_file(machine.folder / "company.pem")
+    script = " && ".join([MOUNTED, *steps, 'shift && exec "$@"'])
+    command = [sys.executable, "-m", "aia_store", "bundle"]
+    return machine.execute("unshare", "--mount", "sh", "-c", script, extra, company, *command)
 
 
 @only_root
 def test_a_folder_that_is_mounted_read_only_cannot_be_changed(machine: Machine, root: Authority, extra: Path) -> None:
     """Kubernetes mounts a ConfigMap so, with the mode 777, and its files and links belong to root."""
-    extra.mkdir()
-    script = 'mount -t tmpfs -o mode=777 none "$0" && cp "$1" "$0/ca.pem" && {} && shift && exec "$@"'
-    company = a_file(machine.folder / "company.pem")
-    command = [sys.executable, "-m", "aia_store", "bundle"]
-
-    def run(last_step: str) -> subprocess.CompletedProcess[str]:
-        return machine.execute("unshare", "--mount", "sh", "-c", script.format(last_step), extra, company, *command)
-
-    assert "users other than root can change" in run("true").stderr
-    assert (done := run('mount -o remount,ro "$0"')).returncode == 0, done.stderr
+    assert "users other than root can change" in bundle_after(machine, extra, "true").stderr
+    done = bundle_after(machine, extra, 'mount -o remount,ro "$0"')
+    assert done.returncode == 0, done.stderr
     assert machine.bundled() == [root.der, COMPANY.der]
+
+
+@only_root
+def test_a_part_of_a_file_system_that_is_only_there_read_only_cannot_be_changed(
+    machine: Machine, root: Authority, extra: Path
+) -> None:
+    """As in a container: the node can write to it, but nobody here."""
+    part = ['mkdir -m 777 "$0/part"', 'mv "$0/ca.pem" "$0/part"', 'mount --bind "$0/part" /mnt', 'umount "$0"']
+    done = bundle_after(machine, extra, *part, 'mount --bind /mnt "$0"', "umount /mnt", 'mount -o remount,bind,ro "$0"')
+    assert done.returncode == 0, done.stderr
+    assert machine.bundled() == [root.der, COMPANY.der]
+
+
+@only_root
+@pytest.mark.parametrize("elsewhere", ['mount --bind "$0" /mnt', 'mkdir "$0/x" && mount --bind "$0/x" /mnt'])
+def test_what_is_mounted_read_only_here_and_not_elsewhere_can_be_changed(
+    machine: Machine, root: Authority, extra: Path, elsewhere: str
+) -> None:
+    done = bundle_after(machine, extra, elsewhere, 'mount -o remount,bind,ro "$0"')
+    assert f"users other than root can change {extra}" in done.stderr
+
+
+@only_root
+def test_nor_does_it_count_that_a_service_sees_everything_read_only(
+    machine: Machine, root: Authority, extra: Path
+) -> None:
+    """As with systemd's ProtectSystem=strict: users, in another mount namespace, write there all the same."""
+    inner = 'unshare --mount --propagation slave sh -c \'mount -o remount,bind,ro "$0" && shift && exec "$@"\''
+    done = bundle_after(machine, extra, 'mount --make-shared "$0"', f'{inner} "$0" "$@"; exit')
+    assert f"users other than root can change {extra}" in done.stderr
 
 
 def test_the_librarys_session_trusts_them_too(

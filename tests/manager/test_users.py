@@ -539,6 +539,25 @@ def test_a_store_of_another_user_is_only_read_where_only_root_could_put_it(
     assert found == ("1\n" if above == 0o755 else "0\n")
 
 
+COMPANY = Authority.root("Company Root")
+
+LINKED_CACHE = """
+import os
+os.symlink("/var/cache/precious", os.path.expanduser("~/.cache"))
+"""
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_root_makes_no_store_in_the_home_of_another_user(users: Users, site: Path, root: Authority, owner: int) -> None:
+    """As under `sudo -E`, which keeps HOME: what is there can lead anywhere."""
+    precious = users.root / "var/cache/precious"
+    precious.mkdir()
+    users.run(FIRST, LINKED_CACHE)
+    users.run(0, HAND_IN, pem(root.intermediate()), HOME=f"/var/cache/home-{FIRST}")
+    assert list(precious.iterdir()) == []
+    assert [path.stat().st_uid for path in handed_in(site)] == [0], "the site's store is told all the same"
+
+
 REFRESH_AND_CLEAR = """
 from aia_store.inside import settings
 from aia_store.manager import refresh
@@ -561,6 +580,108 @@ def test_roots_command_line_leaves_a_service_users_store_to_the_service_user(
     assert kept(site) == {stays.der}
     users.run(0, COMMAND, "clear", "--yes")
     assert kept(site) == set()
+
+
+EXTRA, OTHER_ROOTS = "/var/cache/company.pem", "/var/cache/other.pem"
+
+
+def company(users: Users, path: str) -> Path:
+    """A company's root in a file of root's; returns it as it is seen from outside."""
+    file = users.root / path.lstrip("/")
+    file.write_text(COMPANY.pem)
+    return file
+
+
+def complaint(users: Users, user: int, *arguments: str, **variables: str) -> str:
+    """What a command that fails says on standard error."""
+    with users.start(user, COMMAND, *arguments, **variables) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    return errors
+
+
+def test_the_machines_bundle_gets_no_roots_that_another_user_can_change(
+    users: Users, site: Path, root: Authority, owner: int
+) -> None:
+    file = company(users, EXTRA)
+    users.run(owner, COMMAND, "bundle", AIA_STORE_EXTRA_ROOTS=EXTRA)
+    assert pem_blocks((site / "bundle.pem").read_text()) == [root.der, COMPANY.der]
+    file.chmod(0o666)
+    said = complaint(users, owner, "bundle", "--rebuild", AIA_STORE_EXTRA_ROOTS=EXTRA)
+    assert f"users other than root can change {EXTRA}" in said
+    assert pem_blocks((site / "bundle.pem").read_text()) == [root.der, COMPANY.der]
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_nor_instead_of_its_own(users: Users, site: Path, root: Authority, owner: int) -> None:
+    company(users, OTHER_ROOTS).chmod(0o666)
+    users.run(owner, COMMAND, "bundle", "--rebuild", AIA_STORE_ROOTS="/var/cache/roots.pem")
+    done = users.start(owner, COMMAND, "bundle", "--rebuild", AIA_STORE_ROOTS=OTHER_ROOTS)
+    _, said = done.communicate(timeout=60)
+    assert f"{OTHER_ROOTS} is ignored, because users other than root can change {OTHER_ROOTS}" in said
+    assert COMPANY.der not in pem_blocks((site / "bundle.pem").read_text())
+
+
+def test_whoever_keeps_the_machines_store_ignores_settings_of_others(users: Users, site: Path, owner: int) -> None:
+    file = users.root / "var/cache/config/aia-store/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("offline = true\n")
+    show = "from aia_store.inside import settings; print(settings.load().offline)"
+    assert users.run(owner, show) == "True\n"
+    file.chmod(0o666)
+    assert users.run(owner, show) == "False\n"
+    assert users.run(FIRST, show) == "True\n", "who decides for nobody else believes what everybody can write"
+
+
+TOGGLE = """
+import os
+folder = os.path.expanduser("~/.config/aia-store")
+os.makedirs(folder)
+open(f"{folder}/hidden", "w").write("dir = '/theirs'\\n")
+print("ready", flush=True)
+while True:
+    os.rename(f"{folder}/hidden", f"{folder}/config.toml")
+    os.rename(f"{folder}/config.toml", f"{folder}/hidden")
+"""
+LOAD_OFTEN = """
+from aia_store.inside import settings
+print({settings.load().dir for _ in range(20_000)})
+"""
+
+
+def test_settings_that_another_user_makes_just_now_are_not_roots(users: Users) -> None:
+    """Under `sudo -E`, which keeps HOME: one look says that the file is missing, the next one finds it."""
+    with users.start(FIRST, TOGGLE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            found = users.run(0, LOAD_OFTEN, HOME=f"/var/cache/home-{FIRST}")
+        finally:
+            process.kill()
+    assert found == "{None}\n"
+
+
+FUSE = "import sys; from tests.support.fuse import main; main(*sys.argv[1:])"
+
+
+def test_what_a_user_mounted_is_not_roots_whatever_it_says_of_itself(users: Users) -> None:
+    """Where /etc/fuse.conf has user_allow_other, root can look into it. Its program says that all is root's."""
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("there is no FUSE here")
+    home = f"/var/cache/home-{FIRST}"
+    users.run(FIRST, "")
+    file = (".config/aia-store/config.toml", "offline = true\n")
+    show = "from aia_store.inside import settings; print(settings.load().offline, settings.ignored())"
+    with users.start(0, FUSE, FIRST, home, *file) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "mounted\n"
+            assert users.run(FIRST, show) == "True []\n"
+            found = users.run(0, show, HOME=home)
+        finally:
+            process.kill()
+    assert found.startswith("False [")
+    assert f"users other than root can change {home}" in found
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])

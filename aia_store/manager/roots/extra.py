@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...inside.ownership import changed_by_others
+from ...inside.ownership import changed_by_others, filled_by_others
+from ...inside.settings import serves_others
 from . import pem_files
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 def certificates(path: str) -> list[Certificate]:
     """The certificates of this file, or of all files in this folder, each once.
 
-    Raises OSError and DamagedError. The message of a DamagedError begins with the file that is at fault. For root, a
-    file that other users can change is at fault, too.
+    Raises OSError and DamagedError. The message of a DamagedError begins with the file that is at fault. Where this
+    process serves other users, a file that they can change is at fault, too.
     """
     paths = files(path)
     if not paths:
@@ -35,7 +36,7 @@ def files(path: str) -> list[str]:
     """
     if not os.path.isdir(path):
         return [path]
-    _demand_only_root_can_change(path)
+    _demand_others_cannot_change(path)
     entries = [os.path.join(path, name) for name in sorted(os.listdir(path)) if not name.startswith(".")]
     return [entry for entry in entries if not os.path.isdir(entry)]
 
@@ -49,7 +50,7 @@ def watched(path: str) -> list[str]:
 
 
 def _in_file(path: str) -> list[Certificate]:
-    _demand_only_root_can_change(path)
+    _demand_others_cannot_change(path)
     try:
         if pem_files.BUNDLE_MARK in pem_files.contents(path):
             raise pem_files.DamagedError("is a bundle made by aia-store")
@@ -58,9 +59,9 @@ def _in_file(path: str) -> list[Certificate]:
         raise pem_files.DamagedError(f"{path} {error}") from error
 
 
-def _demand_only_root_can_change(path: str) -> None:
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not os.path.exists(path):
-        return
-    weak = changed_by_others(path)
+def _demand_others_cannot_change(path: str) -> None:
+    weak = None
+    if serves_others():
+        weak = changed_by_others(path) or (filled_by_others(os.path.realpath(path)) if os.path.isdir(path) else None)
     if weak is not None:
         raise pem_files.DamagedError(f"{path} is refused, because users other than root can change {weak}")

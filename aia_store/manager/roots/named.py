@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 
 from ...inside.ownership import changed_by_others
+from ...inside.settings import serves_others
 from ..published import NAMING_VARIABLES
 
 
 def files() -> list[str]:
     """The files that SSL_CERT_FILE and NIX_SSL_CERT_FILE name, each once. They may not exist.
 
-    For root, only files that no other user can change, because `sudo -E` keeps the caller's variables.
+    Where this process serves other users, only files that they cannot change: `sudo -E` keeps the caller's variables.
     """
     named = [os.path.abspath(path) for path in map(os.environ.get, NAMING_VARIABLES) if path]
     return [path for path in dict.fromkeys(named) if not is_unsafe(path)]
 
 
 def is_unsafe(path: str) -> bool:
-    """Whether this is root, and another user can change the file: `sudo -E` keeps the caller's variables."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0 and changed_by_others(path) is not None
+    """Whether this process serves other users, and they can change the file."""
+    return serves_others() and changed_by_others(path) is not None

@@ -1,25 +1,29 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
-Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for.
+Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
+links of an administrator's; nothing is written through those of other users.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
 import stat
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ...inside.store import READ_FLAGS, read_open_file
 from .. import replacement
-from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError
+from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_LISTED = 1_000_000
+_MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty rounds look at all of them
+_MODE = 0o755  # of IN and OUT
 
 
 class FolderShelf:
@@ -59,12 +63,14 @@ class FolderShelf:
     def put(self, name: str, content: bytes) -> None:
         path = os.path.join(self._path, name)
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _make(os.path.dirname(path))
             replacement.write(path, content)
         except OSError as error:
             if self._holds(name, content):
                 return  # another user put it there, in a folder where nobody else may replace it
-            raise ShelfError(f"{path} cannot be written ({error.strerror})") from error
+            is_anothers = isinstance(error, PermissionError) and os.path.lexists(path)
+            kind = DeniedError if is_anothers else ShelfError
+            raise kind(f"{path} cannot be written ({error.strerror})") from error
 
     def _holds(self, name: str, content: bytes) -> bool:
         try:
@@ -74,22 +80,61 @@ class FolderShelf:
         return found is not None and found.content == content
 
     def names(self, folder: str, most: int) -> list[str]:
+        """Of those of one user in IN, only so many that they leave room for those of others."""
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
-                return _sample((entry.name for entry in islice(entries, _MOST_LISTED)), most)
+                found = _Sample(most, (entry.name for entry in islice(entries, _MOST_LISTED))).kept
+            if folder == IN and len(found) > _MOST_OF_A_USER:
+                found = _Sample(most, chain.from_iterable(_by_owner(path).values())).kept
+            return found
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ShelfError(f"{path} cannot be read ({error.strerror})") from error
 
 
-def _sample(names: Iterable[str], most: int) -> list[str]:
-    """All of these, or so many at random (algorithm R, J. S. Vitter 1985), without holding more."""
-    kept: list[str] = []
-    for number, name in enumerate(names):
-        if number < most:
-            kept.append(name)
-        elif (place := random.randrange(number + 1)) < most:
-            kept[place] = name
-    return kept
+def _make(folder: str) -> None:
+    """Make a folder that all can read, whatever the umask is, unless it is there. Raises OSError and ShelfError."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        status = os.lstat(folder)
+        if os.name == "posix" and stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+            raise ShelfError(f"{folder} is a link of another user; remove it") from None
+        return
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(descriptor, _MODE)
+        finally:
+            os.close(descriptor)
+
+
+def _by_owner(folder: str) -> dict[int, list[str]]:
+    """The names in a folder by the owners of the files, of each owner so many at most. Raises OSError."""
+    found: dict[int, _Sample] = {}
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_LISTED):
+            with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+                owner = entry.stat(follow_symlinks=False).st_uid
+                found.setdefault(owner, _Sample(_MOST_OF_A_USER)).add(entry.name)
+    return {owner: sample.kept for owner, sample in found.items()}
+
+
+class _Sample:
+    """All of some names, or so many at random (algorithm R, J. S. Vitter 1985), without holding more."""
+
+    def __init__(self, most: int, names: Iterable[str] = ()) -> None:
+        self.kept: list[str] = []
+        self._most = most
+        self._seen = 0
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        if self._seen < self._most:
+            self.kept.append(name)
+        elif (place := random.randrange(self._seen + 1)) < self._most:
+            self.kept[place] = name
+        self._seen += 1

@@ -6,6 +6,7 @@ stays here unless `share_private` is set.
 
 from __future__ import annotations
 
+import random
 import time
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from .. import roots
 from ..fitness import unfitness
 from ..revocation.record import reader
 from ..verify import Verifier, VerifyError, remembered
-from .shelf import IN, file_of
+from .shelf import IN, DeniedError, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_OF_A_ROUND = 100
 SECONDS = 60.0  # for one round; the next one goes on
+MOST_DENIED = 8  # files that may not be written, in one round; then nothing may be
 
 
 def offers(
@@ -35,12 +37,16 @@ def offers(
     memory: Remembered,
     may_be_shared: Callable[[Certificate], bool],
 ) -> list[Certificate]:
-    """What others may lack: what is neither published nor taken from others, nor was handed in before."""
-    unknown = (
+    """What others may lack: what is neither published nor taken from others, nor was handed in before.
+
+    It comes in random order: names that another user has taken on the shelf must not hold up the same ones each time.
+    """
+    unknown = [
         certificate
         for certificate in needed
         if not any(certificate.fingerprint in known for known in (published, memory.taken, memory.handed_in))
-    )
+    ]
+    random.shuffle(unknown)
     return list(islice(filter(may_be_shared, unknown), MOST_OF_A_ROUND))
 
 
@@ -64,15 +70,25 @@ def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Cer
     return is_public
 
 
-def hand_in(shelf: Shelf, certificates: Iterable[Certificate], memory: Remembered, now: float) -> int:
-    """Put these on the shelf while there is time; returns how many. Raises ShelfError; what was put stays noted."""
+def hand_in(
+    shelf: Shelf, certificates: Iterable[Certificate], memory: Remembered, now: float
+) -> tuple[int, list[DeniedError]]:
+    """Put these on the shelf while there is time; returns how many, and why others may not be put there.
+
+    Raises ShelfError; what was put stays noted.
+    """
     deadline = time.monotonic() + SECONDS
     done = 0
+    denied: list[DeniedError] = []
     for certificate in certificates:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or len(denied) == MOST_DENIED:
             break
-        shelf.put(file_of(IN, certificate.fingerprint), certificate.der)
+        try:
+            shelf.put(file_of(IN, certificate.fingerprint), certificate.der)
+        except DeniedError as error:
+            denied.append(error)
+            continue
         memory.handed_in[certificate.fingerprint] = now
         memory.count("handed in", 1)
         done += 1
-    return done
+    return done, denied

@@ -253,7 +253,9 @@ class _Session:
             self._memory.handed_in.update({one.fingerprint: self._now for one in offers} if is_sent else {})
             return 0
         try:
-            return handing_in.hand_in(shelf, offers, self._memory, self._now)
+            done, denied = handing_in.hand_in(shelf, offers, self._memory, self._now)
+            self._notes += map(str, denied[-1:])
+            return done
         except ShelfError as error:
             self._notes.append(str(error))
             return 0

@@ -1,0 +1,85 @@
+"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)): its mode and owners may not say it."""
+
+from __future__ import annotations
+
+import os
+
+from . import unless_interrupted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TABLE = "/proc/self/mountinfo"
+_ESCAPES = ((r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", "\\"))
+_USER = "user_id="
+
+
+class Mount:
+    """One line of the table."""
+
+    def __init__(self, line: str) -> None:
+        _, _, self.device, root, point, options, *rest = line.split(" ")
+        end = rest.index("-")
+        self.root = _unescaped(root)  # the folder of the file system that is seen at `point`
+        self.point = _unescaped(point)
+        self.is_shared = end > 0  # other mount namespaces get what is mounted here, or the reverse
+        self.type, self.superblock = rest[end + 1], rest[end + 3].split(",")
+        self.is_read_only_everywhere = "ro" in self.superblock
+        self.is_read_only = self.is_read_only_everywhere or "ro" in options.split(",")
+
+    def shows_part_of(self, other: Mount) -> bool:
+        """Whether something can be reached through both."""
+        mine, others = self.root.rstrip("/") + "/", other.root.rstrip("/") + "/"
+        return self.device == other.device and (mine.startswith(others) or others.startswith(mine))
+
+
+def nobody_can_write(path: str) -> bool:
+    """Whether this is where a file system, or a part of it, is mounted read-only, and users have no other way to it.
+
+    There is another way if it can be written through another mount. In another mount namespace there may be one, too:
+    for a service with ProtectSystem=strict, everything is read-only, and users write there all the same. Such a
+    namespace shares its mounts with the one it was made from; a container's volumes are its own.
+    """
+    mounts = list(_mounts())
+    here = _at(path, mounts)
+    if here is None or here.is_read_only_everywhere or not here.is_read_only or here.is_shared:
+        return here is not None and here.is_read_only_everywhere
+    return all(other.is_read_only or not other.shows_part_of(here) for other in mounts)
+
+
+def mounted_by(path: str) -> int:
+    """The id of the user whose program answers for what is mounted here (FUSE); 0 for the kernel.
+
+    Such a program says which owners and modes its files have, and can say something else each time.
+    """
+    mount = _at(path, list(_mounts()))
+    if mount is None or not mount.type.startswith("fuse"):
+        return 0
+    users = (option[len(_USER) :] for option in mount.superblock if option.startswith(_USER))
+    return int(next(users, "0"))
+
+
+def _mounts() -> Iterator[Mount]:
+    """The mounts that this process sees; none where the table cannot be read."""
+    try:
+        with open(_TABLE, "rb") as file:
+            lines = file.read().splitlines()
+    except unless_interrupted(OSError):
+        return
+    for line in lines:
+        try:
+            yield Mount(os.fsdecode(line))
+        except unless_interrupted(ValueError, IndexError):
+            continue
+
+
+def _at(path: str, mounts: list[Mount]) -> Mount | None:
+    """What is mounted at a path without links; of several, the last covers the others."""
+    return next((mount for mount in reversed(mounts) if mount.point == path), None)
+
+
+def _unescaped(text: str) -> str:
+    for escape, character in _ESCAPES:
+        text = text.replace(escape, character)
+    return text
