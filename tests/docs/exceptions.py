@@ -15,7 +15,7 @@ NOT_RUN = {
     "README.md: python3 -m venv .venv && .venv/bin/pip install --quiet . && .venv/bin/aia-store hook install && "
     ".venv/bin/aia-store selftest": f"{_INTERNET}; tests/manager/test_hook.py and tests/cli/test_selftest.py run it",
     "README.md: python3 -m venv .venv-test && .venv-test/bin/pip install --quiet '.[dev]' && .venv-test/bin/python "
-    "-m pytest -q -n 2": "it is this test's own run, which .ci/run starts so",
+    "-m pytest -q -n 3": "it is this test's own run, which .ci/run starts so",
     "check.md: aia-store check ./new.pem --fullchain fullchain.pem": "no certificate waits for its deployment on the "
     "page's machine; tests/cli/check/test_files.py runs it",
     'check.md: aia-store check --file hosts.txt --json | jq -r \'.[] | select(.result != "complete") | '
