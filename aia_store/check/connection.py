@@ -154,6 +154,7 @@ def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Se
 
 def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
     """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
+
     There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
     server has sent its certificates.
     """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.bindings.openssl.binding import Binding
 
+from ..inside.certificate import TLS_1_3
 from ..inside.pyopenssl.bindings import der_of
 from ..manager.target import is_address
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 RSA_SIGNATURES = b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:rsa_pss_pss_sha256"
 ECDSA_SIGNATURES = b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448"
-_TLS_1_3 = 0x0304
 _PIECE = 16_384  # bytes, read at once
 
 
@@ -42,7 +42,7 @@ class SigningContext:
         binding = Binding()
         self.lib, self.ffi = binding.lib, binding.ffi
         self.ssl_ctx = self.ffi.gc(self.lib.SSL_CTX_new(self.lib.TLS_method()), self.lib.SSL_CTX_free)
-        self.lib.SSL_CTX_set_min_proto_version(self.ssl_ctx, _TLS_1_3)
+        self.lib.SSL_CTX_set_min_proto_version(self.ssl_ctx, TLS_1_3)
         # pyOpenSSL does not need this function, so a release of `cryptography` may lack it.
         choose = getattr(self.lib, "SSL_CTX_set1_sigalgs_list", None)
         if choose is None or not choose(self.ssl_ctx, algorithms):
@@ -97,7 +97,7 @@ class _Handshake:
         chain = self._lib.SSL_get_peer_cert_chain(self._ssl)
         count = 0 if chain == self._ffi.NULL else self._lib.sk_X509_num(chain)
         self._witness.sent = [der_of(self._lib, self._ffi, self._lib.sk_X509_value(chain, at)) for at in range(count)]
-        self._witness.version = _TLS_1_3
+        self._witness.version = TLS_1_3
 
     def _send(self, deadline: float) -> None:
         buffer = self._ffi.new("char[]", _PIECE)

@@ -41,7 +41,7 @@ def nobody_can_write(path: str) -> bool:
     for a service with ProtectSystem=strict, everything is read-only, and users write there all the same. Such a
     namespace shares its mounts with the one it was made from; a container's volumes are its own.
     """
-    mounts = list(_mounts())
+    mounts = list(mounted())
     here = _at(path, mounts)
     if here is None or here.is_read_only_everywhere or not here.is_read_only or here.is_shared:
         return here is not None and here.is_read_only_everywhere
@@ -53,21 +53,22 @@ def mounted_by(path: str) -> int:
 
     Such a program says which owners and modes its files have, and can say something else each time.
     """
-    mount = _at(path, list(_mounts()))
+    mount = _at(path, list(mounted()))
     if mount is None or not mount.type.startswith("fuse"):
         return 0
     users = (option[len(_USER) :] for option in mount.superblock if option.startswith(_USER))
     return int(next(users, "0"))
 
 
-def _mounts() -> Iterator[Mount]:
-    """The mounts that this process sees; none where the table cannot be read."""
-    try:
-        with open(_TABLE, "rb") as file:
-            lines = file.read().splitlines()
-    except unless_interrupted(OSError):
-        return
-    for line in lines:
+def mounted(table: bytes | None = None) -> Iterator[Mount]:
+    """The mounts in a table, by default those that this process sees; none where that cannot be read."""
+    if table is None:
+        try:
+            with open(_TABLE, "rb") as file:
+                table = file.read()
+        except unless_interrupted(OSError):
+            return
+    for line in table.splitlines():
         try:
             yield Mount(os.fsdecode(line))
         except unless_interrupted(ValueError, IndexError):

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from ..inside.certificate import to_pem
+from ..inside.certificate import to_cadata
 from ..inside.fetch import NO_ROUTE, FetchError, done_by, has_network
 from ..inside.proxies import ProxyError
 from . import roots
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _PIECE = 65_536
 
 
+class TooLargeError(FetchError):
+    """A reply is larger than it may be."""
+
+
 def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
     """Return the body behind an https URL, of at most `most` bytes. `deadline` is on the monotonic clock.
 
@@ -30,25 +34,38 @@ def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
     return done_by(deadline, lambda: _body(url, settings, deadline, most))
 
 
+def context(settings: Settings) -> ssl.SSLContext:
+    """A context that trusts this machine's trust anchors, and nothing else. Raises RootsError."""
+    anchors = roots.load(roots.source(settings))
+    return ssl.create_default_context(cadata=to_cadata(anchor.der for anchor in anchors))
+
+
+def body(response: http.client.HTTPResponse, most: int, deadline: float) -> bytes:
+    """The whole body of a response, of at most `most` bytes; `deadline` is on the monotonic clock.
+
+    Raises TooLargeError, FetchError, and what reading raises.
+    """
+    pieces, size = [], 0
+    while piece := response.read1(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise TooLargeError("a reply that is too large")
+        if time.monotonic() > deadline:
+            raise FetchError("timed out")
+    if response.length:  # less came than Content-Length said
+        raise FetchError("a reply that is cut short")
+    return b"".join(pieces)
+
+
 def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
     proxies = ProxyHandler(settings)
     try:
-        anchors = roots.load(roots.source(settings))
-        context = ssl.create_default_context(cadata="".join(to_pem(anchor.der) for anchor in anchors))
-        opener = urllib.request.build_opener(proxies, urllib.request.HTTPSHandler(context=context), _OnlyToHTTPS)
+        handler = urllib.request.HTTPSHandler(context=context(settings))
+        opener = urllib.request.build_opener(proxies, handler, _OnlyToHTTPS)
         request = urllib.request.Request(url, headers={"User-Agent": "aia-store"})
         with opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as response:
-            pieces, size = [], 0
-            while piece := response.read1(_PIECE):
-                pieces.append(piece)
-                size += len(piece)
-                if size > most:
-                    raise FetchError("a reply that is too large")
-                if time.monotonic() > deadline:
-                    raise FetchError("timed out")
-            if response.length:  # less came than Content-Length said
-                raise FetchError("a reply that is cut short")
-            return b"".join(pieces)
+            return body(response, most, deadline)
     except urllib.error.HTTPError as error:
         raise FetchError(f"status {error.code}", proxy=_name(proxies)) from error
     except urllib.error.URLError as error:

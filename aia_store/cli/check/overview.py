@@ -95,10 +95,10 @@ def table(found: list[Group]) -> str:
 
 def _row(group: Group) -> str:
     drawings = [*group.drawn, *group.rest]
-    targets = [*(drawing.fragment for drawing in group.drawn[: MOST_LINKS + 1]), *[_rest_of(group)] * MOST_LINKS]
+    targets = [*(drawing.fragment for drawing in group.drawn), *[_rest_of(group)] * len(group.rest)]
     links = [
         f'<a href="#{target}">{text(drawing.full_title)}</a>'
-        for drawing, target in zip(drawings[:MOST_LINKS], targets, strict=False)
+        for drawing, target in list(zip(drawings, targets, strict=True))[:MOST_LINKS]
     ]
     if len(drawings) > MOST_LINKS:
         links.append(f'<a href="#{targets[MOST_LINKS]}">and {len(drawings) - MOST_LINKS:,} more</a>')

@@ -19,6 +19,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
+from ...inside.mounts import mounted
 from .places import EVERYTHING, WatchedFolder
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _CAN_FILTER = "event_filter" in inspect.signature(BaseObserver.schedule).paramet
 
 # File systems that other machines may change, without this kernel noticing.
 _REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # or begin like this
-_MOUNTS = "/proc/self/mountinfo"
 
 logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standard error, which is our log
 
@@ -193,15 +193,6 @@ def _kinds(place: WatchedFolder | None) -> _Kinds:
 
 def is_remote(device: int, mounts: str | None = None) -> bool:
     """Whether the file system with this device number may change unnoticed; `mounts` is the kernel's list of mounts."""
-    if mounts is None:
-        try:
-            with open(_MOUNTS, encoding="utf-8", errors="replace") as file:
-                mounts = file.read()
-        except OSError:
-            return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in mounts.splitlines():
-        before, _, after = line.partition(" - ")
-        if before.split()[2:3] == [wanted]:
-            return _REMOTE.match(after) is not None
-    return False
+    mount = next((mount for mount in mounted(os.fsencode(mounts) if mounts else None) if mount.device == wanted), None)
+    return mount is not None and _REMOTE.match(mount.type) is not None

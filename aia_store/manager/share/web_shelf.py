@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import ssl
 import time
 import urllib.error
 import urllib.request
@@ -15,9 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ...inside.certificate import to_pem
 from ...inside.fetch import FetchError, done_by
-from .. import roots
+from .. import https
 from ..tunnel import ProxyHandler
 from ..words import one_line
 from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from ...inside.settings import Settings
 
 _SECONDS = 20.0  # for one file, whatever the server drips
-_PIECE = 65_536
 _SETTLED_AFTER = 60.0  # seconds
 _SINCE = "since "  # begins a mark that is a date
 _LONGEST_MARK = _LONGEST_REASON = 200
@@ -57,7 +54,7 @@ class WebShelf:
         self._proxies = ProxyHandler(settings)
         for handler in (
             self._proxies,
-            urllib.request.HTTPSHandler(context=_context(settings))
+            urllib.request.HTTPSHandler(context=https.context(settings))
             if parts.scheme == "https"
             else urllib.request.HTTPHandler(),
             urllib.request.HTTPErrorProcessor(),
@@ -90,19 +87,16 @@ class WebShelf:
         request = urllib.request.Request(url, headers={**self._headers, **_unless(mark)})
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
-                content = _body(response, most, deadline)
-                if content is None:
-                    return UnfitFileError(f"{self._shown}/{name} is larger than {most} bytes")
-                if response.length:  # less came than Content-Length said
-                    return self._failure(name, "it is cut short")
-                return Found(content, _mark(response.headers))
+                return Found(https.body(response, most, deadline), _mark(response.headers))
+        except https.TooLargeError:
+            return UnfitFileError(f"{self._shown}/{name} is larger than {most} bytes")
         except urllib.error.HTTPError as error:
             error.close()
             return None if error.code == 304 else self._refusal(name, error)
         except urllib.error.URLError as error:
             proxy = self._proxies.proxy
             return self._failure(name, f"{error.reason}{f', through the proxy {proxy}' if proxy is not None else ''}")
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (FetchError, OSError, ValueError, http.client.HTTPException) as error:
             return self._failure(name, str(error))
 
     def _refusal(self, name: str, error: urllib.error.HTTPError) -> ShelfError:
@@ -113,24 +107,6 @@ class WebShelf:
 
     def _failure(self, name: str, reason: str, kind: type[ShelfError] = ShelfError) -> ShelfError:
         return kind(f"{self._shown}/{name} cannot be read ({one_line(reason)[:_LONGEST_REASON]})")
-
-
-def _context(settings: Settings) -> ssl.SSLContext:
-    anchors = roots.load(roots.source(settings))
-    return ssl.create_default_context(cadata="".join(to_pem(anchor.der) for anchor in anchors))
-
-
-def _body(response: http.client.HTTPResponse, most: int, deadline: float) -> bytes | None:
-    """The body; None if it is larger. Raises TimeoutError if it does not end by the deadline."""
-    pieces, size = [], 0
-    while piece := response.read1(_PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > most:
-            return None
-        if time.monotonic() > deadline:
-            raise TimeoutError("timed out")
-    return b"".join(pieces)
 
 
 def _unless(mark: str) -> dict[str, str]:
