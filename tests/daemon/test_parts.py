@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from aia_store.manager.daemon import schedule
 from aia_store.manager.daemon.places import EVERYTHING, MOST_HOPS, identity, plan
-from aia_store.manager.daemon.watching import is_remote
+from aia_store.manager.daemon.watching import Watcher, is_remote
 
 HOUR = 3600.0
 
@@ -161,3 +162,19 @@ def test_file_systems_that_change_unseen(device: tuple[int, int], remote: bool) 
 
 def test_the_disk_of_this_machine_is_known(tmp_path: Path) -> None:
     assert isinstance(is_remote(tmp_path.stat().st_dev), bool)
+
+
+def test_a_file_whose_time_or_mode_is_set_has_changed(tmp_path: Path) -> None:
+    """So a store says that something was learned, and so a file of trust anchors becomes unreadable."""
+    file = tmp_path / "changed"
+    file.touch()
+    seen = threading.Event()
+    watcher = Watcher(seen.set, lambda: None, lambda _: None)
+    try:
+        watcher.watch(plan([str(file)]))
+        for change in (lambda: os.utime(file, (1, 1)), lambda: file.chmod(0o600)):
+            seen.clear()
+            change()
+            assert seen.wait(10)
+    finally:
+        watcher.stop()

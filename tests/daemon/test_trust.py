@@ -14,7 +14,7 @@ from tests.daemon.running import wait_until
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, pem, pem_blocks
 
-WITHIN = 20.0  # seconds: the machine may be busy; without an event, the manager looks after a minute
+WITHIN = 8.0  # seconds: the machine may be busy
 OTHER, THIRD = Authority.root("Other Root"), Authority.root("Third Root")
 
 

@@ -35,7 +35,9 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOS
 _Kinds = list[type[events.FileSystemEvent]]
 _MADE: _Kinds = [events.FileCreatedEvent, events.FileMovedEvent, events.DirCreatedEvent]
 _MOVES: _Kinds = [*_MADE, events.FileDeletedEvent, events.DirDeletedEvent, events.DirMovedEvent]
-_WRITES: _Kinds = [*_MOVES, events.FileModifiedEvent, events.FileClosedEvent]
+# Times and modes. Before watchdog 7, a file whose time is set, as that of `changed` in a store, was modified.
+_ATTRIBUTES: _Kinds = [events.FileAttribEvent] if hasattr(events, "FileAttribEvent") else []
+_WRITES: _Kinds = [*_MOVES, *_ATTRIBUTES, events.FileModifiedEvent, events.FileClosedEvent]
 _ARRIVALS: _Kinds = [*_MADE, events.FileClosedEvent]
 
 # Before watchdog 6 (Debian 12 has 2.2), observers cannot filter events; the handler passes over the others.
