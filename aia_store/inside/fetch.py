@@ -488,8 +488,12 @@ def _request(parts: SplitResult, proxy: Proxy | None) -> bytes:
         target = f"http://{place}{target}"
         if proxy.authorization is not None:
             headers["Proxy-Authorization"] = proxy.authorization
-    lines = [f"GET {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+    return request_head(f"GET {target} HTTP/1.1", headers)
+
+
+def request_head(line: str, headers: Mapping[str, str]) -> bytes:
+    """A request without a body: its first line and its headers (RFC 9112, 2.1)."""
+    return "\r\n".join([line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode("ascii")
 
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:

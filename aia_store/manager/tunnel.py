@@ -7,7 +7,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..inside.fetch import FetchError, Wire
+from ..inside.fetch import FetchError, Wire, request_head
 from ..inside.proxies import Proxy, proxy_for
 from .target import address
 
@@ -30,11 +30,9 @@ def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadl
     Raises NotConnectedError, and another OSError if the connection to the proxy fails.
     """
     place = address(host, port)
-    headers = {"Host": place, **_credentials(proxy)}
-    lines = [f"CONNECT {place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     wire = Wire(connection, deadline, 0)
     try:
-        wire.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+        wire.sendall(request_head(f"CONNECT {place} HTTP/1.1", {"Host": place, **_credentials(proxy)}))
         with http.client.HTTPResponse(wire, method="CONNECT") as response:  # type: ignore[arg-type]  # as in `fetch`
             response.begin()
     except (FetchError, http.client.HTTPException) as error:
