@@ -34,7 +34,7 @@ class Keeper:
 
         Raises DaemonError if another manager has taken it meanwhile.
         """
-        if self._lock is not None and self._lock.is_in_place():
+        if self.holds():
             return False
         self.release()
         try:
@@ -43,6 +43,10 @@ class Keeper:
         except StoreError:
             return False  # the store cannot be written, by no other manager either
         return True
+
+    def holds(self) -> bool:
+        """Whether the store is ours at this moment."""
+        return self._lock is not None and self._lock.is_in_place()
 
     def move(self, settings: Settings) -> None:
         """Keep the store of these settings instead. Raises what the constructor raises; then nothing has changed."""

@@ -64,8 +64,9 @@ class Shared:
         self.note(watching=self.lookout.method)
         if self.state.last is not None:
             self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
-        with suppress(OSError):  # the log has already said why
-            state.write(self.keeper.home, self.state)
+        if self.keeper.holds():  # otherwise another manager may be reporting its own state there
+            with suppress(OSError):  # the log has already said why
+                state.write(self.keeper.home, self.state)
 
     def _new_lookout(self) -> Lookout:
         watcher = Watcher(
