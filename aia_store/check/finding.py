@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import to_pem
+from ..inside.certificate_names import host_names
 from ..inside.search import Budget, likeliest_first, may_have_issued
+from ..manager.target import is_address
 from .connection import key_kind
-from .weakness import Weakness, of_key
+from .weakness import Weakness, of_issuers, of_key, of_key_usage
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -87,6 +89,7 @@ class Finding:
     undated_refusal: str | None  # the same as `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
+    lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
     lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
 
@@ -104,9 +107,22 @@ class Finding:
 
     @property
     def weaknesses(self) -> list[Weakness]:
-        """Why only some clients refuse the handshake, or else the server's key, or the chain."""
-        found = *self.seen.weaknesses, of_key(self.chain.leaf), self.chain_weakness
+        """Why only some clients refuse the handshake, or else the server's certificate, or the chain."""
+        leaf, of_handshake = self.chain.leaf, self.seen.weaknesses
+        found = [*of_handshake, of_key(leaf), *of_issuers(self.drawn[1:]), self._weakness_of_name, self.chain_weakness]
+        if Weakness.STATIC_RSA not in of_handshake:
+            found.append(of_key_usage(leaf))
+        if self.lacks_policy:
+            found.append(Weakness.NO_POLICY)
         return [weakness for weakness in found if weakness is not None]
+
+    @property
+    def _weakness_of_name(self) -> Weakness | None:
+        """Whether OpenSSL accepts the host's name only because it is the common name, which browsers do not read."""
+        names = host_names(self.chain.leaf)
+        if self.completed_refusal is not None or is_address(self.target.name) or not all(map(is_address, names)):
+            return None
+        return Weakness.COMMON_NAME_BESIDE_ADDRESSES if names else Weakness.COMMON_NAME
 
     @property
     def anchors_in_the_way(self) -> list[Certificate]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .connection import Seen
     from .trust import TrustAnchors
 
+_POLICY_CHECK = 0x80  # X509_V_FLAG_POLICY_CHECK
+_POLICY_CONSTRAINTS = b"\x55\x1d\x24"  # the extension (RFC 5280, 4.2.1.11)
 FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
@@ -84,6 +86,7 @@ def _finding(
     found = path.certificates if path is not None else refused
     if found is None:  # nothing to verify but what was sent
         completed = installed = undated = refusal
+        lacks_policy = False
         strict = _stated(trusted.strict_rehearsal.refusal(sent, name))
     else:
         *whole, anchor = (link.der for link in found)
@@ -91,6 +94,12 @@ def _finding(
         undated_terms = Terms(trusted.terms.flags | NO_CHECK_TIME, trusted.terms.level)
         undated = completed and _stated(Rehearsal(undated_terms, [anchor]).refusal(whole, name))
         strict = _stated(Rehearsal(trusted.strict_terms, [anchor]).refusal(whole, name))
+        policy_terms = Terms(trusted.terms.flags | _POLICY_CHECK, trusted.terms.level)
+        lacks_policy = (
+            completed is None
+            and any(_POLICY_CONSTRAINTS in link.extensions for link in found)
+            and Rehearsal(policy_terms, [anchor]).refusal(whole, name) is not None
+        )
         installed = refusal and _stated(trusted.rehearsal.refusal(whole, name))
     reason = reader(store.folders)
     return Finding(
@@ -110,6 +119,7 @@ def _finding(
         installed_refusal=installed,
         undated_refusal=undated,
         failed=search.failed,
+        lacks_policy=lacks_policy,
         revoked={certificate: reason(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )
 

@@ -186,21 +186,52 @@ MEANINGS = {
     Weakness.ED25519_KEY: "its key is of a kind that browsers do not know (Ed25519)",
     Weakness.ED448_KEY: "its key is of a kind that few clients know (Ed448)",
     Weakness.P521_KEY: "its key is on a curve that not every browser knows (P-521)",
+    Weakness.PSS_KEY: "its key is of a kind that browsers do not know (RSASSA-PSS)",
+    Weakness.ED25519_CA: "the key of a CA is of a kind that browsers do not know (Ed25519)",
+    Weakness.RARE_CURVE_CA: "the key of a CA is on a curve that hardly any client knows",
+    Weakness.KEY_USAGE: "its certificate's key may not sign handshakes (key usage without digitalSignature)",
+    Weakness.COMMON_NAME: "its certificate names the host only as common name, not in the subjectAltName",
+    Weakness.COMMON_NAME_BESIDE_ADDRESSES: "its certificate names the host only as common name, and the "
+    "subjectAltName has only addresses",
+    Weakness.NO_POLICY: "a CA demands a certificate policy that the chain does not have",
 }
 
-_ALL = frozenset(Weakness) - {Weakness.RARE_SUITES}
-_PYTHON = frozenset(
-    {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.ED25519_KEY, Weakness.ED448_KEY, Weakness.P521_KEY}
-)
-_OPENSSL = _PYTHON | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
-_NODE = _OPENSSL | {Weakness.SMALL_KEY, Weakness.SMALL_DH}
+_PYTHON = frozenset(Weakness) - {
+    Weakness.OLD_VERSION,
+    Weakness.OLD_RENEGOTIATION,
+    Weakness.RARE_SUITES,
+    Weakness.SHA1_SUITES,
+    Weakness.STATIC_RSA,
+    Weakness.SHA1_SIGNATURE,
+    Weakness.SMALL_DH,
+    Weakness.SMALL_KEY,
+    Weakness.WEAK_DIGEST,
+}
+_CURL = _PYTHON - {Weakness.COMMON_NAME_BESIDE_ADDRESSES} | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
+_NODE = _PYTHON | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA, Weakness.SMALL_KEY, Weakness.SMALL_DH}
 _BROWSER = frozenset({Weakness.OLD_RENEGOTIATION, Weakness.SHA1_SUITES, Weakness.STATIC_RSA})
 _CHROME = _BROWSER | {Weakness.SMALL_KEY}
 _OTHER_BROWSER = _BROWSER | {Weakness.P521_KEY}
-_WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY}
-_GO = _CHROME | {Weakness.SHA1_SIGNATURE, Weakness.ED25519_KEY, Weakness.P521_KEY}
-_JAVA = _ALL - {Weakness.OLD_VERSION}
-_GNUTLS = _ALL - {Weakness.WEAK_DIGEST, Weakness.CBC_SUITES}
+_WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.KEY_USAGE, Weakness.COMMON_NAME}
+_GO = _CHROME | {
+    Weakness.SHA1_SIGNATURE,
+    Weakness.ED25519_KEY,
+    Weakness.ED25519_CA,
+    Weakness.P521_KEY,
+    Weakness.KEY_USAGE,
+}
+_ONLY_OPENSSL = {Weakness.RARE_SUITES, Weakness.RARE_CURVE_CA, Weakness.NO_POLICY}  # the first not even that
+_JAVA = frozenset(Weakness) - _ONLY_OPENSSL - {Weakness.OLD_VERSION, Weakness.KEY_USAGE}
+_WGET = (
+    frozenset(Weakness)
+    - _ONLY_OPENSSL
+    - {
+        Weakness.WEAK_DIGEST,
+        Weakness.CBC_SUITES,
+        Weakness.COMMON_NAME_BESIDE_ADDRESSES,
+    }
+)
+_GNUTLS = _WGET - {Weakness.KEY_USAGE}
 
 #: The clients: name, family, rule, and what they tolerate that OpenSSL does not at its usual security level.
 _CLIENTS = [
@@ -212,9 +243,10 @@ _CLIENTS = [
     ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY, _PYTHON),
     ("Python to 3.12", "plain Python", AS_SENT, _PYTHON),
     ("Python from 3.13", "plain Python", AS_SENT_STRICTLY, _PYTHON),
-    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT, _OPENSSL),
+    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT, _CURL),
     ("Node", "Node", AS_SENT, _NODE),
-    ("wget and others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
+    ("wget with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _WGET),
+    ("others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
     ("Java", "Java", IGNORES_DATES, _JAVA),
     ("Go", "Go", BACKTRACKS, _GO),
 ]

@@ -36,6 +36,8 @@ FAILURES = {
     ),
 }
 _MODERN_SUITES = "should allow cipher suites with AES-GCM or ChaCha20"
+_OTHER_CA = "needs a certificate from a CA with RSA keys, or ECDSA keys on P-256 or P-384"
+_NAMED = "needs a certificate with the host's name in the subjectAltName"
 _COMMON_KEY = "needs a certificate with an RSA key, or an ECDSA key on P-256 or P-384"
 # What the owner of a server should do about a weakness.
 _REMEDIES = {
@@ -53,6 +55,13 @@ _REMEDIES = {
     Weakness.ED25519_KEY: _COMMON_KEY,
     Weakness.ED448_KEY: _COMMON_KEY,
     Weakness.P521_KEY: _COMMON_KEY,
+    Weakness.PSS_KEY: _COMMON_KEY,
+    Weakness.ED25519_CA: _OTHER_CA,
+    Weakness.RARE_CURVE_CA: _OTHER_CA,
+    Weakness.KEY_USAGE: "needs a certificate whose key usage has digitalSignature, or none at all",
+    Weakness.COMMON_NAME: _NAMED,
+    Weakness.COMMON_NAME_BESIDE_ADDRESSES: _NAMED,
+    Weakness.NO_POLICY: "needs a certificate with the policy that its CA demands",
 }
 _ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 

@@ -142,7 +142,7 @@ def uses_gnutls(program: str) -> bool:
 
 
 if uses_gnutls("wget"):
-    CLIENTS["wget and others with GnuTLS"] = [
+    CLIENTS["wget with GnuTLS"] = [
         _each(
             "wget",
             *("wget", "--no-config", "--no-proxy", "--no-hsts", "-q", "--tries=1", "-O/dev/null"),
@@ -150,7 +150,4 @@ if uses_gnutls("wget"):
         )
     ]
 
-_GNUTLS = "wget and others with GnuTLS"
-CLIENTS.setdefault(_GNUTLS, []).append(
-    _each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost"),
-)
+CLIENTS["others with GnuTLS"] = [_each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost")]
