@@ -40,6 +40,7 @@ class Fault(str, Enum):
     SELF_SIGNED = "self-signed"  # the leaf
     NO_PATH = "no-path"  # to a trust anchor, whatever is looked up
     REFUSED = "refused"  # a path leads to a trust anchor, but OpenSSL refuses it
+    ANCHOR_NOT_ROOT = "anchor-not-root"  # the path ends at a trusted certificate that is not self-signed
     WRONG_NAME = "wrong-name"
     ANCHOR_IN_THE_WAY = "anchor-in-the-way"  # a trust anchor of this machine misleads OpenSSL
     INCOMPLETE = "incomplete"  # intermediates must be looked up
@@ -76,7 +77,8 @@ class Finding:
     seen: Seen
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None if it accepts
-    strict_refusal: str | None  # the same with the flags of Python 3.13 and newer
+    partial_refusal: str | None  # the same if a path may end at any trusted certificate (PARTIAL_CHAIN)
+    strict_refusal: str | None  # the same with the flags of Python 3.13 and newer, of which that is one
     path: Path | None  # the path to a trust anchor, if one was found
     refused_path: list[Certificate] | None  # otherwise the likeliest of those that OpenSSL refused
     stored: set[Certificate]  # certificates that were found in the store
@@ -158,6 +160,8 @@ class Finding:
                 found.append(Fault.NOT_YET_VALID)
             else:
                 found.append(Fault.SELF_SIGNED)
+        elif self.ends_at_no_root:
+            found.append(Fault.ANCHOR_NOT_ROOT)
         elif self.path is None:
             found.append(Fault.REFUSED if self.is_anchor(self.drawn[-1]) else Fault.NO_PATH)
         else:
@@ -183,7 +187,7 @@ class Finding:
             return self.refused_path
         known = [*self.chain.sent, *self.sources, *self.stored]
         found = [self.chain.leaf]
-        while not found[-1].is_self_signed and len(found) <= Budget.intermediates:
+        while not (found[-1].is_self_signed or self.is_last_anchor(found[-1])) and len(found) <= Budget.intermediates:
             anchors = self.chain.trusted.issuers_of(found[-1])
             issuers = [issuer for issuer in known if may_have_issued(issuer, found[-1]) and issuer not in found]
             if not (anchors or issuers):
@@ -201,7 +205,10 @@ class Finding:
         found = {
             Needless.TWICE: again,
             Needless.ROOT: [link for link in sent if link.is_self_signed],
-            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed],
+            # Without a path, nobody knows what is needed.
+            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed]
+            if self.not_found is None
+            else [],
         }
         advice = [
             Advice(about, links, sum(len(link.der) + _OVERHEAD for link in links))
@@ -222,7 +229,26 @@ class Finding:
     def not_found(self) -> bytes | None:
         """The name (DER) of the issuer that could not be found, if the path ends for that reason."""
         last = self.drawn[-1]
-        return None if self.path is not None or last.is_self_signed or self.is_anchor(last) else last.issuer
+        if self.path is not None or last.is_self_signed or self.is_anchor(last) or self.is_last_anchor(last):
+            return None
+        return last.issuer
+
+    @property
+    def ends_at_no_root(self) -> bool:
+        """Whether the only path ends at a trusted certificate that is not self-signed, where some clients go on."""
+        return self.refusal is not None and self.partial_refusal is None and self.path is None
+
+    def is_last_anchor(self, certificate: Certificate) -> bool:
+        """Whether the path ends at this certificate, although it is no root."""
+        return self.ends_at_no_root and self.is_held(certificate)
+
+    @property
+    def namesakes(self) -> list[Certificate]:
+        """Certificates at hand with the name of the issuer that was not found, but with other keys than its."""
+        if self.not_found is None:
+            return []
+        known = dict.fromkeys([*self.chain.sent, *self.sources, *self.stored])
+        return [found for found in known if found.subject_key == self.drawn[-1].issuer_key]
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether clients of this machine trust it."""

@@ -82,12 +82,14 @@ def _finding(
     """Put together what is known of a chain, with OpenSSL's verdicts under the terms of `trusted`."""
     sent, name = seen.certificates, in_ascii(target.name)
     refusal = _stated(trusted.rehearsal.refusal(sent, name))
+    partial = refusal and _stated(trusted.partial_rehearsal.refusal(sent, name))
+    strict_as_sent = _stated(trusted.strict_rehearsal.refusal(sent, name))
     needed = needs(chain, path) if path is not None else []
     found = path.certificates if path is not None else refused
     if found is None:  # nothing to verify but what was sent
         completed = installed = undated = refusal
         lacks_policy = False
-        strict = _stated(trusted.strict_rehearsal.refusal(sent, name))
+        strict = strict_as_sent
     else:
         *whole, anchor = (link.der for link in found)
         completed = refusal and _stated(Rehearsal(trusted.terms, [anchor]).refusal(whole, name))
@@ -107,7 +109,8 @@ def _finding(
         seen=seen,
         chain=chain,
         refusal=refusal,
-        strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
+        partial_refusal=partial,
+        strict_refusal=strict_as_sent,
         path=path,
         refused_path=refused,
         stored={certificate for certificate in search.stored if certificate not in search.fetched},

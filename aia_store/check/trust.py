@@ -50,6 +50,12 @@ class TrustAnchors:
         return Rehearsal(self.terms, [certificate.der for certificate in self.certificates])
 
     @cached_property
+    def partial_rehearsal(self) -> Rehearsal:
+        """Judges like clients that end at any trusted certificate, such as curl. Always ask it with a name."""
+        terms = Terms(self.terms.flags | PARTIAL_CHAIN, self.terms.level)
+        return Rehearsal(terms, [certificate.der for certificate in self.certificates])
+
+    @cached_property
     def strict_rehearsal(self) -> Rehearsal:
         """Judges like Python's default context from 3.13 on. Always ask it with a name."""
         return Rehearsal(self.strict_terms, [certificate.der for certificate in self.certificates])

@@ -82,6 +82,9 @@ def cause(answer: Answer) -> Cause:
         Fault.SELF_SIGNED: Cause("has a self-signed certificate", "have self-signed certificates"),
         Fault.NO_PATH: Cause("leads to no root that is trusted here", "lead to no root that is trusted here"),
         Fault.REFUSED: Cause("has a path to a root that is not valid", "have paths to roots that are not valid"),
+        Fault.ANCHOR_NOT_ROOT: Cause(
+            "leads to a trusted certificate that is no root", "lead to trusted certificates that are no roots"
+        ),
         Fault.WRONG_NAME: Cause("has a certificate for another name", "have certificates for other names"),
         Fault.ANCHOR_IN_THE_WAY: Cause("is hidden by a root of this machine", "are hidden by a root of this machine"),
         Fault.OBSTRUCTED: Cause("has a certificate too many", "have a certificate too many"),
@@ -112,6 +115,7 @@ def _wrong(fault: Fault, finding: Finding) -> str:
         Fault.SELF_SIGNED: f"{its} is self-signed, so no CA vouches for it",
         Fault.NO_PATH: f"{its} leads to no root that clients trust",
         Fault.REFUSED: f"the path of {name} to {output.subject(last)} is not valid ({reason})",
+        Fault.ANCHOR_NOT_ROOT: f"{its} leads to {output.subject(last)}, which is trusted here, but is no root",
         Fault.WRONG_NAME: f"{its} is for {names_of(leaf)}, not for {output.harmless(finding.target.name)}",
         Fault.ANCHOR_IN_THE_WAY: f"{name} is right, but a root that this machine trusts leads its programs astray",
         Fault.OBSTRUCTED: f"{name} {_verb(finding)}s a certificate too many, which leads clients astray",

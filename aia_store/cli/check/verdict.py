@@ -109,6 +109,10 @@ def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
         yield from _revoked(finding)
     elif Fault.NO_PATH in faults:
         yield from _without_path(finding, here)
+    elif Fault.ANCHOR_NOT_ROOT in faults:
+        yield f"Broken: {output.harmless(finding.refusal or '')}. {_at_no_root(finding, here)}"
+        yield from _works_in(finding)
+        yield "Clients should trust its root instead, and the server should send all that leads there."
     elif Fault.REFUSED in faults:
         yield from _with_refused_path(finding, here)
     elif Fault.ANCHOR_IN_THE_WAY in faults:
@@ -199,12 +203,27 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
         yield f"It ends at {output.subject(last)}, a root that is not trusted here."
         yield "Its owner needs a certificate from a CA that clients trust, or clients have to trust this root."
         return
+    for namesake in finding.namesakes:
+        yield (
+            f"{output.subject(namesake)}, which is {source_of(namesake, finding)}, did not issue it: "
+            f"{output.subject(last)} names another key as its issuer's (authority key identifier)."
+        )
     if not output.ca_issuers(last):
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
     elif here.offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
     issuer = output.short_name(finding.not_found)
+    if finding.namesakes:
+        issuer = f"the {issuer} that has this key"
     yield f"Its owner should install {issuer}, from the CA, on the server; if that is a root, clients have to trust it."
+
+
+def _at_no_root(finding: Finding, here: Here) -> str:
+    """At what the path ends, if that is not a root."""
+    last = output.subject(finding.drawn[-1])
+    return (
+        f"The path ends at {last}, which {here.roots_path} trusts, but which is no root: not every client ends there."
+    )
 
 
 def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
@@ -319,6 +338,7 @@ def headline(answer: Answer) -> str:
         Fault.NO_PATH: f"no path to a trust anchor ({output.harmless(finding.refusal or '')})",
         Fault.REFUSED: f"OpenSSL refuses the path ({output.harmless(finding.completed_refusal or '')})",
         Fault.ANCHOR_IN_THE_WAY: "an expired trust anchor of this machine stands in the way",
+        Fault.ANCHOR_NOT_ROOT: "it ends at a trusted certificate that is no root",
         Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
         Fault.LEAF_NOT_FIRST: _place_of_leaf(finding),
         Fault.INCOMPLETE: f"not {how_sent(finding)}: {_named(finding.missing)}",
@@ -355,7 +375,10 @@ def links(finding: Finding) -> Iterator[Link]:
         fault = fault_of(certificate, finding)
         is_sent = certificate == finding.chain.leaf or certificate in finding.chain.sent
         notes = [lasting(certificate, finding), revocation_of(certificate, finding)]
-        if finding.is_anchor(certificate) and certificate != finding.chain.leaf:
+        is_last = finding.is_last_anchor(certificate)
+        if is_last:
+            notes.insert(0, "but no root")
+        if (finding.is_anchor(certificate) or is_last) and certificate != finding.chain.leaf:
             kind = "anchor"
         elif certificate in finding.missing or not (is_sent or finding.is_held(certificate) or fault):
             kind = "missing"
@@ -403,6 +426,8 @@ def uselessness(certificate: Certificate, finding: Finding) -> str:
     how = f"{how_sent(finding)}, but no part of the path" if is_sent else "found, but of no use"
     is_root = certificate.is_self_signed and certificate not in finding.revoked
     why = "a root, which clients do not need" if is_root else fault_of(certificate, finding) or "not needed"
+    if certificate in finding.namesakes:
+        why = "its key is not that of the issuer"
     return f"{how}: {why}"
 
 

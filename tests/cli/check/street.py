@@ -47,11 +47,13 @@ class Street:
 
 @contextlib.contextmanager
 def street(machine: Machine) -> Iterator[Street]:
-    """The servers, and the machine, which trusts three roots: one of them has expired."""
+    """The servers, and the machine, which trusts three roots, one of which has expired, and an intermediate."""
     root = Authority.root("Street Root")
     aged = Authority.root("Aged Root", not_after=timedelta(days=-3))
     young = Authority.root("Young Root")
-    machine.trust(root, aged, young)
+    foreign = Authority.root("Foreign Root")
+    trusted_ca = foreign.intermediate("Trusted CA")
+    machine.trust(root, aged, young, trusted_ca)
     with contextlib.ExitStack() as stack:
         aia = stack.enter_context(AIAHost())
         upper = root.intermediate("Upper CA", aia=[aia.publish("/root.cer", root.der)])
@@ -93,6 +95,9 @@ def street(machine: Machine) -> Iterator[Street]:
             "a weak digest": (ca.leaf(key="rsa", hash=hashes.SHA1()), [ca, upper]),
         }
         kinds |= {
+            "a trusted intermediate": (trusted_ca.leaf(), []),
+            "a trusted intermediate that is sent": (trusted_ca.leaf(), [trusted_ca]),
+            "a trusted intermediate and its root": (trusted_ca.leaf(), [trusted_ca, foreign]),
             "a common name only": (ca.leaf(subject="localhost", san=[]), [ca, upper]),
             "a common name beside addresses": (ca.leaf(subject="localhost", san=["127.0.0.1"]), [ca, upper]),
             "a key that may not sign": (ca.leaf(key="rsa", key_usage=_only_encipherment()), [ca, upper]),

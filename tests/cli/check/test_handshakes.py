@@ -17,7 +17,7 @@ from tests.support.pki import Authority
 from tests.support.relay import Cut, OtherCertificates
 from tests.support.servers import TLSServer, Version
 
-_CURL = "curl, git, Ruby, PHP with OpenSSL"
+_CURL = "curl, git with OpenSSL"
 
 
 def connects(machine: Machine, port: int, view: str = _CURL) -> set[bool]:

@@ -152,7 +152,7 @@ def test_what_to_install_is_taken_from_the_page(
     chromium.open(file, 1280)
     lead = chromium.run("return document.querySelector('section > :nth-child(2)').innerText")
     assert "does not send Test Intermediate 0 and Test Intermediate 1, which lead from its certificate to" in lead
-    assert "Python, curl, git, Node, wget, Java and Go are turned away, while Chrome, Edge, Safari" in lead
+    assert "Python, curl, git, Ruby, PHP, Node, wget, Java and Go are turned away, while Chrome, Edge, Safari" in lead
     order = chromium.run("return [...document.querySelector('section').children].map(one => one.className)")
     assert order[:4] == ["", "lead", "install", "chain"]
     saved = chromium.save(".install .file", folder)

@@ -165,3 +165,41 @@ def test_what_ends_soon_is_amber(machine: Machine, root: Authority, days: int, c
     text = page.read_text(encoding="utf-8")
     assert f'class="{"ending" if days == 4 else "complete"}"' in text
     assert f"<li class={'ending' if days == 4 else 'sent'}>" in text
+
+
+@pytest.mark.parametrize("is_leaf", [False, True], ids=["an intermediate", "the leaf"])
+def test_what_is_trusted_is_no_root(machine: Machine, root: Authority, is_leaf: bool) -> None:
+    """Python's default context from 3.13 on and curl end a path there; Node and older Pythons do not."""
+    foreign = Authority.root("Foreign Root")
+    ca = foreign.intermediate("Trusted CA")
+    leaf = ca.leaf()
+    machine.trust(root, leaf if is_leaf else ca)
+    with TLSServer(leaf) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, status=1)
+        (found,) = machine.json("check", host, status=1)
+        page = machine.run("check", host, "--html", "-").stdout
+    last = "localhost" if is_leaf else "Trusted CA"
+    assert f"The path ends at {last}, which {machine.roots} trusts, but which is no root" in shown
+    assert "Clients should trust its root instead" in shown
+    assert "not found" not in shown
+    assert f"leads to {last}, which is trusted here, but is no root" in page
+    assert found["faults"] == ["anchor-not-root"]
+    works = {view["client"] for view in found["views"] if view["works"]}
+    assert works >= {"Python from 3.13", "curl, git with OpenSSL", "Go", "Java"}
+    assert works.isdisjoint({"Python to 3.12", "Node", "Ruby, PHP with OpenSSL", "programs on Windows"})
+
+
+def test_an_issuer_of_the_right_name_with_another_key(machine: Machine, root: Authority) -> None:
+    """As after a CA's change of keys, when the server still sends the old one."""
+    old, new = root.intermediate("Rolling CA"), root.intermediate("Rolling CA")
+    with TLSServer(new.leaf(), [old]) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, status=1)
+    assert "○ Rolling CA  sent, but no part of the path: its key is not that of the issuer" in shown
+    assert (
+        "Rolling CA, which is sent, did not issue it: localhost names another key as its issuer's "
+        "(authority key identifier).\n"
+    ) in shown
+    assert "Its owner should install the Rolling CA that has this key, from the CA, on the server" in shown
+    assert "do not need it" not in shown, "without a path, nobody knows"
