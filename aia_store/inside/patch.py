@@ -720,7 +720,8 @@ def _explain(driver: Any, error: Any) -> None:
     with importing:
         from . import explain
 
-    note = explain.note(error, presented, getattr(driver, "server_hostname", None))
+    checks_name = bool(getattr(driver.context, "check_hostname", False))
+    note = explain.note(error, presented, getattr(driver, "server_hostname", None), checks_name=checks_name)
     if note is not None:
         error.add_note(note)
 

@@ -80,7 +80,7 @@ def test_who_is_turned_away(machine: Machine, root: Authority) -> None:
     sentences = [html.unescape(one) for one in re.findall(r"<p class=lead>(.*?)</p>", page)]
     assert sentences == [
         f"{hosts[0]} is out of date, because it exchanges keys by static RSA only, without forward secrecy: Python is "
-        "turned away, while Chrome, Edge, Safari, programs on Windows, Firefox, curl, git, Ruby, PHP, Node, wget, Java and "
-        "Go can connect.",
+        "turned away, while Chrome, Edge, Safari, programs on Windows, Firefox, curl, git, Ruby, PHP, Node, wget, Java "
+        "and Go can connect.",
         f"The certificate of {hosts[1]} leads to Some CA, which is neither sent nor known here" + _NOBODY,
     ]
