@@ -262,7 +262,7 @@ _CLIENTS = [
     ("Ruby, PHP with OpenSSL", "Ruby, PHP", AS_SENT, _CURL),
     ("Node", "Node", AS_SENT, _NODE),
     ("wget with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _WGET),
-    ("others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
+    ("other programs with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
     ("Java", "Java", IGNORES_DATES, _JAVA),
     ("Go", "Go", BACKTRACKS, _GO),
 ]

@@ -11,7 +11,7 @@ from ...manager.target import HTTPS
 from ...manager.words import counted
 from .. import output
 from .answer import Result
-from .verdict import FAILURES, MOST_LISTED, how_sent, names_of, works_in
+from .verdict import FAILURES, MOST_LISTED, how_sent, names_of, source_of, works_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ def cause(answer: Answer) -> Cause:
         ),
         Fault.SELF_SIGNED: Cause("has a self-signed certificate", "have self-signed certificates"),
         Fault.NO_PATH: Cause("leads to no root that is trusted here", "lead to no root that is trusted here"),
-        Fault.REFUSED: Cause("has a path to a root that is not valid", "have paths to roots that are not valid"),
+        Fault.REFUSED: Cause("has a path that OpenSSL refuses", "have paths that OpenSSL refuses"),
         Fault.ANCHOR_NOT_ROOT: Cause(
             "leads to a trusted certificate that is no root", "lead to trusted certificates that are no roots"
         ),
@@ -98,6 +98,9 @@ def _wrong(fault: Fault, finding: Finding) -> str:
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
     if fault is Fault.NO_PATH and finding.not_found is not None:
         issuer = output.short_name(finding.not_found)
+        if finding.namesakes:
+            where = source_of(finding.namesakes[0], finding)
+            return f"{its} was issued by another {issuer} than the one that is {where}"
         return f"{its} leads to {issuer}, which is neither {how_sent(finding)} nor known here"
     if fault is Fault.WRONG_NAME and not host_names(leaf):
         return f"{its} names no host"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "aia_store_check_"
 _METRICS = {
-    "complete": "Whether every client that trusts the root can connect (1) or not (0).",
+    "complete": "Whether nothing is wrong with the chain and the handshake for OpenSSL's clients (1) or not (0).",
     "could_not_tell": "Whether the host could not be checked (1).",
     "missing_intermediates": "Intermediates that the server should send but does not.",
     "needless_bytes": "Bytes of each handshake that the server could spare.",

@@ -176,12 +176,12 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
     else:
-        who = "nearly every client" if failing else "every client"
         gets = " and gets this chain" if answer.part else ""
-        yield f"Complete: {who} that trusts the root{gets} can connect."
+        clients_of_it = f"every client that trusts the root{gets}"
+        yield f"Complete, but not for {clients_of_it}." if failing else f"Complete: {clients_of_it} can connect."
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
-        yield f"But it fails in {alike}: {output.harmless(reason)}."
+        yield f"It fails in {alike}: {output.harmless(reason)}."
     yield from _remedies(finding.weaknesses)
 
 
@@ -204,9 +204,10 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
         yield "Its owner needs a certificate from a CA that clients trust, or clients have to trust this root."
         return
     for namesake in finding.namesakes:
+        name, source = output.subject(namesake), source_of(namesake, finding)
         yield (
-            f"{output.subject(namesake)}, which is {source_of(namesake, finding)}, did not issue it: "
-            f"{output.subject(last)} names another key as its issuer's (authority key identifier)."
+            f"{name}, which is {source}, did not issue {output.subject(last)}, "
+            "which names another key as its issuer's (authority key identifier)."
         )
     if not output.ca_issuers(last):
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."

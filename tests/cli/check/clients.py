@@ -152,4 +152,6 @@ if uses_gnutls("wget"):
         )
     ]
 
-CLIENTS["others with GnuTLS"] = [_each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost")]
+CLIENTS["other programs with GnuTLS"] = [
+    _each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost")
+]

@@ -158,7 +158,7 @@ def test_whom_a_complete_chain_does_not_help_is_said(
     host = f"localhost:{servers[kind].port}"
     shown = machine.says("check", host)
     (found,) = machine.json("check", host)
-    assert "Complete: nearly every client that trusts the root can connect.\nBut it fails in " in shown
+    assert "Complete, but not for every client that trusts the root.\nIt fails in " in shown
     assert f"Its owner {remedy}" in shown
     assert (found["result"], found["weakness"]) == ("complete", weakness)
     page = machine.run("check", host, f"localhost:{servers['TLS 1.0 only'].port}", "--html", "-").stdout

@@ -198,7 +198,7 @@ def test_an_issuer_of_the_right_name_with_another_key(machine: Machine, root: Au
         shown = machine.says("check", host, status=1)
     assert "○ Rolling CA  sent, but no part of the path: its key is not that of the issuer" in shown
     assert (
-        "Rolling CA, which is sent, did not issue it: localhost names another key as its issuer's "
+        "Rolling CA, which is sent, did not issue localhost, which names another key as its issuer's "
         "(authority key identifier).\n"
     ) in shown
     assert "Its owner should install the Rolling CA that has this key, from the CA, on the server" in shown
