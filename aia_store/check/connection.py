@@ -7,6 +7,7 @@ whatever the chain is like.
 from __future__ import annotations
 
 import _ssl
+import re
 import socket
 import time
 from contextlib import closing
@@ -246,7 +247,13 @@ def _reason(error: Exception) -> str:
         return "the server does not go on"
     if isinstance(error, (ConnectionError, _ssl.SSLEOFError, _ssl.SSLZeroReturnError)):
         return "the server closes the connection"
-    return (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
+    said = re.sub(r"^\[SSL\] | \(_ssl\.c:\d+\)$", "", str(error))  # how Python says a reason that it does not know
+    return (getattr(error, "reason", None) or said).lower().replace("_", " ")
+
+
+def _is_alert(reason: str) -> bool:
+    """Whether OpenSSL's reason is an alert of the server, which then speaks TLS."""
+    return "alert" in reason or reason.startswith("tlsv1")
 
 
 def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
@@ -262,10 +269,12 @@ def _what_went_wrong(error: OSError | UnicodeError, target: Target, settings: Se
     through = "" if proxy is None else f" through the proxy {proxy}"
     if isinstance(error, TimeoutError):
         return f"does not answer{through}"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return f"resets the connection{through}"
     if not isinstance(error, _ssl.SSLError):
         return f"cannot be reached{through} ({getattr(error, 'strerror', None) or error})"
     reason = _reason(error)
-    if "alert" in reason or reason.startswith(("tlsv1", "the server")):
+    if _is_alert(reason) or reason.startswith("the server"):
         return f"ends the handshake ({reason})"
     return f"does not speak TLS that we understand ({reason})"
 
@@ -276,6 +285,13 @@ def _hint(target: Target, error: Exception | None = None) -> str:
         return "; is there a network?"
     if isinstance(error, tunnel.NotConnectedError):
         return ""
+    reason = _reason(error) if isinstance(error, _ssl.SSLError) else ""
+    if "unrecognized name" in reason:
+        return "; it may know another name: try --servername NAME"
+    if "handshake failure" in reason:
+        return "; it has no TLS version, cipher suite or curve in common with clients of today"
+    if _is_alert(reason):
+        return "; its log may say more"
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:
         return f"; try --starttls {protocol}"

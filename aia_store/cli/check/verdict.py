@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
 from ...inside.certificate_names import host_names
-from ...manager.target import address
+from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
 from .answer import SOON, Result
@@ -313,7 +313,10 @@ def _remedy(finding: Finding) -> str:
     target = finding.target
     is_nameless = isinstance(target, FileTarget) and target.servername is None
     wanted = "its host" if is_nameless else output.harmless(target.name)
-    return f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
+    remedy = f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
+    if is_address(target.name) and not isinstance(target, FileTarget):  # TLS names no address to the server (RFC 6066)
+        remedy += " If hosts share the address, check one by its name: --servername NAME."
+    return remedy
 
 
 def headline(answer: Answer) -> str:
