@@ -91,6 +91,7 @@ class Finding:
     undated_refusal: str | None  # the same as `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
+    refusal_if_trusted: str | None  # why OpenSSL refuses a self-signed leaf even if it is trusted
     lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
     lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read

@@ -103,6 +103,8 @@ def _finding(
             and Rehearsal(policy_terms, [anchor]).refusal(whole, name) is not None
         )
         installed = refusal and _stated(trusted.rehearsal.refusal(whole, name))
+    leaf = chain.leaf
+    if_trusted = Rehearsal(trusted.terms, [leaf.der]).refusal([leaf.der], name) if leaf.is_self_signed else None
     reason = reader(store.folders)
     return Finding(
         target=target,
@@ -122,6 +124,7 @@ def _finding(
         installed_refusal=installed,
         undated_refusal=undated,
         failed=search.failed,
+        refusal_if_trusted=_stated(if_trusted),
         lacks_policy=lacks_policy,
         revoked={certificate: reason(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )

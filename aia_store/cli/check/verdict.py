@@ -309,7 +309,10 @@ def _remedy(finding: Finding) -> str:
     if Fault.NOT_YET_VALID in finding.faults:
         return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
     if Fault.SELF_SIGNED in finding.faults:
-        return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
+        meanwhile = "until then, clients must be given this one to trust"
+        if finding.refusal_if_trusted is not None:
+            meanwhile = f"even clients that trust this one refuse it ({output.harmless(finding.refusal_if_trusted)})"
+        return f"Its owner should get a certificate from a CA; {meanwhile}."
     target = finding.target
     is_nameless = isinstance(target, FileTarget) and target.servername is None
     wanted = "its host" if is_nameless else output.harmless(target.name)

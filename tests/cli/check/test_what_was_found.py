@@ -9,7 +9,7 @@ import pytest
 from tests.cli.terminal import on_terminal
 from tests.conftest import Hierarchy, MakeHierarchy
 from tests.manager.machine import Machine
-from tests.support.pki import Authority
+from tests.support.pki import Authority, Leaf
 from tests.support.servers import AIAHost, TLSServer
 
 YELLOW, GREEN = "\x1b[33m", "\x1b[32m"
@@ -203,3 +203,10 @@ def test_an_issuer_of_the_right_name_with_another_key(machine: Machine, root: Au
     ) in shown
     assert "Its owner should install the Rolling CA that has this key, from the CA, on the server" in shown
     assert "do not need it" not in shown, "without a path, nobody knows"
+
+
+def test_a_self_signed_certificate_that_nobody_can_trust(machine: Machine, root: Authority) -> None:
+    with TLSServer(Leaf._make("other", None, {"san": ["other.example"]})) as server:
+        shown = machine.says("check", f"localhost:{server.port}", status=1)
+    assert "until then, clients must be given this one to trust" not in shown
+    assert "even clients that trust this one refuse it (Hostname mismatch" in shown
