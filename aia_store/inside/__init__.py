@@ -121,7 +121,8 @@ completing_threads: "set[int]" = set()
 # are not told of that object.
 lent_contexts: "dict[int, Any]" = {}
 
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+# X509_V_FLAG_X509_STRICT and _PARTIAL_CHAIN, both of which Python's default context sets from 3.13 on.
+STRICT, PARTIAL_CHAIN = 0x20, 0x80000
 
 
 def is_enabled() -> bool:

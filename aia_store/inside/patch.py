@@ -126,18 +126,6 @@ class Connection:
 class Presented:
     """The certificates that a peer presented, until OpenSSL returns with its verdict. A note is made from this."""
 
-    __slots__ = (
-        "connection",
-        "findings",
-        "flags",
-        "given",
-        "is_from_client",
-        "left_alone",
-        "level",
-        "message",
-        "version",
-    )
-
     def __init__(self, connection: Connection, message: bytes, version: int, *, is_from_client: bool) -> None:
         self.connection = connection
         self.given = connection.state.given

@@ -64,23 +64,12 @@ REFRESHED, DOUBTED = "refreshed", "doubted"  # the time of the last refresh; sin
 DAEMON_STATE = "daemon.json"
 HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of certificates; how the last refresh went
 SHARE, SHARE_MANIFEST = "share.json", "share.manifest"  # what is shared with other machines, see `manager/share`
-_OF_PROGRAMS = (
-    CERTIFICATES,
-    PRELOADED,
-    SOURCES,
-    CHANGED,
-    REVOKED,
-    FAILURES,
-    LOCKS,
-    TEMPORARY,
-    HAND_IN,
-    HANDED_IN,
-    MARK,
-)
+_OF_CERTIFICATES = (CERTIFICATES, PRELOADED, SOURCES, CHANGED, REVOKED)
+_OF_PROCESSES = (FAILURES, LOCKS, TEMPORARY, HAND_IN, HANDED_IN, MARK)
 _OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
 _OF_TRUST_FOLDER = (TRUST, TRUST_STATE, TRUST_FOLDERS, ONE_ANCHOR, VERIFIED, EXPORTED)
 _OF_MANAGER = (SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH, SHARE, SHARE_MANIFEST)
-NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, *_OF_MANAGER}
+NAMES = {*_OF_CERTIFICATES, *_OF_PROCESSES, *_OF_BUNDLE, *_OF_TRUST_FOLDER, *_OF_MANAGER}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, importing, remember
+from . import PARTIAL_CHAIN, STRICT, importing, remember
 from .certificate import (
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
 MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a message in their keys
 
-# A chain may be certain under these flags (X509_V_FLAG_TRUSTED_FIRST, X509_STRICT) and up to this security level.
-_USUAL_FLAGS = 0x8000 | 0x20 | PARTIAL_CHAIN
+# A chain may be certain under these flags (0x8000: X509_V_FLAG_TRUSTED_FIRST) and up to this security level.
+_USUAL_FLAGS = 0x8000 | STRICT | PARTIAL_CHAIN
 _HIGHEST_LEVEL = 2
 # The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
 _USUAL_EXTENSIONS = {

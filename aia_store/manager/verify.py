@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ..inside import STRICT
 from ..inside.certificate import (
     AUTHORITY_KEY_IDENTIFIER,
     BIT_STRING,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     #: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
     Reason = Callable[[Certificate, Certificate], str | None]
 
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT, which Python sets from 3.13 on
 MOST_PATHS = 16  # tried for one intermediate
 NOT_YET_VALID = "it is not yet valid"
 
