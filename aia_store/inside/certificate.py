@@ -322,7 +322,7 @@ class Certificate:
 
     @property
     def is_in_der(self) -> bool:
-        """Whether all around the signed part is in DER, as RFC 5280, 4.1 demands.
+        """Whether everything around the signed part is in DER, as RFC 5280, 4.1 demands.
 
         OpenSSL reads BER there. So anybody can write one certificate in any number of ways, and all are valid.
         """

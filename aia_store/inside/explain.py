@@ -321,7 +321,7 @@ def how_to_trust(root: str = "/") -> str:
 
 
 def printable(text: str, most: int = LONGEST_REASON) -> str:
-    """Text from anywhere in harmless ASCII, cut after so many characters."""
+    """Text from anywhere in harmless ASCII, cut after `most` characters."""
     cut = text if len(text) <= most else text[:most] + "..."
     return escaped(cut).encode("ascii", "backslashreplace").decode("ascii")
 

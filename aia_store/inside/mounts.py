@@ -1,4 +1,4 @@
-"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)): its mode and owners may not say it."""
+"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)), as modes and owners may not tell."""
 
 from __future__ import annotations
 

@@ -362,7 +362,7 @@ def _check_inner(path: str, trusted: set[int]) -> None:
 
 
 def may_be_changed_by_group(status: os.stat_result) -> bool:
-    """Whether a folder's group may write to it, unless it is the owner's private one: primary, and without others."""
+    """Whether a folder's group may write to it, unless it is the owner's primary group without other members."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
     import grp
@@ -434,7 +434,8 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
 def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
-    A CA can issue any number of others with the name of one that this machine uses. They hide it until it is used next.
+    A CA can issue any number of intermediates with the name of one that this machine uses. They hide that one until it
+    is used again.
     In an even larger folder, a part is looked at, because each look takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
@@ -526,7 +527,7 @@ class IntermediateStore:
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
-        """Yield the path and the certificate of every sound file whose fingerprint starts so, each certificate once.
+        """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
         These are the needed ones, or the `preloaded` ones.
         """

@@ -201,7 +201,7 @@ def _is_for_servers(certificate: Certificate) -> bool:
 
 
 def _is_sound_ca(certificate: Certificate, below: int) -> bool:
-    """Whether a certificate may be above so many intermediates, and has nothing unusual in it."""
+    """Whether a certificate may have `below` intermediates below it, and has nothing unusual in it."""
     extensions = certificate.extensions
     is_ca, path_length = certificate.basic_constraints
     usage = extensions.get(KEY_USAGE, b"")

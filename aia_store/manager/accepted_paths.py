@@ -1,4 +1,4 @@
-"""Which certification paths OpenSSL accepted before: so that a refresh, a preload or an export verifies what is new.
+"""Which certification paths OpenSSL accepted before, so that a refresh, preload or export only verifies what is new.
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
 level, this OpenSSL, this version of ours), then one of each path. Under other terms nothing in it counts. Dates and

@@ -34,7 +34,7 @@ MOST_OF_ONE_USER = 64  # files of one user that are read in one run
 SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
 SECONDS_TO_LOOK = 30.0  # at what is in the folder
-SECONDS_TO_CLEAR = 30.0  # the folder of rubbish, which may come in faster than it goes
+SECONDS_TO_CLEAR = 30.0  # the folder of rubbish, which may arrive faster than it is removed
 SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)

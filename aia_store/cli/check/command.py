@@ -285,7 +285,8 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
     """Write the full chain: of several, the worst, as that is the one to mend.
 
-    Nothing is written if the host could not be checked. Raises OutputError, and keeps the old file, if it is unknown.
+    If the host could not be checked, nothing is written. If no full chain is known, the old file stays, and OutputError
+    is raised.
     """
     found = sorted((answer for answer in answers if answer.finding is not None), key=lambda answer: answer.rank)
     if not found:

@@ -211,7 +211,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Start a refresh within so many seconds. One that runs already does not count: it may have read old files.
+        """Start a refresh within this many seconds. One that runs already does not count: it may have read old files.
 
         A signal handler calls this.
         """

@@ -100,7 +100,7 @@ def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, fro
 
 
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
-    """Of some files, chosen at random, those that are not what their SHA-256s say. `files` are these, by their names.
+    """Those of some files, chosen at random, that are not what their SHA-256s say. `files` are these, by their names.
 
     Whoever may write to the shelf can replace them, and nobody else would put them right.
     """
