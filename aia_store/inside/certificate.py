@@ -22,6 +22,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 # Object identifiers, as the bytes of their DER contents.
 SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
 KEY_USAGE = b"\x55\x1d\x0f"
+KEY_CERT_SIGN = 0x04  # in the first octet of its bits
 BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"

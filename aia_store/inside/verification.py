@@ -23,6 +23,7 @@ from .certificate import (
     CERTIFICATE_POLICIES,
     CRL_DISTRIBUTION_POINTS,
     EXTENDED_KEY_USAGE,
+    KEY_CERT_SIGN,
     KEY_USAGE,
     OID,
     SERVER_AUTH,
@@ -65,7 +66,6 @@ _USUAL_EXTENSIONS = {
     KEY_USAGE,
     SUBJECT_KEY_IDENTIFIER,
 }
-_KEY_CERT_SIGN = 0x04  # of the first octet of a KeyUsage
 
 
 class Decision:
@@ -210,7 +210,7 @@ def _is_sound_ca(certificate: Certificate, below: int) -> bool:
         and (path_length is None or path_length >= below)
         and len(usage) in (4, 5)
         and (usage[0], usage[1]) == (BIT_STRING, len(usage) - 2)
-        and bool(usage[3] & _KEY_CERT_SIGN)
+        and bool(usage[3] & KEY_CERT_SIGN)
         and _is_for_servers(certificate)
         and _USUAL_EXTENSIONS.issuperset(extensions)
     )

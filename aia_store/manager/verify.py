@@ -31,7 +31,8 @@ from ..inside.rehearsal import Rehearsal
 from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
-from .accepted_paths import SECURITY_LEVEL, Verified
+from .accepted_paths import Verified
+from .fitness import SECURITY_LEVEL
 from .quiet import UnreadableError, quietly
 from .roots import distrust
 

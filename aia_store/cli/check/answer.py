@@ -1,4 +1,4 @@
-"""What is known of one chain of a host or file: a finding, or why there is none."""
+"""What is known of one chain of a host or file: a finding, or why there is none; and the result that follows."""
 
 from __future__ import annotations
 

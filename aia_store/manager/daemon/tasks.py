@@ -1,4 +1,4 @@
-"""The manager's tasks. Each one decides when it is due, what it does then, and what follows from the outcome.
+"""The manager's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
 `Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
 `Collect` and `Refresh`, a child process does the work.

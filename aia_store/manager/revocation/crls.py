@@ -15,13 +15,15 @@ from ...inside.pauses import key_of, longest_pause
 from ...inside.store import KEPT_CRLS, read_regular_file
 from .. import download
 from ..download import UnavailableError
-from .crl import CRL, MOST_BYTES, CRLError, ExpiredError
+from .crl import CRL, CRLError, ExpiredError
 from .points import worth_fetching
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from ...inside.pauses import Failures
     from ...inside.store import Folder
+
+MOST_BYTES = 5_000_000  # of a CRL
 
 
 class Obtained(NamedTuple):
