@@ -362,7 +362,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """Extension values (the contents of their OCTET STRING) by object identifier; of a repeated one, the first."""
+        """Extension values (the contents of their OCTET STRING) by object identifier; if one is repeated, the first."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:

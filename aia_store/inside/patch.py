@@ -397,7 +397,7 @@ def _note_defaults(context: Any) -> None:
 
 
 def _load_where_needed(context: Any, state: State) -> None:
-    """Load all into the program's own context if it has more than plain certificates: then it may be asked."""
+    """Load what was deferred if the program's context holds more than plain certificates: then it may be asked."""
     if not state.given.is_plain:
         state.may_defer = False
         state.given.load_deferred(context)

@@ -219,7 +219,7 @@ def _is_sound_ca(certificate: Certificate, below: int) -> bool:
 def _answer(question: Question) -> tuple[float, Any] | None:
     """For how many seconds a decision may hold, and which context of ours it names, if any.
 
-    None where OpenSSL is to refuse what was sent.
+    None if OpenSSL is to refuse what was sent.
     """
     whole = question.whole_chain()
     if whole is not None:

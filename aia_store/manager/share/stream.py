@@ -170,7 +170,7 @@ def order(position: str) -> tuple[int, ...]:
 
 
 def _entry(raw: Any) -> StreamEntry:
-    """An entry of a reply; of one that no honest machine made, the certificate is empty.
+    """An entry of a reply; if no honest machine can have made it, its certificate is empty.
 
     Raises ValueError, TypeError or AttributeError if it is no entry.
     """
