@@ -33,8 +33,6 @@ SECONDS = 10.0  # to connect, and again for everything that follows
 _NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason
 # OpenSSL's reasons when the other side does not speak TLS at all.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG")
-
-
 _KEY_KINDS = {  # by how the OID of the algorithm begins (RFC 8017, RFC 5480)
     b"\x2a\x86\x48\x86\xf7\x0d\x01\x01": "RSA",
     b"\x2a\x86\x48\xce\x3d\x02\x01": "ECDSA",

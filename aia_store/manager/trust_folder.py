@@ -12,6 +12,7 @@ to those of the previous folder. The publisher holds the lock of the bundle.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,9 @@ def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], text
 
 def put_one_anchor(home: Folder, text: bytes) -> None:
     """Put the small CA file in place, unless this is what it holds. Raises OSError."""
-    try:
+    with contextlib.suppress(OSError):
         if read_regular_file(os.path.join(home.path, ONE_ANCHOR), LARGEST_FILE) == text:
             return
-    except OSError:
-        pass
     home.write(text, ONE_ANCHOR, mode=0o644, durable=True)
 
 
@@ -134,10 +133,8 @@ def _turn(home: Folder, folder: str) -> None:
     """Point the link at this folder."""
     above, number = os.path.split(folder)
     link = os.path.join(above, _NEXT_LINK)
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(link)  # of a publication that was killed
-    except FileNotFoundError:
-        pass
     os.symlink(os.path.join(TRUST_FOLDERS, number), link, target_is_directory=True)
     os.replace(link, os.path.join(home.path, TRUST))
 
@@ -159,9 +156,7 @@ def _fingerprint(path: str) -> str:
 
 def _remove(folder: str) -> None:
     """Remove a folder that nobody needs any more; what cannot be removed stays until the next time."""
-    try:
+    with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
-    except OSError:
-        pass

@@ -37,7 +37,7 @@ class ExpiredError(CRLError):
 
 
 class CRL:
-    """A CRL that this issuer signed, about all of its CA certificates. Its dates may be over. Raises CRLError."""
+    """A CRL that this issuer signed, about all of its CA certificates; it may have expired. Raises CRLError."""
 
     def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
         """`content` is DER or PEM; `urls` are those by which the certificates name the CRL.
