@@ -18,8 +18,8 @@ from aia_store.inside.store import Folder
 from aia_store.manager import download
 from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
-from aia_store.manager.revocation.crls import MOST_BYTES
 from aia_store.manager.revocation import record, update
+from aia_store.manager.revocation.crls import MOST_BYTES
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
 from tests.support import asn1
