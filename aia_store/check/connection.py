@@ -50,7 +50,7 @@ class Seen(NamedTuple):
     address: str | None  # the IP address that answered; None through a proxy, and for a file
     proxy: str | None  # host and port
     failure: str | None = None  # why the handshake of today's clients fails, in OpenSSL's words
-    weaknesses: tuple[Weakness, ...] = ()  # what only some clients mind, of the handshake
+    weaknesses: tuple[Weakness, ...] = ()  # what in the handshake only some clients refuse
     asks_client: bool = False  # whether the server asked for a client's certificate
     leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
