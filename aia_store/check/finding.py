@@ -51,7 +51,7 @@ MENDED_BY_CHAIN = {Fault.LEAF_NOT_FIRST, Fault.INCOMPLETE, Fault.OBSTRUCTED}  # 
 
 
 class Needless(str, Enum):
-    """What a server need not send, or not like this, in the words of the JSON document."""
+    """What a server need not send, or should send differently, in the words of the JSON document."""
 
     __str__ = str.__str__
 
@@ -274,7 +274,7 @@ class Finding:
         return int((certificate.validity[1] - self.chain.now) // DAY)
 
     def ending_within(self, days: int) -> list[Certificate]:
-        """The links that expire within so many days, or have expired."""
+        """The links that expire within this many days, or have expired."""
         return [link for link in self.links if self.days_left(link) < days]
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..inside import PARTIAL_CHAIN
+from ..inside import PARTIAL_CHAIN, STRICT
 from ..inside.contexts import Terms
 from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..inside.certificate import Certificate
-
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT; from 3.13 on, Python's default context sets it, and PARTIAL_CHAIN
 
 
 class TrustAnchors:

@@ -53,7 +53,7 @@ def of(finding: Finding) -> list[View]:
 def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> str | None:
     """Why a client refuses a host, in the handshake or because of the chain; None if it connects."""
     if finding.seen.leaf_at:
-        return "a server takes the first certificate of the file for its own, and its key is another"
+        return "a server takes the first certificate of the file for its own, and that has another key"
     for weakness in (one for one in finding.weaknesses if one is not finding.chain_weakness):
         if weakness not in tolerated:
             return MEANINGS[weakness]

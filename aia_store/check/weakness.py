@@ -1,4 +1,4 @@
-"""What makes only some clients refuse a host: what it speaks, and of what kind its key is."""
+"""What makes only some clients refuse a host: its versions and cipher suites, and the kind of its key."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _DIGITAL_SIGNATURE = 0x80  # in the first byte of a KeyUsage (RFC 5280, 4.2.1.3)
 
 
 def of_handshake(version: int, suite: str, server_key_exchange: bytes) -> tuple[Weakness, ...]:
-    """What of a handshake some clients of today refuse.
+    """Why some of today's clients refuse a handshake.
 
     The version is as in the protocol, such as 0x0303 for TLS 1.2; the cipher suite has OpenSSL's name, such as
     ECDHE-RSA-AES128-SHA256; the message is with its header, and empty for static RSA.

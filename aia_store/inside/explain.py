@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from . import importing, remember
+from . import STRICT, importing, remember
 from .certificate import Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .contexts import CRL_CHECKS, NO_CHECK_TIME
@@ -52,8 +52,7 @@ NOT_YET_VALID, HAS_EXPIRED = 9, 10
 SELF_SIGNED_LEAF = 18
 INCOMPLETE = (2, 19, 20, 21)  # no issuer, a self-signed one that is not trusted, no local issuer, nothing but the leaf
 HOSTNAME_MISMATCH, ADDRESS_MISMATCH = 62, 64
-_STRICT = 0x20  # X509_V_FLAG_X509_STRICT
-_STRICT_ONLY = range(80, 94)  # verdicts that only this flag causes
+_STRICT_ONLY = range(80, 94)  # verdicts that only STRICT causes
 
 # The other verdicts, in words.
 _MEANINGS = {
@@ -304,7 +303,7 @@ class Refusal:
             what = meaning.format(peer=self._peer, level=level, unfit=self._unfit())
         if self._code in _FOR_THE_PROGRAM:
             remedy = "The program has to load a current list of every CA that it checks."
-        elif self._flags & _STRICT and self._code in _STRICT_ONLY:
+        elif self._flags & STRICT and self._code in _STRICT_ONLY:
             remedy = (
                 "From 3.13 on, Python refuses what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it."
             )
@@ -373,7 +372,7 @@ def how_to_trust(root: str = "/") -> str:
 
 
 def printable(text: str, most: int = LONGEST_REASON) -> str:
-    """Text from anywhere in harmless ASCII, cut after so many characters."""
+    """Text from anywhere in harmless ASCII, cut after `most` characters."""
     cut = text if len(text) <= most else text[:most] + "..."
     return escaped(cut).encode("ascii", "backslashreplace").decode("ascii")
 

@@ -175,6 +175,6 @@ def _all(names: Sequence[str]) -> str:
 
 
 def _capital(text: str) -> str:
-    """A sentence's first letter, unless a name begins it, which says by its dots, slash or colon what it is."""
+    """Capitalize a sentence, unless it begins with the name of a host or file, which has dots, a slash or a colon."""
     first = text.split(" ", 1)[0]
     return text if set(first) & set("./:") else text[:1].upper() + text[1:]

@@ -29,7 +29,7 @@ SENTENCES = {
     "unknown issuer": "certificate of FILE leads to Strange CA, which is neither in the file nor known here" + _NOBODY,
     "unknown root": "certificate of FILE leads to no root that clients trust" + _NOBODY,
     "nameless": "certificate of FILE names no host" + _NOBODY,
-    "late intermediate": r"path of FILE to Command Line Root is not valid \(certificate has expired\)" + _NOBODY,
+    "late intermediate": r"path of FILE to Manager Root is not valid \(certificate has expired\)" + _NOBODY,
 }
 
 

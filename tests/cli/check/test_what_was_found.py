@@ -59,7 +59,7 @@ def test_a_path_that_ends_at_an_anchor_is_not_called_none(machine: Machine, root
         for host in (f"localhost:{server.port}", f"localhost:{sending.port}"):
             shown = machine.says("check", host, status=1)
             (found,) = machine.json("check", host, status=1)
-            assert "◆ Command Line Root" in shown
+            assert "◆ Manager Root" in shown
             assert "No path to a trust anchor" not in shown
             assert "should replace Late CA, which is valid until" in shown
             assert found["faults"] == ["refused"]
