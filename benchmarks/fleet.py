@@ -323,7 +323,7 @@ class Simulation:
         published = self._parsed[machine.mark].digests if machine.mark else frozenset()
         known = published | machine.taken
         offers = handing_in.offers(certificates, known, machine.memory, lambda certificate: True)
-        handing_in.hand_in(self._engine, offers, Remembered(), now)
+        handing_in.hand_in(self._engine, offers)
         machine.learned.clear()
 
     def _publish(self, now: float, hub: Machine) -> None:

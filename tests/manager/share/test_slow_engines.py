@@ -6,27 +6,28 @@ import gc
 import json
 import os
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from aia_store.inside import locks
 from aia_store.inside import settings as config
 from aia_store.inside.store import Folder
 from aia_store.manager.share import engine_shelf, rounds
+from aia_store.manager.share import memory as memories
 from aia_store.manager.share import stream as streams
 from aia_store.manager.share.opening import open_shelf
 from aia_store.manager.share.shelf import ShelfError
 from tests.daemon.running import wait_until
 from tests.manager.machine import COMMAND, fingerprint
 from tests.manager.share.conftest import Join
-from tests.manager.share.engines import Engine, WebServer
+from tests.manager.share.engines import Engine, Valkey, WebServer
 from tests.manager.share.test_bad_input import publish
 from tests.manager.share.test_fleet import preloaded
 from tests.support.listener import Listener
 from tests.support.pki import Authority, pem
+
+BEGINS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nLast-Modified: Thu, 26 Nov 2026 16:00:00 GMT\r\n\r\n"
 
 
 class Dripping(Listener):
@@ -56,8 +57,7 @@ def test_a_stream_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_slow_engine_does_not_delay_the_bundle(join: Join, shelf: Engine, public: Authority) -> None:
     machine, issuer = join("machine", shelf), public.intermediate()
     machine.plant(issuer)
-    begins = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nLast-Modified: Thu, 26 Nov 2026 16:00:00 GMT\r\n\r\n"
-    with Dripping(begins) as server:
+    with Dripping(BEGINS) as server:
         refreshing = machine.start([*COMMAND, "refresh"], AIA_STORE_SHARE=f"http://127.0.0.1:{server.port}")
         try:
             wait_until(lambda: server.connections > 0)
@@ -133,18 +133,28 @@ def test_a_listing_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch
             shelf.names("in", 100)
 
 
-def test_what_comes_by_the_stream_waits_for_a_slow_round(
-    join: Join, shelf: Engine, public: Authority, monkeypatch: pytest.MonkeyPatch
+def test_what_comes_and_goes_by_the_stream_does_not_wait_for_a_slow_round(
+    join: Join, shelf: Engine, public: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine, certificate = join("machine", shelf), public.intermediate()
+    machine, ours, theirs = join("machine", shelf), public.intermediate("Ours"), public.intermediate("Theirs")
     machine.enter(monkeypatch)
-    monkeypatch.setattr(rounds, "WAITS", 0.1)
-    settings = config.load()
-    lock = locks.acquire(Folder(str(machine.store)), "share", time.monotonic() + 5)
-    assert lock is not None
-    threading.Timer(1.0, lock.release).start()
-    rounds.receive(settings, {fingerprint(certificate): certificate.der}, "1-1")
-    assert preloaded(machine) == {fingerprint(certificate)}
+    monkeypatch.setenv("AIA_STORE_SHARE_PRIVATE", "1")  # this process has certifi's roots
+    with Dripping(BEGINS) as slow, Valkey(tmp_path / "valkey") as server:
+        monkeypatch.setenv("AIA_STORE_SHARE", f"http://127.0.0.1:{slow.port}")
+        monkeypatch.setenv("AIA_STORE_SHARE_NOTIFY", server.url)
+        round_ = machine.start([*COMMAND, "share", "pull"], AIA_STORE_SHARE=f"http://127.0.0.1:{slow.port}")
+        try:
+            wait_until(lambda: slow.connections > 0)
+            rounds.receive(config.load(), {fingerprint(theirs): theirs.der}, "1-1")
+            machine.plant(ours)
+            assert rounds.hand_in(config.load()).handed_in == 1
+            assert round_.poll() is None
+        finally:
+            round_.kill()
+            round_.communicate()
+        assert server.ask("XLEN", streams.KEY) == 1
+    assert preloaded(machine) == {fingerprint(theirs)}
+    assert memories.read(Folder(str(machine.store))).position == "1-1"
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc to count in")
