@@ -5,9 +5,9 @@ Credentials and endpoints come from the engine's ordinary environment, such as A
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import obstore
 from obstore.exceptions import BaseError, NotModifiedError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
+from ...inside.fetch import FetchError, done_by
 from ...inside.proxies import exempting
 from ...inside.settings import DIRECT, FROM_ENVIRONMENT
 from ..words import harmless
@@ -82,20 +83,26 @@ class EngineShelf:
     def _names(self, folder: str, most: int, after: str | None) -> list[str]:
         """The names after a path, in the order of their bytes."""
         try:
-            return asyncio.run(asyncio.wait_for(self._listed(folder, most, after), _LISTS_FOR))
+            # Not with asyncio: obstore's threads would call it back, and abort a process that ends meanwhile.
+            found = done_by(time.monotonic() + _LISTS_FOR, lambda: self._listed(folder, most, after))
+        except FetchError as error:
+            raise ShelfError(f"{self._shown}/{folder} cannot be listed ({error})") from error
+        if isinstance(found, ShelfError):
+            raise found
+        return found
+
+    def _listed(self, folder: str, most: int, after: str | None) -> list[str] | ShelfError:
+        """What `_names` returns or raises."""
+        found: list[str] = []
+        try:
+            for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
+                found += (entry["path"].rpartition("/")[2] for entry in page)
+                if len(found) >= most:
+                    break
         except FileNotFoundError:
             return []
-        except asyncio.TimeoutError as error:
-            raise ShelfError(f"{self._shown}/{folder} cannot be listed (it took too long)") from error
         except (BaseError, OSError) as error:
-            raise self._failure("listed", folder, error) from error
-
-    async def _listed(self, folder: str, most: int, after: str | None) -> list[str]:
-        found: list[str] = []
-        async for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
-            found += (entry["path"].rpartition("/")[2] for entry in page)
-            if len(found) >= most:
-                break
+            return self._failure("listed", folder, error)
         return found[:most]
 
     def _bounded(self, result: GetResult, name: str, most: int) -> bytes:
