@@ -29,6 +29,8 @@ _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
 _LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine may pretend that there are always more
 _LONGEST_REASON = 200
+_NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")  # of S3 and GCS, of Azure
+_CODE = re.compile(r"<Code>(\w+)</Code>")  # of an error, in a reply of any of them
 _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
 
 
@@ -63,6 +65,8 @@ class EngineShelf:
         except NotModifiedError:
             return None
         except FileNotFoundError as error:
+            if _NO_BUCKET.search(str(error)):
+                raise self._failure("read", name, error) from error
             raise AbsentError(f"{self._shown}/{name} is not there") from error
         except (BaseError, OSError) as error:
             raise self._failure("read", name, error) from error
@@ -137,7 +141,10 @@ def _through(proxy: str) -> ClientConfig:
 
 def _reason(error: Exception) -> str:
     """What obstore says, in one line, without what differs each time, and without secrets that a URL may hold."""
-    line = (str(error).splitlines() or [""])[0]
+    text = str(error)
+    line = (text.splitlines() or [""])[0]
+    if code := _CODE.search(text):
+        line = f"{line.partition(': <')[0]}: {code[1]}"
     line = re.sub(r"^.*? in [\d.]+[nµm]?s\b.*? - ", "", line)
     line = re.sub(r"(?<=://)[^/@\s]*@|\?\S+", "", line)
     return harmless(line)[:_LONGEST_REASON].strip() or type(error).__name__

@@ -213,6 +213,15 @@ def test_an_engine_that_is_down_is_one_line_and_nothing_else(join: Join, public:
         assert machine.json("refresh")["shared"]["handed_in"] == 1
 
 
+def test_a_bucket_that_does_not_exist_is_not_taken_for_an_empty_shelf(join: Join, tmp_path: Path) -> None:
+    with S3(tmp_path / "engine") as engine:
+        machine = join("machine", engine)
+        for command in ("pull", "publish"):
+            done = machine.run("share", command, AIA_STORE_SHARE="s3://mistyped/some/prefix")
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+            assert "404 Not Found: NoSuchBucket" in done.stderr
+
+
 def test_wrong_credentials_are_one_line(join: Join, public: Authority, tmp_path: Path) -> None:
     with S3(tmp_path / "engine") as engine:
         machine = join("machine", engine)
