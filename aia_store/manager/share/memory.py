@@ -131,7 +131,7 @@ def opened(home: Folder) -> Iterator[Remembered]:
         try:
             yield memory
         finally:
-            home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
+            write(home, memory)
 
 
 @contextlib.contextmanager
@@ -145,6 +145,11 @@ def held(home: Folder, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def write(home: Folder, memory: Remembered) -> None:
+    """Write the memory, which must be open. Raises OSError."""
+    home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
 
 
 def read_manifest(home: Folder) -> manifests.Manifest:

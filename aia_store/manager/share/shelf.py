@@ -106,6 +106,11 @@ def packs_in(names: Iterable[str]) -> list[str]:
     return _stems(names, _PACK_EXTENSION)
 
 
+def is_ours(name: str) -> bool:
+    """Whether a file of this name in IN or OUT is a certificate, a pack or the manifest."""
+    return f"{OUT}/{name}" == MANIFEST or bool(certificates_in([name]) or packs_in([name]))
+
+
 def _stems(names: Iterable[str], extension: str) -> list[str]:
     stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
     return [stem for stem in stems if is_digest(stem)]

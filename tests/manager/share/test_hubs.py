@@ -56,11 +56,16 @@ def test_what_is_handed_in_is_published_also_if_the_hub_has_preloaded_it(
     assert certificates_in(shelf) == files(handed_in)
 
 
-#: Runs the command after it, which is killed when it wants to remember what it did.
+#: Makes a hub's round, which is killed when it wants to remember what it took.
 DYING = """
 import os, signal, sys
 from aia_store.manager.share import memory
-memory.write = lambda home, remembered: os.kill(os.getpid(), signal.SIGKILL)
+write = memory.write
+def dying(home, remembered):
+    if remembered.taken:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(home, remembered)
+memory.write = dying
 sys.argv[1:] = ["share", "publish"]
 from aia_store.cli import main
 sys.exit(main())
@@ -73,10 +78,42 @@ def test_a_hub_that_is_killed_before_it_remembers_what_it_took_publishes_it_late
     hub, handed_in = join("hub", shelf), public.intermediate()
     shelf.put(f"in/{fingerprint(handed_in)}.der", handed_in.der)
     assert hub.execute(sys.executable, "-c", DYING).returncode == -signal.SIGKILL
-    shelf.remove("out/manifest")
     assert preloaded(hub) == {fingerprint(handed_in)}
     assert hub.json("share", "publish")["published"]["total"] == 1
     assert fingerprint(handed_in).encode() in shelf.get("out/manifest")
+
+
+#: Runs the command after it and a folder; it is killed when it has written a file there, and has not renamed it yet.
+CUT_SHORT = """
+import os, signal, sys
+replace, folder = os.replace, sys.argv.pop(1)
+def dying(source, target):
+    if f"/shelf/{folder}/" in str(target):
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = dying
+from aia_store.cli import main
+sys.exit(main())
+"""
+
+
+def test_what_a_killed_writer_leaves_is_removed_a_day_later(shelf: Engine, join: Join, public: Authority) -> None:
+    hub, machine = join("hub", shelf), join("machine", shelf)
+    hub.plant(public.intermediate("Ours"))
+    machine.plant(public.intermediate("Theirs"))
+    assert machine.execute(sys.executable, "-c", CUT_SHORT, "in", "refresh").returncode == -signal.SIGKILL
+    assert hub.execute(sys.executable, "-c", CUT_SHORT, "out", "share", "publish").returncode == -signal.SIGKILL
+    left = list(shelf.folder.glob("*/.*.tmp"))
+    assert len(left) == 2
+    others = [shelf.folder / "out" / name for name in (".report.abcdefgh.tmp", "manifest.tmp")]
+    for path in others:
+        path.write_bytes(b"of somebody else")
+    hub.json("share", "publish")
+    assert all(path.exists() for path in [*left, *others]), "somebody may be about to rename it"
+    for path in [*left, *others]:
+        os.utime(path, (time.time() - 90_000,) * 2)
+    hub.json("share", "publish")
+    assert [path.exists() for path in [*left, *others]] == [False, False, True, True]
 
 
 def test_what_a_shelf_has_gathered_over_the_years_is_not_published_again(join: Join, public: Authority) -> None:
