@@ -72,6 +72,7 @@ class Round(NamedTuple):
             taken=self.taken + other.taken,
             refused=dict(Counter(self.refused) + Counter(other.refused)),
             handed_in=self.handed_in + other.handed_in,
+            published=self.published.followed_by(other.published) if self.published and other.published else None,
             notes=list(dict.fromkeys([*self.notes, *other.notes])),
         )
 
@@ -152,7 +153,7 @@ class _Session:
         with memories.opened(self._home) as memory:
             hints.follow(manifest, self._home, memory, self._now)
         handed_in = self._hand_in(shelf, manifest) if hands_in else 0
-        published = self._publish(shelf, manifest if is_sound else None, offered) if publishes else None
+        published = self._publish(shelf, manifest, offered, is_sound=is_sound) if publishes else None
         counted = dict(Counter(taken.refused.values()))
         # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
         progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
@@ -173,8 +174,10 @@ class _Session:
             memory.position = position
 
     def _choice(self, offered: Collection[str], memory: Remembered) -> taking.Choice:
-        here = fingerprints([*self._store.folders, *self._store.preloaded])
-        return taking.choose(sorted(offered), here, memory, self._now)
+        return taking.choose(sorted(offered), self._here(), memory, self._now)
+
+    def _here(self) -> set[str]:
+        return fingerprints([*self._store.folders, *self._store.preloaded])
 
     def _keep(self, offered: Mapping[str, bytes], memory: Remembered) -> taking.Taken:
         """Keep those of these that are wanted, and are verified."""
@@ -252,15 +255,19 @@ class _Session:
             self._notes.append(str(error))
             return False
 
-    def _publish(self, shelf: shelves.Shelf, before: Manifest | None, offered: frozenset[str]) -> Published:
+    def _publish(
+        self, shelf: shelves.Shelf, manifest: Manifest, offered: frozenset[str], *, is_sound: bool
+    ) -> Published:
         verified = Verified(self._home, self._anchors)
         revoked = reader(self._store.folders)
         verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
-        shared = memories.read(self._home).taken | offered
-        certificates = publishing.to_publish(self._store, shared, verifier, may_be_shared)
+        memory = memories.read(self._home)
+        certificates = publishing.to_publish(self._store, memory.taken | offered, verifier, may_be_shared)
         verified.save()
-        published = publishing.publish(shelf, certificates, self._store, before, self._now)
+        unseen = frozenset(taking.unseen(manifest.digests, self._here(), memory, self._now))
+        before = manifest if is_sound else None
+        published = publishing.publish(shelf, certificates, self._store, before, self._now, unseen)
         with memories.opened(self._home) as memory:
             memory.count("published", published.new)
         return published

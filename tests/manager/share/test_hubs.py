@@ -13,13 +13,62 @@ from pathlib import Path
 
 import pytest
 
+from aia_store.inside import settings as config
 from aia_store.manager.share import manifest as manifests
+from aia_store.manager.share import rounds, taking
 from tests.manager.machine import fingerprint
 from tests.manager.share.conftest import Join
 from tests.manager.share.engines import Engine
-from tests.manager.share.test_bad_input import sha256
+from tests.manager.share.test_bad_input import list_in_manifest, sha256
 from tests.manager.share.test_fleet import certificates_in, files, preloaded
 from tests.support.pki import Authority
+
+
+def test_a_new_hub_leaves_in_the_manifest_what_it_has_not_looked_at_yet(
+    shelf: Engine, join: Join, public: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before is lost, and one round looks at a part only. What was handed in may have expired long ago."""
+    published = [public.intermediate(f"Number {number}") for number in range(9)]
+    lost = join("lost", shelf)
+    lost.plant(*published)
+    lost.json("share", "publish")
+    before = manifests.parse(shelf.get("out/manifest"))
+    hub, learned = join("hub", shelf), public.intermediate("Learned")
+    hub.plant(learned)
+    hub.enter(monkeypatch)
+    monkeypatch.setenv("AIA_STORE_SHARE_PRIVATE", "1")  # this process has certifi's roots
+    monkeypatch.setattr(taking, "MOST_OF_A_ROUND", 3)
+    done = rounds.run(config.load(), publishes=True)
+    assert (done.taken, done.more) == (3, True)
+    assert done.published is not None
+    assert done.published.total == 10
+    after = manifests.parse(shelf.get("out/manifest"))
+    assert after.digests == before.digests | {fingerprint(learned)}
+    assert after.packs == before.packs, "whoever lacks several still gets them in one file"
+    list_in_manifest(shelf, *after.digests, "7" * 64)
+    while rounds.run(config.load(), publishes=True).more:
+        pass
+    assert manifests.parse(shelf.get("out/manifest")).digests == after.digests, "what is not there goes"
+
+
+def test_one_command_publishes_all_there_is(shelf: Engine, join: Join, public: Authority) -> None:
+    """A hub that keeps nothing, as in a container, would else begin anew each time."""
+    hub = join("hub", shelf)
+    for number in range(9):
+        certificate = public.intermediate(f"Number {number}")
+        shelf.put(f"in/{fingerprint(certificate)}.der", certificate.der)
+    done = json.loads(hub.execute(sys.executable, "-c", IN_PARTS, "share", "publish", "--json").stdout)
+    assert (done["taken"], done["published"]) == (9, {"total": 9, "new": 9, "repaired": 0})
+
+
+#: Runs the command after it, for which a round is smaller.
+IN_PARTS = """
+import sys
+from aia_store.manager.share import taking
+taking.MOST_OF_A_ROUND = 4
+from aia_store.cli import main
+sys.exit(main())
+"""
 
 
 @pytest.mark.parametrize("damage", [b"", b"rubbish", bytes(70_000)], ids=["empty", "another content", "too large"])
