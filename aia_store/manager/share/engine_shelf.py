@@ -19,7 +19,7 @@ from ...inside.fetch import FetchError, done_by
 from ...inside.proxies import exempting
 from ...inside.settings import DIRECT, FROM_ENVIRONMENT
 from ..words import harmless
-from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
+from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, refusal, without_secrets
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -30,6 +30,7 @@ _RETRIED_FOR = timedelta(seconds=20)
 _LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine may pretend that there are always more
 _LONGEST_REASON = 200
 _NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")  # of S3 and GCS, of Azure
+_STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")  # of an error, in a reply of any of them
 _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
 
@@ -125,7 +126,8 @@ class EngineShelf:
         message = f"{self._shown}/{name} cannot be {verb} ({_reason(error)})"
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return DeniedError(f"{message}; check its credentials and rights")
-        return ShelfError(message)
+        status = None if isinstance(error, FileNotFoundError) else _STATUS.search(message)
+        return refusal(int(status[1]))(message) if status is not None else ShelfError(message)
 
 
 def _through(proxy: str) -> ClientConfig:
@@ -142,9 +144,9 @@ def _through(proxy: str) -> ClientConfig:
 def _reason(error: Exception) -> str:
     """What obstore says, in one line, without what differs each time, and without secrets that a URL may hold."""
     text = str(error)
-    line = (text.splitlines() or [""])[0]
+    line = (text.splitlines() or [""])[0].partition(": <")[0]
     if code := _CODE.search(text):
-        line = f"{line.partition(': <')[0]}: {code[1]}"
+        line = f"{line}: {code[1]}"
     line = re.sub(r"^.*? in [\d.]+[nµm]?s\b.*? - ", "", line)
     line = re.sub(r"(?<=://)[^/@\s]*@|\?\S+", "", line)
     return harmless(line)[:_LONGEST_REASON].strip() or type(error).__name__

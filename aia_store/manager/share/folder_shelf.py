@@ -61,7 +61,8 @@ class FolderShelf:
         except PermissionError as error:
             raise DeniedError(f"{path} cannot be read ({error.strerror})") from error
         except OSError as error:
-            kind = UnfitFileError if error.errno == errno.ELOOP else ShelfError
+            is_no_file = error.errno in (errno.ELOOP, errno.ENXIO)  # a link, a socket
+            kind = UnfitFileError if is_no_file else ShelfError
             raise kind(f"{path} cannot be read ({error.strerror or error})") from error
 
     def put(self, name: str, content: bytes) -> None:

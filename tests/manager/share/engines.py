@@ -81,7 +81,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         self.server.requests.append(self.path)
         if any(part in self.path for part in self.server.broken):
-            self.send_error(500)
+            self.send_error(self.server.status_of_broken)
         else:
             super().do_GET()
 
@@ -99,6 +99,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.requests: list[str] = []
         self.statuses: list[int] = []
         self.broken: set[str] = set()
+        self.status_of_broken = 500
         super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
 
 
@@ -123,6 +124,10 @@ class WebServer(Engine):
     def broken(self) -> set[str]:
         """Parts of paths; a request for such a path is answered with an error of the server."""
         return self._server.broken
+
+    def breaks_with(self, status: int) -> None:
+        """Answer these requests with this status."""
+        self._server.status_of_broken = status
 
     @property
     def statuses(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -144,6 +145,21 @@ os.replace = dying
 from aia_store.cli import main
 sys.exit(main())
 """
+
+
+def test_what_cannot_be_read_because_of_what_it_is_does_not_stop_a_hub(
+    shelf: Engine, join: Join, public: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write to a folder can put sockets there, too."""
+    hub, handed_in = join("hub", shelf), public.intermediate()
+    shelf.put(f"in/{fingerprint(handed_in)}.der", handed_in.der)
+    monkeypatch.chdir(shelf.folder / "in")  # the path of a socket is short
+    for number in range(20):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f"{number:064x}.der")
+    published = hub.json("share", "publish")
+    assert (published["taken"], published["notes"]) == (1, [])
+    assert certificates_in(shelf) == files(handed_in)
 
 
 def test_what_a_killed_writer_leaves_is_removed_a_day_later(shelf: Engine, join: Join, public: Authority) -> None:

@@ -107,6 +107,25 @@ def test_an_engine_that_fails_in_the_middle_of_a_round_is_asked_no_longer(
         assert machine.json("share", "pull")["taken"] == 30
 
 
+@pytest.mark.parametrize("protocol", ["s3", "http"])
+def test_files_that_an_engine_refuses_to_give_do_not_count_as_failures_of_it(
+    join: Join, public: Authority, tmp_path: Path, protocol: str
+) -> None:
+    """As S3 does with what was written under a key of the writer's, by status 400: anybody can hand in such files."""
+    with WebServer(tmp_path / "web") as server:
+        machine = join("machine", server, reads=True)
+        names = publish(server, *(public.intermediate(f"Number {number}") for number in range(20)))
+        server.broken.update(names[1:])
+        server.breaks_with(400)
+        if protocol == "s3":
+            machine.environment |= {"AWS_ENDPOINT_URL": server.reading, "AIA_STORE_SHARE": "s3://out"}
+            machine.environment |= {"AWS_SKIP_SIGNATURE": "true", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false"}
+            (server.folder / "out" / "out").symlink_to(server.folder / "out")  # the bucket is a folder, too
+        pulled = machine.json("share", "pull")
+        assert (pulled["taken"], pulled["refused"]) == (1, {"it cannot be read": 19})
+        assert json.loads((machine.store / "share.json").read_text())["refused"].keys() == set(names[1:])
+
+
 #: A page of a listing in S3's words, after which there is always another one.
 ENDLESS = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>bucket</Name><KeyCount>0</KeyCount>
