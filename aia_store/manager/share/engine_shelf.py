@@ -5,6 +5,7 @@ Credentials and endpoints come from the engine's ordinary environment, such as A
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
@@ -22,6 +23,8 @@ from ..words import harmless
 from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, refusal, without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from obstore import GetResult
     from obstore.store import ClientConfig
 
@@ -61,8 +64,9 @@ class EngineShelf:
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         try:
-            result = obstore.get(self._store, name, options={"if_none_match": mark} if mark else None)
-            return Found(self._bounded(result, name, most), result.meta["e_tag"] or "")
+            with _panics_as_errors():
+                result = obstore.get(self._store, name, options={"if_none_match": mark} if mark else None)
+                return Found(self._bounded(result, name, most), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None
         except FileNotFoundError as error:
@@ -74,7 +78,8 @@ class EngineShelf:
 
     def put(self, name: str, content: bytes) -> None:
         try:
-            obstore.put(self._store, name, content, use_multipart=False)
+            with _panics_as_errors():
+                obstore.put(self._store, name, content, use_multipart=False)
         except (BaseError, OSError) as error:
             raise self._failure("written", name, error) from error
 
@@ -100,10 +105,11 @@ class EngineShelf:
         """What `_names` returns or raises."""
         found: list[str] = []
         try:
-            for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
-                found += (entry["path"].rpartition("/")[2] for entry in page)
-                if len(found) >= most:
-                    break
+            with _panics_as_errors():
+                for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
+                    found += (entry["path"].rpartition("/")[2] for entry in page)
+                    if len(found) >= most:
+                        break
         except FileNotFoundError:
             return []
         except (BaseError, OSError) as error:
@@ -128,6 +134,17 @@ class EngineShelf:
             return DeniedError(f"{message}; check its credentials and rights")
         status = None if isinstance(error, FileNotFoundError) else _STATUS.search(message)
         return refusal(int(status[1]))(message) if status is not None else ShelfError(message)
+
+
+@contextlib.contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Obstore panics at, for instance, an endpoint without a scheme; that is no Exception, and its class not public."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise BaseError(f"obstore failed: {error}; check its endpoint and credentials") from error
 
 
 def _through(proxy: str) -> ClientConfig:
