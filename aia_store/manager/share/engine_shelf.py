@@ -34,6 +34,7 @@ _LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine 
 _LONGEST_REASON = 200
 _NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")  # of S3 and GCS, of Azure
 _STATUS = re.compile(r"status code: (\d{3})")
+_CAUSE = re.compile(r'"([^"\n]*)",?$|([A-Z]\w+),$', re.MULTILINE)  # why a connection failed: the innermost
 _CODE = re.compile(r"<Code>(\w+)</Code>")  # of an error, in a reply of any of them
 _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
 
@@ -164,6 +165,8 @@ def _reason(error: Exception) -> str:
     line = (text.splitlines() or [""])[0].partition(": <")[0]
     if code := _CODE.search(text):
         line = f"{line}: {code[1]}"
+    elif "HTTP error" in line and (causes := _CAUSE.findall(text)):
+        line = f"{line}: {''.join(causes[-1])}"
     line = re.sub(r"^.*? in [\d.]+[nµm]?s\b.*? - ", "", line)
     line = re.sub(r"(?<=://)[^/@\s]*@|\?\S+", "", line)
     return harmless(line)[:_LONGEST_REASON].strip() or type(error).__name__

@@ -14,6 +14,7 @@ from tests.manager.share.conftest import Join
 from tests.manager.share.engines import GCS, S3, Azure, Engine
 from tests.manager.share.test_fleet import preloaded
 from tests.support.pki import Authority
+from tests.support.servers import TLSServer, free_port
 
 
 @pytest.mark.parametrize("kind", [S3, GCS, Azure])
@@ -40,6 +41,22 @@ def test_what_is_put_there_is_listed_and_read(
         monkeypatch.setenv("AIA_STORE_SHARE", engine.url.replace("://", "://not-"))
         with pytest.raises(ShelfError, match=r"404 Not Found: (NoSuchBucket|ContainerNotFound)"):
             open_shelf(config.load()).get("in/one", 100)
+
+
+def test_why_a_connection_failed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Obstore says so only in its notes for programmers."""
+    variables = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AIA_STORE_SHARE": "s3://bucket"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with TLSServer(Authority.root().leaf()) as server:
+        for endpoint, why in {
+            f"http://127.0.0.1:{free_port()}": "Connection refused",
+            f"https://localhost:{server.port}": "UnknownIssuer",
+            "http://nowhere.invalid": "failed to lookup address information",
+        }.items():
+            monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+            with pytest.raises(ShelfError, match=f"error sending request: {why}"):
+                open_shelf(config.load()).get("out/manifest", 100)
 
 
 @pytest.mark.parametrize("kind", [GCS, Azure])
