@@ -20,7 +20,7 @@ from ...inside.fetch import FetchError, done_by
 from ...inside.proxies import exempting
 from ...inside.settings import DIRECT, FROM_ENVIRONMENT
 from ..words import harmless
-from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, refusal, without_secrets
+from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, error_of, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +134,7 @@ class EngineShelf:
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return DeniedError(f"{message}; check its credentials and rights")
         status = None if isinstance(error, FileNotFoundError) else _STATUS.search(message)
-        return refusal(int(status[1]))(message) if status is not None else ShelfError(message)
+        return error_of(int(status[1]))(message) if status is not None else ShelfError(message)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import packs
-from .shelf import IN, OUT, AbsentError, DeniedError, RefusedError, ShelfError, UnfitFileError, file_of, pack_of
+from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, WithheldError, file_of, pack_of
 from .taking import LARGEST, MOST_OF_A_ROUND
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> Non
         found = shelf.get(pack_of(name), packs.LARGEST)
     except ShelfError as error:
         got.bad_packs[name] = str(error)
-        if not isinstance(error, (AbsentError, UnfitFileError, DeniedError, RefusedError)):
+        if not isinstance(error, (AbsentError, UnfitFileError, DeniedError, WithheldError)):
             got.failures.append(error)
         return
     inside = packs.split(found.content) if found is not None else ()
@@ -93,7 +93,7 @@ def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
         got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
     except DeniedError:
         got.refused[digest] = "this machine may not read it"
-    except RefusedError:
+    except WithheldError:
         got.refused[digest] = "it cannot be read"
     except ShelfError as error:
         got.refused[digest] = "it cannot be read"

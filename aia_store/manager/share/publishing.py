@@ -118,7 +118,7 @@ def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[s
             file = shelf.get(name, packs.LARGEST)
             if file is None or hashlib.sha256(file.content).hexdigest() != files[name]:
                 found.add(files[name])
-        except (shelves.AbsentError, shelves.UnfitFileError, shelves.RefusedError):
+        except (shelves.AbsentError, shelves.UnfitFileError, shelves.WithheldError):
             found.add(files[name])
         except shelves.DeniedError:
             break  # a hub that may only write cannot tell

@@ -40,17 +40,17 @@ class UnfitFileError(ShelfError):
     """A file on the shelf is larger than was allowed, or is no regular file."""
 
 
-class RefusedError(ShelfError):
-    """The engine refuses to do that with this file, and may do it with others."""
+class WithheldError(ShelfError):
+    """The engine withholds this file, and may give others."""
 
 
 class DeniedError(ShelfError):
     """This machine may not do that: because of its credentials, or because of the file's own rights."""
 
 
-def refusal(status: int) -> type[ShelfError]:
+def error_of(status: int) -> type[ShelfError]:
     """The kind of error of this HTTP status: 408 and 429 (RFC 9110, RFC 6585) are about the moment, not the file."""
-    return RefusedError if 400 <= status < 500 and status not in (408, 429) else ShelfError
+    return WithheldError if 400 <= status < 500 and status not in (408, 429) else ShelfError
 
 
 class Found(NamedTuple):
