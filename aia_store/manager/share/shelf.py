@@ -19,7 +19,7 @@ IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
 MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest has a tenth of that
 _EXTENSION, _PACK_EXTENSION = ".der", ".pack"
-_WITHOUT_USERS = ("file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # their URLs hold no password
+_BUCKETS = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon, unless somebody writes credentials there
 #: What follows the scheme (RFC 3986, 3): user and password, host and port and path, query and fragment.
 _PARTS = re.compile(r"(?:[^/?#@]*@)?((?:\[[^]/?#@]*]|[^/?#@:]*)(?::\d*)?(?:/[^?#@]*)?)(?:[?#][^@]*)?", re.DOTALL)
 
@@ -89,7 +89,7 @@ def without_secrets(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
-    if scheme in _WITHOUT_USERS:
+    if scheme == "file" or (scheme in _BUCKETS and ":" not in rest.partition("/")[0]):
         return re.split(r"[?#]", url, maxsplit=1)[0]
     parts = _PARTS.fullmatch(rest)
     return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"
