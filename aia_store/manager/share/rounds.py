@@ -220,10 +220,12 @@ class _Session:
                 memory.refuse({**got.refused, **got.bad_packs}, self._now, memories.REFUSED_BRIEFLY_FOR)
             taken = self._keep(got.contents, memory) if got.contents else taking.Taken([], {})
             memory.count("taken", len(taken.kept))
+        failures = list(got.failures.values())
         if got.is_down:
-            raise got.failures[-1]
-        self._notes += map(str, got.failures[-1:])
-        return taking.Taken(taken.kept, {**got.refused, **taken.refused})
+            raise failures[-1]
+        self._notes += map(str, failures[-1:])
+        unread = dict.fromkeys(got.failures.keys() & set(digests), getting.UNREADABLE)
+        return taking.Taken(taken.kept, {**unread, **got.refused, **taken.refused})
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""

@@ -90,6 +90,8 @@ def test_one_file_that_cannot_be_read_keeps_nothing_else_away(join: Join, public
         assert len(pulled["notes"]) == 1
         assert "cannot be read" in pulled["notes"][0]
         assert preloaded(machine) == {fingerprint(one) for one in certificates[1:]}
+        server.broken.clear()
+        assert machine.json("share", "pull")["taken"] == 1, "it is asked for again, and a hub would not forget it"
 
 
 def test_an_engine_that_fails_in_the_middle_of_a_round_is_asked_no_longer(
