@@ -95,20 +95,19 @@ class Work(ABC):
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
     def report(self, outcome: Outcome) -> None:
-        """Log an outcome, and note it for `status`."""
+        """Tell `status` of an outcome, and then log it: who reads the log may ask `status` at once."""
         shared = self._shared
+        shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
+        shared.tell()
         for line in outcome.details:
             shared.journal.say(self.action, line)
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
-        shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
 
     def _finish(self, outcome: Outcome) -> None:
-        shared = self._shared
-        self.report(outcome)
         if not outcome.failed:
-            shared.look_at = 0.0  # the files may have changed meanwhile
+            self._shared.look_at = 0.0  # the files may have changed meanwhile
         self.follow(outcome)
-        shared.tell()
+        self.report(outcome)
 
 
 class Build(Work):
@@ -291,6 +290,7 @@ class Look:
         else:
             for work in self._works:
                 work.restart()
-            shared.journal.say("reload", f"the settings were read again, {shared.lookout.watch()}")
+            watching = shared.lookout.watch()
             shared.tell()
+            shared.journal.say("reload", f"the settings were read again, {watching}")
         shared.supervisor.reloaded()
