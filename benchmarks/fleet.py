@@ -282,7 +282,7 @@ class Simulation:
         limits = getting.THOROUGH if is_thorough else getting.ROUTINE
         got = getting.get(self._engine, choice.get, published, limits, lambda name: False)
         if got.failures:
-            raise got.failures[-1]
+            raise next(iter(got.failures.values()))
         honest = frozenset(digest for digest in got.contents if digest in self._number_of)
         refused = got.contents.keys() - honest
         is_complete = len(honest) == sum(map(self._number_of.__contains__, choice.get)) and not choice.later and number
@@ -323,7 +323,7 @@ class Simulation:
         published = self._parsed[machine.mark].digests if machine.mark else frozenset()
         known = published | machine.taken
         offers = handing_in.offers(certificates, known, machine.memory, lambda certificate: True)
-        handing_in.hand_in(self._engine, offers, Remembered(), now)
+        handing_in.hand_in(self._engine, offers)
         machine.learned.clear()
 
     def _publish(self, now: float, hub: Machine) -> None:

@@ -14,11 +14,13 @@ from . import output
 from .errors import WrongUseError, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..inside.settings import Settings
     from ..manager.share.rounds import Round
 
-MOST_ROUNDS = 40  # of one pull; each takes 500 certificates at most
-SECONDS = 600.0  # of one pull; then no further round begins
+MOST_ROUNDS = 40  # of one command; each takes 500 certificates at most
+SECONDS = 600.0  # of one command; then no further round begins
 
 
 @click.group("share")
@@ -36,23 +38,15 @@ def share_command() -> None:
 def pull(as_json: bool) -> None:
     """Take what other machines have learned, and hand nothing in: for a container's start, or to build an image."""
     settings = _settings()
-    deadline = time.monotonic() + SECONDS
-    done = rounds.pull(settings)
-    for _ in range(MOST_ROUNDS):
-        if not done.more or time.monotonic() > deadline:
-            break
-        done = done.followed_by(rounds.pull(settings))
-    _print(done, as_json)
+    _print(_repeated(lambda: rounds.pull(settings)), as_json)
 
 
 @share_command.command("publish")
 @output.json_option
 def publish(as_json: bool) -> None:
-    """Be a hub: verify what other machines handed in, and publish it together with what was needed here: for cron.
-
-    Each run looks at 500 new certificates at most.
-    """
-    _print(rounds.run(_settings(), publishes=True), as_json)
+    """Be a hub: verify what other machines handed in, and publish it together with what was needed here: for cron."""
+    settings = _settings()
+    _print(_repeated(lambda: rounds.run(settings, publishes=True)), as_json)
 
 
 @share_command.command("status")
@@ -75,6 +69,17 @@ def _settings() -> Settings:
     if not settings.share:
         raise WrongUseError("no shelf is set; set AIA_STORE_SHARE, or `share` in config.toml, for instance to s3://…")
     return settings
+
+
+def _repeated(make: Callable[[], Round]) -> Round:
+    """Make rounds while there is more, and time."""
+    deadline = time.monotonic() + SECONDS
+    done = make()
+    for _ in range(MOST_ROUNDS):
+        if not done.more or time.monotonic() > deadline:
+            break
+        done = done.followed_by(make())
+    return done
 
 
 def _print(done: Round, as_json: bool) -> None:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import sys
 import tempfile
 
 _MODE = 0o644
+#: The name of the other file, with that of the replaced one; a writer that is killed leaves it.
+TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 class Replacement:

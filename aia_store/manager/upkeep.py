@@ -26,7 +26,7 @@ MOST_SWEPT = 100_000  # files of a folder, per run
 _DIGEST = "[0-9a-f]{64}"
 _OWN_NAMES = {
     TEMPORARY: r"\d+-\d+-\d+",
-    LOCKS: f"{_DIGEST}|bundle|daemon|share",
+    LOCKS: f"{_DIGEST}|bundle|daemon|share|share-memory",
     FAILURES: f"[0-9a-f]{{{pauses.SLOT_DIGITS}}}",
     KEPT_CRLS: _DIGEST,
     KEPT_LISTS: _DIGEST,

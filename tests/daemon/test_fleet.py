@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ HASTY = """
 import sys
 from aia_store.manager.daemon import fleet
 fleet.FIRST_ROUND_AFTER, fleet.ROUND_EVERY, fleet.FIRST_RETRY, fleet.LONGEST_RETRY = 0.1, 0.2, 0.1, 0.1
+fleet.HANDED_IN_AFTER = fleet.HANDINS_APART = 0.1
 sys.argv[1:] = sys.argv[4:]
 from aia_store.cli import main
 sys.exit(main())
@@ -80,6 +82,23 @@ def test_a_new_setting_takes_effect(machine: Machine, root: Authority, start: St
     machine.config.write_text(f'share = "{shelf.url}"\n')
     daemon.send(signal.SIGHUP)
     daemon.wait_for("share", "1 taken")
+
+
+def test_without_the_setting_nothing_is_handed_in_any_more(
+    machine: Machine, root: Authority, start: Start, tmp_path: Path
+) -> None:
+    """Not even what could not be handed in before."""
+    machine.config.parent.mkdir(parents=True)
+    machine.config.write_text(f'share = "file://{tmp_path / "nowhere"}"\n')
+    daemon = start(sys.executable, "-c", HASTY)
+    machine.plant(root.intermediate())
+    daemon.wait_for("hand-in", "is no folder")
+    machine.config.write_text("")
+    daemon.send(signal.SIGHUP)
+    daemon.wait_for("reload", "were read again")
+    handed_in = len(daemon.named("hand-in"))
+    time.sleep(2)
+    assert len(daemon.named("hand-in")) == handed_in
 
 
 def imported(lines: list[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,26 @@ DOCUMENTS: list[dict[str, Any]] = list(yaml.safe_load_all(MANIFEST.read_text(enc
 def test_it_is_valid(document: dict[str, Any]) -> None:
     validator = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not here")
     validator.validate(document, validator.latest_version(), strict=True)
+
+
+def pods() -> Iterator[dict[str, Any]]:
+    """The specifications of the pods."""
+    for document in DOCUMENTS:
+        template = document.get("spec", {}).get("jobTemplate", document).get("spec", {}).get("template")
+        if template is not None:
+            yield template["spec"]
+
+
+def test_pods_are_admitted_where_only_restricted_ones_are() -> None:
+    """By Kubernetes' Pod Security Standards."""
+    found = list(pods())
+    assert len(found) == 2
+    for pod in found:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            assert not container["securityContext"]["allowPrivilegeEscalation"], container["name"]
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, container["name"]
 
 
 def test_what_would_be_invalid_is_found() -> None:

@@ -92,7 +92,7 @@ class HandIn(Sharing):
         self._pause = Pause(HANDINS_APART, FIRST_RETRY, LONGEST_RETRY)
 
     def starts_at(self) -> float:
-        return max(self._due_at, self._pause.until)
+        return max(self._due_at, self._pause.until) if self._shared.settings.share else float("inf")
 
     def look(self) -> None:
         needed = self._needed()

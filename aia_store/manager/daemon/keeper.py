@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from ...inside import locks
-from ...inside.store import StoreError, sound_store
+from ...inside.store import StoreError
+from ..home import BusyError, take_lock, writable_home
 from . import state
 
 if TYPE_CHECKING:
+    from ...inside.locks import Lock
     from ...inside.settings import Settings
     from ...inside.store import Folder
 
@@ -26,8 +26,8 @@ class Keeper:
     def __init__(self, settings: Settings) -> None:
         """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
         self._settings = settings
-        self.home = _home(settings)
-        self._lock: locks.Lock | None = _take(self.home)
+        self.home = writable_home(settings)
+        self._lock: Lock | None = _take(self.home)
 
     def keep(self) -> bool:
         """Take the lock again if it was removed; returns whether it was.
@@ -38,7 +38,7 @@ class Keeper:
             return False
         self.release()
         try:
-            self.home = _home(self._settings)
+            self.home = writable_home(self._settings)
             self._lock = _take(self.home)
         except StoreError:
             return False  # the store cannot be written, by no other manager either
@@ -50,7 +50,7 @@ class Keeper:
 
     def move(self, settings: Settings) -> None:
         """Keep the store of these settings instead. Raises what the constructor raises; then nothing has changed."""
-        home = _home(settings)
+        home = writable_home(settings)
         if home.path != self.home.path:
             lock = _take(home)
             self.release()
@@ -63,19 +63,11 @@ class Keeper:
             self._lock = None
 
 
-def _home(settings: Settings) -> Folder:
-    home = sound_store(settings, to_write=True).home
-    assert home is not None  # otherwise sound_store raises
-    return home
-
-
-def _take(home: Folder) -> locks.Lock:
+def _take(home: Folder) -> Lock:
     try:
-        lock = locks.acquire(home, state.LOCK, time.monotonic() + WAITS)
-    except locks.LockError as error:
-        raise StoreError(f"{error}; set AIA_STORE_DIR to a folder of yours") from error
-    if lock is None:
+        return take_lock(home, state.LOCK, WAITS)
+    except BusyError as error:
         other = state.read(home)
         process = f"process {other.pid}" if other is not None else "another process"
-        raise DaemonError(f"{process} already manages the store in {home.path}; `aia-store status` says more")
-    return lock
+        message = f"{process} already manages the store in {home.path}; `aia-store status` says more"
+        raise DaemonError(message) from error

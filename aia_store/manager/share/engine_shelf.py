@@ -5,9 +5,10 @@ Credentials and endpoints come from the engine's ordinary environment, such as A
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import random
 import re
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,15 @@ import obstore
 from obstore.exceptions import BaseError, NotModifiedError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import from_url
 
+from ...inside.fetch import FetchError, done_by
 from ...inside.proxies import exempting
 from ...inside.settings import DIRECT, FROM_ENVIRONMENT
 from ..words import harmless
-from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
+from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, error_of, without_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from obstore import GetResult
     from obstore.store import ClientConfig
 
@@ -28,6 +32,10 @@ _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
 _LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine may pretend that there are always more
 _LONGEST_REASON = 200
+_NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")  # of S3 and GCS, of Azure
+_STATUS = re.compile(r"status code: (\d{3})")
+_CAUSE = re.compile(r'"([^"\n]*)",?$|([A-Z]\w+),$', re.MULTILINE)  # why a connection failed: the innermost
+_CODE = re.compile(r"<Code>(\w+)</Code>")  # of an error, in a reply of any of them
 _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
 
 
@@ -57,18 +65,22 @@ class EngineShelf:
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
         try:
-            result = obstore.get(self._store, name, options={"if_none_match": mark} if mark else None)
-            return Found(self._bounded(result, name, most), result.meta["e_tag"] or "")
+            with _panics_as_errors():
+                result = obstore.get(self._store, name, options={"if_none_match": mark} if mark else None)
+                return Found(self._bounded(result, name, most), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None
         except FileNotFoundError as error:
+            if _NO_BUCKET.search(str(error)):
+                raise self._failure("read", name, error) from error
             raise AbsentError(f"{self._shown}/{name} is not there") from error
         except (BaseError, OSError) as error:
             raise self._failure("read", name, error) from error
 
     def put(self, name: str, content: bytes) -> None:
         try:
-            obstore.put(self._store, name, content, use_multipart=False)
+            with _panics_as_errors():
+                obstore.put(self._store, name, content, use_multipart=False)
         except (BaseError, OSError) as error:
             raise self._failure("written", name, error) from error
 
@@ -82,20 +94,27 @@ class EngineShelf:
     def _names(self, folder: str, most: int, after: str | None) -> list[str]:
         """The names after a path, in the order of their bytes."""
         try:
-            return asyncio.run(asyncio.wait_for(self._listed(folder, most, after), _LISTS_FOR))
+            # Not with asyncio: obstore's threads would call it back, and abort a process that ends meanwhile.
+            found = done_by(time.monotonic() + _LISTS_FOR, lambda: self._listed(folder, most, after))
+        except FetchError as error:
+            raise ShelfError(f"{self._shown}/{folder} cannot be listed ({error})") from error
+        if isinstance(found, ShelfError):
+            raise found
+        return found
+
+    def _listed(self, folder: str, most: int, after: str | None) -> list[str] | ShelfError:
+        """What `_names` returns or raises."""
+        found: list[str] = []
+        try:
+            with _panics_as_errors():
+                for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
+                    found += (entry["path"].rpartition("/")[2] for entry in page)
+                    if len(found) >= most:
+                        break
         except FileNotFoundError:
             return []
-        except asyncio.TimeoutError as error:
-            raise ShelfError(f"{self._shown}/{folder} cannot be listed (it took too long)") from error
         except (BaseError, OSError) as error:
-            raise self._failure("listed", folder, error) from error
-
-    async def _listed(self, folder: str, most: int, after: str | None) -> list[str]:
-        found: list[str] = []
-        async for page in obstore.list(self._store, folder, offset=after, chunk_size=1_000):
-            found += (entry["path"].rpartition("/")[2] for entry in page)
-            if len(found) >= most:
-                break
+            return self._failure("listed", folder, error)
         return found[:most]
 
     def _bounded(self, result: GetResult, name: str, most: int) -> bytes:
@@ -114,7 +133,19 @@ class EngineShelf:
         message = f"{self._shown}/{name} cannot be {verb} ({_reason(error)})"
         if isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return DeniedError(f"{message}; check its credentials and rights")
-        return ShelfError(message)
+        status = None if isinstance(error, FileNotFoundError) else _STATUS.search(message)
+        return error_of(int(status[1]))(message) if status is not None else ShelfError(message)
+
+
+@contextlib.contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Obstore panics at, for instance, an endpoint without a scheme; that is no Exception, and its class not public."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise BaseError(f"obstore failed: {error}; check its endpoint and credentials") from error
 
 
 def _through(proxy: str) -> ClientConfig:
@@ -130,7 +161,12 @@ def _through(proxy: str) -> ClientConfig:
 
 def _reason(error: Exception) -> str:
     """What obstore says, in one line, without what differs each time, and without secrets that a URL may hold."""
-    line = (str(error).splitlines() or [""])[0]
+    text = str(error)
+    line = (text.splitlines() or [""])[0].partition(": <")[0]
+    if code := _CODE.search(text):
+        line = f"{line}: {code[1]}"
+    elif "HTTP error" in line and (causes := _CAUSE.findall(text)):
+        line = f"{line}: {''.join(causes[-1])}"
     line = re.sub(r"^.*? in [\d.]+[nµm]?s\b.*? - ", "", line)
     line = re.sub(r"(?<=://)[^/@\s]*@|\?\S+", "", line)
     return harmless(line)[:_LONGEST_REASON].strip() or type(error).__name__

@@ -2,6 +2,8 @@
 
 Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
 links of an administrator's; nothing is written through those of other users.
+
+A writer that is killed leaves a temporary file. Who lists the folder, that is a hub, removes it a day later.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ import errno
 import os
 import random
 import stat
+import time
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ...inside.store import READ_FLAGS, read_open_file
 from .. import replacement
-from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError
+from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _MOST_LISTED = 1_000_000
 _MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty rounds look at all of them
 _MODE = 0o755  # of IN and OUT
+_ABANDONED_AFTER = 86_400  # seconds; to write takes a few, but the clocks of machines and of a file server differ
 
 
 class FolderShelf:
@@ -57,7 +61,8 @@ class FolderShelf:
         except PermissionError as error:
             raise DeniedError(f"{path} cannot be read ({error.strerror})") from error
         except OSError as error:
-            kind = UnfitFileError if error.errno == errno.ELOOP else ShelfError
+            is_no_file = error.errno in (errno.ELOOP, errno.ENXIO)  # a link, a socket
+            kind = UnfitFileError if is_no_file else ShelfError
             raise kind(f"{path} cannot be read ({error.strerror or error})") from error
 
     def put(self, name: str, content: bytes) -> None:
@@ -84,7 +89,7 @@ class FolderShelf:
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
-                found = _Sample(most, (entry.name for entry in islice(entries, _MOST_LISTED))).kept
+                found = _Sample(most, _swept(islice(entries, _MOST_LISTED))).kept
             if folder == IN and len(found) > _MOST_OF_A_USER:
                 found = _Sample(most, chain.from_iterable(_by_owner(path).values())).kept
             return found
@@ -109,6 +114,18 @@ def _make(folder: str) -> None:
             os.fchmod(descriptor, _MODE)
         finally:
             os.close(descriptor)
+
+
+def _swept(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
+    """The names of files, without temporary ones; of these, the abandoned are removed, if this user may do so."""
+    for entry in entries:
+        of = replacement.TEMPORARY.fullmatch(entry.name)
+        if of is None or not is_ours(of[1]):
+            yield entry.name
+            continue
+        with contextlib.suppress(OSError):  # it is another user's, or has gone meanwhile
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER:
+                os.unlink(entry.path)
 
 
 def _by_owner(folder: str) -> dict[int, list[str]]:

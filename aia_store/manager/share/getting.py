@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import packs
-from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, file_of, pack_of
+from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, WithheldError, file_of, pack_of
 from .taking import LARGEST, MOST_OF_A_ROUND
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .shelf import Shelf
 
 SECONDS = 300.0  # for one round; the next round gets the others
+UNREADABLE = "it cannot be read"
 MOST_FAILURES = 8  # files that cannot be read, in one round; then the engine is down
 
 
@@ -32,12 +33,15 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The contents by SHA-256, unverified; why other certificates or packs are not had; and how reading failed."""
+    """The contents by SHA-256, unverified; why other certificates or packs are not had; and how reading failed.
+
+    `failures` are by the SHA-256s of certificates and packs. They say nothing about these: ask for them again.
+    """
 
     contents: dict[str, bytes]
     refused: dict[str, str]
     bad_packs: dict[str, str]
-    failures: list[ShelfError]
+    failures: dict[str, ShelfError]
 
     @property
     def is_down(self) -> bool:
@@ -53,7 +57,7 @@ def get(
     `refuses` tells which packs were bad before.
     """
     deadline = time.monotonic() + SECONDS
-    got = Got({}, {}, {}, [])
+    got = Got({}, {}, {}, {})
     left = limits.packs
     for name, members in list(manifest.packs.items())[::-1]:
         lacking = members.intersection(wanted)
@@ -71,10 +75,11 @@ def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> Non
     """Get what a pack has of this. What it lacks is on the shelf by itself."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
-    except ShelfError as error:
+    except (AbsentError, UnfitFileError, DeniedError, WithheldError) as error:
         got.bad_packs[name] = str(error)
-        if not isinstance(error, (AbsentError, UnfitFileError, DeniedError)):
-            got.failures.append(error)
+        return
+    except ShelfError as error:
+        got.failures[name] = error
         return
     inside = packs.split(found.content) if found is not None else ()
     there = {digest: der for digest, der in inside if digest in wanted and len(der) <= LARGEST}
@@ -93,6 +98,7 @@ def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
         got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
     except DeniedError:
         got.refused[digest] = "this machine may not read it"
+    except WithheldError:
+        got.refused[digest] = UNREADABLE
     except ShelfError as error:
-        got.refused[digest] = "it cannot be read"
-        got.failures.append(error)
+        got.failures[digest] = error

@@ -15,7 +15,7 @@ from .. import roots
 from ..fitness import unfitness
 from ..revocation.record import reader
 from ..verify import Verifier, VerifyError, remembered
-from .shelf import IN, DeniedError, file_of
+from .shelf import IN, DeniedError, ShelfError, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -70,25 +70,19 @@ def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Cer
     return is_public
 
 
-def hand_in(
-    shelf: Shelf, certificates: Iterable[Certificate], memory: Remembered, now: float
-) -> tuple[int, list[DeniedError]]:
-    """Put these on the shelf while there is time; returns how many, and why others may not be put there.
-
-    Raises ShelfError; what was put stays noted.
-    """
+def hand_in(shelf: Shelf, certificates: Iterable[Certificate]) -> tuple[list[Certificate], list[ShelfError]]:
+    """Put these on the shelf while there is time and it works; returns which were put, and why others cannot be."""
     deadline = time.monotonic() + SECONDS
-    done = 0
-    denied: list[DeniedError] = []
+    done: list[Certificate] = []
+    failures: list[ShelfError] = []
     for certificate in certificates:
-        if time.monotonic() > deadline or len(denied) == MOST_DENIED:
+        if time.monotonic() > deadline or len(failures) == MOST_DENIED:
             break
         try:
             shelf.put(file_of(IN, certificate.fingerprint), certificate.der)
-        except DeniedError as error:
-            denied.append(error)
-            continue
-        memory.handed_in[certificate.fingerprint] = now
-        memory.count("handed in", 1)
-        done += 1
-    return done, denied
+            done.append(certificate)
+        except ShelfError as error:
+            failures.append(error)
+            if not isinstance(error, DeniedError):
+                break
+    return done, failures

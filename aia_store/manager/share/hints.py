@@ -35,8 +35,8 @@ def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[s
 
 
 def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
-    """Whether the hints in a manifest were published longer ago than this."""
-    return bool(manifest.dead) and now - manifest.made > seconds
+    """Whether the hints in a manifest were published longer ago than this, or by a clock as far ahead."""
+    return bool(manifest.dead) and abs(now - manifest.made) > seconds
 
 
 def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> int:

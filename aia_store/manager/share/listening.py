@@ -13,7 +13,8 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from ...inside.store import StoreError, sound_store
+from ...inside.store import StoreError
+from ..home import writable_home
 from ..roots import RootsError
 from ..words import shown_time
 from . import memory as memories
@@ -72,9 +73,7 @@ def _after_silence(stream: Stream, position: str) -> str:
 
 def _caught_up(settings: Settings, stream: Stream) -> str:
     """The position to go on from. If entries were missed, a round takes from the shelf what they brought."""
-    home = sound_store(settings, to_write=True).home
-    assert home is not None
-    noted = memories.read(home).position
+    noted = memories.read(writable_home(settings)).position
     position = noted if is_position(noted) else ""
     try:
         ends = stream.ends()
@@ -99,6 +98,6 @@ def _catch_up(settings: Settings) -> None:
 
 
 def _note(settings: Settings, state: str, position: str | None = None) -> None:
-    with contextlib.suppress(ShareError, StoreError), rounds.noted(settings, rounds.LISTENER_WAITS) as (_, memory):
+    with contextlib.suppress(ShareError, StoreError, OSError), memories.opened(writable_home(settings)) as memory:
         memory.stream = state
         memory.position = memory.position if position is None else position

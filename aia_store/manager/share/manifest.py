@@ -63,7 +63,7 @@ def text(manifest: Manifest) -> bytes:
 
 
 def parse(content: bytes) -> Manifest:
-    """Read a manifest. Raises ManifestError for all that `text` would not write."""
+    """Read a manifest. Raises ManifestError for what is none."""
     body, _, checksum = content.rpartition(_CHECKSUM.encode("ascii"))
     if checksum != f"{_checksum(body)}\n".encode("ascii"):
         raise ManifestError("it is no manifest, or not whole")

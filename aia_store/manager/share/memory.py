@@ -1,11 +1,13 @@
 """What a machine remembers of sharing, from one round to the next: the file `share.json` in its store folder.
 
 `status` and the metrics read it, too. The manifest that was read last lies beside it (`share.manifest`), so that a
-round that finds it unchanged still knows what is on the shelf. Both change only under the lock `share`.
+round that finds it unchanged still knows what is on the shelf. Both change only while the memory is `opened`. Whoever
+only looks reads them without a lock, because they are replaced as a whole.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -16,15 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from ...inside.certificate import sha256
 from ...inside.store import SHARE, SHARE_MANIFEST, is_digest, read_regular_file
+from ..home import BusyError, take_lock
 from . import manifest as manifests
+from .shelf import ShareError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ...inside.certificate import Certificate
     from ...inside.store import Folder
 
-LOCK = "share"
+ROUND_LOCK, _LOCK = "share", "share-memory"
+WAITS = 30.0  # seconds, for another process
 MOST_REFUSED = 10_000
 REFUSED_FOR = 30 * 86_400  # seconds
 REFUSED_BRIEFLY_FOR = 6 * 3_600.0  # seconds; what may pass: the file is not there, or not what its name says
@@ -115,8 +120,35 @@ def read(home: Folder) -> Remembered:
     return memory
 
 
+@contextlib.contextmanager
+def opened(home: Folder) -> Iterator[Remembered]:
+    """The memory, which nobody else changes meanwhile; it is written at the end, after an error too.
+
+    Do not wait for an engine meanwhile. Raises ShareError, StoreError, and OSError if it cannot be written.
+    """
+    with held(home, _LOCK):
+        memory = read(home)
+        try:
+            yield memory
+        finally:
+            write(home, memory)
+
+
+@contextlib.contextmanager
+def held(home: Folder, name: str) -> Iterator[None]:
+    """Hold a lock of the store folder. Raises StoreError, and ShareError if another process has it for long."""
+    try:
+        lock = take_lock(home, name, WAITS)
+    except BusyError as error:
+        raise ShareError(f"another process shares the store {home.path} just now; try again later") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def write(home: Folder, memory: Remembered) -> None:
-    """Raises OSError."""
+    """Write the memory, which must be open. Raises OSError."""
     home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
 
 

@@ -32,19 +32,21 @@ def split(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def arrange(
-    certificates: Mapping[str, bytes], before: Mapping[str, frozenset[str]]
+    certificates: Mapping[str, bytes], before: Mapping[str, frozenset[str]], unseen: frozenset[str] = frozenset()
 ) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
     """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
 
     `before`, and what is returned first, are packs by their names, the newest last, with the certificates that count in
-    them. The second are the contents of the new ones.
+    them. The second are the contents of the new ones. `unseen` certificates count, but are not here: their packs stay.
     """
-    packs = {name: members & certificates.keys() for name, members in before.items()}
+    packs = {name: members & (certificates.keys() | unseen) for name, members in before.items()}
     packs = {name: members for name, members in packs.items() if len(members) > 1}
     packed = frozenset().union(*packs.values())
     group = certificates.keys() - packed
-    while group and packs and len(packs[newest := next(reversed(packs))]) <= _MUCH_LARGER * len(group):
-        group |= packs.pop(newest)
+    while group and packs and len(newest := packs[next(reversed(packs))]) <= _MUCH_LARGER * len(group):
+        if newest & unseen:
+            break
+        group |= packs.popitem()[1]
     new = dict(_packed({digest: certificates[digest] for digest in group}))
     if len(packs) + len(new) > MOST_PACKS:
         packs, new = {}, dict(_packed(certificates))

@@ -1,7 +1,8 @@
 """A hub: publishes what was needed here and what others handed in, as far as it leads to the hub's trust anchors.
 
 The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. What
-has expired, was revoked or lost its root is left out of the next manifest.
+has expired, was revoked or lost its root is left out of the next manifest. What another hub has published and this one
+has not looked at yet stays in it.
 
 At each publication, some of the files in out/ are read again, and put right if somebody has changed them.
 """
@@ -41,6 +42,10 @@ class Published(NamedTuple):
     new: int
     repaired: int = 0
 
+    def followed_by(self, other: Published) -> Published:
+        """Both publications as one."""
+        return Published(other.total, self.new + other.new, self.repaired + other.repaired)
+
 
 def to_publish(
     store: IntermediateStore,
@@ -67,9 +72,11 @@ def publish(
     store: IntermediateStore,
     before: Manifest | None,
     now: float,
+    unseen: frozenset[str] = frozenset(),
 ) -> Published:
     """Put on the shelf what is missing or damaged, then the manifest, unless it says the same as `before`.
 
+    `unseen` are the certificates of `before` that are neither here nor were refused. Of too many, some are left out.
     Raises ShelfError, also if this takes too long; the next time goes on from there.
     """
     deadline = time.monotonic() + SECONDS
@@ -84,13 +91,14 @@ def publish(
     known = _known_packs(before, shelves.packs_in(names))
     bad_packs = _damaged(shelf, {shelves.pack_of(name): name for name in known}, MOST_PACKS_CHECKED)
     known = {name: members for name, members in known.items() if name not in bad_packs}
-    arranged, contents = packs.arrange({digest: one.der for digest, one in certificates.items()}, known)
+    unseen = frozenset(sorted(unseen - certificates.keys())[: manifests.MOST_DIGESTS - len(certificates)])
+    arranged, contents = packs.arrange({digest: one.der for digest, one in certificates.items()}, known, unseen)
     for name, content in contents.items():
         shelf.put(shelves.pack_of(name), content)
-    new = Manifest(frozenset(certificates), dead(store, certificates.values()), int(now), arranged)
+    new = Manifest(unseen.union(certificates), dead(store, certificates.values()), int(now), arranged)
     if before is None or not new.says_the_same_as(before) or are_old(before, now, COUNT_FOR / 2):
         shelf.put(shelves.MANIFEST, manifests.text(new))
-    return Published(len(certificates), len(missing), len(damaged) + len(bad_packs))
+    return Published(len(new.digests), len(missing), len(damaged) + len(bad_packs))
 
 
 def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -110,7 +118,7 @@ def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[s
             file = shelf.get(name, packs.LARGEST)
             if file is None or hashlib.sha256(file.content).hexdigest() != files[name]:
                 found.add(files[name])
-        except (shelves.AbsentError, shelves.UnfitFileError):
+        except (shelves.AbsentError, shelves.UnfitFileError, shelves.WithheldError):
             found.add(files[name])
         except shelves.DeniedError:
             break  # a hub that may only write cannot tell

@@ -1,6 +1,7 @@
 """One round: read the manifest, take what is new, hand in what was learned here, and publish if this is a hub.
 
-A shelf that cannot be used ends the round with a ShareError; whatever was verified before stays.
+A shelf that cannot be used ends the round with a ShareError; whatever was verified before stays. There is one round at
+a time. It opens the memory only between its requests, so what comes or goes by the stream meanwhile does not wait.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside import locks
-from ...inside.store import sound_store
+from ...inside.store import StoreError, sound_store
 from .. import clock, roots
 from ..accepted_paths import Verified, terms
 from ..admission import CrowdedError
+from ..home import writable_home
 from ..revocation.record import reader
 from ..snapshot import fingerprints
 from ..verify import Verifier, remembered
@@ -27,7 +28,7 @@ from .opening import open_shelf, open_stream
 from .shelf import ShareError, ShelfError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from ...inside.certificate import Certificate
     from ...inside.settings import Settings
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     from .publishing import Published
 
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
-
-WAITS = 30.0  # seconds, for another round to end
-LISTENER_WAITS = 900.0  # seconds; a round at a slow engine takes minutes, and should not end the listening
 
 
 class Round(NamedTuple):
@@ -74,88 +72,63 @@ class Round(NamedTuple):
             taken=self.taken + other.taken,
             refused=dict(Counter(self.refused) + Counter(other.refused)),
             handed_in=self.handed_in + other.handed_in,
+            published=self.published.followed_by(other.published) if self.published and other.published else None,
             notes=list(dict.fromkeys([*self.notes, *other.notes])),
         )
 
 
 def run(settings: Settings, *, publishes: bool | None = None) -> Round:
     """Make a round; `publishes` is by default what the settings say. Raises ShareError, StoreError and RootsError."""
-    with _session(settings) as session:
-        is_hub = settings.share_publish if publishes is None else publishes
-        return session.round(publishes=is_hub, hands_in=True, limits=getting.THOROUGH if is_hub else getting.ROUTINE)
+    is_hub = settings.share_publish if publishes is None else publishes
+    limits = getting.THOROUGH if is_hub else getting.ROUTINE
+    return _round(settings, publishes=is_hub, hands_in=True, limits=limits)
 
 
 def pull(settings: Settings) -> Round:
     """Make a round that only takes, and takes all that it may. Raises ShareError, StoreError and RootsError."""
-    with _session(settings) as session:
-        return session.round(publishes=False, hands_in=False, limits=getting.THOROUGH)
+    return _round(settings, publishes=False, hands_in=False, limits=getting.THOROUGH)
+
+
+def _round(settings: Settings, *, publishes: bool, hands_in: bool, limits: getting.Limits) -> Round:
+    home = writable_home(settings)
+    with memories.held(home, memories.ROUND_LOCK), _session(settings, home) as session:
+        return session.round(publishes=publishes, hands_in=hands_in, limits=limits)
 
 
 def hand_in(settings: Settings) -> Round:
     """Hand in what was learned here, without looking at the shelf. Raises ShareError, StoreError and RootsError."""
-    with _session(settings) as session:
+    with _session(settings, writable_home(settings)) as session:
         return session.hand_in_only()
 
 
 def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> None:
     """Take what came by the stream (DER, by SHA-256) up to a position. Raises ShareError, StoreError and RootsError."""
-    with _session(settings, LISTENER_WAITS) as session:
+    with _session(settings, writable_home(settings)) as session:
         session.receive(offered, position)
 
 
 @contextlib.contextmanager
-def _session(settings: Settings, waits: float = WAITS) -> Iterator[_Session]:
-    """A session, which notes how it ended."""
-    with noted(settings, waits) as (home, memory):
-        session = _Session(settings, home, memory)
+def _session(settings: Settings, home: Folder) -> Iterator[_Session]:
+    """A session; if it fails, the memory says why."""
+    try:
         try:
-            yield session
+            yield _Session(settings, home)
         except (CrowdedError, OSError) as error:
-            raise ShareError(f"{home.path} cannot be written ({getattr(error, 'strerror', None) or error})") from error
-
-
-@contextlib.contextmanager
-def noted(settings: Settings, waits: float = WAITS) -> Iterator[tuple[Folder, Remembered]]:
-    """The store's folder and the memory, under the lock; at the end, the memory is written. `waits` is in seconds.
-
-    Raises ShareError, also if another process has the lock for long; then the memory says why.
-    """
-    home = sound_store(settings, to_write=True).home
-    assert home is not None
-    lock = _locked(home, waits)
-    memory = memories.read(home)
-    try:
-        try:
-            yield home, memory
-        except Exception as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ShareError(f"{home.path} cannot be written ({reason})") from error
+    except Exception as error:
+        with contextlib.suppress(ShareError, StoreError, OSError), memories.opened(home) as memory:
             memory.ends(str(error), failed=True)
-            raise
-        finally:
-            memories.write(home, memory)
-    except OSError as error:
-        raise ShareError(f"{home.path} cannot be written ({error.strerror}); nothing was shared") from error
-    finally:
-        lock.release()
-
-
-def _locked(home: Folder, waits: float) -> locks.Lock:
-    try:
-        lock = locks.acquire(home, memories.LOCK, time.monotonic() + waits)
-    except locks.LockError as error:
-        raise ShareError(f"{home.path} cannot be locked ({error})") from error
-    if lock is None:
-        raise ShareError(f"another process shares the store {home.path} just now; try again later")
-    return lock
+        raise
 
 
 class _Session:
     """The state of one round."""
 
-    def __init__(self, settings: Settings, home: Folder, memory: Remembered) -> None:
+    def __init__(self, settings: Settings, home: Folder) -> None:
         """Raises RootsError, and ShareError if the clock is not believed."""
         self._settings = settings
         self._home = home
-        self._memory = memory
         self._now = time.time()
         self._anchors = roots.load(roots.source(settings))
         doubt = clock.doubt(settings, self._anchors)
@@ -163,27 +136,31 @@ class _Session:
             raise ShareError(f"{doubt}; until then nothing is shared")
         self._store = sound_store(settings, to_write=True)
         self._notes: list[str] = []
-        memory.begin(shelves.without_secrets(settings.share), terms(self._anchors).hex(), self._now)
-        memory.taken &= fingerprints(self._store.preloaded)
+        self._shown = shelves.without_secrets(settings.share)
+        with memories.opened(home) as memory:
+            memory.begin(self._shown, terms(self._anchors).hex(), self._now)
+            memory.taken &= fingerprints(self._store.preloaded)
 
     def round(self, *, publishes: bool, hands_in: bool, limits: getting.Limits) -> Round:
         shelf = open_shelf(self._settings)
         if publishes and shelf.is_read_only(shelves.OUT):
-            raise ShelfError(f"{self._memory.shelf} can only be read; a hub needs to write")
+            raise ShelfError(f"{self._shown} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
         of_others = shelves.certificates_in(shelf.names(shelves.IN, shelves.MOST_NAMES)) if publishes else []
         offered = manifest.digests.union(of_others)
-        choice = taking.choose(sorted(offered), self._here(), self._memory, self._now)
+        choice = self._choice(offered, memories.read(self._home))
         taken = self._take(shelf, choice.get, manifest, limits)
-        hints.follow(manifest, self._home, self._memory, self._now)
+        with memories.opened(self._home) as memory:
+            hints.follow(manifest, self._home, memory, self._now)
         handed_in = self._hand_in(shelf, manifest) if hands_in else 0
-        published = self._publish(shelf, manifest if is_sound else None, offered) if publishes else None
+        published = self._publish(shelf, manifest, offered, is_sound=is_sound) if publishes else None
         counted = dict(Counter(taken.refused.values()))
         # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
         progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
         more = progress > 0 and (choice.later > 0 or len(taken.kept) + len(taken.refused) < len(choice.get))
         done = Round(len(offered), len(taken.kept), counted, handed_in, published, more, self._notes)
-        self._memory.ends(done.message, failed=False)
+        with memories.opened(self._home) as memory:
+            memory.ends(done.message, failed=False)
         return done
 
     def hand_in_only(self) -> Round:
@@ -191,74 +168,82 @@ class _Session:
         return Round(0, 0, {}, handed_in, None, False, self._notes)
 
     def receive(self, offered: Mapping[str, bytes], position: str) -> None:
-        choice = taking.choose(offered, self._here(), self._memory, self._now)
-        new = {digest: offered[digest] for digest in choice.get}
-        taken = taking.take(new, self._store, self._anchors, self._memory, self._now)
-        self._memory.count("taken by the stream", len(taken.kept))
-        self._memory.position = position
+        with memories.opened(self._home) as memory:
+            taken = self._keep(offered, memory)
+            memory.count("taken by the stream", len(taken.kept))
+            memory.position = position
+
+    def _choice(self, offered: Collection[str], memory: Remembered) -> taking.Choice:
+        return taking.choose(sorted(offered), self._here(), memory, self._now)
 
     def _here(self) -> set[str]:
         return fingerprints([*self._store.folders, *self._store.preloaded])
 
+    def _keep(self, offered: Mapping[str, bytes], memory: Remembered) -> taking.Taken:
+        """Keep those of these that are wanted, and are verified."""
+        wanted = {digest: offered[digest] for digest in self._choice(offered, memory).get}
+        return taking.take(wanted, self._store, self._anchors, memory, self._now)
+
     def _manifest(self, shelf: shelves.Shelf) -> tuple[Manifest, bool]:
         """What a hub has published, and True; if that is not sound, what it had published before, and False."""
         before = memories.read_manifest(self._home)
+        mark = memories.read(self._home).mark if before.made else ""
+        manifest, is_sound = before, False
         try:
-            found = shelf.get(shelves.MANIFEST, manifests.LARGEST, self._memory.mark if before.made else "")
-            self._memory.reached = self._now
-            if found is None:
-                return before, True
-            manifest = manifests.parse(found.content)
+            found = shelf.get(shelves.MANIFEST, manifests.LARGEST, mark)
+            if found is not None:
+                manifest, mark = manifests.parse(found.content), found.mark
+            is_sound = True
         except shelves.AbsentError:
-            self._memory.reached = self._now
-            return Manifest(), False
+            manifest = Manifest()
         except shelves.UnfitFileError as error:
             self._notes.append(str(error))
-            return before, False
         except manifests.ManifestError as error:
-            self._notes.append(f"{self._memory.shelf}/{shelves.MANIFEST} is not used: {error}")
-            return before, False
-        if manifest.made < min(before.made, self._now):
-            self._notes.append(f"{self._memory.shelf}/{shelves.MANIFEST} is older than the one before")
-        self._memory.mark = found.mark
-        memories.write_manifest(self._home, manifest)
-        return manifest, True
+            self._notes.append(f"{self._shown}/{shelves.MANIFEST} is not used: {error}")
+        if is_sound and manifest.made < min(before.made, self._now):
+            self._notes.append(f"{self._shown}/{shelves.MANIFEST} is older than the one before")
+        with memories.opened(self._home) as memory:
+            memory.reached = self._now
+            if is_sound:
+                memory.mark = mark
+                memories.write_manifest(self._home, manifest)
+        return manifest, is_sound
 
     def _take(
         self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, limits: getting.Limits
     ) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
-        got = getting.get(shelf, digests, manifest, limits, lambda name: self._memory.refuses(name, self._now))
-        if not got.is_down:
-            self._memory.refuse({**got.refused, **got.bad_packs}, self._now, memories.REFUSED_BRIEFLY_FOR)
-        taken = taking.Taken([], {})
-        if got.contents:
-            taken = taking.take(got.contents, self._store, self._anchors, self._memory, self._now)
-        self._memory.count("taken", len(taken.kept))
+        refuses = memories.read(self._home).refuses
+        got = getting.get(shelf, digests, manifest, limits, lambda name: refuses(name, self._now))
+        with memories.opened(self._home) as memory:
+            if not got.is_down:
+                memory.refuse({**got.refused, **got.bad_packs}, self._now, memories.REFUSED_BRIEFLY_FOR)
+            taken = self._keep(got.contents, memory) if got.contents else taking.Taken([], {})
+            memory.count("taken", len(taken.kept))
+        failures = list(got.failures.values())
         if got.is_down:
-            raise got.failures[-1]
-        self._notes += map(str, got.failures[-1:])
-        return taking.Taken(taken.kept, {**got.refused, **taken.refused})
+            raise failures[-1]
+        self._notes += map(str, failures[-1:])
+        unread = dict.fromkeys(got.failures.keys() & set(digests), getting.UNREADABLE)
+        return taking.Taken(taken.kept, {**unread, **got.refused, **taken.refused})
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
         if shelf.is_read_only(shelves.IN) and not self._settings.share_notify:
             return 0
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
-        offers = handing_in.offers(self._store.certificates(), manifest.digests, self._memory, may_be_shared)
+        known = memories.read(self._home)
+        offers = handing_in.offers(self._store.certificates(), manifest.digests, known, may_be_shared)
         if not offers:
             return 0
-        is_sent = self._send(offers)
-        if shelf.is_read_only(shelves.IN):
-            self._memory.handed_in.update({one.fingerprint: self._now for one in offers} if is_sent else {})
-            return 0
-        try:
-            done, denied = handing_in.hand_in(shelf, offers, self._memory, self._now)
-            self._notes += map(str, denied[-1:])
-            return done
-        except ShelfError as error:
-            self._notes.append(str(error))
-            return 0
+        done = offers if self._send(offers) else []
+        if not shelf.is_read_only(shelves.IN):
+            done, failures = handing_in.hand_in(shelf, offers)
+            self._notes += map(str, failures[-1:])
+        with memories.opened(self._home) as memory:
+            memory.handed_in.update((one.fingerprint, self._now) for one in done)
+            memory.count("handed in", len(done))
+        return len(done)
 
     def _send(self, certificates: Iterable[Certificate]) -> bool:
         """Tell all machines at once, if there is a stream. If that fails, a note says so."""
@@ -272,13 +257,19 @@ class _Session:
             self._notes.append(str(error))
             return False
 
-    def _publish(self, shelf: shelves.Shelf, before: Manifest | None, offered: frozenset[str]) -> Published:
+    def _publish(
+        self, shelf: shelves.Shelf, manifest: Manifest, offered: frozenset[str], *, is_sound: bool
+    ) -> Published:
         verified = Verified(self._home, self._anchors)
         revoked = reader(self._store.folders)
         verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
-        certificates = publishing.to_publish(self._store, self._memory.taken | offered, verifier, may_be_shared)
+        memory = memories.read(self._home)
+        certificates = publishing.to_publish(self._store, memory.taken | offered, verifier, may_be_shared)
         verified.save()
-        published = publishing.publish(shelf, certificates, self._store, before, self._now)
-        self._memory.count("published", published.new)
+        unseen = frozenset(taking.unseen(manifest.digests, self._here(), memory, self._now))
+        before = manifest if is_sound else None
+        published = publishing.publish(shelf, certificates, self._store, before, self._now, unseen)
+        with memories.opened(self._home) as memory:
+            memory.count("published", published.new)
         return published

@@ -19,7 +19,7 @@ IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
 MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest has a tenth of that
 _EXTENSION, _PACK_EXTENSION = ".der", ".pack"
-_WITHOUT_USERS = ("file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # their URLs hold no password
+_BUCKETS = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon, unless somebody writes credentials there
 #: What follows the scheme (RFC 3986, 3): user and password, host and port and path, query and fragment.
 _PARTS = re.compile(r"(?:[^/?#@]*@)?((?:\[[^]/?#@]*]|[^/?#@:]*)(?::\d*)?(?:/[^?#@]*)?)(?:[?#][^@]*)?", re.DOTALL)
 
@@ -40,8 +40,17 @@ class UnfitFileError(ShelfError):
     """A file on the shelf is larger than was allowed, or is no regular file."""
 
 
+class WithheldError(ShelfError):
+    """The engine withholds this file, and may give others."""
+
+
 class DeniedError(ShelfError):
     """This machine may not do that: because of its credentials, or because of the file's own rights."""
+
+
+def error_of(status: int) -> type[ShelfError]:
+    """The kind of error of this HTTP status: 408 and 429 (RFC 9110, RFC 6585) are about the moment, not the file."""
+    return WithheldError if 400 <= status < 500 and status not in (408, 429) else ShelfError
 
 
 class Found(NamedTuple):
@@ -80,7 +89,7 @@ def without_secrets(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
-    if scheme in _WITHOUT_USERS:
+    if scheme == "file" or (scheme in _BUCKETS and ":" not in rest.partition("/")[0]):
         return re.split(r"[?#]", url, maxsplit=1)[0]
     parts = _PARTS.fullmatch(rest)
     return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"
@@ -104,6 +113,11 @@ def certificates_in(names: Iterable[str]) -> list[str]:
 def packs_in(names: Iterable[str]) -> list[str]:
     """The SHA-256s of the packs among these names."""
     return _stems(names, _PACK_EXTENSION)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file of this name in IN or OUT is a certificate, a pack or the manifest."""
+    return f"{OUT}/{name}" == MANIFEST or bool(certificates_in([name]) or packs_in([name]))
 
 
 def _stems(names: Iterable[str], extension: str) -> list[str]:

@@ -12,7 +12,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from valkey.connection import AbstractConnection, Connection, parse_url
+from valkey.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from valkey.exceptions import ValkeyError
 
 from ..words import one_line
@@ -73,6 +73,8 @@ class Stream:
             options = {"socket_timeout": _SECONDS, "socket_connect_timeout": _CONNECT_SECONDS, **options, "protocol": 2}
             if issubclass(kind, Connection):
                 options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+            if issubclass(kind, SSLConnection):  # which verifies no host name unless it is told to
+                options["ssl_check_hostname"] = options.get("ssl_cert_reqs") != "none"
             self._connection = kind(**options)
             self._connection.connect()
         except (ValkeyError, OSError, ValueError, TypeError) as error:

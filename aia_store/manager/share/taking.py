@@ -38,9 +38,14 @@ class Choice(NamedTuple):
     later: int
 
 
+def unseen(offered: Iterable[str], here: Collection[str], memory: Remembered, now: float) -> list[str]:
+    """Those of the offered that this machine neither has (`here`) nor refused."""
+    return [digest for digest in offered if digest not in here and not memory.refuses(digest, now)]
+
+
 def choose(offered: Iterable[str], here: Collection[str], memory: Remembered, now: float) -> Choice:
-    """Choose from what is offered. `here` are the certificates that this machine has."""
-    new = [digest for digest in offered if digest not in here and not memory.refuses(digest, now)]
+    """Choose from what is offered and unseen."""
+    new = unseen(offered, here, memory, now)
     get = random.sample(new, min(len(new), MOST_OF_A_ROUND, max(0, MOST_TAKEN - len(memory.taken))))
     return Choice(get, len(new) - len(get) if get else 0)
 

@@ -18,7 +18,7 @@ from ...inside.fetch import FetchError, done_by
 from .. import https
 from ..tunnel import ProxyHandler
 from ..words import one_line
-from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, without_secrets
+from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, error_of, without_secrets
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -103,7 +103,7 @@ class WebShelf:
         said = f"status {error.code}"
         if error.code // 100 == 3:
             said += f", a redirect to {without_secrets(error.headers.get('Location', 'nowhere'))}, is not followed"
-        return self._failure(name, said, _KINDS.get(error.code, ShelfError))
+        return self._failure(name, said, _KINDS.get(error.code) or error_of(error.code))
 
     def _failure(self, name: str, reason: str, kind: type[ShelfError] = ShelfError) -> ShelfError:
         return kind(f"{self._shown}/{name} cannot be read ({one_line(reason)[:_LONGEST_REASON]})")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hmac
 import http.server
+import json
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Mapping, Sequence
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +81,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         self.server.requests.append(self.path)
         if any(part in self.path for part in self.server.broken):
-            self.send_error(500)
+            self.send_error(self.server.status_of_broken)
         else:
             super().do_GET()
 
@@ -94,6 +99,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.requests: list[str] = []
         self.statuses: list[int] = []
         self.broken: set[str] = set()
+        self.status_of_broken = 500
         super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
 
 
@@ -119,6 +125,10 @@ class WebServer(Engine):
         """Parts of paths; a request for such a path is answered with an error of the server."""
         return self._server.broken
 
+    def breaks_with(self, status: int) -> None:
+        """Answer these requests with this status."""
+        self._server.status_of_broken = status
+
     @property
     def statuses(self) -> list[int]:
         """How the requests were answered."""
@@ -133,16 +143,12 @@ class S3(Engine):
     """`rclone serve s3`, with a bucket in memory."""
 
     KEY, SECRET = "A" * 20, "S" * 40
+    OPTIONS: Sequence[str] = ("--auth-key", f"{KEY},{SECRET}")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._port = free_port()
-        self.environment = {
-            "AWS_ACCESS_KEY_ID": self.KEY,
-            "AWS_SECRET_ACCESS_KEY": self.SECRET,
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}",
-            "AWS_REGION": "us-east-1",
-        }
+        self.environment = self._environment(f"http://127.0.0.1:{self._port}")
         (folder / "bucket").mkdir()
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -152,13 +158,21 @@ class S3(Engine):
             client_options={"allow_http": True},
         )
 
+    def _environment(self, endpoint: str) -> dict[str, str]:
+        return {
+            "AWS_ACCESS_KEY_ID": self.KEY,
+            "AWS_SECRET_ACCESS_KEY": self.SECRET,
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": "us-east-1",
+        }
+
     @property
     def url(self) -> str:
         return "s3://bucket/some/prefix"
 
     def start(self) -> None:
-        command = [_rclone(), "serve", "s3", "--addr", f"127.0.0.1:{self._port}"]
-        command += ["--auth-key", f"{self.KEY},{self.SECRET}", "--config", "/dev/null", str(self.folder)]
+        command = [_rclone(), "serve", "s3", "--addr", f"127.0.0.1:{self._port}", "--config", "/dev/null"]
+        command += [*self.OPTIONS, str(self.folder)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         wait_for_port(self._port)
 
@@ -183,6 +197,61 @@ class S3(Engine):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class GCS(S3):
+    """The same server without credentials: Google's XML API is that of S3 as far as a shelf needs it."""
+
+    OPTIONS = ()
+
+    def _environment(self, endpoint: str) -> dict[str, str]:
+        key = {"gcs_base_url": endpoint, "disable_oauth": True, "client_email": "", "private_key": ""}
+        return {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({**key, "private_key_id": ""})}
+
+    @property
+    def url(self) -> str:
+        return "gs://bucket/some/prefix"
+
+
+class Azure(Engine):
+    """Azurite, Microsoft's own emulator, with the account that it always has."""
+
+    ACCOUNT = "devstoreaccount1"
+    KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        azurite, port = shutil.which("azurite-blob"), free_port()
+        if azurite is None:
+            pytest.skip("azurite-blob is not here (npm: azurite)")
+        endpoint = f"http://127.0.0.1:{port}/{self.ACCOUNT}"
+        self.environment = {
+            "AZURE_STORAGE_ACCOUNT_NAME": self.ACCOUNT,
+            "AZURE_STORAGE_ACCOUNT_KEY": self.KEY,
+            "AZURE_ENDPOINT": endpoint,
+        }
+        command = [azurite, "--blobPort", str(port), "--location", str(folder), "--silent", "--disableTelemetry"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_for_port(port)
+        self._make_container(endpoint)
+
+    @property
+    def url(self) -> str:
+        return "az://container/some/prefix"
+
+    def _make_container(self, endpoint: str) -> None:
+        """Obstore makes none. The request is signed as "Authorize with Shared Key" in Azure's documents says."""
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+        signed = ["PUT", *[""] * 11, *map(":".join, headers.items())]
+        signed += [f"/{self.ACCOUNT}/{self.ACCOUNT}/container", "restype:container"]
+        digest = hmac.digest(base64.b64decode(self.KEY), "\n".join(signed).encode(), "sha256")
+        headers["Authorization"] = f"SharedKey {self.ACCOUNT}:{base64.b64encode(digest).decode()}"
+        url = f"{endpoint}/container?restype=container"
+        urllib.request.urlopen(urllib.request.Request(url, method="PUT", headers=headers), timeout=SECONDS).close()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
 
 
 def _rclone() -> str:

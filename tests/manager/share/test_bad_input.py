@@ -213,6 +213,34 @@ def test_an_engine_that_is_down_is_one_line_and_nothing_else(join: Join, public:
         assert machine.json("refresh")["shared"]["handed_in"] == 1
 
 
+def test_a_bucket_that_does_not_exist_is_not_taken_for_an_empty_shelf(join: Join, tmp_path: Path) -> None:
+    with S3(tmp_path / "engine") as engine:
+        machine = join("machine", engine)
+        for command in ("pull", "publish"):
+            done = machine.run("share", command, AIA_STORE_SHARE="s3://mistyped/some/prefix")
+            assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+            assert "404 Not Found: NoSuchBucket" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"AWS_ENDPOINT_URL": "minio.example.org:9000"}, {"AWS_SESSION_TOKEN": "a\nline more"}],
+    ids=["endpoint without a scheme", "token of two lines"],
+)
+def test_variables_at_which_obstore_panics_are_an_error_like_others(
+    join: Join, shelf: Engine, variables: dict[str, str]
+) -> None:
+    """A panic in Rust comes to Python as something that `except Exception` does not catch."""
+    machine = join("machine", shelf)
+    machine.environment |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", **variables}
+    machine.environment["AIA_STORE_SHARE"] = "s3://bucket"
+    for command in ("pull", "publish"):
+        done = machine.run("share", command)
+        assert done.returncode == 1
+        assert "check its endpoint and credentials" in done.stderr.splitlines()[-1]
+    assert "check its endpoint" in json.loads(machine.run("refresh", "--json").stdout)["notes"][0]
+
+
 def test_wrong_credentials_are_one_line(join: Join, public: Authority, tmp_path: Path) -> None:
     with S3(tmp_path / "engine") as engine:
         machine = join("machine", engine)

@@ -107,6 +107,13 @@ def test_a_hub_that_is_gone_does_not_keep_machines_from_a_host_for_ever(home: Fo
     assert not pauses.Failures(home).url_is_paused(url)
 
 
+def test_a_hub_whose_clock_is_ahead_does_not_either(home: Folder) -> None:
+    now, url = time.time(), "http://ca.test/issuer.cer"
+    ahead = saying_that(pauses.digest_of(url))._replace(made=int(now) + 365 * 86_400)
+    assert hints.follow(ahead, home, Remembered(), now) == 0
+    assert not pauses.Failures(home).url_is_paused(url)
+
+
 def test_a_hub_that_is_there_says_again_which_hosts_are_dead(shelf: Engine, join: Join, public: Authority) -> None:
     hub, host = join("hub", shelf), f"http://127.0.0.1:{free_port()}"
     hub.plant(public.intermediate(aia=[f"{host}/root.cer"]))

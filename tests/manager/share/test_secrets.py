@@ -32,6 +32,10 @@ URLS = [
     "https://user:SECRET/more@127.0.0.1:1/shelf",
     "https://user:more/SECRET@127.0.0.1:1/shelf",
     "https://127.0.0.1:1/shelf?token=SECRET",
+    "s3://key:SECRET@bucket/prefix",
+    "s3://key:SECRET/more@bucket/prefix",
+    "s3://key:more/SECRET@bucket/prefix",
+    "s3://SECRET:@bucket/prefix",
 ]
 
 
@@ -41,8 +45,10 @@ def test_no_part_of_a_password_is_said_or_noted(
 ) -> None:
     machine = join("machine", shelf)
     machine.plant(public.intermediate())
-    machine.environment["AIA_STORE_SHARE" if url.startswith("https") else "AIA_STORE_SHARE_NOTIFY"] = url
+    machine.environment["AIA_STORE_SHARE_NOTIFY" if url.startswith("valkey") else "AIA_STORE_SHARE"] = url
     machine.environment["AIA_STORE_SHARE_PRIVATE"] = "1"  # this process has certifi's roots
+    machine.environment |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    machine.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     machine.enter(monkeypatch)
     settings = config.load()
     try:
@@ -63,6 +69,10 @@ def test_what_can_be_told_of_a_url_is() -> None:
     assert without_secrets("https://[2001:db8::1]:8443/shelf") == "https://[2001:db8::1]:8443/shelf"
     assert without_secrets("file:///srv/shelf@home") == "file:///srv/shelf@home"
     assert without_secrets("s3://bucket/prefix@home") == "s3://bucket/prefix@home"
+    assert without_secrets("s3://bucket/a:b@home") == "s3://bucket/a:b@home"
+    assert without_secrets("abfs://container@account.dfs.core.windows.net/prefix") == (
+        "abfs://container@account.dfs.core.windows.net/prefix"
+    )
 
 
 def test_nothing_of_a_private_ca_leaves_by_the_stream(join: Join, shelf: Engine, public: Authority) -> None:

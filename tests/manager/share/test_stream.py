@@ -28,7 +28,7 @@ from tests.manager.share.engines import Engine, Valkey
 from tests.manager.share.test_bad_input import publish
 from tests.manager.share.test_fleet import preloaded
 from tests.support.listener import Listener
-from tests.support.pki import Authority
+from tests.support.pki import Authority, Leaf
 from tests.support.servers import AIAHost, TLSServer, free_port
 
 #: Starts the command after it, a daemon. It makes one round over the shelf, and connects again without much ado.
@@ -270,14 +270,29 @@ def test_the_listener_ends_with_the_daemon_however_that_ends(listening: Listenin
     wait_until(lambda: not any(map(is_alive, children)))
 
 
+def with_tls(folder: Path, root: Authority, leaf: Leaf) -> tuple[Valkey, str]:
+    """A server with this certificate, and its URL with the root and the password."""
+    port = free_port()
+    for name, text in {"cert": leaf.pem, "key": leaf.key_pem, "ca": root.pem}.items():
+        (folder / name).write_text(text)
+    options = ["--tls-port", port, "--tls-cert-file", folder / "cert", "--tls-key-file", folder / "key"]
+    options += ["--tls-ca-cert-file", folder / "ca", "--tls-auth-clients", "no", "--requirepass", "a secret"]
+    url = f"valkeys://:a%20secret@localhost:{port}?ssl_ca_certs={folder / 'ca'}"
+    return Valkey(folder / "valkey", *options), url
+
+
+def test_the_password_goes_to_no_server_with_a_certificate_for_another_host(tmp_path: Path, public: Authority) -> None:
+    server, url = with_tls(tmp_path, public, public.leaf("other.test"))
+    with server:
+        with pytest.raises(streams.StreamError, match="certificate is not valid for 'localhost'"):
+            streams.Stream(url)
+        with streams.Stream(f"{url}&ssl_cert_reqs=none") as stream:
+            assert stream.ends() is None
+
+
 def test_tls_and_a_password(tmp_path: Path, public: Authority) -> None:
-    leaf, port = public.leaf(), free_port()
-    for name, text in {"cert": leaf.pem, "key": leaf.key_pem, "ca": public.pem}.items():
-        (tmp_path / name).write_text(text)
-    options = ["--tls-port", port, "--tls-cert-file", tmp_path / "cert", "--tls-key-file", tmp_path / "key"]
-    options += ["--tls-ca-cert-file", tmp_path / "ca", "--tls-auth-clients", "no", "--requirepass", "a secret"]
-    with Valkey(tmp_path / "valkey", *options):
-        url = f"valkeys://:a%20secret@localhost:{port}?ssl_ca_certs={tmp_path / 'ca'}"
+    server, url = with_tls(tmp_path, public, public.leaf())
+    with server:
         with streams.Stream(url) as stream:
             stream.send([b"content"])
             assert [entry.der for entry in stream.read(streams.START, _never()) or ()] == [b"content"]

@@ -1,0 +1,35 @@
+"""The store folder that this machine writes, and its locks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ..inside import locks
+from ..inside.store import StoreError, sound_store
+
+if TYPE_CHECKING:
+    from ..inside.settings import Settings
+    from ..inside.store import Folder
+
+
+class BusyError(Exception):
+    """Another process holds the lock."""
+
+
+def writable_home(settings: Settings) -> Folder:
+    """The store folder that is written. Raises StoreError if none can be."""
+    home = sound_store(settings, to_write=True).home
+    assert home is not None  # otherwise sound_store raises
+    return home
+
+
+def take_lock(home: Folder, name: str, seconds: float) -> locks.Lock:
+    """Take a lock of a store folder. Raises BusyError if it is not had within so many seconds, and StoreError."""
+    try:
+        lock = locks.acquire(home, name, time.monotonic() + seconds)
+    except locks.LockError as error:
+        raise StoreError(f"{error}; set AIA_STORE_DIR to a folder of yours") from error
+    if lock is None:
+        raise BusyError(f"another process holds the lock {name} of {home.path}")
+    return lock
