@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _ssl
+import os
 import ssl
 from pathlib import Path
 
@@ -54,6 +55,22 @@ def test_the_default_paths_are_those_of_when_they_were_loaded(
         refused(server, context)
         if change != "directory":
             assert get(server, ssl.create_default_context()) == b"ok"
+    assert get(trust.servers[0], context) == b"ok"
+
+
+def test_an_environment_that_openssl_does_not_see(
+    hook: None, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL reads the process's environment, whatever a program puts in the place of `os.environ`."""
+    hidden = Authority.root("Hidden Root")
+    ca = hidden.intermediate("CA of a hidden root")
+    cafile, folder = large_ca_file(tmp_path / "hidden.pem", hidden), hashed_directory(tmp_path / "hidden", hidden)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trust.cafile))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nothing"))
+    monkeypatch.setattr(os, "environ", {**os.environ, "SSL_CERT_FILE": str(cafile), "SSL_CERT_DIR": str(folder)})
+    context = ssl.create_default_context()
+    with TLSServer(ca.leaf(), [ca]) as server:
+        refused(server, context)
     assert get(trust.servers[0], context) == b"ok"
 
 
