@@ -262,6 +262,8 @@ class _Loaders:
     # A large CA file is not loaded until somebody looks at the context: one of ours has what a chain names.
     def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         file = None if cafile is None else _guarded(_to_defer, self, cafile)
+        if cadata is not None or (cafile is not None and file is None):
+            _guarded(_load_deferred, self)  # first, as OpenSSL shows and takes certificates in their order
         if file is not None:
             if capath is not None or cadata is not None:
                 _context.load_verify_locations(self, None, capath, cadata)
@@ -276,6 +278,7 @@ class _Loaders:
     def set_default_verify_paths(self: Any) -> None:
         file = _guarded(_default_to_defer, self)
         if file is None:
+            _guarded(_load_deferred, self)
             try:
                 _context.set_default_verify_paths(self)
             finally:
@@ -376,7 +379,7 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
         return None
     if _context.protocol.__get__(context) == _ssl.PROTOCOL_TLS_SERVER:
         return None
-    if os.stat(os.fspath(path)).st_size < SMALLEST_DEFERRED:
+    if not state.given.deferred and os.stat(os.fspath(path)).st_size < SMALLEST_DEFERRED:
         return None
     settings = load()
     if settings.disable or not settings.trust_on_demand:
