@@ -5,6 +5,7 @@ from __future__ import annotations
 import _ssl
 import os
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,17 @@ def test_what_is_gone_from_a_directory(hook: None, trust: Trust, tmp_path: Path)
         target.unlink()
         refused(right, new_context())
         assert get(right, early) == b"ok"
+
+
+def test_a_directory_holds_what_the_file_issued(hook: None, trust: Trust, tmp_path: Path) -> None:
+    """The error tells of what is wrong with the whole chain."""
+    ca = trust.roots[0].intermediate("CA in a directory")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = ssl.VerifyFlags(FLAGS["flags of 3.11"])
+    context.load_verify_locations(trust.cafile, hashed_directory(tmp_path / "directory", ca))
+    with TLSServer(ca.leaf()) as right, TLSServer(ca.leaf(not_after=timedelta(hours=-1))) as expired:
+        assert refused(expired, context) == "certificate has expired"
+        assert get(right, context) == b"ok"
 
 
 @flags_of

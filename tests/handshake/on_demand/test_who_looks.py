@@ -100,14 +100,19 @@ def test_a_chain_that_is_too_long_for_us_is_verified_against_all(
     assert aia.count() == 0
 
 
-def test_a_chain_that_only_openssl_can_read_is_verified_against_all(hierarchy: MakeHierarchy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["file", "directory"])
+def test_a_chain_that_only_openssl_can_read_is_verified_against_all(
+    hierarchy: MakeHierarchy, tmp_path: Path, place: str
+) -> None:
     """OpenSSL also reads BER: here, a certificate without a length in front."""
     pki = hierarchy()
     der = pki.intermediates[0].der
     sent = [pki.leaf.der, b"\x30\x80" + der[4:] + b"\0\0"]
-    cafile = large_ca_file(tmp_path / "large.pem", Authority.root("Another"), pki.root)
+    roots = [Authority.root("Another"), pki.root]
+    cafile = large_ca_file(tmp_path / "large.pem", *roots[: 2 if place == "file" else 1])
     context, given, terms = context_of(cafile), Given(is_complete=True), Terms(0, None)
     given.deferred = (CAFile(cafile.read_bytes()),)
+    given.add(None, hashed_directory(tmp_path / "directory", *(roots if place == "directory" else [])))
     refusing = Question(sent, terms, context, given).refusing_context()
     assert refusal_in(refusing, terms, sent) is None
 
