@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _ssl
 import os
+import stat
 import sys
 import time
 from _thread import get_ident
@@ -379,7 +380,9 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
         return None
     if _context.protocol.__get__(context) == _ssl.PROTOCOL_TLS_SERVER:
         return None
-    if not state.given.deferred and os.stat(os.fspath(path)).st_size < SMALLEST_DEFERRED:
+    status = os.stat(os.fspath(path))
+    is_small = status.st_size < SMALLEST_DEFERRED and not state.given.deferred
+    if is_small or not stat.S_ISREG(status.st_mode):  # a FIFO can be read only once
         return None
     settings = load()
     if settings.disable or not settings.trust_on_demand:
