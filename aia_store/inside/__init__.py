@@ -34,11 +34,11 @@ server's clients (`client_certificates`). After the verdict, OpenSSL no longer c
 **Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
 OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
-up for this chain; OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole
-file decides, so that the error is the same as without us. That one is parsed once per process. A file is deferred only
-if every OpenSSL is sure to read all of it; the roots of the public programmes are known to load (`anchors.bin`). Before
-anything looks at the program's context (`get_ca_certs()`, a server's side, a connection whose certificates we cannot
-see), we load all of the file into it.
+up for this chain; OpenSSL looks certificates up by name only. Such a context refuses a chain with the same error as the
+program's own would without us. If we could not read all of the chain, or a directory may have a part in it, a chain is
+only refused by one with the whole file. A file is deferred only if every OpenSSL is sure to read all of it; the roots
+of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+(`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
 **Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, the handshake
 itself decides. Otherwise we ask OpenSSL in memory whether it accepts the certificates just as they were sent. If it
