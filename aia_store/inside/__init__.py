@@ -34,11 +34,11 @@ server's clients (`client_certificates`). After the verdict, OpenSSL no longer c
 **Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
 OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
-up for this chain; OpenSSL looks certificates up by name only. If that context refuses the chain, one with the whole
-file decides, so that the error is the same as without us. That one is parsed once per process. A file is deferred only
-if every OpenSSL is sure to read all of it; the roots of the public programmes are known to load (`anchors.bin`). Before
-anything looks at the program's context (`get_ca_certs()`, a server's side, a connection whose certificates we cannot
-see), we load all of the file into it.
+up for this chain; OpenSSL looks certificates up by name only. Such a context refuses a chain with the same error as the
+program's own would without us. If we could not read all of the chain, or a directory may have a part in it, a chain is
+only refused by one with the whole file. A file is deferred only if every OpenSSL is sure to read all of it; the roots
+of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+(`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
 **Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, the handshake
 itself decides. Otherwise we ask OpenSSL in memory whether it accepts the certificates just as they were sent. If it
@@ -153,14 +153,15 @@ class Interrupted(BaseException):
 
 
 def interrupt_in(error: "BaseException | None") -> "BaseException | None":
-    """Return the exception that a signal handler raised within our code; None for an error of our own.
+    """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
-    The exception may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as its context.
+    A signal handler's may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as its
+    context.
     """
     while error is not None and _was_raised_in_ours(error):
         if isinstance(error, Interrupted):
             return error.raised
-        if not isinstance(error, Exception) or _was_raised_by_handler(error):
+        if not isinstance(error, Exception) or _was_raised_from_outside(error):
             return error
         error = error.__context__
     return None
@@ -168,16 +169,24 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
 
 def _was_raised_in_ours(error: BaseException) -> bool:
     step = error.__traceback__
-    return step is not None and str(step.tb_frame.f_globals.get("__name__")).startswith(__name__)
+    return step is not None and _module(step.tb_frame).startswith(__name__)
+
+
+def _module(frame: "FrameType") -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def unless_interrupted(*kinds: "type[_Error]") -> "tuple[type[_Error], ...]":
-    """What an `except` names if it handles errors of these classes, but lets what a signal handler raised pass.
+    """What an `except` names if it handles errors of these classes, but lets what was raised from outside pass.
 
-    A handler may raise an error of any class: many raise TimeoutError, which is an OSError.
+    A signal handler may raise an error of any class: many raise TimeoutError, which is an OSError.
     """
     error = sys.exc_info()[1]
-    return () if error is not None and _was_raised_by_handler(error) else kinds
+    return () if error is not None and _was_raised_from_outside(error) else kinds
+
+
+def _was_raised_from_outside(error: BaseException) -> bool:
+    return _was_raised_by_handler(error) or _was_raised_by_thread(error)
 
 
 def _was_raised_by_handler(error: BaseException) -> bool:
@@ -194,6 +203,24 @@ def _has_argument(called: "FrameType", sought: "FrameType") -> bool:
     values = called.f_locals.values()
     # A function that takes *arguments has them in a tuple.
     return any(value is sought or (type(value) is tuple and any(one is sought for one in value)) for value in values)
+
+
+def _was_raised_by_thread(error: BaseException) -> bool:
+    """Whether another thread had it raised here (PyThreadState_SetAsyncExc), as some time limits for jobs do.
+
+    Then it can be told only if its class is the program's own: our code and the standard library raise no such errors,
+    and no other code was running.
+    """
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step is not None and _is_known(_module(step.tb_frame)) and not _is_known(type(error).__module__)
+
+
+def _is_known(module: str) -> bool:
+    """Whether a module is ours or the standard library's. Python 3.9 cannot tell: there, each counts as known."""
+    top = module.partition(".")[0]
+    return top == __name__.partition(".")[0] or top in getattr(sys, "stdlib_module_names", (top,))
 
 
 _AT_SECURE = 23  # in the auxiliary vector; from Linux' <elf.h>

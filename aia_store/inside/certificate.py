@@ -49,6 +49,7 @@ _TRUSTED_BEGIN = b"-----BEGIN TRUSTED CERTIFICATE-----"
 _TRUSTED_END = b"-----END TRUSTED CERTIFICATE-----"
 
 _UTF8_STRING = 0x0C
+_CONSTRUCTED = 0x20  # the bit of a tag for a value in parts (X.690, 8.1.2.5)
 
 # How the string types that OpenSSL folds in names (ASN1_MASK_CANON in its x_name.c) are encoded.
 STRINGS = {
@@ -121,8 +122,8 @@ def canonical_name(name: bytes) -> bytes:
     start, end = expect(name, 0, len(name), SEQUENCE)
     rdns = []
     for tag, _, inner, stop in elements(name, start, end):
-        if tag != SET:
-            raise DERError("an RDN that is no SET")
+        if tag != SET or inner == stop:
+            raise DERError("an RDN that is no SET, or an empty one, which OpenSSL leaves out")
         attributes = sorted(_canonical_attribute(name, *at[2:]) for at in elements(name, inner, stop))
         rdns.append(encode(SET, b"".join(attributes)))
     return b"".join(rdns)
@@ -132,6 +133,8 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
     type_start, type_stop = expect(name, start, end, OID)
     tag, value_start, value_stop = read(name, type_stop, end)
     value = name[value_start:value_stop]
+    if tag & _CONSTRUCTED or (tag == BIT_STRING and value[:1] != b"\0"):
+        raise DERError("a value that OpenSSL may write in another way")
     encoding = STRINGS.get(tag)
     if encoding is not None:
         try:

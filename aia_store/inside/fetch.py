@@ -54,6 +54,8 @@ _SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; up to Python 3.12, 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # From RFC 5737 and RFC 3849. They belong to nobody, so only the default route leads there.
 _NOBODYS = (_socket.AF_INET, ("192.0.2.1", 80)), (_socket.AF_INET6, ("2001:db8::1", 80))
+# Where a program lets SIGPIPE end it, as commands for pipes do, a host that hangs up at once would end the program.
+_NO_SIGPIPE = getattr(_socket, "MSG_NOSIGNAL", 0)
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _NO_ANSWER = (None, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)  # None: our own time limit
 
@@ -538,7 +540,7 @@ class Wire:
 
     def sendall(self, data: bytes) -> None:
         self._socket.settimeout(_remaining(self._deadline))
-        self._socket.sendall(data)
+        self._socket.sendall(data, _NO_SIGPIPE)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._socket, self._deadline, self._most))

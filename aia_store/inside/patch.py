@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _ssl
 import os
+import stat
 import sys
 import time
 from _thread import get_ident
@@ -35,7 +36,7 @@ from .trusted import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from .cafile import CAFile
@@ -148,21 +149,39 @@ _looked_after: set[type] = set()
 _clients_are_completed = False  # whether any context completes its clients' chains
 
 
-def install(ssl_module: Any) -> None:
-    """Wrap the methods in this `ssl` module; a second call does nothing.
+def install(ssl_module: Any) -> bool:
+    """Wrap the methods in this `ssl` module; a second call does nothing. Returns False if they cannot be wrapped yet.
 
     What a signal handler raises may end this at any moment. So the methods that make SSL objects come last, and what
     was wrapped before them may be wrapped again.
     """
-    owner = next(parent for parent in ssl_module.SSLContext.__mro__ if _context in parent.__bases__)
+    kinds = ssl_module.SSLContext, ssl_module.SSLSocket, ssl_module.SSLObject
+    if not all(isinstance(kind, type) for kind in kinds):
+        return False
+    owner = next(parent for parent in kinds[0].__mro__ if _context in parent.__bases__)
+    if _has_stand_ins(owner, kinds[1:]):
+        return False
     if "_wrap_bio" in vars(owner):
-        return
-    _look_after(ssl_module.SSLSocket)
-    _look_after(ssl_module.SSLObject)
+        return True
+    for kind in kinds[1:]:
+        _look_after(kind)
     owner._msg_callback = _callback_property(owner._msg_callback)
     _wrap(owner, _Loaders)
     owner.__new__ = staticmethod(_noting_birth(owner.__new__))  # only now: all that is loaded from here on is noted
     _wrap(owner, _Makers)
+    return True
+
+
+def _has_stand_ins(owner: Any, drivers: Iterable[Any]) -> bool:
+    """Whether something stands in for a method that we wrap, as `unittest.mock` does it for the time of a test.
+
+    If we replaced it, the test would not find it called; and the end of the test would remove our wrapper.
+    """
+    wrappers = {name: found for kind in (_Loaders, _Makers) for name, found in vars(kind).items() if name[:2] != "__"}
+    present = vars(owner)
+    return any(present.get(name, wrapper) is not wrapper for name, wrapper in wrappers.items()) or not all(
+        hasattr(getattr(kind, name, install), "__get__") for kind in drivers for name in DRIVERS
+    )
 
 
 def _wrap(owner: Any, wrappers: type) -> None:
@@ -232,6 +251,8 @@ class _Loaders:
     # A large CA file is not loaded until somebody looks at the context: one of ours has what a chain names.
     def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         file = None if cafile is None else _guarded(_to_defer, self, cafile)
+        if cadata is not None or (cafile is not None and file is None):
+            _guarded(_load_deferred, self)  # first, as OpenSSL shows and takes certificates in their order
         if file is not None:
             if capath is not None or cadata is not None:
                 _context.load_verify_locations(self, None, capath, cadata)
@@ -246,6 +267,7 @@ class _Loaders:
     def set_default_verify_paths(self: Any) -> None:
         file = _guarded(_default_to_defer, self)
         if file is None:
+            _guarded(_load_deferred, self)
             try:
                 _context.set_default_verify_paths(self)
             finally:
@@ -346,7 +368,9 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
         return None
     if _context.protocol.__get__(context) == _ssl.PROTOCOL_TLS_SERVER:
         return None
-    if os.stat(os.fspath(path)).st_size < SMALLEST_DEFERRED:
+    status = os.stat(os.fspath(path))
+    is_small = status.st_size < SMALLEST_DEFERRED and not state.given.deferred
+    if is_small or not stat.S_ISREG(status.st_mode):  # a FIFO can be read only once
         return None
     settings = load()
     if settings.disable or not settings.trust_on_demand:

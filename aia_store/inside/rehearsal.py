@@ -205,18 +205,18 @@ class Question(Chain):
         """A context of ours that refuses what was sent as the program's own would.
 
         It is needed only for what was deferred, which the program's own context does not have; otherwise None. It holds
-        what OpenSSL looks up for this chain. If not all of the chain could be read, it holds everything that the
-        program trusts, and OpenSSL decides. It is shared by all contexts that need the same, unless OpenSSL could find
-        a certificate in a directory: OpenSSL would keep it for the others.
+        what OpenSSL looks up for this chain, and is shared by all contexts that need the same. But if not all of the
+        chain could be read, or OpenSSL could find a certificate in a directory, it holds everything that the program
+        trusts. That one is not shared, because OpenSSL keeps what it finds in a directory.
         """
         given = self._given
         if not given.deferred:
             return None
-        ders = self._look_up if self._was_read_whole else [der for listed in given.lists for der in listed.ders]
-        if not self.trusted.looks_up_files([self.leaf, *self.sent]):
-            return kept(self.terms, ders)
+        if self._was_read_whole and not self.trusted.looks_up_files([self.leaf, *self.sent]):
+            return kept(self.terms, self._look_up)
+        everything = [der for listed in given.lists for der in listed.ders]
         defaults = _finds_the_defaults_as_before(given)
-        return made(self.terms, ders, directories=given.directories, defaults=defaults)
+        return made(self.terms, everything, directories=given.directories, defaults=defaults)
 
     def _is_plain(self) -> bool:
         return self._given.is_plain and self.trusted.is_plain

@@ -125,15 +125,17 @@ def _attach_to_new(module: "ModuleType") -> None:
 
     def attach_now() -> None:
         context.__new__ = make
+        is_over = False
         try:
-            attach_to(module)
-        except BaseException:  # a signal handler raised it: attach with the next context
-            context.__new__ = staticmethod(make_the_first)
-            raise
+            is_over = attach_to(module)
+        finally:
+            if not is_over:  # or a signal handler raised something: attach with the next context
+                context.__new__ = staticmethod(make_the_first)
 
     def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
         attach_now()
-        return context.__new__(cls, *arguments, **named)
+        new = context.__new__
+        return (make.__func__ if new is make_the_first else new)(cls, *arguments, **named)
 
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(make_the_first, name, getattr(make.__func__, name))
@@ -149,24 +151,27 @@ def _attach_to_waiting(module: "ModuleType") -> None:
         attach_now()
 
 
-def attach_to(module: "ModuleType") -> None:
-    """Patch `ssl` or `OpenSSL.SSL`. Whatever goes wrong, the program goes on without us.
+def attach_to(module: "ModuleType") -> bool:
+    """Patch `ssl` or `OpenSSL.SSL`; returns False to be called again with the program's next context.
 
-    Raises what a signal handler raises meanwhile; then the next call does what is left to be done.
+    Whatever goes wrong, the program goes on without us. Raises what a signal handler raises meanwhile; then the next
+    call does what is left to be done.
     """
     try:
         with importing:
             from .settings import debug
     except unless_interrupted(Exception):
-        return  # the package is gone or incomplete
+        return True  # the package is gone or incomplete
     try:
         if not _is_fit(module) or _is_disabled():
-            return
+            return True
         if module.__name__ == "ssl":
             with importing:
                 from . import patch
 
-            patch.install(module)
+            if not patch.install(module):
+                debug("not attached yet: something stands in for a method of ssl")
+                return False
         else:
             with importing:
                 from .pyopenssl import hooked
@@ -175,6 +180,7 @@ def attach_to(module: "ModuleType") -> None:
         set_enabled(True, by_hook=True)
     except unless_interrupted(Exception) as error:
         debug(f"not attached: {type(error).__name__}: {error}")
+    return True
 
 
 def _is_ours(finder: object) -> bool:

@@ -243,7 +243,13 @@ def default_paths() -> tuple[str, str]:
 
 
 def default_paths_are_certain() -> bool:
-    """Whether OpenSSL is sure to use those paths: in a process with special rights, it ignores the environment."""
+    """Whether OpenSSL is sure to use those paths.
+
+    It reads the environment of the process, which a program may have hidden behind another mapping. In a process with
+    special rights, it ignores the environment.
+    """
+    if not isinstance(os.environ, os._Environ):
+        return False
     file_variable, _, directory_variable, _ = _ssl.get_default_verify_paths()
     if file_variable not in os.environ and directory_variable not in os.environ:
         return True

@@ -834,6 +834,31 @@ def test_a_host_that_runs_out_of_descriptors_is_a_fetch_error(aia: AIAHost) -> N
     assert fetch.get(url, LOOPBACK, time.monotonic() + 1) == DER
 
 
+HANGS_UP = """
+import signal, socket, struct, time
+from aia_store.inside import fetch
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    deadline = time.monotonic() + 20
+    connection = fetch.connected([(socket.AF_INET, listener.getsockname())], deadline)
+    wire = fetch.Wire(connection, deadline, 100)
+    host = listener.accept()[0]
+host.shutdown(socket.SHUT_WR)
+host.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+host.close()  # sends RST
+try:
+    wire.sendall(b"GET / HTTP/1.1")
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_host_that_hangs_up_at_once_does_not_end_a_program_that_sigpipe_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", HANGS_UP], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "BrokenPipeError\n", "")
+
+
 def test_an_impossible_address_family_does_not_hide_the_next_address(
     aia: AIAHost, get: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -263,6 +263,7 @@ ODD_NAMES = {
     "no-break space, which is no space": named(("cn", 0x0C, "a\u00a0 \u00a0b\u2003c".encode())),
     "upper case": named(("cn", 0x0C, b"ALL UPPER CASE"), ("c", 0x13, b"hu")),
     "upper case beyond ASCII, which is kept": named(("cn", 0x0C, "ÄÖÜ ΑΒΓ".encode())),
+    "whole octets of bits": named(("cn", asn1.BIT_STRING, b"\0\x0f\xf0")),
     "empty value": named(("cn", 0x0C, b"")),
     "only spaces": named(("cn", 0x13, b"   ")),
     "NUL within": named(("cn", 0x0C, b"a\0B")),
@@ -301,6 +302,24 @@ def test_a_name_that_is_not_in_its_own_encoding_is_refused_as_openssl_does(tag: 
     der = with_subject(named(("cn", tag, value)))
     with pytest.raises(subprocess.CalledProcessError):
         subject_hash(der)
+    with pytest.raises(DERError):
+        _ = Certificate(der).subject_key
+
+
+@needs_openssl
+@pytest.mark.parametrize(
+    "name",
+    [
+        asn1.tlv(asn1.SEQUENCE, asn1.tlv(asn1.SET)),
+        named(("cn", 0x2C, asn1.tlv(0x0C, b"In ") + asn1.tlv(0x0C, b"parts"))),
+        named(("cn", asn1.BIT_STRING, b"\x04\xff")),
+    ],
+    ids=["an empty RDN", "a string in parts", "bits that do not count"],
+)
+def test_a_name_that_openssl_writes_in_another_way_is_not_read(name: bytes) -> None:
+    """OpenSSL takes it for the same as another name, so only OpenSSL can tell which certificates bear it."""
+    der = with_subject(name)
+    assert subject_hash(der)
     with pytest.raises(DERError):
         _ = Certificate(der).subject_key
 

@@ -100,6 +100,26 @@ def test_a_reload_of_ssl_leaves_no_class_unattached(store: Path) -> None:
     assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
 
 
+STAND_IN = """
+import operator, ssl, sys
+from unittest import mock
+with mock.patch(f"ssl.{sys.argv[1]}") as stand_in:
+    for _ in range(2):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    print(operator.attrgetter(sys.argv[1])(ssl) is stand_in)
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SSLContext.load_cert_chain", "SSLContext._wrap_bio", "SSLSocket.do_handshake", "SSLObject.read", "SSLSocket"],
+)
+def test_what_stands_in_for_a_method_is_called_and_attached_to_later(store: Path, name: str) -> None:
+    """A test of a program may put a mock in the place of a method before the program makes its first context."""
+    done = run_python(STAND_IN + ATTACHED, name, hook=False, env=WATCHED)
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
 @pytest.mark.parametrize(
     ("call", "completes"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,20 @@ def test_paths_of_every_kind(
         placed = outcome(lambda: context.load_verify_locations(path(tmp_path)))  # type: ignore[arg-type]  # noqa: B023
         seen.append((named, placed, context.get_ca_certs()))
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_fifo_is_read_once(hook: None, tmp_path: Path, is_first: bool) -> None:
+    fifo, later = tmp_path / "fifo", Authority.root("Later Root")
+    os.mkfifo(fifo)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not is_first:
+        context.load_verify_locations(large_ca_file(tmp_path / "large.pem", ROOT))
+    writer = threading.Thread(target=fifo.write_text, args=(pem(later),), daemon=True)
+    writer.start()
+    context.load_verify_locations(fifo)
+    writer.join()
+    assert context.get_ca_certs(binary_form=True)[-1] == later.der
 
 
 @pytest.mark.parametrize("number", [True, 0, 1.5])

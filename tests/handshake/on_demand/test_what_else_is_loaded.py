@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _ssl
+import os
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,22 @@ def test_the_default_paths_are_those_of_when_they_were_loaded(
     assert get(trust.servers[0], context) == b"ok"
 
 
+def test_an_environment_that_openssl_does_not_see(
+    hook: None, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL reads the process's environment, whatever a program puts in the place of `os.environ`."""
+    hidden = Authority.root("Hidden Root")
+    ca = hidden.intermediate("CA of a hidden root")
+    cafile, folder = large_ca_file(tmp_path / "hidden.pem", hidden), hashed_directory(tmp_path / "hidden", hidden)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trust.cafile))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "nothing"))
+    monkeypatch.setattr(os, "environ", {**os.environ, "SSL_CERT_FILE": str(cafile), "SSL_CERT_DIR": str(folder)})
+    context = ssl.create_default_context()
+    with TLSServer(ca.leaf(), [ca]) as server:
+        refused(server, context)
+    assert get(trust.servers[0], context) == b"ok"
+
+
 def test_what_is_gone_from_a_directory(hook: None, trust: Trust, tmp_path: Path) -> None:
     """A context keeps what it once found in a directory; one that is made later finds it no more.
 
@@ -82,6 +100,17 @@ def test_what_is_gone_from_a_directory(hook: None, trust: Trust, tmp_path: Path)
         target.unlink()
         refused(right, new_context())
         assert get(right, early) == b"ok"
+
+
+def test_a_directory_holds_what_the_file_issued(hook: None, trust: Trust, tmp_path: Path) -> None:
+    """The error tells of what is wrong with the whole chain."""
+    ca = trust.roots[0].intermediate("CA in a directory")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = ssl.VerifyFlags(FLAGS["flags of 3.11"])
+    context.load_verify_locations(trust.cafile, hashed_directory(tmp_path / "directory", ca))
+    with TLSServer(ca.leaf()) as right, TLSServer(ca.leaf(not_after=timedelta(hours=-1))) as expired:
+        assert refused(expired, context) == "certificate has expired"
+        assert get(right, context) == b"ok"
 
 
 @flags_of

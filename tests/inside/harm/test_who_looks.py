@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import FLAGS, MakeHierarchy, whole_package
+from tests.conftest import FLAGS, MakeHierarchy, whole_package, write_pem
+from tests.inside.contexts.files import file_of, trusted_pem
 from tests.inside.harm.conftest import Sites, answer, constrained_chain, with_and_without
+from tests.support.ca_files import large_ca_file
+from tests.support.pki import Authority, pem
 from tests.support.servers import TLSServer
 
 #: Of OpenSSL 3.2 and later: declines compressed certificates (RFC 8879), the one bit of ours that may be seen.
@@ -54,6 +58,28 @@ def test_a_context_looks_as_in_plain_python(sites: Sites, kind: str, cafile: str
     hooked, plain = with_and_without(LOOK_AFTERWARDS, sites.ports, file, kind)
     assert hooked == plain
     assert plain[0] == plain[1]
+
+
+IN_TURN = """
+context = ssl.create_default_context(cafile=sys.argv[1])
+for kind, what in json.loads(sys.argv[2]):
+    context.load_verify_locations(**{kind: what})
+print(json.dumps([der.hex() for der in context.get_ca_certs(binary_form=True)]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["cafile", "cadata", "special cafile", "large cafile"])
+def test_what_was_loaded_in_turn_is_shown_in_turn(sites: Sites, tmp_path: Path, kind: str) -> None:
+    later = Authority.root("Later Root")
+    if kind == "cadata":
+        load = "cadata", pem(later)
+    elif kind == "special cafile":
+        load = "cafile", str(file_of(tmp_path / "special.pem", trusted_pem(later)))
+    else:
+        load = "cafile", str((large_ca_file if "large" in kind else write_pem)(tmp_path / "later.pem", later))
+    hooked, plain = with_and_without(IN_TURN, sites.large_cafile, json.dumps([load]))
+    assert hooked == plain
+    assert plain[-1] == later.der.hex()
 
 
 MADE_BY_US = (
