@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
 from ..inside.certificate_names import host_names
 from ..inside.reply import certificates
+from ..manager.reading import opened
 from ..manager.target import is_host
 from .connection import ProbeError, Seen
 
@@ -99,7 +100,7 @@ def holds_key(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             return any(map(_begins_key, file.read(LARGEST).splitlines()))
     except OSError:
         return False
@@ -107,7 +108,7 @@ def holds_key(path: str) -> bool:
 
 def _held(path: str) -> _Held:
     """What a file holds. Raises OSError, and ProbeError if it holds no certificate of a server."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         content = _without_keys(file, path)
     # A certificate that a PEM file holds twice is sent twice.
     ders = list(pem_certificates(content)) or [one.der for one in certificates(content, _MOST_CERTIFICATES)]
