@@ -37,6 +37,34 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
+LIMITS = [("max_inotify_instances", 0), ("max_inotify_watches", 0), ("max_inotify_watches", 3)]
+
+#: Watches a folder under a limit of inotify, then without it. Arguments: the limit's name, how much is left, and
+#: the folder.
+_ROOM_AGAIN = """
+import pathlib, sys, threading
+from aia_store.manager.daemon import watching
+from aia_store.manager.daemon.places import plan
+limit, folder = pathlib.Path("/proc/sys/user", sys.argv[1]), pathlib.Path(sys.argv[3])
+seen = threading.Event()
+watching.TRIED_AGAIN_EVERY = 0.0
+limit.write_text(sys.argv[2])
+watcher = watching.Watcher(seen.set, lambda: None, lambda line: print(line.partition(" (")[0]))
+places = plan([str(folder / "changed")])
+for _ in range(3):
+    watcher.watch(places)
+print(watcher.method)
+limit.write_text("1000")
+assert watcher.watch(places), "nobody knows what changed meanwhile"
+assert not watcher.watch(places)
+print(watcher.method)
+seen.clear()
+(folder / "changed").touch()
+print("seen" if seen.wait(10) else "not seen")
+watcher.stop()
+"""
+
+
 def bundled(machine: Machine, *certificates: Authority) -> bool:
     return pem_blocks(machine.bundle_file.read_text()) == [certificate.der for certificate in certificates]
 
@@ -131,9 +159,7 @@ def test_a_store_that_is_not_safe(machine: Machine, root: Authority) -> None:
     assert "can be written by everyone" in machine.complains("daemon")
 
 
-@pytest.mark.parametrize(
-    ("limit", "left"), [("max_inotify_instances", 0), ("max_inotify_watches", 0), ("max_inotify_watches", 3)]
-)
+@pytest.mark.parametrize(("limit", "left"), LIMITS)
 def test_polling_where_inotify_is_exhausted(
     machine: Machine, root: Authority, start: Start, limit: str, left: int
 ) -> None:
@@ -151,6 +177,24 @@ def test_polling_where_inotify_is_exhausted(
         beside.replace(machine.roots)
         wait_until(lambda anchors=anchors: bundled(machine, *anchors), 8, lambda: daemon.lines)  # type: ignore[misc]
     assert daemon.end()[1] < 1
+
+
+@pytest.mark.parametrize(("limit", "left"), LIMITS)
+def test_events_are_used_again_once_inotify_has_room(tmp_path: Path, limit: str, left: int) -> None:
+    """Whoever used it up may have ended long ago, and polling wakes the machine every few seconds."""
+    before: list[object] = ["unshare", "--user", "--map-root-user"]
+    if shutil.which("unshare") is None or not works([*before, "sh", "-c", f"echo 0 > /proc/sys/user/{limit}"]):
+        pytest.skip("no user namespace with a limit of its own can be made here")
+    done = subprocess.run(
+        [*map(str, before), sys.executable, "-c", _ROOM_AGAIN, limit, str(left), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    lack, room = "the system offers no more change events", "the system offers change events again"
+    polled = f"{'events and ' if left else ''}polling"
+    assert done.stdout.splitlines() == [lack, polled, room, "events", "seen"], done.stderr
 
 
 @pytest.mark.skipif(not seccomp.supported, reason="needs a seccomp filter")
