@@ -22,13 +22,6 @@ OTHER = Authority.root("Other Root")
 _HOLD = 'mount -t tmpfs -o size=256k,mode=755 none "$1" && echo ready && exec sleep 600'
 
 
-#: Runs another program, which cannot start a thread. The first argument is the file of `seccomp`.
-_WITHOUT_THREADS = """
-import os, runpy, sys
-runpy.run_path(sys.argv[1])["no_thread_can_be_started"]()
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
-
 #: Runs another program, whose memory can never be both writable and executable.
 _TAKE_MEMORY_RIGHTS = """
 import ctypes, os, sys
@@ -200,7 +193,7 @@ def test_events_are_used_again_once_inotify_has_room(tmp_path: Path, limit: str,
 @pytest.mark.skipif(not seccomp.supported, reason="needs a seccomp filter")
 def test_no_thread_can_be_started(machine: Machine, root: Authority, start: Start) -> None:
     """As if a limit of tasks was reached. It does not end, and leaves no child behind."""
-    daemon = start(sys.executable, "-c", _WITHOUT_THREADS, seccomp.__file__)
+    daemon = start(*seccomp.WITHOUT_THREADS)
     assert "no process can be started" in daemon.named("build")[0]["message"]
     daemon.wait_for("build", count=2)
     assert not daemon.works()

@@ -17,13 +17,12 @@ from ...check import (
     TargetError,
     addresses,
     certificate_files,
-    many,
     parse_target,
     probe,
 )
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
-from ...manager import roots
+from ...manager import many, roots
 from ...manager.reading import opened
 from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
