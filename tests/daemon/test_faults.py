@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,15 @@ def test_a_store_that_is_not_safe(machine: Machine, root: Authority) -> None:
     machine.store.mkdir()
     machine.store.chmod(0o777)
     assert "can be written by everyone" in machine.complains("daemon")
+
+
+def test_a_refresh_that_has_much_to_say(machine: Machine, root: Authority, start: Start) -> None:
+    """Text from certificates is cut, so that the outcome of the work still reaches the daemon."""
+    machine.plant(*(root.intermediate(f"CA {number}", crl=[f"ldap://{'x' * 50_000}"]) for number in range(3)))
+    daemon = start()
+    daemon.send(signal.SIGUSR1)
+    assert "3 kept" in daemon.wait_for("refresh", " kept", seconds=60)["message"]
+    assert not [event for event in daemon.events if event["level"] == "error"]
 
 
 @pytest.mark.parametrize(("limit", "left"), LIMITS)
