@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
 from ..inside.certificate_names import host_names
 from ..inside.reply import certificates
-from ..manager.reading import opened
+from ..manager.reading import first_bytes, opened
 from ..manager.target import is_host
 from .connection import ProbeError, Seen
 
@@ -103,8 +103,7 @@ def holds_key(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     try:
-        with opened(path) as file:
-            return any(map(_begins_key, file.read(LARGEST).splitlines()))
+        return any(map(_begins_key, first_bytes(path, LARGEST).splitlines()))
     except OSError:
         return False
 

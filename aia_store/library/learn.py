@@ -11,7 +11,7 @@ from ..inside import fetch, reply
 from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
 from ..manager import roots
-from ..manager.reading import opened
+from ..manager.reading import first_bytes
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError, by_subject
 
@@ -132,8 +132,7 @@ def _of_file(path: str) -> list[Certificate]:
     try:
         if os.path.isdir(path):
             raise LearnError(f"{path} is a folder; name the files in it")
-        with opened(path) as file:
-            content = file.read(LARGEST_FILE + 1)
+        content = first_bytes(path, LARGEST_FILE + 1)
     except OSError as error:
         raise LearnError(f"{path} cannot be read ({error.strerror})") from error
     if len(content) > LARGEST_FILE:

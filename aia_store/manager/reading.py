@@ -38,6 +38,15 @@ def opened(path: str) -> BufferedReader:
     return file
 
 
+def first_bytes(path: str, most: int) -> bytes:
+    """At most so many bytes of a file that `opened` opens. Raises OSError, also if it has none yet."""
+    with opened(path) as file:
+        found: bytes | None = file.read(most)
+    if found is None:  # /proc/kmsg calls itself a regular file
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+    return found
+
+
 def _was_given(descriptor: int) -> bool:
     """Whether another descriptor of this process is of the same file."""
     status = os.fstat(descriptor)
