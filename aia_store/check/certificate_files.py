@@ -128,7 +128,7 @@ def _held(path: str) -> _Held:
 
 
 def _without_keys(file: BufferedReader, path: str) -> bytes:
-    """The content of a file, but for private keys. Raises ProbeError if it is too large."""
+    """The content of a file without its private keys. Raises ProbeError if it is too large."""
     head = file.peek(_HEAD)
     if head[:1] == bytes((SEQUENCE,)):
         return b"" if _is_key(head) else _limited(file, path)

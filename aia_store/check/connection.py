@@ -7,6 +7,7 @@ whatever the chain is like.
 from __future__ import annotations
 
 import _ssl
+import re
 import socket
 import time
 from contextlib import closing
@@ -33,8 +34,6 @@ SECONDS = 10.0  # to connect, and again for everything that follows
 _NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason
 # OpenSSL's reasons when the other side does not speak TLS at all.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG")
-
-
 _KEY_KINDS = {  # by how the OID of the algorithm begins (RFC 8017, RFC 5480)
     b"\x2a\x86\x48\x86\xf7\x0d\x01\x01": "RSA",
     b"\x2a\x86\x48\xce\x3d\x02\x01": "ECDSA",
@@ -51,14 +50,14 @@ class Seen(NamedTuple):
     certificates: list[bytes]  # DER, the leaf first
     address: str | None  # the IP address that answered; None through a proxy, and for a file
     proxy: str | None  # host and port
-    failure: str | None = None  # why the handshake of a client of today fails, in OpenSSL's words
-    weaknesses: tuple[Weakness, ...] = ()  # what only some clients mind, of the handshake
+    failure: str | None = None  # why the handshake of today's clients fails, in OpenSSL's words
+    weaknesses: tuple[Weakness, ...] = ()  # what in the handshake only some clients refuse
     asks_client: bool = False  # whether the server asked for a client's certificate
     leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
 
 def looks(target: Target, settings: Settings) -> list[Seen]:
-    """Seen at a host, and again for a certificate with the other kind of key. Raises ProbeError.
+    """Look at a host, and again for a certificate with the other kind of key. Raises ProbeError.
 
     A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client.
     """
@@ -75,7 +74,7 @@ def looks(target: Target, settings: Settings) -> list[Seen]:
 
 
 def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
-    """What a client sees that only accepts the other kind of key; None if that is no certificate that can be read.
+    """What a client sees that only accepts the other kind of key; None if it gets no readable certificate.
 
     In TLS 1.2, the cipher suites choose the kind. A server that does not speak it is asked again.
     """
@@ -103,7 +102,7 @@ def key_kind(certificate: Certificate) -> str:
 
 
 def _look_of_today(target: Target, settings: Settings) -> Seen:
-    """What a client of today sees; if that is no certificate, what one sees that accepts old and weak TLS."""
+    """What today's clients see; if that is no certificate, what a client sees that accepts old and weak TLS."""
     place = address(*target.place)
     try:
         seen = look(target, seeing_context(), settings)
@@ -124,20 +123,20 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
 
 
 def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
-    """The same without the weaknesses that a server only shows because it prefers an unusual cipher suite."""
+    """The same without the weaknesses that a server shows only because it prefers an unusual cipher suite."""
     if OF_SUITES.isdisjoint(seen.weaknesses):
         return seen
     try:
         usual = look(target, seeing_context(BROWSERS_SUITES), settings)
     except (OSError, starttls.StartTLSError):
         return seen
-    # If the handshake of today failed, the suites of browsers are weak, too.
+    # If the handshake of today's clients failed, the suites of browsers are weak, too.
     others = [weakness for weakness in seen.weaknesses if weakness not in OF_SUITES]
     return seen._replace(weaknesses=(*others, *(usual.weaknesses if seen.failure is not None else ())))
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
-    """What a client sees that accepts old and weak TLS, if that may be why a client of today sees nothing."""
+    """What a client sees that accepts old and weak TLS, if that may be why today's clients see nothing."""
     if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         return None
     if getattr(refusal, "reason", None) in _NO_TLS:
@@ -246,7 +245,13 @@ def _reason(error: Exception) -> str:
         return "the server does not go on"
     if isinstance(error, (ConnectionError, _ssl.SSLEOFError, _ssl.SSLZeroReturnError)):
         return "the server closes the connection"
-    return (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
+    said = re.sub(r"^\[SSL\] | \(_ssl\.c:\d+\)$", "", str(error))  # how Python says a reason that it does not know
+    return (getattr(error, "reason", None) or said).lower().replace("_", " ")
+
+
+def _is_alert(reason: str) -> bool:
+    """Whether OpenSSL's reason is an alert of the server, which then speaks TLS."""
+    return "alert" in reason or reason.startswith("tlsv1")
 
 
 def _complaint(error: OSError | UnicodeError, target: Target, settings: Settings) -> str:
@@ -262,10 +267,12 @@ def _what_went_wrong(error: OSError | UnicodeError, target: Target, settings: Se
     through = "" if proxy is None else f" through the proxy {proxy}"
     if isinstance(error, TimeoutError):
         return f"does not answer{through}"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return f"resets the connection{through}"
     if not isinstance(error, _ssl.SSLError):
         return f"cannot be reached{through} ({getattr(error, 'strerror', None) or error})"
     reason = _reason(error)
-    if "alert" in reason or reason.startswith(("tlsv1", "the server")):
+    if _is_alert(reason) or reason.startswith("the server"):
         return f"ends the handshake ({reason})"
     return f"does not speak TLS that we understand ({reason})"
 
@@ -276,6 +283,13 @@ def _hint(target: Target, error: Exception | None = None) -> str:
         return "; is there a network?"
     if isinstance(error, tunnel.NotConnectedError):
         return ""
+    reason = _reason(error) if isinstance(error, _ssl.SSLError) else ""
+    if "unrecognized name" in reason:
+        return "; it may know another name: try --servername NAME"
+    if "handshake failure" in reason:
+        return "; it has no TLS version, cipher suite or curve in common with clients of today"
+    if _is_alert(reason):
+        return "; its log may say more"
     protocol = starttls.usual_at(target.place[1])
     if target.starttls is None and protocol is not None:
         return f"; try --starttls {protocol}"

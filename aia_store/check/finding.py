@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import to_pem
+from ..inside.certificate_names import host_names
 from ..inside.search import Budget, likeliest_first, may_have_issued
+from ..manager.target import is_address
 from .connection import key_kind
-from .weakness import Weakness, of_key
+from .weakness import Weakness, of_issuers, of_key, of_key_usage
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -38,6 +40,7 @@ class Fault(str, Enum):
     SELF_SIGNED = "self-signed"  # the leaf
     NO_PATH = "no-path"  # to a trust anchor, whatever is looked up
     REFUSED = "refused"  # a path leads to a trust anchor, but OpenSSL refuses it
+    ANCHOR_NOT_ROOT = "anchor-not-root"  # the path ends at a trusted certificate that is not self-signed
     WRONG_NAME = "wrong-name"
     ANCHOR_IN_THE_WAY = "anchor-in-the-way"  # a trust anchor of this machine misleads OpenSSL
     INCOMPLETE = "incomplete"  # intermediates must be looked up
@@ -48,7 +51,7 @@ MENDED_BY_CHAIN = {Fault.LEAF_NOT_FIRST, Fault.INCOMPLETE, Fault.OBSTRUCTED}  # 
 
 
 class Needless(str, Enum):
-    """What a server need not send, or not like this, in the words of the JSON document."""
+    """What a server need not send, or should send differently, in the words of the JSON document."""
 
     __str__ = str.__str__
 
@@ -74,7 +77,8 @@ class Finding:
     seen: Seen
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None if it accepts
-    strict_refusal: str | None  # the same with the flags of Python 3.13 and newer
+    partial_refusal: str | None  # the same if a path may end at any trusted certificate (PARTIAL_CHAIN)
+    strict_refusal: str | None  # the same with the flags of Python 3.13 and newer, of which that is one
     path: Path | None  # the path to a trust anchor, if one was found
     refused_path: list[Certificate] | None  # otherwise the likeliest of those that OpenSSL refused
     stored: set[Certificate]  # certificates that were found in the store
@@ -87,6 +91,8 @@ class Finding:
     undated_refusal: str | None  # the same as `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
+    refusal_if_trusted: str | None  # why OpenSSL refuses a self-signed leaf even if it is trusted
+    lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
     lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
 
@@ -104,9 +110,22 @@ class Finding:
 
     @property
     def weaknesses(self) -> list[Weakness]:
-        """Why only some clients refuse the handshake, or else the server's key, or the chain."""
-        found = *self.seen.weaknesses, of_key(self.chain.leaf), self.chain_weakness
+        """Why only some clients refuse the handshake, or else the server's certificate, or the chain."""
+        leaf, of_handshake = self.chain.leaf, self.seen.weaknesses
+        found = [*of_handshake, of_key(leaf), *of_issuers(self.drawn[1:]), self._weakness_of_name, self.chain_weakness]
+        if Weakness.STATIC_RSA not in of_handshake:
+            found.append(of_key_usage(leaf))
+        if self.lacks_policy:
+            found.append(Weakness.NO_POLICY)
         return [weakness for weakness in found if weakness is not None]
+
+    @property
+    def _weakness_of_name(self) -> Weakness | None:
+        """Whether OpenSSL accepts the host's name only because it is the common name, which browsers do not read."""
+        names = host_names(self.chain.leaf)
+        if self.completed_refusal is not None or is_address(self.target.name) or not all(map(is_address, names)):
+            return None
+        return Weakness.COMMON_NAME_BESIDE_ADDRESSES if names else Weakness.COMMON_NAME
 
     @property
     def anchors_in_the_way(self) -> list[Certificate]:
@@ -142,6 +161,8 @@ class Finding:
                 found.append(Fault.NOT_YET_VALID)
             else:
                 found.append(Fault.SELF_SIGNED)
+        elif self.ends_at_no_root:
+            found.append(Fault.ANCHOR_NOT_ROOT)
         elif self.path is None:
             found.append(Fault.REFUSED if self.is_anchor(self.drawn[-1]) else Fault.NO_PATH)
         else:
@@ -167,7 +188,7 @@ class Finding:
             return self.refused_path
         known = [*self.chain.sent, *self.sources, *self.stored]
         found = [self.chain.leaf]
-        while not found[-1].is_self_signed and len(found) <= Budget.intermediates:
+        while not (found[-1].is_self_signed or self.is_last_anchor(found[-1])) and len(found) <= Budget.intermediates:
             anchors = self.chain.trusted.issuers_of(found[-1])
             issuers = [issuer for issuer in known if may_have_issued(issuer, found[-1]) and issuer not in found]
             if not (anchors or issuers):
@@ -185,7 +206,10 @@ class Finding:
         found = {
             Needless.TWICE: again,
             Needless.ROOT: [link for link in sent if link.is_self_signed],
-            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed],
+            # Without a path, nobody knows what is needed.
+            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed]
+            if self.not_found is None
+            else [],
         }
         advice = [
             Advice(about, links, sum(len(link.der) + _OVERHEAD for link in links))
@@ -206,7 +230,26 @@ class Finding:
     def not_found(self) -> bytes | None:
         """The name (DER) of the issuer that could not be found, if the path ends for that reason."""
         last = self.drawn[-1]
-        return None if self.path is not None or last.is_self_signed or self.is_anchor(last) else last.issuer
+        if self.path is not None or last.is_self_signed or self.is_anchor(last) or self.is_last_anchor(last):
+            return None
+        return last.issuer
+
+    @property
+    def ends_at_no_root(self) -> bool:
+        """Whether the only path ends at a trusted certificate that is not self-signed, where some clients go on."""
+        return self.refusal is not None and self.partial_refusal is None and self.path is None
+
+    def is_last_anchor(self, certificate: Certificate) -> bool:
+        """Whether the path ends at this certificate, although it is no root."""
+        return self.ends_at_no_root and self.is_held(certificate)
+
+    @property
+    def namesakes(self) -> list[Certificate]:
+        """Certificates at hand with the name of the issuer that was not found, but with other keys than its."""
+        if self.not_found is None:
+            return []
+        known = dict.fromkeys([*self.chain.sent, *self.sources, *self.stored])
+        return [found for found in known if found.subject_key == self.drawn[-1].issuer_key]
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether clients of this machine trust it."""
@@ -231,7 +274,7 @@ class Finding:
         return int((certificate.validity[1] - self.chain.now) // DAY)
 
     def ending_within(self, days: int) -> list[Certificate]:
-        """The links that expire within so many days, or have expired."""
+        """The links that expire within this many days, or have expired."""
         return [link for link in self.links if self.days_left(link) < days]
 
     @property

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .connection import Seen
     from .trust import TrustAnchors
 
+_POLICY_CHECK = 0x80  # X509_V_FLAG_POLICY_CHECK
+_POLICY_CONSTRAINTS = b"\x55\x1d\x24"  # the extension (RFC 5280, 4.2.1.11)
 FETCH_SECONDS = 30.0  # a command may wait longer than a program
 
 
@@ -80,25 +82,37 @@ def _finding(
     """Put together what is known of a chain, with OpenSSL's verdicts under the terms of `trusted`."""
     sent, name = seen.certificates, in_ascii(target.name)
     refusal = _stated(trusted.rehearsal.refusal(sent, name))
+    partial = refusal and _stated(trusted.partial_rehearsal.refusal(sent, name))
+    strict_as_sent = _stated(trusted.strict_rehearsal.refusal(sent, name))
     needed = needs(chain, path) if path is not None else []
     found = path.certificates if path is not None else refused
     if found is None:  # nothing to verify but what was sent
         completed = installed = undated = refusal
-        strict = _stated(trusted.strict_rehearsal.refusal(sent, name))
+        lacks_policy = False
+        strict = strict_as_sent
     else:
         *whole, anchor = (link.der for link in found)
         completed = refusal and _stated(Rehearsal(trusted.terms, [anchor]).refusal(whole, name))
         undated_terms = Terms(trusted.terms.flags | NO_CHECK_TIME, trusted.terms.level)
         undated = completed and _stated(Rehearsal(undated_terms, [anchor]).refusal(whole, name))
         strict = _stated(Rehearsal(trusted.strict_terms, [anchor]).refusal(whole, name))
+        policy_terms = Terms(trusted.terms.flags | _POLICY_CHECK, trusted.terms.level)
+        lacks_policy = (
+            completed is None
+            and any(_POLICY_CONSTRAINTS in link.extensions for link in found)
+            and Rehearsal(policy_terms, [anchor]).refusal(whole, name) is not None
+        )
         installed = refusal and _stated(trusted.rehearsal.refusal(whole, name))
+    leaf = chain.leaf
+    if_trusted = Rehearsal(trusted.terms, [leaf.der]).refusal([leaf.der], name) if leaf.is_self_signed else None
     reason = reader(store.folders)
     return Finding(
         target=target,
         seen=seen,
         chain=chain,
         refusal=refusal,
-        strict_refusal=refusal or _stated(trusted.strict_rehearsal.refusal(sent, name)),
+        partial_refusal=partial,
+        strict_refusal=strict_as_sent,
         path=path,
         refused_path=refused,
         stored={certificate for certificate in search.stored if certificate not in search.fetched},
@@ -110,6 +124,8 @@ def _finding(
         installed_refusal=installed,
         undated_refusal=undated,
         failed=search.failed,
+        refusal_if_trusted=_stated(if_trusted),
+        lacks_policy=lacks_policy,
         revoked={certificate: reason(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )
 

@@ -1,4 +1,4 @@
-"""What the CRLs say of each certificate of one path, while `update` only reads CRLs for what is in the store."""
+"""What the CRLs say of each certificate of one path. (`update` reads CRLs only for what is in the store.)"""
 
 from __future__ import annotations
 

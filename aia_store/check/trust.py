@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..inside import PARTIAL_CHAIN
+from ..inside import PARTIAL_CHAIN, STRICT
 from ..inside.contexts import Terms
 from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..inside.certificate import Certificate
-
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT; from 3.13 on, Python's default context sets it, and PARTIAL_CHAIN
 
 
 class TrustAnchors:
@@ -48,6 +46,12 @@ class TrustAnchors:
     def rehearsal(self) -> Rehearsal:
         """Judges like plain OpenSSL on this machine. Always ask it with a name."""
         return Rehearsal(self.terms, [certificate.der for certificate in self.certificates])
+
+    @cached_property
+    def partial_rehearsal(self) -> Rehearsal:
+        """Judges like clients that end at any trusted certificate, such as curl. Always ask it with a name."""
+        terms = Terms(self.terms.flags | PARTIAL_CHAIN, self.terms.level)
+        return Rehearsal(terms, [certificate.der for certificate in self.certificates])
 
     @cached_property
     def strict_rehearsal(self) -> Rehearsal:

@@ -53,7 +53,7 @@ def of(finding: Finding) -> list[View]:
 def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> str | None:
     """Why a client refuses a host, in the handshake or because of the chain; None if it connects."""
     if finding.seen.leaf_at:
-        return "a server takes the first certificate of the file for its own, and its key is another"
+        return "a server takes the first certificate of the file for its own, and that has another key"
     for weakness in (one for one in finding.weaknesses if one is not finding.chain_weakness):
         if weakness not in tolerated:
             return MEANINGS[weakness]
@@ -68,9 +68,11 @@ def _reason(finding: Finding, rule: Rule) -> str:
     """Why a client connects."""
     if not finding.missing:
         return "all that it needs is sent"
-    return {"fetches": "it fetches what is missing (AIA)", "preloads": "it knows the intermediates of public CAs"}.get(
-        rule.name, "what is missing is found within the handshake"
-    )
+    return {
+        FETCHES: "it fetches what is missing (AIA)",
+        FETCHES_UP_TO_A_ROOT: "it fetches what is missing (AIA)",
+        PRELOADS: "it knows the intermediates of public CAs",
+    }.get(rule, "what is missing is found within the handshake")
 
 
 def _first_of_each_name(finding: Finding) -> str | None:
@@ -83,7 +85,7 @@ def _first_of_each_name(finding: Finding) -> str | None:
         ends = finding.is_anchor(issuer) and first.public_key == issuer.public_key
         if finding.refusal is None and first != issuer and not ends:
             return "of two certificates with the same name, it takes the first that is sent"
-    return None if _only_an_anchor_is_in_the_way(finding) else finding.refusal
+    return None if _only_an_anchor_is_in_the_way(finding) else finding.partial_refusal
 
 
 def _only_an_anchor_is_in_the_way(finding: Finding) -> bool:
@@ -92,13 +94,15 @@ def _only_an_anchor_is_in_the_way(finding: Finding) -> bool:
 
 def _backtracks(finding: Finding) -> str | None:
     """What was sent must lead to a root, over any of its certificates."""
-    if finding.refusal is None or (finding.completed_refusal is None and not finding.missing):
+    if finding.partial_refusal is None or (finding.completed_refusal is None and not finding.missing):
         return None
     return finding.refusal
 
 
 def _ignores_dates_of_anchors(finding: Finding) -> str | None:
     """The same; but a path may end at a trust anchor that has expired."""
+    if finding.partial_refusal is None:
+        return None
     for at, link in enumerate(finding.drawn[1:], 1):
         below = finding.drawn[:at]
         if any(anchor.public_key == link.public_key for anchor in finding.chain.trusted.issuers_of(below[-1])):
@@ -120,12 +124,22 @@ def _hook_strictly(finding: Finding) -> str | None:
 
 def _fetches(finding: Finding) -> str | None:
     """What is missing is fetched from the URLs that the certificates name."""
-    return _revoked(finding) or finding.completed_refusal or next(_not_fetchable(finding), None)
+    return _revoked(finding) or _completed_refusal(finding) or next(_not_fetchable(finding), None)
+
+
+def _fetches_up_to_a_root(finding: Finding) -> str | None:
+    """The same, but the path must end at a root."""
+    return finding.completed_refusal or _fetches(finding)
+
+
+def _completed_refusal(finding: Finding) -> str | None:
+    """Why a browser refuses the whole path, which may end at any trusted CA."""
+    return None if finding.ends_at_no_root and len(finding.drawn) > 1 else finding.completed_refusal
 
 
 def _preloads(finding: Finding) -> str | None:
     """What is missing is known if the root is in Mozilla's programme, whose members must disclose intermediates."""
-    fault = _revoked(finding) or finding.completed_refusal
+    fault = _revoked(finding) or _completed_refusal(finding)
     if fault is not None or finding.path is None or not finding.missing:
         return fault
     if finding.path.certificates[-1].fingerprint in _mozilla_roots():
@@ -160,12 +174,13 @@ def _mozilla_roots() -> frozenset[str]:
         return frozenset(hashlib.sha256(der).hexdigest() for der in pem_certificates(file.read()))
 
 
-FETCHES = Rule("fetches", _fetches)
+FETCHES, FETCHES_UP_TO_A_ROOT = Rule("fetches", _fetches), Rule("fetches, up to a root", _fetches_up_to_a_root)
 PRELOADS = Rule("preloads", _preloads)
 HOOK, HOOK_STRICTLY = Rule("completes", _hook), Rule("completes, strictly", _hook_strictly)
 # OpenSSL's rule: what was sent must lead to a root, with the first matching issuer at each step. "Strictly" adds the
 # flags of Python's default context from 3.13 on.
 AS_SENT = Rule("as sent", lambda finding: finding.refusal)
+AS_SENT_TO_ANY_ANCHOR = Rule("as sent, to any anchor", lambda finding: finding.partial_refusal)
 AS_SENT_STRICTLY = Rule("as sent, strictly", lambda finding: finding.strict_refusal)
 FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)
 BACKTRACKS = Rule("as sent, any path", _backtracks)
@@ -186,35 +201,68 @@ MEANINGS = {
     Weakness.ED25519_KEY: "its key is of a kind that browsers do not know (Ed25519)",
     Weakness.ED448_KEY: "its key is of a kind that few clients know (Ed448)",
     Weakness.P521_KEY: "its key is on a curve that not every browser knows (P-521)",
+    Weakness.PSS_KEY: "its key is of a kind that browsers do not know (RSASSA-PSS)",
+    Weakness.ED25519_CA: "the key of a CA is of a kind that browsers do not know (Ed25519)",
+    Weakness.RARE_CURVE_CA: "the key of a CA is on a curve that hardly any client knows",
+    Weakness.KEY_USAGE: "its certificate's key may not sign handshakes (key usage without digitalSignature)",
+    Weakness.COMMON_NAME: "its certificate names the host only as common name, not in the subjectAltName",
+    Weakness.COMMON_NAME_BESIDE_ADDRESSES: "its certificate names the host only as common name, and the "
+    "subjectAltName has only addresses",
+    Weakness.NO_POLICY: "a CA demands a certificate policy that the chain does not have",
 }
 
-_ALL = frozenset(Weakness) - {Weakness.RARE_SUITES}
-_PYTHON = frozenset(
-    {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.ED25519_KEY, Weakness.ED448_KEY, Weakness.P521_KEY}
-)
-_OPENSSL = _PYTHON | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
-_NODE = _OPENSSL | {Weakness.SMALL_KEY, Weakness.SMALL_DH}
+_PYTHON = frozenset(Weakness) - {
+    Weakness.OLD_VERSION,
+    Weakness.OLD_RENEGOTIATION,
+    Weakness.RARE_SUITES,
+    Weakness.SHA1_SUITES,
+    Weakness.STATIC_RSA,
+    Weakness.SHA1_SIGNATURE,
+    Weakness.SMALL_DH,
+    Weakness.SMALL_KEY,
+    Weakness.WEAK_DIGEST,
+}
+_CURL = _PYTHON - {Weakness.COMMON_NAME_BESIDE_ADDRESSES} | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
+_NODE = _PYTHON | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA, Weakness.SMALL_KEY, Weakness.SMALL_DH}
 _BROWSER = frozenset({Weakness.OLD_RENEGOTIATION, Weakness.SHA1_SUITES, Weakness.STATIC_RSA})
 _CHROME = _BROWSER | {Weakness.SMALL_KEY}
 _OTHER_BROWSER = _BROWSER | {Weakness.P521_KEY}
-_WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY}
-_GO = _CHROME | {Weakness.SHA1_SIGNATURE, Weakness.ED25519_KEY, Weakness.P521_KEY}
-_JAVA = _ALL - {Weakness.OLD_VERSION}
-_GNUTLS = _ALL - {Weakness.WEAK_DIGEST, Weakness.CBC_SUITES}
+_WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.KEY_USAGE, Weakness.COMMON_NAME}
+_GO = _CHROME | {
+    Weakness.SHA1_SIGNATURE,
+    Weakness.ED25519_KEY,
+    Weakness.ED25519_CA,
+    Weakness.P521_KEY,
+    Weakness.KEY_USAGE,
+}
+_ONLY_OPENSSL = {Weakness.RARE_SUITES, Weakness.RARE_CURVE_CA, Weakness.NO_POLICY}  # the first not even that
+_JAVA = frozenset(Weakness) - _ONLY_OPENSSL - {Weakness.OLD_VERSION, Weakness.KEY_USAGE}
+_WGET = (
+    frozenset(Weakness)
+    - _ONLY_OPENSSL
+    - {
+        Weakness.WEAK_DIGEST,
+        Weakness.CBC_SUITES,
+        Weakness.COMMON_NAME_BESIDE_ADDRESSES,
+    }
+)
+_GNUTLS = _WGET - {Weakness.KEY_USAGE}
 
 #: The clients: name, family, rule, and what they tolerate that OpenSSL does not at its usual security level.
 _CLIENTS = [
     ("Chrome, Edge", "Chrome, Edge", FETCHES, _CHROME),
     ("Safari, programs on Apple's systems", "Safari", FETCHES, _OTHER_BROWSER),
-    ("programs on Windows", "Windows", FETCHES, _WINDOWS),
+    ("programs on Windows", "Windows", FETCHES_UP_TO_A_ROOT, _WINDOWS),
     ("Firefox", "Firefox", PRELOADS, _OTHER_BROWSER),
     ("Python to 3.12 with the hook", "Python with the hook", HOOK, _PYTHON),
     ("Python from 3.13 with the hook", "Python with the hook", HOOK_STRICTLY, _PYTHON),
     ("Python to 3.12", "plain Python", AS_SENT, _PYTHON),
     ("Python from 3.13", "plain Python", AS_SENT_STRICTLY, _PYTHON),
-    ("curl, git, Ruby, PHP with OpenSSL", "curl, git", AS_SENT, _OPENSSL),
+    ("curl, git with OpenSSL", "curl, git", AS_SENT_TO_ANY_ANCHOR, _CURL),
+    ("Ruby, PHP with OpenSSL", "Ruby, PHP", AS_SENT, _CURL),
     ("Node", "Node", AS_SENT, _NODE),
-    ("wget and others with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
+    ("wget with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _WGET),
+    ("other programs with GnuTLS", "GnuTLS", FIRST_OF_EACH_NAME, _GNUTLS),
     ("Java", "Java", IGNORES_DATES, _JAVA),
     ("Go", "Go", BACKTRACKS, _GO),
 ]

@@ -1,11 +1,15 @@
-"""What makes only some clients refuse a host: what it speaks, and of what kind its key is."""
+"""What makes only some clients refuse a host: its versions and cipher suites, and the kind of its key."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ..inside.certificate import BIT_STRING, DERError, expect
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from ..inside.certificate import Certificate
 
 _TLS_1_2 = 0x0303
@@ -33,6 +37,13 @@ class Weakness(str, Enum):
     ED25519_KEY = "ed25519-key"  # of the server
     ED448_KEY = "ed448-key"
     P521_KEY = "p521-key"
+    PSS_KEY = "pss-key"  # an RSA key that is for RSASSA-PSS only
+    ED25519_CA = "ed25519-ca"  # the key of a CA in the chain
+    RARE_CURVE_CA = "rare-curve-ca"  # neither P-224 nor P-256, P-384 or P-521
+    KEY_USAGE = "key-usage"  # the certificate's key may not sign, as the handshake demands
+    COMMON_NAME = "common-name"  # the certificate names its host as common name only
+    COMMON_NAME_BESIDE_ADDRESSES = "common-name-beside-addresses"  # the same, but its subjectAltName has addresses
+    NO_POLICY = "no-policy"  # a CA demands a certificate policy, and there is none
 
 
 #: What a server may show only because it prefers to, although it knows better.
@@ -43,11 +54,21 @@ _KEYS = {  # by the OID of the algorithm or the curve (RFC 8410, RFC 5480)
     b"\x06\x03\x2b\x65\x70": Weakness.ED25519_KEY,
     b"\x06\x03\x2b\x65\x71": Weakness.ED448_KEY,
     b"\x06\x05\x2b\x81\x04\x00\x23": Weakness.P521_KEY,
+    b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a": Weakness.PSS_KEY,  # RFC 4055
 }
+_ELLIPTIC = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # a key on a named curve (RFC 5480)
+_CURVES = (  # those that more clients know than OpenSSL's
+    b"\x06\x05\x2b\x81\x04\x00\x21",  # P-224
+    b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",  # P-256
+    b"\x06\x05\x2b\x81\x04\x00\x22",  # P-384
+    b"\x06\x05\x2b\x81\x04\x00\x23",  # P-521
+)
+_KEY_USAGE = b"\x55\x1d\x0f"
+_DIGITAL_SIGNATURE = 0x80  # in the first byte of a KeyUsage (RFC 5280, 4.2.1.3)
 
 
 def of_handshake(version: int, suite: str, server_key_exchange: bytes) -> tuple[Weakness, ...]:
-    """What of a handshake some clients of today refuse.
+    """Why some of today's clients refuse a handshake.
 
     The version is as in the protocol, such as 0x0303 for TLS 1.2; the cipher suite has OpenSSL's name, such as
     ECDHE-RSA-AES128-SHA256; the message is with its header, and empty for static RSA.
@@ -64,6 +85,28 @@ def of_key(certificate: Certificate) -> Weakness | None:
     """Why some clients cannot use a server's key."""
     algorithm = certificate.public_key[:32]  # it stands at the beginning
     return next((weakness for oid, weakness in _KEYS.items() if oid in algorithm), None)
+
+
+def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
+    """Why some clients cannot use the keys of CAs."""
+    algorithms = [issuer.public_key[:32] for issuer in issuers]
+    if any(of_key(issuer) is Weakness.ED25519_KEY for issuer in issuers):
+        yield Weakness.ED25519_CA
+    if any(_ELLIPTIC in algorithm and not any(curve in algorithm for curve in _CURVES) for algorithm in algorithms):
+        yield Weakness.RARE_CURVE_CA
+
+
+def of_key_usage(certificate: Certificate) -> Weakness | None:
+    """Whether a server's key may not sign, according to its certificate. Every handshake but by static RSA needs it."""
+    try:
+        value = certificate.extensions.get(_KEY_USAGE)
+        if value is None:
+            return None
+        start, end = expect(value, 0, len(value), BIT_STRING)
+    except DERError:
+        return None
+    may_sign = end - start > 1 and value[start + 1] & _DIGITAL_SIGNATURE
+    return None if may_sign else Weakness.KEY_USAGE
 
 
 def _of_cipher(suite: str) -> Weakness | None:

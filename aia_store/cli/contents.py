@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
 from ..check import ProbeError, TargetError
 from ..inside import settings as config
@@ -78,7 +77,7 @@ def _history(store: IntermediateStore, fingerprint: str) -> list[history.Event]:
 
 def _print_history(events: list[history.Event]) -> None:
     """Print what is known of a certificate that is no longer in the store."""
-    rows: list[list[str | Text]] = [
+    rows = [
         [output.timestamp(event.at), event.fingerprint[:SHOWN_DIGITS], f"{event.what}: {output.harmless(event.why)}"]
         for event in events
     ]
@@ -95,7 +94,7 @@ def list_command(preloaded: bool, as_json: bool) -> None:
     if as_json:
         output.print_json([_entry(certificate, path, preloaded=preloaded) for path, certificate in entries])
         return
-    rows: list[list[str | Text]] = [
+    rows = [
         [
             certificate.fingerprint[:SHOWN_DIGITS],
             output.subject(certificate),
@@ -154,7 +153,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     if as_json:
         output.print_json(entry)
         return
-    rows: list[list[str | Text]] = [
+    rows = [
         [label, str(value if value is not None else f"nowhere: {entry['why_not']}")]
         for label, value in (
             ("Subject", entry["subject"]),
@@ -220,18 +219,18 @@ def add_command(sources: tuple[str, ...], as_json: bool) -> None:
             ]
         )
     else:
-        for outcome in outcomes if len(outcomes) <= 20 else refused[:20]:
-            state = f"not kept: {outcome.reason}" if outcome.reason else "kept" if outcome.is_new else "known already"
-            click.echo(
-                f"{outcome.certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(outcome.certificate)}: {state}"
-            )
-        if len(outcomes) > 20 and len(refused) > 20:
-            click.echo(f"and {len(refused) - 20} more that were not kept")
+        shown = outcomes if len(outcomes) <= MOST_SHOWN else refused
+        _print_some([_state_of(outcome) for outcome in shown], "{} more that were not kept", click.echo)
         new = sum(outcome.is_new for outcome in outcomes)
         if outcomes:
             click.echo(f"{new} new, {len(outcomes) - len(refused) - new} known already, {len(refused)} not kept.")
     if refused or status:
         raise click.exceptions.Exit(status or 1)
+
+
+def _state_of(outcome: learn.Learned) -> str:
+    state = f"not kept: {outcome.reason}" if outcome.reason else "kept" if outcome.is_new else "known already"
+    return f"{outcome.certificate.fingerprint[:SHOWN_DIGITS]}  {output.subject(outcome.certificate)}: {state}"
 
 
 @click.command("remove")

@@ -21,9 +21,9 @@ class OutputError(Exception):
 
 
 def report(error: Exception) -> int:
-    """Print an error of ours; returns the exit status. Raises any other exception.
+    """Print an error of ours; returns the exit status. Any other exception is raised again.
 
-    It is 2 if the command was used wrongly or a file cannot be written, otherwise 1.
+    The status is 2 if the command was used wrongly or a file cannot be written, otherwise 1.
     """
     if type(error).__module__.split(".")[0] != "aia_store":
         raise error

@@ -85,14 +85,9 @@ def status_command(prometheus: str | None, as_json: bool) -> None:
     if as_json:
         output.print_json([aspect._asdict() for aspect in aspects])
     else:
-        rows: list[list[str | Text]] = [
-            [
-                Text(*_MARKS[aspect.level]),
-                aspect.name,
-                output.harmless(aspect.state),
-                output.harmless(aspect.remedy or ""),
-            ]
-            for aspect in aspects
+        rows = [
+            (Text(*_MARKS[one.level]), one.name, output.harmless(one.state), output.harmless(one.remedy or ""))
+            for one in aspects
         ]
         output.print_table(["", "", "State", "What to do"], rows)
     if any(aspect.level == "problem" for aspect in aspects):

@@ -67,7 +67,7 @@ def say(sentence: str) -> None:
     console().print(Text(sentence), soft_wrap=not sys.stdout.isatty())
 
 
-def print_table(headings: list[str], rows: list[list[str | Text]]) -> None:
+def print_table(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> None:
     """Print rows under headings, if there are any; on a narrow terminal, each cell on a line of its own."""
     if len(rows) > MOST_LAID_OUT:
         _print_columns([headings, *rows] if headings else rows)

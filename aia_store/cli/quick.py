@@ -11,14 +11,19 @@ from .errors import NO, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..inside.settings import Settings
-    from ..manager.bundle import BundleForm
+    from ..manager.bundle import BundleForm, Progress
 
 
 def print_bundle(form: BundleForm, *, rebuild: bool = False) -> int:
     """Print the path of the bundle in this form, after building it if needed; returns the exit status."""
     settings = config.load()
-    path, status = (_built(settings, form), 0) if rebuild else usable_bundle(settings, form)
+    if rebuild:
+        path, status = _built(lambda bar: bundle.build(settings, progress=bar, form=form)), 0
+    else:
+        path, status = usable_bundle(settings, form)
     print_exactly(f"{path}\n")
     return status
 
@@ -43,7 +48,7 @@ def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[s
     from ..manager.roots import RootsError
 
     try:
-        return _brought_up_to_date(settings, form), 0
+        return _built(lambda bar: bundle.path(settings, say, bar, form)), 0
     except RootsError as error:
         last = bundle.last_good(settings, form)
         if last is None:
@@ -52,19 +57,11 @@ def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[s
         return last, NO
 
 
-def _brought_up_to_date(settings: Settings, form: BundleForm) -> str:
+def _built(build: Callable[[Progress], str]) -> str:
+    """Build it, under a progress bar if standard error is a terminal; otherwise nothing that draws one is imported."""
     if not sys.stderr.isatty():
-        return bundle.path(settings, say, form=form)
+        return build(lambda done, total: None)
     from .output import progress
 
     with progress("Building the bundle") as bar:
-        return bundle.path(settings, say, bar, form)
-
-
-def _built(settings: Settings, form: BundleForm) -> str:
-    if not sys.stderr.isatty():
-        return bundle.build(settings, form=form)
-    from .output import progress
-
-    with progress("Building the bundle") as bar:
-        return bundle.build(settings, progress=bar, form=form)
+        return build(bar)

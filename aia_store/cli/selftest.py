@@ -35,6 +35,7 @@ _CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # if one of these is set, cu
 SECONDS = 60  # for each child process
 CONNECTS_WITHIN = 5.0  # seconds
 _ADDRESS = "127.0.0.1"  # not a name, because a machine may have no /etc/hosts
+_ADDRESS_NAME = x509.IPAddress(ipaddress.ip_address(_ADDRESS))
 _CLIENT = """
 import sys
 if sys.argv[2] == "with":
@@ -48,9 +49,6 @@ try:
 except urllib.error.URLError as error:
     sys.exit(str(error.reason))
 """
-
-
-_ADDRESS_NAME = x509.IPAddress(ipaddress.ip_address(_ADDRESS))
 
 
 class Step(NamedTuple):

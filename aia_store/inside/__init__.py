@@ -90,11 +90,11 @@ else:
 
 
 class Package(ModuleType):
-    """A package that does not hold its modules: as attributes, they are looked up in `sys.modules`.
+    """A package that holds no references to its modules, but looks them up in `sys.modules`.
 
-    When the interpreter ends, it sets the globals of every module to None that something still refers to, and begins
-    with the modules that were imported last. So a finalizer may still use `ssl` when our wrappers no longer work. But a
-    module that only `sys.modules` refers to keeps its globals, for as long as its functions are in use.
+    At its end, the interpreter sets the globals of every module that is still referred to to None, those of the last
+    import first. So a finalizer may still use `ssl` when our wrappers no longer work. But a module that only
+    `sys.modules` refers to keeps its globals as long as its functions are in use.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -121,7 +121,8 @@ completing_threads: "set[int]" = set()
 # are not told of that object.
 lent_contexts: "dict[int, Any]" = {}
 
-PARTIAL_CHAIN = 0x80000  # X509_V_FLAG_PARTIAL_CHAIN
+# X509_V_FLAG_X509_STRICT and _PARTIAL_CHAIN, both of which Python's default context sets from 3.13 on.
+STRICT, PARTIAL_CHAIN = 0x20, 0x80000
 
 
 def is_enabled() -> bool:
@@ -130,7 +131,7 @@ def is_enabled() -> bool:
 
 
 def set_enabled(now: bool, *, by_hook: bool = False) -> None:
-    """Set `is_enabled`. What the hook sets only holds as long as the program itself sets nothing."""
+    """Set `is_enabled`. What the hook sets holds only until the program itself sets something."""
     global enabled
     if enabled is None or not by_hook:
         enabled = now

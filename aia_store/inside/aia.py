@@ -14,7 +14,7 @@ from .certificate import DERError, sha256
 from .fetch import FetchError, is_fetchable, proxy_name
 from .fetch import get as fetch
 from .locks import LockError, acquire, acquire_in_process, sleep
-from .pauses import FIRST_PAUSE, Failures, host_of, longest_pause, on_way
+from .pauses import FIRST_PAUSE, Failures, host_of, key_of, longest_pause
 from .reply import certificates as certificates_in
 from .settings import debug
 
@@ -144,13 +144,13 @@ class AIA:
         """The key under which a useless reply is noted.
 
         It holds for this subject only. Otherwise a hostile leaf could name the URL of an honest CA, and so block it. It
-        holds for these anchors only, because another program may trust the root that this one lacks. It holds on this
-        way only, because a proxy may have put the reply in place of the host's.
+        holds for these anchors only, because another program may trust the root that this one lacks. It holds for this
+        route only, because a proxy may have put the reply in place of the host's.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()
-        way = on_way(url, proxy_name(url, self._proxy))
-        return f"{way} for {subject.fingerprint} under {self._anchors_digest}"
+        key = key_of(url, proxy_name(url, self._proxy))
+        return f"{key} for {subject.fingerprint} under {self._anchors_digest}"
 
     def _may_fetch(self, url: str, purpose: str) -> bool:
         """Whether the budget has a fetch left, and this URL is not paused."""
@@ -168,12 +168,12 @@ class AIA:
         return True
 
     def _was_too_slow(self, url: str, proxy: str | None) -> bool:
-        """Whether a hasty search waited for this URL, or for the proxy, in vain a short while ago."""
-        keys = (on_way(url, proxy), *([] if proxy is None else [proxy]))
+        """Whether a hasty search recently waited in vain for this URL, or for the proxy."""
+        keys = (key_of(url, proxy), *([] if proxy is None else [proxy]))
         return any(self._failures.paused(_in_a_hurry(key)) for key in keys)
 
     def _note_pause(self, url: str, proxy: str | None) -> None:
-        keys = on_way(url, proxy), host_of(url) if proxy is None else proxy
+        keys = key_of(url, proxy), host_of(url) if proxy is None else proxy
         self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
@@ -197,7 +197,7 @@ class AIA:
         return self._budget.seconds < self._budget.fetch_seconds
 
     def _was_hurried(self) -> bool:
-        """Whether we failed for want of time, which says nothing about the host to searches that have more."""
+        """Whether this search failed for lack of time. Then a search that has more time learns nothing from that."""
         return self._is_hasty() and time.monotonic() >= self._deadline
 
     def _fetched(self, url: str) -> list[Certificate]:
@@ -217,7 +217,7 @@ class AIA:
             if found:
                 self._fetches_left -= 1
                 self._failures.forgive(url, proxy)
-                self._failures.succeeded(_in_a_hurry(on_way(url, proxy)))
+                self._failures.succeeded(_in_a_hurry(key_of(url, proxy)))
                 return found
             failure = FetchError("a reply that holds no certificate", proxy=proxy)
         debug(f"{url}: {failure}")
@@ -239,7 +239,7 @@ class AIA:
         elif failure.is_proxy_dead and failure.proxy is not None:
             self._failures.failed(_in_a_hurry(failure.proxy), FIRST_PAUSE)
         else:
-            self._failures.failed(_in_a_hurry(on_way(url, proxy)), longest_pause(proxy))
+            self._failures.failed(_in_a_hurry(key_of(url, proxy)), longest_pause(proxy))
 
 
 def _waiting(wait: Callable[[], T]) -> T:
@@ -255,7 +255,7 @@ def _sleep(seconds: float) -> None:
 
 
 def _in_a_hurry(key: str) -> str:
-    """The key that is paused when a URL or a proxy took longer than a hasty handshake could wait."""
+    """The key that is paused if a URL or a proxy took longer than a hasty handshake could wait."""
     return f"{key} in a hurry"
 
 

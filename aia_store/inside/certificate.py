@@ -22,6 +22,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 # Object identifiers, as the bytes of their DER contents.
 SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
 KEY_USAGE = b"\x55\x1d\x0f"
+KEY_CERT_SIGN = 0x04  # in the first octet of its bits
 BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
@@ -322,7 +323,7 @@ class Certificate:
 
     @property
     def is_in_der(self) -> bool:
-        """Whether all around the signed part is in DER, as RFC 5280, 4.1 demands.
+        """Whether everything around the signed part is in DER, as RFC 5280, 4.1 demands.
 
         OpenSSL reads BER there. So anybody can write one certificate in any number of ways, and all are valid.
         """
@@ -361,7 +362,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """Extension values (the contents of their OCTET STRING) by object identifier; of a repeated one, the first."""
+        """Extension values (the contents of their OCTET STRING) by object identifier; if one is repeated, the first."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:

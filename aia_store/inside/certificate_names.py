@@ -33,7 +33,7 @@ def host_names(certificate: Certificate) -> list[str]:
 
 
 def common_name(name: bytes) -> str:
-    """What tells most of a Name (DER): the last common name, else unit, else organization; empty without any."""
+    """The part of a Name (DER) that people know: the last common name, else unit, else organization; empty if none."""
     found: dict[bytes, str] = {}
     try:
         start, end = expect(name, 0, len(name), SEQUENCE)

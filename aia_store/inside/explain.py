@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from . import importing, remember
+from . import STRICT, importing, remember
 from .certificate import Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .contexts import CRL_CHECKS, NO_CHECK_TIME
@@ -52,8 +52,7 @@ NOT_YET_VALID, HAS_EXPIRED = 9, 10
 SELF_SIGNED_LEAF = 18
 INCOMPLETE = (2, 19, 20, 21)  # no issuer, a self-signed one that is not trusted, no local issuer, nothing but the leaf
 HOSTNAME_MISMATCH, ADDRESS_MISMATCH = 62, 64
-_STRICT = 0x20  # X509_V_FLAG_X509_STRICT
-_STRICT_ONLY = range(80, 94)  # verdicts that only this flag causes
+_STRICT_ONLY = range(80, 94)  # verdicts that only STRICT causes
 
 # The other verdicts, in words.
 _MEANINGS = {
@@ -63,7 +62,7 @@ _MEANINGS = {
     22: "The chain is longer than the program allows.",
     23: "A revocation list (CRL) that the program has loaded says that a certificate of the chain is revoked.",
     25: "The chain is longer than one of its CAs permits (path length constraint).",
-    26: "A certificate of the chain is not meant for a {peer} (extended key usage).",
+    26: "{unfit} is not meant for a {peer} (extended key usage).",
     28: "The trust anchor of the chain is distrusted for this purpose.",
     47: "A name in the certificate is not among those that a CA of the chain may issue for (name constraints).",
     48: "A name in the certificate is among those that a CA of the chain may not issue for (name constraints).",
@@ -72,26 +71,31 @@ _MEANINGS = {
     68: "A signature in the chain was made with a digest too weak for the program's security level{level}.",
     79: "A certificate of the chain was issued by one that is not a CA.",
 }
+_EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
+_SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"  # RFC 5280, 4.2.1.12
+_CLIENT_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x02"
 _IF_GENUINE = "If you know whose it is, and that it is genuine"
 _FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend
 
 
-def note(error: Any, presented: Presented, host: str | None) -> str | None:
+def note(error: Any, presented: Presented, host: str | None, *, checks_name: bool) -> str | None:
     """The note for an SSLCertVerificationError; None if notes are switched off. May raise any exception.
 
-    `host` is the name that the program asked for. A program that soon tries again gets the same note.
+    `host` is the name that the program asked for; `checks_name`: whether the certificate must be for it. A program that
+    soon tries again gets the same note.
     """
     if not is_on("explain"):
         return None
     findings = presented.findings
-    key = presented.message, presented.version, error.verify_code, host, presented.left_alone, presented.level
+    of_program = host, checks_name, presented.left_alone, presented.level
+    key = presented.message, presented.version, error.verify_code, of_program
     now = time.time()
     known = presented.given.notes.get(key)
     if known is not None and known[0] is findings and now < known[1] <= now + HOLDS_FOR:
         return known[2]
     if is_on("disable"):
         return None
-    made = "aia-store: " + "\n".join(Refusal(error, presented, host).lines())
+    made = "aia-store: " + "\n".join(Refusal(error, presented, host, checks_name=checks_name).lines())
     if len(presented.message) <= LARGEST_KEY:
         remember(presented.given.notes, key, (findings, now + HOLDS_FOR, made), MOST_KEPT)
     return made
@@ -100,7 +104,7 @@ def note(error: Any, presented: Presented, host: str | None) -> str | None:
 class Refusal:
     """A chain that OpenSSL refused. Raises MessageError or DERError if the leaf cannot be read."""
 
-    def __init__(self, error: Any, presented: Presented, host: str | None) -> None:
+    def __init__(self, error: Any, presented: Presented, host: str | None, *, checks_name: bool) -> None:
         ders = sent_in(presented.message, presented.version)
         self._code: int = error.verify_code
         self._reason: str = error.verify_message
@@ -113,6 +117,7 @@ class Refusal:
         self._left_alone = presented.left_alone
         self._peer = "client" if presented.is_from_client else "server"
         self._host = host
+        self._checks_name = checks_name
 
     def lines(self) -> list[str]:
         """The lines of the note."""
@@ -121,24 +126,52 @@ class Refusal:
         if self._code in (NOT_YET_VALID, HAS_EXPIRED) or (self._code in INCOMPLETE and self._leaf_is_out_of_time()):
             return self._out_of_time()
         if self._code == SELF_SIGNED_LEAF:
+            besides = self._besides("it")
             return [
-                f"The {self._peer}'s certificate {_called(self._leaf)} is self-signed: no CA vouches for it.",
-                f"{_IF_GENUINE}, {self._how_to_trust()}.",
+                f"The {self._peer}'s certificate {_called(self._leaf)} is self-signed: no CA vouches for it.{besides}",
+                self._another() if besides else f"{_IF_GENUINE}, {self._how_to_trust()}.",
             ]
         return self._incomplete() if self._code in INCOMPLETE else self._against_the_rules()
 
     def _for_other_names(self) -> list[str]:
+        besides = f" Besides, it {self._when(self._leaf)}." if self._leaf_is_out_of_time() else ""
+        if besides:
+            remedy = self._another()
+        elif host_names(self._leaf):
+            remedy = "Connect to a host that it names, or have the server's owner get a certificate for this one."
+        else:
+            remedy = "The server's owner has to get a certificate that names it."
+        return [f"The server's certificate {self._names()}.{besides}", remedy]
+
+    def _names(self) -> str:
+        """For which hosts the leaf is, and for which it is not."""
         names = host_names(self._leaf)
+        if not names:
+            return "names no host (it has no subjectAltName)"
         listed = ", ".join(printable(name, LONGEST_NAME) for name in names[:MOST_NAMES])
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        what = f"is for {listed}{more}" if names else "names no host (it has no subjectAltName)"
-        asked = f", not for {printable(self._host, LONGEST_NAME)}" if names and self._host else ""
-        return [
-            f"The server's certificate {what}{asked}.",
-            "Connect to a host that it names, or have the server's owner get a certificate for this one."
-            if names
-            else "The server's owner has to get a certificate that names it.",
-        ]
+        asked = f", not for {printable(self._host, LONGEST_NAME)}" if self._host else ""
+        return f"is for {listed}{more}{asked}"
+
+    def _besides(self, leaf: str) -> str:
+        """What OpenSSL would say of the leaf next, as a sentence in which the leaf is called like this; or nothing."""
+        found = []
+        if self._leaf_is_out_of_time():
+            found.append(self._when(self._leaf))
+        if self._checks_name and self._is_for_others():
+            found.append(self._names())
+        return f" Besides, {leaf} {' and '.join(found)}." if found else ""
+
+    def _is_for_others(self) -> bool:
+        """Whether the leaf is surely for other names: a name beyond ASCII, or an IPv6 address, has many spellings."""
+        host = (self._host or "").lower()
+        names = [name.lower() for name in host_names(self._leaf)]
+        if not host.isascii() or ":" in host or not names:
+            return False
+        return not {host, f"*.{host.partition('.')[2]}"}.intersection(names)
+
+    def _another(self) -> str:
+        return f"The {self._peer}'s owner has to get another certificate{self._check()}."
 
     def _leaf_is_out_of_time(self) -> bool:
         """Whether no path could help, so that we did not search."""
@@ -153,17 +186,22 @@ class Refusal:
         ended = next((found for found in chain if not found.is_valid_at(now)), None)
         if ended is None:
             return self._against_the_rules()
-        not_before, not_after = ended.validity
-        when = f"expired on {_date(not_after)}" if not_after < now else f"is not valid before {_date(not_before)}"
         if ended == self._leaf:
             what, remedy = f"The {self._peer}'s certificate", f"The {self._peer}'s owner has to renew it."
         elif self._trusted.holds(ended):
             what, remedy = "The trust anchor", f"The trust anchors of this {self._whose()} have to be renewed."
         else:
             what, remedy = "The intermediate", f"The {self._peer}'s owner has to replace it{self._check()}."
-        if not_before > now:
+        if ended.validity[0] > now:
             remedy = "Is this machine's clock right?"
-        return [f"{what} {_called(ended)} {when}; this machine's clock says {_date(now)}.", remedy]
+        return [f"{what} {_called(ended)} {self._when(ended)}; this machine's clock says {_date(now)}.", remedy]
+
+    def _when(self, certificate: Certificate) -> str:
+        """Since when a certificate is not valid any more, or until when not yet."""
+        not_before, not_after = certificate.validity
+        return (
+            f"expired on {_date(not_after)}" if not_after < time.time() else f"is not valid before {_date(not_before)}"
+        )
 
     def _incomplete(self) -> list[str]:
         findings = self._findings
@@ -185,8 +223,9 @@ class Refusal:
         if self._trusted.holds(top):
             return self._against_the_rules()
         if top.is_self_signed:
+            besides = self._besides(f"the {self._peer}'s certificate")
             return [
-                f"The chain ends at the root {_called(top)}, which this {self._whose()} does not trust.",
+                f"The chain ends at the root {_called(top)}, which this {self._whose()} does not trust.{besides}",
                 f"{_IF_GENUINE}, {self._how_to_trust()}.",
             ]
         return [self._missing(chain), self._why_missing(top), self._how_to_complete(top)]
@@ -199,7 +238,11 @@ class Refusal:
                 f"and is not trusted by this {self._whose()}."
             )
         if self._sent:
-            return f"None of what the {self._peer} sent issued its own certificate; the issuer {issuer} is missing."
+            is_namesake = any(sent.subject_key == self._leaf.issuer_key for sent in self._sent)
+            why = f": what it sent as {issuer} has another key" if is_namesake else ""
+            return (
+                f"None of what the {self._peer} sent issued its own certificate{why}; the issuer {issuer} is missing."
+            )
         return f"The {self._peer} sent only its own certificate; the issuer {issuer} is missing."
 
     def _why_missing(self, top: Certificate) -> str:
@@ -257,16 +300,23 @@ class Refusal:
         if meaning is None:
             what = f"OpenSSL refuses the chain: {printable(self._reason)}."
         else:
-            what = meaning.format(peer=self._peer, level=level)
+            what = meaning.format(peer=self._peer, level=level, unfit=self._unfit())
         if self._code in _FOR_THE_PROGRAM:
             remedy = "The program has to load a current list of every CA that it checks."
-        elif self._flags & _STRICT and self._code in _STRICT_ONLY:
+        elif self._flags & STRICT and self._code in _STRICT_ONLY:
             remedy = (
                 "From 3.13 on, Python refuses what RFC 5280 forbids (VERIFY_X509_STRICT); the CA has to reissue it."
             )
         else:
-            remedy = f"The {self._peer}'s owner has to get another certificate{self._check()}."
+            remedy = self._another()
         return [what, remedy]
+
+    def _unfit(self) -> str:
+        """The first certificate of the chain whose extended key usage lacks the peer's purpose."""
+        purpose = _CLIENT_AUTH if self._peer == "client" else _SERVER_AUTH
+        found = (one for one in self._upwards() if purpose not in one.extensions.get(_EXTENDED_KEY_USAGE, purpose))
+        first = next(found, None)
+        return "A certificate of the chain" if first is None else f"The certificate {_called(first)}"
 
     def _upwards(self) -> list[Certificate]:
         """The leaf, its likeliest issuer among the certificates at hand, the likeliest issuer of that, and so on."""
@@ -322,7 +372,7 @@ def how_to_trust(root: str = "/") -> str:
 
 
 def printable(text: str, most: int = LONGEST_REASON) -> str:
-    """Text from anywhere in harmless ASCII, cut after so many characters."""
+    """Text from anywhere in harmless ASCII, cut after `most` characters."""
     cut = text if len(text) <= most else text[:most] + "..."
     return escaped(cut).encode("ascii", "backslashreplace").decode("ascii")
 

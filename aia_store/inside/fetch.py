@@ -5,9 +5,9 @@ to that very address, so a name cannot resolve differently in between. The size 
 server sends slowly or the name takes long to look up. The request reveals neither the program nor the host that it
 visits, and uses no cookie or credential.
 
-If a proxy is named, it connects in our place. So we ask it for no host that is, or that this machine finds at, an
-address that is not public. Where a name leads that this machine cannot find, the proxy decides. The proxy itself may be
-anywhere, as only the environment or the administrator names it.
+If a proxy is named, it connects in our place. So we do not ask it for an address that is not public, nor for a name
+that this machine resolves to one. If this machine cannot resolve a name, the proxy decides where it leads. The proxy
+itself may be anywhere, as only the environment or the administrator names it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class FetchError(Exception):
 
     `dead_url`: the host of this URL could not be found or connected to. `is_ours`: not even the URL is to blame: our
     policy refuses it, or this machine has no network or lacks resources. `proxy` (host:port): the fetch went through
-    this proxy, and an error page may be the proxy's own, which nothing tells for sure. `is_proxy_dead`: the proxy could
+    this proxy, and nothing tells for sure whether an error page is the proxy's own. `is_proxy_dead`: the proxy could
     not be found or connected to, so nothing else is to blame.
     """
 
@@ -207,7 +207,7 @@ class _Fetch:
     def _had_time(self) -> bool:
         """Whether the present host, or the proxy, had at least half of the time.
 
-        One that redirects to it may have used up more.
+        A host that redirected to it may have used up more than half.
         """
         return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
@@ -352,9 +352,9 @@ def _no_public_address(host: str) -> RefusedError:
 def _is_name(host: str) -> bool:
     """Whether a host (in lower case) for a proxy is a name, and not an address.
 
-    Raises RefusedError for what a proxy may read otherwise than this machine. 010.8.8.8 is 8.8.8.8 to one and 10.8.8.8
-    to another, so no address is asked for but in its usual form. inet_pton(3) accepts no other; before Python 3.9.5,
-    `ipaddress` does (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
+    Raises RefusedError for what a proxy may read differently from this machine. 010.8.8.8 is 8.8.8.8 to one and
+    10.8.8.8 to another, so an address is only asked for in its usual form. inet_pton(3) accepts no other; before Python
+    3.9.5, `ipaddress` does (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
     number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
     """
     last = host.rstrip(".").rpartition(".")[2]

@@ -69,7 +69,7 @@ class Lock:
     """A lock held by this process until `release`; its file is gone afterwards, except on Windows.
 
     If somebody removes the file (or the whole folder) meanwhile, another process may make it anew and take the lock.
-    Then the file is that one's.
+    Then the file belongs to that process.
     """
 
     def __init__(self, folder: Lockable, name: str) -> None:
@@ -148,7 +148,10 @@ class Turn:
 
 
 def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
-    """Wait until `deadline` (on the monotonic clock) for the lock of this name; None if not had. Raises LockError."""
+    """Wait until `deadline` (on the monotonic clock) for the lock of this name; None if it stays taken.
+
+    Raises LockError.
+    """
     wait = _FIRST_WAIT
     left = deadline - time.monotonic()  # counted down from here, because tests of programs stop the clock
     while True:

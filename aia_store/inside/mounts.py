@@ -1,4 +1,4 @@
-"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)): its mode and owners may not say it."""
+"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)), as modes and owners may not tell."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def mounted(table: bytes | None = None) -> Iterator[Mount]:
 
 
 def _at(path: str, mounts: list[Mount]) -> Mount | None:
-    """What is mounted at a path without links; of several, the last covers the others."""
+    """What is mounted at a path without links; if several are, the last covers the others."""
     return next((mount for mount in reversed(mounts) if mount.point == path), None)
 
 

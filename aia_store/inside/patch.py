@@ -126,18 +126,6 @@ class Connection:
 class Presented:
     """The certificates that a peer presented, until OpenSSL returns with its verdict. A note is made from this."""
 
-    __slots__ = (
-        "connection",
-        "findings",
-        "flags",
-        "given",
-        "is_from_client",
-        "left_alone",
-        "level",
-        "message",
-        "version",
-    )
-
     def __init__(self, connection: Connection, message: bytes, version: int, *, is_from_client: bool) -> None:
         self.connection = connection
         self.given = connection.state.given
@@ -409,7 +397,7 @@ def _note_defaults(context: Any) -> None:
 
 
 def _load_where_needed(context: Any, state: State) -> None:
-    """Load all into the program's own context if it has more than plain certificates: then it may be asked."""
+    """Load what was deferred if the program's context holds more than plain certificates: then it may be asked."""
     if not state.given.is_plain:
         state.may_defer = False
         state.given.load_deferred(context)
@@ -720,7 +708,8 @@ def _explain(driver: Any, error: Any) -> None:
     with importing:
         from . import explain
 
-    note = explain.note(error, presented, getattr(driver, "server_hostname", None))
+    checks_name = bool(getattr(driver.context, "check_hostname", False))
+    note = explain.note(error, presented, getattr(driver, "server_hostname", None), checks_name=checks_name)
     if note is not None:
         error.add_note(note)
 

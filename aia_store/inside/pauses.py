@@ -46,31 +46,31 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
-        """Whether this URL failed recently on this way (directly, or through a proxy), and must not be tried now.
+        """Whether this URL failed recently by this route (directly, or through a proxy), and must not be tried now.
 
-        Directly, its host counts too; through a proxy, the proxy.
+        If it is fetched directly, its host counts too; through a proxy, the proxy.
         """
-        return self.paused(on_way(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
+        return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
         """When the last pause of these keys ends (seconds since 1970); 0 where none was noted."""
         return max(self._recall(digest_of(key))[1] for key in keys)
 
     def blame(self, url: str, error: FetchError, proxy: str | None = None) -> None:
-        """Note a failed fetch, which began on this way, against what is to blame: the URL, a host, a proxy, nothing."""
+        """Note a failed fetch by this route, against what is to blame: the URL, a host, a proxy, or nothing."""
         if error.is_ours:
             return
         longest = longest_pause(error.proxy)
         if error.proxy is not None and error.is_proxy_dead:
             longest = FIRST_PAUSE
             self.failed(error.proxy, longest)
-        self.failed(on_way(url, proxy), longest)
+        self.failed(key_of(url, proxy), longest)
         if error.dead_url is not None:
             self.failed(host_of(error.dead_url))
 
     def forgive(self, url: str, proxy: str | None = None) -> None:
-        """Forget the failures of a URL and its host or the proxy, after it was fetched on this way."""
-        self.succeeded(on_way(url, proxy))
+        """Forget the failures of a URL and its host or the proxy, after it was fetched by this route."""
+        self.succeeded(key_of(url, proxy))
         self.succeeded(host_of(url) if proxy is None else proxy)
 
     def paused(self, key: str) -> bool:
@@ -93,7 +93,7 @@ class Failures:
     def hinted(self, digest: str) -> bool:
         """Pause the key with this digest for an hour, because another machine says that it is dead.
 
-        Returns whether that was done: not where a failure is noted here, which says more.
+        Returns whether that was done. It is not if a failure is noted here, which says more.
         """
         if self._recall(digest)[0]:
             return False
@@ -166,13 +166,13 @@ def _is_running(until: float, now: float) -> bool:
     return 0 < until - now <= LONGEST_PAUSE
 
 
-def on_way(url: str, proxy: str | None) -> str:
+def key_of(url: str, proxy: str | None) -> str:
     """The key of a URL that is fetched directly, or through a proxy (host:port)."""
     return url if proxy is None else f"{url} through {proxy}"
 
 
 def longest_pause(proxy: str | None) -> int:
-    """How many seconds a URL pauses at most after failures on this way (directly, or through a proxy)."""
+    """How many seconds a URL pauses at most after failures by this route (directly, or through a proxy)."""
     return LONGEST_PAUSE if proxy is None else LONGEST_BY_PROXY
 
 

@@ -7,6 +7,7 @@ here, nor to OpenSSL until a chain leads to it.
 
 from __future__ import annotations
 
+from . import remember
 from .certificate import (
     BIT_STRING,
     GENERALIZED_TIME,
@@ -32,7 +33,8 @@ _STRINGS = (_UTF8_STRING, 0x13, 0x14, 0x16)  # UTF8String, PrintableString, T61S
 _VERSION_3 = b"\xa0\x03\x02\x01\x02"
 _TRUE_OR_FALSE = b"\x01\x01"
 
-_sound: set[bytes] = set()  # parts of certificates that were found sound; most of them occur in many
+MOST_SOUND = 4_096  # parts, nearly all of them shorter than 130 bytes
+_sound: dict[bytes, None] = {}  # parts of certificates that were found sound; most of them occur in many
 
 
 def certificate(text: bytes) -> bytes:
@@ -122,9 +124,13 @@ def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int
         tag, start, stop = read(der, at, end)
         examine(der, tag, start, stop)
         if length < 0x80:
-            _sound.add(whole)
+            _note_sound(whole)
         at = stop
     _demand(at == end)
+
+
+def _note_sound(part: bytes) -> None:
+    remember(_sound, part, None, MOST_SOUND)
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
@@ -136,7 +142,7 @@ def _algorithm(der: bytes, at: int, end: int) -> int:
         if at < end:
             tag, inner, stop = read(der, at, end)
             _demand((tag == _NULL and inner == stop == end) or (tag == OID and _identifier(der, at, end) == end))
-        _sound.add(whole)
+        _note_sound(whole)
     return end
 
 
@@ -147,7 +153,7 @@ def _identifier(der: bytes, at: int, end: int) -> int:
     if value not in _sound:
         _demand(bool(value) and value[-1] < 0x80)
         _demand(all(octet != 0x80 or before >= 0x80 for before, octet in zip(b"\0" + value, value)))
-        _sound.add(value)
+        _note_sound(value)
     return end
 
 

@@ -137,7 +137,7 @@ def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Whether the value of `no_proxy` exempts this host from the proxy.
 
     Where curl, urllib and Go differ, whichever exempts it counts: a direct connection is made under our own policy, but
-    a proxy that is asked for an inner host in vain has learned its name. So entries are separated by commas (all) or
+    a proxy that cannot reach an internal host has learned its name. So entries are separated by commas (all) or
     spaces (curl), and each is
 
     - `*`: every host (all);

@@ -155,7 +155,7 @@ def serves_others() -> bool:
 
 
 def _is_safe(path: str, ignored: list[str]) -> bool:
-    """Whether a file may decide what is trusted: where it does so for other users, only one that they cannot change."""
+    """Whether a file may decide what is trusted; if also for other users, then not if they can change it."""
     if not serves_others():
         return True
     from .ownership import changed_by_others

@@ -64,23 +64,12 @@ REFRESHED, DOUBTED = "refreshed", "doubted"  # the time of the last refresh; sin
 DAEMON_STATE = "daemon.json"
 HISTORY, LAST_REFRESH = "history", "refresh.json"  # what became of certificates; how the last refresh went
 SHARE, SHARE_MANIFEST = "share.json", "share.manifest"  # what is shared with other machines, see `manager/share`
-_OF_PROGRAMS = (
-    CERTIFICATES,
-    PRELOADED,
-    SOURCES,
-    CHANGED,
-    REVOKED,
-    FAILURES,
-    LOCKS,
-    TEMPORARY,
-    HAND_IN,
-    HANDED_IN,
-    MARK,
-)
+_OF_CERTIFICATES = (CERTIFICATES, PRELOADED, SOURCES, CHANGED, REVOKED)
+_OF_PROCESSES = (FAILURES, LOCKS, TEMPORARY, HAND_IN, HANDED_IN, MARK)
 _OF_BUNDLE = (BUNDLE, BUNDLE_STATE, REVOKED_REASONS, KEPT_CRLS, KEPT_LISTS)
 _OF_TRUST_FOLDER = (TRUST, TRUST_STATE, TRUST_FOLDERS, ONE_ANCHOR, VERIFIED, EXPORTED)
 _OF_MANAGER = (SHARES, REFRESHED, DOUBTED, DAEMON_STATE, HISTORY, LAST_REFRESH, SHARE, SHARE_MANIFEST)
-NAMES = {*_OF_PROGRAMS, *_OF_BUNDLE, *_OF_TRUST_FOLDER, *_OF_MANAGER}
+NAMES = {*_OF_CERTIFICATES, *_OF_PROCESSES, *_OF_BUNDLE, *_OF_TRUST_FOLDER, *_OF_MANAGER}
 _MARK_TEXT = b"""Signature: 8a477f597d28d172789f06886806bc55
 # This is a store of aia-store. Everything here can be had again.
 """
@@ -373,7 +362,7 @@ def _check_inner(path: str, trusted: set[int]) -> None:
 
 
 def may_be_changed_by_group(status: os.stat_result) -> bool:
-    """Whether a folder's group may write to it, unless it is the owner's private one: primary, and without others."""
+    """Whether a folder's group may write to it, unless it is the owner's primary group without other members."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
     import grp
@@ -445,7 +434,8 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
 def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
-    A CA can issue any number of others with the name of one that this machine uses. They hide it until it is used next.
+    A CA can issue any number of intermediates with the name of one that this machine uses. They hide that one until it
+    is used again.
     In an even larger folder, a part is looked at, because each look takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
@@ -537,7 +527,7 @@ class IntermediateStore:
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
-        """Yield the path and the certificate of every sound file whose fingerprint starts so, each certificate once.
+        """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
         These are the needed ones, or the `preloaded` ones.
         """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, importing, remember
+from . import PARTIAL_CHAIN, STRICT, importing, remember
 from .certificate import (
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -23,6 +23,7 @@ from .certificate import (
     CERTIFICATE_POLICIES,
     CRL_DISTRIBUTION_POINTS,
     EXTENDED_KEY_USAGE,
+    KEY_CERT_SIGN,
     KEY_USAGE,
     OID,
     SERVER_AUTH,
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds for which a decision holds
 MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a message in their keys
 
-# A chain may be certain under these flags (X509_V_FLAG_TRUSTED_FIRST, X509_STRICT) and up to this security level.
-_USUAL_FLAGS = 0x8000 | 0x20 | PARTIAL_CHAIN
+# A chain may be certain under these flags (0x8000: X509_V_FLAG_TRUSTED_FIRST) and up to this security level.
+_USUAL_FLAGS = 0x8000 | STRICT | PARTIAL_CHAIN
 _HIGHEST_LEVEL = 2
 # The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
 _USUAL_EXTENSIONS = {
@@ -65,7 +66,6 @@ _USUAL_EXTENSIONS = {
     KEY_USAGE,
     SUBJECT_KEY_IDENTIFIER,
 }
-_KEY_CERT_SIGN = 0x04  # of the first octet of a KeyUsage
 
 
 class Decision:
@@ -201,7 +201,7 @@ def _is_for_servers(certificate: Certificate) -> bool:
 
 
 def _is_sound_ca(certificate: Certificate, below: int) -> bool:
-    """Whether a certificate may be above so many intermediates, and has nothing unusual in it."""
+    """Whether a certificate may have `below` intermediates below it, and has nothing unusual in it."""
     extensions = certificate.extensions
     is_ca, path_length = certificate.basic_constraints
     usage = extensions.get(KEY_USAGE, b"")
@@ -210,7 +210,7 @@ def _is_sound_ca(certificate: Certificate, below: int) -> bool:
         and (path_length is None or path_length >= below)
         and len(usage) in (4, 5)
         and (usage[0], usage[1]) == (BIT_STRING, len(usage) - 2)
-        and bool(usage[3] & _KEY_CERT_SIGN)
+        and bool(usage[3] & KEY_CERT_SIGN)
         and _is_for_servers(certificate)
         and _USUAL_EXTENSIONS.issuperset(extensions)
     )
@@ -219,7 +219,7 @@ def _is_sound_ca(certificate: Certificate, below: int) -> bool:
 def _answer(question: Question) -> tuple[float, Any] | None:
     """For how many seconds a decision may hold, and which context of ours it names, if any.
 
-    None where OpenSSL is to refuse what was sent.
+    None if OpenSSL is to refuse what was sent.
     """
     whole = question.whole_chain()
     if whole is not None:

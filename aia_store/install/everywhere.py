@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from . import standard_library as library
 from . import watcher
-from .hook import HookError
+from .hook import PROBE, HookError
 from .interpreters import Interpreter, InterpreterError, ask, candidates, changed_by_others, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALL, ITSELF, NOT, TOO_OLD = "with its virtual environments", "by itself only", "no", "too old: left alone"
-_PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
 _USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"
 
 
@@ -164,7 +163,7 @@ def _users_place(interpreter: Interpreter) -> library.Place | None:
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
     """Whether fresh processes of the interpreter and of a virtual environment attach, and what they say about it."""
-    alone = interpreter.run("-c", _PROBE)
+    alone = interpreter.run("-c", PROBE)
     with tempfile.TemporaryDirectory() as folder:
         weak = changed_by_others(folder)
         if weak is not None:
@@ -177,7 +176,7 @@ def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
         os.symlink(interpreter.python, python)
         with open(os.path.join(folder, "pyvenv.cfg"), "w", encoding="utf-8") as file:
             file.write(f"home = {os.path.dirname(interpreter.python)}\ninclude-system-site-packages = false\n")
-        in_environment = run([python, "-B", "-c", _PROBE])
+        in_environment = run([python, "-B", "-c", PROBE])
     said = (alone.stderr or in_environment.stderr).strip().splitlines()
     return _last_line(alone.stdout) == "True", _last_line(in_environment.stdout) == "True", said[-1] if said else ""
 

@@ -21,7 +21,8 @@ from . import watcher
 from .interpreters import changed_by_others
 
 PTH_FILE, START_FILE, WATCHER_FILE = "aia_store.pth", "aia_store.start", "aia_store_watcher.py"
-_PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
+# Prints whether a fresh interpreter attaches.
+PROBE = "import ssl; c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); print(hasattr(type(c)._wrap_bio, '__code__'))"
 
 
 class HookError(Exception):
@@ -96,7 +97,7 @@ def status() -> HookStatus:
     """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     answer = subprocess.run(
-        [sys.executable, "-c", _PROBE],
+        [sys.executable, "-c", PROBE],
         capture_output=True,
         text=True,
         env=environment,

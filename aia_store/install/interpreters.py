@@ -106,7 +106,7 @@ class Interpreter(NamedTuple):
         return run([self.python, "-B", *arguments])
 
 
-def candidates(also: Iterable[str] = ()) -> Iterator[str]:
+def candidates(also: Iterable[str]) -> Iterator[str]:
     """Paths of interpreters: those in the usual places, the running one, and then the given ones; each file once."""
     usual = [
         path

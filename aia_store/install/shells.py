@@ -30,7 +30,7 @@ KIN = {"bash": "sh", "zsh": "sh", "dash": "sh", "ksh": "sh", "tcsh": "csh", "pws
 
 
 def variables(file: str, folder: str | None = None) -> dict[str, str | None]:
-    """What each variable is to be: the path of the bundle, or of the trust folder where there is one; None: not set."""
+    """The value of each variable: the path of the bundle or of the trust folder; None if it is to be unset."""
     found: dict[str, str | None] = dict.fromkeys(VARIABLES, file)
     if folder is not None:
         found |= dict.fromkeys(_TAKE_A_FOLDER, folder) | dict.fromkeys(_NOT_WITH_A_FOLDER)
@@ -38,12 +38,12 @@ def variables(file: str, folder: str | None = None) -> dict[str, str | None]:
 
 
 def no_variables() -> dict[str, str | None]:
-    """None of the variables is to be set."""
+    """All the variables, to be unset."""
     return dict.fromkeys((*VARIABLES, FOLDER_VARIABLE))
 
 
 def lines(values: dict[str, str | None], shell: str) -> str:
-    """The lines for one of SHELLS that make the variables so."""
+    """The lines that set or unset the variables in one of SHELLS."""
     return "".join(
         f"{_removal(name, shell) if value is None else _assignment(name, value, shell)}\n"
         for name, value in values.items()

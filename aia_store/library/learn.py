@@ -38,9 +38,7 @@ class Learned(NamedTuple):
     is_new: bool
 
 
-def from_source(
-    source: str, settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[Learned]:
+def from_source(source: str, settings: Settings, progress: Callable[[int, int], None]) -> list[Learned]:
     """Keep the intermediates of a source that lead to a trust anchor of this machine.
 
     The source is a file, an http URL, or a host. Raises LearnError, ProbeError, RootsError.

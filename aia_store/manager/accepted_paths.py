@@ -1,4 +1,4 @@
-"""Which certification paths OpenSSL accepted before: so that a refresh, a preload or an export verifies what is new.
+"""Which certification paths OpenSSL accepted before, so that a refresh, preload or export only verifies what is new.
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
 level, this OpenSSL, this version of ours), then one of each path. Under other terms nothing in it counts. Dates and
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..inside.store import VERIFIED, read_regular_file
 from ..version import __version__
+from .fitness import SECURITY_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ..inside.certificate import Certificate
     from ..inside.store import Folder
 
-SECURITY_LEVEL = 2  # of the manager's verdicts: 112 bits, so no SHA-1 and no RSA key under 2048 bits
 MOST_PATHS = 50_000
 _SIZE = 32  # bytes of a digest
 

@@ -1,7 +1,7 @@
 """The merged CA bundle: the machine's trust anchors and intermediates, as a file and as a folder.
 
 The file holds the intermediates that were needed here. The trust folder, which is published once it was asked for,
-holds the preloaded ones too. This module decides when the bundle is built; `publication` builds it.
+holds the preloaded ones too. `published` says whether what stands is still fresh; if not, `publication` builds it.
 """
 
 from __future__ import annotations

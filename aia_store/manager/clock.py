@@ -6,6 +6,7 @@ one was verified, so the clock was then right to about a year, which is the life
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -58,10 +59,8 @@ def believe(settings: Settings) -> None:
     home = open_store(settings).home
     if home is not None:
         _write_time(home, REFRESHED)
-        try:
+        with contextlib.suppress(OSError):  # it was not doubted
             os.unlink(os.path.join(home.path, DOUBTED))
-        except OSError:
-            pass  # it was not doubted
 
 
 def _newest_sign(settings: Settings, now: float) -> float:
@@ -84,7 +83,5 @@ def _time_in(folder: Folder, name: str) -> float:
 
 
 def _write_time(folder: Folder, name: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # a full disk
         folder.write(f"{int(time.time())}\n".encode("ascii"), name)
-    except OSError:
-        pass  # a full disk

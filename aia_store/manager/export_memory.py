@@ -62,7 +62,7 @@ class Memory:
         self._until, self._verdicts = self._read()
 
     def standing(self, names: dict[str, str]) -> Verdicts:
-        """The verdicts that stand, where the store holds what `names` says: the name of the subject by fingerprint."""
+        """The verdicts that still stand. `names` is what the store holds: the name of each subject, by fingerprint."""
         changed = {names[fingerprint] for fingerprint in names.keys() - self._verdicts.keys()}
         changed |= {self._verdicts[fingerprint].name for fingerprint in self._verdicts.keys() - names.keys()}
         touched = self._below(changed)
@@ -87,7 +87,7 @@ class Memory:
         return until
 
     def _below(self, names: set[str]) -> set[str]:
-        """These names, and all below them."""
+        """These names, and all names below them."""
         issued: dict[str, set[str]] = {}
         for one in self._verdicts.values():
             issued.setdefault(one.issuer, set()).add(one.name)
@@ -99,13 +99,13 @@ class Memory:
         return found
 
     def _next_moment(self, certificate: Certificate) -> float:
-        """When the time next changes what may be said of a certificate; the rules of export look two rebuilds ahead."""
+        """When a verdict may next change with time alone; the rules of export look two rebuilds ahead."""
         not_before, not_after = certificate.validity
         moments = (not_before, not_after - 2 * REBUILT_EVERY, not_after)
         return min((moment for moment in moments if moment > self._now), default=_NEVER)
 
     def _read(self) -> tuple[float, Verdicts]:
-        """Until when the verdicts of the last time stand, and these; none where they do not."""
+        """The verdicts of the last time, if they still stand, and until when they do."""
         try:
             found: Any = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
             if found["terms"] != self._terms or not found["since"] <= self._now < found["until"]:
@@ -119,13 +119,13 @@ class Memory:
 
 
 def _is_sound(one: Verdict) -> bool:
-    """Whether its parts are what they should be, in a file that anything may be in."""
+    """Whether its parts are what they should be. The file may contain anything."""
     is_hash = len(one.subject_hash) == 8 and not one.subject_hash.strip("0123456789abcdef")
     return is_hash and is_digest(one.name) and is_digest(one.issuer) and isinstance(one.is_exported, bool)
 
 
 def _terms(folders: Iterable[Folder], anchors: list[Certificate]) -> str:
-    """Changes when anything does that verdicts on all certificates depend on."""
+    """A digest of everything that the verdicts on all certificates depend on."""
     digest = hashlib.sha256(repr(roots.state_of_distrust()).encode())
     digest.update(terms_of_verification(anchors))
     for folder in folders:

@@ -33,9 +33,8 @@ MOST_ENTRIES = 200_000  # that are looked at in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run
 SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
-SECONDS_TO_LOOK = SECONDS_TO_CLEAR = (
-    30.0  # at what is in the folder; it of rubbish, which may come in faster than it goes
-)
+SECONDS_TO_LOOK = 30.0  # at what is in the folder
+SECONDS_TO_CLEAR = 30.0  # the folder of rubbish, which may arrive faster than it is removed
 SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -80,10 +79,8 @@ def collect(settings: Settings) -> Collected:
 def _opened(path: str) -> int:
     """A descriptor of the hand-in folder, which is ours and has the right mode. Raises CollectError."""
     try:
-        try:
+        with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
         place = os.open(path, _PLACE_FLAGS)
     except OSError as error:
         raise CollectError(f"{path} cannot be used ({error.strerror}); remove it, it will be made again") from error

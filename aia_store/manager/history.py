@@ -111,12 +111,10 @@ def _write(home: Folder | None, name: str, text: str) -> None:
 def _read(folder: Folder) -> list[Event]:
     """The valid events in the file, which may contain anything."""
     try:
-        lines = (
-            read_regular_file(os.path.join(folder.path, HISTORY), _LARGEST_FILE).decode("utf-8", "replace").splitlines()
-        )
+        text = read_regular_file(os.path.join(folder.path, HISTORY), _LARGEST_FILE).decode("utf-8", "replace")
     except OSError:
         return []
-    return [event for event in map(_event, lines) if event is not None]
+    return [event for event in map(_event, text.splitlines()) if event is not None]
 
 
 def _event(line: str) -> Event | None:

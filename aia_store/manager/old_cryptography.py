@@ -21,7 +21,7 @@ def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
 
 
 def check_signature(subject: x509.Certificate, issuer: x509.Certificate) -> None:
-    """The same by means of releases before 40. RSASSA-PSS is not known: they cannot read its parameters."""
+    """The same with releases before 40. RSASSA-PSS is not supported: they cannot read its parameters."""
     if subject.issuer != issuer.subject:
         raise ValueError("another issuer is named")
     try:

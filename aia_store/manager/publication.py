@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Publication:
-    """One publication, in either form: from what, and when it was looked at. Raises RootsError."""
+    """One publication, in either form, made from what is found now. Raises RootsError."""
 
     def __init__(self, settings: Settings, home: Folder, verifier: Verifier | None, progress: Progress) -> None:
         self._home = home
@@ -98,7 +98,7 @@ class Publication:
         return dict.fromkeys(asked, False) | dict.fromkeys(found, True)
 
     def _texts(self, store: Snapshot, verdicts: export_memory.Verdicts, standing: set[str]) -> dict[str, bytes]:
-        """What the new files are to hold, by fingerprint. A certificate that went meanwhile loses its verdict."""
+        """The contents of the new files, by fingerprint. A certificate that is gone by now loses its verdict."""
         texts = {anchor.fingerprint: anchor.pem.encode("ascii") for anchor in self._anchors}
         for fingerprint in {one for one in verdicts if verdicts[one].is_exported} - standing:
             certificate = store.certificate(fingerprint)
@@ -126,7 +126,7 @@ class Publication:
 
 
 def _named(source: roots.Source, published: str) -> list[str] | None:
-    """What the variables that name a CA file may hold without the bundle being stale; None: whatever they hold."""
+    """The values of NAMING_VARIABLES with which the bundle is fresh; None if they do not matter."""
     if not source.preferred:
         return None
     return ["", published, *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
@@ -138,7 +138,7 @@ def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes
 
 
 def _loads(text: bytes, count: int) -> bool:
-    """Whether OpenSSL loads so many certificates from this text."""
+    """Whether OpenSSL loads this number of certificates from the text."""
     import _ssl
 
     from ..inside.contexts import Context

@@ -41,7 +41,7 @@ class BundleError(Exception):
 class BundleForm:
     """One form of the bundle: what programs are pointed at, and the note about it, both by name in a store folder.
 
-    `identity` takes the path and says what changes whenever what was published does. Raises OSError.
+    `identity` takes the path, and returns a value that changes whenever what was published changes. Raises OSError.
     """
 
     def __init__(self, name: str, note: str, identity: Callable[[str], list[object]]) -> None:
@@ -60,7 +60,7 @@ def _identity_of_the_file(path: str) -> list[object]:
 
 
 def _identity_of_the_folder(path: str) -> list[object]:
-    """A file that comes or goes changes the folder's time; what is in the files, the next build looks at."""
+    """The folder's time shows that a file was added or removed. The next build looks at what is in the files."""
     small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 

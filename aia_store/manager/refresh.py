@@ -243,7 +243,7 @@ class _Planner:
         return found
 
     def _drop_unused(self, seconds: float) -> None:
-        """Drop what no handshake has used for so long, unless something below it is still needed."""
+        """Drop what no handshake has used for this long, unless something below it is still needed."""
         now = time.time()
         # If the file is gone, another refresh has just dropped it.
         used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside import fetch, locks, reply
 from ..inside.aia import urls_to_fetch
 from ..inside.certificate import sha256
-from ..inside.pauses import Failures, longest_pause, on_way
+from ..inside.pauses import Failures, key_of, longest_pause
 from ..inside.search import Budget, may_have_issued
 from .download import was_fair
 from .turns import in_turn
@@ -96,7 +96,7 @@ class _Renewal:
         failures = Failures(old.folder)
         for url in urls:
             proxy = fetch.proxy_name(url, self._settings.proxy)
-            fruitless = f"{on_way(url, proxy)} to renew {old.certificate.fingerprint}"
+            fruitless = f"{key_of(url, proxy)} to renew {old.certificate.fingerprint}"
             if failures.paused(fruitless):
                 continue
             offered = self._behind(url, proxy, old.folder, failures)

@@ -25,11 +25,11 @@ class Snapshot(IntermediateStore):
 
     @property
     def names(self) -> dict[str, str]:
-        """Of everything that is listed, by fingerprint: the SHA-256 of its subject's canonical name."""
+        """The SHA-256 of the subject's canonical name of each certificate that is listed, by fingerprint."""
         return self._all.names
 
     def certificate(self, fingerprint: str) -> Certificate | None:
-        """The certificate of this fingerprint; None where it cannot be read, or went meanwhile."""
+        """The certificate of this fingerprint; None if it cannot be read, or has been removed meanwhile."""
         return next((one for one in self._all.named(self.names[fingerprint]) if one.fingerprint == fingerprint), None)
 
     def find(self, subject_key: bytes) -> list[Certificate]:

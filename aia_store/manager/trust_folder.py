@@ -12,6 +12,7 @@ to those of the previous folder. The publisher holds the lock of the bundle.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,10 @@ def names(certificates: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], texts: dict[str, bytes]) -> None:
-    """Have the link lead to a folder of just the `wanted` files: fingerprints by name, as `names` gives them.
+    """Point the link at a folder of exactly the `wanted` files: fingerprints by name, as `names` gives them.
 
-    `standing` is what `contents` says of the present folder; `texts` are those of the others, by fingerprint. Raises
-    OSError.
+    `standing` is what `contents` says of the present folder; `texts` are the contents of the other files, by
+    fingerprint. Raises OSError.
     """
     before = current(home)
     if before is not None and standing == wanted:
@@ -58,17 +59,15 @@ def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], text
 
 
 def put_one_anchor(home: Folder, text: bytes) -> None:
-    """Put the small CA file in place, if it is another. Raises OSError."""
-    try:
+    """Put the small CA file in place, unless this is what it holds. Raises OSError."""
+    with contextlib.suppress(OSError):
         if read_regular_file(os.path.join(home.path, ONE_ANCHOR), LARGEST_FILE) == text:
             return
-    except OSError:
-        pass
     home.write(text, ONE_ANCHOR, mode=0o644, durable=True)
 
 
 def contents(home: Folder) -> dict[str, str]:
-    """The fingerprint of what each file of the present folder holds; none where it is not exactly one certificate."""
+    """The fingerprint of what each file of the present folder holds; empty if that is not exactly one certificate."""
     folder = current(home)
     if folder is None:
         return {}
@@ -76,7 +75,7 @@ def contents(home: Folder) -> dict[str, str]:
 
 
 def current(home: Folder) -> str | None:
-    """The folder that the link leads to; None where there is none of our making."""
+    """The folder that the link leads to; None if it leads to no folder of our making."""
     try:
         above, number = os.path.split(os.readlink(os.path.join(home.path, TRUST)))
         return home.within(TRUST_FOLDERS, number) if above == TRUST_FOLDERS and number.isdigit() else None
@@ -85,7 +84,7 @@ def current(home: Folder) -> str | None:
 
 
 def _written(home: Folder, name: str, wanted: dict[str, str], reusable: dict[str, str], texts: dict[str, bytes]) -> str:
-    """A folder of these files, on disk for good; what can be reused is linked."""
+    """Make a folder of these files, synced to the disk; what can be reused is linked."""
     folder = home.make(TRUST_FOLDERS, name)
     try:
         for file, fingerprint in wanted.items():
@@ -121,7 +120,7 @@ def _write(path: str, text: bytes) -> None:
 
 
 def _sync(folder: str) -> None:
-    """Have the names of a folder's files on disk. Windows can open no folder, and needs none of this."""
+    """Write the names of a folder's files to the disk. Windows can open no folder, and needs none of this."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -131,24 +130,22 @@ def _sync(folder: str) -> None:
 
 
 def _turn(home: Folder, folder: str) -> None:
-    """Have the link lead to this folder."""
+    """Point the link at this folder."""
     above, number = os.path.split(folder)
     link = os.path.join(above, _NEXT_LINK)
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(link)  # of a publication that was killed
-    except FileNotFoundError:
-        pass
     os.symlink(os.path.join(TRUST_FOLDERS, number), link, target_is_directory=True)
     os.replace(link, os.path.join(home.path, TRUST))
 
 
 def _numbers(home: Folder) -> list[int]:
-    """The folders that are there, those of killed publications included."""
+    """The numbers of all folders, those of killed publications included."""
     return [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]
 
 
 def _fingerprint(path: str) -> str:
-    """The fingerprint of the certificate in a file of our making; nothing where it is not, or not as it was."""
+    """The fingerprint of the certificate in a file; empty if the file is not as we would write it."""
     try:
         text = read_regular_file(path, LARGEST_FILE)
     except OSError:
@@ -159,9 +156,7 @@ def _fingerprint(path: str) -> str:
 
 def _remove(folder: str) -> None:
     """Remove a folder that nobody needs any more; what cannot be removed stays until the next time."""
-    try:
+    with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))
         os.rmdir(folder)
-    except OSError:
-        pass

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ..inside import STRICT
 from ..inside.certificate import (
     AUTHORITY_KEY_IDENTIFIER,
     BIT_STRING,
@@ -30,7 +31,8 @@ from ..inside.rehearsal import Rehearsal
 from ..inside.search import Budget, Walk, likeliest_first
 from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
-from .accepted_paths import SECURITY_LEVEL, Verified
+from .accepted_paths import Verified
+from .fitness import SECURITY_LEVEL
 from .quiet import UnreadableError, quietly
 from .roots import distrust
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     #: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
     Reason = Callable[[Certificate, Certificate], str | None]
 
-STRICT = 0x20  # X509_V_FLAG_X509_STRICT, which Python sets from 3.13 on
 MOST_PATHS = 16  # tried for one intermediate
 NOT_YET_VALID = "it is not yet valid"
 

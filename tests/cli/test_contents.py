@@ -79,11 +79,11 @@ def test_list_ignores_what_is_no_certificate(machine: Machine, planted: list[Aut
 def test_show(machine: Machine, planted: list[Authority], digits: int) -> None:
     named = fingerprint(planted[1])[:digits]
     shown = machine.says("show", named)
-    for part in ("CN=Lower CA", "CN=Upper CA", "CN=Command Line Root", fingerprint(planted[1]), "http://example.com/"):
+    for part in ("CN=Lower CA", "CN=Upper CA", "CN=Manager Root", fingerprint(planted[1]), "http://example.com/"):
         assert part in shown
     assert shown.splitlines()[0].strip(), "no empty line first"
     found = machine.json("show", named)
-    assert (found["leads_to"], found["in_bundle"]) == ("CN=Command Line Root", True)
+    assert (found["leads_to"], found["in_bundle"]) == ("CN=Manager Root", True)
     assert found["ca_issuers"] == ["http://example.com/upper.cer"]
 
 
@@ -196,7 +196,7 @@ def test_a_list_of_many_is_in_columns_too(machine: Machine, root: Authority) -> 
     head, *lines = machine.says("list").splitlines()
     assert [line.split()[2] for line in lines] == names
     assert {line.index("Template") for line in lines} == {head.index("Intermediate")}
-    assert {line.index("Command Line Root") for line in lines} == {head.index("Issuer")}
+    assert {line.index("Manager Root") for line in lines} == {head.index("Issuer")}
 
 
 def test_show_looks_at_the_whole_path(machine: Machine, planted: list[Authority]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,14 +28,6 @@ def users() -> Iterator[Users]:
         yield made
 
 
-def folder(users: Users, owner: int, mode: int) -> Path:
-    path = users.root / "var/cache/out"
-    path.mkdir()
-    os.chown(path, owner, owner)
-    path.chmod(mode)
-    return path
-
-
 def write(users: Users, user: int, *options: str) -> tuple[int, str]:
     """Check the file as this user; returns the status, and what is said on standard error."""
     with users.start(user, COMMAND, "check", "--quiet", "/var/cache/chain.pem", *options) as process:
@@ -57,7 +48,7 @@ def test_a_link_in_a_folder_that_others_can_write_to_is_not_followed(
     """The kernel's protected_symlinks does not help: it is for opening a link, not for reading where it leads."""
     precious = users.root / "var/cache/precious"
     precious.write_text("precious")
-    link = folder(users, owner, mode) / "document"
+    link = users.folder("out", owner, mode) / "document"
     link.symlink_to("/var/cache/precious")
     os.chown(link, MALLORY, MALLORY, follow_symlinks=False)
     status, said = write(users, 0, document, "/var/cache/out/document")
@@ -69,13 +60,13 @@ def test_nor_does_a_link_of_roots_lead_there_that_was_moved_or_linked_by_another
     """In a folder that is not sticky it can be moved, and with fs.protected_hardlinks off it can be linked anywhere."""
     precious = users.root / "var/cache/precious"
     precious.write_text("precious")
-    (folder(users, 0, 0o1777) / "document").symlink_to("/var/cache/precious")
+    (users.folder("out", 0, 0o1777) / "document").symlink_to("/var/cache/precious")
     assert write(users, 0, "--html", "/var/cache/out/document")[0] == 2
     assert precious.read_text() == "precious"
 
 
 def test_a_link_of_ones_own_is_followed_and_stays(users: Users) -> None:
-    out = folder(users, ALICE, 0o755)
+    out = users.folder("out", ALICE, 0o755)
     link = out / "document"
     link.symlink_to("next")
     (out / "next").symlink_to("file")
@@ -88,7 +79,7 @@ def test_a_link_of_ones_own_is_followed_and_stays(users: Users) -> None:
 
 @pytest.mark.parametrize(("owner", "mode"), [(0, 0o1777), (MALLORY, 0o755)])
 def test_nobody_waits_for_a_fifo_of_another_user(users: Users, owner: int, mode: int) -> None:
-    fifo = folder(users, owner, mode) / "document"
+    fifo = users.folder("out", owner, mode) / "document"
     os.mkfifo(fifo)
     os.chown(fifo, MALLORY, MALLORY)
     status, said = write(users, 0, "--html", "/var/cache/out/document")
@@ -97,7 +88,7 @@ def test_nobody_waits_for_a_fifo_of_another_user(users: Users, owner: int, mode:
 
 
 def test_a_file_of_another_user_is_replaced_and_its_hard_links_stay_as_they_are(users: Users) -> None:
-    out = folder(users, MALLORY, 0o777)
+    out = users.folder("out", MALLORY, 0o777)
     precious = users.root / "var/cache/precious"
     precious.write_text("precious")
     (out / "document").hardlink_to(precious)

@@ -68,12 +68,12 @@ is as large as a system's, so that its trust anchors are loaded [on demand](how-
 install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
 release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last five) bring an
 OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
-Where its cell is empty, none was searched.
+An empty cell means that it was not searched.
 
 For ansible these are the modules `uri` and `get_url`; Scrapy was told to verify; mitmproxy is the client of a server;
 certbot registers an account; kafka-python asks a broker for its topics. oracledb connects in its thin mode, as far as
 the listener's answer; a login, and the thick mode, which uses Oracle's own libraries, were not tried. Servers made in
-Python (gunicorn, uvicorn, jetforce) serve with the hook as without it, also clients that show a certificate.
+Python (gunicorn, uvicorn, jetforce) work with the hook as without it, also for clients that send a certificate.
 """
 _NOTES = """
 ## The note on a refused chain

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from tests.daemon.running import Daemon
+from tests.manager.conftest import machine as machine
+from tests.manager.conftest import root as root
 from tests.manager.machine import Machine
-from tests.support.pki import Authority
 
 
 class Start(Protocol):
     """Start a daemon on the test's machine, and wait for its first bundle, unless told not to."""
 
     def __call__(self, *before: object, ready: bool = True, **variables: str | None) -> Daemon: ...
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """A machine of the test's own."""
-    return Machine(tmp_path / "machine")
-
-
-@pytest.fixture
-def root(machine: Machine) -> Authority:
-    """The machine's only trust anchor."""
-    authority = Authority.root("Daemon Root")
-    machine.trust(authority)
-    return authority
 
 
 @pytest.fixture

@@ -139,14 +139,14 @@ def survive(data: bytes, version: int) -> None:
 versions = st.sampled_from([0x0301, V12, V13, 0x0305, 0, 0xFEFD])
 
 
-@settings(max_examples=400, deadline=500)
+@settings(max_examples=400, deadline=10_000)
 @given(st.binary(max_size=400), versions)
 @example(b"\x19\0\0\0\0\x01", V13)
 def test_only_message_error_comes_out_of_any_bytes(data: bytes, version: int) -> None:
     survive(data, version)
 
 
-@settings(max_examples=400, deadline=500)
+@settings(max_examples=400, deadline=10_000)
 @given(
     st.sampled_from([message(BODY), message(plain(SENT, V12)), compressed(BODY, PACKED)]),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4), st.integers(0, 4)), max_size=5),

@@ -566,7 +566,7 @@ def test_the_largest_bodies_are_read_in_no_time() -> None:
         assert time.process_time() - started < 0.5
 
 
-@settings(max_examples=250, deadline=500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=10_000, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_nothing_is_ever_raised_by_a_body(data: st.DataObject) -> None:
     body = data.draw(

@@ -475,14 +475,14 @@ def mutated(ders: list[bytes]) -> st.SearchStrategy[bytes]:
     return st.builds(mutate, st.sampled_from(ders), st.lists(edit, min_size=1, max_size=6))
 
 
-@settings(max_examples=400, deadline=500)
+@settings(max_examples=400, deadline=10_000)
 @given(st.binary(max_size=3_000) | mutated(from_this_test()))
 @example(b"\x30\x84\xff\xff\xff\xff")
 def test_only_der_error_comes_out(der: bytes) -> None:
     touch_everything(der)
 
 
-@settings(max_examples=400, deadline=500)
+@settings(max_examples=400, deadline=10_000)
 @given(st.data())
 def test_only_der_error_comes_out_of_mutated_real_certificates(data: st.DataObject) -> None:
     touch_everything(data.draw(mutated(real_certificates())))

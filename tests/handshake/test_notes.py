@@ -272,6 +272,22 @@ def test_a_store_that_cannot_be_used_is_no_matter(
     assert (what, why) == (ONLY_LEAF, NO_URL)
 
 
+@pytest.mark.parametrize(
+    ("host", "names", "checks_name"),
+    [
+        ("localhost", ["elsewhere.example"], False),
+        ("bücher.localhost", ["xn--bcher-kva.localhost"], True),
+        ("a.localhost", ["*.localhost"], True),
+    ],
+)
+def test_only_a_name_that_matters_is_said_besides(hook: None, host: str, names: list[str], checks_name: bool) -> None:
+    context = trusting(Authority.root("Another Root"))
+    context.check_hostname = checks_name
+    with TLSServer(Authority.root().leaf(san=names)) as server:
+        what, *_ = note_of(server, context, host)
+    assert "Besides" not in what
+
+
 def test_the_machines_trust_anchors(hook: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = hashed_directory(tmp_path / "certs", Authority.root("Another Root"))
     monkeypatch.setenv("SSL_CERT_DIR", str(folder))
@@ -493,7 +509,7 @@ class Alarm(Exception):
 def ring(number, frame):
     raise Alarm
 
-def note(*_):
+def note(*_, **named):
     signal.raise_signal(signal.SIGUSR1)
 
 signal.signal(signal.SIGUSR1, ring)

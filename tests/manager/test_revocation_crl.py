@@ -19,6 +19,7 @@ from aia_store.manager import download
 from aia_store.manager.refresh import RefreshReport, run
 from aia_store.manager.revocation import crl as crl_module
 from aia_store.manager.revocation import record, update
+from aia_store.manager.revocation.crls import MOST_BYTES
 from tests.manager.machine import Machine
 from tests.manager.revoking import crl_with, raw_crl, raw_entry
 from tests.support import asn1
@@ -124,7 +125,7 @@ UNFETCHABLE: dict[str, tuple[Callable[[AIAHost], str], str]] = {
     "endless body": (lambda aia: aia.stream_forever(PATH), "too large"),
     "endless chunks": (lambda aia: aia.stream_forever(PATH, "chunked"), "too large"),
     "endless headers": (lambda aia: aia.stream_forever(PATH, "headers"), "cannot be read"),
-    "a byte too large": (lambda aia: aia.publish(PATH, bytes(crl_module.MOST_BYTES + 1)), "too large"),
+    "a byte too large": (lambda aia: aia.publish(PATH, bytes(MOST_BYTES + 1)), "too large"),
     "silent": (lambda aia: aia.silent(PATH), "timed out"),
     "dripping": (lambda aia: aia.drip(PATH, bytes(5000), 0.01), "timed out"),
     "unreachable": (unreachable, "cannot be reached"),
@@ -289,7 +290,7 @@ def test_a_huge_one_costs_little(world: World) -> None:
     """Of nearly 5 MB: what is asked of it is found, and what it says of others is not written down."""
     entries = [raw_entry(serial) for serial in range(1 << 24, (1 << 24) + 216_000)]
     content = raw_crl(world.root, *entries, raw_entry(world.ca.certificate.serial_number))
-    assert 4_900_000 < len(content) < crl_module.MOST_BYTES
+    assert 4_900_000 < len(content) < MOST_BYTES
     world.aia.publish(PATH, content)
     started = time.process_time()
     assert world.refresh().notes == []

@@ -107,14 +107,6 @@ def users() -> Iterator[Users]:
         yield made
 
 
-def shared_store(users: Users, mode: int, group: int) -> Path:
-    store = users.root / "var/cache/store"
-    store.mkdir()
-    os.chown(store, VICTIM, group)
-    store.chmod(mode)
-    return store
-
-
 def run(users: Users, *command: str) -> str:
     with users.start(VICTIM, COMMAND, *command) as process:
         output, errors = process.communicate(timeout=60)
@@ -130,7 +122,7 @@ os.symlink(sys.argv[3], "/var/cache/store/certificates")
 
 
 def test_a_folder_that_its_group_may_write_is_refused_and_a_members_link_deletes_nothing(users: Users) -> None:
-    shared_store(users, 0o2775, TEAM)
+    users.folder("store", VICTIM, 0o2775, TEAM)
     name = "0" * 64
     precious = users.root / f"var/cache/home-{VICTIM}/3f/3f{name[2:]}/{name}.pem"
     run(users, "status")  # makes the home
@@ -162,7 +154,7 @@ def test_no_link_in_a_store_is_followed(machine: Machine, root: Authority, part:
 
 @pytest.mark.parametrize("how", ["of a member", "that a group may write"])
 def test_a_folder_in_a_store_that_others_can_change_is_not_read(users: Users, how: str) -> None:
-    store = shared_store(users, 0o755, VICTIM)
+    store = users.folder("store", VICTIM, 0o755)
     name = "0" * 64
     file = old(store / f"certificates/00/{name}/{name}.pem")
     inner = file.parents[1]
@@ -202,6 +194,6 @@ def test_a_group_may_write_only_if_it_is_the_users_private_one(
     etc = users.cover("/etc")
     (etc / "passwd").write_text(passwd)
     (etc / "group").write_text(group)
-    shared_store(users, 0o775, VICTIM)
+    users.folder("store", VICTIM, 0o775)
     said = run(users, "bundle")
     assert (said == "/var/cache/store/bundle.pem\n") is is_private, said

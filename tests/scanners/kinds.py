@@ -41,7 +41,7 @@ KINDS = {
     "an expired anchor that is cross-signed": Words(r"The trust anchor Aged Root|NOT ok \(expired\)"),
     "a weak digest": Words(
         r"digest algorithm too weak|certificate signatures are \{'ecdsa-with-SHA1'\}|ECDSA with SHA1",
-        r"should have at least one of \{'ecdsa-with-SHA",
+        r"certificate_signatures: .* should have at least one of",
     ),
     "a small key": Words(r"key too weak|RSA key size is 1024|RSA 1024 bits", r"minimum allowed is 2048"),
     "TLS 1.0 only": Words(
@@ -54,6 +54,6 @@ KINDS = {
     ),
     "another key": Words(r"not that of its certificate|does not suit the cipher suite"),
     "two kinds of keys": Words(
-        r"RSA key\n[^:]*NOT SENT|chain incomplete|2 \(RSAPublicKey, ECPublicKey\)[\s\S]*NOT Trusted"
+        r"RSA key\n[^:]*NOT SENT|chain incomplete|detected: +2 \([\s\S]*Supplied CA file[^\n]*NOT Trusted"
     ),
 }

@@ -7,11 +7,11 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .pki import Certified, Leaf, pem
+from .pki import Authority, Certified, Leaf, pem, pem_blocks
 
 if TYPE_CHECKING:
     from typing import Self
@@ -44,6 +44,33 @@ def small_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 1024)
 
 
+class PSSLeaf(NamedTuple):
+    """A server's certificate and key as the openssl command makes them: `cryptography` makes no such keys."""
+
+    pem: str
+    key_pem: str
+
+    @property
+    def der(self) -> bytes:
+        """The certificate in DER."""
+        return pem_blocks(self.pem)[0]
+
+
+def pss_leaf(issuer: Authority) -> PSSLeaf:
+    """A certificate for localhost with an RSA key that is for RSASSA-PSS only (RFC 4055)."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "ca.pem").write_text(issuer.key_pem + issuer.pem, encoding="ascii")
+        (folder / "extensions").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n", "ascii")
+        for command in (
+            "genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out key.pem",
+            "req -new -key key.pem -subj /CN=localhost -out request.pem",
+            "x509 -req -in request.pem -CA ca.pem -CAkey ca.pem -set_serial 7 -extfile extensions -out leaf.pem",
+        ):
+            subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+        return PSSLeaf(*((folder / name).read_text(encoding="ascii") for name in ("leaf.pem", "key.pem")))
+
+
 class OpenSSLServer:
     """`openssl s_server`, which answers HTTP, at security level 0 with all ciphers unless `options` say otherwise.
 
@@ -53,7 +80,7 @@ class OpenSSLServer:
 
     def __init__(
         self,
-        leaf: Leaf,
+        leaf: Leaf | PSSLeaf,
         sends: Sequence[Certified] = (),
         options: Sequence[str] = (),
         *,
@@ -97,7 +124,7 @@ class OpenSSLServer:
         self.close()
 
 
-def _certified(folder: Path, prefix: str, leaf: Leaf, sends: Sequence[Certified]) -> list[str]:
+def _certified(folder: Path, prefix: str, leaf: Leaf | PSSLeaf, sends: Sequence[Certified]) -> list[str]:
     """The options for a certificate and what is sent after it; the prefix `d` is for the second one."""
     file = folder / f"{prefix}leaf.pem"
     file.write_text(leaf.key_pem + leaf.pem, encoding="ascii")

@@ -255,6 +255,54 @@ def a_self_signed_certificate(_aia: AIAHost) -> Refused:
     return Refused(leaf, [Authority.root()], [what, IF_GENUINE])
 
 
+@_kind
+def a_self_signed_certificate_that_expired(_aia: AIAHost) -> Refused:
+    leaf = Leaf._make("localhost", None, {"san": ["localhost"], "not_after": -DAY})
+    what = re.compile(
+        'The server\'s certificate "localhost" is self-signed: no CA vouches for it. '
+        rf"Besides, it expired on {DATE}\."
+    )
+    return Refused(leaf, [Authority.root()], [what, OWNER_REPLACES])
+
+
+@_kind
+def a_self_signed_certificate_for_another_name(_aia: AIAHost) -> Refused:
+    leaf = Leaf._make("elsewhere", None, {"san": ["elsewhere.example", "*.example"]})
+    what = (
+        'The server\'s certificate "elsewhere" is self-signed: no CA vouches for it. '
+        "Besides, it is for elsewhere.example, *.example, not for localhost."
+    )
+    return Refused(leaf, [Authority.root()], [what, OWNER_REPLACES])
+
+
+@_kind
+def an_untrusted_root_and_another_name(_aia: AIAHost) -> Refused:
+    root = Authority.root()
+    what = (
+        'The chain ends at the root "Test Root", which this program does not trust. '
+        "Besides, the server's certificate is for www.example.org, not for localhost."
+    )
+    return Refused(root.leaf("www.example.org"), [Authority.root("Another Root")], [what, IF_GENUINE], sends=[root])
+
+
+@_kind
+def an_issuer_with_another_key(_aia: AIAHost) -> Refused:
+    root = Authority.root()
+    old, new = root.intermediate("Rolling CA"), root.intermediate("Rolling CA")
+    remedy = f"{OWNER_SENDS} Or, if it is a root that you know to be genuine, {IF_GENUINE.partition('genuine, ')[2]}"
+    return Refused(
+        new.leaf(),
+        [root],
+        [
+            'None of what the server sent issued its own certificate: what it sent as "Rolling CA" has another key; '
+            'the issuer "Rolling CA" is missing.',
+            "It could not be fetched: no URL is named for it (no AIA).",
+            remedy,
+        ],
+        sends=[old],
+    )
+
+
 # Out of their time.
 
 
@@ -344,6 +392,15 @@ def no_name_at_all(_aia: AIAHost) -> Refused:
     )
 
 
+@_kind
+def another_name_and_expired(_aia: AIAHost) -> Refused:
+    root = Authority.root()
+    what = re.compile(
+        rf"The server's certificate is for www\.example\.org, not for localhost. Besides, it expired on {DATE}\."
+    )
+    return Refused(root.leaf("www.example.org", not_after=-DAY), [root], [what, OWNER_REPLACES])
+
+
 # Against the rules.
 
 
@@ -376,8 +433,16 @@ def a_weak_intermediate_that_is_fetched(aia: AIAHost) -> Refused:
 @_kind
 def the_wrong_purpose(_aia: AIAHost) -> Refused:
     root = Authority.root()
-    what = "A certificate of the chain is not meant for a server (extended key usage)."
+    what = 'The certificate "localhost" is not meant for a server (extended key usage).'
     return Refused(root.leaf(eku=[ExtendedKeyUsageOID.CLIENT_AUTH]), [root], [what, OWNER_REPLACES])
+
+
+@_kind
+def an_intermediate_of_the_wrong_purpose(_aia: AIAHost) -> Refused:
+    root = Authority.root()
+    issuer = root.intermediate(eku=[ExtendedKeyUsageOID.CLIENT_AUTH])
+    what = 'The certificate "Test Intermediate" is not meant for a server (extended key usage).'
+    return Refused(issuer.leaf(), [root], [what, OWNER_REPLACES], sends=[issuer])
 
 
 @_kind

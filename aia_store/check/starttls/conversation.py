@@ -1,6 +1,6 @@
-"""Talk to a server that may be anything: reading has limits in bytes and in time, and takes no byte too many.
+"""Talk to a server that may send anything: there are limits on the bytes read and on the time.
 
-After the dialogue comes TLS, so exactly the bytes of the dialogue may be taken from the connection.
+After the dialogue comes TLS, so not one byte more than the dialogue may be read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Conversation:
         self._connection.sendall(data)
 
     def read(self, count: int) -> bytes:
-        """Read exactly so many bytes."""
+        """Read exactly this many bytes."""
         data = b""
         while len(data) < count:
             data += self._received(count - len(data))

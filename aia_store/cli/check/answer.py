@@ -1,4 +1,4 @@
-"""What is known of one chain of a host or file: a finding, or why there is none."""
+"""What is known of one chain of a host or file: a finding, or why there is none; and the result that follows."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Answer(NamedTuple):
 
     @property
     def tone(self) -> Result:
-        """The result as it is coloured: what is complete for a few days more is coloured as ending."""
+        """The result as it is coloured: what is complete, but for a few days only, is coloured as ending."""
         is_ending = self.result is Result.COMPLETE and self.finding is not None and self.finding.ending_within(SOON)
         return Result.ENDING if is_ending else self.result
 

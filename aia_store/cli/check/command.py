@@ -283,9 +283,10 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
-    """Write the full chain: of several, the worst, as that is the one to mend.
+    """Write the full chain; if there are several, that of the worst answer, as it is the one to mend.
 
-    Nothing is written if the host could not be checked. Raises OutputError, and keeps the old file, if it is unknown.
+    If the host could not be checked, nothing is written. If no full chain is known, the old file stays, and OutputError
+    is raised.
     """
     found = sorted((answer for answer in answers if answer.finding is not None), key=lambda answer: answer.rank)
     if not found:

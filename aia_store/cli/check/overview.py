@@ -1,6 +1,7 @@
 """The overview of a page about several chains: what is wrong, by cause, and with which hosts.
 
-A browser has to hold the whole page. So of very many chains only some of each cause are drawn, and the others named.
+A browser has to hold the whole page. So if there are very many chains, only some of each cause are drawn, and the
+others are named.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from ...version import __version__
 from .. import output
 from . import overview, plainly, servers, verdict
 from .answer import Result, worst_tone
-from .markup import text
+from .markup import dated, text
 from .overview import Drawing
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .answer import Answer, Here
     from .servers import Lines
     from .verdict import Link
+
+MOST_BESIDE = 5  # links beside one another; a longer chain is drawn from top to bottom
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -137,13 +139,11 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
     sentences = "".join(_sentences(answer, finding, here))
     is_mended_by_chain = answer.result is Result.INCOMPLETE
     yield _install(finding) if is_mended_by_chain else sentences
-    yield "<ol class=chain>\n"
-    for link in verdict.links(finding):
-        yield _card(link, finding, here.roots_path, details=details)
+    cards = [_card(link, finding, here.roots_path, details=details) for link in verdict.links(finding)]
     if finding.not_found is not None:
         name = text(output.short_name(finding.not_found))
-        yield f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n"
-    yield "</ol>\n"
+        cards.append(f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n")
+    yield f'<ol class="chain{" long" if len(cards) > MOST_BESIDE else ""}">\n{"".join(cards)}</ol>\n'
     yield from _aside(finding)
     yield sentences if is_mended_by_chain else ""
     yield from _clients(finding)
@@ -152,9 +152,10 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
 def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     """The verdict, as in a terminal, without what is drawn below it."""
     command = f"{verdict.command_for(finding.target)} --fullchain FILE"
+    words = " ".join(f"<span>{text(word)}</span>" for word in command.split(" "))
     for sentence in verdict.sentences(answer, here):
         if not sentence.startswith(verdict.WORKS_IN):
-            shown = text(sentence).replace(text(command), f"<code>{text(command)}</code>")
+            shown = text(sentence).replace(text(command), f"<code>{words}</code>")
             yield f"<p class=verdict>{shown}</p>\n"
     how = verdict.how_reached(finding)
     if how:
@@ -205,7 +206,7 @@ def _card(link: Link, finding: Finding, roots_path: str, *, details: bool) -> st
     }[link.kind]
     if is_leaf:
         rows.append(f"for {verdict.names_of(link.certificate)}")
-    spans = "".join(f"<span>{text(row)}</span>" for row in rows)
+    spans = "".join(f"<span>{dated(row)}</span>" for row in rows)
     folded = _folded(link.certificate) if details else ""
     return (
         f"<li class={link.kind}><small>{role}</small><b>{text(output.subject(link.certificate))}</b>"

@@ -11,7 +11,7 @@ from ...manager.target import HTTPS
 from ...manager.words import counted
 from .. import output
 from .answer import Result
-from .verdict import FAILURES, MOST_LISTED, how_sent, names_of, works_in
+from .verdict import FAILURES, MOST_LISTED, how_sent, names_of, source_of, works_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,10 @@ def cause(answer: Answer) -> Cause:
         ),
         Fault.SELF_SIGNED: Cause("has a self-signed certificate", "have self-signed certificates"),
         Fault.NO_PATH: Cause("leads to no root that is trusted here", "lead to no root that is trusted here"),
-        Fault.REFUSED: Cause("has a path to a root that is not valid", "have paths to roots that are not valid"),
+        Fault.REFUSED: Cause("has a path that OpenSSL refuses", "have paths that OpenSSL refuses"),
+        Fault.ANCHOR_NOT_ROOT: Cause(
+            "leads to a trusted certificate that is no root", "lead to trusted certificates that are no roots"
+        ),
         Fault.WRONG_NAME: Cause("has a certificate for another name", "have certificates for other names"),
         Fault.ANCHOR_IN_THE_WAY: Cause("is hidden by a root of this machine", "are hidden by a root of this machine"),
         Fault.OBSTRUCTED: Cause("has a certificate too many", "have a certificate too many"),
@@ -95,6 +98,9 @@ def _wrong(fault: Fault, finding: Finding) -> str:
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
     if fault is Fault.NO_PATH and finding.not_found is not None:
         issuer = output.short_name(finding.not_found)
+        if finding.namesakes:
+            where = source_of(finding.namesakes[0], finding)
+            return f"{its} was issued by another {issuer} than the one that is {where}"
         return f"{its} leads to {issuer}, which is neither {how_sent(finding)} nor known here"
     if fault is Fault.WRONG_NAME and not host_names(leaf):
         return f"{its} names no host"
@@ -112,6 +118,7 @@ def _wrong(fault: Fault, finding: Finding) -> str:
         Fault.SELF_SIGNED: f"{its} is self-signed, so no CA vouches for it",
         Fault.NO_PATH: f"{its} leads to no root that clients trust",
         Fault.REFUSED: f"the path of {name} to {output.subject(last)} is not valid ({reason})",
+        Fault.ANCHOR_NOT_ROOT: f"{its} leads to {output.subject(last)}, which is trusted here, but is no root",
         Fault.WRONG_NAME: f"{its} is for {names_of(leaf)}, not for {output.harmless(finding.target.name)}",
         Fault.ANCHOR_IN_THE_WAY: f"{name} is right, but a root that this machine trusts leads its programs astray",
         Fault.OBSTRUCTED: f"{name} {_verb(finding)}s a certificate too many, which leads clients astray",
@@ -168,6 +175,6 @@ def _all(names: Sequence[str]) -> str:
 
 
 def _capital(text: str) -> str:
-    """A sentence's first letter, unless a name begins it, which says by its dots, slash or colon what it is."""
+    """Capitalize a sentence, unless it begins with the name of a host or file, which has dots, a slash or a colon."""
     first = text.split(" ", 1)[0]
     return text if set(first) & set("./:") else text[:1].upper() + text[1:]

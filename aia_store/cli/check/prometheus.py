@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "aia_store_check_"
 _METRICS = {
-    "complete": "Whether every client that trusts the root can connect (1) or not (0).",
+    "complete": "Whether nothing is wrong with the chain and the handshake for OpenSSL's clients (1) or not (0).",
     "could_not_tell": "Whether the host could not be checked (1).",
     "missing_intermediates": "Intermediates that the server should send but does not.",
     "needless_bytes": "Bytes of each handshake that the server could spare.",
@@ -38,7 +38,7 @@ class Metrics:
         self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Add a host or file: what is worst in any of its chains. Of a text that names neither, just that."""
+        """Add a host or file: the worst of its chains. A text that names neither counts as not checked."""
         is_unknown = any(answer.result is Result.COULD_NOT_TELL for answer in answers)
         values: dict[str, int] = {"could_not_tell": int(is_unknown)}
         findings = [answer.finding for answer in answers if answer.finding is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
 from ...inside.certificate_names import host_names
-from ...manager.target import address
+from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
 from .answer import SOON, Result
@@ -36,6 +36,8 @@ FAILURES = {
     ),
 }
 _MODERN_SUITES = "should allow cipher suites with AES-GCM or ChaCha20"
+_OTHER_CA = "needs a certificate from a CA with RSA keys, or ECDSA keys on P-256 or P-384"
+_NAMED = "needs a certificate with the host's name in the subjectAltName"
 _COMMON_KEY = "needs a certificate with an RSA key, or an ECDSA key on P-256 or P-384"
 # What the owner of a server should do about a weakness.
 _REMEDIES = {
@@ -53,6 +55,13 @@ _REMEDIES = {
     Weakness.ED25519_KEY: _COMMON_KEY,
     Weakness.ED448_KEY: _COMMON_KEY,
     Weakness.P521_KEY: _COMMON_KEY,
+    Weakness.PSS_KEY: _COMMON_KEY,
+    Weakness.ED25519_CA: _OTHER_CA,
+    Weakness.RARE_CURVE_CA: _OTHER_CA,
+    Weakness.KEY_USAGE: "needs a certificate whose key usage has digitalSignature, or none at all",
+    Weakness.COMMON_NAME: _NAMED,
+    Weakness.COMMON_NAME_BESIDE_ADDRESSES: _NAMED,
+    Weakness.NO_POLICY: "needs a certificate with the policy that its CA demands",
 }
 _ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
@@ -100,6 +109,10 @@ def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
         yield from _revoked(finding)
     elif Fault.NO_PATH in faults:
         yield from _without_path(finding, here)
+    elif Fault.ANCHOR_NOT_ROOT in faults:
+        yield f"Broken: {output.harmless(finding.refusal or '')}. {_at_no_root(finding, here)}"
+        yield from _works_in(finding)
+        yield "Clients should trust its root instead, and the server should send all that leads there."
     elif Fault.REFUSED in faults:
         yield from _with_refused_path(finding, here)
     elif Fault.ANCHOR_IN_THE_WAY in faults:
@@ -163,12 +176,12 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
         yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
         yield "Apart from that, the chain is complete."
     else:
-        who = "nearly every client" if failing else "every client"
         gets = " and gets this chain" if answer.part else ""
-        yield f"Complete: {who} that trusts the root{gets} can connect."
+        clients_of_it = f"every client that trusts the root{gets}"
+        yield f"Complete, but not for {clients_of_it}." if failing else f"Complete: {clients_of_it} can connect."
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
-        yield f"But it fails in {alike}: {output.harmless(reason)}."
+        yield f"It fails in {alike}: {output.harmless(reason)}."
     yield from _remedies(finding.weaknesses)
 
 
@@ -190,12 +203,28 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
         yield f"It ends at {output.subject(last)}, a root that is not trusted here."
         yield "Its owner needs a certificate from a CA that clients trust, or clients have to trust this root."
         return
+    for namesake in finding.namesakes:
+        name, source = output.subject(namesake), source_of(namesake, finding)
+        yield (
+            f"{name}, which is {source}, did not issue {output.subject(last)}, "
+            "which names another key as its issuer's (authority key identifier)."
+        )
     if not output.ca_issuers(last):
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
     elif here.offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
     issuer = output.short_name(finding.not_found)
+    if finding.namesakes:
+        issuer = f"the {issuer} that has this key"
     yield f"Its owner should install {issuer}, from the CA, on the server; if that is a root, clients have to trust it."
+
+
+def _at_no_root(finding: Finding, here: Here) -> str:
+    """At what the path ends, if that is not a root."""
+    last = output.subject(finding.drawn[-1])
+    return (
+        f"The path ends at {last}, which {here.roots_path} trusts, but which is no root: not every client ends there."
+    )
 
 
 def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
@@ -280,11 +309,17 @@ def _remedy(finding: Finding) -> str:
     if Fault.NOT_YET_VALID in finding.faults:
         return f"The certificate begins on {output.day(leaf.validity[0])}; is the clock of this machine right?"
     if Fault.SELF_SIGNED in finding.faults:
-        return "Its owner should get a certificate from a CA; until then, clients must be given this one to trust."
+        meanwhile = "until then, clients must be given this one to trust"
+        if finding.refusal_if_trusted is not None:
+            meanwhile = f"even clients that trust this one refuse it ({output.harmless(finding.refusal_if_trusted)})"
+        return f"Its owner should get a certificate from a CA; {meanwhile}."
     target = finding.target
     is_nameless = isinstance(target, FileTarget) and target.servername is None
     wanted = "its host" if is_nameless else output.harmless(target.name)
-    return f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
+    remedy = f"Its owner should get a certificate that is valid for {wanted}; this one is for {names_of(leaf)}."
+    if is_address(target.name) and not isinstance(target, FileTarget):  # TLS names no address to the server (RFC 6066)
+        remedy += " If hosts share the address, check one by its name: --servername NAME."
+    return remedy
 
 
 def headline(answer: Answer) -> str:
@@ -310,6 +345,7 @@ def headline(answer: Answer) -> str:
         Fault.NO_PATH: f"no path to a trust anchor ({output.harmless(finding.refusal or '')})",
         Fault.REFUSED: f"OpenSSL refuses the path ({output.harmless(finding.completed_refusal or '')})",
         Fault.ANCHOR_IN_THE_WAY: "an expired trust anchor of this machine stands in the way",
+        Fault.ANCHOR_NOT_ROOT: "it ends at a trusted certificate that is no root",
         Fault.WRONG_NAME: f"the certificate is for {names_of(leaf)}",
         Fault.LEAF_NOT_FIRST: _place_of_leaf(finding),
         Fault.INCOMPLETE: f"not {how_sent(finding)}: {_named(finding.missing)}",
@@ -346,7 +382,10 @@ def links(finding: Finding) -> Iterator[Link]:
         fault = fault_of(certificate, finding)
         is_sent = certificate == finding.chain.leaf or certificate in finding.chain.sent
         notes = [lasting(certificate, finding), revocation_of(certificate, finding)]
-        if finding.is_anchor(certificate) and certificate != finding.chain.leaf:
+        is_last = finding.is_last_anchor(certificate)
+        if is_last:
+            notes.insert(0, "but no root")
+        if (finding.is_anchor(certificate) or is_last) and certificate != finding.chain.leaf:
             kind = "anchor"
         elif certificate in finding.missing or not (is_sent or finding.is_held(certificate) or fault):
             kind = "missing"
@@ -394,6 +433,8 @@ def uselessness(certificate: Certificate, finding: Finding) -> str:
     how = f"{how_sent(finding)}, but no part of the path" if is_sent else "found, but of no use"
     is_root = certificate.is_self_signed and certificate not in finding.revoked
     why = "a root, which clients do not need" if is_root else fault_of(certificate, finding) or "not needed"
+    if certificate in finding.namesakes:
+        why = "its key is not that of the issuer"
     return f"{how}: {why}"
 
 

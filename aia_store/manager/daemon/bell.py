@@ -26,7 +26,7 @@ class Bell:
         signal.set_wakeup_fd(self._rung.fileno(), warn_on_full_buffer=False)
 
     def wait(self, seconds: float) -> None:
-        """Wait until it is rung, but no longer than so many seconds."""
+        """Wait until it is rung, but no longer than this many seconds."""
         select.select([self._heard], [], [], max(0.0, seconds))
         with suppress(BlockingIOError):
             while self._heard.recv(4096):

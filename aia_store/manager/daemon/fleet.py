@@ -28,18 +28,18 @@ FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
 
 
 class Rhythm:
-    """When one machine's rounds come: how many seconds from now, at random."""
+    """How many seconds from now one machine's rounds come, at random."""
 
     def __init__(self, *, is_hub: bool = False) -> None:
         self._every = HUB_ROUND_EVERY if is_hub else ROUND_EVERY
         self._pause = Pause(0, FIRST_RETRY, LONGEST_RETRY)
 
     def first(self) -> float:
-        """Until the first round."""
+        """Seconds until the first round."""
         return jittered(FIRST_ROUND_AFTER)
 
     def next(self, *, failed: bool, has_more: bool) -> float:
-        """Until the round after one that ended so."""
+        """Seconds until the next round, by how the last one ended."""
         if failed:
             self._pause.failed(0.0)
             return jittered(self._pause.until)

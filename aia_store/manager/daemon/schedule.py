@@ -53,7 +53,7 @@ class Pause:
 
 
 def jittered(seconds: float) -> float:
-    """A time of so many seconds on average, with full jitter: machines that began together do not stay together."""
+    """A time of this many seconds on average, with full jitter, so that machines that began together spread out."""
     return random.uniform(0, 2 * seconds)
 
 

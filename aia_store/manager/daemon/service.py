@@ -47,8 +47,8 @@ class Service:
             signal.signal(signal.SIGUSR1, lambda *_: self._refresh.start_within(0))
         try:
             watching = shared.lookout.watch()
-            shared.journal.say("start", f"process {os.getpid()} manages {shared.keeper.home.path}, {watching}")
             shared.tell()
+            shared.journal.say("start", f"process {os.getpid()} manages {shared.keeper.home.path}, {watching}")
             while not self._is_stopping:
                 shared.bell.wait(min(task.due_at for task in self._tasks) - time.monotonic())
                 for task in self._tasks:

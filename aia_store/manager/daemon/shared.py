@@ -65,7 +65,7 @@ class Shared:
         if self.state.last is not None:
             self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
         if self.keeper.holds():  # otherwise another manager may be reporting its own state there
-            with suppress(OSError):  # the log has already said why
+            with suppress(OSError):  # the log says why
                 state.write(self.keeper.home, self.state)
 
     def _new_lookout(self) -> Lookout:

@@ -1,4 +1,4 @@
-"""The manager's tasks. Each one decides when it is due, what it does then, and what follows from the outcome.
+"""The manager's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
 `Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
 `Collect` and `Refresh`, a child process does the work.
@@ -95,20 +95,19 @@ class Work(ABC):
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
     def report(self, outcome: Outcome) -> None:
-        """Log an outcome, and note it for `status`."""
+        """Tell `status` of an outcome, and then log it: who reads the log may ask `status` at once."""
         shared = self._shared
+        shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
+        shared.tell()
         for line in outcome.details:
             shared.journal.say(self.action, line)
         shared.journal.say(self.action, outcome.message, failed=outcome.failed)
-        shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
 
     def _finish(self, outcome: Outcome) -> None:
-        shared = self._shared
-        self.report(outcome)
         if not outcome.failed:
-            shared.look_at = 0.0  # the files may have changed meanwhile
+            self._shared.look_at = 0.0  # the files may have changed meanwhile
         self.follow(outcome)
-        shared.tell()
+        self.report(outcome)
 
 
 class Build(Work):
@@ -211,7 +210,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Start a refresh within so many seconds. One that runs already does not count: it may have read old files.
+        """Start a refresh within this many seconds. One that runs already does not count: it may have read old files.
 
         A signal handler calls this.
         """
@@ -291,6 +290,7 @@ class Look:
         else:
             for work in self._works:
                 work.restart()
-            shared.journal.say("reload", f"the settings were read again, {shared.lookout.watch()}")
+            watching = shared.lookout.watch()
             shared.tell()
+            shared.journal.say("reload", f"the settings were read again, {watching}")
         shared.supervisor.reloaded()

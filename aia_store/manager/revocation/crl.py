@@ -16,7 +16,6 @@ from ..quiet import UnreadableError, quietly
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
 
-MOST_BYTES = 5_000_000
 MOST_ENTRIES = 10_000  # a longer CRL is about leaves: its entries are only looked up one by one
 LONGEST_TRUST = 30 * 86_400  # seconds; then a CRL is fetched again, even if the next is announced for later
 WITHOUT_NEXT = 86_400  # seconds, for a CRL that announces no next one
@@ -38,7 +37,7 @@ class ExpiredError(CRLError):
 
 
 class CRL:
-    """A CRL that this issuer signed, about all of its CA certificates. Its dates may be over. Raises CRLError."""
+    """A CRL that this issuer signed, about all of its CA certificates; it may have expired. Raises CRLError."""
 
     def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
         """`content` is DER or PEM; `urls` are those by which the certificates name the CRL.

@@ -11,17 +11,19 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.pauses import longest_pause, on_way
+from ...inside.pauses import key_of, longest_pause
 from ...inside.store import KEPT_CRLS, read_regular_file
 from .. import download
 from ..download import UnavailableError
-from .crl import CRL, MOST_BYTES, CRLError, ExpiredError
+from .crl import CRL, CRLError, ExpiredError
 from .points import worth_fetching
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate
     from ...inside.pauses import Failures
     from ...inside.store import Folder
+
+MOST_BYTES = 5_000_000  # of a CRL
 
 
 class Obtained(NamedTuple):
@@ -83,10 +85,10 @@ class CRLs:
         self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool, seconds: float, since: float
     ) -> CRL:
         # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
-        # Noted on this way only: a proxy may have put a page of its own in place of the CRL.
+        # Noted for this route only: a proxy may have put a page of its own in place of the CRL.
         proxy = self._downloader.proxy_to(url)
         whose = hashlib.sha256(issuer.public_key).hexdigest()
-        useless = f"{on_way(url, proxy)} for {'leaves' if of_leaf else 'CRLs'} of {whose}"
+        useless = f"{key_of(url, proxy)} for {'leaves' if of_leaf else 'CRLs'} of {whose}"
         if self._failures.paused(useless):
             raise CRLError("it was useless recently and is not fetched again yet")
         content = self._downloader.plain(url, MOST_BYTES, seconds)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...inside import revoked
 from ...inside.certificate import DERError
-from ...inside.store import CHANGED, REVOKED, REVOKED_REASONS, read_regular_file
+from ...inside.store import CHANGED, REVOKED, REVOKED_REASONS, is_digest, read_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,8 +119,4 @@ def _sound(found: Any) -> dict[str, str]:
     """The valid entries of a file that may contain anything."""
     if not isinstance(found, dict):
         return {}
-    return {
-        digest: reason
-        for digest, reason in found.items()
-        if isinstance(reason, str) and len(digest) == 64 and not digest.strip("0123456789abcdef")
-    }
+    return {digest: reason for digest, reason in found.items() if isinstance(reason, str) and is_digest(digest)}

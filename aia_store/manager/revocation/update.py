@@ -14,6 +14,7 @@ from ..download import Downloader
 from ..many import in_order
 from ..turns import in_turn
 from ..verify import VerifyError
+from ..words import counted
 from . import lists
 from .crls import CRLs, file_name
 from .points import crl_urls, worth_fetching
@@ -92,7 +93,7 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
         if not _is_by_revoked(answer.wanted, revocation):
             record.add_others(answer.others)
     if settings.offline and faults:
-        faults = [f"AIA_STORE_OFFLINE is set: {len(faults)} CRL{'s' * (len(faults) > 1)} could not be fetched"]
+        faults = [f"AIA_STORE_OFFLINE is set: {counted(len(faults), 'CRL')} could not be fetched"]
     revocation.notes += faults
     try:
         record.write()
@@ -147,7 +148,7 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
     left = len(wanted.subjects) - len(answer.reasons)
     if answer.fault is None or not left:
         return None
-    return f"CRL {answer.fault}; {left} intermediate{'s' * (left > 1)} kept without it"
+    return f"CRL {answer.fault}; {counted(left, 'intermediate')} kept without it"
 
 
 def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:

@@ -74,7 +74,7 @@ class Distrust:
         )
 
     def limits(self, certificate: Certificate) -> bool:
-        """Whether it is an anchor, or has the key of one, whose newer certificates are distrusted from some date on."""
+        """Whether the system distrusts what this anchor, or another one with its key, has issued after some date."""
         return certificate.public_key in self._limited
 
     def _read(self, path: str, blocked: bool) -> None:

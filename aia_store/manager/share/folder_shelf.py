@@ -80,7 +80,7 @@ class FolderShelf:
         return found is not None and found.content == content
 
     def names(self, folder: str, most: int) -> list[str]:
-        """Of those of one user in IN, only so many that they leave room for those of others."""
+        """At most a limited number of names per user in IN, to leave room for those of others."""
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
@@ -112,7 +112,7 @@ def _make(folder: str) -> None:
 
 
 def _by_owner(folder: str) -> dict[int, list[str]]:
-    """The names in a folder by the owners of the files, of each owner so many at most. Raises OSError."""
+    """The names in a folder by the owners of the files, for each owner a limited number. Raises OSError."""
     found: dict[int, _Sample] = {}
     with os.scandir(folder) as entries:
         for entry in islice(entries, _MOST_LISTED):
@@ -123,7 +123,7 @@ def _by_owner(folder: str) -> dict[int, list[str]]:
 
 
 class _Sample:
-    """All of some names, or so many at random (algorithm R, J. S. Vitter 1985), without holding more."""
+    """All names, or `most` of them at random (algorithm R, J. S. Vitter 1985), without holding more."""
 
     def __init__(self, most: int, names: Iterable[str] = ()) -> None:
         self.kept: list[str] = []

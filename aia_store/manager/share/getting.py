@@ -32,7 +32,7 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The contents by SHA-256, verified by nobody; why others, and packs, cannot be had; and how reading failed."""
+    """The contents by SHA-256, unverified; why other certificates or packs are not had; and how reading failed."""
 
     contents: dict[str, bytes]
     refused: dict[str, str]

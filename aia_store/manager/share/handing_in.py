@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST_OF_A_ROUND = 100
 SECONDS = 60.0  # for one round; the next one goes on
-MOST_DENIED = 8  # files that may not be written, in one round; then nothing may be
+MOST_DENIED = 8  # files of one round; if that many may not be written, no more are put
 
 
 def offers(

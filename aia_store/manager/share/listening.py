@@ -64,7 +64,7 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
 
 
 def _after_silence(stream: Stream, position: str) -> str:
-    """The position to go on from: of a stream that was made anew, with lower positions, the start."""
+    """The position to go on from: the start if the stream was made anew, and so has lower positions."""
     ends = stream.ends()
     is_behind = position == END or ends is None or order(position) <= order(ends[1])
     return position if is_behind else START

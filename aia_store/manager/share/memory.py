@@ -61,7 +61,7 @@ class Remembered:
         return now < self.refused.get(digest, 0.0) <= now + REFUSED_FOR
 
     def refuse(self, refused: dict[str, str], now: float, seconds: float = REFUSED_FOR) -> None:
-        """Remember for so long what was refused, and why; of too many, what came last."""
+        """Remember what was refused, and why, for this long; if that is too much, only the latest."""
         self.refused.update(dict.fromkeys(refused, now + seconds))
         self.refused = dict(list(self.refused.items())[-MOST_REFUSED:])
         self.reasons = dict(Counter(self.reasons) + Counter(refused.values()))
@@ -74,7 +74,7 @@ class Remembered:
         }
 
     def keep(self, kept: Iterable[Certificate]) -> None:
-        """Remember what was taken. What was refused before for want of such an issuer may be offered again."""
+        """Remember what was taken. What was refused because such an issuer was missing may be offered again."""
         subjects = set()
         for certificate in kept:
             self.taken.add(certificate.fingerprint)

@@ -24,7 +24,7 @@ _MUCH_LARGER = 2.0  # times as many
 
 
 def split(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The certificates in a pack, each with its SHA-256; of one that is damaged, those before the damage."""
+    """The certificates in a pack, each with its SHA-256; if the pack is damaged, those before the damage."""
     with contextlib.suppress(DERError):
         for _, begin, _, stop in islice(elements(content, 0, len(content)), MOST_OF_ONE):
             der = content[begin:stop]

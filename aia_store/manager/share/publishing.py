@@ -48,9 +48,9 @@ def to_publish(
     verifier: Verifier,
     may_be_shared: Callable[[Certificate], bool],
 ) -> dict[str, Certificate]:
-    """The certificates that a hub stands for, by SHA-256; of too many, those that were needed here come first.
+    """The certificates that a hub stands for, by SHA-256; if there are too many, those needed here come first.
 
-    `shared` are the SHA-256s of what came or comes from others. It may have been preloaded here by other means, too.
+    `shared` are the SHA-256s of what came or comes from others. Some may have been preloaded by other means too.
     """
     preloaded = (certificate for _, certificate in store.entries(preloaded=True))
     sound = {
@@ -100,7 +100,7 @@ def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, fro
 
 
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
-    """Of some files, chosen at random, those that are not what their SHA-256s say. `files` are these, by their names.
+    """Those of some files, chosen at random, that are not what their SHA-256s say. `files` are these, by their names.
 
     Whoever may write to the shelf can replace them, and nobody else would put them right.
     """

@@ -71,7 +71,7 @@ if TYPE_CHECKING:
             """Write a file as a whole."""
 
         def names(self, folder: str, most: int) -> list[str]:
-            """The names in a folder, which may be any names; of more than so many, each time others.
+            """The names in a folder, which may be any names; if there are more than `most`, others each time.
 
             So names that somebody adds cannot keep others from being looked at.
             """
@@ -80,7 +80,7 @@ if TYPE_CHECKING:
 def without_secrets(url: str) -> str:
     """A URL without user, password, query and fragment, for messages.
 
-    Of one whose parts cannot be told apart, because a password has a character that it should not have, the scheme.
+    If its parts cannot be told apart, because a password has a character that it should not have, just the scheme.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:

@@ -107,7 +107,7 @@ class Stream:
         return (oldest[0].position, newest[0].position) if oldest and newest else None
 
     def read(self, after: str, interrupted: int, seconds: float = BLOCKS_FOR) -> list[StreamEntry] | None:
-        """The entries after a position, as soon as there are any; none if there were none for so long.
+        """The entries after a position, as soon as there are any; an empty list if none come in time.
 
         None if there is something to read from the descriptor `interrupted`, or if that is closed.
         """
@@ -170,7 +170,7 @@ def order(position: str) -> tuple[int, ...]:
 
 
 def _entry(raw: Any) -> StreamEntry:
-    """An entry of a reply; of one that no honest machine made, the certificate is empty.
+    """An entry of a reply; if no honest machine can have made it, its certificate is empty.
 
     Raises ValueError, TypeError or AttributeError if it is no entry.
     """
@@ -183,7 +183,7 @@ def _entry(raw: Any) -> StreamEntry:
 
 
 class _BoundedSocket:
-    """A socket from which only so many bytes can be read, and only for so long, until `expect` is called again."""
+    """A socket that limits the bytes and the time of what is read, until `expect` is called again."""
 
     def __init__(self, unbounded: Any) -> None:
         self._socket = unbounded

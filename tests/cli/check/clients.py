@@ -120,8 +120,10 @@ _PYTHON_NOW = "Python from 3.13" if sys.version_info >= (3, 13) else "Python to 
 CLIENTS: dict[str, list[tuple[str, Ask]]] = {
     _PYTHON_NOW: [_by(sys.executable, lambda _: [sys.executable, "-c", _PYTHON])],
     f"{_PYTHON_NOW} with the hook": [_each(sys.executable, sys.executable, "-c", HOOKED, "PORT", "ROOTS")],
-    "curl, git, Ruby, PHP with OpenSSL": [
+    "curl, git with OpenSSL": [
         _each("curl", "curl", "-q", "-sf", "--noproxy", "*", "--cacert", "ROOTS", "https://localhost:PORT/"),
+    ],
+    "Ruby, PHP with OpenSSL": [
         _each(
             "openssl",
             *("openssl", "s_client", "-verify_return_error", "-verify_hostname", "localhost", "-no-CApath"),
@@ -142,7 +144,7 @@ def uses_gnutls(program: str) -> bool:
 
 
 if uses_gnutls("wget"):
-    CLIENTS["wget and others with GnuTLS"] = [
+    CLIENTS["wget with GnuTLS"] = [
         _each(
             "wget",
             *("wget", "--no-config", "--no-proxy", "--no-hsts", "-q", "--tries=1", "-O/dev/null"),
@@ -150,7 +152,6 @@ if uses_gnutls("wget"):
         )
     ]
 
-_GNUTLS = "wget and others with GnuTLS"
-CLIENTS.setdefault(_GNUTLS, []).append(
-    _each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost"),
-)
+CLIENTS["other programs with GnuTLS"] = [
+    _each("gnutls-cli", "gnutls-cli", "--x509cafile=ROOTS", "--port=PORT", "localhost")
+]

@@ -8,17 +8,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 
 from tests.manager.machine import Machine
 from tests.support import gnutls
-from tests.support.openssl import WEAK, OpenSSLServer, small_key
-from tests.support.pki import Authority, Certified, Leaf
+from tests.support.openssl import WEAK, OpenSSLServer, pss_leaf, small_key
+from tests.support.pki import Authority, Certified, Leaf, Options
 from tests.support.relay import OtherCertificates
 from tests.support.servers import AIAHost, TLSServer
 
+_CAS: dict[str, Options] = {
+    "an Ed25519 CA": {"key": ed25519.Ed25519PrivateKey.generate()},
+    "a CA on a rare curve": {"key": ec.generate_private_key(ec.SECP256K1())},
+    "a policy that is missing": {"extensions": [(x509.PolicyConstraints(0, None), True)]},
+}
 Server = TLSServer | OpenSSLServer | OtherCertificates | gnutls.GnuTLSServer
+
+
+def _only_encipherment() -> x509.KeyUsage:
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    unused = dict.fromkeys([*names, "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"], False)
+    return x509.KeyUsage(**{**unused, "key_encipherment": True})
 
 
 @dataclass
@@ -35,11 +47,13 @@ class Street:
 
 @contextlib.contextmanager
 def street(machine: Machine) -> Iterator[Street]:
-    """The servers, and the machine, which trusts three roots: one of them has expired."""
+    """The servers, and the machine, which trusts three roots, one of which has expired, and an intermediate."""
     root = Authority.root("Street Root")
     aged = Authority.root("Aged Root", not_after=timedelta(days=-3))
     young = Authority.root("Young Root")
-    machine.trust(root, aged, young)
+    foreign = Authority.root("Foreign Root")
+    trusted_ca = foreign.intermediate("Trusted CA")
+    machine.trust(root, aged, young, trusted_ca)
     with contextlib.ExitStack() as stack:
         aia = stack.enter_context(AIAHost())
         upper = root.intermediate("Upper CA", aia=[aia.publish("/root.cer", root.der)])
@@ -80,10 +94,22 @@ def street(machine: Machine) -> Iterator[Street]:
             "one certificate twice": (leaf, [ca, ca, upper]),
             "a weak digest": (ca.leaf(key="rsa", hash=hashes.SHA1()), [ca, upper]),
         }
+        kinds |= {
+            "a trusted intermediate": (trusted_ca.leaf(), []),
+            "a trusted intermediate that is sent": (trusted_ca.leaf(), [trusted_ca]),
+            "a trusted intermediate and its root": (trusted_ca.leaf(), [trusted_ca, foreign]),
+            "a common name only": (ca.leaf(subject="localhost", san=[]), [ca, upper]),
+            "a common name beside addresses": (ca.leaf(subject="localhost", san=["127.0.0.1"]), [ca, upper]),
+            "a key that may not sign": (ca.leaf(key="rsa", key_usage=_only_encipherment()), [ca, upper]),
+        }
+        for kind, options in _CAS.items():
+            other = root.intermediate(kind, **options)
+            kinds[kind] = other.leaf(), [other]
         servers: dict[str, Server] = {kind: stack.enter_context(TLSServer(*what)) for kind, what in kinds.items()}
         rsa = ca.leaf(key="rsa")
         weak = {kind: OpenSSLServer(rsa, [ca, upper], options) for kind, options in WEAK.items()}
         weak["a small key"] = OpenSSLServer(ca.leaf(key=small_key()), [ca, upper])
+        weak["a PSS key"] = OpenSSLServer(pss_leaf(ca), [ca, upper])
         weak["two kinds of keys"] = OpenSSLServer(leaf, [ca, upper], second=(rsa, [ca]))
         servers.update({kind: stack.enter_context(server) for kind, server in weak.items()})
         for kind, key in {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -12,12 +14,13 @@ from aia_store.check.witness import tolerant_context
 from aia_store.inside import settings
 from tests.cli.check.clients import CLIENTS
 from tests.manager.machine import Machine
+from tests.support.listener import Listener
 from tests.support.openssl import WEAK, OpenSSLServer, small_key
 from tests.support.pki import Authority
 from tests.support.relay import Cut, OtherCertificates
 from tests.support.servers import TLSServer, Version
 
-_CURL = "curl, git, Ruby, PHP with OpenSSL"
+_CURL = "curl, git with OpenSSL"
 
 
 def connects(machine: Machine, port: int, view: str = _CURL) -> set[bool]:
@@ -158,7 +161,7 @@ def test_whom_a_complete_chain_does_not_help_is_said(
     host = f"localhost:{servers[kind].port}"
     shown = machine.says("check", host)
     (found,) = machine.json("check", host)
-    assert "Complete: nearly every client that trusts the root can connect.\nBut it fails in " in shown
+    assert "Complete, but not for every client that trusts the root.\nIt fails in " in shown
     assert f"Its owner {remedy}" in shown
     assert (found["result"], found["weakness"]) == ("complete", weakness)
     page = machine.run("check", host, f"localhost:{servers['TLS 1.0 only'].port}", "--html", "-").stdout
@@ -206,3 +209,48 @@ def test_of_weak_suites_those_of_browsers_count(machine: Machine, root: Authorit
     assert {view["client"] for view in found["views"] if not view["works"]} == {
         f"Python {versions}{hook}" for versions in ("to 3.12", "from 3.13") for hook in ("", " with the hook")
     }
+
+
+class Rude(Listener):
+    """Answers a ClientHello with some bytes, such as an alert (RFC 8446, 6), or without any resets the connection."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        super().__init__()
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer one client."""
+        connection.recv(4096)
+        if self._answer:
+            connection.sendall(self._answer)
+            connection.recv(4096)
+        else:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("alert", "said"),
+    [
+        (40, "; it has no TLS version, cipher suite or curve in common with clients of today"),
+        (80, "alert internal error); its log may say more"),
+        (112, "unrecognized name); it may know another name: try --servername NAME"),
+        (120, "alert no application protocol); its log may say more"),
+        (None, " resets the connection; is the port right?"),
+    ],
+)
+def test_a_server_that_sends_no_certificate(machine: Machine, root: Authority, alert: int | None, said: str) -> None:
+    with Rude(bytes((21, 3, 3, 0, 2, 2, alert)) if alert is not None else b"") as server:
+        complaint = machine.complains("check", f"localhost:{server.port}", status=2)
+        assert connects(machine, server.port) == {False}
+    assert complaint.endswith(said)
+    assert "ssl.c" not in complaint
+    assert ("is the port right?" in complaint) is (alert is None), "who sends an alert speaks TLS"
+
+
+def test_hosts_that_share_an_address(machine: Machine, root: Authority) -> None:
+    """A client names no address to the server, which sends the certificate of its first host."""
+    with TLSServer(root.leaf("www.example.org")) as server:
+        shown = machine.says("check", f"127.0.0.1:{server.port}", status=1)
+        by_name = machine.says("check", f"127.0.0.1:{server.port}", "--servername", "www.example.org")
+    assert "If hosts share the address, check one by its name: --servername NAME." in shown
+    assert "Complete: every client" in by_name

@@ -15,6 +15,7 @@ from tests.cli.check.fleet import Fleet
 from tests.conftest import MakeHierarchy
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, Options, der_of, pem, pem_blocks
+from tests.support.servers import TLSServer
 
 HOSTILE = "</script><img src=x onerror=\"document.title='taken'\">&amp;<b>"
 WIDTHS = {"desktop": 1280, "phone": 360}
@@ -152,7 +153,7 @@ def test_what_to_install_is_taken_from_the_page(
     chromium.open(file, 1280)
     lead = chromium.run("return document.querySelector('section > :nth-child(2)').innerText")
     assert "does not send Test Intermediate 0 and Test Intermediate 1, which lead from its certificate to" in lead
-    assert "Python, curl, git, Node, wget, Java and Go are turned away, while Chrome, Edge, Safari" in lead
+    assert "Python, curl, git, Ruby, PHP, Node, wget, Java and Go are turned away, while Chrome, Edge, Safari" in lead
     order = chromium.run("return [...document.querySelector('section').children].map(one => one.className)")
     assert order[:4] == ["", "lead", "install", "chain"]
     saved = chromium.save(".install .file", folder)
@@ -196,6 +197,35 @@ def test_it_is_drawn(page: Path, chromium: Browser, width: int, dark: bool) -> N
     assert (across, down) == ((1, 4) if width < 600 else (4, 1)), "beside one another, or on a phone below"
     paper = chromium.run("return getComputedStyle(document.documentElement).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 384) is dark
+
+
+def test_a_long_chain_is_drawn_from_top_to_bottom(machine: Machine, tmp_path: Path, chromium: Browser) -> None:
+    """Or its boxes are too narrow for the names of CAs."""
+    root = Authority.root()
+    machine.trust(root)
+    cas = [root.intermediate("Server CA 0")]
+    for number in range(1, 5):
+        cas.append(cas[-1].intermediate(f"Server CA {number}"))
+    file = tmp_path / "page.html"
+    with TLSServer(cas[-1].leaf(), cas[::-1]) as server:
+        machine.run("check", f"localhost:{server.port}", "--html", file)
+    chromium.open(file, 1280)
+    boxes = "[...document.querySelectorAll('.chain li')].map(one => one.getBoundingClientRect())"
+    assert chromium.run(f"return {boxes}.map(box => box.left)[5]") == chromium.run(f"return {boxes}[0].left")
+    assert chromium.run(f"return Math.min(...{boxes}.map(box => box.width))") > 800
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_dates_and_commands_are_whole(page: Path, chromium: Browser, width: int) -> None:
+    """A date stands on one line; a command that is longer than a line is broken, not cut."""
+    chromium.open(page, width)
+    assert chromium.run("return [...document.querySelectorAll('time')].map(one => one.getClientRects().length)").count(
+        1
+    ) == chromium.run("return document.querySelectorAll('time').length")
+    cut = (
+        "return [...document.querySelectorAll('.verdict code')].filter(one => one.scrollWidth > one.clientWidth).length"
+    )
+    assert chromium.run(cut) == 0
 
 
 def test_what_others_said_is_text(page: Path, chromium: Browser) -> None:

@@ -29,7 +29,7 @@ SENTENCES = {
     "unknown issuer": "certificate of FILE leads to Strange CA, which is neither in the file nor known here" + _NOBODY,
     "unknown root": "certificate of FILE leads to no root that clients trust" + _NOBODY,
     "nameless": "certificate of FILE names no host" + _NOBODY,
-    "late intermediate": r"path of FILE to Command Line Root is not valid \(certificate has expired\)" + _NOBODY,
+    "late intermediate": r"path of FILE to Manager Root is not valid \(certificate has expired\)" + _NOBODY,
 }
 
 
@@ -80,7 +80,7 @@ def test_who_is_turned_away(machine: Machine, root: Authority) -> None:
     sentences = [html.unescape(one) for one in re.findall(r"<p class=lead>(.*?)</p>", page)]
     assert sentences == [
         f"{hosts[0]} is out of date, because it exchanges keys by static RSA only, without forward secrecy: Python is "
-        "turned away, while Chrome, Edge, Safari, programs on Windows, Firefox, curl, git, Node, wget, Java and Go can "
-        "connect.",
+        "turned away, while Chrome, Edge, Safari, programs on Windows, Firefox, curl, git, Ruby, PHP, Node, wget, Java "
+        "and Go can connect.",
         f"The certificate of {hosts[1]} leads to Some CA, which is neither sent nor known here" + _NOBODY,
     ]

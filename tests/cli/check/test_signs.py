@@ -33,7 +33,7 @@ def assert_readable(text: str, signs: tuple[str, ...]) -> None:
         (good, "www.example.org"),
         (doubt, "Short-Lived CA"),
         (bad, "Upper CA"),
-        (anchor, "Command Line Root"),
+        (anchor, "Manager Root"),
         (unneeded, "Needless Root"),
     ):
         assert f" {sign} {name}  " in text or f" {sign} {name} " in text, text

@@ -42,10 +42,20 @@ def expected(street: Street) -> Expected:
     return found
 
 
-def surprises(street: Street, reached: list[bool], expected: dict[str, set[bool]]) -> dict[str, bool]:
+#: Where a program is no example of its kind: s_client takes the common name whatever addresses there are.
+APART = {"openssl": {"a common name beside addresses"}}
+
+
+def surprises(
+    street: Street, reached: list[bool], expected: dict[str, set[bool]], program: str = ""
+) -> dict[str, bool]:
     """Whether a client connected, for each kind of fault where that was not expected of it."""
     found = dict(zip(street.servers, reached, strict=True))
-    return {kind: connected for kind, connected in found.items() if connected not in expected[kind]}
+    return {
+        kind: connected
+        for kind, connected in found.items()
+        if connected not in expected[kind] and kind not in APART.get(program, ())
+    }
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,7 @@ def test_a_client_does_what_is_expected_of_it(street: Street, expected: Expected
         pytest.skip(f"{program} is not here")
     connected = ask(street.machine, street.machine.roots, street.ports)
     reached = [server.port in connected for server in street.servers.values()]
-    assert surprises(street, reached, expected[view]) == {}
+    assert surprises(street, reached, expected[view], program) == {}
 
 
 def test_a_browser_does_what_is_expected_of_it(street: Street, expected: Expected) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.terminal import on_terminal
 from tests.conftest import Hierarchy, MakeHierarchy
 from tests.manager.machine import Machine
-from tests.support.pki import Authority
+from tests.support.pki import Authority, Leaf
 from tests.support.servers import AIAHost, TLSServer
 
 YELLOW, GREEN = "\x1b[33m", "\x1b[32m"
@@ -59,7 +59,7 @@ def test_a_path_that_ends_at_an_anchor_is_not_called_none(machine: Machine, root
         for host in (f"localhost:{server.port}", f"localhost:{sending.port}"):
             shown = machine.says("check", host, status=1)
             (found,) = machine.json("check", host, status=1)
-            assert "◆ Command Line Root" in shown
+            assert "◆ Manager Root" in shown
             assert "No path to a trust anchor" not in shown
             assert "should replace Late CA, which is valid until" in shown
             assert found["faults"] == ["refused"]
@@ -165,3 +165,48 @@ def test_what_ends_soon_is_amber(machine: Machine, root: Authority, days: int, c
     text = page.read_text(encoding="utf-8")
     assert f'class="{"ending" if days == 4 else "complete"}"' in text
     assert f"<li class={'ending' if days == 4 else 'sent'}>" in text
+
+
+@pytest.mark.parametrize("is_leaf", [False, True], ids=["an intermediate", "the leaf"])
+def test_what_is_trusted_is_no_root(machine: Machine, root: Authority, is_leaf: bool) -> None:
+    """Python's default context from 3.13 on and curl end a path there; Node and older Pythons do not."""
+    foreign = Authority.root("Foreign Root")
+    ca = foreign.intermediate("Trusted CA")
+    leaf = ca.leaf()
+    machine.trust(root, leaf if is_leaf else ca)
+    with TLSServer(leaf) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, status=1)
+        (found,) = machine.json("check", host, status=1)
+        page = machine.run("check", host, "--html", "-").stdout
+    last = "localhost" if is_leaf else "Trusted CA"
+    assert f"The path ends at {last}, which {machine.roots} trusts, but which is no root" in shown
+    assert "Clients should trust its root instead" in shown
+    assert "not found" not in shown
+    assert f"leads to {last}, which is trusted here, but is no root" in page
+    assert found["faults"] == ["anchor-not-root"]
+    works = {view["client"] for view in found["views"] if view["works"]}
+    assert works >= {"Python from 3.13", "curl, git with OpenSSL", "Go", "Java"}
+    assert works.isdisjoint({"Python to 3.12", "Node", "Ruby, PHP with OpenSSL", "programs on Windows"})
+
+
+def test_an_issuer_of_the_right_name_with_another_key(machine: Machine, root: Authority) -> None:
+    """As after a CA's change of keys, when the server still sends the old one."""
+    old, new = root.intermediate("Rolling CA"), root.intermediate("Rolling CA")
+    with TLSServer(new.leaf(), [old]) as server:
+        host = f"localhost:{server.port}"
+        shown = machine.says("check", host, status=1)
+    assert "○ Rolling CA  sent, but no part of the path: its key is not that of the issuer" in shown
+    assert (
+        "Rolling CA, which is sent, did not issue localhost, which names another key as its issuer's "
+        "(authority key identifier).\n"
+    ) in shown
+    assert "Its owner should install the Rolling CA that has this key, from the CA, on the server" in shown
+    assert "do not need it" not in shown, "without a path, nobody knows"
+
+
+def test_a_self_signed_certificate_that_nobody_can_trust(machine: Machine, root: Authority) -> None:
+    with TLSServer(Leaf._make("other", None, {"san": ["other.example"]})) as server:
+        shown = machine.says("check", f"localhost:{server.port}", status=1)
+    assert "until then, clients must be given this one to trust" not in shown
+    assert "even clients that trust this one refuse it (Hostname mismatch" in shown

@@ -12,6 +12,7 @@ from typing import Any
 import certifi
 import pytest
 
+from aia_store.inside import plain
 from aia_store.inside.cafile import CAFile, NotPlainError
 from aia_store.inside.certificate import Certificate, to_pem
 from tests.support.pki import Authority, pem
@@ -65,6 +66,13 @@ def test_text_between_the_blocks_does_not_matter(tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.write_bytes(text)
     assert count_by_openssl(file) == 2
+
+
+def test_memory_for_the_parts_of_certificates_is_bounded() -> None:
+    one = Authority.root("Number 0000").der
+    for number in range(plain.MOST_SOUND + 100):  # each has a name of its own
+        assert CAFile(to_pem(one.replace(b"Number 0000", b"Number %04d" % number)).encode()).ders
+    assert 0 < len(plain._sound) <= plain.MOST_SOUND
 
 
 @pytest.mark.parametrize(
