@@ -2,8 +2,8 @@
 
 `connection` looks at a host by real handshakes (after `starttls` if asked for), which `witness` sees;
 `certificate_files` reads what a server is to send. `host` lets OpenSSL judge each chain with the machine's anchors
-(`trust`), and searches for what is missing; `many` checks many hosts. The result is a `finding` for each chain. `views`
-says which clients can connect, and `revocation` what the CRLs say of each certificate in the path.
+(`trust`), and searches for what is missing. The result is a `finding` for each chain. `views` says which clients can
+connect, and `revocation` what the CRLs say of each certificate in the path.
 """
 
 from ..manager.target import TargetError, parse_target

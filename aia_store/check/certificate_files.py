@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
 from ..inside.certificate_names import host_names
 from ..inside.reply import certificates
+from ..manager.reading import first_bytes, opened
 from ..manager.target import is_host
 from .connection import ProbeError, Seen
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from .asked import FileTarget
 
 LARGEST = 1 << 20  # bytes
-MOST_FILES = 10_000  # in a folder, with the folders in it
+MOST_FILES = 10_000  # and folders, in a folder and in those in it
+MOST_NESTED = 100  # folders in each other
 _MOST_CERTIFICATES = 1_000
 _HEAD = 32  # bytes, which tell a certificate in DER from a key
 _LINE = 4_096  # bytes, read at once
@@ -51,18 +53,20 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
     For each: its path, and why it cannot be read, or None.
 
     If several files of one folder hold the same certificate, as certbot's `cert.pem` and `fullchain.pem` do, only the
-    one with the most certificates counts. Raises ProbeError if there are too many files.
+    one with the most certificates counts. Raises ProbeError if there are too many files or folders.
     """
     count = 0
     refused: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=refused.append):
+        if place.count(os.sep) - folder.count(os.sep) > MOST_NESTED:
+            raise ProbeError(f"{folder} holds more than {MOST_NESTED} folders in each other; name one of them")
+        count += len(folders) + len(names)
+        if count > MOST_FILES:
+            raise ProbeError(f"{folder} holds more than {MOST_FILES:,} files and folders; name a smaller folder")
         folders.sort()
         longest: dict[Certificate, tuple[str, int]] = {}
         for name in sorted(names):
             path = os.path.join(place, name)
-            count += 1
-            if count > MOST_FILES:
-                raise ProbeError(f"{folder} holds more than {MOST_FILES:,} files; name a smaller folder")
             try:
                 if name.endswith(_KEY_ENDINGS) or not stat.S_ISREG(os.stat(path).st_mode):
                     continue
@@ -99,15 +103,14 @@ def holds_key(path: str) -> bool:
     if not os.path.isfile(path):
         return False
     try:
-        with open(path, "rb") as file:
-            return any(map(_begins_key, file.read(LARGEST).splitlines()))
+        return any(map(_begins_key, first_bytes(path, LARGEST).splitlines()))
     except OSError:
         return False
 
 
 def _held(path: str) -> _Held:
     """What a file holds. Raises OSError, and ProbeError if it holds no certificate of a server."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         content = _without_keys(file, path)
     # A certificate that a PEM file holds twice is sent twice.
     ders = list(pem_certificates(content)) or [one.der for one in certificates(content, _MOST_CERTIFICATES)]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 
+_STANDARD_ERROR = 2  # the descriptor
+
 
 def main() -> None:
     """Run the command line and end the process. An error is one line on standard error."""
+    _open_what_was_closed()
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell closed it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # it lives as long as we do
         getattr(sys, name).reconfigure(errors="replace")  # a terminal without Unicode
-    from .errors import INTERRUPTED, report, say, stopped_by_system
+    from .errors import INTERRUPTED, report, say, stopped_by_system, what_is_lacking
 
     try:
         status = _run(sys.argv[1:])
@@ -23,13 +26,23 @@ def main() -> None:
     except BrokenPipeError:  # the reader has seen enough
         _drop_output()
         status = stopped_by_system(sys.argv[1:])
-    except OSError as error:
-        _drop_output()
-        say(f"cannot go on: {error.strerror or error}")
-        status = stopped_by_system(sys.argv[1:])
     except Exception as error:
-        status = report(error)
+        lack = what_is_lacking(error)
+        if lack is None:
+            status = report(error)
+        else:
+            _drop_output()
+            say(f"cannot go on: {lack}")
+            status = stopped_by_system(sys.argv[1:])
     sys.exit(status)
+
+
+def _open_what_was_closed() -> None:
+    """Give each standard descriptor something to stand for, or the first files that we open become these."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= _STANDARD_ERROR:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
 
 
 def _run(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ from ..library import learn
 from ..manager import history, refresh, roots
 from ..manager.export_rules import Export
 from ..manager.revocation.record import reader
+from ..manager.upkeep import modified
 from ..manager.verify import Verifier, VerifyError
 from ..manager.words import counted
 from . import output
@@ -41,9 +43,14 @@ class NotInStoreError(Exception):
 def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str, object]:
     return output.described(certificate) | {
         "preloaded": preloaded,
-        "last_used": None if preloaded else output.timestamp(os.stat(path).st_mtime),
+        "last_used": None if preloaded else output.timestamp(_last_used(path)),
         "path": path,
     }
+
+
+def _last_used(path: str) -> float:
+    """When a file of the store was last used, or preloaded (seconds since 1970)."""
+    return modified(path, time.time())  # another process may have dropped it just now
 
 
 def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
@@ -93,7 +100,7 @@ def list_command(preloaded: bool, as_json: bool) -> None:
             output.subject(certificate),
             output.issuer(certificate),
             output.day(certificate.validity[1]),
-            output.day(os.stat(path).st_mtime),
+            output.day(_last_used(path)),
         ]
         for path, certificate in entries
     ]

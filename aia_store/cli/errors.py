@@ -8,6 +8,7 @@ from ..inside import settings as config
 from ..manager.words import one_line
 
 NO, WRONG_USE = 1, 2
+_NO_THREAD = "can't start new thread"  # the RuntimeError of `threading`
 INTERRUPTED = 130  # 128, and the number of SIGINT, as in a shell
 
 
@@ -28,6 +29,15 @@ def report(error: Exception) -> int:
         raise error
     say(str(error))
     return WRONG_USE if isinstance(error, (config.ConfigError, WrongUseError, OutputError)) else NO
+
+
+def what_is_lacking(error: Exception) -> str | None:
+    """Why the system does not let the command go on: a full disk, no more threads; None for any other error."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, MemoryError):
+        return "there is no more memory"
+    return _NO_THREAD if isinstance(error, RuntimeError) and str(error) == _NO_THREAD else None
 
 
 def stopped_by_system(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from ..install import shells
 from ..manager import metrics
 from ..manager.bundle import FILE, FOLDER
 from .files import appearing
-from .quick import print_bundle, usable_bundle
+from .quick import print_bundle, print_exactly, usable_bundle
 
 _MARKS = {"ok": ("ok", "green"), "hint": ("-", "dim"), "problem": ("!", "bold yellow")}
 
@@ -51,7 +51,7 @@ def env_command(shell: str | None, with_folder: bool, unset: bool) -> None:
     settings = config.load()
     folder, status_of_folder = usable_bundle(settings, FOLDER) if with_folder else (None, 0)
     file, status = usable_bundle(settings)
-    click.echo(shells.lines(shells.variables(file, folder), kind), nl=False)
+    print_exactly(shells.lines(shells.variables(file, folder), kind))
     raise click.exceptions.Exit(max(status, status_of_folder))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ..inside import settings as config
@@ -23,8 +24,16 @@ def print_bundle(form: BundleForm, *, rebuild: bool = False) -> int:
         path, status = _built(lambda bar: bundle.build(settings, progress=bar, form=form)), 0
     else:
         path, status = usable_bundle(settings, form)
-    sys.stdout.write(f"{path}\n")
+    print_exactly(f"{path}\n")
     return status
+
+
+def print_exactly(text: str) -> None:
+    """Print text with paths in it, for a shell: in their own bytes, whatever the encoding of the output is."""
+    if os.name == "posix":
+        sys.stdout.buffer.write(os.fsencode(text))
+    else:
+        sys.stdout.write(text)
 
 
 def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[str, int]:

@@ -15,7 +15,7 @@ import time
 from types import BuiltinFunctionType
 
 from . import unless_interrupted
-from .store import LOCKS
+from .store import LOCKS, READ_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def is_held(path: str) -> bool | None:
     try:
         import fcntl
 
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, READ_FLAGS)
     except FileNotFoundError:
         return False
     except unless_interrupted(ImportError, OSError):

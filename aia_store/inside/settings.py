@@ -77,7 +77,8 @@ class Settings:
             raise ConfigError(f"{source} must be a text in quotes")
         elif key in _PATHS:
             path = os.path.expanduser(value) if believes_environment else value
-            if value and not os.path.isabs(path) and not source.startswith(_PREFIX):
+            # A variable may be relative to the working folder; a ~ that is left has no home to stand for.
+            if value and not os.path.isabs(path) and (path.startswith("~") or not source.startswith(_PREFIX)):
                 raise ConfigError(f"{source} must be an absolute path, not {value!r}")
             setattr(self, key, os.path.abspath(path) if value else None)
         elif key == "proxy":

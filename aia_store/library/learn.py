@@ -11,6 +11,7 @@ from ..inside import fetch, reply
 from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
 from ..manager import roots
+from ..manager.reading import first_bytes
 from ..manager.revocation.record import reader
 from ..manager.verify import Verifier, VerifyError, by_subject
 
@@ -129,12 +130,12 @@ def _of_file(path: str) -> list[Certificate]:
     try:
         if os.path.isdir(path):
             raise LearnError(f"{path} is a folder; name the files in it")
-        if os.path.getsize(path) > LARGEST_FILE:
-            raise LearnError(f"{path} is too large to hold certificates")
-        with open(path, "rb") as file:
-            return _parsed(file.read(), path)
+        content = first_bytes(path, LARGEST_FILE + 1)
     except OSError as error:
         raise LearnError(f"{path} cannot be read ({error.strerror})") from error
+    if len(content) > LARGEST_FILE:
+        raise LearnError(f"{path} is too large to hold certificates")
+    return _parsed(content, path)
 
 
 def _parsed(content: bytes, source: str) -> list[Certificate]:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .download import UnavailableError
+from .reading import first_bytes
 
 if TYPE_CHECKING:
     from ..inside.settings import Settings
@@ -38,8 +39,7 @@ def contents(source: str, settings: Settings, downloader: Downloader, most: int)
     try:
         if not os.path.isfile(path):
             raise MisnamedError("there is no such file")
-        with open(path, "rb") as file:
-            content = file.read(most + 1)
+        content = first_bytes(path, most + 1)
     except OSError as error:
         raise DocumentError(f"it cannot be read ({error.strerror}); correct its permissions") from error
     if len(content) > most:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside import pauses
 from ..inside.store import open_store
 from . import bundle, history
+from .upkeep import modified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +63,8 @@ def measure(settings: Settings) -> dict[str, float]:
     }
     published = bundle.standing(settings)
     if published is not None:
-        values["bundle_age_seconds"] = max(0.0, time.time() - os.stat(published).st_mtime)
+        now = time.time()
+        values["bundle_age_seconds"] = max(0.0, now - modified(published, now))
     if needed:
         values["next_end_timestamp_seconds"] = min(certificate.validity[1] for certificate in needed)
     last = history.last_refresh(store.folders)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside import fetch, locks, reply
 from ..inside.aia import urls_to_fetch
 from ..inside.certificate import sha256
-from ..inside.pauses import Failures
+from ..inside.pauses import Failures, key_of, longest_pause
 from ..inside.search import Budget, may_have_issued
 from .download import was_fair
 from .turns import in_turn
@@ -89,22 +89,23 @@ class _Renewal:
         self._verifier = verifier
         self._known = known
         self._deadline = time.monotonic() + SECONDS
-        self._replies: dict[str, list[Certificate]] = {}
+        self._replies: dict[str, list[Certificate] | None] = {}
 
     def of(self, old: Held, urls: list[str]) -> Renewed | None:
         """The successor of one intermediate that lasts longest, from the first URL that has any."""
         failures = Failures(old.folder)
         for url in urls:
-            fruitless = f"{url} to renew {old.certificate.fingerprint}"
+            proxy = fetch.proxy_name(url, self._settings.proxy)
+            fruitless = f"{key_of(url, proxy)} to renew {old.certificate.fingerprint}"
             if failures.paused(fruitless):
                 continue
-            offered = self._behind(url, old.folder, failures)
+            offered = self._behind(url, proxy, old.folder, failures)
             if offered is None:
                 continue
             by_end = sorted(offered, key=lambda certificate: certificate.validity[1], reverse=True)
             successor = next((one for one in by_end if self._succeeds(one, old.certificate)), None)
             if successor is None:
-                failures.failed(fruitless)
+                failures.failed(fruitless, longest_pause(proxy))
             elif self._is_kept(successor, old.folder, url):
                 return Renewed(successor, old.certificate, url)
         return None
@@ -125,15 +126,12 @@ class _Renewal:
             and self._verifier.refusal(certificate) is None
         )
 
-    def _is_paused(self, url: str, failures: Failures) -> bool:
-        return failures.url_is_paused(url, fetch.proxy_name(url, self._settings.proxy))
-
-    def _behind(self, url: str, home: Folder, failures: Failures) -> list[Certificate] | None:
-        """The certificates behind a URL; None if it was not tried: it is paused, busy, or exceeds the limit."""
+    def _behind(self, url: str, proxy: str | None, home: Folder, failures: Failures) -> list[Certificate] | None:
+        """The certificates behind a URL; None if it failed, or was not tried: it is paused, busy, or over the limit."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
-        if left <= 0 or len(self._replies) >= MOST_FETCHES or self._is_paused(url, failures):
+        if left <= 0 or len(self._replies) >= MOST_FETCHES or failures.url_is_paused(url, proxy):
             return None
         try:
             lock = locks.acquire(home, sha256(url.encode()), 0)
@@ -143,16 +141,18 @@ class _Renewal:
             lock = None  # a second fetch is better than none
         try:
             deadline = time.monotonic() + min(left, Budget.fetch_seconds)
-            self._replies[url] = _fetched(url, self._settings, failures, deadline)
+            self._replies[url] = _fetched(url, proxy, self._settings, failures, deadline)
         finally:
             if lock is not None:
                 lock.release()
         return self._replies[url]
 
 
-def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) -> list[Certificate]:
+def _fetched(
+    url: str, proxy: str | None, settings: Settings, failures: Failures, deadline: float
+) -> list[Certificate] | None:
+    """The certificates behind a URL. If it fails, what is to blame is noted, and this is None."""
     began = time.monotonic()
-    proxy = fetch.proxy_name(url, settings.proxy)
     try:
         found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy))
         if not found:
@@ -160,7 +160,7 @@ def _fetched(url: str, settings: Settings, failures: Failures, deadline: float) 
     except fetch.FetchError as error:
         if was_fair(began, deadline, Budget.fetch_seconds):
             failures.blame(url, error, proxy)
-        return []
+        return None
     failures.forgive(url, proxy)
     return found
 

@@ -148,6 +148,7 @@ def test_a_configuration_that_is_right(machine: Machine, root: Authority) -> Non
         ("AIA_STORE_ALLOWED_NETWORKS", "10.0.0.0/8,10.0.0.1/8"),
         ("AIA_STORE_OFFLINE", "perhaps"),
         ("AIA_STORE_DISABLE", "2"),
+        ("AIA_STORE_DIR", "~no-such-user/store"),
     ],
 )
 def test_a_variable_that_cannot_be_used(machine: Machine, root: Authority, variable: str, value: str) -> None:

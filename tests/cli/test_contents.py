@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import pytest
 
+from aia_store.cli.commands import cli
 from aia_store.inside.pauses import Failures
 from aia_store.inside.store import Folder
 from tests.cli.terminal import CTRL_C, on_terminal
@@ -26,6 +28,29 @@ def test_list_of_an_empty_store(machine: Machine, root: Authority) -> None:
     assert "empty" in machine.says("list")
     assert machine.json("list") == []
     assert not machine.store.exists()
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"]], ids=" ".join)
+def test_list_while_another_process_drops_and_keeps(
+    machine: Machine, root: Authority, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    machine.enter(monkeypatch)
+    others = [root.intermediate(f"CA {number}") for number in range(20)]
+    ended = threading.Event()
+
+    def drop_and_keep() -> None:
+        while not ended.is_set():
+            for path in machine.plant(*others):
+                path.unlink()
+
+    beside = threading.Thread(target=drop_and_keep)
+    beside.start()
+    try:
+        for _ in range(50):
+            cli(arguments, standalone_mode=False)
+    finally:
+        ended.set()
+        beside.join()
 
 
 def test_list(machine: Machine, planted: list[Authority]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -182,3 +183,10 @@ def test_status_names_the_command_of_the_users_shell(
 ) -> None:
     aspects = {aspect["name"]: aspect for aspect in machine.json("status", status=1, SHELL=shell)}
     assert f"run {command} in your shell" in aspects["environment"]["remedy"]
+
+
+@pytest.mark.parametrize("script", ["bundle=$({} bundle)", 'eval "$({} env)" && bundle=$SSL_CERT_FILE'])
+def test_a_path_that_is_no_text_is_printed_byte_by_byte(machine: Machine, root: Authority, script: str) -> None:
+    folder = os.fsdecode(os.fsencode(machine.folder) + b"/\xff")
+    done = machine.execute("sh", "-c", f'{script.format(" ".join(COMMAND))} && test -f "$bundle"', AIA_STORE_DIR=folder)
+    assert (done.returncode, done.stderr) == (0, "")

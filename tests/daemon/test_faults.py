@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,18 +23,39 @@ OTHER = Authority.root("Other Root")
 _HOLD = 'mount -t tmpfs -o size=256k,mode=755 none "$1" && echo ready && exec sleep 600'
 
 
-#: Runs another program, which cannot start a thread. The first argument is the file of `seccomp`.
-_WITHOUT_THREADS = """
-import os, runpy, sys
-runpy.run_path(sys.argv[1])["no_thread_can_be_started"]()
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
-
 #: Runs another program, whose memory can never be both writable and executable.
 _TAKE_MEMORY_RIGHTS = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN: since Linux 6.3
 os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+LIMITS = [("max_inotify_instances", 0), ("max_inotify_watches", 0), ("max_inotify_watches", 3)]
+
+#: Watches a folder under a limit of inotify, then without it. Arguments: the limit's name, how much is left, and
+#: the folder.
+_ROOM_AGAIN = """
+import pathlib, sys, threading
+from aia_store.manager.daemon import watching
+from aia_store.manager.daemon.places import plan
+limit, folder = pathlib.Path("/proc/sys/user", sys.argv[1]), pathlib.Path(sys.argv[3])
+seen = threading.Event()
+watching.TRIED_AGAIN_EVERY = 0.0
+limit.write_text(sys.argv[2])
+watcher = watching.Watcher(seen.set, lambda: None, lambda line: print(line.partition(" (")[0]))
+places = plan([str(folder / "changed")])
+for _ in range(3):
+    watcher.watch(places)
+print(watcher.method)
+limit.write_text("1000")
+assert watcher.watch(places), "nobody knows what changed meanwhile"
+assert not watcher.watch(places)
+print(watcher.method)
+seen.clear()
+(folder / "changed").touch()
+print("seen" if seen.wait(10) else "not seen")
+watcher.stop()
 """
 
 
@@ -131,9 +153,16 @@ def test_a_store_that_is_not_safe(machine: Machine, root: Authority) -> None:
     assert "can be written by everyone" in machine.complains("daemon")
 
 
-@pytest.mark.parametrize(
-    ("limit", "left"), [("max_inotify_instances", 0), ("max_inotify_watches", 0), ("max_inotify_watches", 3)]
-)
+def test_a_refresh_that_has_much_to_say(machine: Machine, root: Authority, start: Start) -> None:
+    """Text from certificates is cut, so that the outcome of the work still reaches the daemon."""
+    machine.plant(*(root.intermediate(f"CA {number}", crl=[f"ldap://{'x' * 50_000}"]) for number in range(3)))
+    daemon = start()
+    daemon.send(signal.SIGUSR1)
+    assert "3 kept" in daemon.wait_for("refresh", " kept", seconds=60)["message"]
+    assert not [event for event in daemon.events if event["level"] == "error"]
+
+
+@pytest.mark.parametrize(("limit", "left"), LIMITS)
 def test_polling_where_inotify_is_exhausted(
     machine: Machine, root: Authority, start: Start, limit: str, left: int
 ) -> None:
@@ -153,10 +182,28 @@ def test_polling_where_inotify_is_exhausted(
     assert daemon.end()[1] < 1
 
 
+@pytest.mark.parametrize(("limit", "left"), LIMITS)
+def test_events_are_used_again_once_inotify_has_room(tmp_path: Path, limit: str, left: int) -> None:
+    """Whoever used it up may have ended long ago, and polling wakes the machine every few seconds."""
+    before: list[object] = ["unshare", "--user", "--map-root-user"]
+    if shutil.which("unshare") is None or not works([*before, "sh", "-c", f"echo 0 > /proc/sys/user/{limit}"]):
+        pytest.skip("no user namespace with a limit of its own can be made here")
+    done = subprocess.run(
+        [*map(str, before), sys.executable, "-c", _ROOM_AGAIN, limit, str(left), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    lack, room = "the system offers no more change events", "the system offers change events again"
+    polled = f"{'events and ' if left else ''}polling"
+    assert done.stdout.splitlines() == [lack, polled, room, "events", "seen"], done.stderr
+
+
 @pytest.mark.skipif(not seccomp.supported, reason="needs a seccomp filter")
 def test_no_thread_can_be_started(machine: Machine, root: Authority, start: Start) -> None:
     """As if a limit of tasks was reached. It does not end, and leaves no child behind."""
-    daemon = start(sys.executable, "-c", _WITHOUT_THREADS, seccomp.__file__)
+    daemon = start(*seccomp.WITHOUT_THREADS)
     assert "no process can be started" in daemon.named("build")[0]["message"]
     daemon.wait_for("build", count=2)
     assert not daemon.works()

@@ -208,3 +208,13 @@ def test_it_goes_on_if_nobody_reads_its_log(machine: Machine, root: Authority, s
         process.terminate()
         process.communicate(timeout=20)
         assert process.returncode == 0
+
+
+def test_a_log_that_was_closed_does_not_go_into_another_file(machine: Machine, root: Authority) -> None:
+    """What a process opens first takes the number of a descriptor that its parent closed."""
+    with machine.start(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND, "daemon"]) as process:
+        wait_until(machine.bundle_file.exists)
+        locks = {path.name: path.read_bytes() for path in machine.store.glob("locks/*")}
+        process.terminate()
+        assert process.wait(20) == 0
+    assert locks["daemon"] == b""

@@ -97,6 +97,16 @@ def test_ready_without_roots_too(machine: Machine, start: Start, listener: Liste
     assert "AIA_STORE_ROOTS" in listener.hear("STATUS=")
 
 
+def test_a_status_is_one_line_of_text_whatever_the_store_is_called(
+    machine: Machine, root: Authority, start: Start, listener: Listener
+) -> None:
+    """The supervisor reads a second line as another message, and the name of a folder may be no text at all."""
+    folder = os.fsdecode(os.fsencode(machine.folder) + b"/\xff\nREADY=0")
+    daemon = start(NOTIFY_SOCKET=listener.address, AIA_STORE_DIR=folder)
+    assert listener.hear("STATUS=build").count("\n") == 0
+    assert daemon.end()[0] == 0
+
+
 @pytest.mark.parametrize("address", ["/nowhere/notify", "", "@nobody-listens-here"])
 def test_a_supervisor_that_does_not_listen_is_no_obstacle(
     machine: Machine, root: Authority, start: Start, address: str

@@ -18,7 +18,9 @@ from aia_store.inside.store import Folder
 from aia_store.manager import refresh, renewal
 from tests.manager.machine import COMMAND, Machine, fingerprint
 from tests.support.pki import Authority, Certified, der_of, pem
-from tests.support.servers import AIAHost, TLSServer
+from tests.support.proxy import Proxy
+from tests.support.servers import AIAHost, TLSServer, refusing_port
+from tests.support.wire import response_head
 
 SOON, LATER = timedelta(days=10), timedelta(days=60)
 
@@ -248,3 +250,22 @@ def test_a_host_that_others_left_no_time_is_not_blamed(
     failures = Failures(Folder(str(machine.store)))
     assert [failures.url_is_paused(url) for url in urls] == [True, False]
     assert aia.count() == 2
+
+
+@pytest.mark.parametrize("fault", ["our policy", "a dead proxy", "a page of the proxy's", "an old one from the proxy"])
+def test_what_is_not_the_cas_fault_is_not_held_against_it(
+    machine: Machine, root: Authority, aia: AIAHost, fault: str
+) -> None:
+    """The next refresh with nothing in the way asks the CA."""
+    old = root.intermediate("Short", not_after=SOON)
+    new = successor_of(old, root)
+    plant_from(machine, old, aia.publish("/issuer.cer", new.der))
+    body = old.der if fault.startswith("an old one") else b"Log in!\n"
+    with Proxy(answer=response_head(200, {"Content-Length": str(len(body))}) + body) as proxy:
+        in_the_way = {
+            "our policy": {"AIA_STORE_ALLOWED_NETWORKS": ""},
+            "a dead proxy": {"AIA_STORE_PROXY": f"http://127.0.0.1:{refusing_port()}"},
+        }.get(fault, {"AIA_STORE_PROXY": proxy.url})
+        assert renewed(machine, **in_the_way) == {}
+    assert aia.count() == 0
+    assert renewed(machine) == {fingerprint(new): fingerprint(old)}

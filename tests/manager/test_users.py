@@ -33,6 +33,22 @@ from aia_store.manager import handins
 handins.SECONDS_TO_CLEAR = -1
 """
 
+PRETEND_A_DAEMON = """
+import json, os
+os.chdir("/var/cache/aia-store")
+os.makedirs("locks", 0o755, exist_ok=True)
+os.mkfifo("locks/daemon", 0o644)
+state = dict.fromkeys(("refreshed", "last", "next_refresh")) | {"pid": 1, "process": "", "since": 0, "watching": ""}
+with open("daemon.json", "w") as file:
+    json.dump(state, file)
+"""
+
+IS_A_DAEMON_HERE = """
+from aia_store.inside.store import Folder
+from aia_store.manager.daemon import state
+print(state.running(Folder("/var/cache/aia-store", shared=True)) is not None)
+"""
+
 PRELOAD = """
 from aia_store.inside import settings
 from aia_store.manager import preload
@@ -700,6 +716,14 @@ def test_a_service_users_links_do_not_lead_root_astray(users: Users, site: Path,
     below = sorted(path.name for path in (users.root / "var/cache/precious").rglob("*"))
     assert below == ["etc", "file", "passwd.d"]
     assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])
+def test_a_service_users_fifos_keep_nobody_waiting(users: Users, site: Path, root: Authority, owner: int) -> None:
+    """Nobody waits to see whether a daemon runs."""
+    users.run(owner, PRETEND_A_DAEMON)
+    for user in (0, FIRST):
+        assert users.run(user, IS_A_DAEMON_HERE) == "False\n"
 
 
 @pytest.mark.parametrize("owner", [SERVICE], ids=["a service user's"])

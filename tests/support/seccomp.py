@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import sys
 
 _MACHINES = {"x86_64": (73, 56, 435), "aarch64": (32, 220, 435)}  # the numbers of flock, clone and clone3
 _SET_NO_NEW_PRIVILEGES, _SET_SECCOMP, _MODE_FILTER = 38, 22, 2
@@ -12,6 +13,14 @@ _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
 _FAIL, _ALLOW = 0x0005_0000, 0x7FFF_0000
 _FIRST_ARGUMENT = 16  # where the filter finds its lower half; the number of the call is at 0
 _CLONE_THREAD = 0x10000
+
+_WITHOUT_THREADS = """
+import os, runpy, sys
+runpy.run_path(sys.argv[1])["no_thread_can_be_started"]()
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+#: Starts another program, by exec, which cannot start a thread.
+WITHOUT_THREADS = (sys.executable, "-c", _WITHOUT_THREADS, __file__)
 
 supported = os.name == "posix" and os.uname().sysname == "Linux" and os.uname().machine in _MACHINES
 

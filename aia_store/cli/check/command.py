@@ -17,13 +17,13 @@ from ...check import (
     TargetError,
     addresses,
     certificate_files,
-    many,
     parse_target,
     probe,
 )
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
-from ...manager import roots
+from ...manager import many, roots
+from ...manager.reading import opened
 from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
@@ -266,7 +266,7 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
     name = "standard input" if file == "-" else file
     count = 0
     try:
-        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as source:
+        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else opened(file) as source:
             number = 0
             while line := source.readline(LONGEST_LINE):
                 number += 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...inside.settings import Settings
 
 ENDS_WITHIN = 0.4  # seconds after it was asked to end; then it is killed
-_MOST_OUTPUT = 65_536
+_MOST_OUTPUT = 1 << 19  # bytes: more than the longest outcome, in which JSON writes up to 12 for a character
 # Nothing is imported from the working folder. Python 3.11 has -P for that.
 _PROGRAM = """
 import sys

@@ -11,6 +11,7 @@ import inspect
 import logging
 import os
 import re
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .places import Plan
 
 POLLED_EVERY = 2.0  # seconds
+TRIED_AGAIN_EVERY = 600.0  # seconds: whoever used up the change events may have ended
 _STOPS_WITHIN = 0.2  # seconds; its threads end with the process anyway
 _IDLE = 3600.0  # seconds that watchdog's threads may sleep; they are woken by events
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS)
@@ -52,17 +54,22 @@ logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standa
 class Watcher:
     """Watches a plan of folders, and one folder where new files arrive.
 
-    A thread of watchdog calls `on_change` and `on_arrival`. `say` is called once with the reason if something is
-    polled.
+    A thread of watchdog calls `on_change` and `on_arrival`. `say` is called with the reason if something is polled, and
+    when that has ended.
     """
 
     def __init__(
         self, on_change: Callable[[], None], on_arrival: Callable[[], None], say: Callable[[str], None]
     ) -> None:
         self._on_change, self._on_arrival, self._say = on_change, on_arrival, say
+        self._has_complained = False
+        self._start()
+
+    def _start(self) -> None:
         self._watched: dict[str, _Watched] = {}
         self._native: Any = None
         self._is_exhausted = False  # then existing native watches stay, and everything else is polled
+        self._try_again_at = 0.0  # on the monotonic clock
         self._polling: Any = None
         try:
             self._native = Observer(timeout=_IDLE)
@@ -81,6 +88,9 @@ class Watcher:
 
         Earlier changes in such a folder were not noticed, so the caller must look again.
         """
+        if self._is_exhausted and time.monotonic() >= self._try_again_at:
+            self.stop()
+            self._start()
         wanted: dict[str, WatchedFolder | None] = {**plan}
         if arrivals is not None:
             wanted[os.path.realpath(arrivals)] = None
@@ -93,6 +103,9 @@ class Watcher:
                 self._watched[folder].handler.place = place
             else:
                 self._begin(folder, place)
+        if self._has_complained and not self._is_exhausted:
+            self._has_complained = False
+            self._say("the system offers change events again")
         return any(folder in self._watched for folder in fresh)
 
     def stop(self) -> None:
@@ -136,9 +149,12 @@ class Watcher:
         return self._polling
 
     def _give_up_native(self, error: OSError | RuntimeError) -> None:
-        reason = getattr(error, "strerror", None) or str(error)
-        self._say(f"the system offers no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
+        if not self._has_complained:
+            self._has_complained = True
+            reason = getattr(error, "strerror", None) or str(error)
+            self._say(f"the system offers no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
         self._is_exhausted = True
+        self._try_again_at = time.monotonic() + TRIED_AGAIN_EVERY
         if not self._watched:
             if self._native is not None and self._native.is_alive():
                 self._native.stop()

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.settings import Settings
-from ..words import counted
+from ..words import counted, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..handins import Collected
 
 MOST_DETAILS = 20  # lines; the others are counted
+LONGEST_LINE = 1_000  # characters: text from certificates and hosts may be of any length
 
 
 class Outcome(NamedTuple):
@@ -119,6 +120,10 @@ def main() -> None:
         outcome = ACTIONS[sys.argv[1]](settings)
     except Exception as error:
         outcome = Outcome(True, _reason(error), [])
+    outcome = outcome._replace(
+        message=shortened(outcome.message, LONGEST_LINE),
+        details=[shortened(line, LONGEST_LINE) for line in outcome.details],
+    )
     sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
 
 

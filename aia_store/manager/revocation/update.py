@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.pauses import Failures
@@ -12,6 +11,7 @@ from ...inside.settings import escaped
 from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
 from .. import upkeep
 from ..download import Downloader
+from ..many import in_order
 from ..turns import in_turn
 from ..verify import VerifyError
 from ..words import counted
@@ -86,8 +86,7 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
     if len(wanted) > MOST_CRLS:
         revocation.notes.append(f"there are {len(wanted)} CRLs to read; only {MOST_CRLS} were read")
     source = CRLs(folder, failures, downloader)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(lambda one: _ask(source, one), wanted[:MOST_CRLS]))
+    answers = list(in_order(lambda one: _ask(source, one), wanted[:MOST_CRLS], AT_ONCE))
     downwards = sorted(answers, key=lambda answer: len(answer.wanted.path))  # the CRL of a revoked CA does not count
     faults = [fault for answer in downwards if (fault := _take(answer, revocation, record)) is not None]
     for answer in answers:  # again in turn, because the record has a limit

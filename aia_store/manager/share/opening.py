@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .folder_shelf import FolderShelf
-from .shelf import ShareError, ShelfError, without_secrets
+from .shelf import MisnamedShelfError, ShareError, ShelfError, without_secrets
 
 if TYPE_CHECKING:
     from ...inside.settings import Settings
@@ -24,7 +24,7 @@ def open_shelf(settings: Settings) -> Shelf:
     if separator and scheme == "file" and rest.startswith("/"):
         return FolderShelf(rest)
     if not separator or scheme not in (*_WEB, *_ENGINES):
-        raise ShelfError(f"{shown} names no shelf; set `share` to {_KINDS}")
+        raise MisnamedShelfError(f"{shown} names no shelf; set `share` to {_KINDS}")
     if settings.offline:
         raise ShelfError(f"{shown} is not used, because AIA_STORE_OFFLINE is set")
     if scheme in _WEB:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...inside.settings import ConfigError
 from ...inside.store import is_digest
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class ShareError(Exception):
 
 class ShelfError(ShareError):
     """A shelf cannot be used. The message names it."""
+
+
+class MisnamedShelfError(ShelfError, ConfigError):
+    """The setting `share` names nothing that can be a shelf."""
 
 
 class AbsentError(ShelfError):

@@ -18,7 +18,16 @@ from ...inside.fetch import FetchError, done_by
 from .. import https
 from ..tunnel import ProxyHandler
 from ..words import one_line
-from .shelf import AbsentError, DeniedError, Found, ShelfError, UnfitFileError, error_of, without_secrets
+from .shelf import (
+    AbsentError,
+    DeniedError,
+    Found,
+    MisnamedShelfError,
+    ShelfError,
+    UnfitFileError,
+    error_of,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -43,7 +52,7 @@ class WebShelf:
             if not parts.hostname or parts.port == 0:
                 raise ValueError
         except ValueError as error:  # it may show a part of a password
-            raise ShelfError(f"{self._shown} is no URL of a web server's folder") from error
+            raise MisnamedShelfError(f"{self._shown} is no URL of a web server's folder") from error
         user, separator, host = parts.netloc.rpartition("@")
         self._url = parts._replace(netloc=host, path=parts.path.rstrip("/"), fragment="")
         self._headers = {"User-Agent": "aia-store"}

@@ -195,6 +195,18 @@ def test_what_cannot_be_read_in_a_folder(machine: Machine, pki: Hierarchy) -> No
     ]
 
 
+def test_a_folder_without_end(machine: Machine, root: Authority) -> None:
+    """Another user can make folders in folders, deeper than Python can follow, and more than anybody waits for."""
+    deep = machine.folder / "deep"
+    deep.joinpath(*["a"] * 150).mkdir(parents=True)
+    line = machine.complains("check", deep, status=2)
+    assert line == f"{deep} holds more than 100 folders in each other; name one of them"
+    wide = machine.folder / "wide"
+    for number in range(10_001):
+        (wide / str(number)).mkdir(parents=True)
+    assert "more than 10,000 files" in machine.complains("check", wide, status=2)
+
+
 def test_a_folder_without_a_servers_certificate(machine: Machine, root: Authority) -> None:
     folder = file_with(machine, pem(root), "cas/root.pem").parent
     assert machine.complains("check", folder, status=2) == f"{folder} holds no file with a server's certificate"

@@ -252,20 +252,24 @@ def test_wrong_credentials_are_one_line(join: Join, public: Authority, tmp_path:
         assert "wrong" not in done.stderr
 
 
+WRONG_USE, NO = 2, 1
+
+
 @pytest.mark.parametrize(
-    ("share", "says"),
+    ("share", "status", "says"),
     [
-        ("/mnt/share", "/mnt/share names no shelf; set `share` to file:///"),
-        ("ftp://host/share", "names no shelf"),
-        ("file://host/share", "names no shelf"),
-        ("file:///nowhere/at/all", "/nowhere/at/all is no folder; mount or make it"),
-        ("https://user:secret@localhost:1/?token=secret", "https://localhost:1"),
+        ("/mnt/share", WRONG_USE, "/mnt/share names no shelf; set `share` to file:///"),
+        ("ftp://host/share", WRONG_USE, "names no shelf"),
+        ("file://host/share", WRONG_USE, "names no shelf"),
+        ("https://localhost:99999/", WRONG_USE, "is no URL of a web server's folder"),
+        ("file:///nowhere/at/all", NO, "/nowhere/at/all is no folder; mount or make it"),
+        ("https://user:secret@localhost:1/?token=secret", NO, "https://localhost:1"),
     ],
 )
-def test_a_shelf_that_cannot_be_is_one_line(join: Join, shelf: Engine, share: str, says: str) -> None:
+def test_a_shelf_that_cannot_be_is_one_line(join: Join, shelf: Engine, share: str, status: int, says: str) -> None:
     machine = join("machine", shelf)
     done = machine.run("share", "pull", AIA_STORE_SHARE=share)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (status, 1)
     assert says in done.stderr
     assert "secret" not in done.stderr
 

@@ -1,4 +1,4 @@
-"""Check many hosts at once, up to a limit, and return the answers in order."""
+"""Ask about many things at once, up to a limit, and return the answers in order."""
 
 from __future__ import annotations
 
@@ -29,13 +29,18 @@ def in_order(
     """Yield what `ask` returns for each item, in order. Threads call it; what it raises is raised here.
 
     `progress` is called from any thread with the number of finished items and of all items. If the caller stops
-    iterating, no further items are begun. The threads do not keep the process alive.
+    iterating, no further items are begun. The threads do not keep the process alive. If the system lets this process
+    have fewer threads, there are fewer; without any, `ask` is called here.
     """
     tasks: _Tasks[Answer, Item] = queue.SimpleQueue()
-    threads = min(at_once, len(items))
-    for _ in range(threads):
-        threading.Thread(target=_work, args=(ask, tasks), daemon=True).start()
+    threads = _started(min(at_once, len(items)), ask, tasks)
     done = itertools.count(1)
+    if not threads:
+        for item in items:
+            answer = ask(item)
+            progress(next(done), len(items))
+            yield answer
+        return
     waiting: deque[Future[Answer]] = deque()
     try:
         for item in items:
@@ -52,6 +57,16 @@ def in_order(
             future.cancel()
         for _ in range(threads):
             tasks.put(None)
+
+
+def _started(most: int, ask: Callable[[Item], Answer], tasks: _Tasks[Answer, Item]) -> int:
+    """Start threads; returns how many could be started."""
+    for number in range(most):
+        try:
+            threading.Thread(target=_work, args=(ask, tasks), daemon=True).start()
+        except RuntimeError:  # a limit of the user's or of the control group's
+            return number
+    return most
 
 
 def _work(ask: Callable[[Item], Answer], tasks: _Tasks[Answer, Item]) -> None:

@@ -1,0 +1,57 @@
+"""Open files that other users may have made, or may replace between a look at them and their opening."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)  # do not wait for the writer of a FIFO
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_OWN_DESCRIPTORS = "/dev/fd"
+
+
+def opened(path: str) -> BufferedReader:
+    """Open a regular file, links followed, or what this process was given: /dev/stdin, or a shell's `<(command)`.
+
+    Raises OSError, also for any other FIFO, socket or device: reading it may never end. The size of what is opened is
+    not limited.
+    """
+    file = open(os.open(path, _FLAGS), "rb")  # noqa: SIM115  # for the caller
+    try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            if not _was_given(file.fileno()):
+                raise OSError(errno.EINVAL, "it is no regular file", path)
+            os.set_blocking(file.fileno(), True)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def first_bytes(path: str, most: int) -> bytes:
+    """At most so many bytes of a file that `opened` opens. Raises OSError, also if it has none yet."""
+    with opened(path) as file:
+        found: bytes | None = file.read(most)
+    if found is None:  # /proc/kmsg calls itself a regular file
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+    return found
+
+
+def _was_given(descriptor: int) -> bool:
+    """Whether another descriptor of this process is of the same file."""
+    status = os.fstat(descriptor)
+    for other in map(int, os.listdir(_OWN_DESCRIPTORS)):
+        with contextlib.suppress(OSError):  # that of the listing is closed
+            if other != descriptor and os.path.samestat(os.fstat(other), status):
+                return True
+    return False
