@@ -427,7 +427,7 @@ import os; os._exit(0)
 
 ASKING = {
     "fetch": "from aia_store.inside import fetch; fetch.get(URL, [], time.monotonic() + 1)",
-    "add": "from aia_store.library import learn; learn.FETCH_SECONDS = 1; learn.from_source(URL, load())",
+    "add": "from aia_store.library import learn; learn.FETCH_SECONDS = 1; learn.from_source(URL, load(), print)",
     "fetch_issuer": "from aia_store.library import building; building.fetch_issuer(LEAF, timeout=1)",
     "manager": "from aia_store.manager.download import Downloader; Downloader(Settings(), "
     "Failures(None), time.monotonic() + 1).plain(URL, 1000)",
