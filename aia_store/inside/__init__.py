@@ -156,7 +156,8 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
     A signal handler's may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as its
-    context.
+    context. Its traceback holds frames of ours. One that also keeps it in a variable must delete that in the end;
+    otherwise only the garbage collector would close the program's connection, at some time.
     """
     while error is not None and _was_raised_in_ours(error):
         if isinstance(error, Interrupted):
@@ -165,6 +166,16 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
             return error
         error = error.__context__
     return None
+
+
+def raise_interrupt_in(error: "BaseException") -> None:
+    """Raise the exception that `interrupt_in` finds; do nothing if there is none."""
+    interrupt = interrupt_in(error)
+    try:
+        if interrupt is not None:
+            raise interrupt from None
+    finally:
+        del error, interrupt
 
 
 def _was_raised_in_ours(error: BaseException) -> bool:

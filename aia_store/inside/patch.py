@@ -21,7 +21,7 @@ from _weakref import ref
 from collections import deque
 from functools import partial
 
-from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts
+from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts, raise_interrupt_in
 from .certificate import TLS_1_3
 from .settings import debug, load
 from .trusted import (
@@ -558,16 +558,19 @@ def _look_after_message(
             _let_go_if_done(connection, version)
     except BaseException as error:
         interrupt = interrupt_in(error)
-        if interrupt is None:
-            debug(f"left the connection as it was: {type(error).__name__}: {error}")
-            if get_ident() in _presented:
-                _presented[get_ident()].left_alone = str(error)
-        elif connection is None:
-            raise interrupt from None
-        else:
-            # OpenSSL's wrapper would only show it as the context of the handshake's own error.
-            connection.raised = interrupt
-            _pending[connection.identifier] = connection
+        try:
+            if interrupt is None:
+                debug(f"left the connection as it was: {type(error).__name__}: {error}")
+                if get_ident() in _presented:
+                    _presented[get_ident()].left_alone = str(error)
+            elif connection is None:
+                raise interrupt from None
+            else:
+                # OpenSSL's wrapper would only show it as the context of the handshake's own error.
+                connection.raised = interrupt
+                _pending[connection.identifier] = connection
+        finally:
+            del interrupt
 
 
 def _call_the_programs(owner: Any, *arguments: Any) -> None:
@@ -719,7 +722,10 @@ def _followed(method: Any) -> Any:
                 _presented.pop(get_ident(), None)
             if _pending:
                 _finish(self)
-        raise interrupt from None  # it was raised in the callback, before or after our guard
+        try:
+            raise interrupt from None  # it was raised in the callback, before or after our guard
+        finally:
+            del interrupt
 
     return _resembling(drive, method)
 
@@ -757,7 +763,10 @@ def _finish(driver: Any) -> None:
     raised, connection.raised = connection.raised, None
     if raised is not None:
         _pending.pop(connection.identifier, None)
-        raise raised from None
+        try:
+            raise raised from None
+        finally:
+            del raised
 
 
 def _pending_of(driver: Any) -> Connection | None:
@@ -836,8 +845,6 @@ def _guarded(action: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return action(*arguments)
     except Exception as error:
-        interrupt = interrupt_in(error)
-        if interrupt is not None:
-            raise interrupt from None
+        raise_interrupt_in(error)
         debug(f"left alone: {type(error).__name__}: {error}")
         return None

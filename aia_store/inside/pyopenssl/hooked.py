@@ -12,7 +12,7 @@ from _thread import interrupt_main
 from functools import wraps
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from .. import importing, interrupt_in, is_enabled, remember
+from .. import importing, interrupt_in, is_enabled, raise_interrupt_in, remember
 from ..certificate import sent_in, sha256
 from ..settings import debug
 from .bindings import CERTIFICATE, HANDSHAKE, MESSAGE_CALLBACK, OpenSSL
@@ -187,10 +187,13 @@ class _Hooks:
             self._see_certificates(self._connections.get(ssl), ssl, bytes(contents), version)
         except BaseException as error:
             interrupt = interrupt_in(error)
-            if interrupt is None:
-                debug(f"left the handshake as it was: {type(error).__name__}: {error}")
-            else:
-                self._interrupts[ssl] = interrupt
+            try:
+                if interrupt is None:
+                    debug(f"left the handshake as it was: {type(error).__name__}: {error}")
+                else:
+                    self._interrupts[ssl] = interrupt
+            finally:
+                del interrupt
         finally:
             self._lib.ERR_clear_error()  # otherwise our errors would be taken for the connection's
 
@@ -299,7 +302,10 @@ class _Hooks:
             self._put_back(ssl)
             self._swaps.pop(ssl, None)
         if self._interrupts and (raised := self._interrupts.pop(ssl, None)) is not None:
-            raise raised from None
+            try:
+                raise raised from None
+            finally:
+                del raised
 
     def _apart(self, change: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method that changes a context's certificate: it waits for what needs the certificate to stay."""
@@ -403,9 +409,7 @@ def _guarded(note: Callable[..., None], *arguments: Any, **named: Any) -> None:
     try:
         note(*arguments, **named)
     except Exception as error:
-        interrupt = interrupt_in(error)
-        if interrupt is not None:
-            raise interrupt from None
+        raise_interrupt_in(error)
         debug(f"left a context as it was: {type(error).__name__}: {error}")
 
 
