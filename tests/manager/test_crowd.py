@@ -17,7 +17,7 @@ from tests.support.servers import AIAHost, TLSServer
 
 FILES = 200_000
 MOST_MEMORY = 400 << 20  # bytes of address space
-MOST_SECONDS = 40  # on a busy machine; some two else
+MOST_SECONDS = 120.0  # on a busy machine too
 
 
 @pytest.fixture(params=["spread", "of one name"])
