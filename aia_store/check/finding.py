@@ -240,7 +240,7 @@ class Finding:
         return self.refusal is not None and self.partial_refusal is None and self.path is None
 
     def is_last_anchor(self, certificate: Certificate) -> bool:
-        """Whether the path ends at this certificate, although it is no root."""
+        """Whether this trusted intermediate is the only anchor that was found: no path goes on from it to a root."""
         return self.ends_at_no_root and self.is_held(certificate)
 
     @property

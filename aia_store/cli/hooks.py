@@ -112,7 +112,7 @@ def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
 def path_command() -> None:
     """Print the folder to name in PYTHONPATH, so that every Python that inherits this variable has the hook.
 
-    For where you cannot change any file: export PYTHONPATH=$(aia-store hook path)
+    Where you cannot change any file, use: export PYTHONPATH=$(aia-store hook path)
     """
     click.echo(watcher.HOOKS)
 

@@ -76,7 +76,7 @@ class Allowance:
         self._counting = RLock()  # reentrant, because a signal handler may make a handshake too
 
     def use(self, work: Callable[[float], T]) -> T | None:
-        """Call the work with the seconds that it may take, and return its result; None if nothing is left."""
+        """Call `work` with the seconds that it may take, and return its result; if none are left, return None."""
         began = time.monotonic()
         with self._counting:
             self._left = min(self._most, self._left + (began - self._at) * self._most / PERIOD)

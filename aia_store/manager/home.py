@@ -1,4 +1,4 @@
-"""The store folder that this machine writes, and its locks."""
+"""The locks of the store folder that is written. Which folder that is, the settings say (`inside/settings.py`)."""
 
 from __future__ import annotations
 

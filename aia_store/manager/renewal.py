@@ -73,7 +73,7 @@ def due(held: list[Held]) -> list[Due]:
 
 
 def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier: Verifier) -> list[Renewed]:
-    """Fetch and keep the successors of what is due, except `known` ones. Raises nothing.
+    """For each intermediate that is due, fetch its successor and keep it, unless it is `known`. Raises nothing.
 
     The old ones stay until they expire.
     """

@@ -1,4 +1,4 @@
-"""What is known of one chain of a host or file: a finding, or why there is none; and the result that follows."""
+"""What is known of one chain of a host or file: a finding, or why there is none; and the result and exit status."""
 
 from __future__ import annotations
 

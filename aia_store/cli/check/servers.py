@@ -22,7 +22,7 @@ def file_name(of: str, ending: str = ".pem") -> str:
 
 
 def lines_for(host: str) -> list[Lines]:
-    """The lines for each kind of server, with the file in the usual folder.
+    """For each kind of server, the lines of its configuration that name the host's full chain, in the usual folder.
 
     Sources: the documents of nginx's ngx_http_ssl_module (`ssl_certificate`), Apache's mod_ssl (`SSLCertificateFile`,
     2.4.8 and newer), HAProxy's `crt`, Caddy's `tls`, Postfix' `smtpd_tls_chain_files` (3.4 and newer: the key comes

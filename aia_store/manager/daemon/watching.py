@@ -1,4 +1,4 @@
-"""Watches folders for changes: by inotify or its equivalent, otherwise by polling.
+"""Watches folders for changes: by inotify or its equivalent; otherwise, and on network file systems, by polling.
 
 Only whole folders are watched, never files, because a watch on a file ends when another is renamed over it. Folders
 have their real paths, because nothing is noticed through a link. Reading is no event, or the manager would wake itself.

@@ -162,7 +162,7 @@ class Stream:
 
 
 def is_position(text: str) -> bool:
-    """Whether the server can have named an entry so."""
+    """Whether this text is a position: the form in which the server names its entries."""
     return _POSITION.fullmatch(text) is not None
 
 
