@@ -14,7 +14,7 @@ import sys
 import time
 
 from . import STRICT, importing, remember
-from .certificate import Certificate, DERError, readable, sent_in
+from .certificate import EXTENDED_KEY_USAGE, SERVER_AUTH, Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .contexts import CRL_CHECKS, NO_CHECK_TIME
 from .settings import escaped, is_on
@@ -71,9 +71,7 @@ _MEANINGS = {
     68: "A signature in the chain was made with a digest too weak for the program's security level{level}.",
     79: "A certificate of the chain was issued by one that is not a CA.",
 }
-_EXTENDED_KEY_USAGE = b"\x55\x1d\x25"
-_SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"  # RFC 5280, 4.2.1.12
-_CLIENT_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x02"
+_CLIENT_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x02"  # RFC 5280, 4.2.1.12
 _IF_GENUINE = "If you know whose it is, and that it is genuine"
 _FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend
 
@@ -313,8 +311,8 @@ class Refusal:
 
     def _unfit(self) -> str:
         """The first certificate of the chain whose extended key usage lacks the peer's purpose."""
-        purpose = _CLIENT_AUTH if self._peer == "client" else _SERVER_AUTH
-        found = (one for one in self._upwards() if purpose not in one.extensions.get(_EXTENDED_KEY_USAGE, purpose))
+        purpose = _CLIENT_AUTH if self._peer == "client" else SERVER_AUTH
+        found = (one for one in self._upwards() if purpose not in one.extensions.get(EXTENDED_KEY_USAGE, purpose))
         first = next(found, None)
         return "A certificate of the chain" if first is None else f"The certificate {_called(first)}"
 

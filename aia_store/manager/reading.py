@@ -8,15 +8,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from ..inside.store import READ_FLAGS
+
 if TYPE_CHECKING:
     from io import BufferedReader
 
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)  # do not wait for the writer of a FIFO
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+# Links are followed, and a terminal does not become ours.
+_FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)
 _OWN_DESCRIPTORS = "/dev/fd"
 
 

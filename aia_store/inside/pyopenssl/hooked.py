@@ -301,11 +301,8 @@ class _Hooks:
         if self._swaps:
             self._put_back(ssl)
             self._swaps.pop(ssl, None)
-        if self._interrupts and (raised := self._interrupts.pop(ssl, None)) is not None:
-            try:
-                raise raised from None
-            finally:
-                del raised
+        if self._interrupts and ssl in self._interrupts:
+            raise self._interrupts.pop(ssl) from None
 
     def _apart(self, change: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method that changes a context's certificate: it waits for what needs the certificate to stay."""
