@@ -194,7 +194,8 @@ class Walk:
 
 def main(first: int, last: int, folder: Path) -> None:
     """Walk the histories of these seeds; `folder` has the PEM files `anchors`, `certifi` and `intermediate`."""
-    anchors = [block + "\n" for block in (folder / "anchors").read_text().split("\n\n")]
+    # Each ends with one line feed: a file that has lost no more than that is whole, and `cut` has to know.
+    anchors = [block.rstrip("\n") + "\n" for block in (folder / "anchors").read_text().split("\n\n")]
     texts = [(folder / name).read_text() for name in ("certifi", "intermediate")]
     seen: Counter[str] = Counter()
     for seed in range(first, last):
