@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from datetime import timedelta
@@ -12,17 +11,11 @@ from datetime import timedelta
 import pytest
 
 from tests.manager.machine import COMMAND, HOOKED, Machine, snapshot
+from tests.support.clocks import at
 from tests.support.pki import Authority
 from tests.support.servers import TLSServer
 
 YEARS = timedelta(days=365 * 30)
-
-
-def at(offset: str) -> list[str]:
-    """A command's prefix under which the clock is off by this much."""
-    if shutil.which("faketime") is None:
-        pytest.skip("the faketime command is not here")
-    return ["faketime", "-f", offset]
 
 
 def contents(machine: Machine) -> dict[str, str]:

@@ -26,6 +26,7 @@ from tests.manager.revoking import by_serial, onecrl
 from tests.manager.share.conftest import Join
 from tests.manager.share.engines import S3, Engine, WebServer
 from tests.manager.share.test_fleet import certificates_in, files, preloaded
+from tests.support.clocks import at
 from tests.support.listener import Listener
 from tests.support.pki import Authority, Certified, der_of
 from tests.support.servers import TLSServer, free_port
@@ -319,7 +320,7 @@ def test_under_a_clock_that_is_off_nothing_is_shared(
     machine = join("machine", shelf)
     machine.plant(public.intermediate("Ours"))
     publish(shelf, public.intermediate("Theirs"))
-    done = machine.execute("faketime", "-f", shift, *COMMAND, "share", "pull")
+    done = machine.execute(*at(shift), *COMMAND, "share", "pull")
     assert says in done.stderr
     assert "nothing is shared" in done.stderr
     assert preloaded(machine) == set()
