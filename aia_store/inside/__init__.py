@@ -144,6 +144,27 @@ def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> N
     memory[key] = value
 
 
+if TYPE_CHECKING:
+    from functools import cached_property as cached_property
+else:
+
+    class cached_property:
+        """Like that of functools, but without its lock (up to Python 3.11), which may stay locked in a forked child."""
+
+        def __init__(self, compute):
+            self._compute = compute
+            self.__doc__ = compute.__doc__
+
+        def __set_name__(self, owner, name):
+            self._name = name
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            value = instance.__dict__[self._name] = self._compute(instance)
+            return value
+
+
 class Interrupted(BaseException):
     """The program's own code, such as a signal handler, raised an exception inside the callback."""
 

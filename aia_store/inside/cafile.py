@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 import stat
+from _struct import unpack_from
 from binascii import a2b_base64
-from functools import cached_property
 
-from . import importing, remember
+from . import cached_property, importing, remember
 from .certificate import Certificates, hash_function, subject_hash
 
 TYPE_CHECKING = False
@@ -124,8 +124,6 @@ def _next_block(text: bytes, end: int) -> int:
 
 def anchor_names() -> Callable[[memoryview], bytes | None]:
     """A function that returns the hash of a known anchor's name for the lines of its block; None for other lines."""
-    from _struct import unpack_from
-
     table = _read(ANCHORS)
     starts = unpack_from(STARTS, table)
     sha256 = hash_function("sha256")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import binascii
 import sys
-from functools import cached_property
+
+from . import cached_property, importing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,15 +136,20 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
     value = name[value_start:value_stop]
     if tag & _CONSTRUCTED or (tag == BIT_STRING and value[:1] != b"\0"):
         raise DERError("a value that OpenSSL may write in another way")
-    encoding = STRINGS.get(tag)
-    if encoding is not None:
+    if tag in STRINGS:
         try:
-            text = value.decode(encoding)
+            text = text_of(value, tag)
         except UnicodeDecodeError as error:
             raise DERError("a name that is not in its own encoding") from error
         # Like OpenSSL's ossl_isspace and ossl_tolower, bytes.split() and bytes.lower() only know ASCII.
         tag, value = _UTF8_STRING, b" ".join(text.encode("utf-8", "surrogatepass").split()).lower()
     return encode(SEQUENCE, encode(OID, name[type_start:type_stop]) + encode(tag, value))
+
+
+def text_of(value: bytes, tag: int, errors: str = "strict") -> str:
+    """Decode the value of a string with this tag; `errors` are bytes.decode()'s. Raises UnicodeDecodeError."""
+    with importing:  # Python imports the codec
+        return value.decode(STRINGS.get(tag, "latin-1"), errors)
 
 
 def words_of(key: bytes) -> list[bytes]:
@@ -206,13 +212,14 @@ def hash_function(name: str) -> Any:
 
     OpenSSL's is the fastest, but takes 2 ms to load. So it is used if the program has loaded it, or there is no other.
     """
-    if "_hashlib" not in sys.modules:
-        module = "_sha2" if name == "sha256" and sys.version_info >= (3, 12) else f"_{name}"
-        try:
-            return getattr(__import__(module), name)
-        except ImportError:
-            pass
-    return getattr(__import__("_hashlib"), f"openssl_{name}")
+    with importing:
+        if "_hashlib" not in sys.modules:
+            module = "_sha2" if name == "sha256" and sys.version_info >= (3, 12) else f"_{name}"
+            try:
+                return getattr(__import__(module), name)
+            except ImportError:
+                pass
+        return getattr(__import__("_hashlib"), f"openssl_{name}")
 
 
 def sha256(data: bytes) -> str:
@@ -599,7 +606,8 @@ def _decompressed(body: bytes) -> bytes:
     if size > MOST_UNPACKED:
         raise MessageError("a Certificate message too large to decompress")
     if algorithm == _ZLIB:
-        import zlib
+        with importing:
+            import zlib
 
         try:
             plain = zlib.decompressobj().decompress(packed, size + 1)
@@ -616,7 +624,8 @@ def _decompressed(body: bytes) -> bytes:
 
 def _unpack_zstd(packed: bytes, size: int) -> bytes:
     try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
+        with importing:
+            from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
     except ImportError as error:
         raise MessageError("certificate compression zstd, which Python reads from 3.14 on") from error
     try:

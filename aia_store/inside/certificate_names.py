@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop
 
-from .certificate import OID, SEQUENCE, STRINGS, DERError, elements, expect, read
+from .certificate import OID, SEQUENCE, DERError, elements, expect, read, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def common_name(name: bytes) -> str:
             for _, _, inner, stop in elements(name, rdn, rdn_end):
                 kind, at = expect(name, inner, stop, OID)
                 tag, value, value_end = read(name, at, stop)
-                found[name[kind:at]] = name[value:value_end].decode(STRINGS.get(tag, "latin-1"), "replace")
+                found[name[kind:at]] = text_of(name[value:value_end], tag, "replace")
     except DERError:
         pass
     return next((found[kind] for kind in _TELLING if kind in found), "")

@@ -14,8 +14,13 @@ import sys
 import time
 from types import BuiltinFunctionType
 
-from . import unless_interrupted
+from . import importing, unless_interrupted
 from .store import LOCKS, READ_FLAGS
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +48,9 @@ def as_built(module: ModuleType, name: str) -> Any:
     found = getattr(module, name)
     if isinstance(found, BuiltinFunctionType):
         return found
-    from importlib.machinery import BuiltinImporter
-    from importlib.util import module_from_spec
+    with importing:
+        from importlib.machinery import BuiltinImporter
+        from importlib.util import module_from_spec
 
     # This makes a second instance of the module, which nobody else sees.
     spec = BuiltinImporter.find_spec(module.__name__)
@@ -86,12 +92,8 @@ class Lock:
         """Try to take the lock; returns whether this process holds it now. Raises LockError."""
         try:
             if sys.platform == "win32":
-                import msvcrt
-
                 msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
             else:
-                import fcntl
-
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except unless_interrupted(OSError) as error:
@@ -120,8 +122,6 @@ class Lock:
             return
         try:
             if unlock and sys.platform != "win32":
-                import fcntl
-
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         finally:
             os.close(self._descriptor)
@@ -175,13 +175,13 @@ def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float
 
 def is_held(path: str) -> bool | None:
     """Whether a living process holds the lock of this file; None if that is unknown."""
+    if sys.platform == "win32":
+        return None
     try:
-        import fcntl
-
         descriptor = os.open(path, READ_FLAGS)
     except FileNotFoundError:
         return False
-    except unless_interrupted(ImportError, OSError):
+    except unless_interrupted(OSError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from . import unless_interrupted
+from . import importing, unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,12 +82,14 @@ def _lets_others_write(status: os.stat_result, trusted_groups: Container[int]) -
 
 
 def _is_read_only(path: str) -> bool:
-    from .mounts import nobody_can_write
+    with importing:
+        from .mounts import nobody_can_write
 
     return nobody_can_write(path)
 
 
 def _mounted_by(path: str) -> int:
-    from .mounts import mounted_by
+    with importing:
+        from .mounts import mounted_by
 
     return mounted_by(path)

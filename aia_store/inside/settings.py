@@ -10,7 +10,7 @@ import os
 import sys
 from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ESTALE
 
-from . import believes_environment, environ, unless_interrupted
+from . import believes_environment, environ, importing, unless_interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def _is_safe(path: str, ignored: list[str]) -> bool:
     """Whether a file may decide what is trusted; if also for other users, then not if they can change it."""
     if not serves_others():
         return True
-    from .ownership import changed_by_others
+    with importing:
+        from .ownership import changed_by_others
 
     weak = changed_by_others(path)
     if weak is not None:
@@ -183,7 +184,8 @@ def _read_file(settings: Settings, path: str, absent: tuple[int, ...]) -> None:
         if error.errno in absent:
             return
         raise ConfigError(f"{path} cannot be read ({error.strerror}); correct its permissions or remove it") from error
-    from .toml import parse
+    with importing:
+        from .toml import parse
 
     try:
         table = parse(contents.decode("utf-8"))
@@ -242,7 +244,8 @@ def _networks(value: object, source: str) -> list[str]:
     networks = _texts(value, source, "networks such as 10.0.0.0/8")
     for network in networks:
         if not _is_plain_network(network):
-            import ipaddress
+            with importing:
+                import ipaddress
 
             try:
                 ipaddress.ip_network(network)

@@ -225,7 +225,8 @@ def _is_main_interpreter() -> bool:
     if hasattr(_thread, "_is_main_interpreter"):  # from 3.12 on
         return bool(_thread._is_main_interpreter())
     try:
-        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+        with importing:
+            import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
     except ImportError:
         return True
     return bool(interpreters.get_current() == interpreters.get_main())

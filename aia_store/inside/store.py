@@ -365,8 +365,9 @@ def may_be_changed_by_group(status: os.stat_result) -> bool:
     """Whether a folder's group may write to it, unless it is the owner's primary group without other members."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
-    import grp
-    import pwd
+    with importing:
+        import grp
+        import pwd
 
     try:
         owner = pwd.getpwuid(status.st_uid).pw_name
@@ -605,7 +606,8 @@ def folders_of(settings: Settings) -> list[Folder]:
         return shared
     user = user_cache()
     if user and serves_others():
-        from .ownership import changed_by_others
+        with importing:
+            from .ownership import changed_by_others
 
         user = user if changed_by_others(user) is None else None
     return ([Folder(user)] if user else []) + shared

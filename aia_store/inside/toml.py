@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import sys
 
+from . import importing
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +48,8 @@ def parse(text: str) -> dict[str, Any]:
         return read(text)
     except NotReadError as error:
         if sys.version_info >= (3, 11):
-            import tomllib
+            with importing:
+                import tomllib
 
             return tomllib.loads(text)
         raise NotReadError(f"{error}; all of TOML is read from Python 3.11 on") from None

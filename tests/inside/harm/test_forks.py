@@ -297,3 +297,49 @@ def test_a_child_shares_no_context_of_ours_with_the_threads_of_its_parent(sites:
     """One of them may have held a lock of OpenSSL's in it."""
     said = answer(FORK + CONTEXTS_OF_OURS, sites.port("leaf-only"), sites.pki.cafile)
     assert said == ["ok", True, "ok"]
+
+
+IN_THE_MIDST_OF_A_PROPERTY = """
+import threading
+from aia_store.inside.cafile import CAFile
+from aia_store.inside.certificate import Certificate
+
+pem = open(sys.argv[1], "rb").read()
+der = ssl.PEM_cert_to_DER_cert(pem.decode())
+makers = {Certificate: lambda: Certificate(der), CAFile: lambda: CAFile(pem)}
+
+def read(one, name, tracer):
+    sys.settrace(tracer)
+    getattr(one, name)
+
+def said(kind, name):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stop(frame, event, argument):
+        if frame.f_code.co_name == name:
+            begun.set()
+            go_on.wait()
+
+    thread = threading.Thread(target=read, args=(makers[kind](), name, stop))
+    other = makers[kind]()
+    def read_other():
+        getattr(other, name)
+        return "ok"
+
+    thread.start()
+    begun.wait()
+    child = forked(read_other)
+    go_on.set()
+    thread.join()
+    return ended(child)
+
+names = [(kind, name) for kind in makers for name, one in vars(kind).items() if "cached" in type(one).__name__]
+print(json.dumps({name: said(kind, name) for kind, name in names}))
+"""
+
+
+def test_while_a_thread_computes_a_property(sites: Sites) -> None:
+    """Up to Python 3.11, functools has one lock for all instances of a class."""
+    said = answer(FORK + IN_THE_MIDST_OF_A_PROPERTY, sites.pki.cafile)
+    assert {"subject_key", "ders"} <= set(said), "the properties of both classes"
+    assert set(said.values()) == {"ok"}
