@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
 from ...inside.certificate_names import host_names
+from ...inside.fetch import RefusedError, checked_url
+from ...inside.search import Budget
 from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
@@ -213,10 +215,31 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
     elif here.offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
+    else:
+        yield from _of_no_help(last, finding)
     issuer = output.short_name(finding.not_found)
     if finding.namesakes:
         issuer = f"the {issuer} that has this key"
     yield f"Its owner should install {issuer}, from the CA, on the server; if that is a root, clients have to trust it."
+
+
+def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
+    """Why the URLs that are named for the missing issuer did not help; the tree says so of those that failed."""
+    named = [url.strip(" \t") for url in last.ca_issuers]
+    if len(named) >= Budget.too_many_urls:
+        yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."
+        return
+    for url in dict.fromkeys(named):
+        shown = output.url(output.harmless(url))
+        try:
+            checked_url(url)
+        except RefusedError as error:
+            yield f"{shown} was not fetched: {error}."
+            continue
+        if url in finding.answered:
+            yield f"What {shown} returned is not the issuer."
+        elif url not in finding.failed:
+            yield f"{shown} was not fetched, because this check has fetched enough."
 
 
 def _at_no_root(finding: Finding, here: Here) -> str:
