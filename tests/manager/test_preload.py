@@ -189,6 +189,7 @@ def test_a_refresh_drops_what_is_no_longer_valid_and_keeps_what_is_unused(machin
 def test_it_is_listed_shown_removed_and_cleared(machine: Machine, root: Authority) -> None:
     both, only, third = (root.intermediate(name) for name in ("Both", "Only preloaded", "Third"))
     preload(machine, both, only, third)
+    assert "`aia-store list --preloaded` lists the others" in machine.says("list")
     machine.plant(both)
     assert "1 intermediate and 3 preloaded in" in machine.run("status").stdout
     assert [one["sha256"] for one in machine.json("list")] == [fingerprint(both)]

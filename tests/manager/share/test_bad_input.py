@@ -147,14 +147,16 @@ def test_a_manifest_that_is_none_is_one_line_and_a_hub_replaces_it(
     assert b"aia-store manifest 1" in shelf.get("out/manifest"), "the hub has put its own there"
 
 
-def test_a_manifest_that_rolls_back_takes_nothing_away(shelf: Engine, join: Join, public: Authority) -> None:
+def test_a_manifest_that_rolls_back_is_used_and_takes_nothing_away(shelf: Engine, join: Join, public: Authority) -> None:
     machine, one, two = join("machine", shelf), public.intermediate("One"), public.intermediate("Two")
     publish(shelf, one, two)
     assert machine.json("share", "pull")["taken"] == 2
-    publish(shelf, one, made=1_000_000_000)
+    restored = public.intermediate("Restored")
+    publish(shelf, one, restored, made=1_000_000_000)
     pulled = machine.json("share", "pull")
     assert [note.rpartition(" is ")[2] for note in pulled["notes"]] == ["older than the one before"]
-    assert preloaded(machine) == {fingerprint(one), fingerprint(two)}
+    assert "older than the one before" in machine.says("share", "status")
+    assert preloaded(machine) == {fingerprint(one), fingerprint(two), fingerprint(restored)}
 
 
 def test_a_manifest_from_the_future_does_not_make_later_ones_old(shelf: Engine, join: Join, public: Authority) -> None:
