@@ -102,7 +102,7 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     tree = Tree(Text.assemble((answer.title, "bold"), (f"  {how}".rstrip(), "dim")))
     branch, console = tree, output.console()
     for link in links(finding):
-        branch = branch.add(_shown(link, finding, here.roots_path))
+        branch = branch.add(_shown(link, finding, here.anchor_path))
     if finding.not_found is not None:
         branch.add(Text.assemble(Sign.BAD.shown(console), output.short_name(finding.not_found), ("  not found", "dim")))
     for certificate in finding.useless:
@@ -115,11 +115,11 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     return tree
 
 
-def _shown(link: Link, finding: Finding, roots_path: str) -> Text:
+def _shown(link: Link, finding: Finding, anchor_path: str) -> Text:
     """One certificate of the path."""
     source = source_of(link.certificate, finding)
     note = {
-        "anchor": f"trust anchor, in {roots_path}",
+        "anchor": f"trust anchor, in {anchor_path}",
         "missing": f"NOT {how_sent(finding).upper()}; {source}",
         "bad": f"{source}, but {link.fault}",
         "ending": source,

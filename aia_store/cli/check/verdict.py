@@ -175,7 +175,7 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     failing = [view for view in clients.of(finding) if not view.works]
     if answer.not_asked:
         names = _named(answer.not_asked)
-        yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
+        yield f"Could not tell if revoked, which --revocation=required demands: {names}."
         yield "Apart from that, the chain is complete."
     else:
         gets = " and gets this chain" if answer.part else ""
@@ -246,7 +246,7 @@ def _at_no_root(finding: Finding, here: Here) -> str:
     """At what the path ends, if that is not a root."""
     last = output.subject(finding.drawn[-1])
     return (
-        f"The path ends at {last}, which {here.roots_path} trusts, but which is no root: not every client ends there."
+        f"The path ends at {last}, which {here.anchor_path} trusts, but which is no root: not every client ends there."
     )
 
 
@@ -274,7 +274,7 @@ def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
     for anchor in finding.anchors_in_the_way:
         yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(path[-1])} from OpenSSL."
     yield from _works_in(finding)
-    yield f"Remove it from {here.roots_path}; clients that do not have it can connect."
+    yield f"Remove it from {here.anchor_path}; clients that do not have it can connect."
     if finding.missing:
         yield from _install(finding)
 
@@ -282,7 +282,7 @@ def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
 def _of_an_anchor(anchor: Certificate, here: Here) -> str:
     is_over = anchor.validity[1] < time.time()
     state = f"expired on {output.day(anchor.validity[1])}" if is_over else "has the name of another certificate"
-    return f"The trust anchor {output.subject(anchor)}, in {here.roots_path}, {state}"
+    return f"The trust anchor {output.subject(anchor)}, in {here.anchor_path}, {state}"
 
 
 def _mended_by_chain(finding: Finding) -> Iterator[str]:

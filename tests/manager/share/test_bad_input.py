@@ -147,7 +147,9 @@ def test_a_manifest_that_is_none_is_one_line_and_a_hub_replaces_it(
     assert b"aia-store manifest 1" in shelf.get("out/manifest"), "the hub has put its own there"
 
 
-def test_a_manifest_that_rolls_back_is_used_and_takes_nothing_away(shelf: Engine, join: Join, public: Authority) -> None:
+def test_a_manifest_that_rolls_back_is_used_and_takes_nothing_away(
+    shelf: Engine, join: Join, public: Authority
+) -> None:
     machine, one, two = join("machine", shelf), public.intermediate("One"), public.intermediate("Two")
     publish(shelf, one, two)
     assert machine.json("share", "pull")["taken"] == 2
