@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import to_pem
+from ..inside.certificate import DERError, to_pem
 from ..inside.certificate_names import host_names
 from ..inside.search import likeliest_first, may_have_issued
 from ..manager.target import is_address
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DAY = 86_400  # seconds
 MOST_INTERMEDIATES = 100  # in a path: OpenSSL's default; the hook's limit is lower
+_TLS_FEATURE = b"\x2b\x06\x01\x05\x05\x07\x01\x18"  # RFC 7633, 4: a list of numbers of TLS extensions
+_STATUS_REQUEST = b"\x02\x01\x05"  # an INTEGER: the extension of RFC 6066, 8
 _OVERHEAD = 3  # bytes for the length of a certificate in the Certificate message; 5 with TLS 1.3
 
 
@@ -97,6 +99,14 @@ class Finding:
     lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
     lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
+
+    @property
+    def must_staple(self) -> bool:
+        """Whether the leaf demands that the server sends an OCSP response with it (RFC 7633)."""
+        try:
+            return _STATUS_REQUEST in self.chain.leaf.extensions.get(_TLS_FEATURE, b"")
+        except DERError:
+            return False
 
     @property
     def key_kind(self) -> str:

@@ -65,6 +65,11 @@ _REMEDIES = {
     Weakness.COMMON_NAME_BESIDE_ADDRESSES: _NAMED,
     Weakness.NO_POLICY: "needs a certificate with the policy that its CA demands",
 }
+IF_STAPLED = ", if the server sends an OCSP response, as its certificate demands"
+_MUST_STAPLE = (
+    "The certificate demands that the server sends (staples) an OCSP response, which was not checked; "
+    "without one, wget and other programs with GnuTLS refuse the server."
+)
 _ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
 
@@ -80,6 +85,8 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
             ends = output.day(certificate.validity[1])
             yield f"Ends soon: {output.subject(certificate)}, on {ends}, in {counted(days, 'day')}."
     yield from (_advised(advice, how_sent(finding)) for advice in finding.advice)
+    if finding.must_staple:
+        yield _MUST_STAPLE
     if finding.seen.asks_client:
         yield _ASKS_CLIENT
 
@@ -180,7 +187,12 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     else:
         gets = " and gets this chain" if answer.part else ""
         clients_of_it = f"every client that trusts the root{gets}"
-        yield f"Complete, but not for {clients_of_it}." if failing else f"Complete: {clients_of_it} can connect."
+        if_stapled = IF_STAPLED if finding.must_staple else ""
+        yield (
+            f"Complete, but not for {clients_of_it}."
+            if failing
+            else f"Complete: {clients_of_it} can connect{if_stapled}."
+        )
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"It fails in {alike}: {output.harmless(reason)}."
@@ -262,9 +274,16 @@ def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
         if finding.is_anchor(link):
             yield f"{_of_an_anchor(link, here)}: clients need a newer root."
         else:
-            yield f"Its owner should replace {output.subject(link)}, which is valid {lasting(link, finding)}."
+            yield f"Its owner should replace {output.subject(link)}, which {_out_of_time(link, finding)}."
     if finding.chain_weakness is None and not late:
         yield "Its owner needs other intermediates, or another certificate."
+
+
+def _out_of_time(certificate: Certificate, finding: Finding) -> str:
+    not_before, not_after = certificate.validity
+    if not_before > finding.chain.now:
+        return f"is not valid before {output.day(not_before)}"
+    return f"expired on {output.day(not_after)}"
 
 
 def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
@@ -442,7 +461,7 @@ def fault_of(certificate: Certificate, finding: Finding) -> str | None:
     if finding.is_anchor(certificate):
         return None
     if not certificate.is_valid_at(finding.chain.now):
-        return "expired or not yet valid"
+        return "expired" if finding.days_left(certificate) < 0 else "not yet valid"
     if certificate == finding.chain.leaf:
         if certificate.is_self_signed:
             return "self-signed"

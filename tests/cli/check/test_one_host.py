@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from aia_store import check as probe
 from aia_store.inside import settings as config
@@ -479,3 +480,14 @@ def test_a_path_that_is_longer_than_the_hook_follows(machine: Machine, aia: AIAH
     assert not views["Python to 3.12 with the hook"]["works"]
     assert views["Python to 3.12 with the hook"]["why"] == "the path has more than 10 intermediates"
     assert views["Chrome, Edge"]["works"]
+
+
+def test_a_certificate_that_demands_a_stapled_response(machine: Machine, pki: Hierarchy) -> None:
+    """Nobody asks for one here, and GnuTLS would refuse a server that sends none."""
+    features = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    with TLSServer(pki.intermediates[0].leaf(extensions=[(features, False)]), pki.intermediates) as server:
+        shown = machine.says("check", address(server), "--html", machine.folder / "page.html")
+    assert "can connect, if the server sends an OCSP response, as its certificate demands." in shown
+    assert "The certificate demands that the server sends (staples) an OCSP response, which was not checked" in shown
+    page = (machine.folder / "page.html").read_text(encoding="utf-8")
+    assert "every client that trusts the root can connect, if the server sends an OCSP response" in page
