@@ -249,7 +249,10 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a page": (b"\n<!DOCTYPE html><html><body>maintenance</body></html>", "it is a web page"),
     "a foreign header": (b"Name,Address\nSomebody,Somewhere\n", "none of its columns holds certificates"),
     "a header cut short": (b'"SHA-256 Fingerprint","X.509 Certifi', "none of its columns holds certificates"),
-    "PEM alone": (pem(Authority.root("Some Root")).encode(), "none of its columns holds certificates"),
+    "PEM alone": (
+        pem(Authority.root("Some Root")).encode(),
+        "it holds certificates alone, which `aia-store add` takes",
+    ),
     "one endless field": (b'"' + b"x" * 200_000, "no CSV"),
     "one endless row": (b"PEM" + b"," * 2_000_000, "no CSV"),
     "one endless row of several lines": (b'"PEM' + b'\n","' * 500_000, "no CSV"),

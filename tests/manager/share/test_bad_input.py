@@ -268,7 +268,11 @@ WRONG_USE, NO = 2, 1
         ("file://host/share", WRONG_USE, "names no shelf"),
         ("https://localhost:99999/", WRONG_USE, "is no URL of a web server's folder"),
         ("file:///nowhere/at/all", NO, "/nowhere/at/all is no folder; mount or make it"),
-        ("https://user:secret@localhost:1/?token=secret", NO, "https://localhost:1"),
+        (
+            "https://user:secret@localhost:1/?token=secret",
+            NO,
+            "https://localhost:1/out/manifest cannot be read (Connection",
+        ),
     ],
 )
 def test_a_shelf_that_cannot_be_is_one_line(join: Join, shelf: Engine, share: str, status: int, says: str) -> None:
