@@ -151,7 +151,7 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
 
 def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     """The verdict, as in a terminal, without what is drawn below it."""
-    command = f"{verdict.command_for(finding.target)} --fullchain FILE"
+    command = verdict.fullchain_command(finding.target)
     words = " ".join(f"<span>{text(word)}</span>" for word in command.split(" "))
     for sentence in verdict.sentences(answer, here):
         if not sentence.startswith(verdict.WORKS_IN):

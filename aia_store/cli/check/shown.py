@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
@@ -15,7 +16,18 @@ from .. import output
 from ..errors import say
 from .answer import Result, worst_tone
 from .signs import OF_LINKS, OF_RESULTS, Sign
-from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
+from .verdict import (
+    Link,
+    fullchain_command,
+    headline,
+    how_reached,
+    how_sent,
+    links,
+    sentences,
+    source_of,
+    summary,
+    uselessness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +82,7 @@ class Shown:
         else:
             output.console().print(_tree(answer, answer.finding, self._here))
             for sentence in sentences(answer, self._here):
-                output.say(sentence)
+                _say(sentence, fullchain_command(answer.finding.target))
             if self._details:
                 _print_details(answer.finding)
 
@@ -80,6 +92,16 @@ class Shown:
             output.say(summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
+
+
+def _say(sentence: str, command: str) -> None:
+    """Print a sentence. If a terminal is too narrow for one with the command, that gets a line that can be copied."""
+    before, found, _ = sentence.partition(command)
+    if found and sys.stdout.isatty() and cell_len(sentence) > output.console().width:
+        output.say(before.rstrip())
+        output.console().print(Text(command), soft_wrap=True)
+    else:
+        output.say(sentence)
 
 
 def _print_details(finding: Finding) -> None:

@@ -321,7 +321,7 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
 
 
 def _install(finding: Finding) -> Iterator[str]:
-    yield f"Its owner should install the full chain: {command_for(finding.target)} --fullchain FILE"
+    yield f"Its owner should install the full chain: {fullchain_command(finding.target)}"
 
 
 def _works_in(finding: Finding) -> Iterator[str]:
@@ -513,6 +513,11 @@ def command_for(target: Target | FileTarget) -> str:
     for option, value in options.items():
         words += [option, value] if value is not None else []
     return output.harmless(shlex.join(words))
+
+
+def fullchain_command(target: Target | FileTarget) -> str:
+    """The command that writes the file to install."""
+    return f"{command_for(target)} --fullchain FILE"
 
 
 def how_reached(finding: Finding) -> str:
