@@ -195,7 +195,12 @@ def _taken(pem: str, name: str) -> str:
 def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> str:
     """One certificate of the path."""
     is_leaf = link.certificate == finding.chain.leaf
-    role = "Trust anchor" if link.kind == "anchor" else "Server" if is_leaf else "Intermediate"
+    if link.kind == "anchor":
+        role = "Trust anchor"
+    elif is_leaf:
+        role = "Server"
+    else:
+        role = "Root" if link.certificate.is_self_signed else "Intermediate"
     source = verdict.source_of(link.certificate, finding)
     state, *rows = {
         "anchor": ["trusted here", *link.notes, f"in {anchor_path}"],
