@@ -159,7 +159,7 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     context. Its traceback holds frames of ours. One that also keeps it in a variable must delete that in the end;
     otherwise only the garbage collector would close the program's connection, at some time.
     """
-    while error is not None and _was_raised_in_ours(error):
+    while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
             return error.raised
         if not isinstance(error, Exception) or _was_raised_from_outside(error):
@@ -178,7 +178,8 @@ def raise_interrupt_in(error: "BaseException") -> None:
         del error, interrupt
 
 
-def _was_raised_in_ours(error: BaseException) -> bool:
+def was_raised_in_ours(error: BaseException) -> bool:
+    """Whether our code raised an error, or called what raised it."""
     step = error.__traceback__
     return step is not None and _module(step.tb_frame).startswith(__name__)
 

@@ -21,7 +21,15 @@ from _weakref import ref
 from collections import deque
 from functools import partial
 
-from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts, raise_interrupt_in
+from . import (
+    completing_threads,
+    importing,
+    interrupt_in,
+    is_enabled,
+    lent_contexts,
+    raise_interrupt_in,
+    was_raised_in_ours,
+)
 from .certificate import TLS_1_3
 from .settings import debug, load
 from .trusted import (
@@ -558,6 +566,8 @@ def _look_after_message(
             _let_go_if_done(connection, version)
     except BaseException as error:
         interrupt = interrupt_in(error)
+        if interrupt is None and message_type in CERTIFICATES and _lacks_anchors(connection):
+            interrupt = error  # no stack or memory is left
         try:
             if interrupt is None:
                 debug(f"left the connection as it was: {type(error).__name__}: {error}")
@@ -571,6 +581,13 @@ def _look_after_message(
                 _pending[connection.identifier] = connection
         finally:
             del interrupt
+
+
+def _lacks_anchors(connection: Connection | None) -> bool:
+    """Whether OpenSSL verifies without what was deferred, so that its verdict is worth nothing."""
+    if connection is None or connection.ours is not None or connection.was_in_ours:
+        return False
+    return bool(connection.state.given.deferred)
 
 
 def _call_the_programs(owner: Any, *arguments: Any) -> None:
@@ -712,7 +729,7 @@ def _followed(method: Any) -> Any:
         try:
             return method(self, *arguments, **named)
         except OSError as error:
-            interrupt = None if error.__context__ is None else interrupt_in(error)
+            interrupt = None if error.__context__ is None else interrupt_in(error) or _end_of_callback(self, error)
             if interrupt is None:
                 if _presented and isinstance(error, _ssl.SSLCertVerificationError):
                     _guarded(_explain, self, error)
@@ -728,6 +745,17 @@ def _followed(method: Any) -> Any:
             del interrupt
 
     return _resembling(drive, method)
+
+
+def _end_of_callback(driver: Any, error: OSError) -> BaseException | None:
+    """Return the error that ended the callback in spite of its guard, or prevented its call, if the chain was refused.
+
+    No stack or memory was left. An error that the program was handling before the call has a traceback of its own.
+    """
+    cause = error.__context__
+    if not (isinstance(error, _ssl.SSLCertVerificationError) and _lacks_anchors(_connection_of(driver))):
+        return None
+    return cause if cause is not None and (cause.__traceback__ is None or was_raised_in_ours(cause)) else None
 
 
 def _explain(driver: Any, error: Any) -> None:
