@@ -327,7 +327,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
 def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
     """Set our callback, if the next SSL object of this context is to be completed; then return the context's state."""
     state = state_of(context)
-    is_verified = owner is not None and _context.verify_mode.__get__(context) != VERIFY_NONE
+    is_verified = _has_drivers(owner) and _context.verify_mode.__get__(context) != VERIFY_NONE
     if is_verified and state.is_active and (state.completes_clients or not server_side):
         _attach(context, state)
         state.given.look(context)
@@ -339,6 +339,15 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
     state.given.is_used = True
     # An SNI callback may move the connection to a context whose clients' chains are completed.
     return state if is_verified and server_side and _clients_are_completed else None
+
+
+def _has_drivers(owner: Any) -> bool:
+    """Whether we know where the owner of an SSL object keeps it, and wrap the methods that drive its handshake.
+
+    That holds for the classes of ssl and their subclasses, and for gevent's. The owner may also be any object of a
+    library that calls `_wrap_socket` itself, or the socket.
+    """
+    return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
 
 def _attach(context: Any, state: State) -> None:
@@ -602,6 +611,9 @@ def _call_the_programs(owner: Any, *arguments: Any) -> None:
 def _see_certificates(owner: Any, connection: Connection | None, data: bytes, version: int) -> None:
     """The peer's certificates, before OpenSSL verifies them."""
     ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
+    if connection is not None and ssl_object is None:  # the program took it from its owner
+        _load_deferred(connection.state.context())
+        return
     context = _present_context.__get__(ssl_object)
     state = state_of(context)
     decision = None
