@@ -294,9 +294,11 @@ def _end_of_fork() -> None:
         importing.release()
 
 
+def _renew_in_child() -> None:
+    # Not registered as the lock's own method: eventlet replaces each RLock in a module by one of its own, and prints an
+    # error if another reference to it is left.
+    importing._at_fork_reinit()  # type: ignore[attr-defined]
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_wait_for_imports,
-        after_in_parent=_end_of_fork,
-        after_in_child=importing._at_fork_reinit,  # type: ignore[attr-defined]
-    )
+    os.register_at_fork(before=_wait_for_imports, after_in_parent=_end_of_fork, after_in_child=_renew_in_child)

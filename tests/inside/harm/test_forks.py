@@ -297,3 +297,16 @@ def test_a_child_shares_no_context_of_ours_with_the_threads_of_its_parent(sites:
     """One of them may have held a lock of OpenSSL's in it."""
     said = answer(FORK + CONTEXTS_OF_OURS, sites.port("leaf-only"), sites.pki.cafile)
     assert said == ["ok", True, "ok"]
+
+
+def test_only_modules_refer_to_our_locks(sites: Sites) -> None:
+    """eventlet replaces the RLocks that it finds in modules, and prints an error if it cannot reach all references."""
+    code = """
+import gc
+import aia_store.inside
+
+ssl.create_default_context(cafile=sys.argv[1])
+referrers = gc.get_referrers(aia_store.inside.importing)
+print(json.dumps(sorted({type(referrer).__name__ for referrer in referrers})))
+"""
+    assert answer(code, sites.pki.cafile) == ["dict"]
