@@ -30,6 +30,12 @@ REFUSED = {
 }
 
 
+def on_one_line(block: str) -> str:
+    """A PEM block with all its base64 on one line."""
+    begin, *lines, end = block.splitlines()
+    return "\n".join([begin, "".join(lines), end, ""])
+
+
 def revocation_list(authority: Authority) -> bytes:
     return ssl.DER_cert_to_PEM_cert(crl(authority)).replace("CERTIFICATE", "X509 CRL").encode()
 
@@ -40,7 +46,7 @@ LEFT_TO_OPENSSL = {
     "a private key": (pem(ROOT) + ROOT.key_pem).encode(),
     "ends of lines as on Windows": pem(ROOT).replace("\n", "\r\n").encode(),
     "another name for it": ROOT.pem.replace("CERTIFICATE", "X509 CERTIFICATE").encode(),
-    "long lines": ROOT.pem.replace("\n", "").replace("E-----", "E-----\n").replace("-----END", "\n-----END").encode(),
+    "long lines": on_one_line(ROOT.pem).encode(),
     "NUL at the start of a line": pem(ROOT).encode() + b"\0\n" + pem(Authority.root("After it")).encode(),
 }
 
