@@ -188,8 +188,8 @@ def _event(event: history.Event) -> dict[str, str]:
 def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     """Learn the intermediates of a host, an AIA URL, a PEM, DER or PKCS#7 file, or a CCADB report.
 
-    They count as needed on this machine, and so enter the CA bundle. `aia-store preload` makes a report known to Python
-    programs with the hook, but keeps the bundle small.
+    They are treated as needed on this machine, and so enter the CA bundle. `aia-store preload` makes a report known to
+    Python programs with the hook, but keeps the bundle small.
 
     A certificate that does not lead to a trust anchor of this machine is reported and not kept; then the status is 1.
     """

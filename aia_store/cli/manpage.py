@@ -88,7 +88,7 @@ def man_command() -> None:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion_command(shell: str) -> None:
-    """Print what completes the command in a shell by TAB.
+    """Print the script for TAB completion in a shell.
 
     To install it for bash: aia-store completion bash > ~/.local/share/bash-completion/completions/aia-store
     """
