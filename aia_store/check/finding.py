@@ -8,9 +8,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import to_pem
+from ..inside.certificate import DERError, to_pem
 from ..inside.certificate_names import host_names
-from ..inside.search import Budget, likeliest_first, may_have_issued
+from ..inside.search import likeliest_first, may_have_issued
 from ..manager.target import is_address
 from .connection import key_kind
 from .weakness import Weakness, of_issuers, of_key, of_key_usage
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .revocation import CRLStatus
 
 DAY = 86_400  # seconds
+MOST_INTERMEDIATES = 100  # in a path: OpenSSL's default; the hook's limit is lower
+_TLS_FEATURE = b"\x2b\x06\x01\x05\x05\x07\x01\x18"  # RFC 7633, 4: a list of numbers of TLS extensions
+_STATUS_REQUEST = b"\x02\x01\x05"  # an INTEGER: the extension of RFC 6066, 8
 _OVERHEAD = 3  # bytes for the length of a certificate in the Certificate message; 5 with TLS 1.3
 
 
@@ -90,11 +93,20 @@ class Finding:
     installed_refusal: str | None  # the same with all anchors of this machine, where another may mislead OpenSSL
     undated_refusal: str | None  # the same as `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
+    answered: set[str]  # URLs that returned certificates, of whatever use
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
     refusal_if_trusted: str | None  # why OpenSSL refuses a self-signed leaf even if it is trusted
     lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
     lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
+
+    @property
+    def must_staple(self) -> bool:
+        """Whether the leaf demands that the server sends an OCSP response with it (RFC 7633)."""
+        try:
+            return _STATUS_REQUEST in self.chain.leaf.extensions.get(_TLS_FEATURE, b"")
+        except DERError:
+            return False
 
     @property
     def key_kind(self) -> str:
@@ -188,7 +200,7 @@ class Finding:
             return self.refused_path
         known = [*self.chain.sent, *self.sources, *self.stored]
         found = [self.chain.leaf]
-        while not (found[-1].is_self_signed or self.is_last_anchor(found[-1])) and len(found) <= Budget.intermediates:
+        while not (found[-1].is_self_signed or self.is_last_anchor(found[-1])) and len(found) <= MOST_INTERMEDIATES:
             anchors = self.chain.trusted.issuers_of(found[-1])
             issuers = [issuer for issuer in known if may_have_issued(issuer, found[-1]) and issuer not in found]
             if not (anchors or issuers):

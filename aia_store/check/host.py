@@ -13,7 +13,7 @@ from ..manager.target import in_ascii
 from . import certificate_files, trust
 from .asked import FileTarget
 from .connection import looks
-from .finding import Finding
+from .finding import MOST_INTERMEDIATES, Finding
 
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
@@ -58,7 +58,7 @@ def _judged(
 ) -> Finding:
     """What OpenSSL says of a chain, and what the search for a path finds."""
     chain = Chain(seen.certificates, trusted.trusted, trusted.terms)
-    search = Search(chain, store, Budget(FETCH_SECONDS))
+    search = Search(chain, store, _budget())
     path = None if chain.is_hopeless() else search.path(settings, patient=False)
     lenient = Chain(seen.certificates, trusted.trusted, trusted.lenient.terms)
     refused = [list(one) for one in search.refused] if path is None else []
@@ -124,10 +124,17 @@ def _finding(
         installed_refusal=installed,
         undated_refusal=undated,
         failed=search.failed,
+        answered={url for url, reply in search.replies.items() if reply},
         refusal_if_trusted=_stated(if_trusted),
         lacks_policy=lacks_policy,
         revoked={certificate: reason(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )
+
+
+def _budget() -> Budget:
+    budget = Budget(FETCH_SECONDS)
+    budget.intermediates = MOST_INTERMEDIATES
+    return budget
 
 
 def _noted_sources(certificates: set[Certificate], store: IntermediateStore) -> dict[Certificate, str]:

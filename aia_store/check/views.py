@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside.certificate import DERError, pem_certificates
 from ..inside.fetch import is_fetchable
-from ..inside.search import may_have_issued
+from ..inside.search import Budget, may_have_issued
 from .finding import Fault
 from .weakness import Weakness
 
@@ -114,12 +114,22 @@ def _ignores_dates_of_anchors(finding: Finding) -> str | None:
 
 def _hook(finding: Finding) -> str | None:
     """The chain is completed if possible, and OpenSSL must accept it then. A complete chain is left as it is."""
-    return None if finding.refusal is None else _revoked(finding) or finding.completed_refusal
+    if finding.refusal is None:
+        return None
+    return _revoked(finding) or _too_long_for_hook(finding) or finding.completed_refusal
 
 
 def _hook_strictly(finding: Finding) -> str | None:
     """The same, with the flags of Python 3.13."""
-    return None if finding.strict_refusal is None else _revoked(finding) or finding.strict_completed_refusal
+    if finding.strict_refusal is None:
+        return None
+    return _revoked(finding) or _too_long_for_hook(finding) or finding.strict_completed_refusal
+
+
+def _too_long_for_hook(finding: Finding) -> str | None:
+    if finding.path is None or len(finding.path.intermediates) <= Budget.intermediates:
+        return None
+    return f"the path has more than {Budget.intermediates} intermediates"
 
 
 def _fetches(finding: Finding) -> str | None:

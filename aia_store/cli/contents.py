@@ -89,7 +89,8 @@ def _print_history(events: list[history.Event]) -> None:
 @output.json_option
 def list_command(preloaded: bool, as_json: bool) -> None:
     """List the intermediates in the store that were needed on this machine."""
-    found = sound_store(config.load()).entries(preloaded=preloaded)
+    store = sound_store(config.load())
+    found = store.entries(preloaded=preloaded)
     entries = sorted(found, key=lambda entry: output.subject(entry[1]).lower())
     if as_json:
         output.print_json([_entry(certificate, path, preloaded=preloaded) for path, certificate in entries])
@@ -106,6 +107,8 @@ def list_command(preloaded: bool, as_json: bool) -> None:
     ]
     if not rows and preloaded:
         click.echo("Nothing is preloaded; `aia-store preload` does that.")
+    elif not rows and any(store.entries(preloaded=True)):
+        click.echo("No intermediate was needed on this machine yet; `aia-store list --preloaded` lists the others.")
     elif not rows:
         click.echo("The store is empty. It fills by itself; `aia-store add HOST` fills it now.")
     else:

@@ -9,11 +9,12 @@ program may write its tracebacks where nothing else can be written.
 
 from __future__ import annotations
 
+import _socket
 import os
 import sys
 import time
 
-from . import STRICT, importing, remember
+from . import STRICT, importing, remember, unless_interrupted
 from .certificate import EXTENDED_KEY_USAGE, SERVER_AUTH, Certificate, DERError, readable, sent_in
 from .certificate_names import common_name, host_names
 from .contexts import CRL_CHECKS, NO_CHECK_TIME
@@ -76,16 +77,16 @@ _IF_GENUINE = "If you know whose it is, and that it is genuine"
 _FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend
 
 
-def note(error: Any, presented: Presented, host: str | None, *, checks_name: bool) -> str | None:
+def note(error: Any, presented: Presented, host: str | None, *, checks_name: bool, at_443: bool) -> str | None:
     """The note for an SSLCertVerificationError; None if notes are switched off. May raise any exception.
 
-    `host` is the name that the program asked for; `checks_name`: whether the certificate must be for it. A program that
-    soon tries again gets the same note.
+    `host` is the name that the program asked for; `checks_name`: whether the certificate must be for it; `at_443`:
+    whether the connection is known to go to port 443. A program that soon tries again gets the same note.
     """
     if not is_on("explain"):
         return None
     findings = presented.findings
-    of_program = host, checks_name, presented.left_alone, presented.level
+    of_program = host, checks_name, at_443, presented.left_alone, presented.level
     key = presented.message, presented.version, error.verify_code, of_program
     now = time.time()
     known = presented.given.notes.get(key)
@@ -93,16 +94,31 @@ def note(error: Any, presented: Presented, host: str | None, *, checks_name: boo
         return known[2]
     if is_on("disable"):
         return None
-    made = "aia-store: " + "\n".join(Refusal(error, presented, host, checks_name=checks_name).lines())
+    refusal = Refusal(error, presented, host, checks_name=checks_name, at_443=at_443)
+    made = "aia-store: " + "\n".join(refusal.lines())
     if len(presented.message) <= LARGEST_KEY:
         remember(presented.given.notes, key, (findings, now + HOLDS_FOR, made), MOST_KEPT)
     return made
 
 
+def is_at_443(driver: Any) -> bool:
+    """Whether a connection goes to port 443, the default of `aia-store check`.
+
+    The note names no other port, because that may be a proxy's. An SSLObject, such as asyncio's, knows no port.
+    """
+    if not isinstance(driver, _socket.socket):
+        return False
+    try:
+        # Not the program's own method, if its class has one. Addresses of sockets other than TCP's have other shapes.
+        return bool(_socket.socket.getpeername(driver)[1:2] == (443,))
+    except unless_interrupted(OSError):
+        return False
+
+
 class Refusal:
     """A chain that OpenSSL refused. Raises MessageError or DERError if the leaf cannot be read."""
 
-    def __init__(self, error: Any, presented: Presented, host: str | None, *, checks_name: bool) -> None:
+    def __init__(self, error: Any, presented: Presented, host: str | None, *, checks_name: bool, at_443: bool) -> None:
         ders = sent_in(presented.message, presented.version)
         self._code: int = error.verify_code
         self._reason: str = error.verify_message
@@ -116,6 +132,7 @@ class Refusal:
         self._peer = "client" if presented.is_from_client else "server"
         self._host = host
         self._checks_name = checks_name
+        self._at_443 = at_443
 
     def lines(self) -> list[str]:
         """The lines of the note."""
@@ -346,7 +363,8 @@ class Refusal:
         host = self._host
         if self._peer == "client" or not host or not _HOST.issuperset(host) or host.startswith("-"):
             return ""
-        return f"; `aia-store check {printable(host, LONGEST_NAME)}` shows more"
+        port = "" if self._at_443 else " (add the port if it is not 443)"
+        return f"; `aia-store check {printable(host, LONGEST_NAME)}` shows more{port}"
 
 
 def how_to_trust(root: str = "/") -> str:

@@ -739,7 +739,8 @@ def _explain(driver: Any, error: Any) -> None:
         from . import explain
 
     checks_name = bool(getattr(driver.context, "check_hostname", False))
-    note = explain.note(error, presented, getattr(driver, "server_hostname", None), checks_name=checks_name)
+    host, at_443 = getattr(driver, "server_hostname", None), explain.is_at_443(driver)
+    note = explain.note(error, presented, host, checks_name=checks_name, at_443=at_443)
     if note is not None:
         error.add_note(note)
 

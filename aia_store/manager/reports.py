@@ -46,6 +46,8 @@ def read(content: bytes) -> Contents:
         raise ReportError("it is empty")
     if start[:1] == b"<":
         raise ReportError("it is a web page")
+    if start.startswith(b"-----BEGIN "):
+        raise ReportError("it holds certificates alone, which `aia-store add` takes")
     if b"\0" in start:
         raise ReportError("it is binary")
     try:

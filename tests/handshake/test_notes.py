@@ -39,8 +39,8 @@ from tests.conftest import (
 )
 from tests.support.dead import refusing_port
 from tests.support.mutual import MutualServer, call, client_context
-from tests.support.pki import Authority, crl
-from tests.support.refusals import IF_GENUINE, KINDS, ONLY_LEAF, OTHER_PATH, OWNER_SENDS
+from tests.support.pki import Authority, Leaf, crl
+from tests.support.refusals import IF_GENUINE, KINDS, ONLY_LEAF, OTHER_PATH, OWNER_REPLACES, OWNER_SENDS
 from tests.support.servers import AIAHost, TLSServer
 from tests.support.tls import TLSListener
 from tests.support.trusted import crl_pem
@@ -223,7 +223,7 @@ def test_revocation_lists(hook: None, tmp_path: Path) -> None:
         context.load_verify_locations(tmp_path / "crl.pem")
         assert note_of(server, context) == [
             "A revocation list (CRL) that the program has loaded says that a certificate of the chain is revoked.",
-            "The server's owner has to get another certificate; `aia-store check localhost` shows more.",
+            OWNER_REPLACES,
         ]
 
 
@@ -350,6 +350,43 @@ def test_no_command_with_a_host_that_a_shell_would_obey(hook: None) -> None:
     with TLSServer(root.leaf(eku=[ExtendedKeyUsageOID.CLIENT_AUTH], san=["*.localhost"])) as server:
         lines = note_of(server, trusting(root), host)
     assert lines[-1] == "The server's owner has to get another certificate."
+
+
+class AtPort443(TLSServer):
+    """A server at the port of HTTPS, at an address of this machine where there is no other."""
+
+    address = "127.0.4.43"
+
+
+def port_443(leaf: Leaf) -> AtPort443:
+    try:
+        return AtPort443(leaf, port=443)
+    except PermissionError:
+        pytest.skip("ports below 1024 are for root")
+
+
+def test_the_command_needs_no_port_at_443(hook: None) -> None:
+    root = Authority.root()
+    with port_443(root.intermediate().leaf()) as server:
+        tcp = socket.create_connection((server.address, server.port), 30)
+        with tcp, pytest.raises(ssl.SSLCertVerificationError) as raised:
+            trusting(root).wrap_socket(tcp, server_hostname="localhost")
+    (note,) = notes(raised.value)
+    assert "; `aia-store check localhost` shows more. Or" in note
+
+
+def test_no_other_port_is_named(leaf_only: tuple[TLSServer, Authority]) -> None:
+    """A socket's may be that of a proxy, and an SSLObject knows none."""
+    server, root = leaf_only
+
+    async def connect() -> None:
+        await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting(root), server_hostname="localhost")
+
+    with pytest.raises(ssl.SSLCertVerificationError) as raised:
+        asyncio.run(connect())
+    for error in (raised.value, error_of(server, trusting(root))):
+        (note,) = notes(error)
+        assert OWNER_SENDS in note
 
 
 # What is not changed.
@@ -488,7 +525,7 @@ def test_an_explanation_that_fails_is_no_harm(
 ) -> None:
     server, root = leaf_only
 
-    monkeypatch.setattr(explain, "note", lambda *_: 1 // 0)
+    monkeypatch.setattr(explain, "note", lambda *_, **__: 1 // 0)
     error = error_of(server, trusting(root))
     assert "unable to get local issuer" in str(error)
     assert notes(error) == []

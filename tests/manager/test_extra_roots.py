@@ -63,6 +63,13 @@ def test_they_are_added_to_the_machines(
     assert set(machine.build_folder().values()) == {root.der, COMPANY.der}
 
 
+def test_check_does_not_say_that_an_anchor_is_in_both(machine: Machine, root: Authority, extra: Path) -> None:
+    a_file(extra)
+    with TLSServer(ISSUING.leaf(), [ISSUING]) as server:
+        shown = machine.says("check", f"localhost:{server.port}")
+    assert f"Company Root trust anchor, in {machine.roots} or {extra}," in " ".join(shown.split())
+
+
 def test_what_hangs_on_them_is_in_the_bundle_and_goes_with_them(machine: Machine, root: Authority, extra: Path) -> None:
     a_file(extra)
     machine.plant(ISSUING)

@@ -189,6 +189,7 @@ def test_a_refresh_drops_what_is_no_longer_valid_and_keeps_what_is_unused(machin
 def test_it_is_listed_shown_removed_and_cleared(machine: Machine, root: Authority) -> None:
     both, only, third = (root.intermediate(name) for name in ("Both", "Only preloaded", "Third"))
     preload(machine, both, only, third)
+    assert "`aia-store list --preloaded` lists the others" in machine.says("list")
     machine.plant(both)
     assert "1 intermediate and 3 preloaded in" in machine.run("status").stdout
     assert [one["sha256"] for one in machine.json("list")] == [fingerprint(both)]
@@ -248,7 +249,10 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a page": (b"\n<!DOCTYPE html><html><body>maintenance</body></html>", "it is a web page"),
     "a foreign header": (b"Name,Address\nSomebody,Somewhere\n", "none of its columns holds certificates"),
     "a header cut short": (b'"SHA-256 Fingerprint","X.509 Certifi', "none of its columns holds certificates"),
-    "PEM alone": (pem(Authority.root("Some Root")).encode(), "none of its columns holds certificates"),
+    "PEM alone": (
+        pem(Authority.root("Some Root")).encode(),
+        "it holds certificates alone, which `aia-store add` takes",
+    ),
     "one endless field": (b'"' + b"x" * 200_000, "no CSV"),
     "one endless row": (b"PEM" + b"," * 2_000_000, "no CSV"),
     "one endless row of several lines": (b'"PEM' + b'\n","' * 500_000, "no CSV"),

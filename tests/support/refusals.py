@@ -20,12 +20,10 @@ from .dead import refusing_port
 from .pki import Authority, Certified, Leaf, aia_value
 
 DAY = timedelta(days=1)
-OWNER_SENDS = "The server's owner should send it; `aia-store check localhost` shows more."
-OWNER_REPLACES = "The server's owner has to get another certificate; `aia-store check localhost` shows more."
-OTHER_PATH = (
-    "The server's owner has to get another certificate, or to send other intermediates; "
-    "`aia-store check localhost` shows more."
-)
+CHECK = "`aia-store check localhost` shows more (add the port if it is not 443)."
+OWNER_SENDS = f"The server's owner should send it; {CHECK}"
+OWNER_REPLACES = f"The server's owner has to get another certificate; {CHECK}"
+OTHER_PATH = f"The server's owner has to get another certificate, or to send other intermediates; {CHECK}"
 IF_GENUINE = "If you know whose it is, and that it is genuine, add it to the CA file that the program is given."
 ONLY_LEAF = 'The server sent only its own certificate; the issuer "Test Intermediate" is missing.'
 CLOCK = re.compile(r"\d\d:\d\d")
@@ -340,7 +338,7 @@ def a_certificate_of_the_future(_aia: AIAHost) -> Refused:
 def an_expired_intermediate(_aia: AIAHost) -> Refused:
     root = Authority.root()
     issuer = root.intermediate(not_after=-DAY)
-    remedy = "The server's owner has to replace it; `aia-store check localhost` shows more."
+    remedy = f"The server's owner has to replace it; {CHECK}"
     lines = _out_of_time('The intermediate "Test Intermediate"', "expired on", remedy)
     return Refused(issuer.leaf(), [root], lines, sends=[issuer])
 
@@ -349,7 +347,7 @@ def an_expired_intermediate(_aia: AIAHost) -> Refused:
 def an_expired_intermediate_that_is_fetched(aia: AIAHost) -> Refused:
     root = Authority.root()
     issuer = root.intermediate(not_after=-DAY)
-    remedy = "The server's owner has to replace it; `aia-store check localhost` shows more."
+    remedy = f"The server's owner has to replace it; {CHECK}"
     lines = _out_of_time('The intermediate "Test Intermediate"', "expired on", remedy)
     return Refused(issuer.leaf(aia=[aia.publish("/expired.cer", issuer.der)]), [root], lines)
 

@@ -22,6 +22,7 @@ class Here(NamedTuple):
     """What the answers say of this machine."""
 
     roots_path: str  # where its trust anchors are
+    anchor_path: str  # where one of them is
     offline: bool
 
 

@@ -138,7 +138,7 @@ def check_command(
     settings = config.load()
     source = roots.source(settings)
     anchors = roots.load(source)
-    here = Here(source.name, settings.offline)
+    here = Here(source.name, source.name_for_one, settings.offline)
 
     def ask(named: Answer) -> list[Answer]:
         wanted = named._replace(expiry_days=expiry_days, requires_revocation=revocation == _REQUIRED)

@@ -139,7 +139,7 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
     sentences = "".join(_sentences(answer, finding, here))
     is_mended_by_chain = answer.result is Result.INCOMPLETE
     yield _install(finding) if is_mended_by_chain else sentences
-    cards = [_card(link, finding, here.roots_path, details=details) for link in verdict.links(finding)]
+    cards = [_card(link, finding, here.anchor_path, details=details) for link in verdict.links(finding)]
     if finding.not_found is not None:
         name = text(output.short_name(finding.not_found))
         cards.append(f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n")
@@ -151,7 +151,7 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
 
 def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     """The verdict, as in a terminal, without what is drawn below it."""
-    command = f"{verdict.command_for(finding.target)} --fullchain FILE"
+    command = verdict.fullchain_command(finding.target)
     words = " ".join(f"<span>{text(word)}</span>" for word in command.split(" "))
     for sentence in verdict.sentences(answer, here):
         if not sentence.startswith(verdict.WORKS_IN):
@@ -192,13 +192,18 @@ def _taken(pem: str, name: str) -> str:
     return f'<a class=file download="{text(name)}" href="{data}">{text(name)}</a>'
 
 
-def _card(link: Link, finding: Finding, roots_path: str, *, details: bool) -> str:
+def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> str:
     """One certificate of the path."""
     is_leaf = link.certificate == finding.chain.leaf
-    role = "Trust anchor" if link.kind == "anchor" else "Server" if is_leaf else "Intermediate"
+    if link.kind == "anchor":
+        role = "Trust anchor"
+    elif is_leaf:
+        role = "Server"
+    else:
+        role = "Root" if link.certificate.is_self_signed else "Intermediate"
     source = verdict.source_of(link.certificate, finding)
     state, *rows = {
-        "anchor": ["trusted here", *link.notes, f"in {roots_path}"],
+        "anchor": ["trusted here", *link.notes, f"in {anchor_path}"],
         "missing": [f"not {verdict.how_sent(finding)}", *link.notes, source],
         "bad": [f"{source}, but {link.fault}", *link.notes],
         "ending": [source, *link.notes],

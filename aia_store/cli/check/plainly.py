@@ -11,7 +11,7 @@ from ...manager.target import HTTPS
 from ...manager.words import counted
 from .. import output
 from .answer import Result
-from .verdict import FAILURES, MOST_LISTED, how_sent, names_of, source_of, works_in
+from .verdict import FAILURES, IF_STAPLED, MOST_LISTED, how_sent, names_of, source_of, works_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,8 @@ def sentence(answer: Answer) -> str:
         first = min(finding.links, key=finding.days_left)
         lasting = f"until {output.day(first.validity[1])}, for {counted(finding.days_left(first), 'more day')}"
         needed = "all that its clients need" if who == _EVERYBODY else "what most clients need"
-        return f"{_name(finding)} {_verb(finding)}s {needed}, {lasting}: {who}."
+        if_stapled = IF_STAPLED if who == _EVERYBODY and finding.must_staple else ""
+        return f"{_name(finding)} {_verb(finding)}s {needed}, {lasting}: {who}{if_stapled}."
     return f"{_capital(_wrong(faults[0], finding))}: {who}."
 
 

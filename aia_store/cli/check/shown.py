@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
@@ -15,7 +16,18 @@ from .. import output
 from ..errors import say
 from .answer import Result, worst_tone
 from .signs import OF_LINKS, OF_RESULTS, Sign
-from .verdict import Link, headline, how_reached, how_sent, links, sentences, source_of, summary, uselessness
+from .verdict import (
+    Link,
+    fullchain_command,
+    headline,
+    how_reached,
+    how_sent,
+    links,
+    sentences,
+    source_of,
+    summary,
+    uselessness,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +82,7 @@ class Shown:
         else:
             output.console().print(_tree(answer, answer.finding, self._here))
             for sentence in sentences(answer, self._here):
-                output.say(sentence)
+                _say(sentence, fullchain_command(answer.finding.target))
             if self._details:
                 _print_details(answer.finding)
 
@@ -80,6 +92,16 @@ class Shown:
             output.say(summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
+
+
+def _say(sentence: str, command: str) -> None:
+    """Print a sentence. If a terminal is too narrow for one with the command, that gets a line that can be copied."""
+    before, found, _ = sentence.partition(command)
+    if found and sys.stdout.isatty() and cell_len(sentence) > output.console().width:
+        output.say(before.rstrip())
+        output.console().print(Text(command), soft_wrap=True)
+    else:
+        output.say(sentence)
 
 
 def _print_details(finding: Finding) -> None:
@@ -102,7 +124,7 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     tree = Tree(Text.assemble((answer.title, "bold"), (f"  {how}".rstrip(), "dim")))
     branch, console = tree, output.console()
     for link in links(finding):
-        branch = branch.add(_shown(link, finding, here.roots_path))
+        branch = branch.add(_shown(link, finding, here.anchor_path))
     if finding.not_found is not None:
         branch.add(Text.assemble(Sign.BAD.shown(console), output.short_name(finding.not_found), ("  not found", "dim")))
     for certificate in finding.useless:
@@ -115,11 +137,11 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     return tree
 
 
-def _shown(link: Link, finding: Finding, roots_path: str) -> Text:
+def _shown(link: Link, finding: Finding, anchor_path: str) -> Text:
     """One certificate of the path."""
     source = source_of(link.certificate, finding)
     note = {
-        "anchor": f"trust anchor, in {roots_path}",
+        "anchor": f"trust anchor, in {anchor_path}",
         "missing": f"NOT {how_sent(finding).upper()}; {source}",
         "bad": f"{source}, but {link.fault}",
         "ending": source,

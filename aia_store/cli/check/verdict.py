@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
 from ...inside.certificate_names import host_names
+from ...inside.fetch import RefusedError, checked_url
+from ...inside.search import Budget
 from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
@@ -63,6 +65,11 @@ _REMEDIES = {
     Weakness.COMMON_NAME_BESIDE_ADDRESSES: _NAMED,
     Weakness.NO_POLICY: "needs a certificate with the policy that its CA demands",
 }
+IF_STAPLED = ", if the server sends an OCSP response, as its certificate demands"
+_MUST_STAPLE = (
+    "The certificate demands that the server sends (staples) an OCSP response, which was not checked; "
+    "without one, wget and other programs with GnuTLS refuse the server."
+)
 _ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
 
@@ -78,6 +85,8 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
             ends = output.day(certificate.validity[1])
             yield f"Ends soon: {output.subject(certificate)}, on {ends}, in {counted(days, 'day')}."
     yield from (_advised(advice, how_sent(finding)) for advice in finding.advice)
+    if finding.must_staple:
+        yield _MUST_STAPLE
     if finding.seen.asks_client:
         yield _ASKS_CLIENT
 
@@ -173,12 +182,17 @@ def _complete(answer: Answer, finding: Finding) -> Iterator[str]:
     failing = [view for view in clients.of(finding) if not view.works]
     if answer.not_asked:
         names = _named(answer.not_asked)
-        yield f"Could not tell: whether {names} is revoked is not known, and --revocation=required asks for it."
+        yield f"Could not tell if revoked, which --revocation=required demands: {names}."
         yield "Apart from that, the chain is complete."
     else:
         gets = " and gets this chain" if answer.part else ""
         clients_of_it = f"every client that trusts the root{gets}"
-        yield f"Complete, but not for {clients_of_it}." if failing else f"Complete: {clients_of_it} can connect."
+        if_stapled = IF_STAPLED if finding.must_staple else ""
+        yield (
+            f"Complete, but not for {clients_of_it}."
+            if failing
+            else f"Complete: {clients_of_it} can connect{if_stapled}."
+        )
     for reason in dict.fromkeys(view.why for view in failing):
         alike = ", ".join(view.client for view in failing if view.why == reason)
         yield f"It fails in {alike}: {output.harmless(reason)}."
@@ -213,17 +227,38 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
         yield f"{output.subject(last)} names no readable URL for its issuer (AIA), so nobody can look it up."
     elif here.offline:
         yield "Nothing was fetched: AIA_STORE_OFFLINE is set."
+    else:
+        yield from _of_no_help(last, finding)
     issuer = output.short_name(finding.not_found)
     if finding.namesakes:
         issuer = f"the {issuer} that has this key"
     yield f"Its owner should install {issuer}, from the CA, on the server; if that is a root, clients have to trust it."
 
 
+def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
+    """Why the URLs that are named for the missing issuer did not help; the tree says so of those that failed."""
+    named = [url.strip(" \t") for url in last.ca_issuers]
+    if len(named) >= Budget.too_many_urls:
+        yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."
+        return
+    for url in dict.fromkeys(named):
+        shown = output.url(output.harmless(url))
+        try:
+            checked_url(url)
+        except RefusedError as error:
+            yield f"{shown} was not fetched: {error}."
+            continue
+        if url in finding.answered:
+            yield f"What {shown} returned is not the issuer."
+        elif url not in finding.failed:
+            yield f"{shown} was not fetched, because this check has fetched enough."
+
+
 def _at_no_root(finding: Finding, here: Here) -> str:
     """At what the path ends, if that is not a root."""
     last = output.subject(finding.drawn[-1])
     return (
-        f"The path ends at {last}, which {here.roots_path} trusts, but which is no root: not every client ends there."
+        f"The path ends at {last}, which {here.anchor_path} trusts, but which is no root: not every client ends there."
     )
 
 
@@ -239,9 +274,16 @@ def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
         if finding.is_anchor(link):
             yield f"{_of_an_anchor(link, here)}: clients need a newer root."
         else:
-            yield f"Its owner should replace {output.subject(link)}, which is valid {lasting(link, finding)}."
+            yield f"Its owner should replace {output.subject(link)}, which {_out_of_time(link, finding)}."
     if finding.chain_weakness is None and not late:
         yield "Its owner needs other intermediates, or another certificate."
+
+
+def _out_of_time(certificate: Certificate, finding: Finding) -> str:
+    not_before, not_after = certificate.validity
+    if not_before > finding.chain.now:
+        return f"is not valid before {output.day(not_before)}"
+    return f"expired on {output.day(not_after)}"
 
 
 def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
@@ -251,7 +293,7 @@ def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
     for anchor in finding.anchors_in_the_way:
         yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(path[-1])} from OpenSSL."
     yield from _works_in(finding)
-    yield f"Remove it from {here.roots_path}; clients that do not have it can connect."
+    yield f"Remove it from {here.anchor_path}; clients that do not have it can connect."
     if finding.missing:
         yield from _install(finding)
 
@@ -259,7 +301,7 @@ def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
 def _of_an_anchor(anchor: Certificate, here: Here) -> str:
     is_over = anchor.validity[1] < time.time()
     state = f"expired on {output.day(anchor.validity[1])}" if is_over else "has the name of another certificate"
-    return f"The trust anchor {output.subject(anchor)}, in {here.roots_path}, {state}"
+    return f"The trust anchor {output.subject(anchor)}, in {here.anchor_path}, {state}"
 
 
 def _mended_by_chain(finding: Finding) -> Iterator[str]:
@@ -279,7 +321,7 @@ def _mended_by_chain(finding: Finding) -> Iterator[str]:
 
 
 def _install(finding: Finding) -> Iterator[str]:
-    yield f"Its owner should install the full chain: {command_for(finding.target)} --fullchain FILE"
+    yield f"Its owner should install the full chain: {fullchain_command(finding.target)}"
 
 
 def _works_in(finding: Finding) -> Iterator[str]:
@@ -419,7 +461,7 @@ def fault_of(certificate: Certificate, finding: Finding) -> str | None:
     if finding.is_anchor(certificate):
         return None
     if not certificate.is_valid_at(finding.chain.now):
-        return "expired or not yet valid"
+        return "expired" if finding.days_left(certificate) < 0 else "not yet valid"
     if certificate == finding.chain.leaf:
         if certificate.is_self_signed:
             return "self-signed"
@@ -471,6 +513,11 @@ def command_for(target: Target | FileTarget) -> str:
     for option, value in options.items():
         words += [option, value] if value is not None else []
     return output.harmless(shlex.join(words))
+
+
+def fullchain_command(target: Target | FileTarget) -> str:
+    """The command that writes the file to install."""
+    return f"{command_for(target)} --fullchain FILE"
 
 
 def how_reached(finding: Finding) -> str:

@@ -57,6 +57,11 @@ class Source(NamedTuple):
         return f"{self.path} and {self.extra}" if self.extra is not None else self.path
 
     @property
+    def name_for_one(self) -> str:
+        """The same, for an anchor that is in the one or in the other."""
+        return f"{self.path} or {self.extra}" if self.extra is not None else self.path
+
+    @property
     def is_fallback(self) -> bool:
         """Whether these are certifi's, because the system has no trust anchors."""
         return self.remedy is not None

@@ -104,9 +104,10 @@ class WebShelf:
             return None if error.code == 304 else self._refusal(name, error)
         except urllib.error.URLError as error:
             proxy = self._proxies.proxy
-            return self._failure(name, f"{error.reason}{f', through the proxy {proxy}' if proxy is not None else ''}")
+            through = f", through the proxy {proxy}" if proxy is not None else ""
+            return self._failure(name, f"{_reason(error.reason)}{through}")
         except (FetchError, OSError, ValueError, http.client.HTTPException) as error:
-            return self._failure(name, str(error))
+            return self._failure(name, _reason(error))
 
     def _refusal(self, name: str, error: urllib.error.HTTPError) -> ShelfError:
         said = f"status {error.code}"
@@ -137,3 +138,8 @@ def _mark(headers: Message) -> str:
             is_settled = False
         tag = f"{_SINCE}{changed}" if is_settled else ""
     return tag if len(tag) <= _LONGEST_MARK else ""
+
+
+def _reason(error: object) -> str:
+    """What went wrong, without the number of the error."""
+    return str(getattr(error, "strerror", None) or error)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from aia_store import check as probe
 from aia_store.inside import settings as config
@@ -418,3 +419,75 @@ def test_as_far_as_the_chain_leads_is_drawn(machine: Machine, pki: Hierarchy) ->
     assert "✓ Strange Upper CA  sent" in shown
     assert "✗ Strange Root  not found" in shown
     assert "Strange Upper CA names no readable URL for its issuer (AIA)" in shown
+
+
+@pytest.mark.parametrize(
+    ("urls", "why"),
+    [
+        (["https://ca.example/ca.cer"], "https://ca.example/ca.cer was not fetched: only plain http is fetched."),
+        (["http://ca.example:22/ca.cer"], "http://ca.example:22/ca.cer was not fetched: port 22 is not allowed."),
+        (
+            [f"http://ca.example/{number}.cer" for number in range(12)],
+            "12 URLs are named for its issuer, which is too many: none was fetched.",
+        ),
+    ],
+    ids=["https", "port 22", "many"],
+)
+def test_a_url_that_is_not_fetched_is_said(machine: Machine, pki: Hierarchy, urls: list[str], why: str) -> None:
+    with TLSServer(Authority.root().intermediate("Lost CA").leaf(aia=urls)) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert why in shown.splitlines()
+
+
+def test_a_reply_that_is_another_certificate_is_said(machine: Machine, pki: Hierarchy, aia: AIAHost) -> None:
+    url = aia.publish("/other.cer", Authority.root("Another CA").der)
+    with TLSServer(Authority.root().intermediate("Lost CA").leaf(aia=[url])) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert f"What {url} returned is not the issuer." in shown.splitlines()
+
+
+def deep(root: Authority, aia: AIAHost, count: int) -> tuple[Leaf, list[Authority]]:
+    """A leaf below this many intermediates, each published, and these, from the leaf upwards."""
+    above, urls = [root], [aia.publish("/root.cer", root.der)]
+    for number in range(count):
+        above.append(above[-1].intermediate(f"Deep {number}", aia=urls))
+        urls = [aia.publish(f"/{number}.cer", above[-1].der)]
+    return above[-1].leaf(aia=urls), above[:0:-1]
+
+
+def test_a_check_fetches_no_more_than_a_few(machine: Machine, aia: AIAHost) -> None:
+    root = Authority.root()
+    machine.trust(root)
+    leaf, _ = deep(root, aia, 5)
+    with TLSServer(leaf) as server:
+        shown = machine.says("check", address(server), status=1)
+    assert "✗ Deep 1  not found" in shown
+    assert f"{aia.url('/1.cer')} was not fetched, because this check has fetched enough." in shown.splitlines()
+
+
+def test_a_path_that_is_longer_than_the_hook_follows(machine: Machine, aia: AIAHost) -> None:
+    """OpenSSL accepts a hundred intermediates, and nothing else is said of them than of a few."""
+    root = Authority.root()
+    machine.trust(root)
+    leaf, intermediates = deep(root, aia, 14)
+    with TLSServer(leaf, intermediates) as server:
+        shown = machine.says("check", address(server))
+    assert shown.count("  sent, until") == 15
+    assert "no part of the path" not in shown
+    assert "not found" not in shown
+    with TLSServer(leaf, intermediates[1:]) as server:
+        views = {view["client"]: view for view in machine.json("check", address(server), status=1)[0]["views"]}
+    assert not views["Python to 3.12 with the hook"]["works"]
+    assert views["Python to 3.12 with the hook"]["why"] == "the path has more than 10 intermediates"
+    assert views["Chrome, Edge"]["works"]
+
+
+def test_a_certificate_that_demands_a_stapled_response(machine: Machine, pki: Hierarchy) -> None:
+    """Nobody asks for one here, and GnuTLS would refuse a server that sends none."""
+    features = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    with TLSServer(pki.intermediates[0].leaf(extensions=[(features, False)]), pki.intermediates) as server:
+        shown = machine.says("check", address(server), "--html", machine.folder / "page.html")
+    assert "can connect, if the server sends an OCSP response, as its certificate demands." in shown
+    assert "The certificate demands that the server sends (staples) an OCSP response, which was not checked" in shown
+    page = (machine.folder / "page.html").read_text(encoding="utf-8")
+    assert "every client that trusts the root can connect, if the server sends an OCSP response" in page

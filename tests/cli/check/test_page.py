@@ -166,6 +166,13 @@ def test_what_to_install_is_taken_from_the_page(
     assert all("/etc/ssl/localhost.pem" in one for one in lines[:-1])
 
 
+def test_a_root_that_is_not_trusted_is_called_a_root(machine: Machine, root: Authority, tmp_path: Path) -> None:
+    stranger = Authority.root("Strange Root")
+    with TLSServer(stranger.leaf(), [stranger]) as server:
+        machine.run("check", f"localhost:{server.port}", "--html", tmp_path / "page.html")
+    assert "<small>Root</small><b>Strange Root</b>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_details_are_folded_under_each_link(page: Path, chromium: Browser) -> None:
     chromium.open(page, 1280)
     assert chromium.run(

@@ -65,6 +65,13 @@ def test_a_pipe(machine: Machine, file: Path, encoding: str) -> None:
     assert encoding != "ascii" or shown.isascii()
 
 
+@pytest.mark.parametrize("columns", [20, 60, 100])
+def test_a_command_can_be_copied_from_a_terminal(machine: Machine, file: Path, columns: int) -> None:
+    """It is not cut into lines, as prose is: a shell would run the first."""
+    _, output = on_terminal(machine, "check", file.name, columns=columns)
+    assert "aia-store check server.pem --fullchain FILE\n" in output
+
+
 def test_a_terminal_without_colours(machine: Machine, file: Path) -> None:
     coloured, plain = (on_terminal(machine, "check", file.name, NO_COLOR=value)[1] for value in (None, "1"))
     assert "\x1b[32m✓" in coloured

@@ -111,7 +111,7 @@ def test_revocation_may_be_required(machine: Machine, world: World, known: bool,
         shown = machine.says(*command, "--html", page, "--prometheus", metrics, status=status)
         (found,) = machine.json(*command, status=status)
         assert "Complete" in machine.says("check", "--revocation", command[-1])
-    assert ("Could not tell: whether localhost is revoked is not known" in shown) is not known
+    assert ("Could not tell if revoked, which --revocation=required demands: localhost." in shown) is not known
     assert (found["result"], found["complete"]) == (("complete", True) if known else ("could-not-tell", False))
     assert ("could-not-tell" in page.read_text(encoding="utf-8").split("</style>")[1]) is not known
     assert f'could_not_tell{{host="localhost",port="{server.port}"}} {int(not known)}' in metrics.read_text(

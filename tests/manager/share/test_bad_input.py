@@ -147,14 +147,18 @@ def test_a_manifest_that_is_none_is_one_line_and_a_hub_replaces_it(
     assert b"aia-store manifest 1" in shelf.get("out/manifest"), "the hub has put its own there"
 
 
-def test_a_manifest_that_rolls_back_takes_nothing_away(shelf: Engine, join: Join, public: Authority) -> None:
+def test_a_manifest_that_rolls_back_is_used_and_takes_nothing_away(
+    shelf: Engine, join: Join, public: Authority
+) -> None:
     machine, one, two = join("machine", shelf), public.intermediate("One"), public.intermediate("Two")
     publish(shelf, one, two)
     assert machine.json("share", "pull")["taken"] == 2
-    publish(shelf, one, made=1_000_000_000)
+    restored = public.intermediate("Restored")
+    publish(shelf, one, restored, made=1_000_000_000)
     pulled = machine.json("share", "pull")
     assert [note.rpartition(" is ")[2] for note in pulled["notes"]] == ["older than the one before"]
-    assert preloaded(machine) == {fingerprint(one), fingerprint(two)}
+    assert "older than the one before" in machine.says("share", "status")
+    assert preloaded(machine) == {fingerprint(one), fingerprint(two), fingerprint(restored)}
 
 
 def test_a_manifest_from_the_future_does_not_make_later_ones_old(shelf: Engine, join: Join, public: Authority) -> None:
@@ -264,7 +268,11 @@ WRONG_USE, NO = 2, 1
         ("file://host/share", WRONG_USE, "names no shelf"),
         ("https://localhost:99999/", WRONG_USE, "is no URL of a web server's folder"),
         ("file:///nowhere/at/all", NO, "/nowhere/at/all is no folder; mount or make it"),
-        ("https://user:secret@localhost:1/?token=secret", NO, "https://localhost:1"),
+        (
+            "https://user:secret@localhost:1/?token=secret",
+            NO,
+            "https://localhost:1/out/manifest cannot be read (Connection",
+        ),
     ],
 )
 def test_a_shelf_that_cannot_be_is_one_line(join: Join, shelf: Engine, share: str, status: int, says: str) -> None:
