@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _PREFIX = "aia_store_check_"
 _METRICS = {
-    "complete": "Whether nothing is wrong with the chain and the handshake for OpenSSL's clients (1) or not (0).",
+    "complete": "Whether chain and handshake are good for clients that use OpenSSL (1) or not (0).",
     "could_not_tell": "Whether the host could not be checked (1).",
     "missing_intermediates": "Intermediates that the server should send but does not.",
-    "needless_bytes": "Bytes of each handshake that the server could spare.",
+    "needless_bytes": "Bytes that the server sends needlessly in each handshake.",
     "expiry_timestamp_seconds": "When the first of the leaf and the intermediates expires.",
 }
 
