@@ -85,7 +85,7 @@ def _print_history(events: list[history.Event]) -> None:
 
 
 @click.command("list")
-@click.option("--preloaded", is_flag=True, help="List the preloaded ones instead.")
+@click.option("--preloaded", is_flag=True, help="List the preloaded intermediates instead.")
 @output.json_option
 def list_command(preloaded: bool, as_json: bool) -> None:
     """List the intermediates in the store that were needed on this machine."""
