@@ -38,7 +38,7 @@ class Metrics:
         self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Add a host or file: the worst of its chains. A text that names neither counts as not checked."""
+        """Add a host or file: the worst of its chains. A text that names neither is shown as not checked."""
         is_unknown = any(answer.result is Result.COULD_NOT_TELL for answer in answers)
         values: dict[str, int] = {"could_not_tell": int(is_unknown)}
         findings = [answer.finding for answer in answers if answer.finding is not None]
