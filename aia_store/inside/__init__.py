@@ -182,7 +182,7 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     that variable in the end;     otherwise only the garbage collector would close the program's connection, some time
     later.
     """
-    while error is not None and _was_raised_in_ours(error):
+    while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
             return error.raised
         if not isinstance(error, Exception) or _was_raised_from_outside(error):
@@ -201,7 +201,8 @@ def raise_interrupt_in(error: "BaseException") -> None:
         del error, interrupt
 
 
-def _was_raised_in_ours(error: BaseException) -> bool:
+def was_raised_in_ours(error: BaseException) -> bool:
+    """Whether our code raised an error, or called what raised it."""
     step = error.__traceback__
     return step is not None and _module(step.tb_frame).startswith(__name__)
 
@@ -316,9 +317,11 @@ def _end_of_fork() -> None:
         importing.release()
 
 
+def _renew_in_child() -> None:
+    # Not registered as the lock's own method: eventlet replaces each RLock in a module by one of its own, and prints an
+    # error if another reference to it is left.
+    importing._at_fork_reinit()  # type: ignore[attr-defined]
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_wait_for_imports,
-        after_in_parent=_end_of_fork,
-        after_in_child=importing._at_fork_reinit,  # type: ignore[attr-defined]
-    )
+    os.register_at_fork(before=_wait_for_imports, after_in_parent=_end_of_fork, after_in_child=_renew_in_child)

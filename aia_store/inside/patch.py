@@ -21,7 +21,15 @@ from _weakref import ref
 from collections import deque
 from functools import partial
 
-from . import completing_threads, importing, interrupt_in, is_enabled, lent_contexts, raise_interrupt_in
+from . import (
+    completing_threads,
+    importing,
+    interrupt_in,
+    is_enabled,
+    lent_contexts,
+    raise_interrupt_in,
+    was_raised_in_ours,
+)
 from .certificate import TLS_1_3
 from .settings import debug, load
 from .trusted import (
@@ -319,7 +327,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
 def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
     """Set our callback, if the next SSL object of this context is to be completed; then return the context's state."""
     state = state_of(context)
-    is_verified = owner is not None and _context.verify_mode.__get__(context) != VERIFY_NONE
+    is_verified = _has_drivers(owner) and _context.verify_mode.__get__(context) != VERIFY_NONE
     if is_verified and state.is_active and (state.completes_clients or not server_side):
         _attach(context, state)
         state.given.look(context)
@@ -331,6 +339,15 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
     state.given.is_used = True
     # An SNI callback may move the connection to a context whose clients' chains are completed.
     return state if is_verified and server_side and _clients_are_completed else None
+
+
+def _has_drivers(owner: Any) -> bool:
+    """Whether we know where the owner of an SSL object keeps it, and wrap the methods that drive its handshake.
+
+    That holds for the classes of ssl and their subclasses, and for gevent's. The owner may also be any object of a
+    library that calls `_wrap_socket` itself, or the socket.
+    """
+    return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
 
 def _attach(context: Any, state: State) -> None:
@@ -558,6 +575,8 @@ def _look_after_message(
             _let_go_if_done(connection, version)
     except BaseException as error:
         interrupt = interrupt_in(error)
+        if interrupt is None and message_type in CERTIFICATES and _lacks_anchors(connection):
+            interrupt = error  # no stack or memory is left
         try:
             if interrupt is None:
                 debug(f"left the connection as it was: {type(error).__name__}: {error}")
@@ -573,6 +592,13 @@ def _look_after_message(
             del interrupt
 
 
+def _lacks_anchors(connection: Connection | None) -> bool:
+    """Whether OpenSSL verifies without what was deferred, so that its verdict is worth nothing."""
+    if connection is None or connection.ours is not None or connection.was_in_ours:
+        return False
+    return bool(connection.state.given.deferred)
+
+
 def _call_the_programs(owner: Any, *arguments: Any) -> None:
     connection = _connections.get(id(owner))
     ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
@@ -585,6 +611,9 @@ def _call_the_programs(owner: Any, *arguments: Any) -> None:
 def _see_certificates(owner: Any, connection: Connection | None, data: bytes, version: int) -> None:
     """The peer's certificates, before OpenSSL verifies them."""
     ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
+    if connection is not None and ssl_object is None:  # the program took it from its owner
+        _load_deferred(connection.state.context())
+        return
     context = _present_context.__get__(ssl_object)
     state = state_of(context)
     decision = None
@@ -712,7 +741,7 @@ def _followed(method: Any) -> Any:
         try:
             return method(self, *arguments, **named)
         except OSError as error:
-            interrupt = None if error.__context__ is None else interrupt_in(error)
+            interrupt = None if error.__context__ is None else interrupt_in(error) or _end_of_callback(self, error)
             if interrupt is None:
                 if _presented and isinstance(error, _ssl.SSLCertVerificationError):
                     _guarded(_explain, self, error)
@@ -728,6 +757,17 @@ def _followed(method: Any) -> Any:
             del interrupt
 
     return _resembling(drive, method)
+
+
+def _end_of_callback(driver: Any, error: OSError) -> BaseException | None:
+    """Return the error that ended the callback in spite of its guard, or prevented its call, if the chain was refused.
+
+    No stack or memory was left. An error that the program was handling before the call has a traceback of its own.
+    """
+    cause = error.__context__
+    if not (isinstance(error, _ssl.SSLCertVerificationError) and _lacks_anchors(_connection_of(driver))):
+        return None
+    return cause if cause is not None and (cause.__traceback__ is None or was_raised_in_ours(cause)) else None
 
 
 def _explain(driver: Any, error: Any) -> None:

@@ -165,6 +165,45 @@ def test_what_verifies_nothing_has_all(hook: None, trust: Trust) -> None:
     assert get(trust.servers[0], context) == b"ok"
 
 
+class Wrapper:
+    """Another library's own connection, which hides the C object."""
+
+    def __init__(self, context: Any, server: TLSServer) -> None:
+        self.tcp = socket.create_connection(("127.0.0.1", server.port), 30)
+        self.hidden = context._wrap_socket(self.tcp, False, "localhost", owner=self)
+
+
+class Bare:
+    """No owner at all: OpenSSL's callback then gets the socket."""
+
+    def __init__(self, context: Any, server: TLSServer) -> None:
+        self.tcp = socket.create_connection(("127.0.0.1", server.port), 30)
+        self.hidden = context._wrap_socket(self.tcp, False, "localhost")
+
+
+class Taken:
+    """The C object was taken from the connection to which it belongs."""
+
+    def __init__(self, context: Any, server: TLSServer) -> None:
+        self.tcp = socket.create_connection(("127.0.0.1", server.port), 30)
+        self.owner = context.wrap_socket(self.tcp, server_hostname="localhost", do_handshake_on_connect=False)
+        self.hidden, self.owner._sslobj = self.owner._sslobj, None
+        self.tcp = self.owner
+
+
+@pytest.mark.parametrize("kind", [Wrapper, Bare, Taken])
+def test_a_connection_whose_c_object_is_out_of_reach_has_all(
+    hook: None, trust: Trust, kind: Callable[[ssl.SSLContext, TLSServer], Any]
+) -> None:
+    context = context_of(trust.cafile)
+    assert get(trust.servers[0], context) == b"ok"
+    connection = kind(context, trust.servers[1])
+    with connection.tcp:
+        connection.hidden.do_handshake()
+        assert connection.hidden.context is context
+    assert loaded(context) == len(trust.roots)
+
+
 def test_a_servers_context_loads_at_once(hook: None, trust: Trust) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(trust.cafile)

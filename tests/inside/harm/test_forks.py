@@ -343,3 +343,16 @@ def test_while_a_thread_computes_a_property(sites: Sites) -> None:
     said = answer(FORK + IN_THE_MIDST_OF_A_PROPERTY, sites.pki.cafile)
     assert {"subject_key", "ders"} <= set(said), "the properties of both classes"
     assert set(said.values()) == {"ok"}
+
+
+def test_only_modules_refer_to_our_locks(sites: Sites) -> None:
+    """eventlet replaces the RLocks that it finds in modules, and prints an error if it cannot reach all references."""
+    code = """
+import gc
+import aia_store.inside
+
+ssl.create_default_context(cafile=sys.argv[1])
+referrers = gc.get_referrers(aia_store.inside.importing)
+print(json.dumps(sorted({type(referrer).__name__ for referrer in referrers})))
+"""
+    assert answer(code, sites.pki.cafile) == ["dict"]
