@@ -1,8 +1,8 @@
 """aia-store: complete the certificate chains that servers forget to complete, without widening trust.
 
-`enable()` does it for this process, `complete(context)` for one context; `aia-store hook install` for every program
-of an interpreter. The other names are described in docs/api.md; all that is not named here is internal. Nothing is
-imported before it is needed.
+`enable()` completes them in this process, `complete(context)` for one context, and `aia-store hook install` in every
+program of an interpreter. The other names are described in docs/api.md; all that is not named here is internal. Nothing
+is imported before it is needed.
 """
 
 TYPE_CHECKING = False

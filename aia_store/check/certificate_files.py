@@ -1,7 +1,7 @@
 """Finds the certificate files that servers are to use, and reads them.
 
-The same files may hold private keys. Their lines are dropped as they are read, and a file that begins like a key in DER
-or a PKCS#12 is not read beyond its first bytes.
+The same files may hold private keys. The lines of a key are dropped as they are read, and a file that begins like a key
+in DER or a PKCS#12 is not read beyond its first bytes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
     For each: its path, and why it cannot be read, or None.
 
     If several files of one folder hold the same certificate, as certbot's `cert.pem` and `fullchain.pem` do, only the
-    one with the most certificates counts. Raises ProbeError if there are too many files or folders.
+    one with the most certificates is among them. Raises ProbeError if there are too many files or folders.
     """
     count = 0
     refused: list[OSError] = []

@@ -76,7 +76,7 @@ def looks(target: Target, settings: Settings) -> list[Seen]:
 def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
     """What a client sees that only accepts the other kind of key; None if it gets no readable certificate.
 
-    In TLS 1.2, the cipher suites choose the kind. A server that does not speak it is asked again.
+    In TLS 1.2, the cipher suites choose the kind. A server that does not speak TLS 1.2 is asked again, in TLS 1.3.
     """
     try:
         seen = look(target, seeing_context(ECDSA_SUITES if kind == "RSA" else RSA_SUITES), settings)

@@ -257,7 +257,7 @@ class Finding:
 
     @property
     def namesakes(self) -> list[Certificate]:
-        """Certificates at hand with the name of the issuer that was not found, but with other keys than its."""
+        """Certificates at hand with the name of the issuer that was not found, but with another key."""
         if self.not_found is None:
             return []
         known = dict.fromkeys([*self.chain.sent, *self.sources, *self.stored])

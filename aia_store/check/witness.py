@@ -35,7 +35,7 @@ class Witness:
     def shake_hands(self, context: Any, connection: socket.socket, name: str) -> Any:
         """Make a handshake as a client, with a context from here, to a server of this name (ASCII).
 
-        Returns the SSL object. Raises OSError, of which ssl.SSLError is one; the server may already have sent its
+        Returns the SSL object. Raises OSError, including ssl.SSLError; the server may already have sent its
         certificates.
         """
         tls = context._wrap_socket(connection, False, name, owner=self)

@@ -106,7 +106,7 @@ def cli() -> None:
 
 
 def run() -> int:
-    """Run the command line; returns the exit status. Raises OSError, of which BrokenPipeError is one."""
+    """Run the command line; returns the exit status. Raises OSError, including BrokenPipeError."""
     try:
         status = cli(prog_name="aia-store", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -85,7 +85,7 @@ def _print_history(events: list[history.Event]) -> None:
 
 
 @click.command("list")
-@click.option("--preloaded", is_flag=True, help="List the preloaded ones instead.")
+@click.option("--preloaded", is_flag=True, help="List the preloaded intermediates instead.")
 @output.json_option
 def list_command(preloaded: bool, as_json: bool) -> None:
     """List the intermediates in the store that were needed on this machine."""
@@ -191,8 +191,8 @@ def _event(event: history.Event) -> dict[str, str]:
 def add_command(sources: tuple[str, ...], as_json: bool) -> None:
     """Learn the intermediates of a host, an AIA URL, a PEM, DER or PKCS#7 file, or a CCADB report.
 
-    They count as needed on this machine, and so enter the CA bundle. `aia-store preload` makes a report known to Python
-    programs with the hook, but keeps the bundle small.
+    They are treated as needed on this machine, and so enter the CA bundle. `aia-store preload` makes a report known to
+    Python programs with the hook, but keeps the bundle small.
 
     A certificate that does not lead to a trust anchor of this machine is reported and not kept; then the status is 1.
     """

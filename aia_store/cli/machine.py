@@ -16,7 +16,7 @@ _MARKS = {"ok": ("ok", "green"), "hint": ("-", "dim"), "problem": ("!", "bold ye
 
 @click.command("bundle")
 @click.option("--folder", "as_folder", is_flag=True, help="Print the path of the trust folder instead.")
-@click.option("--rebuild", is_flag=True, help="Build it even if it is fresh.")
+@click.option("--rebuild", is_flag=True, help="Build the bundle even if it is fresh.")
 def bundle_command(as_folder: bool, rebuild: bool) -> None:
     """Print the path of the merged CA bundle, building it first if it is missing or stale.
 

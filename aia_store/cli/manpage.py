@@ -29,23 +29,26 @@ _EXAMPLES = [
     ("aia-store status", "Is everything in place? If not, what is to be done?"),
 ]
 _ABOUT_SETTINGS = {
-    "dir": "the store's folder; by default the user's cache folder, and for root the site's (`/var/cache/aia-store`)",
-    "roots": "a PEM file of trust anchors to use instead of the machine's; those are the system's, or certifi's if the "
-    "system has none",
-    "extra_roots": "a PEM file, or a folder of PEM files, of trust anchors to add to those, such as a company's",
+    "dir": "the store's folder; by default the user's cache folder, and for root the machine's "
+    "(`/var/cache/aia-store`)",
+    "roots": "a PEM file of trust anchors to use instead of the machine's (the machine's are the system's, or "
+    "certifi's if the system has none)",
+    "extra_roots": "a PEM file, or a folder of PEM files, of trust anchors to add to the others, such as a company's",
     "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
     "proxy": "the proxy for all connections: the URL of an HTTP proxy, `none`, or `environment`, the default, for what "
     "`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say",
-    "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; 2",
-    "revocation_lists": "revocation lists, as comma-separated files or URLs: OneCRL (JSON), the CCADB's report of "
-    "revoked intermediates (CSV)",
-    "unused_days": "after how many days without use `refresh` drops an intermediate; 90",
-    "refresh_hours": "how many hours lie between two refreshes of the daemon; 24",
-    "share": "the shelf where machines share intermediates: an `s3`, `gs`, `az` or `file` URL, or an `https` URL to "
-    "read only",
-    "share_notify": "the stream that tells all machines at once what one has learned: a `valkey` or `redis` URL",
+    "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; by default 2",
+    "revocation_lists": "revocation lists, as comma-separated files or URLs: Mozilla's OneCRL (JSON), the CCADB's "
+    "report of revoked intermediates (CSV)",
+    "unused_days": "after how many days without use `refresh` drops an intermediate; by default 90",
+    "refresh_hours": "how many hours lie between two refreshes of the daemon; by default 24",
+    "share": "the shelf, a folder through which machines share intermediates: an `s3`, `gs`, `az` or `file` URL, or "
+    "an `https` URL to read only",
+    "share_notify": "the stream that tells all machines at once what one of them has learned: a `valkey` or `redis` "
+    "URL",
     "share_publish": "this machine is a hub: it verifies and publishes what the others hand in",
-    "share_private": "also share what leads only to roots of this machine, such as a company's",
+    "share_private": "also share intermediates that lead to no public root, but only to a root that this machine "
+    "trusts in addition, such as a company's",
     "offline": "use what is on disk, and fetch nothing",
     "trust_on_demand": "load all trust anchors of a large CA file at once, as Python does without the hook",
     "explain": "add no note to the error of a refused chain",
@@ -88,7 +91,7 @@ def man_command() -> None:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(_SHELLS))
 def completion_command(shell: str) -> None:
-    """Print what completes the command in a shell by TAB.
+    """Print the script for TAB completion in a shell.
 
     To install it for bash: aia-store completion bash > ~/.local/share/bash-completion/completions/aia-store
     """

@@ -21,7 +21,7 @@ _OF_ROOT = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def say_what_is_ignored() -> None:
-    """Tell root, and the service user, which settings do not count, because others can change their files."""
+    """Tell root, and the service user, which settings are ignored because others can change their files."""
     if "_AIA_STORE_COMPLETE" in os.environ or not config.serves_others():
         return
     try:

@@ -26,10 +26,11 @@ LONGEST_NAME = 200  # characters of a name in a report
 def preload_command(sources: tuple[str, ...], as_json: bool) -> None:
     """Learn the intermediates in reports of the CCADB, files or URLs; by default, in the CCADB's current report.
 
-    A folder is upki's cache or a mirror made by upki, and so is a URL that ends with /manifest.json.
+    The CCADB is the Common CA Database, which browser vendors run. A folder is a mirror made by the tool upki, or
+    upki's cache; a URL that ends with /manifest.json names such a mirror.
 
-    A certificate is kept if it leads to a trust anchor of this machine, is fit for TLS servers and not revoked. It
-    serves Python programs with the hook and is in the trust folder (`aia-store bundle --folder`), but enters the CA
+    A certificate is kept if it leads to a trust anchor of this machine, is fit for TLS servers and not revoked. Python
+    programs with the hook find it, and it is in the trust folder (`aia-store bundle --folder`), but it enters the CA
     bundle only once a handshake on this machine needed it; `aia-store add` puts a whole report into the bundle. The
     status is 1 if a report cannot be read completely, and 2 if it does not exist.
     """

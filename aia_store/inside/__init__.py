@@ -36,25 +36,26 @@ spends on its first context, but a handshake uses one of them. So when the progr
 OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
 up for this chain; OpenSSL looks certificates up by name only. Such a context refuses a chain with the same error as the
 program's own would without us. If we could not read all of the chain, or a directory may have a part in it, a chain is
-only refused by one with the whole file. A file is deferred only if every OpenSSL is sure to read all of it; the roots
-of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+only refused by a context with the whole file. A file is deferred only if every OpenSSL is sure to read all of it; the
+roots of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
 (`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
-**Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, the handshake
-itself decides. Otherwise we ask OpenSSL in memory whether it accepts the certificates just as they were sent. If it
-does, nothing is searched, fetched or written, and the answer is remembered.
+**Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, nothing is
+checked beforehand: OpenSSL decides in the real handshake. Otherwise OpenSSL first verifies the certificates just as
+they were sent, in a simulated handshake in memory. If it accepts them, nothing is searched, fetched or written, and the
+result is remembered.
 
 **The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise we build certification paths, depth first and
 within one budget. Issuers come from small sources: what the program trusts, what the server sent (in any order, with
-unrelated certificates in between), the store on disk, and last the network, under the policy in `fetch`. Locks and
-pauses prevent a machine from fetching the same URL twice (`locks`, `pauses`). Paths with an intermediate that is known
-to be revoked are skipped (`revoked`). The intermediates of an accepted path are kept on disk.
+unrelated certificates in between), the store on disk, and last the network, under the policy in `fetch`. A machine does
+not fetch the same URL twice at once (`locks`), nor again soon after a failure (`pauses`). Paths with an intermediate
+that is known to be revoked are skipped (`revoked`). The intermediates of an accepted path are kept on disk.
 
 **The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
-this path in memory: the leaf, the intermediates as untrusted certificates, and one trusted anchor, under the flags of
-the SSL object and the security level and Suite B of its context. If only the program's own context knows its CRLs,
-trust settings or pinned certificates, the path must also pass a rehearsal in that context. Then the real handshake
-verifies the path once more.
+this path, again in a simulated handshake: the leaf, the intermediates as untrusted certificates, and one trusted
+anchor, under the flags of the SSL object and the security level and Suite B of its context. If only the program's own
+context knows its CRLs, trust settings or pinned certificates, the path must also pass a rehearsal in that context. Then
+the real handshake verifies the path once more.
 
 **The note** (`explain`). If OpenSSL still refuses the chain, we add a note (PEP 678) to the error that the program
 gets. It says why, from what was found on the way. Nothing else about the error changes.
@@ -176,9 +177,10 @@ class Interrupted(BaseException):
 def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
-    A signal handler's may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as its
-    context. Its traceback holds frames of ours. One that also keeps it in a variable must delete that in the end;
-    otherwise only the garbage collector would close the program's connection, at some time.
+    What a signal handler raised may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as
+    its     context. Its traceback holds frames of ours. A frame that also keeps the exception in a variable must delete
+    that variable in the end;     otherwise only the garbage collector would close the program's connection, some time
+    later.
     """
     while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
@@ -251,7 +253,7 @@ def _was_raised_by_thread(error: BaseException) -> bool:
 
 
 def _is_known(module: str) -> bool:
-    """Whether a module is ours or the standard library's. Python 3.9 cannot tell: there, each counts as known."""
+    """Whether a module is ours or the standard library's. Python 3.9 cannot tell, and takes every one for such."""
     top = module.partition(".")[0]
     return top == __name__.partition(".")[0] or top in getattr(sys, "stdlib_module_names", (top,))
 

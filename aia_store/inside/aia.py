@@ -55,8 +55,8 @@ class AIA:
         patient: bool = True,
     ) -> None:
         """`anchors` returns a text that changes whenever the trust anchors change. `newly_stored` returns the issuers
-        of a certificate that other processes have put into the store since the last look. Pauses count only if
-        `patient`."""
+        of a certificate that other processes have put into the store since the last look. If not `patient`, URLs that
+        failed recently are tried too."""
         self._allowed_networks = settings.allowed_networks
         self._proxy = settings.proxy
         self._home = store.home

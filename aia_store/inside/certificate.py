@@ -69,7 +69,7 @@ class DERError(ValueError):
 
 
 def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """Read the element at `at`: its tag, and where its contents start and stop. Definite lengths only."""
+    """Read the element at `at`: its tag, and where its contents begin and end. Definite lengths only."""
     if at + 2 > end:
         raise DERError("an element is cut short")
     tag = data[at]
@@ -88,7 +88,7 @@ def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 
 def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Where the contents of the element at `at` start and stop. The element must have this tag."""
+    """Where the contents of the element at `at` begin and end. The element must have this tag."""
     found, start, stop = read(data, at, end)
     if found != tag:
         raise DERError(f"tag {found:#04x} where {tag:#04x} belongs")
@@ -96,7 +96,7 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """The elements between the two offsets. For each: its tag, its begin, and where its contents start and stop."""
+    """The elements between the two offsets. For each: its tag, and where it begins and its contents begin and end."""
     at = start
     while at < end:
         tag, inner, stop = read(data, at, end)

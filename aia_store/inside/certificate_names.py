@@ -17,7 +17,7 @@ _TELLING = (b"\x55\x04\x03", b"\x55\x04\x0b", b"\x55\x04\x0a")  # commonName, or
 
 
 def host_names(certificate: Certificate) -> list[str]:
-    """The DNS names and IP addresses of the subjectAltName (RFC 5280, 4.2.1.6); none that cannot be read."""
+    """The DNS names and IP addresses in the subjectAltName (RFC 5280, 4.2.1.6), without those that cannot be read."""
     found = []
     try:
         value = certificate.extensions.get(_SUBJECT_ALTERNATIVE_NAME, b"\x30\x00")

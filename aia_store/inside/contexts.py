@@ -60,8 +60,9 @@ def made(
 ) -> Any:
     """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
-    `defaults`: and what OpenSSL finds in its default paths, which is more than in any other directory. CRL checks are
-    left out unless it `checks_crls`: they need the program's own CRLs.
+    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, OpenSSL finds more than
+    in one of `directories`: also certificates after a gap in the numbers, or in DER. CRL checks are left out unless
+    `checks_crls` is true, because they need the program's own CRLs.
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"

@@ -1,9 +1,9 @@
 """The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
 
-These methods are `_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`. That is below
-contexts made before the hook, names imported from ssl, urllib3, asyncio, gevent, truststore and pip. This code runs in
-every program, so it does little: it notes what is loaded into a context and how an SSL object was made, and sets one
-callback.
+These methods are `_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`. So the wrappers
+also take effect for contexts made before the hook, for names imported from ssl, and in urllib3, asyncio, gevent,
+truststore and pip. This code runs in every program, so it does little: it notes what is loaded into a context and how
+an SSL object was made, and sets one callback.
 
 What is known of contexts and connections is kept beside them, found by their ids and dropped with them. So a copy or a
 pickle of the program's objects contains nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.

@@ -1,9 +1,9 @@
-"""Which fetches failed, and how long they pause: they are not tried again for a minute, doubling to a day.
+"""Which fetches failed, and how long they are paused, that is, not tried again: a minute, doubling to a day.
 
-Failures are kept on disk, so that not every handshake of every process asks a dead host; in memory if the disk cannot
-be written. Only digests are written, so no file reveals which host was visited. There is a fixed number of slots for
-notes, and each note has two to choose from, so that no two notes keep replacing each other. A hostile server that names
-a new URL every time can replace other notes, but never fill a disk.
+Failures are kept on disk, so that not every handshake of every process asks a dead host. If the disk cannot be written,
+they are kept in memory. Only digests are written, so no file reveals which host was visited. There is a fixed number of
+slots for notes, and each note has two to choose from, so that no two notes keep replacing each other. A hostile server
+that names a new URL every time can replace other notes, but never fill a disk.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 class Failures:
     """The memory of failed fetches. A key is any text, such as a URL or a host.
 
-    What cannot be written to the folder is noted in `memory`. If not `patient`, failures are noted, but nothing pauses:
-    for a user who has just repaired a server.
+    What cannot be written to the folder is noted in `memory`. If not `patient`, failures are noted, but nothing is
+    paused: this is for a user who has just repaired a server.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Failures:
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
         """Whether this URL failed recently by this route (directly, or through a proxy), and must not be tried now.
 
-        If it is fetched directly, its host counts too; through a proxy, the proxy.
+        It is also paused if its host is or, if it is fetched through a proxy, if the proxy is.
         """
         return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
@@ -93,7 +93,7 @@ class Failures:
     def hinted(self, digest: str) -> bool:
         """Pause the key with this digest for an hour, because another machine says that it is dead.
 
-        Returns whether that was done. It is not if a failure is noted here, which says more.
+        Returns whether that was done. It is not done if a failure is noted here already, which says more.
         """
         if self._recall(digest)[0]:
             return False
@@ -172,7 +172,7 @@ def key_of(url: str, proxy: str | None) -> str:
 
 
 def longest_pause(proxy: str | None) -> int:
-    """How many seconds a URL pauses at most after failures by this route (directly, or through a proxy)."""
+    """How many seconds a URL is paused at most after failures by this route (directly, or through a proxy)."""
     return LONGEST_PAUSE if proxy is None else LONGEST_BY_PROXY
 
 

@@ -41,7 +41,7 @@ class Proxy:
 def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = environ) -> Proxy | None:
     """The proxy for an http or https connection to this host; None for a direct one.
 
-    `setting` is "environment", "none" or the proxy's URL. `no_proxy` counts in any case, as in curl: it says which
+    `setting` is "environment", "none" or the proxy's URL. `no_proxy` always applies, as in curl: it says which
     hosts the proxy does not serve, whoever names the proxy. Raises ProxyError.
     """
     source, url = _named(scheme, setting, environ)
@@ -96,7 +96,7 @@ def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, 
 
 
 def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str]:
-    """The first of these variables that is set, and its value. One that is empty counts: it says that there is none."""
+    """The first of these variables that is set, and its value. An empty one says that there is no proxy."""
     # Another thread may delete a variable meanwhile, so none is looked up twice.
     values = ((name, environ.get(name)) for name in names)
     return next(((name, value.strip()) for name, value in values if value is not None), ("", ""))
@@ -136,9 +136,9 @@ def _authorization(credentials: str) -> str | None:
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Whether the value of `no_proxy` exempts this host from the proxy.
 
-    Where curl, urllib and Go differ, whichever exempts it counts: a direct connection is made under our own policy, but
-    a proxy that cannot reach an internal host has learned its name. So entries are separated by commas (all) or
-    spaces (curl), and each is
+    Where curl, urllib and Go differ, it is enough that one of them exempts the host: a direct connection is made under
+    our own policy, but a proxy that cannot reach an internal host has learned its name. So entries are separated by
+    commas (all) or spaces (curl), and each is
 
     - `*`: every host (all);
     - a name, for itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);

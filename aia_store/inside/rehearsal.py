@@ -107,7 +107,7 @@ class Chain:
         return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """Run a search with the number of seconds that it may fetch; None if it may not fetch now."""
+        """Run a search, passing it the number of seconds for which it may fetch; None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
                 from .client_certificates import allowance

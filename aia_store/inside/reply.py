@@ -98,7 +98,7 @@ def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
 
 
 def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int, int]:
-    """Where the contents of the BER element at `at` start and stop. The element must have this tag."""
+    """Where the contents of the BER element at `at` begin and end. The element must have this tag."""
     found, _, start, stop, _ = next(_elements(body, at, end, depth), (None, 0, 0, 0, 0))
     if found != tag:
         raise DERError("not the structure of PKCS#7 or of a certificate")
@@ -106,7 +106,7 @@ def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int,
 
 
 def _elements(body: bytes, at: int, end: int, depth: int) -> Iterator[tuple[int, int, int, int, int]]:
-    """The BER elements from `at` on. For each: its tag, its begin, where its contents start and stop, and its end."""
+    """BER elements from `at` on. For each: its tag, and where it begins, its contents begin and end, and it ends."""
     if depth > _MOST_DEPTH:
         raise DERError("BER nested too deeply")
     while at < end and body[at : at + 2] != b"\x00\x00":

@@ -4,9 +4,9 @@ The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 byte
 reads, however long the file is. Each certificate has four digests, and any one of them in the file revokes it: see
 `digests`.
 
-A CRL counts only for the key that signed it: two CAs may have the same name, and one CA's serial numbers say nothing
-about the other's certificates. So a question about a certificate also names its issuer. A key identifier could not
-replace the key, because any CA may write that of another CA into its own certificates.
+A CRL is only about certificates that the same key signed: two CAs may have the same name, and one CA's serial numbers
+say nothing about the other's certificates. So a question about a certificate also names its issuer. A key identifier
+could not replace the key, because any CA may write that of another CA into its own certificates.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether one of the folders says so. A missing file, or one that is not ours, does not count. Raises DERError."""
+    """Whether one of the folders says so. A missing file, or one that is not ours, says nothing. Raises DERError."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 

@@ -132,7 +132,7 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
 
 
 def is_on(key: str) -> bool:
-    """A setting that is true or false, without looking at the files: what the last `load` read counts. Never raises."""
+    """A setting that is true or false, as the last `load` read it, without looking at the files. Never raises."""
     value = environ.get(_PREFIX + key.upper(), getattr(_latest, key))
     return value if isinstance(value, bool) else value.lower() not in _NO
 
@@ -155,7 +155,7 @@ def serves_others() -> bool:
 
 
 def _is_safe(path: str, ignored: list[str]) -> bool:
-    """Whether a file may decide what is trusted; if also for other users, then not if they can change it."""
+    """Whether a file may decide what is trusted: where this process serves others, only if they cannot change it."""
     if not serves_others():
         return True
     with importing:

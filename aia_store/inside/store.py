@@ -14,8 +14,8 @@ Files appear by rename and are never changed. So any number of processes may rea
 is killed midway leaves at most a file in `tmp`. Nothing that is read here is believed: whatever is malformed, misnamed,
 not a regular file, or in a folder that others may write to, is ignored.
 
-The folder has a mark. A folder that holds other files and no mark is not used. No link in it is followed, and only
-files with names of our own making are ever removed.
+The folder has a mark, the file `CACHEDIR.TAG`. A folder that holds other files and no mark is not used. No link in it
+is followed, and only files with names of our own making are ever removed.
 """
 
 from __future__ import annotations
@@ -414,7 +414,7 @@ def read_open_file(descriptor: int, path: str, most: int) -> bytes:
 
 
 def _folders(path: str, trusted: set[int]) -> Iterator[str]:
-    """The paths, sorted, of the folders in a folder that belong to these users and that only they can change."""
+    """The sorted paths of those subfolders that belong to these users and that only they can change."""
     for inner in _listing(path):
         try:
             _check_inner(inner, trusted)
@@ -436,8 +436,7 @@ def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
     A CA can issue any number of intermediates with the name of one that this machine uses. They hide that one until it
-    is used again.
-    In an even larger folder, a part is looked at, because each look takes a microsecond or two.
+    is used again. In an even larger folder, only a part is looked at, because each look takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
     if len(paths) > most:

@@ -3,10 +3,10 @@
 `decision_for` names a context of ours, or none: then the connection is verified in the program's own context, as it
 would be without us. A decision holds for equal questions, until the first certificate of the path expires.
 
-If every link of what was sent is certain, up to one anchor of the program, there is no rehearsal, and the handshake
-itself decides. Then names, key identifiers, dates, purposes and signature algorithms agree, so OpenSSL can refuse the
-chain only for a forged signature or a weak key. If it does, the next handshake is rehearsed. All other chains are
-rehearsed before their first handshake.
+If every link of what was sent is certain, up to one anchor of the program, there is no rehearsal: OpenSSL decides in
+the real handshake. Links are certain if names, key identifiers, dates, purposes and signature algorithms are right, so
+that OpenSSL can refuse the chain only for a forged signature or a weak key. If it does, the next handshake is
+rehearsed. All other chains are rehearsed before their first handshake.
 """
 
 from __future__ import annotations

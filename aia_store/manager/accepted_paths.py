@@ -1,7 +1,7 @@
 """Which certification paths OpenSSL accepted before, so that a refresh, preload or export only verifies what is new.
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
-level, this OpenSSL, this version of ours), then one of each path. Under other terms nothing in it counts. Dates and
+level, this OpenSSL, this version of ours), then one of each path. Under other terms the file is ignored. Dates and
 revocation, on which a verdict also depends, are checked each time. Only the manager reads the file; a handshake always
 asks OpenSSL.
 """

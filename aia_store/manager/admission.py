@@ -1,6 +1,6 @@
 """Admit what strangers offer: verify it up to the machine's trust anchors, and keep it as preloaded.
 
-Neither a report nor another machine is believed. What is kept serves handshakes, but enters the bundle only once a
+Neither a report nor another machine is believed. Handshakes can use what is kept, but it enters the bundle only once a
 handshake needed it (see `inside/store.py`).
 """
 

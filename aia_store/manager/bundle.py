@@ -1,7 +1,8 @@
 """The merged CA bundle: the machine's trust anchors and intermediates, as a file and as a folder.
 
 The file holds the intermediates that were needed here. The trust folder, which is published once it was asked for,
-holds the preloaded ones too. `published` says whether what stands is still fresh; if not, `publication` builds it.
+holds the preloaded ones too. `published` says whether what was published last is still fresh; if not, `publication`
+builds it anew.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def path(
 def build(
     settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen, form: BundleForm = FILE
 ) -> str:
-    """Build and publish the bundle, in each form that stands or is asked for; returns the path of `form`.
+    """Build and publish the bundle, in `form` and in each form that is kept up to date; returns the path of `form`.
 
     If a `verifier` has just verified what is in the store, this is not done again. `progress` is called with the number
     of finished intermediates and of all. Raises BundleError, RootsError.

@@ -159,7 +159,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
 
     Of certificates with one name, OpenSSL takes the first, from the CA file before those that were sent, and does not
     go back. So a right server under another key would be refused (curl, Node, Python), and in a ring of CAs that
-    certified each other, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor count.
+    certified each other, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:

@@ -25,7 +25,7 @@ def writable_home(settings: Settings) -> Folder:
 
 
 def take_lock(home: Folder, name: str, seconds: float) -> locks.Lock:
-    """Take a lock of a store folder. Raises BusyError if it is not had within so many seconds, and StoreError."""
+    """Take a lock of a store folder. Raises BusyError if others hold it for this many seconds, and StoreError."""
     try:
         lock = locks.acquire(home, name, time.monotonic() + seconds)
     except locks.LockError as error:

@@ -1,4 +1,4 @@
-"""Mirrors of the CCADB's intermediates made by upki: a manifest, and a PEM file per first byte of the fingerprints.
+"""Mirrors of the CCADB's intermediates made by upki: a manifest, and one PEM file for each first byte of a fingerprint.
 
 `upki-mirror` writes them (https://github.com/rustls/upki): `manifest.json` names each file, `00.pem` to `ff.pem`, with
 its SHA-256. A mirror is a folder, such as a cache or a copy, or the http or https URL of its manifest.

@@ -1,7 +1,8 @@
 """Learn intermediates before any handshake needs them: those in the CCADB's reports that lead to a trust anchor here.
 
-They serve handshakes, but enter the bundle only once a handshake needed them (see `store`). What was preloaded before
-is not verified again here; a refresh does that. A report is only believed where it says that a certificate is revoked.
+Handshakes can use them, but they enter the bundle only once a handshake needed them (see `inside/store.py`). What was
+preloaded before is not verified again here; a refresh does that. A report is only believed where it says that a
+certificate is revoked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The published bundle in its forms, and the notes beside it that say what it was made from.
+"""The published bundle in its two forms, and the notes beside it that say what it was made from.
 
-The bundle is published as a file, and as a hashed folder once this was asked for. This module needs few imports, so
-that a shell's start-up file can afford `aia-store bundle`.
+The forms are a file, and a hashed folder once somebody has asked for it. This module needs few imports, so that a
+shell's start-up file can afford `aia-store bundle`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ FOLDER = BundleForm(TRUST, TRUST_STATE, _identity_of_the_folder)
 
 
 def forms_in(home: Folder) -> list[BundleForm]:
-    """The forms to be kept up to date: the folder only where it was published before."""
+    """The forms of the bundle that are kept up to date: the file, and the folder if it was published before."""
     return [FILE, FOLDER] if os.path.islink(FOLDER.path(home)) else [FILE]
 
 
@@ -100,7 +100,7 @@ def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = 
 def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
     """Like `standing`, but only if the bundle was made under the same `roots` and `extra_roots` settings.
 
-    One that was made without extra roots counts too: it trusts less, and nothing else.
+    A bundle that was made without extra roots is good too: it trusts less, and nothing else.
     """
     path, note = standing(settings, form), _note(settings, form)
     if note.get("roots_set") != settings.roots or note.get("extra_roots") not in (None, settings.extra_roots):

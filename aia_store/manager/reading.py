@@ -46,7 +46,7 @@ def first_bytes(path: str, most: int) -> bytes:
 
 
 def _was_given(descriptor: int) -> bool:
-    """Whether another descriptor of this process is of the same file."""
+    """Whether another descriptor of this process refers to the same file."""
     status = os.fstat(descriptor)
     for other in map(int, os.listdir(_OWN_DESCRIPTORS)):
         with contextlib.suppress(OSError):  # that of the listing is closed

@@ -1,6 +1,6 @@
 """The trust folder: trust anchors and intermediates as files, of which OpenSSL opens those that a chain names.
 
-    trust                    a link to the folder that counts, for programs: SSL_CERT_DIR, `--capath` and the like
+    trust                    a link to the current folder, for programs: SSL_CERT_DIR, `--capath` and the like
     trust-folders/17         that folder: 3f2c1a0b.0 and so on, one certificate per file, as `openssl rehash` names them
     trust-folders/16         the one before it, for programs that have it open
     one-anchor.pem           the first trust anchor, for programs that want a CA file too: a small one

@@ -70,8 +70,8 @@ class Verifier:
     Verdicts are remembered, so use a verifier for one run only.
 
     `revoked` tells why and by whom an intermediate of an issuer is revoked, or returns None. No path may contain a
-    revoked certificate. `revoked` may be set later, and then also counts for earlier verdicts. `offer` replaces
-    `beside`. OpenSSL is not asked again about paths that were `verified` in an earlier process.
+    revoked certificate. `revoked` may be set later, and then also applies to paths that were accepted earlier. `offer`
+    replaces `beside`. OpenSSL is not asked again about paths that were `verified` in an earlier process.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Verifier:
         raise VerifyError(reason)
 
     def _revoked_link(self, path: list[Certificate]) -> str | None:
-        """Why a path does not count because a certificate in it is revoked; None if none is."""
+        """Which certificate of a path is revoked and why, in words; None if none is."""
         for certificate, issuer in pairwise(path):
             reason = self.revoked(certificate, issuer)
             if reason is not None:

@@ -60,20 +60,21 @@ tests; do not edit it.
 ## Python programs
 
 Each client is a small program that knows nothing of aia-store. It runs in a virtual environment of its own, and
-connects to a server that sends only its leaf. Without the hook it fails. With the hook it gets its answer over one
-connection (pip and pymongo make more by themselves), and the missing intermediate is fetched once. The client's CA file
-is as large as a system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster).
+connects to a server that sends only its leaf. Without the hook the client fails. With the hook it gets its answer over
+one connection (pip and pymongo always make more), and the missing intermediate is fetched once. The client's CA file is
+as large as a system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster).
 
 *Newest* and *oldest* are the releases that were tested. The oldest was found by a binary search among the releases that
 install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
 release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last five) bring an
-OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older ones were not searched.
-An empty cell means that it was not searched.
+OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older releases were not tried.
+If a cell is empty, the oldest release was not searched for.
 
-For ansible these are the modules `uri` and `get_url`; Scrapy was told to verify; mitmproxy is the client of a server;
-certbot registers an account; kafka-python asks a broker for its topics. oracledb connects in its thin mode, as far as
-the listener's answer; a login, and the thick mode, which uses Oracle's own libraries, were not tried. Servers made in
-Python (gunicorn, uvicorn, jetforce) work with the hook as without it, also for clients that send a certificate.
+With ansible, the modules `uri` and `get_url` were tested; Scrapy was told to verify; mitmproxy runs as a reverse proxy,
+and so as a client of the server behind it; certbot registers an account; kafka-python asks a broker for its topics.
+oracledb connects in its thin mode and gets the listener's answer; a login, and the thick mode, which uses Oracle's own
+libraries, were not tried. Servers made in Python (gunicorn, uvicorn, jetforce) work with the hook as they do without
+it, also for clients that send a certificate.
 """
 _NOTES = """
 ## The note on a refused chain
@@ -85,9 +86,9 @@ clients except these, which show only the text of the error, or use an OpenSSL o
 _TOOLS = """
 ## Outside Python's ssl
 
-These programs use the bundle, which the variables set by `eval "$(aia-store env)"` name; `aia-store env --unset` prints
-the lines that unset them. The bundle contains what is missing once a program with the hook, or `aia-store add`, has
-learned it.
+These programs take the bundle, a CA file, from variables that `eval "$(aia-store env)"` sets; `aia-store env --unset`
+prints the lines that undo this. Once a program with the hook, or `aia-store add`, has learned a missing intermediate,
+the bundle contains it.
 """
 
 _FOLDER = """
@@ -95,10 +96,11 @@ _FOLDER = """
 
 A hashed folder is for programs that only open the files that a chain names; other programs read all of it. The table
 shows what each program read, according to the access times of the files, after `eval "$(aia-store env --folder)"` and
-with a server that sends only its leaf. Programs that do not read the folder by name get the file. Go reads all of
-`SSL_CERT_DIR` (not tested): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go program the file.
-`SSL_CERT_FILE` is not set together with the folder. A small file would be enough for OpenSSL, but httpx would trust
-nothing else. Debian's Exim is built with GnuTLS and was not tested: set `tls_verify_certificates` to the file.
+with a server that sends only its leaf. Programs that do not look files up by name should get the bundle instead (*the
+file*). Go reads all of `SSL_CERT_DIR` (not tested): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a
+Go program the file. `SSL_CERT_FILE` is not set together with the folder: a small file in it would satisfy OpenSSL, but
+httpx would then trust nothing but that file. Debian's Exim is built with GnuTLS and was not tested: set
+`tls_verify_certificates` to the file.
 """
 _NEWER = """
 ## Newer Pythons and OpenSSLs
@@ -115,14 +117,14 @@ its own. On 2026-11-26:
 The tests include a server that compresses its certificates (`openssl s_server -cert_comp`), also with a program that
 resets its context's options, and, on 3.15, a virtual environment whose hook is a single `.start` file. The tests of
 pyOpenSSL were skipped, because it was not installed there. So were those with the CCADB's certificates, and those that
-cannot run on this Python or as root. On 3.15, pools of forked processes beside a thread that makes SSL objects are
-skipped too: they hang there in four of five runs, with the hook and without.
+cannot run on this Python or as root. On 3.15, the tests of process pools that fork beside a thread that makes SSL
+objects are skipped too: they hang there in four of five runs, with the hook and without.
 """
 _PLATFORMS = """
 ## musl, Windows and PyPy
 
-`tests/musl/run`, `tests/windows/run` and `tests/pypy/run` each make a system of their own, and run there what can run:
-the handshake, the store, locks and settings, `hook install`, `bundle` and `selftest`. On 2026-11-26:
+`tests/musl/run`, `tests/windows/run` and `tests/pypy/run` each make a system of their own, and run there those tests
+that can run: of the handshake, the store, locks and settings, `hook install`, `bundle` and `selftest`. On 2026-11-26:
 
 | platform | Python | OpenSSL | result |
 | --- | --- | --- | --- |
@@ -130,13 +132,13 @@ the handshake, the store, locks and settings, `hook install`, `bundle` and `self
 | Windows, as Wine 10 shows it | CPython 3.13.2 of python.org | 3.0.15 | 558 passed, 223 skipped |
 | Linux | PyPy 8.0.1 (Python 3.11.17) | 3.6.5 | 473 passed, 21 skipped |
 
-On musl, 20 PKIs were generated instead of 200, the tests of a hashed folder were skipped, because there is no
+On musl, the tests generated 20 PKIs instead of 200. The tests of a hashed folder were skipped, because there is no
 `openssl` command, and those of the daemon were stopped half-way. `tests/manager/test_everywhere.py` was run there by
 itself: 77 passed, 2 skipped. `hook install --all` was tried by hand there, and with PyPy.
 
 On Windows, more than a quarter of the tests were skipped: most need POSIX, or the `openssl` command. Wine cannot show
 Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. On Windows,
-the empty file of a lock stays.
+the empty file of a lock is not removed.
 
 With PyPy, OpenSSL also calls the hook for each record of a download, and the chains of a server's clients are not
 completed if an SNI callback has chosen another context. The other tests were not run with PyPy. macOS and free-threaded
@@ -183,7 +185,7 @@ def render(found: dict[str, Any]) -> str:
     folder_tools = {tool: version for python in pythons for tool, version in found[python]["folder_tools"].items()}
     lines.append(_FOLDER)
     lines += _table(
-        ["client", "tested", "reads of the folder", "is pointed at it, or at the file, by"],
+        ["client", "tested", "how much of the folder it reads", "is pointed at it, or at the file, by"],
         [[tool.name, folder_tools.get(tool.name, "not here"), tool.reads, tool.line] for tool in FOLDER_TOOLS],
     )
     lines += [_NEWER.rstrip("\n"), _PLATFORMS.rstrip("\n"), section()]

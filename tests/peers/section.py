@@ -14,10 +14,11 @@ _HEAD = """
 
 CPython's own tests of modules that use TLS, and the TLS tests of trio and urllib3, know nothing of aia-store.
 `tests/peers/run PYTHON…` runs each suite twice, in two fresh environments that differ only by the hook (`aia-store hook
-path`), in a network namespace with loopback alone. The same tests must pass, fail and be skipped. Tests that differ are
-run again, up to three times, with and without the hook. A cell counts the tests that passed, failed and were skipped,
-with the hook as without; then those that were *different* with the hook, and those that are *flaky*, that is, give
-varying results without the hook too. `--record` writes the results here."""
+path`), in a network namespace with loopback alone. In both runs, the same tests must pass, the same must fail, and the
+same must be skipped. Tests whose results differ are run again, up to three times, with and without the hook. A cell
+gives the numbers of tests that passed, failed and were skipped in both runs. If there are any, it also gives the number
+of tests that were *different* with the hook, and of those that are *flaky*, that is, whose results vary without the
+hook too. `--record` writes the results here."""
 
 
 def section() -> str:

@@ -73,7 +73,7 @@ def xmpp(talk: Conversation, name: str) -> None:
 
 
 def _expect(talk: Conversation, protocol: str, code: bytes) -> list[bytes]:
-    """The lines of a reply of SMTP or FTP, which must have this code."""
+    """The lines of an SMTP or FTP reply; the reply must have this code."""
     lines = _reply(talk)
     if not lines[-1].startswith(code):
         raise unexpected(protocol, lines[-1])

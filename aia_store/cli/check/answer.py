@@ -106,7 +106,7 @@ def worst(answers: Sequence[Answer]) -> Result:
 
 
 def worst_tone(answers: Sequence[Answer]) -> Result:
-    """The same, as it is coloured and counted for people."""
+    """The result of a host's worst chain, as it is coloured and counted for people."""
     return min((answer.tone for answer in answers), key=_WORST_FIRST.index)
 
 

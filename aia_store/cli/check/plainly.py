@@ -53,7 +53,7 @@ def sentence(answer: Answer) -> str:
 
 
 def cause(answer: Answer) -> Cause:
-    """Under what an overview counts a host."""
+    """The cause under which an overview lists a host."""
     finding = answer.finding
     if finding is None:
         return Cause("could not be checked", "could not be checked")

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _PREFIX = "aia_store_check_"
 _METRICS = {
-    "complete": "Whether nothing is wrong with the chain and the handshake for OpenSSL's clients (1) or not (0).",
+    "complete": "Whether chain and handshake are good for clients that use OpenSSL (1) or not (0).",
     "could_not_tell": "Whether the host could not be checked (1).",
     "missing_intermediates": "Intermediates that the server should send but does not.",
-    "needless_bytes": "Bytes of each handshake that the server could spare.",
+    "needless_bytes": "Bytes that the server sends needlessly in each handshake.",
     "expiry_timestamp_seconds": "When the first of the leaf and the intermediates expires.",
 }
 
@@ -38,7 +38,7 @@ class Metrics:
         self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Add a host or file: the worst of its chains. A text that names neither counts as not checked."""
+        """Add a host or file: the worst of its chains. A text that names neither is shown as not checked."""
         is_unknown = any(answer.result is Result.COULD_NOT_TELL for answer in answers)
         values: dict[str, int] = {"could_not_tell": int(is_unknown)}
         findings = [answer.finding for answer in answers if answer.finding is not None]

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class Bell:
-    """One thread waits, others ring. A ring before the wait counts too."""
+    """One thread waits, others ring. A ring before the wait ends it at once."""
 
     def __init__(self) -> None:
         self._heard, self._rung = socket.socketpair()

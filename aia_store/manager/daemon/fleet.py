@@ -28,7 +28,7 @@ FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
 
 
 class Rhythm:
-    """How many seconds from now one machine's rounds come, at random."""
+    """In how many seconds a machine makes its first and its next round, at random."""
 
     def __init__(self, *, is_hub: bool = False) -> None:
         self._every = HUB_ROUND_EVERY if is_hub else ROUND_EVERY

@@ -130,7 +130,7 @@ class Build(Work):
     def look(self) -> None:
         """Build if the bundle does not match the present files. At the end of a running build, this is called again.
 
-        During a pause, the files are looked at again when the pause ends.
+        During a pause after a build, the files are looked at again when the pause ends.
         """
         shared = self._shared
         if self.job is not None:
@@ -210,7 +210,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Start a refresh within this many seconds. One that runs already does not count: it may have read old files.
+        """Start a refresh within this many seconds. One that runs already is not enough: it may have read old files.
 
         A signal handler calls this.
         """

@@ -1,6 +1,6 @@
 """What is known to be revoked, and why: in memory, and in a store folder for programs (digests) and people (reasons).
 
-An entry of a list counts as long as the list has it. If a CRL revoked a certificate in the store, that is remembered,
+An entry of a list holds as long as the list has it. If a CRL revoked a certificate in the store, that is remembered,
 because the CRL is no longer read once the certificate is gone.
 """
 

@@ -34,7 +34,7 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
 def digests(row: dict[str, str]) -> Iterator[bytes]:
     """The digests of the certificate in one row. Raises ValueError if the row names none.
 
-    If the row contains the certificate, its serial number counts too, because anybody can change the bytes of an ECDSA
+    If the row contains the certificate, its serial number is used too, because anybody can change the bytes of an ECDSA
     signature, and so the fingerprint.
     """
     found = {row[column].replace(":", "").strip().lower() for column in _FINGERPRINTS if row.get(column)}

@@ -139,7 +139,8 @@ def public() -> list[Certificate]:
     """The roots of the public programmes: those of certifi. Raises RootsError.
 
     Some distributions make certifi name the system's own file, and some administrators add a company's root to either.
-    If the file is not as certifi installed it, only roots that are known to be public count (`inside/anchors.bin`).
+    If the file is not as certifi installed it, only roots that are known to be public are returned
+    (`inside/anchors.bin`).
     """
     import certifi
 

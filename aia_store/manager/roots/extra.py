@@ -32,7 +32,7 @@ def certificates(path: str) -> list[Certificate]:
 def files(path: str) -> list[str]:
     """The path itself; if it is a folder, the files in it, sorted. Raises OSError.
 
-    Files with a leading dot do not count: Kubernetes keeps in them what the links in a mounted ConfigMap lead to.
+    Files with a leading dot are left out: Kubernetes keeps in them what the links in a mounted ConfigMap lead to.
     """
     if not os.path.isdir(path):
         return [path]

@@ -3,7 +3,7 @@
 Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
 links of an administrator's; nothing is written through those of other users.
 
-A writer that is killed leaves a temporary file. Who lists the folder, that is a hub, removes it a day later.
+A writer that is killed leaves a temporary file. A hub, which lists the folder, removes the file a day later.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ABANDONED_AFTER = 86_400  # seconds; to write takes a few, but the clocks of ma
 
 
 class FolderShelf:
-    """A folder. It must exist: where a mount is missing, nothing is written beneath it."""
+    """A folder. It must exist: while a mount is missing, nothing is written beneath its mount point."""
 
     def __init__(self, path: str) -> None:
         """Raises ShelfError."""
@@ -117,7 +117,7 @@ def _make(folder: str) -> None:
 
 
 def _swept(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
-    """The names of files, without temporary ones; of these, the abandoned are removed, if this user may do so."""
+    """The names of files, without temporary ones. Abandoned temporary files are removed, if this user may do so."""
     for entry in entries:
         of = replacement.TEMPORARY.fullmatch(entry.name)
         if of is None or not is_ours(of[1]):

@@ -1,4 +1,4 @@
-"""Gets certificates from a shelf: by the pack where several of one are wanted, else one by one."""
+"""Gets certificates from a shelf: a whole pack if several of its certificates are wanted, else one by one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The contents by SHA-256, unverified; why other certificates or packs are not had; and how reading failed.
+    """The contents by SHA-256, unverified; why other certificates or packs cannot be used; and how reading failed.
 
     `failures` are by the SHA-256s of certificates and packs. They say nothing about these: ask for them again.
     """
@@ -72,7 +72,7 @@ def get(
 
 
 def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> None:
-    """Get what a pack has of this. What it lacks is on the shelf by itself."""
+    """Get those of these certificates that a pack holds. The others are on the shelf by themselves."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
     except (AbsentError, UnfitFileError, DeniedError, WithheldError) as error:

@@ -1,9 +1,9 @@
 """Hints about dead CA hosts: what a hub could not reach, others need not try.
 
 A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A hub only publishes those of URLs that
-public certificates name, because a name can be guessed from its digest. A machine lets each pause for an hour, and once
-a day at most. So a false hint costs an hour, for what is not on the shelf. It does not bind `aia-store add`. A hub says
-anew which are dead before a day is over, so that the hints of one that is gone end.
+public certificates name, because a name can be guessed from its digest. A machine pauses each URL or host for an hour,
+once a day at most. So a false hint costs an hour, for what is not on the shelf. `aia-store add` ignores hints. A hub
+renews its hints within a day, and older ones are ignored, so the hints of a hub that is gone end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
 
 
 def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> int:
-    """Let the hosts and URLs that a manifest calls dead pause; returns how many do so now."""
+    """Pause the hosts and URLs that a manifest calls dead; returns for how many this was done."""
     if are_old(manifest, now):
         return 0
     failures = pauses.Failures(home)

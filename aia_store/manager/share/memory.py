@@ -97,7 +97,7 @@ class Remembered:
         self.at, self.message, self.failed = time.time(), message[:_LONGEST_TEXT], failed
 
     def begin(self, shelf: str, terms: str, now: float) -> None:
-        """Forget what no longer counts: what another shelf said, refusals under other trust anchors, old entries."""
+        """Forget what no longer holds: what another shelf said, refusals under other trust anchors, old entries."""
         if shelf != self.shelf:
             self.mark, self.handed_in = "", {}
         if terms != self.terms:

@@ -36,8 +36,9 @@ def arrange(
 ) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
     """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
 
-    `before`, and what is returned first, are packs by their names, the newest last, with the certificates that count in
-    them. The second are the contents of the new ones. `unseen` certificates count, but are not here: their packs stay.
+    `before`, and what is returned first, are packs by their names, the newest last, with those of their certificates
+    that are still published. What is returned second are the contents of the new packs. `unseen` certificates are still
+    published, but are not here, so their packs stay.
     """
     packs = {name: members & (certificates.keys() | unseen) for name, members in before.items()}
     packs = {name: members for name, members in packs.items() if len(members) > 1}

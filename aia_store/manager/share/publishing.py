@@ -53,7 +53,7 @@ def to_publish(
     verifier: Verifier,
     may_be_shared: Callable[[Certificate], bool],
 ) -> dict[str, Certificate]:
-    """The certificates that a hub stands for, by SHA-256; if there are too many, those needed here come first.
+    """The certificates that a hub publishes, by SHA-256; if there are too many, those needed here come first.
 
     `shared` are the SHA-256s of what came or comes from others. Some may have been preloaded by other means too.
     """
@@ -108,9 +108,9 @@ def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, fro
 
 
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
-    """Those of some files, chosen at random, that are not what their SHA-256s say. `files` are these, by their names.
+    """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones.
 
-    Whoever may write to the shelf can replace them, and nobody else would put them right.
+    Whoever may write to the shelf can replace files, and nobody but a hub puts them right.
     """
     found = set()
     for name in random.sample(sorted(files), min(len(files), most)):

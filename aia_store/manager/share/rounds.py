@@ -212,7 +212,7 @@ class _Session:
     def _take(
         self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, limits: getting.Limits
     ) -> taking.Taken:
-        """Get these from the shelf, and keep those that are verified. What was got before a failure counts."""
+        """Get these from the shelf, and keep those that are verified. A failure does not undo what was got before."""
         refuses = memories.read(self._home).refuses
         got = getting.get(shelf, digests, manifest, limits, lambda name: refuses(name, self._now))
         with memories.opened(self._home) as memory:

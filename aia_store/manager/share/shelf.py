@@ -68,19 +68,19 @@ class Found(NamedTuple):
 if TYPE_CHECKING:
 
     class Shelf(Protocol):
-        """The three verbs. Each raises ShelfError; names are paths below the shelf's URL."""
+        """The three operations. Each raises ShelfError; names are paths below the shelf's URL."""
 
         def is_read_only(self, folder: str) -> bool:
             """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
 
         def get(self, name: str, most: int, mark: str = "") -> Found | None:
-            """Read a file of at most `most` bytes; None if its content still has this mark."""
+            """Read a file of at most `most` bytes; None if it is unchanged and so still has this mark (of `Found`)."""
 
         def put(self, name: str, content: bytes) -> None:
             """Write a file as a whole."""
 
         def names(self, folder: str, most: int) -> list[str]:
-            """The names in a folder, which may be any names; if there are more than `most`, others each time.
+            """At most `most` of the names in a folder, which may be any names; if there are more, other ones each time.
 
             So names that somebody adds cannot keep others from being looked at.
             """

@@ -39,7 +39,7 @@ class Choice(NamedTuple):
 
 
 def unseen(offered: Iterable[str], here: Collection[str], memory: Remembered, now: float) -> list[str]:
-    """Those of the offered that this machine neither has (`here`) nor refused."""
+    """Those of the offered certificates that this machine neither has (`here`) nor refused."""
     return [digest for digest in offered if digest not in here and not memory.refuses(digest, now)]
 
 
