@@ -178,8 +178,8 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
     What a signal handler raised may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as
-    its     context. Its traceback holds frames of ours. A frame that also keeps the exception in a variable must delete
-    that variable in the end;     otherwise only the garbage collector would close the program's connection, some time
+    its context. Its traceback holds frames of ours. A frame that also keeps the exception in a variable must delete
+    that variable in the end; otherwise only the garbage collector would close the program's connection, some time
     later.
     """
     while error is not None and was_raised_in_ours(error):
