@@ -98,9 +98,9 @@ A hashed folder is for programs that only open the files that a chain names; oth
 shows what each program read, according to the access times of the files, after `eval "$(aia-store env --folder)"` and
 with a server that sends only its leaf. Programs that do not look files up by name should get the bundle instead (*the
 file*). Go reads all of `SSL_CERT_DIR` (not tested): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a
-Go program the file. `SSL_CERT_FILE` is not set together with the folder: a small file in it would satisfy OpenSSL, but
-httpx would then trust nothing but that file. Debian's Exim is built with GnuTLS and was not tested: set
-`tls_verify_certificates` to the file.
+Go program the file. `SSL_CERT_FILE` is not set together with the folder. OpenSSL would be content with a small CA file
+there, beside the folder, but httpx would then trust nothing but that file. Debian's Exim is built with GnuTLS and was
+not tested: set `tls_verify_certificates` to the file.
 """
 _NEWER = """
 ## Newer Pythons and OpenSSLs

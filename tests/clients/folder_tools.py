@@ -79,7 +79,8 @@ http {
 class FolderTool:
     """One program: a shell script that connects to PORT, under the lines of `env --folder`, and ends with 0 if it can.
 
-    FOLDER, FILE, ANCHOR are the trust folder, the bundle and the small file; WORK is a folder, LOCAL a free port.
+    FOLDER, FILE and ANCHOR stand for the trust folder, the bundle and `one-anchor.pem`; WORK is a folder, LOCAL a free
+    port.
     """
 
     name: str
@@ -116,7 +117,8 @@ FOLDER_TOOLS = [
         "curl",
         "curl -sSf --noproxy '*' https://localhost:PORT/",
         BY_NAME,
-        "`SSL_CERT_DIR`; to spare it Debian's own CA file, two lines in `~/.curlrc`: `capath` and `cacert`",
+        "`SSL_CERT_DIR`; so that curl does not read Debian's own CA file as well, also put "
+        "[two lines](operations.md#the-trust-folder), `capath` and `cacert`, into `~/.curlrc`",
         "curl --version",
     ),
     FolderTool(
