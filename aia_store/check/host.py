@@ -79,7 +79,7 @@ def _finding(
     refused: list[Certificate] | None,
     store: IntermediateStore,
 ) -> Finding:
-    """Put together what is known of a chain, with OpenSSL's verdicts under the terms of `trusted`."""
+    """Put together what is known of a chain, with OpenSSL's verdicts under `trusted`'s flags and security level."""
     sent, name = seen.certificates, in_ascii(target.name)
     refusal = _stated(trusted.rehearsal.refusal(sent, name))
     partial = refusal and _stated(trusted.partial_rehearsal.refusal(sent, name))

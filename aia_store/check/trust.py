@@ -60,7 +60,7 @@ class TrustAnchors:
 
     @property
     def strict_terms(self) -> Terms:
-        """The terms of Python's default context from 3.13 on."""
+        """The flags and the security level of Python's default context from 3.13 on."""
         return Terms(self.terms.flags | STRICT | PARTIAL_CHAIN, self.terms.level)
 
     @cached_property
@@ -71,5 +71,5 @@ class TrustAnchors:
 
 @lru_cache(maxsize=1)
 def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
-    """These trust anchors, for verdicts under the terms of Python's default client."""
+    """These trust anchors, for verdicts like those of Python's default client."""
     return TrustAnchors(certificates, seeing_context())

@@ -335,7 +335,7 @@ class Certificate:
     def is_in_der(self) -> bool:
         """Whether everything around the signed part is in DER, as RFC 5280, 4.1 demands.
 
-        OpenSSL reads BER there. So anybody can write one certificate in any number of ways, and all are valid.
+        OpenSSL reads BER there. So anybody can encode the same certificate in any number of ways, all of them valid.
         """
         try:
             signed, whole_end = expect(self.der, 0, len(self.der), SEQUENCE)
@@ -486,7 +486,10 @@ class Certificate:
 
 
 def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
-    """Like OpenSSL, compare only the first directoryName; True if there is none."""
+    """Whether the certificate's issuer is the first directoryName of these GeneralNames; True if they have none.
+
+    OpenSSL compares no other directoryName either.
+    """
     for tag, _, start, stop in elements(general_names, 0, len(general_names)):
         if tag == 0xA4:
             return canonical_name(general_names[start:stop]) == certificate.issuer_key

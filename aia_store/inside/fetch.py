@@ -510,7 +510,10 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
 
 
 def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """Undo the content coding of a body, which its first bytes tell: real hosts name wrong ones. Raises FetchError."""
+    """Undo the content coding of a body. Raises FetchError.
+
+    Its first bytes show gzip, because real hosts name wrong codings in the header; zlib must be named there too.
+    """
     is_gzip = body.startswith(_GZIP)
     is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
     if not (is_gzip or is_zlib):

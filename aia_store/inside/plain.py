@@ -1,4 +1,4 @@
-"""Which PEM blocks are plain, so that every OpenSSL loads the certificate in them.
+"""Which PEM blocks are plain, so that every version of OpenSSL loads the certificate in them.
 
 A block is plain if it has lines of 64 characters, and holds the DER of a certificate (RFC 5280, 4.1) with nothing
 unusual in it. OpenSSL accepts more; what is not plain is left to it. Whether a certificate is valid does not matter

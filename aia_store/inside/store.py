@@ -494,8 +494,8 @@ class IntermediateStore:
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
         """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
-        Returns whether it is on disk now. One that is not in DER is not kept: a server could write it in ever
-        new ways.
+        Returns whether it is on disk now. One that is not in DER is not kept: outside DER, a server could
+        encode the same certificate in any number of ways, and so fill the store.
         """
         if not certificate.is_in_der:
             return False

@@ -60,7 +60,10 @@ def _identity_of_the_file(path: str) -> list[object]:
 
 
 def _identity_of_the_folder(path: str) -> list[object]:
-    """The folder's time shows that a file was added or removed. The next build looks at what is in the files."""
+    """A value that changes whenever a file is added to the folder or removed from it, as the folder's time shows.
+
+    The contents of the files are not compared here; the next build looks at them.
+    """
     small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 

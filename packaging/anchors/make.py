@@ -1,4 +1,4 @@
-"""Make aia_store/inside/anchors.bin: the roots of the public programmes, which every OpenSSL loads.
+"""Make aia_store/inside/anchors.bin: the roots of the public programmes that every version of OpenSSL loads.
 
     python packaging/anchors/make.py CERTIFICATES.pem… [--ask PYTHON]…
 
