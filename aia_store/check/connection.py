@@ -123,7 +123,7 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
 
 
 def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
-    """The same without the weaknesses that a server shows only because it prefers an unusual cipher suite."""
+    """What was seen, without the weaknesses that a server shows only because it prefers an unusual cipher suite."""
     if OF_SUITES.isdisjoint(seen.weaknesses):
         return seen
     try:

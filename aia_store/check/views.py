@@ -100,7 +100,7 @@ def _backtracks(finding: Finding) -> str | None:
 
 
 def _ignores_dates_of_anchors(finding: Finding) -> str | None:
-    """The same; but a path may end at a trust anchor that has expired."""
+    """Like `_backtracks`, but a path may end at a trust anchor that has expired."""
     if finding.partial_refusal is None:
         return None
     for at, link in enumerate(finding.drawn[1:], 1):
@@ -120,7 +120,7 @@ def _hook(finding: Finding) -> str | None:
 
 
 def _hook_strictly(finding: Finding) -> str | None:
-    """The same, with the flags of Python 3.13."""
+    """Like `_hook`, with the flags of Python 3.13."""
     if finding.strict_refusal is None:
         return None
     return _revoked(finding) or _too_long_for_hook(finding) or finding.strict_completed_refusal
@@ -138,7 +138,7 @@ def _fetches(finding: Finding) -> str | None:
 
 
 def _fetches_up_to_a_root(finding: Finding) -> str | None:
-    """The same, but the path must end at a root."""
+    """Like `_fetches`, but the path must end at a root."""
     return finding.completed_refusal or _fetches(finding)
 
 

@@ -97,7 +97,7 @@ def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
 
 
 def of_key_usage(certificate: Certificate) -> Weakness | None:
-    """Whether a server's key may not sign, according to its certificate. Every handshake but by static RSA needs it."""
+    """Whether a server's certificate forbids its key to sign, as the key must in every handshake without static RSA."""
     try:
         value = certificate.extensions.get(_KEY_USAGE)
         if value is None:

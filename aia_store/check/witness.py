@@ -58,7 +58,7 @@ def seeing_context(suites: str | None = None) -> Any:
 
 @lru_cache(maxsize=1)
 def tolerant_context() -> Any:
-    """Such a context that also offers what today's clients refuse: old versions, and security level 0."""
+    """Like `seeing_context`, but also offering what today's clients refuse: old versions, and security level 0."""
     context = _made()
     context.minimum_version = _ANY_VERSION
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _open_what_was_closed() -> None:
-    """Give each standard descriptor something to stand for, or the first files that we open become these."""
+    """Open each closed standard descriptor; otherwise the first files that we open would get its number."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= _STANDARD_ERROR:
         descriptor = os.open(os.devnull, os.O_RDWR)
@@ -62,5 +62,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _drop_output() -> None:
-    """Close the output, or Python complains about it again at its end."""
+    """Discard the remaining output; otherwise Python would report the error again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

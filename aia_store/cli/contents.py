@@ -54,7 +54,7 @@ def _last_used(path: str) -> float:
 
 
 def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
-    """The one certificate whose fingerprint starts so, and its files: key True for the preloaded one, else False."""
+    """The one certificate whose fingerprint starts with this, and its paths by whether the file is a preloaded one."""
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
         raise click.UsageError(f"{fingerprint!r} is not a fingerprint; `aia-store list` shows them")

@@ -35,7 +35,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 class _PlainConsole(Console):
-    """A console that leaves it to the command what a closed pipe means; rich would end the process with status 1."""
+    """A console that raises an error at a closed pipe, where rich would end the process with status 1."""
 
     def on_broken_pipe(self) -> None:
         raise  # noqa: PLE0704  # what rich has just caught

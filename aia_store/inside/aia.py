@@ -243,7 +243,7 @@ class AIA:
 
 
 def _waiting(wait: Callable[[], T]) -> T:
-    """Call what only waits: an exception comes from a signal handler, and is raised as Interrupted."""
+    """Call a function that only waits; so any exception is a signal handler's, and is raised as Interrupted."""
     try:
         return wait()
     except BaseException as error:

@@ -1,8 +1,9 @@
 """Hand in what a user's process learned: leave a copy for the whole machine in the hand-in folder of the site's store.
 
 The folder is like /tmp, but stricter. Everyone may put files there, but nobody may list it, or remove or replace the
-files of others. The manager takes the files out, trusts none of them, and keeps in the site's store what it has
-verified (`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was visited.
+files of others. The daemon or a refresh takes the files out, trusts none of them, and keeps in the site's store
+what it has verified (`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was
+visited.
 
 This runs inside every program: if anything goes wrong here, nothing is handed in.
 """
@@ -46,7 +47,7 @@ def leave(certificate: Certificate, folder: str) -> None:
             name = f"{certificate.fingerprint}-{os.urandom(8).hex()}.pem"
             file = os.open(name, _FILE_FLAGS, 0o600, dir_fd=place)
             try:
-                os.fchmod(file, 0o644)  # whatever the umask is: the manager may be another user
+                os.fchmod(file, 0o644)  # whatever the umask is: another user may take it out
                 os.write(file, contents)
             finally:
                 os.close(file)
@@ -57,5 +58,5 @@ def leave(certificate: Certificate, folder: str) -> None:
 
 
 def _is_sound(place: os.stat_result, site: os.stat_result) -> bool:
-    """Whether a folder is the hand-in folder: the site's or root's, and users cannot remove the files of others."""
+    """Whether a folder belongs to the owner of the site's store or to root, and keeps users off each other's files."""
     return stat.S_ISDIR(place.st_mode) and bool(place.st_mode & stat.S_ISVTX) and place.st_uid in (0, site.st_uid)

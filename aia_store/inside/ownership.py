@@ -21,10 +21,11 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
     """Return the first part of a path that users other than root and this one can change; None if there is none.
 
     The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
-    /tmp, only their owners can rename or remove entries, so root's entries are safe there. Where a file system is
-    mounted read-only, nobody can, whatever the mode: that of a ConfigMap in a container is 777. What a user has mounted
-    (FUSE) is the user's. If the path does not exist, its last existing folder decides who could make it, sticky or not.
-    Raises nothing: a path that cannot be looked at is not root's.
+    /tmp, only the owner of an entry can rename or remove it, so root's entries are safe there. In a file system that is
+    mounted read-only, nobody can change a file, whatever its mode: a ConfigMap in a container has mode 777. A user can
+    change whatever that user has mounted (FUSE). If the path does not exist, users can change it if they can put
+    something into its last existing folder, sticky or not. Raises nothing: a part that cannot be looked at counts as
+    one that others can change.
     """
     missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
     at, trusted_users = os.sep, (0, os.geteuid())

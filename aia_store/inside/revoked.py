@@ -1,4 +1,4 @@
-"""Which certificates are known to be revoked: a file that the manager writes and every program with the hook reads.
+"""Which certificates are known to be revoked: a file that a refresh writes and every program with the hook reads.
 
 The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 bytes each. So a question costs a few short
 reads, however long the file is. Each certificate has four digests, and any one of them in the file revokes it: see

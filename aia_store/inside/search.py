@@ -209,7 +209,7 @@ class Search:
         return likeliest_first(subject, found)
 
     def _is_near(self, certificate: Certificate) -> bool:
-        """Whether a trusted certificate bears the name of its issuer."""
+        """Whether a trusted certificate bears the name of this one's issuer."""
         return bool(self._chain.trusted.issuers_of(certificate))
 
     def _has_issuer_at_hand(self, subject: Certificate) -> bool:
@@ -317,7 +317,7 @@ class Walk:
 
 
 def _each(certificates: Iterable[Certificate]) -> Generator[Certificate, None, None]:
-    """Yield each, until it is closed, which also closes what they come from."""
+    """Yield each; closing this generator also closes the one that they come from."""
     yield from certificates
 
 
@@ -330,13 +330,13 @@ def _is_named_in(path: list[Certificate], candidate: Certificate) -> bool:
 
 
 def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
-    """Whether the path length of an intermediate allows it above this path; OpenSSL looks closer, later."""
+    """Whether the path length constraint of an intermediate allows this path below it; OpenSSL looks closer later."""
     _, path_length = candidate.basic_constraints
     return path_length is None or path_length >= len(path) - 1
 
 
 def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
-    """Whether names and key identifiers allow it; OpenSSL verifies the signature."""
+    """Whether names and key identifiers allow that `issuer` issued `subject`; OpenSSL verifies the signature."""
     try:
         return (
             issuer.subject == subject.issuer or issuer.subject_key == subject.issuer_key

@@ -192,7 +192,7 @@ def _is_wanted() -> bool:
 
 
 def _is_disabled() -> bool:
-    """Whether the settings say so, config.toml included. If they cannot be read, each search will report that."""
+    """Whether the settings, config.toml included, say so. If they cannot be read, each search will report that."""
     with importing:
         from .settings import ConfigError, load
 

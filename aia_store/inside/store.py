@@ -52,7 +52,7 @@ LOCKS, TEMPORARY = "locks", "tmp"
 HAND_IN = "hand-in"  # in the site's store: hand-ins of users, see `handin.py`
 HANDED_IN = "handed-in"  # in a user's store: notes of what was handed in again
 MARK = "CACHEDIR.TAG"  # the mark, which backup programs know too (https://bford.info/cachedir/)
-# Then what the manager alone reads and writes:
+# Then what only `manager` reads and writes:
 BUNDLE, BUNDLE_STATE = "bundle.pem", "bundle.json"
 TRUST, TRUST_STATE = "trust", "trust.json"  # the trust folder: a link into TRUST_FOLDERS, see `manager/trust_folder.py`
 TRUST_FOLDERS, ONE_ANCHOR = "trust-folders", "one-anchor.pem"
@@ -529,7 +529,7 @@ class IntermediateStore:
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
         """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
-        These are the needed ones, or the `preloaded` ones.
+        Without `preloaded`, these are the needed ones, with it the preloaded ones.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:
@@ -563,7 +563,7 @@ class IntermediateStore:
             self.keep(certificate)
 
     def _hand_in_again(self, certificate: Certificate, site: Folder) -> None:
-        """Hand in a certificate that the site's store has, to tell its manager of the use; once a day per user at most.
+        """Hand in a certificate that the site's store has, so that its use is noted there; once a day per user at most.
 
         A note in the user's own store says when this was done. Without such a store, it is not done.
         """

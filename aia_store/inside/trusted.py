@@ -63,7 +63,7 @@ class Given:
         self._is_stale = True  # whether OpenSSL has loaded more since `loaded` was set
 
     def add(self, file: PathLike | None, directory: PathLike | None, *, is_plain: bool = True) -> None:
-        """Note what OpenSSL has just loaded, which may include a text."""
+        """Note what OpenSSL has just loaded from these places, or from a text (`cadata`)."""
         self.loads += 1
         self.is_plain = self.is_plain and is_plain
         if file is not None:
@@ -208,7 +208,7 @@ class Trusted:
         return queue, list(ders)
 
     def digest(self) -> str:
-        """Changes whenever the trusted certificates change."""
+        """A text that changes whenever the trusted certificates change."""
         parts = sorted({der for listed in self.lists for der in listed.ders})
         parts += (f"{folder} {time_of_change(folder)}".encode("utf-8", "replace") for folder in self.directories)
         return sha256(b"".join(parts))

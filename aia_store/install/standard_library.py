@@ -149,7 +149,10 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 
 def compile_package(interpreter: Interpreter) -> NewFiles:
-    """Compile what programs load of the package, as they may not write there. If we may not either, nothing is new."""
+    """Compile the modules that programs load, because programs may not write there. Returns what is new.
+
+    If we may not write there either, nothing is compiled.
+    """
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     if not all(os.access(folder, os.W_OK) for folder in folders):
         return NewFiles([], [])

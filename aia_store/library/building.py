@@ -28,7 +28,7 @@ SECONDS = 30.0  # for all fetches
 
 
 class Built(NamedTuple):
-    """A path that OpenSSL accepted, from the leaf to the trust anchor, and those needed for it that were not sent."""
+    """A path that OpenSSL accepted, from the leaf to the trust anchor. `missing`: what had to be found for it."""
 
     path: list[Certificate]
     missing: list[Certificate]

@@ -153,7 +153,7 @@ class AIASession:
 def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
     """Describe a certificate (DER): returns "issuer", "subject" and "aia_ca_issuers", a list of URLs.
 
-    Names are as the openssl command prints them, which is not needed. Raises AIAError if the certificate is unreadable.
+    Names are as the openssl command prints them; it is not called. Raises AIAError if the certificate is unreadable.
     """
     try:
         certificate = Certificate(cert_der)

@@ -2,7 +2,7 @@
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
 level, this OpenSSL, this version of ours), then one of each path. Under other terms the file is ignored. Dates and
-revocation, on which a verdict also depends, are checked each time. Only the manager reads the file; a handshake always
+revocation, on which a verdict also depends, are checked each time. No handshake reads the file: each
 asks OpenSSL.
 """
 

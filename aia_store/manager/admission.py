@@ -32,8 +32,8 @@ class CrowdedError(Exception):
 class Admission:
     """Decides about certificates that were offered together, and keeps those that are fit and lead to an anchor.
 
-    `revoked` tells why a certificate is revoked. `beside` are the certificates that may be links of each other's paths,
-    besides those in the store.
+    `revoked` tells why a certificate is revoked. `beside` are certificates that may be links of each other's paths, as
+    those in the store may.
     """
 
     def __init__(

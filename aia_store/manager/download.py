@@ -1,4 +1,4 @@
-"""Fetch what the manager needs, under the fetch policy: failures are remembered, and there are time limits."""
+"""Fetch outside of handshakes, under the same policy: failures are remembered, and there are time limits."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Most programs treat an intermediate there as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca accept
 a leaf under it even if its root is missing. So it may be there only if this changes nothing: nothing is accepted that
-the whole path would refuse, and no right server is refused because of it.
+would be refused with the whole path, and no server with a good path is refused because of it.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
     """Rule 6: no CA that is exported or known here has its name but another key, or closes a ring with it.
 
     Of certificates with one name, OpenSSL takes the first, from the CA file before those that were sent, and does not
-    go back. So a right server under another key would be refused (curl, Node, Python), and in a ring of CAs that
+    go back. So a server under the other key would be refused (curl, Node, Python), and in a ring of CAs that
     certified each other, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
@@ -186,7 +186,7 @@ def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
 def was_needed(certificate: Certificate, export: Export) -> str | None:
     """Rule 7: it was needed on this machine.
 
-    All known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s), in a file. In a
+    In a file, all known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s). In a
     hashed folder OpenSSL opens only what a chain names, so this rule does not apply there.
     """
     if certificate in export.store.needed(certificate.subject_key):

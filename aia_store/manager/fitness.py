@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..inside.certificate import Certificate
 
-SECURITY_LEVEL = 2  # OpenSSL's, of the manager's verdicts: 112 bits, so no SHA-1 and no RSA key under 2048 bits
+SECURITY_LEVEL = 2  # OpenSSL's, for the verdicts in `verify`: 112 bits, so no SHA-1 and no RSA key under 2048 bits
 _NO_KEY_USAGE = b"\x03\x02\x01\xff"  # all of them (RFC 5280, 4.2.1.3)
 
 

@@ -1,4 +1,4 @@
-"""Ask about many things at once, up to a limit, and return the answers in order."""
+"""Call a function for many items in parallel, up to a limit, and give the answers in order."""
 
 from __future__ import annotations
 

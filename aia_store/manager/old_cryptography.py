@@ -21,7 +21,7 @@ def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
 
 
 def check_signature(subject: x509.Certificate, issuer: x509.Certificate) -> None:
-    """The same with releases before 40. RSASSA-PSS is not supported: they cannot read its parameters."""
+    """Like `check_issued`, for releases before 40; without RSASSA-PSS, whose parameters they cannot read."""
     if subject.issuer != issuer.subject:
         raise ValueError("another issuer is named")
     try:

@@ -1,4 +1,4 @@
-"""One publication of the bundle: rules decide what goes in (`export_rules`), and a reader sees the old or the new.
+"""One publication of the bundle: rules decide what goes in (`export_rules`); a reader sees the old or the new one.
 
 OpenSSL loads and counts the certificates before they are published.
 """

@@ -36,7 +36,7 @@ class Shares:
         return count < MOST
 
     def save(self) -> None:
-        """Raises OSError."""
+        """Write the shares, if they have changed. Raises OSError."""
         if self._taken != self._read():
             self._site.write(json.dumps(self._taken).encode(), SHARES, mode=0o600)
 

@@ -59,7 +59,7 @@ def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], text
 
 
 def put_one_anchor(home: Folder, text: bytes) -> None:
-    """Put the small CA file in place, unless this is what it holds. Raises OSError."""
+    """Write the small CA file, unless it already holds this text. Raises OSError."""
     with contextlib.suppress(OSError):
         if read_regular_file(os.path.join(home.path, ONE_ANCHOR), LARGEST_FILE) == text:
             return

@@ -1,4 +1,4 @@
-"""Whether an intermediate leads to a trust anchor of this machine; for the manager, which has no leaf.
+"""Whether an intermediate leads to a trust anchor of this machine, outside of a handshake: there is no leaf.
 
 OpenSSL decides here too, but it only verifies leaves. So the path is rehearsed with a leaf made for this purpose, which
 names the intermediate as its issuer and has a garbage signature. OpenSSL checks signatures last, beginning with the
@@ -93,7 +93,7 @@ class Verifier:
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def offer(self, certificates: Iterable[Certificate]) -> None:
-        """Replace what was offered together. What had no path beside other certificates is looked at again."""
+        """Replace what was offered together. Certificates that had no path before are examined again."""
         self._beside = by_subject(certificates)
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if isinstance(verdict, list)}
 
@@ -208,7 +208,7 @@ class Verifier:
 
 
 def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], list[Certificate]]:
-    """The same look-up, which looks only once on disk for each name."""
+    """The look-up `find`, but asked only once for each name."""
     return lru_cache(maxsize=4096)(find)
 
 

@@ -29,7 +29,7 @@ def harmless(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """The same, cut after `most` characters."""
+    """Like `harmless`, cut after `most` characters."""
     return harmless(text if len(text) <= most else f"{text[:most]}…")
 
 

@@ -90,7 +90,7 @@ class Answer(NamedTuple):
 
     @property
     def tone(self) -> Result:
-        """The result as it is coloured: what is complete, but for a few days only, is coloured as ending."""
+        """The result by which it is coloured: a complete chain that soon expires is coloured as ending."""
         is_ending = self.result is Result.COMPLETE and self.finding is not None and self.finding.ending_within(SOON)
         return Result.ENDING if is_ending else self.result
 

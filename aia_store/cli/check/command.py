@@ -59,7 +59,7 @@ class Form(Protocol):
 
 
 class _Check(click.Command):
-    """Reads `--revocation` without a value, too: click would take the next argument for it."""
+    """Reads `--revocation` without a value, too: click alone would take the next argument as its value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, [f"{arg}={_WANTED}" if arg == "--revocation" else arg for arg in args])
@@ -216,7 +216,7 @@ def _answers(
 def _named(
     hosts: Iterable[str], file: str | None, servername: str | None, connect: str | None, starttls: str | None
 ) -> list[Answer]:
-    """The hosts and files to check, in order and each once. A text that names neither is already answered.
+    """The hosts and files to check, in order and each once. A text that names neither gets an answer with its error.
 
     Raises WrongUseError if the options or the file cannot be used.
     """
@@ -243,7 +243,7 @@ def _named(
 
 
 def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
-    """A file to check, or the files of a folder; what cannot be read is already answered."""
+    """A file to check, or the files of a folder; what cannot be read gets an answer with its error."""
     if not os.path.isdir(path):
         yield Answer(path, FileTarget(path, servername))
         return

@@ -14,5 +14,5 @@ def text(value: str) -> str:
 
 
 def dated(value: str) -> str:
-    """The same, with dates that are not broken at the end of a line."""
+    """Like `text`, with dates that are not broken at the end of a line."""
     return re.sub(r"\d{4}-\d\d-\d\d", r"<time>\g<0></time>", text(value))

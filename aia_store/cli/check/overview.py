@@ -55,7 +55,7 @@ class Group(NamedTuple):
         return (self.drawn or self.rest)[0].tone
 
     def cause(self, drawings: list[Drawing], more: str = "") -> str:
-        """What these of the chains have in common, as a sentence: "12 hosts lack X CA"."""
+        """What these chains of the group have in common, as a sentence: "12 hosts lack X CA"."""
         return text(drawings[0].cause.of(len({drawing.title for drawing in drawings}), f"{more}{self.noun}"))
 
 

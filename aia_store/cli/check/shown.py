@@ -39,7 +39,7 @@ MOST_TREES = 8  # hosts; if there are more, each gets one line
 
 
 class Unanswered:
-    """Says on standard error which hosts could not be checked, and nothing else: another form has standard output."""
+    """Says on standard error which hosts could not be checked, and nothing else; another form uses standard output."""
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Say why there is no finding, where there is none."""

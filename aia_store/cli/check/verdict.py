@@ -236,7 +236,7 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
 
 
 def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
-    """Why the URLs that are named for the missing issuer did not help; the tree says so of those that failed."""
+    """Why the URLs for the missing issuer did not help, except those that failed: the tree shows these."""
     named = [url.strip(" \t") for url in last.ca_issuers]
     if len(named) >= Budget.too_many_urls:
         yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."

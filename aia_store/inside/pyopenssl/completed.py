@@ -98,7 +98,7 @@ class _StoreChain(Chain):
 
 
 def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> list[bytes] | None:
-    """Find the intermediates (DER, the leaf's issuer first) with which the program accepts this leaf; None if none are.
+    """Find the intermediates (DER, the leaf's issuer first) with which the program accepts this leaf; else None.
 
     `sent` is DER too. May raise any exception, and Interrupted.
     """
@@ -116,7 +116,7 @@ def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> 
 
 
 def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> Any:
-    """Build an SSL_CTX of ours that accepts this leaf over this path, if the program's accepts it now; else None.
+    """Build an SSL_CTX of ours that accepts this leaf over this path, if the program's own accepts it now; else None.
 
     The chain is the leaf and its intermediates (DER). An SSL_CTX of ours trusts only the one path that the program's
     own has just verified, and its anchor is the very certificate in the program's store. So OpenSSL can only find that

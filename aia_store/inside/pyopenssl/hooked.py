@@ -76,7 +76,7 @@ class Noted:
         self.changing: set[object] = set()
 
     def kept_as_it_is(self) -> _Keeping:
-        """In a `with` of this, the context's own certificate does not change, if what it yields is True."""
+        """A context manager: if it yields True, the context's own certificate does not change within the `with`."""
         return _Keeping(self)
 
     def change(self, change: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The background manager: rebuilds the bundle when the machine's trust anchors change, and refreshes on schedule.
+"""The daemon: rebuilds the bundle when the machine's trust anchors change, and refreshes on schedule.
 
 The main process only watches: `service` is its loop over the `tasks`, `watching` and `places` notice changes, and
 `sd_notify`, `journal` and `state` report to the supervisor, the log and `aia-store status`. Child processes do the work

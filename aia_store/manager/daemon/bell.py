@@ -1,4 +1,4 @@
-"""Wakes the manager's loop from any thread or signal handler."""
+"""Wakes the daemon's loop from any thread or signal handler."""
 
 from __future__ import annotations
 

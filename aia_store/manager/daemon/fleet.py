@@ -1,4 +1,4 @@
-"""The manager's tasks that share with other machines. Without the setting `share`, they are never due.
+"""The daemon's tasks that share with other machines. Without the setting `share`, they are never due.
 
 What they do depends on others. So an engine that is down is one line in the log, however often it is tried, and
 `status` does not call it a failure of the daemon.
@@ -28,7 +28,7 @@ FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
 
 
 class Rhythm:
-    """In how many seconds a machine makes its first and its next round, at random."""
+    """After how many seconds, chosen at random, a machine makes its first and its next round."""
 
     def __init__(self, *, is_hub: bool = False) -> None:
         self._every = HUB_ROUND_EVERY if is_hub else ROUND_EVERY
@@ -48,7 +48,7 @@ class Rhythm:
 
 
 class Sharing(Work):
-    """A task that depends on other machines: what it says is only logged if it is news."""
+    """A task that depends on other machines: a message is not logged again until another came between."""
 
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)

@@ -44,7 +44,7 @@ class Job:
     ) -> None:
         """The caller enforces `deadline` (on the monotonic clock). Raises OSError if no process can be started.
 
-        `ends_with_us`: its standard input stays open as long as this process lives, by which it sees that we end.
+        `ends_with_us`: its standard input stays open as long as this process lives, so that it notices our end.
         """
         self.action = action
         self._ends_with_us = ends_with_us

@@ -1,4 +1,4 @@
-"""The manager's log: one line per event, on standard error, as text or as JSON."""
+"""The daemon's log: one line per event, on standard error, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STANDARD_ERROR = 2  # the descriptor
 
 
 class Journal:
-    """Writes events. Never raises: if the log cannot be written, the manager goes on."""
+    """Writes events. Never raises: if the log cannot be written, the daemon goes on."""
 
     def __init__(self, form: str = "text") -> None:
         self._as_json = form == "json"

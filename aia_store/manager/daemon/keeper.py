@@ -1,4 +1,4 @@
-"""One manager per store, by a lock that is taken again if the store folder is removed and made anew."""
+"""One daemon per store, by a lock that is taken again if the store folder is removed and made anew."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WAITS = 1.0  # seconds for a lock, because `status` may be testing it
 
 
 class DaemonError(Exception):
-    """The manager cannot run. The message is one line that says why and what to do."""
+    """The daemon cannot run. The message is one line that says why and what to do."""
 
 
 class Keeper:
     """Holds the lock of the store folder that is written, `home`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
+        """Raises StoreError if the store cannot be written, DaemonError if another daemon already holds its lock."""
         self._settings = settings
         self.home = writable_home(settings)
         self._lock: Lock | None = _take(self.home)
@@ -32,7 +32,7 @@ class Keeper:
     def keep(self) -> bool:
         """Take the lock again if it was removed; returns whether it was.
 
-        Raises DaemonError if another manager has taken it meanwhile.
+        Raises DaemonError if another daemon has taken it meanwhile.
         """
         if self.holds():
             return False

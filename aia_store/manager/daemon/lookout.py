@@ -1,4 +1,4 @@
-"""The files and folders that matter to the manager, and their present state."""
+"""The files and folders that matter to the daemon, and their present state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Lookout:
         self._watcher.stop()
 
     def watch(self) -> str:
-        """Watch all folders on the present paths of these; returns a description in words."""
+        """Watch all folders on the present paths to these places; returns a description in words."""
         try:
             self._trust_paths = roots.watched(roots.source(self._settings))
         except roots.RootsError:  # the previous ones stay, and others may appear in any place

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Supervisor:
-    """The supervisor; if it does not listen, nothing is sent. As a task, it is due when a sign of life is."""
+    """The supervisor; if it does not listen, nothing is sent. As a task, it is due with the next sign of life."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")

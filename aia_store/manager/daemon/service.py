@@ -1,4 +1,4 @@
-"""The manager's loop: it waits until a task is due, something changes or a signal comes, and runs what is due."""
+"""The daemon's loop: it waits until a task is due, something changes or a signal comes, and runs what is due."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """One manager, for one store."""
+    """One daemon, for one store."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
-        """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
+        """Raises StoreError if the store cannot be written, DaemonError if another daemon already holds its lock."""
         shared = self._shared = Shared(settings, journal)
         self._refresh = Refresh(shared)
         sharing = Share(shared), HandIn(shared), Listen(shared)
@@ -35,7 +35,7 @@ class Service:
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; SIGHUP reads the settings again, SIGUSR1 refreshes at once.
 
-        Raises DaemonError if another manager has taken the store.
+        Raises DaemonError if another daemon has taken the store.
         """
         shared = self._shared
         threading.excepthook = self._on_broken_thread

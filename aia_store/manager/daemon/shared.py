@@ -1,4 +1,4 @@
-"""What the manager's tasks share: the settings, the store, the watches, the log and the supervisor."""
+"""What the daemon's tasks share: the settings, the store, the watches, the log and the supervisor."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ QUIET, LONGEST_BURST = 0.3, 1.5  # seconds; a trust manager causes thousands of 
 
 
 class Shared:
-    """The settings and the lookout change with the configuration; everything else lives as long as the manager."""
+    """The settings and the lookout change with the configuration; everything else lives as long as the daemon."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
-        """Raises StoreError if the store cannot be written, DaemonError if another manager keeps it."""
+        """Raises StoreError if the store cannot be written, DaemonError if another daemon already holds its lock."""
         self.settings = settings
         self.journal = journal
         self.supervisor = Supervisor()
@@ -64,7 +64,7 @@ class Shared:
         self.note(watching=self.lookout.method)
         if self.state.last is not None:
             self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
-        if self.keeper.holds():  # otherwise another manager may be reporting its own state there
+        if self.keeper.holds():  # otherwise another daemon may be reporting its own state there
             with suppress(OSError):  # the log says why
                 state.write(self.keeper.home, self.state)
 

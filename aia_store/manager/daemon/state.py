@@ -1,4 +1,4 @@
-"""The state of the manager, as a file in the store folder for `status`; and whether the manager runs."""
+"""The state of the daemon, as a file in the store folder for `status`; and whether the daemon runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Last(NamedTuple):
 
 
 class DaemonState(NamedTuple):
-    """What the manager reports about itself. Times are in seconds since 1970."""
+    """What the daemon reports about itself. Times are in seconds since 1970."""
 
     pid: int
     process: str  # distinguishes this process from a later one with its number; empty if unknown
@@ -46,7 +46,7 @@ def write(folder: Folder, state: DaemonState) -> None:
 
 
 def read(folder: Folder) -> DaemonState | None:
-    """What the last manager of this folder wrote; None if there is nothing, or it is not ours."""
+    """What the last daemon of this folder wrote; None if there is nothing, or it is not ours."""
     try:
         found = json.loads(read_regular_file(os.path.join(folder.path, DAEMON_STATE), _LARGEST))
         last = found["last"]
@@ -66,7 +66,7 @@ def read(folder: Folder) -> DaemonState | None:
 
 
 def running(folder: Folder) -> DaemonState | None:
-    """The state of the manager that runs for this folder; None if none runs."""
+    """The state of the daemon that runs for this folder; None if none runs."""
     state = read(folder)
     if state is None:
         return None

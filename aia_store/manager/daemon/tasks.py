@@ -1,4 +1,4 @@
-"""The manager's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
+"""The daemon's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
 `Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
 `Collect` and `Refresh`, a child process does the work.
@@ -35,7 +35,7 @@ FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
 
 
 class Task(Protocol):
-    """Something that the manager does when it is due: `due_at` is on the monotonic clock, or infinity."""
+    """Something that the daemon does when it is due: `due_at` is on the monotonic clock, or infinity."""
 
     @property
     def due_at(self) -> float: ...

@@ -1,7 +1,7 @@
 """Watches folders for changes: by inotify or its equivalent; otherwise, and on network file systems, by polling.
 
 Only whole folders are watched, never files, because a watch on a file ends when another is renamed over it. Folders
-have their real paths, because nothing is noticed through a link. Reading is no event, or the manager would wake itself.
+have their real paths, because nothing is noticed through a link. Reading is no event, or the daemon would wake itself.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Watcher:
 
     @property
     def method(self) -> str:
-        """How it is watched: by `events`, `polling`, or both; else the manager only looks regularly."""
+        """How it is watched: by `events`, `polling`, or both; else the daemon only looks regularly."""
         used = [("events", self._native), ("polling", self._polling)]
         return " and ".join(name for name, observer in used if observer is not None) or "a look every minute"
 

@@ -111,7 +111,7 @@ ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
 
 def main() -> None:
     """Do what the command line says, with the settings from standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the manager decides when we end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the daemon decides when we end
     signal.signal(signal.SIGTERM, _end)
     settings = Settings()
     for key, value in json.loads(sys.stdin.readline()).items():

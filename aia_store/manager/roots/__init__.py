@@ -53,12 +53,12 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path, and that of those that are added."""
+        """The path, and that of the added trust anchors."""
         return f"{self.path} and {self.extra}" if self.extra is not None else self.path
 
     @property
     def name_for_one(self) -> str:
-        """The same, for an anchor that is in the one or in the other."""
+        """Like `name`, for an anchor that may be in either place."""
         return f"{self.path} or {self.extra}" if self.extra is not None else self.path
 
     @property

@@ -40,7 +40,7 @@ class FolderShelf:
             raise ShelfError(f"{path} is no folder; mount or make it")
 
     def is_read_only(self, folder: str) -> bool:
-        """Whether it is mounted so, or this user may not write there."""
+        """Whether the shelf is mounted read-only, or this user may not write there."""
         path = os.path.join(self._path, folder)
         return not os.access(path if os.path.isdir(path) else self._path, os.W_OK | os.X_OK)
 

@@ -72,7 +72,7 @@ class Remembered:
         self.reasons = dict(Counter(self.reasons) + Counter(refused.values()))
 
     def refuse_unlinked(self, refused: Iterable[Certificate]) -> None:
-        """Remember whose issuers may be found later."""
+        """Remember which certificates were refused because an issuer was missing: it may be found later."""
         found = {certificate.fingerprint: sha256(certificate.issuer_key) for certificate in refused}
         self.unlinked = {
             digest: issuer for digest, issuer in {**self.unlinked, **found}.items() if digest in self.refused
@@ -122,9 +122,9 @@ def read(home: Folder) -> Remembered:
 
 @contextlib.contextmanager
 def opened(home: Folder) -> Iterator[Remembered]:
-    """The memory, which nobody else changes meanwhile; it is written at the end, after an error too.
+    """Yield the memory under its lock, and write it when the `with` ends, after an error too.
 
-    Do not wait for an engine meanwhile. Raises ShareError, StoreError, and OSError if it cannot be written.
+    Do not wait for an engine within the `with`. Raises ShareError, StoreError, and OSError if it cannot be written.
     """
     with held(home, _LOCK):
         memory = read(home)
@@ -161,7 +161,7 @@ def read_manifest(home: Folder) -> manifests.Manifest:
 
 
 def write_manifest(home: Folder, manifest: manifests.Manifest) -> None:
-    """Raises OSError."""
+    """Write the manifest that was read last. Raises OSError."""
     home.write(manifests.text(manifest), SHARE_MANIFEST)
 
 

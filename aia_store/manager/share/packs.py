@@ -56,7 +56,7 @@ def arrange(
 
 
 def _packed(certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
-    """The members and the content of packs for these; one that would be alone is in none."""
+    """The members and the content of packs for these; a certificate that would be alone in a pack is in none."""
     group: list[str] = []
     size = 0
     for digest, der in sorted(certificates.items()):

@@ -76,8 +76,8 @@ def publish(
 ) -> Published:
     """Put on the shelf what is missing or damaged, then the manifest, unless it says the same as `before`.
 
-    `unseen` are the certificates of `before` that are neither here nor were refused. Of too many, some are left out.
-    Raises ShelfError, also if this takes too long; the next time goes on from there.
+    `unseen` are the certificates of `before` that are neither here nor were refused. If there are too many
+    certificates, some are left out. Raises ShelfError, also if this takes too long; the next time goes on from there.
     """
     deadline = time.monotonic() + SECONDS
     names = shelf.names(shelves.OUT, shelves.MOST_NAMES)

@@ -180,7 +180,7 @@ class _Session:
         return fingerprints([*self._store.folders, *self._store.preloaded])
 
     def _keep(self, offered: Mapping[str, bytes], memory: Remembered) -> taking.Taken:
-        """Keep those of these that are wanted, and are verified."""
+        """Keep the offered certificates that are wanted and lead to a trust anchor here."""
         wanted = {digest: offered[digest] for digest in self._choice(offered, memory).get}
         return taking.take(wanted, self._store, self._anchors, memory, self._now)
 

@@ -80,7 +80,7 @@ if TYPE_CHECKING:
             """Write a file as a whole."""
 
         def names(self, folder: str, most: int) -> list[str]:
-            """At most `most` of the names in a folder, which may be any names; if there are more, other ones each time.
+            """At most `most` names in a folder, of any form; if there are more, a different choice each time.
 
             So names that somebody adds cannot keep others from being looked at.
             """

@@ -2,7 +2,7 @@
 
 Nothing is believed. Whatever a shelf or a stream holds, a round gets at most 500 certificates of at most 65,536 bytes
 each, and at most 10,000 are kept in all. If there are more, a round gets 500 at random. What is refused is
-remembered, so an honest one among ten thousand others comes within twenty rounds.
+remembered, so an honest certificate among ten thousand others comes within twenty rounds.
 """
 
 from __future__ import annotations
