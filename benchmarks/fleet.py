@@ -279,7 +279,10 @@ class Simulation:
     ) -> bool:
         machine = self._machines[number]
         offered = self._difference(published, machine.taken) | handed_in.difference(machine.taken)
-        offered -= self._heard(machine)
+        heard = self._heard(machine)
+        offered -= heard
+        if number == 0:
+            machine.taken |= heard  # to publish it; the others read what they lack of that
         if not offered:
             return False
         choice = taking.choose(offered, {self._digests[server] for server in machine.needed}, machine.memory, now)
