@@ -110,6 +110,7 @@ class Machine:
     taken: frozenset[str] = frozenset()  # from others
     memory: Remembered = field(default_factory=Remembered)
     mark: str = ""
+    listens_from: int = 0  # how many the stream had carried when it began
 
 
 class NoNotes:
@@ -159,6 +160,7 @@ class Simulation:
         self._engine = Engine(str(folder))
         self._stream = stream
         self._streamed: dict[int, float] = {}  # since when all daemons have it, by server
+        self._heard_from: dict[int, frozenset[str]] = {}  # what the stream carried to those that began at this point
         self._events: list[tuple[float, int, int, Action]] = []  # when, a counter, which machine, what
         self._counter = itertools.count()
         self._chances = list(itertools.accumulate(1 / (rank + 1) for rank in range(len(certificates) - 1)))
@@ -197,6 +199,7 @@ class Simulation:
         heapq.heappush(self._events, (at, next(self._counter), number, action))
 
     def _begin(self, now: float, number: int) -> None:
+        self._machines[number].listens_from = len(self._streamed)
         self._plan(now + self._machines[number].rhythm.first(), number, self._round)
         self._plan(now + random.expovariate(MEETINGS_A_DAY / DAY), number, self._meet_any)
         if number:
@@ -204,7 +207,7 @@ class Simulation:
 
     def _replace(self, now: float, number: int) -> None:
         """Another machine begins in the place of one; it pulls before it starts its work."""
-        self._machines[number] = Machine()
+        self._machines[number] = Machine(listens_from=len(self._streamed))
         while self._round_of(now, number, is_thorough=True)[1]:
             pass
         self._plan(now + random.expovariate(REPLACED_A_DAY / DAY), number, self._replace)
@@ -276,6 +279,10 @@ class Simulation:
     ) -> bool:
         machine = self._machines[number]
         offered = self._difference(published, machine.taken) | handed_in.difference(machine.taken)
+        heard = self._heard(machine)
+        offered -= heard
+        if number == 0:
+            machine.taken |= heard  # to publish it; the others read what they lack of that
         if not offered:
             return False
         choice = taking.choose(offered, {self._digests[server] for server in machine.needed}, machine.memory, now)
@@ -292,6 +299,15 @@ class Simulation:
         if self._digests[NEWS] in honest:
             self._knowing.setdefault(number, now)
         return bool(honest) and len(got.contents) < len(choice.get) + choice.later
+
+    def _heard(self, machine: Machine) -> frozenset[str]:
+        """What the stream has carried since a machine began; one set for all that began at the same point."""
+        start = machine.listens_from
+        heard = self._heard_from.get(start, frozenset())
+        if len(heard) < len(self._streamed) - start:
+            carried = itertools.islice(self._streamed, start, None)
+            heard = self._heard_from[start] = frozenset(self._digests[server] for server in carried)
+        return heard
 
     def _difference(self, published: manifest.Manifest, taken: frozenset[str]) -> frozenset[str]:
         """What is published and not taken; computed once for all machines that took the same."""

@@ -166,6 +166,20 @@ else:
             return value
 
 
+_of_parent: "list[dict[Any, Any]]" = []
+
+
+def forget_unfreed(memory: "dict[Any, Any]") -> None:
+    """Empty a memory in a forked child, but free nothing in it, nor use it again.
+
+    OpenSSL takes locks to use a context, and to free one. They stay locked in the child if another thread of the parent
+    held them.
+    """
+    if memory:
+        _of_parent.append(memory.copy())
+        memory.clear()
+
+
 class Interrupted(BaseException):
     """The program's own code, such as a signal handler, raised an exception inside the callback."""
 
@@ -185,7 +199,8 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
             return error.raised
-        if not isinstance(error, Exception) or _was_raised_from_outside(error):
+        is_of_python = isinstance(error, (Exception, GeneratorExit))  # the latter ends a generator of ours
+        if not is_of_python or _was_raised_from_outside(error):
             return error
         error = error.__context__
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import _ssl
 import os
 
-from . import importing, remember
+from . import forget_unfreed, importing, remember
 from .certificate import to_cadata
 
 TYPE_CHECKING = False
@@ -103,5 +103,4 @@ def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
 
 
 if hasattr(os, "register_at_fork"):
-    # In a forked child, a thread that is gone may have held a lock of OpenSSL in a shared context.
-    os.register_at_fork(after_in_child=_kept.clear)
+    os.register_at_fork(after_in_child=lambda: forget_unfreed(_kept))

@@ -23,6 +23,7 @@ from functools import partial
 
 from . import (
     completing_threads,
+    forget_unfreed,
     importing,
     interrupt_in,
     is_enabled,
@@ -522,12 +523,11 @@ def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
 
 def _forget_other_threads() -> None:
     """A forked child has only one thread, which is in no handshake of ours."""
-    _pending.clear()
-    _presented.clear()
-    lent_contexts.clear()
+    for memory in (_pending, _presented, lent_contexts):
+        forget_unfreed(memory)
     for state in list(_states.values()):
         state.given.loading[:] = [thread for thread in state.given.loading if thread == get_ident()]
-        state.given.decisions.clear()  # they hold contexts of ours: see `contexts`
+        forget_unfreed(state.given.decisions)  # they hold contexts of ours
 
 
 if hasattr(os, "register_at_fork"):

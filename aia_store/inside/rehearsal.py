@@ -15,7 +15,16 @@ import sys
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 
-from . import PARTIAL_CHAIN, Interrupted, importing, interrupt_in, lent_contexts, remember, unless_interrupted
+from . import (
+    PARTIAL_CHAIN,
+    Interrupted,
+    forget_unfreed,
+    importing,
+    interrupt_in,
+    lent_contexts,
+    remember,
+    unless_interrupted,
+)
 from .certificate import MOST_SENT, Certificate, handshake_message, readable
 from .contexts import CRL_CHECK_ALL, CRL_CHECKS, MOST_KEPT, NO_CHECK_TIME, Terms, kept, made
 from .settings import debug
@@ -74,7 +83,7 @@ class Rehearsal:
 _bares: dict[object, Any] = {}  # by their terms: see `_bare`
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_bares.clear)  # for the reason that `contexts` gives
+    os.register_at_fork(after_in_child=lambda: forget_unfreed(_bares))
 
 
 class Chain:

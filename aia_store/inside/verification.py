@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import PARTIAL_CHAIN, STRICT, importing, remember
+from . import PARTIAL_CHAIN, STRICT, forget_unfreed, importing, remember
 from .certificate import (
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -121,7 +121,7 @@ def _is_shared(given: Given) -> bool:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_decisions.clear)  # they hold contexts of ours: see `contexts`
+    os.register_at_fork(after_in_child=lambda: forget_unfreed(_decisions))  # they hold contexts of ours
 
 
 def _decide(

@@ -299,6 +299,29 @@ def test_a_child_shares_no_context_of_ours_with_the_threads_of_its_parent(sites:
     assert said == ["ok", True, "ok"]
 
 
+FREED = """
+import gc, weakref
+from aia_store.inside.contexts import Context
+
+port, cafile = sys.argv[1:3]
+context = ssl.create_default_context(cafile=cafile)
+said = [meet(context, port)]
+ours = [weakref.ref(found) for found in gc.get_objects() if isinstance(found, Context)]
+
+def look():
+    return "freed" if any(one() is None for one in ours) else meet(context, port)
+
+print(json.dumps([*said, len(ours) > 0, ended(forked(look))]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["right", "leaf-only", "unknown"])
+def test_a_child_frees_no_context_of_ours_that_its_parent_made(sites: Sites, kind: str) -> None:
+    """OpenSSL takes a lock to free one. If a thread of the parent held it, the child would hang before fork returns."""
+    right = sites.verdicts[kind]
+    assert answer(FORK + FREED, sites.port(kind), sites.large_cafile) == [right, True, right]
+
+
 IN_THE_MIDST_OF_A_PROPERTY = """
 import threading
 from aia_store.inside.cafile import CAFile

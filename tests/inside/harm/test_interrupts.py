@@ -14,7 +14,7 @@ import pytest
 
 from aia_store.install.watcher import HOOKS
 from tests.conftest import Hierarchy, MakeHierarchy, run_python, start_python, wait_until
-from tests.inside.harm.conftest import MEET, Sites, answer, size
+from tests.inside.harm.conftest import MEET, UNKNOWN, Sites, answer, size
 from tests.support.servers import AIAHost, TLSServer
 
 #: A program that `begin`s a connection, `drive`s its handshake, and tells what it sees when that was interrupted.
@@ -487,3 +487,35 @@ print(json.dumps(rung))
 def test_no_code_of_ours_runs_when_a_connection_dies(sites: Sites) -> None:
     """There Python prints what a handler raises, and goes on."""
     assert answer(WHEN_A_CONNECTION_DIES, sites.port("right"), sites.pki.cafile) == 0
+
+
+WHILE_A_GENERATOR_ENDS = """
+port, cafile = sys.argv[1:3]
+context, another = (ssl.create_default_context(cafile=cafile) for _ in range(2))
+said = []
+
+def trace(frame, event, argument):
+    if sys.exc_info()[0] is GeneratorExit and not said:
+        said.append("nothing")
+        kept = sys.modules["aia_store.inside.verification"]
+        sys.modules["aia_store.inside.verification"] = None  # so that ours fails
+        try:
+            said[0] = meet(another, port)
+        except BaseException as error:
+            said[0] = repr(error)
+        finally:
+            sys.modules["aia_store.inside.verification"] = kept
+    return trace
+
+sys.settrace(trace)
+try:
+    said.append(meet(context, port))
+finally:
+    sys.settrace(None)
+print(json.dumps(said))
+"""
+
+
+def test_a_connection_of_a_handler_that_runs_while_a_generator_of_ours_ends(sites: Sites) -> None:
+    """An error of ours in it has the GeneratorExit as its context, which nobody raised from outside."""
+    assert answer(WHILE_A_GENERATOR_ENDS, sites.port("leaf-only"), sites.pki.cafile) == [UNKNOWN, "ok"]
