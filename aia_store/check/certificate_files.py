@@ -85,7 +85,7 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
 
 
 def read(target: FileTarget) -> tuple[FileTarget, Seen]:
-    """The target with the certificate's own name, and what a server sends that uses the file. Raises ProbeError."""
+    """The target with the certificate's own name, and what a server sends if it uses the file. Raises ProbeError."""
     path = target.path
     try:
         held = _held(path)

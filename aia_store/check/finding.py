@@ -264,11 +264,11 @@ class Finding:
         return [found for found in known if found.subject_key == self.drawn[-1].issuer_key]
 
     def is_anchor(self, certificate: Certificate) -> bool:
-        """Whether clients of this machine trust it."""
+        """Whether a path may end at this certificate for clients of this machine."""
         return self.chain.trusted.is_anchor(certificate)
 
     def is_held(self, certificate: Certificate) -> bool:
-        """Whether it is among the trusted certificates of this machine, as an anchor or not."""
+        """Whether this certificate is among those that this machine trusts, as an anchor or not."""
         return self.chain.trusted.holds(certificate)
 
     @property

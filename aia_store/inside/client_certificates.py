@@ -60,7 +60,7 @@ def prepare_server(context: Any) -> None:
 class Allowance:
     """A number of seconds per minute, for work that takes time or should be rare. Each use counts for at least `least`.
 
-    Work that has begun may end, so the last uses can overdraw the allowance, by at most its own size.
+    Work that has begun may go on to its end, so the last uses can overdraw the allowance, by at most its own size.
     """
 
     def __init__(self, seconds: float, least: float) -> None:

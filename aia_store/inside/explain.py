@@ -169,7 +169,7 @@ class Refusal:
         return f"is for {listed}{more}{asked}"
 
     def _besides(self, leaf: str) -> str:
-        """What OpenSSL would say of the leaf next, as a sentence in which the leaf is called like this; or nothing."""
+        """What OpenSSL would say of the leaf next, as a sentence; empty if nothing. `leaf` is its subject."""
         found = []
         if self._leaf_is_out_of_time():
             found.append(self._when(self._leaf))

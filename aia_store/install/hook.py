@@ -115,7 +115,7 @@ def status() -> HookStatus:
 
 
 def _contents(inside: str = watcher.INSIDE) -> dict[str, bytes]:
-    """The files of the hook. The one that is run comes last, so that it never finds the others missing."""
+    """The files of the hook. The one that `site` runs comes last, so that it never finds the others missing."""
     module = WATCHER_FILE.removesuffix(".py")
     return {
         WATCHER_FILE: watcher.source(inside),

@@ -172,7 +172,7 @@ def compile_package(interpreter: Interpreter) -> NewFiles:
 
 
 def _contents(place: Place) -> dict[str, bytes]:
-    """The files as they should be. The one that is run comes last."""
+    """The files as they should be. Those that Python runs come after what they load."""
     wanted = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))

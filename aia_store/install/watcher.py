@@ -34,10 +34,10 @@ def contents(path: str) -> bytes:
 
 
 def compiled(source: str, tag: str | None) -> list[str]:
-    """Where an interpreter with this cache tag keeps what it compiled of a source file, without optimization first.
+    """The paths where an interpreter with this cache tag keeps a compiled source file, without optimization first.
 
-    A program that was started with -O or -OO has files of its own. Without a tag, Python keeps none, and there is no
-    file of these names.
+    Programs that were started with -O or -OO use other files than the rest. Without a tag, Python keeps none, and no
+    file has these names.
     """
     folder, name = os.path.split(source)
     return [os.path.join(folder, "__pycache__", f"{name.removesuffix('.py')}.{tag}{level}.pyc") for level in _LEVELS]

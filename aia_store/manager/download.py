@@ -61,7 +61,7 @@ class Downloader:
 
 
 def was_fair(began: float, deadline: float, usual: float) -> bool:
-    """Whether a fetch that has just failed had enough time. If not, others used it up, and its host is not to blame.
+    """Whether a fetch that has just failed had enough time. If not, others used it up, and the host is not to blame.
 
     `began` and `deadline` are on the monotonic clock; `usual` is how many seconds a fetch has.
     """

@@ -1,9 +1,10 @@
 """Take hand-ins of users, verify them up to the site's trust anchors, and keep the valid ones in the site's store.
 
-Everything in the hand-in folder may be hostile. One user can harm neither the trust of others, because everything is
-verified here and again by every program, nor their service. Each user has limited shares of files, time and the store;
-users come in random order; one user's hand-ins are no issuers for another's; and nothing here replaces or removes what
-is in the store. Whatever was examined is then removed, kept or not: files, links, FIFOs, devices and empty folders.
+Everything in the hand-in folder may be hostile. No user can change what others trust: everything is verified here, and
+again by every program. Nor can one user keep others from being served: each user has limited shares of files, time and
+the store; users come in random order; one user's hand-ins are no issuers for another's; and nothing here replaces or
+removes what is in the store. Whatever was examined is then removed from the folder, whether its certificate was kept or
+not: files, links, FIFOs, devices and empty folders.
 """
 
 from __future__ import annotations

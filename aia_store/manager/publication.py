@@ -86,7 +86,7 @@ class Publication:
         return found
 
     def _judge(self, store: Snapshot, fingerprints: list[str]) -> dict[Certificate, bool]:
-        """Which of these may be exported in the folder."""
+        """The certificates with these fingerprints, and whether each may be exported in the folder."""
         asked = [one for one in map(store.certificate, fingerprints) if one is not None]
         if not asked:
             return {}

@@ -67,7 +67,7 @@ class Job:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def outcome(self) -> Outcome:
-        """The outcome, after it has ended."""
+        """The outcome, after the child process has ended."""
         lines = self._output.decode("utf-8", "replace").strip().splitlines() or [""]
         try:
             found = json.loads(lines[-1])

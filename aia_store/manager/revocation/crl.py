@@ -106,7 +106,7 @@ class CRL:
             raise CRLError("its signature is not valid")
 
     def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
-        """RFC 5280, 5.2 and 6.3.3 (b): it must be a complete CRL, by the issuer itself, for all these certificates."""
+        """The CRL must be complete, by the issuer itself, for all these certificates (RFC 5280, 5.2 and 6.3.3 (b))."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")

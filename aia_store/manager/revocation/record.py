@@ -62,7 +62,7 @@ class Record:
             self._others |= digests
 
     def write(self) -> None:
-        """Write it for programs, if there is anything new. Raises OSError."""
+        """Write the record for programs, if there is anything new. Raises OSError."""
         known = _read(self._folder)["by_crl"] | self._remembered  # another refresh may have been faster
         remembered = dict(list(known.items())[-MOST_REMEMBERED:])
         digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}

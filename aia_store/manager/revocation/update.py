@@ -139,7 +139,7 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 
 
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
-    """Note what a CRL says; returns a line if it is not current and that makes a difference."""
+    """Note what a CRL says; returns a line if intermediates were kept without a current CRL."""
     wanted = answer.wanted
     if _is_by_revoked(wanted, revocation):
         return None

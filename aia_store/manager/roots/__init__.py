@@ -285,7 +285,7 @@ def _files_in(path: str) -> list[str]:
 
 
 def _loss(path: str) -> str | None:
-    """Why a place cannot be used, or no longer; None if it can. Raises RootsError as `_is_there` does."""
+    """Why a place cannot be used, or is gone; None if it can be used. Raises RootsError as `_is_there` does."""
     if not _is_there(path):
         return "is gone"
     if is_our_bundle(path):

@@ -55,7 +55,8 @@ def to_publish(
 ) -> dict[str, Certificate]:
     """The certificates that a hub publishes, by SHA-256; if there are too many, those needed here come first.
 
-    `shared` are the SHA-256s of what came or comes from others. Some may have been preloaded by other means too.
+    `shared` are the SHA-256s of what was taken from other machines, or is offered by them now. Of what was preloaded,
+    only these are published.
     """
     preloaded = (certificate for _, certificate in store.entries(preloaded=True))
     sound = {
