@@ -46,10 +46,11 @@ they were sent, in a simulated handshake in memory. If it accepts them, nothing 
 result is remembered.
 
 **The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise we build certification paths, depth first and
-within one budget. Issuers come from small sources: what the program trusts, what the server sent (in any order, with
-unrelated certificates in between), the store on disk, and last the network, under the policy in `fetch`. A machine does
-not fetch the same URL twice at once (`locks`), nor again soon after a failure (`pauses`). Paths with an intermediate
-that is known to be revoked are skipped (`revoked`). The intermediates of an accepted path are kept on disk.
+within one budget. Issuers are looked for in one source after the other, the cheapest first: what the program trusts,
+what the server sent (in any order, with unrelated certificates in between), the store on disk, and last the network,
+under the policy in `fetch`. A machine does not fetch the same URL twice at once (`locks`), nor again soon after a
+failure (`pauses`). Paths with an intermediate that is known to be revoked are skipped (`revoked`). The intermediates of
+an accepted path are kept on disk.
 
 **The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
 this path, again in a simulated handshake: the leaf, the intermediates as untrusted certificates, and one trusted
@@ -127,7 +128,7 @@ STRICT, PARTIAL_CHAIN = 0x20, 0x80000
 
 
 def is_enabled() -> bool:
-    """Whether every client connection of this process is completed."""
+    """Whether the chains of all client connections of this process are completed, where an intermediate is missing."""
     return enabled is True
 
 

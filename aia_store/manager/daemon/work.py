@@ -96,7 +96,7 @@ def listen(settings: Settings) -> Outcome:
         return Outcome(True, f"`share_notify` needs {error.name}; install `aia-store[valkey]`", [])
 
     listening.listen(settings, sys.stdin.fileno())
-    return Outcome(False, "the manager has ended it", [])
+    return Outcome(False, "the daemon has ended it", [])
 
 
 ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
