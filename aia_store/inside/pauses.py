@@ -91,9 +91,10 @@ class Failures:
             self._note(digest, 0, 0)
 
     def hinted(self, digest: str) -> bool:
-        """Pause the key with this digest for an hour, because another machine says that it is dead.
+        """Do not try the URL or host with this digest for an hour: another machine could not reach it.
 
-        Returns whether that was done. It is not done if a failure is noted here already, which says more.
+        Returns whether that was done. It is not done if a failure was noted on this machine,
+        which tells more than a hint.
         """
         if self._recall(digest)[0]:
             return False

@@ -211,12 +211,12 @@ class Question(Chain):
         )
 
     def refusing_context(self) -> Any:
-        """A context of ours that refuses what was sent as the program's own would.
+        """A context of ours that refuses the chain that was sent, with the same error as the program's own would.
 
-        It is needed only for what was deferred, which the program's own context does not have; otherwise None. It holds
-        what OpenSSL looks up for this chain, and is shared by all contexts that need the same. But if not all of the
-        chain could be read, or OpenSSL could find a certificate in a directory, it holds everything that the program
-        trusts. That one is not shared, because OpenSSL keeps what it finds in a directory.
+        It is needed only if CA files were deferred, because the program's own context lacks them; otherwise this is
+        None. It holds what OpenSSL looks up for this chain, and is shared by all contexts that need the same. But if
+        not all of the chain could be read, or OpenSSL could find a certificate in a directory, it holds everything that
+        the program trusts. That context is not shared, because OpenSSL adds to it what it finds in a directory.
         """
         given = self._given
         if not given.deferred:

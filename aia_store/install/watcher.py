@@ -34,10 +34,10 @@ def contents(path: str) -> bytes:
 
 
 def compiled(source: str, tag: str | None) -> list[str]:
-    """The paths where an interpreter with this cache tag keeps a compiled source file, without optimization first.
+    """Where an interpreter with this cache tag keeps the compiled forms of a source file, the unoptimized one first.
 
-    Programs that were started with -O or -OO use other files than the rest. Without a tag, Python keeps none, and no
-    file has these names.
+    Programs that were started with -O or -OO use other files than the rest. If the tag is None,
+    Python keeps no compiled files, and no file has these names.
     """
     folder, name = os.path.split(source)
     return [os.path.join(folder, "__pycache__", f"{name.removesuffix('.py')}.{tag}{level}.pyc") for level in _LEVELS]

@@ -79,7 +79,7 @@ class Watcher:
 
     @property
     def method(self) -> str:
-        """How it is watched: by `events`, `polling`, or both; else the daemon only looks regularly."""
+        """How the folders are watched: by `events`, `polling`, or both; if neither, the daemon looks now and then."""
         used = [("events", self._native), ("polling", self._polling)]
         return " and ".join(name for name, observer in used if observer is not None) or "a look every minute"
 

@@ -35,7 +35,7 @@ def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[s
 
 
 def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
-    """Whether the hints in a manifest were published longer ago than this, or by a clock that is ahead by more."""
+    """Whether the hints in a manifest were published more than `seconds` ago, or by a clock that far ahead of ours."""
     return bool(manifest.dead) and abs(now - manifest.made) > seconds
 
 
