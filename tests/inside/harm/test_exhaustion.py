@@ -58,4 +58,6 @@ def test_a_stack_that_is_nearly_full(sites: Sites) -> None:
 def test_an_allocation_that_fails(sites: Sites) -> None:
     pytest.importorskip("_testcapi")
     code = OUTCOMES + MEMORY + "print(json.dumps(sorted(set(outcomes(sys.argv[1], sys.argv[2], exhausted)))))"
-    assert answer(code, sites.port("right"), sites.large_cafile) == ["MemoryError", "ok"]
+    found = answer(code, sites.port("right"), sites.large_cafile)
+    # Where an allocation of its own fails, Python 3.15 may raise another error.
+    assert {"MemoryError", "ok"} <= set(found) <= {"MemoryError", "ok", "SSLWantReadError"}
