@@ -157,7 +157,7 @@ def test_a_manifest_that_rolls_back_is_used_and_takes_nothing_away(
     publish(shelf, one, restored, made=1_000_000_000)
     pulled = machine.json("share", "pull")
     assert [note.rpartition(" is ")[2] for note in pulled["notes"]] == ["older than the one before"]
-    assert "older than the one before" in machine.says("share", "status")
+    assert "older than the one before" in " ".join(machine.says("share", "status").split())  # a long path wraps it
     assert preloaded(machine) == {fingerprint(one), fingerprint(two), fingerprint(restored)}
 
 
