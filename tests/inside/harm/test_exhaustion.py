@@ -5,6 +5,8 @@ The large CA file is loaded on demand. If that fails, OpenSSL verifies without i
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.inside.harm.conftest import Sites, answer
@@ -59,5 +61,6 @@ def test_an_allocation_that_fails(sites: Sites) -> None:
     pytest.importorskip("_testcapi")
     code = OUTCOMES + MEMORY + "print(json.dumps(sorted(set(outcomes(sys.argv[1], sys.argv[2], exhausted)))))"
     found = answer(code, sites.port("right"), sites.large_cafile)
-    # Where an allocation of its own fails, Python 3.15 may raise another error.
-    assert {"MemoryError", "ok"} <= set(found) <= {"MemoryError", "ok", "SSLWantReadError"}
+    if sys.version_info >= (3, 15):  # it may raise another error if an allocation of its own fails
+        found = [outcome for outcome in found if outcome != "SSLWantReadError"]
+    assert found == ["MemoryError", "ok"]
