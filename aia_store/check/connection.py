@@ -18,6 +18,7 @@ from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network, us
 from ..inside.proxies import ProxyError, proxy_for
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
+from ..manager.words import reason_of
 from . import starttls
 from .weakness import OF_SUITES, Weakness, of_handshake
 from .witness import BROWSERS_SUITES, ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
@@ -270,7 +271,7 @@ def _what_went_wrong(error: OSError | UnicodeError, target: Target, settings: Se
     if isinstance(error, (ConnectionResetError, BrokenPipeError)):
         return f"resets the connection{through}"
     if not isinstance(error, _ssl.SSLError):
-        return f"cannot be reached{through} ({getattr(error, 'strerror', None) or error})"
+        return f"cannot be reached{through} ({reason_of(error)})"
     reason = _reason(error)
     if _is_alert(reason) or reason.startswith("the server"):
         return f"ends the handshake ({reason})"

@@ -114,22 +114,20 @@ def _ignores_dates_of_anchors(finding: Finding) -> str | None:
 
 def _hook(finding: Finding) -> str | None:
     """The chain is completed if possible, and OpenSSL must accept it then. A complete chain is left as it is."""
-    if finding.refusal is None:
-        return None
-    return _revoked(finding) or _too_long_for_hook(finding) or finding.completed_refusal
+    return _completing(finding, finding.refusal, finding.completed_refusal)
 
 
 def _hook_strictly(finding: Finding) -> str | None:
     """Like `_hook`, with the flags of Python 3.13."""
-    if finding.strict_refusal is None:
-        return None
-    return _revoked(finding) or _too_long_for_hook(finding) or finding.strict_completed_refusal
+    return _completing(finding, finding.strict_refusal, finding.strict_completed_refusal)
 
 
-def _too_long_for_hook(finding: Finding) -> str | None:
-    if finding.path is None or len(finding.path.intermediates) <= Budget.intermediates:
+def _completing(finding: Finding, as_sent: str | None, completed: str | None) -> str | None:
+    if as_sent is None:
         return None
-    return f"the path has more than {Budget.intermediates} intermediates"
+    if finding.path is not None and len(finding.path.intermediates) > Budget.intermediates:
+        completed = f"the path has more than {Budget.intermediates} intermediates"
+    return _revoked(finding) or completed
 
 
 def _fetches(finding: Finding) -> str | None:

@@ -1,4 +1,4 @@
-"""Words for messages: plurals, and text that is harmless for a terminal."""
+"""Words for messages: plurals, errors, and text that is harmless for a terminal."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def shown_time(seconds: float, form: str) -> str:
         return time.strftime(form, time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):
         return "a time beyond the calendar"
+
+
+def reason_of(error: object) -> str:
+    """What went wrong: an error in words, without its number if it comes from the system."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def harmless(text: str) -> str:

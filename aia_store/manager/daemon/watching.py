@@ -21,6 +21,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
 from ...inside.mounts import mounted
+from ..words import reason_of
 from .places import EVERYTHING, WatchedFolder
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Watcher:
     def _give_up_native(self, error: OSError | RuntimeError) -> None:
         if not self._has_complained:
             self._has_complained = True
-            reason = getattr(error, "strerror", None) or str(error)
+            reason = reason_of(error)
             self._say(f"the system offers no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
         self._is_exhausted = True
         self._try_again_at = time.monotonic() + TRIED_AGAIN_EVERY

@@ -19,6 +19,7 @@ from ..home import writable_home
 from ..revocation.record import reader
 from ..snapshot import fingerprints
 from ..verify import Verifier, remembered
+from ..words import reason_of
 from . import getting, handing_in, hints, publishing, taking
 from . import manifest as manifests
 from . import memory as memories
@@ -114,8 +115,7 @@ def _session(settings: Settings, home: Folder) -> Iterator[_Session]:
         try:
             yield _Session(settings, home)
         except (CrowdedError, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ShareError(f"{home.path} cannot be written ({reason})") from error
+            raise ShareError(f"{home.path} cannot be written ({reason_of(error)})") from error
     except Exception as error:
         with contextlib.suppress(ShareError, StoreError, OSError), memories.opened(home) as memory:
             memory.ends(str(error), failed=True)

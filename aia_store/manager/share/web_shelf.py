@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from ...inside.fetch import FetchError, done_by
 from .. import https
 from ..tunnel import ProxyHandler
-from ..words import one_line
+from ..words import one_line, reason_of
 from .shelf import (
     AbsentError,
     DeniedError,
@@ -105,9 +105,9 @@ class WebShelf:
         except urllib.error.URLError as error:
             proxy = self._proxies.proxy
             through = f", through the proxy {proxy}" if proxy is not None else ""
-            return self._failure(name, f"{_reason(error.reason)}{through}")
+            return self._failure(name, f"{reason_of(error.reason)}{through}")
         except (FetchError, OSError, ValueError, http.client.HTTPException) as error:
-            return self._failure(name, _reason(error))
+            return self._failure(name, reason_of(error))
 
     def _refusal(self, name: str, error: urllib.error.HTTPError) -> ShelfError:
         said = f"status {error.code}"
@@ -138,8 +138,3 @@ def _mark(headers: Message) -> str:
             is_settled = False
         tag = f"{_SINCE}{changed}" if is_settled else ""
     return tag if len(tag) <= _LONGEST_MARK else ""
-
-
-def _reason(error: object) -> str:
-    """What went wrong, without the number of the error."""
-    return str(getattr(error, "strerror", None) or error)
