@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
 from ..inside.certificate_names import host_names
 from ..inside.reply import certificates
-from ..manager.reading import first_bytes, opened
+from ..manager.safe_reading import first_bytes, opened
 from ..manager.target import is_host
 from .connection import ProbeError, Seen
 

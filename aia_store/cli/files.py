@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from ..inside.ownership import MOST_LINKS
 from ..inside.store import may_be_changed_by_group
-from ..manager.replacement import Replacement
+from ..manager.atomic_write import Replacement
 from .errors import OutputError
 
 if TYPE_CHECKING:

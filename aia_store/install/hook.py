@@ -16,7 +16,7 @@ import sys
 import sysconfig
 from typing import NamedTuple
 
-from ..manager import replacement
+from ..manager import atomic_write
 from . import watcher
 from .interpreters import changed_by_others
 
@@ -156,7 +156,7 @@ def _unlink(path: str) -> None:
 
 def _write(folder: str, name: str, contents: bytes, meant_for: str | None = None) -> str:
     path = os.path.join(folder, name)
-    replacement.write(path, contents)
+    atomic_write.write(path, contents)
     if name.endswith(".py"):
         # Otherwise, programs that may not write here would compile it at each start.
         py_compile.compile(path, dfile=os.path.join(meant_for or folder, name))

@@ -25,7 +25,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..inside import locks
-from ..manager import replacement
+from ..manager import atomic_write
 from . import watcher
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def _locked(folder: str) -> Iterator[None]:
 def _write(path: str, contents: bytes) -> None:
     """Replace or make a file. The owner, mode and attributes of an existing one stay."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    replacement.write(path, contents, like_the_old=True)
+    atomic_write.write(path, contents, like_the_old=True)
 
 
 def _read_or_raise(path: str) -> bytes:

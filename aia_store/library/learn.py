@@ -11,8 +11,8 @@ from ..inside import fetch, reply
 from ..inside.certificate import pem_certificates, readable
 from ..inside.store import sound_store
 from ..manager import roots
-from ..manager.reading import first_bytes
 from ..manager.revocation.record import reader
+from ..manager.safe_reading import first_bytes
 from ..manager.verify import Verifier, VerifyError, by_subject
 
 if TYPE_CHECKING:

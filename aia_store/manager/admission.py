@@ -13,7 +13,7 @@ from cryptography import x509
 from ..inside.store import MOST_FILES, crowded_note
 from .accepted_paths import Verified
 from .fitness import unfitness
-from .quiet import UnreadableError, quietly
+from .parsing import UnreadableError, quietly
 from .snapshot import fingerprints
 from .verify import Verifier, by_subject, remembered
 

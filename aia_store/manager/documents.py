@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .download import UnavailableError
-from .reading import first_bytes
+from .safe_reading import first_bytes
 
 if TYPE_CHECKING:
     from ..inside.settings import Settings

@@ -33,7 +33,7 @@ from ..inside.store import MOST_OF_ONE_NAME
 from ..inside.trusted import Trusted
 from .accepted_paths import Verified
 from .fitness import SECURITY_LEVEL
-from .quiet import UnreadableError, quietly
+from .parsing import UnreadableError, quietly
 from .roots import distrust
 
 if TYPE_CHECKING:

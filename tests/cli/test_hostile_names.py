@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 
-from tests.cli.check.test_prometheus import samples
+from tests.cli.check.test_metrics import samples
 from tests.cli.terminal import on_terminal
 from tests.manager.machine import Machine, fingerprint
 from tests.support.pki import Authority, Options, aia_value, pem

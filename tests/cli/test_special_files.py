@@ -10,7 +10,7 @@ import pytest
 from aia_store.check import certificate_files
 from aia_store.check.asked import FileTarget
 from aia_store.check.connection import ProbeError
-from aia_store.manager.reading import opened
+from aia_store.manager.safe_reading import opened
 from tests.manager.machine import COMMAND, Machine
 from tests.support.pki import Authority, pem
 

@@ -38,7 +38,7 @@ LIMITS = [("max_inotify_instances", 0), ("max_inotify_watches", 0), ("max_inotif
 _ROOM_AGAIN = """
 import pathlib, sys, threading
 from aia_store.manager.daemon import watching
-from aia_store.manager.daemon.places import plan
+from aia_store.manager.daemon.parent_folders import plan
 limit, folder = pathlib.Path("/proc/sys/user", sys.argv[1]), pathlib.Path(sys.argv[3])
 seen = threading.Event()
 watching.TRIED_AGAIN_EVERY = 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aia_store.manager.daemon import schedule
-from aia_store.manager.daemon.places import EVERYTHING, MOST_HOPS, identity, plan
+from aia_store.manager.daemon.parent_folders import EVERYTHING, MOST_HOPS, identity, plan
 from aia_store.manager.daemon.watching import Watcher, is_remote
 
 HOUR = 3600.0

@@ -25,7 +25,7 @@ from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.settings import Settings
 from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, REFRESHED, Folder
 from aia_store.manager import bundle, refresh, roots
-from aia_store.manager.daemon.lookout import Lookout
+from aia_store.manager.daemon.watch_list import Lookout
 from aia_store.manager.daemon.watching import Watcher
 from aia_store.manager.daemon.work import build
 

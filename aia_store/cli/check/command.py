@@ -22,18 +22,18 @@ from ...check import (
 )
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
-from ...manager import many, roots
-from ...manager.reading import opened
+from ...manager import parallel, roots
+from ...manager.safe_reading import opened
 from ...manager.target import HTTPS
 from ...manager.words import counted, one_line
 from .. import output
 from ..errors import WRONG_USE, OutputError, WrongUseError, say
 from ..files import STANDARD_OUTPUT, appearing
-from .answer import Answer, Here, Result, exit_status, worst
-from .document import Document
-from .page import Page
-from .prometheus import Metrics
-from .shown import Shown, Unanswered
+from .html_output import Page
+from .json_output import Document
+from .metrics_output import Metrics
+from .result import Answer, Here, Result, exit_status, worst
+from .text_output import Shown, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -97,9 +97,9 @@ class _Check(click.Command):
 @click.option(
     "--jobs",
     type=click.IntRange(1, MOST_AT_ONCE),
-    default=many.AT_ONCE,
+    default=parallel.AT_ONCE,
     metavar="N",
-    help=f"Check N hosts at once; {many.AT_ONCE} by default.",
+    help=f"Check N hosts at once; {parallel.AT_ONCE} by default.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Leave out hosts whose chains are complete.")
 @output.json_option
@@ -162,7 +162,7 @@ def check_command(
             else:
                 forms.append(Unanswered() if to_stdout else Shown(len(asked), here, quiet=quiet, details=details))
             with output.progress(one_line(title)) as progress:
-                last = _tell(forms, many.in_order(ask, asked, jobs, progress), results)
+                last = _tell(forms, parallel.in_order(ask, asked, jobs, progress), results)
             for form in forms:
                 form.end()
         if fullchain is not None:

@@ -10,7 +10,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, SignatureAlgori
 
 from ...inside.certificate import sha256
 from ...inside.certificate_names import host_names
-from ...manager.quiet import UnreadableError, quietly
+from ...manager.parsing import UnreadableError, quietly
 from ...manager.revocation.points import crl_urls
 from .. import output
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import state
-from .bell import Bell
-from .keeper import Keeper
-from .lookout import Lookout
+from .daemon_lock import Keeper
 from .schedule import Burst
 from .sd_notify import Supervisor
+from .wakeup import Bell
+from .watch_list import Lookout
 from .watching import Watcher
 
 if TYPE_CHECKING:

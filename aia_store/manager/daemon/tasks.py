@@ -14,11 +14,11 @@ from ...inside import ownership, toml  # noqa: F401  # what reads the settings a
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import bundle
+from .daemon_lock import DaemonError
 from .job import Job, end
-from .keeper import DaemonError
-from .lookout import configuration
 from .schedule import HOUR, Pause, next_refresh
 from .state import Last
+from .watch_list import configuration
 from .work import Outcome
 
 if TYPE_CHECKING:

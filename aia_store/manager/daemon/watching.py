@@ -22,12 +22,12 @@ from watchdog.observers.polling import PollingObserver
 
 from ...inside.mounts import mounted
 from ..words import reason_of
-from .places import EVERYTHING, WatchedFolder
+from .parent_folders import EVERYTHING, WatchedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .places import Plan
+    from .parent_folders import Plan
 
 POLLED_EVERY = 2.0  # seconds
 TRIED_AGAIN_EVERY = 600.0  # seconds: whoever used up the change events may have ended

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from ...inside import revoked
 from ...inside.certificate import KEY_USAGE, canonical_name
 from ..old_cryptography import crl_updates
-from ..quiet import UnreadableError, quietly
+from ..parsing import UnreadableError, quietly
 
 if TYPE_CHECKING:
     from ...inside.certificate import Certificate

@@ -11,7 +11,7 @@ from ...inside.settings import escaped
 from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
 from .. import upkeep
 from ..download import Downloader
-from ..many import in_order
+from ..parallel import in_order
 from ..turns import in_turn
 from ..verify import VerifyError
 from ..words import counted

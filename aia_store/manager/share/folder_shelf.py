@@ -18,7 +18,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from ...inside.store import READ_FLAGS, read_open_file
-from .. import replacement
+from .. import atomic_write
 from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError, is_ours
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class FolderShelf:
         path = os.path.join(self._path, name)
         try:
             _make(os.path.dirname(path))
-            replacement.write(path, content)
+            atomic_write.write(path, content)
         except OSError as error:
             if self._holds(name, content):
                 return  # another user put it there, in a folder where nobody else may replace it
@@ -119,7 +119,7 @@ def _make(folder: str) -> None:
 def _swept(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
     """The names of files, without temporary ones. Abandoned temporary files are removed, if this user may do so."""
     for entry in entries:
-        of = replacement.TEMPORARY.fullmatch(entry.name)
+        of = atomic_write.TEMPORARY.fullmatch(entry.name)
         if of is None or not is_ours(of[1]):
             yield entry.name
             continue

@@ -14,8 +14,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ...inside.store import StoreError
-from ..home import writable_home
 from ..roots import RootsError
+from ..store_folder import writable_home
 from ..words import shown_time
 from . import memory as memories
 from . import rounds

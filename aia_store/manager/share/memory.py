@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...inside.certificate import sha256
 from ...inside.store import SHARE, SHARE_MANIFEST, is_digest, read_regular_file
-from ..home import BusyError, take_lock
+from ..store_folder import BusyError, take_lock
 from . import manifest as manifests
 from .shelf import ShareError
 

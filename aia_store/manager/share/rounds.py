@@ -15,9 +15,9 @@ from ...inside.store import StoreError, sound_store
 from .. import clock, roots
 from ..accepted_paths import Verified, terms
 from ..admission import CrowdedError
-from ..home import writable_home
 from ..revocation.record import reader
 from ..snapshot import fingerprints
+from ..store_folder import writable_home
 from ..verify import Verifier, remembered
 from ..words import reason_of
 from . import getting, handing_in, hints, publishing, taking

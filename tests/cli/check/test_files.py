@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tests.cli.check.test_json import SCHEMA
-from tests.cli.check.test_prometheus import samples
+from tests.cli.check.test_metrics import samples
 from tests.conftest import Hierarchy, MakeHierarchy, get, trusting
 from tests.manager.machine import Machine, fingerprint
 from tests.support.pki import Authority, Leaf, der_of, pem, pem_blocks, pkcs7, pkcs7_ber

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from ...check import Target
 from ...inside.settings import escaped
 from ...manager.metrics import family
-from .answer import Result, worst
+from .result import Result, worst
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..files import Writable
-    from .answer import Answer
+    from .result import Answer
 
 _PREFIX = "aia_store_check_"
 _METRICS = {

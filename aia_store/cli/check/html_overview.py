@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...manager.words import counted
-from .answer import Result
-from .markup import text
+from .html_escaping import text
+from .result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .plainly import Cause
+    from .one_sentence import Cause
 
 MOST_CAUSES = 12  # in the overview, which is to fit a screen
 MOST_LINKS = 6  # to hosts, for each cause

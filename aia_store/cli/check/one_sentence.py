@@ -10,15 +10,15 @@ from ...inside.certificate_names import host_names
 from ...manager.target import HTTPS
 from ...manager.words import counted
 from .. import output
-from .answer import Result
-from .verdict import FAILURES, IF_STAPLED, MOST_LISTED, how_sent, names_of, source_of, works_in
+from .advice import FAILURES, IF_STAPLED, MOST_LISTED, how_sent, names_of, source_of, works_in
+from .result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...check import Finding
     from ...inside.certificate import Certificate
-    from .answer import Answer
+    from .result import Answer
 
 _WITH_HOOK = "with the hook"  # clients that only their own users know
 _EVERYBODY = "every client that trusts the root can connect"

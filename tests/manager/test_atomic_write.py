@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.manager import replacement
+from aia_store.manager import atomic_write
 
 resource = pytest.importorskip("resource")
 
@@ -21,7 +21,7 @@ def test_where_there_is_no_space_nothing_is_left_behind(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
-            replacement.write(str(path), bytes(100))
+            atomic_write.write(str(path), bytes(100))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("file", b"old")]
@@ -36,7 +36,7 @@ def test_a_link_that_another_user_puts_in_place_of_the_new_file_changes_no_other
     secret.write_bytes(b"secret")
     secret.chmod(0o600)
     path.parent.mkdir()
-    with replacement.Replacement(str(path)) as new:
+    with atomic_write.Replacement(str(path)) as new:
         new.file.write(b"new")
         (temporary,) = path.parent.iterdir()
         temporary.unlink()
@@ -55,8 +55,8 @@ def test_mode_and_extended_attributes_of_the_old_file_stay_if_wished(tmp_path: P
         os.setxattr(path, "user.note", b"kept")
     except OSError:
         pytest.skip("this file system has no extended attributes")
-    replacement.write(str(path), b"new", like_the_old=True)
+    atomic_write.write(str(path), b"new", like_the_old=True)
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o640)
     assert os.getxattr(path, "user.note") == b"kept"
-    replacement.write(str(path), b"newer")
+    atomic_write.write(str(path), b"newer")
     assert (os.listxattr(path), stat.S_IMODE(path.stat().st_mode)) == ([], 0o644)

@@ -14,7 +14,7 @@ from ...inside.search import Budget
 from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
-from .answer import SOON, Result
+from .result import SOON, Result
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...check import Advice, Finding
     from ...inside.certificate import Certificate
-    from .answer import Answer, Here
+    from .result import Answer, Here
 
 WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
 MOST_LISTED = 3  # intermediates named in one line

@@ -11,8 +11,8 @@ import click
 from ...check import FileTarget, Target
 from ...check import views as clients
 from .. import output
-from .answer import Result
-from .verdict import sentences, source_of
+from .advice import sentences, source_of
+from .result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...check import Finding
     from ...check.connection import Seen
     from ...inside.certificate import Certificate
-    from .answer import Answer, Here
+    from .result import Answer, Here
 
 
 class Document:

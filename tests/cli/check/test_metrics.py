@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.cli.check.prometheus import _escaped
+from aia_store.cli.check.metrics_output import _escaped
 from tests.cli.check.fleet import Fleet
 from tests.conftest import Hierarchy, MakeHierarchy
 from tests.manager.machine import Machine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from .answer import Result
+from .result import Result
 
 if TYPE_CHECKING:
     from rich.console import Console

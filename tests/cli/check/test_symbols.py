@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.cli.check.signs import Sign
+from aia_store.cli.check.symbols import Sign
 from tests.cli.terminal import on_terminal, screen
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, pem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...inside import settings as config
 from ...inside.store import CHANGED, folders_of, hand_in_folder
 from .. import roots
-from .places import folder_identity, identity, plan
+from .parent_folders import folder_identity, identity, plan
 
 if TYPE_CHECKING:
     from ...inside.settings import Settings

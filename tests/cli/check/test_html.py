@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aia_store.cli.check.overview import MOST_DRAWN
+from aia_store.cli.check.html_overview import MOST_DRAWN
 from tests.cli.check.browser import Browser, browser
 from tests.cli.check.fleet import Fleet
 from tests.conftest import MakeHierarchy

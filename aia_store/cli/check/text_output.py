@@ -14,9 +14,7 @@ from rich.tree import Tree
 from ...check import FileTarget
 from .. import output
 from ..errors import say
-from .answer import Result, worst_tone
-from .signs import OF_LINKS, OF_RESULTS, Sign
-from .verdict import (
+from .advice import (
     Link,
     fullchain_command,
     headline,
@@ -28,12 +26,14 @@ from .verdict import (
     summary,
     uselessness,
 )
+from .result import Result, worst_tone
+from .symbols import OF_LINKS, OF_RESULTS, Sign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...check import Finding
-    from .answer import Answer, Here
+    from .result import Answer, Here
 
 MOST_TREES = 8  # hosts; if there are more, each gets one line
 

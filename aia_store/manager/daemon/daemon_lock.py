@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...inside.store import StoreError
-from ..home import BusyError, take_lock, writable_home
+from ..store_folder import BusyError, take_lock, writable_home
 from . import state
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from ...check import views as clients
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
-from . import overview, plainly, servers, verdict
-from .answer import Result, worst_tone
-from .markup import dated, text
-from .overview import Drawing
+from . import advice, html_overview, one_sentence, servers
+from .html_escaping import dated, text
+from .html_overview import Drawing
+from .result import Result, worst_tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from ...check.views import View
     from ...inside.certificate import Certificate
     from ..files import Writable
-    from .answer import Answer, Here
+    from .advice import Link
+    from .result import Answer, Here
     from .servers import Lines
-    from .verdict import Link
 
 MOST_BESIDE = 5  # links beside one another; a longer chain is drawn from top to bottom
 
@@ -76,7 +76,7 @@ class Page:
         for answer in answers:
             number, at = len(self._drawings), self._sections.tell()
             size = self._sections.write(_section(answer, number, self._here, details=self._details).encode())
-            is_file, cause = isinstance(answer.target, FileTarget), plainly.cause(answer)
+            is_file, cause = isinstance(answer.target, FileTarget), one_sentence.cause(answer)
             self._drawings.append(
                 Drawing(answer.title, answer.full_title, is_file, answer.tone, answer.rank, cause, number, at, size)
             )
@@ -87,8 +87,8 @@ class Page:
         many = len(self._drawings) > 1
         only = self._last
         noun = "file" if all(drawing.is_file for drawing in self._drawings) else "host"
-        summary = verdict.summary(self._results, noun).rstrip(".")
-        title = summary if many else f"{only.title}: {verdict.headline(only)}"
+        summary = advice.summary(self._results, noun).rstrip(".")
+        title = summary if many else f"{only.title}: {advice.headline(only)}"
         heading = counted(self._results.total(), noun) if many else f"The chain of {only.title}"
         style = (files(__package__) / "page.css").read_text(encoding="utf-8")
         self._file.write(
@@ -101,15 +101,15 @@ class Page:
                 roots=text(self._here.roots_path),
             )
         )
-        groups = overview.groups(self._drawings, noun)
+        groups = html_overview.groups(self._drawings, noun)
         if many:
-            self._file.write(overview.table(groups))
+            self._file.write(html_overview.table(groups))
         with self._sections as sections:
             for group in groups:
                 for drawing in group.drawn:
                     sections.seek(drawing.at)
                     self._file.write(sections.read(drawing.size).decode())
-                self._file.write(overview.named(group))
+                self._file.write(html_overview.named(group))
         self._file.write(_FOOT.format(version=__version__))
 
     def _tally(self) -> str:
@@ -128,9 +128,9 @@ def _section(answer: Answer, number: int, here: Here, *, details: bool) -> str:
     badge = answer.result.replace("-", " ")
     rest = "".join(_body(answer, finding, here, details=details)) if finding is not None else ""
     return (
-        f'<section id="{overview.fragment(number)}" class="{answer.tone}">\n'
+        f'<section id="{html_overview.fragment(number)}" class="{answer.tone}">\n'
         f"<h2><span class=name>{text(answer.full_title)}</span> <span class=badge>{badge}</span></h2>\n"
-        f"<p class=lead>{text(plainly.sentence(answer))}</p>\n{rest}</section>\n"
+        f"<p class=lead>{text(one_sentence.sentence(answer))}</p>\n{rest}</section>\n"
     )
 
 
@@ -139,7 +139,7 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
     sentences = "".join(_sentences(answer, finding, here))
     is_mended_by_chain = answer.result is Result.INCOMPLETE
     yield _install(finding) if is_mended_by_chain else sentences
-    cards = [_card(link, finding, here.anchor_path, details=details) for link in verdict.links(finding)]
+    cards = [_card(link, finding, here.anchor_path, details=details) for link in advice.links(finding)]
     if finding.not_found is not None:
         name = text(output.short_name(finding.not_found))
         cards.append(f"<li class=missing><small>Issuer</small><b>{name}</b><span class=state>not found</span>\n")
@@ -151,13 +151,13 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
 
 def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     """The verdict, as in a terminal, without what is drawn below it."""
-    command = verdict.fullchain_command(finding.target)
+    command = advice.fullchain_command(finding.target)
     words = " ".join(f"<span>{text(word)}</span>" for word in command.split(" "))
-    for sentence in verdict.sentences(answer, here):
-        if not sentence.startswith(verdict.WORKS_IN):
+    for sentence in advice.sentences(answer, here):
+        if not sentence.startswith(advice.WORKS_IN):
             shown = text(sentence).replace(text(command), f"<code>{words}</code>")
             yield f"<p class=verdict>{shown}</p>\n"
-    how = verdict.how_reached(finding)
+    how = advice.how_reached(finding)
     if how:
         yield f"<p class=how>Reached {text(how)}.</p>\n"
 
@@ -201,16 +201,16 @@ def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> s
         role = "Server"
     else:
         role = "Root" if link.certificate.is_self_signed else "Intermediate"
-    source = verdict.source_of(link.certificate, finding)
+    source = advice.source_of(link.certificate, finding)
     state, *rows = {
         "anchor": ["trusted here", *link.notes, f"in {anchor_path}"],
-        "missing": [f"not {verdict.how_sent(finding)}", *link.notes, source],
+        "missing": [f"not {advice.how_sent(finding)}", *link.notes, source],
         "bad": [f"{source}, but {link.fault}", *link.notes],
         "ending": [source, *link.notes],
         "sent": [source, *link.notes],
     }[link.kind]
     if is_leaf:
-        rows.append(f"for {verdict.names_of(link.certificate)}")
+        rows.append(f"for {advice.names_of(link.certificate)}")
     spans = "".join(f"<span>{dated(row)}</span>" for row in rows)
     folded = _folded(link.certificate) if details else ""
     return (
@@ -230,7 +230,7 @@ def _folded(certificate: Certificate) -> str:
 def _aside(finding: Finding) -> Iterator[str]:
     """What was sent or found but is not part of the path, and what could not be fetched."""
     found = [
-        f"<b>{text(output.subject(certificate))}</b>: {text(verdict.uselessness(certificate, finding))}"
+        f"<b>{text(output.subject(certificate))}</b>: {text(advice.uselessness(certificate, finding))}"
         for certificate in finding.useless
     ]
     found += [
