@@ -35,8 +35,8 @@ _ABOUT_SETTINGS = {
     "the system has none",
     "extra_roots": "a PEM file, or a folder of PEM files, of trust anchors to add to the others, such as a company's",
     "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
-    "proxy": "the proxy for all connections: the URL of an HTTP proxy, or `none`; by default `environment`, which means "
-    "the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`",
+    "proxy": "the proxy for all connections: the URL of an HTTP proxy, or `none`; by default `environment`, which "
+    "means the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`",
     "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; by default 2",
     "revocation_lists": "revocation lists, as comma-separated files or URLs: Mozilla's OneCRL (JSON), the CCADB's "
     "report of revoked intermediates (CSV)",
