@@ -47,8 +47,8 @@ _ABOUT_SETTINGS = {
     "share_notify": "the stream that tells all machines at once what one of them has learned: a `valkey` or `redis` "
     "URL",
     "share_publish": "this machine is a hub: it verifies what other machines hand in, and publishes it",
-    "share_private": "also share intermediates that lead to no public root, but only to a root that this machine "
-    "trusts in addition, such as a company's",
+    "share_private": "also share intermediates that lead only to a private root, such as a company's, which this "
+    "machine trusts",
     "offline": "use what is on disk, and fetch nothing",
     "trust_on_demand": "load all trust anchors of a large CA file at once, as Python does without the hook",
     "explain": "add no note to the error of a refused chain",
