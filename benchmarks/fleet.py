@@ -405,7 +405,7 @@ def show(results: list[Result]) -> None:
         "stream",
         "fetches alone",
         "fetches",
-        "of these",
+        "ratio",
         "requests/h",
         "MB/day",
         "50 %",
