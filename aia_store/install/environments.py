@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .interpreters import expanded, home_of
-
-if TYPE_CHECKING:
-    from .interpreters import Interpreter
+from .interpreters import Interpreter, expanded, home_of
 
 MOST = 1_000  # environments; they are only shown
 _PLACES = (

@@ -10,15 +10,13 @@ import contextlib
 import os
 import stat
 import tempfile
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from . import standard_library as library
 from . import watcher
 from .hook import PROBE, HookError
 from .interpreters import Interpreter, InterpreterError, ask, candidates, changed_by_others, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ALL, ITSELF, NOT, TOO_OLD = "with its virtual environments", "by itself only", "no", "too old: left alone"
 _USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"

@@ -8,14 +8,12 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..inside import ownership
 from ..inside.startup import OLDEST
 from ..inside.store import read_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 SECONDS = 20  # for an interpreter to start, on a slow disk
 SYSTEM_GROUPS = range(1_000)  # Debian's staff may write to /usr/local

@@ -22,16 +22,13 @@ import json
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from ..inside import locks
 from ..manager import atomic_write
 from . import watcher
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .interpreters import Interpreter
+from .interpreters import Interpreter
 
 FINDER, SITECUSTOMIZE, RECEIPT = watcher.FILE, "sitecustomize.py", "aia_store_hook.json"
 PTH, START = "aia_store_finder.pth", "aia_store_finder.start"

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ...inside.store import StoreError
+from ...inside.locks import Lock
+from ...inside.settings import Settings
+from ...inside.store import Folder, StoreError
 from ..store_folder import BusyError, take_lock, writable_home
 from . import state
-
-if TYPE_CHECKING:
-    from ...inside.locks import Lock
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
 
 WAITS = 1.0  # seconds for a lock, because `status` may be testing it
 

@@ -7,16 +7,13 @@ What they do depends on others. So an engine that is down is one line in the log
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from ..snapshot import fingerprints
 from .job import end
 from .schedule import HOUR, Pause, jittered
+from .shared import Shared
 from .tasks import Work
-
-if TYPE_CHECKING:
-    from .shared import Shared
-    from .work import Outcome
+from .work import Outcome
 
 ROUND_EVERY, HUB_ROUND_EVERY = HOUR, 600.0  # seconds on average
 FIRST_ROUND_AFTER = 30.0  # seconds on average

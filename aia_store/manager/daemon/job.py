@@ -10,14 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from ...inside.settings import Settings
 from .work import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ...inside.settings import Settings
 
 ENDS_WITHIN = 0.4  # seconds after it was asked to end; then it is killed
 _MOST_OUTPUT = 1 << 19  # bytes: more than the longest outcome, in which JSON writes up to 12 for a character

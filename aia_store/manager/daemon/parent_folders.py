@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MOST_HOPS = 40  # symbolic links in one path, like Linux
 MOST_ENTRIES = 4_096  # that are read in a folder

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from ..words import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Supervisor:

@@ -6,17 +6,13 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
 
+from ...inside.settings import Settings
 from .fleet import HandIn, Listen, Share
 from .job import end
+from .journal import Journal
 from .shared import Shared
-from .tasks import Build, Collect, Look, Refresh
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .journal import Journal
-    from .tasks import Task, Work
+from .tasks import Build, Collect, Look, Refresh, Task, Work
 
 
 class Service:

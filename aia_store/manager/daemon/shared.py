@@ -5,21 +5,17 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any
 
+from ...inside.settings import Settings
 from . import state
 from .daemon_lock import Keeper
+from .journal import Journal
 from .schedule import Burst
 from .sd_notify import Supervisor
 from .wakeup import Bell
 from .watch_list import Lookout
 from .watching import Watcher
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ...inside.settings import Settings
-    from .journal import Journal
 
 QUIET, LONGEST_BURST = 0.3, 1.5  # seconds; a trust manager causes thousands of events in a row
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
 
 from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
 from ...inside import settings as config
@@ -17,14 +18,10 @@ from .. import bundle
 from .daemon_lock import DaemonError
 from .job import Job, end
 from .schedule import HOUR, Pause, next_refresh
+from .shared import Shared
 from .state import Last
 from .watch_list import configuration
 from .work import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .shared import Shared
 
 LOOKS_EVERY = 60.0  # seconds between looks at the files, in case an event was missed
 HANDINS_APART = 2.0  # seconds, so that a user who hands in all the time does not keep us busy

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ...inside import settings as config
+from ...inside.settings import Settings
 from ...inside.store import CHANGED, folders_of, hand_in_folder
 from .. import roots
 from .parent_folders import folder_identity, identity, plan
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .watching import Watcher
+from .watching import Watcher
 
 SETTLES = 5  # attempts to set watches while paths may be changing
 

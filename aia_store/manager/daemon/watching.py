@@ -12,8 +12,9 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from watchdog import events
 from watchdog.observers import Observer
@@ -22,12 +23,7 @@ from watchdog.observers.polling import PollingObserver
 
 from ...inside.mounts import mounted
 from ..words import reason_of
-from .parent_folders import EVERYTHING, WatchedFolder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .parent_folders import Plan
+from .parent_folders import EVERYTHING, Plan, WatchedFolder
 
 POLLED_EVERY = 2.0  # seconds
 TRIED_AGAIN_EVERY = 600.0  # seconds: whoever used up the change events may have ended

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.settings import Settings
 from ..words import counted, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..handins import Collected
 
 MOST_DETAILS = 20  # lines; the others are counted

@@ -14,15 +14,12 @@ import os
 import random
 import stat
 import time
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from ...inside.store import READ_FLAGS, read_open_file
 from .. import atomic_write
 from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError, is_ours
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _MOST_LISTED = 1_000_000
 _MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty rounds look at all of them

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from . import packs
-from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, WithheldError, file_of, pack_of
+from .manifest import Manifest
+from .shelf import IN, OUT, AbsentError, DeniedError, Shelf, ShelfError, UnfitFileError, WithheldError, file_of, pack_of
 from .taking import LARGEST, MOST_OF_A_ROUND
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from .manifest import Manifest
-    from .shelf import Shelf
 
 SECONDS = 300.0  # for one round; the next round gets the others
 UNREADABLE = "it cannot be read"

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from ...inside.certificate import Certificate
+from ...inside.settings import Settings
+from ...inside.store import IntermediateStore
 from .. import roots
 from ..fitness import unfitness
 from ..revocation.record import reader
 from ..verify import Verifier, VerifyError, remembered
-from .shelf import IN, DeniedError, ShelfError, file_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-    from ...inside.store import IntermediateStore
-    from .memory import Remembered
-    from .shelf import Shelf
+from .memory import Remembered
+from .shelf import IN, DeniedError, Shelf, ShelfError, file_of
 
 MOST_OF_A_ROUND = 100
 SECONDS = 60.0  # for one round; the next one goes on

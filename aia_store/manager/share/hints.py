@@ -8,19 +8,13 @@ renews its hints within a day, and older ones are ignored, so the hints of a hub
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ...inside import pauses
-from ...inside.certificate import DERError
-from .manifest import MOST_DEAD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import Folder, IntermediateStore
-    from .manifest import Manifest
-    from .memory import Remembered
+from ...inside.certificate import Certificate, DERError
+from ...inside.store import Folder, IntermediateStore
+from .manifest import MOST_DEAD, Manifest
+from .memory import Remembered
 
 MOST_OF_A_DAY = 1_000
 COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does not take them back

@@ -11,8 +11,8 @@ import contextlib
 import hashlib
 import select
 import time
-from typing import TYPE_CHECKING
 
+from ...inside.settings import Settings
 from ...inside.store import StoreError
 from ..roots import RootsError
 from ..store_folder import writable_home
@@ -21,11 +21,7 @@ from . import memory as memories
 from . import rounds
 from .opening import open_stream
 from .shelf import ShareError
-from .stream import END, START, OversizeError, is_position, order
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .stream import Stream
+from .stream import END, START, OversizeError, Stream, is_position, order
 
 MOST_EXAMINED, EVERY = 500, 60.0  # entries, seconds
 

@@ -13,20 +13,15 @@ import math
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...inside.certificate import sha256
-from ...inside.store import SHARE, SHARE_MANIFEST, is_digest, read_regular_file
+from ...inside.certificate import Certificate, sha256
+from ...inside.store import SHARE, SHARE_MANIFEST, Folder, is_digest, read_regular_file
 from ..store_folder import BusyError, take_lock
 from . import manifest as manifests
 from .shelf import ShareError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import Folder
 
 ROUND_LOCK, _LOCK = "share", "share-memory"
 WAITS = 30.0  # seconds, for another process

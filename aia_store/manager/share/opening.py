@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...inside.settings import Settings
 from .folder_shelf import FolderShelf
-from .shelf import MisnamedShelfError, ShareError, ShelfError, without_secrets
+from .shelf import MisnamedShelfError, ShareError, Shelf, ShelfError, without_secrets
 
 if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .shelf import Shelf
     from .stream import Stream
 
 _WEB = ("http", "https")

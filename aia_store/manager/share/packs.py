@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from ...inside.certificate import DERError, elements
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
 
 LARGEST = 1 << 20  # bytes
 MOST_PACKS = 24  # of the largest, that is 18,000 certificates

@@ -12,20 +12,17 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
 
+from ...inside.certificate import Certificate
+from ...inside.store import IntermediateStore
+from ..verify import Verifier
 from . import manifest as manifests
 from . import packs
 from . import shelf as shelves
 from .hints import COUNT_FOR, are_old, dead
 from .manifest import Manifest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import IntermediateStore
-    from ..verify import Verifier
 
 SECONDS = 300.0  # for the certificates of one publication
 MOST_CHECKED = 10  # certificates that are read again at each publication

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from ...inside.store import StoreError, sound_store
+from ...inside.certificate import Certificate
+from ...inside.settings import Settings
+from ...inside.store import Folder, StoreError, sound_store
 from .. import clock, roots
 from ..accepted_paths import Verified, terms
 from ..admission import CrowdedError
@@ -25,17 +28,10 @@ from . import manifest as manifests
 from . import memory as memories
 from . import shelf as shelves
 from .manifest import Manifest
+from .memory import Remembered
 from .opening import open_shelf, open_stream
+from .publishing import Published
 from .shelf import ShareError, ShelfError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
-    from .memory import Remembered
-    from .publishing import Published
 
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 

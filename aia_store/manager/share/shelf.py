@@ -7,14 +7,11 @@ hostile: its size is limited, and the callers verify it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from ...inside.settings import ConfigError
 from ...inside.store import is_digest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Protocol
 
 IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
@@ -65,25 +62,23 @@ class Found(NamedTuple):
     mark: str
 
 
-if TYPE_CHECKING:
+class Shelf(Protocol):
+    """The three operations. Each raises ShelfError; names are paths below the shelf's URL."""
 
-    class Shelf(Protocol):
-        """The three operations. Each raises ShelfError; names are paths below the shelf's URL."""
+    def is_read_only(self, folder: str) -> bool:
+        """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
 
-        def is_read_only(self, folder: str) -> bool:
-            """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
+    def get(self, name: str, most: int, mark: str = "") -> Found | None:
+        """Read a file of at most `most` bytes; None if it is unchanged and so still has this mark (of `Found`)."""
 
-        def get(self, name: str, most: int, mark: str = "") -> Found | None:
-            """Read a file of at most `most` bytes; None if it is unchanged and so still has this mark (of `Found`)."""
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file as a whole."""
 
-        def put(self, name: str, content: bytes) -> None:
-            """Write a file as a whole."""
+    def names(self, folder: str, most: int) -> list[str]:
+        """At most `most` names in a folder, of any form; if there are more, a different choice each time.
 
-        def names(self, folder: str, most: int) -> list[str]:
-            """At most `most` names in a folder, of any form; if there are more, a different choice each time.
-
-            So names that somebody adds cannot keep others from being looked at.
-            """
+        So names that somebody adds cannot keep others from being looked at.
+        """
 
 
 def without_secrets(url: str) -> str:

@@ -10,7 +10,8 @@ import re
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from valkey.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from valkey.exceptions import ValkeyError
@@ -18,9 +19,6 @@ from valkey.exceptions import ValkeyError
 from ..words import one_line
 from .shelf import ShareError, without_secrets
 from .taking import LARGEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 KEY = "aia-store"  # of the stream
 MOST_KEPT = 2_000  # entries that stay in it

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from ...inside.settings import Settings
+from ...inside.store import IntermediateStore
 from ..words import shown_time
 from . import memory as memories
 from . import shelf as shelves
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...inside.settings import Settings
-    from ...inside.store import IntermediateStore
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 _NEVER = "never"

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from ...inside.certificate import readable
+from ...inside.certificate import Certificate, readable
+from ...inside.store import IntermediateStore
 from ..admission import Admission, is_parsed
 from ..revocation.record import reader
 from ..verify import NOT_YET_VALID
-from .memory import REFUSED_BRIEFLY_FOR
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import IntermediateStore
-    from .memory import Remembered
+from .memory import REFUSED_BRIEFLY_FOR, Remembered
 
 MOST_OF_A_ROUND = 500
 MOST_TAKEN = 10_000  # that are kept at the same time

@@ -10,11 +10,12 @@ import http.client
 import time
 import urllib.error
 import urllib.request
+from email.message import Message
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ...inside.fetch import FetchError, done_by
+from ...inside.settings import Settings
 from .. import https
 from ..tunnel import ProxyHandler
 from ..words import one_line, reason_of
@@ -28,11 +29,6 @@ from .shelf import (
     error_of,
     without_secrets,
 )
-
-if TYPE_CHECKING:
-    from email.message import Message
-
-    from ...inside.settings import Settings
 
 _SECONDS = 20.0  # for one file, whatever the server drips
 _SETTLED_AFTER = 60.0  # seconds
