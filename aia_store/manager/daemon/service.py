@@ -57,7 +57,7 @@ class Service:
         shared = self._shared
         shared.supervisor.stopping()
         end([work.job for work in self._works if work.job is not None])
-        shared.lookout.stop()
+        shared.lookout.watcher.stop()
         shared.keeper.release()
         shared.journal.say("stop", f"process {os.getpid()} ends")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ...inside.settings import Settings
@@ -36,15 +37,13 @@ class Shared:
         self.lookout = self._new_lookout()
         before = state.read(self.keeper.home)
         refreshed = before.refreshed if before is not None else None
-        self.state = state.DaemonState(
-            os.getpid(), state.process_mark(), time.time(), self.lookout.method, refreshed, None, None
-        )
+        self.state = state.DaemonState(os.getpid(), state.process_mark(), time.time(), "", refreshed)
 
     def use(self, settings: Settings) -> None:
         """Use other settings. Raises what the constructor raises; then nothing has changed."""
         self.keeper.move(settings)
         self.settings = settings
-        self.lookout.stop()
+        self.lookout.watcher.stop()
         self.lookout = self._new_lookout()
 
     def see_change(self) -> None:
@@ -57,7 +56,7 @@ class Shared:
 
     def tell(self) -> None:
         """Report the state to the supervisor and `aia-store status`."""
-        self.note(watching=self.lookout.method)
+        self.note(watching=self.lookout.watcher.method)
         if self.state.last is not None:
             self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
         if self.keeper.holds():  # otherwise another daemon may be reporting its own state there
@@ -65,10 +64,8 @@ class Shared:
                 state.write(self.keeper.home, self.state)
 
     def _new_lookout(self) -> Lookout:
-        watcher = Watcher(
-            self.see_change, lambda: self._hint(self.arrivals), lambda message: self.journal.say("watch", message)
-        )
-        return Lookout(self.settings, watcher)
+        say = partial(self.journal.say, "watch")
+        return Lookout(self.settings, Watcher(self.see_change, partial(self._hint, self.arrivals), say))
 
     def _hint(self, burst: Burst) -> None:
         burst.hint(time.monotonic())

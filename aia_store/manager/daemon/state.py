@@ -30,10 +30,10 @@ class DaemonState(NamedTuple):
     pid: int
     process: str  # distinguishes this process from a later one with its number; empty if unknown
     since: float
-    watching: str
-    refreshed: float | None  # the last successful refresh
-    last: Last | None
-    next_refresh: float | None
+    watching: str  # how files are watched
+    refreshed: float | None = None  # the last successful refresh
+    last: Last | None = None
+    next_refresh: float | None = None
 
 
 def write(folder: Folder, state: DaemonState) -> None:
