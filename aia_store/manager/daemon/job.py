@@ -42,7 +42,6 @@ class Job:
 
         `ends_with_us`: its standard input stays open as long as this process lives, so that it notices our end.
         """
-        self.action = action
         self._ends_with_us = ends_with_us
         self.deadline = deadline
         self.is_over = False
