@@ -125,10 +125,7 @@ class Build(Work):
         return 0.0 if self._is_due else float("inf")
 
     def look(self) -> None:
-        """Build if the bundle does not match the present files. At the end of a running build, this is called again.
-
-        During a pause after a build, the files are looked at again when the pause ends.
-        """
+        """Build if the bundle does not match the present files; during a pause after a build, look when it ends."""
         shared = self._shared
         if self.job is not None:
             return  # at its end, this is called again

@@ -48,15 +48,16 @@ def _refresh(settings: Settings) -> Outcome:
     report = refresh.run(settings)
     if report.doubt is not None:
         return Outcome(True, report.doubt, [])
-    told = []
-    details = []
+    told, details = [], []
     for name, value in report._asdict().items():
         if isinstance(value, list):
             details += [f"{name}: {_described(item)}" for item in value]
         if isinstance(value, (int, list)):
             told.append(f"{len(value) if isinstance(value, list) else value} {name}")
     message = f"{', '.join(told)}; {_taken(report.handed_in)}; the bundle is {report.bundle}"
-    return Outcome(False, message, _bounded(details))
+    if (more := len(details) - MOST_DETAILS) > 0:
+        details[MOST_DETAILS:] = [f"and {more} more"]
+    return Outcome(False, message, details)
 
 
 def collect(settings: Settings) -> Outcome:
@@ -111,7 +112,7 @@ ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
 def main() -> None:
     """Do what the command line says, with the settings from standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the daemon decides when we end
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files half written are removed
     settings = Settings()
     for key, value in json.loads(sys.stdin.readline()).items():
         setattr(settings, key, value)
@@ -126,11 +127,6 @@ def main() -> None:
     sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
 
 
-def _end(*_: object) -> None:
-    """End by an exception, so that a file that is being written is removed."""
-    raise SystemExit(1)
-
-
 def _reason(error: Exception) -> str:
     if type(error).__module__.partition(".")[0] == "aia_store":
         return str(error)
@@ -142,11 +138,6 @@ def _reason(error: Exception) -> str:
 def _described(item: object) -> str:
     """A line of a report: a text, or an entry's file and reason."""
     return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
-
-
-def _bounded(lines: list[str]) -> list[str]:
-    more = len(lines) - MOST_DETAILS
-    return [*lines[:MOST_DETAILS], f"and {more} more"] if more > 0 else lines
 
 
 if __name__ == "__main__":
