@@ -65,17 +65,15 @@ def install(interpreter: Interpreter) -> Standing:
             with contextlib.suppress(OSError):
                 library.remove(place)
             obstacles.append(_cannot_write(interpreter, error))
-            own = _users_place(interpreter)
-            if own is not None:
+            for own in _users_place(interpreter):
                 library.install(own, compiled)
         standing = status(interpreter)
+        return standing._replace(obstacles=obstacles or standing.obstacles)
     except OSError as error:
-        return Standing(
-            interpreter, NOT, [], [*obstacles, f"{error.filename} cannot be written ({error.strerror})"], []
-        )
+        obstacles.append(f"{error.filename} cannot be written ({error.strerror})")
     except InterpreterError as error:
-        return Standing(interpreter, NOT, [], [*obstacles, str(error)], [])
-    return standing._replace(obstacles=obstacles or standing.obstacles)
+        obstacles.append(str(error))
+    return Standing(interpreter, NOT, [], obstacles, [])
 
 
 def remove(interpreter: Interpreter) -> list[str]:
@@ -98,11 +96,8 @@ def status(interpreter: Interpreter) -> Standing:
         return Standing(interpreter, TOO_OLD, [], [], [])
     places = [place for place in _places(interpreter) if place.is_ours]
     by = [os.path.join(place.folder, library.FINDER) for place in places]
-    obstacles = [
-        f"{fault}; run `aia-store hook install --all` again"
-        for fault in map(library.fault, places)
-        if fault is not None
-    ]
+    faults = filter(None, map(library.fault, places))
+    obstacles = [f"{fault}; run `aia-store hook install --all` again" for fault in faults]
     alone, in_environment, said = _try(interpreter)
     reached = ALL if alone and in_environment else ITSELF if alone else NOT
     if said:
@@ -147,16 +142,15 @@ def hiding() -> list[str]:
 
 
 def _places(interpreter: Interpreter) -> list[library.Place]:
-    own = _users_place(interpreter)
-    return [library.place_of(interpreter), *([own] if own is not None else [])]
+    return [library.place_of(interpreter), *_users_place(interpreter)]
 
 
-def _users_place(interpreter: Interpreter) -> library.Place | None:
-    """The place for the programs of a user who may not write to the standard library folder; None for root."""
+def _users_place(interpreter: Interpreter) -> list[library.Place]:
+    """The place for the programs of a user who may not write to the standard library folder; none for root."""
     if os.geteuid() == 0 or not interpreter.is_supported:
-        return None
+        return []
     folder = _last_line(interpreter.run("-c", _USER_SITE).stdout)
-    return library.Place(interpreter, folder, folder) if os.path.isabs(folder) else None
+    return [library.Place(interpreter, folder, folder)] if os.path.isabs(folder) else []
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:

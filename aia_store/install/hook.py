@@ -131,13 +131,13 @@ def _present() -> list[str]:
 
 def _write_all(folder: str) -> list[str]:
     written: list[str] = []
-    new = [name for name in _contents() if not os.path.lexists(os.path.join(folder, name))]
+    present = _present()
     try:
         for name, contents in _contents().items():
             written.append(_write(folder, name, contents))
     except OSError:
         for path in written:
-            if os.path.basename(path) in new:
+            if path not in present:
                 _unlink(path)
         raise
     return written

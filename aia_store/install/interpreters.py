@@ -19,6 +19,7 @@ SECONDS = 20  # for an interpreter to start, on a slow disk
 SYSTEM_GROUPS = range(1_000)  # Debian's staff may write to /usr/local
 LARGEST_CFG = 65_536  # bytes of a pyvenv.cfg
 _NAME = re.compile(r"(python|pypy)(\d(\.\d+)?t?)?")
+_CONDAS = ("miniconda", "miniforge", "anaconda")
 #: Where interpreters are, the system's first. `~` is the home of the user who runs this.
 _FOLDERS = (
     "/usr/bin",
@@ -33,15 +34,9 @@ _FOLDERS = (
     "/opt/pipx/py/*/bin",
     *(
         f"{root}{part}/bin"
-        for root in ("{CONDA_ROOT}", "/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
+        for root in ("{CONDA_ROOT}", "/opt/conda", *(f"{top}/{name}3" for top in ("/opt", "~") for name in _CONDAS))
         for part in ("", "/envs/*")
     ),
-    "~/miniconda3/bin",
-    "~/miniconda3/envs/*/bin",
-    "~/miniforge3/bin",
-    "~/miniforge3/envs/*/bin",
-    "~/anaconda3/bin",
-    "~/anaconda3/envs/*/bin",
 )
 _DEFAULTS = {
     "PYENV_ROOT": "~/.pyenv",

@@ -23,6 +23,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..inside import locks
@@ -44,8 +45,6 @@ except Exception:
 """
 _BLOCKS = re.compile(rb"\n# >>> aia-store block >>>\n.*?# <<< aia-store block <<<\n", re.DOTALL)
 _FILE = re.compile(rb"# >>> aia-store file >>>\n.*?# <<< aia-store file <<<\n", re.DOTALL)
-_COMPILE = "import py_compile, sys\nfor path in sys.argv[1:]: py_compile.compile(path, doraise=True)"
-_COMPILE_STALE = "import compileall, sys\nfor path in sys.argv[1:]: compileall.compile_file(path, quiet=2)"
 _TEXT, _FOLDER = 0o644, 0o755
 
 
@@ -160,7 +159,7 @@ def compile_package(interpreter: Interpreter) -> NewFiles:
         [path for path in compiled if not os.path.exists(path)],
         [missing for folder in folders for missing in _missing(os.path.join(folder, "__pycache__"))],
     )
-    interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *sources)
+    interpreter.run("-I", "-S", "-m", "compileall", "-qq", *sources)
     for path in filter(os.path.exists, new.files):
         os.chmod(path, _TEXT)  # whatever the umask
     for folder in filter(os.path.exists, new.folders):
@@ -197,15 +196,9 @@ def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
                 "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
                 "optimized": list(filter(os.path.exists, optimized)),
             }
-    return {
-        "before": before,
-        "folders": [
-            *_missing(os.path.join(place.folder, "__pycache__")),
-            *in_package.folders,
-            *earlier.get("folders", []),
-        ],
-        "compiled": sorted({*in_package.files, *earlier.get("compiled", [])}),
-    }
+    made = [*_missing(os.path.join(place.folder, "__pycache__")), *in_package.folders, *earlier.get("folders", [])]
+    compiled_before = {*in_package.files, *earlier.get("compiled", [])}
+    return {"before": before, "folders": made, "compiled": sorted(compiled_before)}
 
 
 def _missing(folder: str) -> list[str]:
@@ -268,7 +261,7 @@ def _is_compiled_ours(path: str) -> bool:
 
 def _compile(place: Place, name: str) -> None:
     """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
-    place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
+    place.interpreter.run("-I", "-S", "-m", "py_compile", os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)[0]):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
@@ -287,8 +280,7 @@ class _Lockable(NamedTuple):
 def _locked(folder: str) -> Iterator[None]:
     """Hold a lock, so that two processes do not undo each other's changes of the same file.
 
-    The lock is on a file that only its owner can open: if all could read the file, anybody could hold the lock for
-    ever.
+    Only its owner can open the file of the lock. Otherwise, anybody could hold the lock for ever.
     """
     try:
         lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
@@ -311,7 +303,6 @@ def _write(path: str, contents: bytes) -> None:
 def _read_or_raise(path: str) -> bytes:
     """Read a file before it is changed; empty if missing. Raises OSError, so that no unreadable contents are lost."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         return b""
