@@ -23,6 +23,13 @@ class Limits(NamedTuple):
     single: int
 
 
+#: Why a file cannot be used, by the error. Any other error says nothing about the file.
+_REFUSALS: dict[type[ShelfError], str] = {
+    AbsentError: "it is named, but not there",
+    UnfitFileError: f"it is larger than {LARGEST:,} bytes, or no file",
+    DeniedError: "this machine may not read it",
+    WithheldError: UNREADABLE,
+}
 #: A hub packs what it publishes, and what is new is in one or two packs. Needing more suggests a hostile shelf.
 ROUTINE = Limits(packs=4, single=16)
 THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
@@ -71,11 +78,11 @@ def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> Non
     """Get those of these certificates that a pack holds. The others are on the shelf by themselves."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
-    except (AbsentError, UnfitFileError, DeniedError, WithheldError) as error:
-        got.bad_packs[name] = str(error)
-        return
     except ShelfError as error:
-        got.failures[name] = error
+        if type(error) in _REFUSALS:
+            got.bad_packs[name] = str(error)
+        else:
+            got.failures[name] = error
         return
     inside = packs.split(found.content) if found is not None else ()
     there = {digest: der for digest, der in inside if digest in wanted and len(der) <= LARGEST}
@@ -88,13 +95,8 @@ def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
     try:
         found = shelf.get(file_of(folder, digest), LARGEST)
         got.contents[digest] = found.content if found is not None else b""
-    except AbsentError:
-        got.refused[digest] = "it is named, but not there"
-    except UnfitFileError:
-        got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
-    except DeniedError:
-        got.refused[digest] = "this machine may not read it"
-    except WithheldError:
-        got.refused[digest] = UNREADABLE
     except ShelfError as error:
-        got.failures[digest] = error
+        if type(error) in _REFUSALS:
+            got.refused[digest] = _REFUSALS[type(error)]
+        else:
+            got.failures[digest] = error

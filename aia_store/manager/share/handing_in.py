@@ -6,6 +6,7 @@ stays here unless `share_private` is set.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -17,7 +18,7 @@ from ...inside.store import IntermediateStore
 from .. import roots
 from ..fitness import unfitness
 from ..revocation.record import reader
-from ..verify import Verifier, VerifyError, remembered
+from ..verify import Verifier, remembered
 from .memory import Remembered
 from .shelf import IN, DeniedError, Shelf, ShelfError, file_of
 
@@ -47,22 +48,16 @@ def offers(
 
 def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Certificate], bool]:
     """Which intermediates that lead to a trust anchor of this machine may be shown to others. Raises RootsError."""
-    if settings.share_private:
-        return lambda certificate: unfitness(certificate) is None
-    verifier: list[Verifier] = []  # made when the first is asked about, which is rare
 
-    def is_public(certificate: Certificate) -> bool:
-        if unfitness(certificate) is not None:
-            return False
-        if not verifier:
-            verifier.append(Verifier(roots.public(), remembered(store.find), reader(store.folders)))
-        try:
-            verifier[0].path(certificate)
-        except VerifyError:
-            return False
-        return True
+    @functools.cache  # made when the first certificate is asked about, which is rare
+    def verifier() -> Verifier:
+        return Verifier(roots.public(), remembered(store.find), reader(store.folders))
 
-    return is_public
+    def may(certificate: Certificate) -> bool:
+        is_fit = unfitness(certificate) is None
+        return is_fit and (settings.share_private or verifier().refusal(certificate) is None)
+
+    return may
 
 
 def hand_in(shelf: Shelf, certificates: Iterable[Certificate]) -> tuple[list[Certificate], list[ShelfError]]:

@@ -9,6 +9,7 @@ renews its hints within a day, and older ones are ignored, so the hints of a hub
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from ...inside import pauses
 from ...inside.certificate import Certificate, DERError
@@ -22,7 +23,10 @@ COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
     """The hosts and URLs named by these certificates that are paused here."""
-    urls = {url for certificate in public for url in _urls(certificate)}
+    urls: set[str] = set()
+    for certificate in public:
+        with suppress(DERError):
+            urls.update(certificate.ca_issuers)
     named = {pauses.digest_of(key) for url in urls for key in (url, pauses.host_of(url))}
     running = {digest for folder in store.folders for digest in pauses.running(folder)}
     return frozenset(sorted(named & running)[:MOST_DEAD])
@@ -45,10 +49,3 @@ def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> 
         memory.hinted[digest] = now
         followed += failures.hinted(digest)
     return followed
-
-
-def _urls(certificate: Certificate) -> list[str]:
-    try:
-        return list(certificate.ca_issuers)
-    except DERError:
-        return []

@@ -8,10 +8,10 @@ drops meanwhile, honest certificates included, comes with the next round over th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import select
 import time
 
+from ...inside.certificate import sha256
 from ...inside.settings import Settings
 from ...inside.store import StoreError
 from ..roots import RootsError
@@ -51,7 +51,7 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
             examined, until = 0, time.monotonic() + EVERY
         if entries:
             position = entries[-1].position
-            offered = {hashlib.sha256(entry.der).hexdigest(): entry.der for entry in entries if entry.der}
+            offered = {sha256(entry.der): entry.der for entry in entries if entry.der}
             rounds.receive(settings, offered, position)
         else:
             position = _after_silence(stream, position)

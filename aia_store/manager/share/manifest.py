@@ -15,11 +15,11 @@ can write any manifest.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ...inside.certificate import sha256
 from ...inside.store import is_digest
 from .packs import MOST_PACKS
 
@@ -28,7 +28,6 @@ MOST_DEAD = 1_000
 LARGEST = 1 << 20  # bytes; one with the most entries is smaller
 
 _HEAD, _MADE, _PACK, _DEAD, _CHECKSUM = "aia-store manifest 1", "made ", "pack ", "dead ", "sha256 "
-_NO_PACKS: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class ManifestError(Exception):
@@ -44,7 +43,7 @@ class Manifest(NamedTuple):
     digests: frozenset[str] = frozenset()
     dead: frozenset[str] = frozenset()
     made: int = 0
-    packs: Mapping[str, frozenset[str]] = _NO_PACKS
+    packs: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     def says_the_same_as(self, other: Manifest) -> bool:
         """Whether only the time differs."""
@@ -59,13 +58,13 @@ def text(manifest: Manifest) -> bytes:
     lines += (f"{_PACK}{name}" for name in manifest.packs)
     lines += (f"{_DEAD}{digest}" for digest in sorted(manifest.dead))
     content = "".join(f"{line}\n" for line in lines).encode("ascii")
-    return content + f"{_CHECKSUM}{_checksum(content)}\n".encode("ascii")
+    return content + f"{_CHECKSUM}{sha256(content)}\n".encode("ascii")
 
 
 def parse(content: bytes) -> Manifest:
     """Read a manifest. Raises ManifestError for what is none."""
     body, _, checksum = content.rpartition(_CHECKSUM.encode("ascii"))
-    if checksum != f"{_checksum(body)}\n".encode("ascii"):
+    if checksum != f"{sha256(body)}\n".encode("ascii"):
         raise ManifestError("it is no manifest, or not whole")
     lines = body.decode("ascii", "replace").splitlines()
     made = lines[1].removeprefix(_MADE) if len(lines) > 1 else ""
@@ -93,7 +92,3 @@ def _members(names: list[str], entries: list[tuple[str, str, str]]) -> Mapping[s
     except KeyError as error:
         raise ManifestError("it names a pack that is not there") from error
     return {name: frozenset(found) for name, found in zip(names, members.values(), strict=True)}
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -8,11 +8,10 @@ has not seen yet is in one or two of them. Each certificate is on the shelf by i
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from ...inside.certificate import DERError, elements
+from ...inside.certificate import DERError, elements, sha256
 
 LARGEST = 1 << 20  # bytes
 MOST_PACKS = 24  # of the largest, that is 18,000 certificates
@@ -25,7 +24,7 @@ def split(content: bytes) -> Iterator[tuple[str, bytes]]:
     with contextlib.suppress(DERError):
         for _, begin, _, stop in islice(elements(content, 0, len(content)), MOST_OF_ONE):
             der = content[begin:stop]
-            yield hashlib.sha256(der).hexdigest(), der
+            yield sha256(der), der
 
 
 def arrange(
@@ -48,7 +47,7 @@ def arrange(
     new = dict(_packed({digest: certificates[digest] for digest in group}))
     if len(packs) + len(new) > MOST_PACKS:
         packs, new = {}, dict(_packed(certificates))
-    contents = {hashlib.sha256(content).hexdigest(): content for content in new.values()}
+    contents = {sha256(content): content for content in new.values()}
     return {**packs, **dict(zip(contents, new, strict=True))}, contents
 
 

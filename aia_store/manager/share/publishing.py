@@ -9,13 +9,12 @@ At each publication, some of the files in out/ are read again, and put right if 
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
-from ...inside.certificate import Certificate
+from ...inside.certificate import Certificate, sha256
 from ...inside.store import IntermediateStore
 from ..verify import Verifier
 from . import manifest as manifests
@@ -79,14 +78,16 @@ def publish(
     """
     deadline = time.monotonic() + SECONDS
     names = shelf.names(shelves.OUT, shelves.MOST_NAMES)
-    there = certificates.keys() & set(shelves.certificates_in(names))
+    there = certificates.keys() & set(shelves.digests_in(names, shelves.CERTIFICATE))
     missing = certificates.keys() - there
     damaged = _damaged(shelf, {shelves.file_of(shelves.OUT, digest): digest for digest in there}, MOST_CHECKED)
     for digest in sorted(missing.union(damaged)):
         if time.monotonic() > deadline:
             raise shelves.ShelfError(f"publishing took longer than {SECONDS:.0f} s; the next round goes on")
         shelf.put(shelves.file_of(shelves.OUT, digest), certificates[digest].der)
-    known = _known_packs(before, shelves.packs_in(names))
+    packs_there = set(shelves.digests_in(names, shelves.PACK))
+    packed_before = before.packs if before is not None else {}
+    known = {name: members for name, members in packed_before.items() if name in packs_there}
     bad_packs = _damaged(shelf, {shelves.pack_of(name): name for name in known}, MOST_PACKS_CHECKED)
     known = {name: members for name, members in known.items() if name not in bad_packs}
     unseen = frozenset(sorted(unseen - certificates.keys())[: manifests.MOST_DIGESTS - len(certificates)])
@@ -99,12 +100,6 @@ def publish(
     return Published(len(new.digests), len(missing), len(damaged) + len(bad_packs))
 
 
-def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, frozenset[str]]:
-    """The packs that a manifest names, as far as they are there."""
-    names = set(there)
-    return {name: members for name, members in before.packs.items() if name in names} if before is not None else {}
-
-
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
     """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones.
 
@@ -114,7 +109,7 @@ def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[s
     for name in random.sample(sorted(files), min(len(files), most)):
         try:
             file = shelf.get(name, packs.LARGEST)
-            if file is None or hashlib.sha256(file.content).hexdigest() != files[name]:
+            if file is None or sha256(file.content) != files[name]:
                 found.add(files[name])
         except (shelves.AbsentError, shelves.UnfitFileError, shelves.WithheldError):
             found.add(files[name])

@@ -142,8 +142,8 @@ class _Session:
         if publishes and shelf.is_read_only(shelves.OUT):
             raise ShelfError(f"{self._shown} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
-        of_others = shelves.certificates_in(shelf.names(shelves.IN, shelves.MOST_NAMES)) if publishes else []
-        offered = manifest.digests.union(of_others)
+        names = shelf.names(shelves.IN, shelves.MOST_NAMES) if publishes else []
+        offered = manifest.digests.union(shelves.digests_in(names, shelves.CERTIFICATE))
         choice = self._choice(offered, memories.read(self._home))
         taken = self._take(shelf, choice.get, manifest, limits)
         with memories.opened(self._home) as memory:

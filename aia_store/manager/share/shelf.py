@@ -16,8 +16,8 @@ from ...inside.store import is_digest
 IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
 MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest has a tenth of that
-_EXTENSION, _PACK_EXTENSION = ".der", ".pack"
-_BUCKETS = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon, unless somebody writes credentials there
+CERTIFICATE, PACK = ".der", ".pack"  # extensions
+ENGINES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon follows, unless somebody writes credentials
 #: What follows the scheme (RFC 3986, 3): user and password, host and port and path, query and fragment.
 _PARTS = re.compile(r"(?:[^/?#@]*@)?((?:\[[^]/?#@]*]|[^/?#@:]*)(?::\d*)?(?:/[^?#@]*)?)(?:[?#][^@]*)?", re.DOTALL)
 
@@ -89,7 +89,7 @@ def without_secrets(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
-    if scheme == "file" or (scheme in _BUCKETS and ":" not in rest.partition("/")[0]):
+    if scheme == "file" or (scheme in ENGINES and ":" not in rest.partition("/")[0]):
         return re.split(r"[?#]", url, maxsplit=1)[0]
     parts = _PARTS.fullmatch(rest)
     return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"
@@ -97,29 +97,20 @@ def without_secrets(url: str) -> str:
 
 def file_of(folder: str, digest: str) -> str:
     """The name of a certificate in IN or OUT, from its SHA-256."""
-    return f"{folder}/{digest}{_EXTENSION}"
+    return f"{folder}/{digest}{CERTIFICATE}"
 
 
 def pack_of(digest: str) -> str:
     """The name of a pack, from its SHA-256."""
-    return f"{OUT}/{digest}{_PACK_EXTENSION}"
+    return f"{OUT}/{digest}{PACK}"
 
 
-def certificates_in(names: Iterable[str]) -> list[str]:
-    """The SHA-256s of the certificates among these names."""
-    return _stems(names, _EXTENSION)
-
-
-def packs_in(names: Iterable[str]) -> list[str]:
-    """The SHA-256s of the packs among these names."""
-    return _stems(names, _PACK_EXTENSION)
+def digests_in(names: Iterable[str], extension: str) -> list[str]:
+    """The SHA-256s in those of these names that are of certificates or of packs, by their extension."""
+    stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
+    return [stem for stem in stems if is_digest(stem)]
 
 
 def is_ours(name: str) -> bool:
     """Whether a file of this name in IN or OUT is a certificate, a pack or the manifest."""
-    return f"{OUT}/{name}" == MANIFEST or bool(certificates_in([name]) or packs_in([name]))
-
-
-def _stems(names: Iterable[str], extension: str) -> list[str]:
-    stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
-    return [stem for stem in stems if is_digest(stem)]
+    return f"{OUT}/{name}" == MANIFEST or any(digests_in([name], extension) for extension in (CERTIFICATE, PACK))

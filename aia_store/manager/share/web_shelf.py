@@ -57,15 +57,13 @@ class WebShelf:
             self._headers["Authorization"] = f"Basic {encoded}"
         self._opener = urllib.request.OpenerDirector()  # without handlers of redirects, files and FTP
         self._proxies = ProxyHandler(settings)
-        for handler in (
-            self._proxies,
-            urllib.request.HTTPSHandler(context=https.context(settings))
-            if parts.scheme == "https"
-            else urllib.request.HTTPHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            urllib.request.HTTPDefaultErrorHandler(),
-        ):
-            self._opener.add_handler(handler)
+        self._opener.add_handler(self._proxies)
+        if parts.scheme == "https":
+            self._opener.add_handler(urllib.request.HTTPSHandler(context=https.context(settings)))
+        else:
+            self._opener.add_handler(urllib.request.HTTPHandler())
+        for kind in (urllib.request.HTTPErrorProcessor, urllib.request.HTTPDefaultErrorHandler):
+            self._opener.add_handler(kind())
 
     def is_read_only(self, folder: str) -> bool:
         return True
