@@ -1,7 +1,6 @@
 """Install the hook for every Python program of the machine: for its interpreters and the environments made from them.
 
-`interpreters` finds the interpreters, `environments` the virtual environments, and `standard_library` decides which
-files go where. If one interpreter fails, a line says so, and the others still get the hook.
+If one interpreter fails, a line says so, and the others still get the hook.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from . import standard_library as library
@@ -39,7 +39,7 @@ class Standing(NamedTuple):
 def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
     """The base interpreters in the usual places and at these paths, each once, or the error for one that fails."""
     seen = set()
-    for path in candidates(paths) if usual else paths:
+    for path in [*(candidates() if usual else ()), *paths]:
         try:
             found = ask(path)
         except InterpreterError as error:
@@ -102,17 +102,12 @@ def status(interpreter: Interpreter) -> Standing:
     reached = ALL if alone and in_environment else ITSELF if alone else NOT
     if said:
         obstacles.append(f"{interpreter.python} says at its start: {said}; repair its sitecustomize or .pth files")
-    if not places:
-        if reached == NOT:
-            obstacles.append("run `aia-store hook install --all`")
-        elif reached == ITSELF:
-            obstacles.append("its virtual environments are not reached; run `aia-store hook install --all`")
+    by_itself = "its virtual environments are not reached; run `aia-store hook install --all`"
+    if reached != ALL and not places:
+        obstacles.append(by_itself if reached == ITSELF else "run `aia-store hook install --all`")
     elif reached != ALL and not obstacles:
-        obstacles.append(
-            "its virtual environments are not reached; run `aia-store hook install --all` as its owner"
-            if reached == ITSELF
-            else "the hook is installed but does nothing; check that the package is complete: " + watcher.PACKAGE
-        )
+        incomplete = "the hook is installed but does nothing; check that the package is complete: " + watcher.PACKAGE
+        obstacles.append(f"{by_itself} as its owner" if reached == ITSELF else incomplete)
     if any(place.is_library and _is_for_all(place.folder) for place in places) and not _is_for_all(watcher.PACKAGE):
         obstacles.append(f"other users cannot read {watcher.PACKAGE}; install aia-store where they can")
     notes = ["externally managed: its site-packages stay unchanged"] if interpreter.is_externally_managed else []
@@ -185,9 +180,5 @@ def _cannot_write(interpreter: Interpreter, error: OSError) -> str:
 
 def _is_for_all(path: str) -> bool:
     """Whether every user can read this folder."""
-    path = os.path.realpath(path)
-    while path != os.path.dirname(path):
-        if not os.stat(path).st_mode & stat.S_IXOTH:
-            return False
-        path = os.path.dirname(path)
-    return True
+    real = Path(os.path.realpath(path))
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (real, *real.parents[:-1]))

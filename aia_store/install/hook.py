@@ -96,14 +96,9 @@ def remove() -> list[str]:
 def status() -> HookStatus:
     """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
-    answer = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=sys.prefix,  # Python imports from the working folder, which others may be able to write
-        check=False,
-    )
+    command = [sys.executable, "-c", PROBE]
+    # Python imports from the working folder, so this must be one that others cannot change.
+    answer = subprocess.run(command, capture_output=True, check=False, cwd=sys.prefix, env=environment, text=True)
     files = _present()
     return HookStatus(
         sys.executable,

@@ -50,7 +50,6 @@ _DEFAULTS = {
 _QUESTION = """
 import json, os, sys, sysconfig
 base = getattr(sys, "base_prefix", sys.prefix)
-stdlib = os.path.dirname(os.path.abspath(os.__file__))
 folders = list(sysconfig.get_paths(vars={"base": base, "platbase": base}).values())
 if sys.version_info >= (3,):  # in Python 2, importing site runs what is in these
     import site
@@ -59,7 +58,7 @@ print(json.dumps({
     "python": getattr(sys, "_base_executable", None) or sys.executable,
     "version": sys.version_info[:3],
     "prefix": base,
-    "stdlib": stdlib,
+    "stdlib": os.path.dirname(os.path.abspath(os.__file__)),
     "site": sysconfig.get_path("purelib", vars={"base": base, "platbase": base}),
     "tag": getattr(getattr(sys, "implementation", None), "cache_tag", None),
     "folders": folders,
@@ -99,8 +98,8 @@ class Interpreter(NamedTuple):
         return run([self.python, "-B", *arguments])
 
 
-def candidates(also: Iterable[str]) -> Iterator[str]:
-    """Paths of interpreters: those in the usual places, the running one, and then the given ones; each file once."""
+def candidates() -> Iterable[str]:
+    """Paths of interpreters: those in the usual places, and then the running one; each file once."""
     usual = [
         path
         for pattern in map(expanded, _FOLDERS)
@@ -108,13 +107,10 @@ def candidates(also: Iterable[str]) -> Iterator[str]:
         for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*")))
         if _NAME.fullmatch(os.path.basename(path)) and os.path.isfile(path) and os.access(path, os.X_OK)
     ]
-    seen = set()
+    found: dict[str, str] = {}
     for path in [*usual, sys.executable]:
-        file = os.path.realpath(path)
-        if file not in seen:
-            seen.add(file)
-            yield path
-    yield from also
+        found.setdefault(os.path.realpath(path), path)
+    return found.values()
 
 
 def ask(path: str) -> Interpreter:

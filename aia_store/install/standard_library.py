@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..inside import locks
+from ..inside.certificate import sha256
 from ..manager import atomic_write
 from . import watcher
 from .interpreters import Interpreter
@@ -111,15 +111,15 @@ def remove(place: Place) -> list[str]:
     """Restore what was there before; returns what was changed. Raises OSError."""
     with _locked(place.folder):
         receipt = _read_receipt(place)
-        changed = _restore_sitecustomize(place, receipt.get("before")) if place.is_library else []
-        paths = [*_pth_files(place), os.path.join(place.folder, FINDER)]
+        changed = _restore_sitecustomize(place, receipt.get("before") or {}) if place.is_library else []
+        paths = [os.path.join(place.pth_folder or place.interpreter.site, name) for name in (PTH, START)]
+        paths.append(os.path.join(place.folder, FINDER))
         if os.path.lexists(paths[-1]):
             paths += _compiled(place, FINDER)
         compiled = [path for path in receipt.get("compiled", []) if isinstance(path, str) and _is_compiled_ours(path)]
-        for path in [*paths, *compiled, place.receipt]:
-            if os.path.lexists(path):
-                os.unlink(path)
-                changed += [] if path.endswith(".pyc") else [path]
+        for path in filter(os.path.lexists, [*paths, *compiled, place.receipt]):
+            os.unlink(path)
+            changed += [] if path.endswith(".pyc") else [path]
     for folder in receipt.get("folders", []):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
@@ -145,10 +145,7 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 
 def compile_package(interpreter: Interpreter) -> NewFiles:
-    """Compile the modules that programs load, because programs may not write there. Returns what is new.
-
-    If we may not write there either, nothing is compiled.
-    """
+    """Compile the modules that programs load, if we may write there: they may not. Returns what is new."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     if not all(os.access(folder, os.W_OK) for folder in folders):
         return NewFiles([], [])
@@ -190,7 +187,7 @@ def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
         compiled, *optimized = _compiled(place, SITECUSTOMIZE)
         if os.path.exists(place.sitecustomize):
             before = {
-                "sha256": hashlib.sha256(current).hexdigest(),
+                "sha256": sha256(current),
                 "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
                 "compiled": base64.b64encode(watcher.contents(compiled)).decode("ascii"),
                 "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
@@ -210,28 +207,26 @@ def _missing(folder: str) -> list[str]:
     return missing
 
 
-def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[str]:
+def _restore_sitecustomize(place: Place, before: dict[str, Any]) -> list[str]:
     path = place.sitecustomize
     current = _read_or_raise(path)
     rest = _without_ours(current)
     if rest == current:
         return []
-    compiled, *optimized = _compiled(place, SITECUSTOMIZE)
     if not rest and _FILE.search(current):
         os.unlink(path)
     else:
         _write(path, rest)
-    is_as_before = before is not None and hashlib.sha256(rest).hexdigest() == before["sha256"]
-    if before is not None and is_as_before:
+    compiled, *optimized = _compiled(place, SITECUSTOMIZE)
+    stale = {compiled, *optimized}.difference(before.get("optimized", []))
+    if before and sha256(rest) == before["sha256"]:
         os.utime(path, ns=(before["mtime_ns"], before["mtime_ns"]))
-    if before is not None and is_as_before and before["compiled"]:
-        _write(compiled, base64.b64decode(before["compiled"]))
-        os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
-    elif os.path.lexists(compiled):
-        os.unlink(compiled)
-    for stale in set(optimized).difference((before or {}).get("optimized", [])):
-        if os.path.lexists(stale):
-            os.unlink(stale)
+        if before["compiled"]:
+            _write(compiled, base64.b64decode(before["compiled"]))
+            os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
+            stale.discard(compiled)
+    for file in filter(os.path.lexists, stale):
+        os.unlink(file)
     return [path]
 
 
@@ -245,10 +240,6 @@ def _read_receipt(place: Place) -> dict[str, Any]:
     except ValueError:
         return {}
     return receipt if isinstance(receipt, dict) else {}
-
-
-def _pth_files(place: Place) -> list[str]:
-    return [os.path.join(place.pth_folder or place.interpreter.site, name) for name in (PTH, START)]
 
 
 def _compiled(place: Place, name: str) -> list[str]:
