@@ -25,10 +25,7 @@ class Keeper:
         self._lock: Lock | None = _take(self.home)
 
     def keep(self) -> bool:
-        """Take the lock again if it was removed; returns whether it was.
-
-        Raises DaemonError if another daemon has taken it meanwhile.
-        """
+        """Take the lock again if it was removed; returns whether it was. Raises DaemonError if another has taken it."""
         if self.holds():
             return False
         self.release()

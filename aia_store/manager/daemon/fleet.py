@@ -45,11 +45,9 @@ class Rhythm:
 
 
 class Sharing(Work):
-    """A task that depends on other machines: a message is not logged again until another came between."""
+    """A task that depends on other machines: a message is not logged twice in a row."""
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(shared)
-        self._said = ""
+    _said = ""
 
     def report(self, outcome: Outcome) -> None:
         if outcome.message != self._said:
@@ -119,8 +117,7 @@ class Listen(Sharing):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._pause = Pause(0, FIRST_RECONNECT, LONGEST_RECONNECT)
-        self._at = 0.0
-        self._began = 0.0
+        self._at = self._began = 0.0
 
     def starts_at(self) -> float:
         settings = self._shared.settings

@@ -1,7 +1,7 @@
 """The daemon's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
-`Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
-`Collect` and `Refresh`, a child process does the work.
+The loop calls `run` of each task at its time, `due_at`, which is on the monotonic clock, or infinity. `Look` looks at
+the files, those of the settings included, and then lets each of the others decide. For these, a child process works.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
 from ...inside import settings as config
@@ -29,15 +29,6 @@ BUILDS_APART = 3.0  # seconds between two builds, unless the trust anchors chang
 REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
 FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
-
-
-class Task(Protocol):
-    """Something that the daemon does when it is due: `due_at` is on the monotonic clock, or infinity."""
-
-    @property
-    def due_at(self) -> float: ...
-
-    def run(self) -> None: ...
 
 
 class Work(ABC):
@@ -83,7 +74,6 @@ class Work(ABC):
             end([self.job])
 
     def start(self) -> None:
-        """Start a child."""
         shared = self._shared
         try:
             deadline = time.monotonic() + self.seconds
@@ -204,10 +194,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Start a refresh within this many seconds. One that runs already is not enough: it may have read old files.
-
-        A signal handler calls this.
-        """
+        """Start a refresh in this time, even if one runs: it may have read old files. A signal handler calls this."""
         self._wanted_at = min(self._wanted_at, time.monotonic() + seconds)
         self._note_next()
 

@@ -51,8 +51,8 @@ logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standa
 class Watcher:
     """Watches a plan of folders, and one folder where new files arrive.
 
-    A thread of watchdog calls `on_change` and `on_arrival`. `say` is called with the reason if something is polled, and
-    when that has ended.
+    Threads of watchdog call `on_change` and `on_arrival`. `say` gets a line when polling begins, with the reason, and
+    when change events are back.
     """
 
     def __init__(
@@ -107,7 +107,6 @@ class Watcher:
         return any(folder in self._watches for folder in fresh)
 
     def stop(self) -> None:
-        """Stop watching."""
         for observer in (self._native, self._polling):
             if observer is not None:
                 observer.stop()
@@ -173,7 +172,6 @@ class _Watch(events.FileSystemEventHandler):
         self._observer, self._scheduled = observer, observer.schedule(self, self._folder, **only)
 
     def end(self) -> None:
-        """Stop watching the folder."""
         with suppress(KeyError, OSError):
             self._observer.unschedule(self._scheduled)
 

@@ -60,11 +60,10 @@ def _refresh(settings: Settings) -> Outcome:
     return Outcome(False, message, details)
 
 
-def collect(settings: Settings) -> Outcome:
-    """Take hand-ins."""
-    from ..handins import collect as run
+def _collect(settings: Settings) -> Outcome:
+    from .. import handins
 
-    collected = run(settings)
+    collected = handins.collect(settings)
     return Outcome(False, _taken(collected), [], collected.more)
 
 
@@ -72,23 +71,21 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-def share(settings: Settings) -> Outcome:
-    """Share with other machines."""
+def _share(settings: Settings) -> Outcome:
     from ..share import rounds
 
     done = rounds.run(settings)
     return Outcome(False, done.message, [], done.more)
 
 
-def hand_in(settings: Settings) -> Outcome:
-    """Hand in what was learned here."""
+def _hand_in(settings: Settings) -> Outcome:
     from ..share import rounds
 
     done = rounds.hand_in(settings)
     return Outcome(False, "; ".join([f"{done.handed_in} handed in for other machines", *done.notes]), [])
 
 
-def listen(settings: Settings) -> Outcome:
+def _listen(settings: Settings) -> Outcome:
     """Take what other machines learn, as soon as they show it, until standard input ends."""
     try:
         from ..share import listening
@@ -102,10 +99,10 @@ def listen(settings: Settings) -> Outcome:
 ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
     "build": build,
     "refresh": _refresh,
-    "collect": collect,
-    "share": share,
-    "hand-in": hand_in,
-    "listen": listen,
+    "collect": _collect,
+    "share": _share,
+    "hand-in": _hand_in,
+    "listen": _listen,
 }
 
 
