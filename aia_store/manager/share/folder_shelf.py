@@ -24,6 +24,8 @@ from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileErr
 _MOST_LISTED = 1_000_000
 _MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty rounds look at all of them
 _MODE = 0o755  # of IN and OUT
+#: What an error of open(2) means. ELOOP is that of a link, ENXIO that of a socket.
+_KINDS = {errno.EACCES: DeniedError, errno.EPERM: DeniedError, errno.ELOOP: UnfitFileError, errno.ENXIO: UnfitFileError}
 _ABANDONED_AFTER = 86_400  # seconds; to write takes a few, but the clocks of machines and of a file server differ
 
 
@@ -55,11 +57,8 @@ class FolderShelf:
                 os.close(descriptor)
         except FileNotFoundError as error:
             raise AbsentError(f"{path} is not there") from error
-        except PermissionError as error:
-            raise DeniedError(f"{path} cannot be read ({error.strerror})") from error
         except OSError as error:
-            is_no_file = error.errno in (errno.ELOOP, errno.ENXIO)  # a link, a socket
-            kind = UnfitFileError if is_no_file else ShelfError
+            kind = _KINDS.get(error.errno or 0, ShelfError)
             raise kind(f"{path} cannot be read ({error.strerror or error})") from error
 
     def put(self, name: str, content: bytes) -> None:

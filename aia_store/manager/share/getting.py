@@ -38,7 +38,7 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 class Got(NamedTuple):
     """The contents by SHA-256, unverified; why other certificates or packs cannot be used; and how reading failed.
 
-    `failures` are by the SHA-256s of certificates and packs. They say nothing about these: ask for them again.
+    `failures` are by the SHA-256s of certificates and packs, and say nothing about these, which may be asked for again.
     """
 
     contents: dict[str, bytes]
@@ -55,10 +55,7 @@ class Got(NamedTuple):
 def get(
     shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
 ) -> Got:
-    """Get the certificates with these SHA-256s: those that the manifest names from OUT, others from IN.
-
-    `refuses` tells which packs were bad before.
-    """
+    """Get certificates by SHA-256: from OUT if the manifest names them, else from IN. `refuses` names bad packs."""
     deadline = time.monotonic() + SECONDS
     got = Got({}, {}, {}, {})
     left = limits.packs

@@ -26,12 +26,11 @@ MOST_OF_A_ROUND = 100
 SECONDS = 60.0  # for one round; the next one goes on
 MOST_DENIED = 8  # files of one round; if that many may not be written, no more are put
 
+Permission = Callable[[Certificate], bool]  # whether a certificate may be shown to others
+
 
 def offers(
-    needed: Iterable[Certificate],
-    published: Collection[str],
-    memory: Remembered,
-    may_be_shared: Callable[[Certificate], bool],
+    needed: Iterable[Certificate], published: Collection[str], memory: Remembered, may_be_shared: Permission
 ) -> list[Certificate]:
     """What others may lack: what is neither published nor taken from others, nor was handed in before.
 
@@ -46,7 +45,7 @@ def offers(
     return list(islice(filter(may_be_shared, unknown), MOST_OF_A_ROUND))
 
 
-def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Certificate], bool]:
+def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
     """Which intermediates that lead to a trust anchor of this machine may be shown to others. Raises RootsError."""
 
     @functools.cache  # made when the first certificate is asked about, which is rare

@@ -27,10 +27,7 @@ MOST_EXAMINED, EVERY = 500, 60.0  # entries, seconds
 
 
 def listen(settings: Settings, interrupted: int) -> None:
-    """Listen until there is something to read from the descriptor `interrupted`, or until that is closed.
-
-    Raises ShareError, StoreError and RootsError.
-    """
+    """Listen until the descriptor `interrupted` is readable or closed. Raises ShareError, StoreError and RootsError."""
     try:
         with open_stream(settings) as stream:
             _listen(settings, stream, interrupted)

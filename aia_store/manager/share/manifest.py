@@ -35,15 +35,12 @@ class ManifestError(Exception):
 
 
 class Manifest(NamedTuple):
-    """What is published, when it was (seconds since 1970), which URLs and hosts are dead, and the members of each pack.
+    """What is published. Certificates, packs, URLs and hosts are given by their SHA-256."""
 
-    Certificates, packs, URLs and hosts are given by their SHA-256.
-    """
-
-    digests: frozenset[str] = frozenset()
-    dead: frozenset[str] = frozenset()
-    made: int = 0
-    packs: Mapping[str, frozenset[str]] = MappingProxyType({})
+    digests: frozenset[str] = frozenset()  # the certificates
+    dead: frozenset[str] = frozenset()  # URLs and hosts that failed
+    made: int = 0  # seconds since 1970
+    packs: Mapping[str, frozenset[str]] = MappingProxyType({})  # the certificates in each
 
     def says_the_same_as(self, other: Manifest) -> bool:
         """Whether only the time differs."""

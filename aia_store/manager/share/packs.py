@@ -36,8 +36,8 @@ def arrange(
     that are still published. What is returned second are the contents of the new packs. `unseen` certificates are still
     published, but are not here, so their packs stay.
     """
-    packs = {name: members & (certificates.keys() | unseen) for name, members in before.items()}
-    packs = {name: members for name, members in packs.items() if len(members) > 1}
+    there = certificates.keys() | unseen
+    packs = {name: left for name, members in before.items() if len(left := members & there) > 1}
     packed = frozenset().union(*packs.values())
     group = certificates.keys() - packed
     while group and packs and len(newest := packs[next(reversed(packs))]) <= _MUCH_LARGER * len(group):

@@ -4,14 +4,15 @@ The certificates come first and the manifest last, so a hub that is killed betwe
 has expired, was revoked or lost its root is left out of the next manifest. What another hub has published and this one
 has not looked at yet stays in it.
 
-At each publication, some of the files in out/ are read again, and put right if somebody has changed them.
+Whoever may write to the shelf can replace files there. So at each publication, a hub reads some of the files in out/
+again, and puts right what is damaged.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ...inside.certificate import Certificate, sha256
@@ -20,8 +21,8 @@ from ..verify import Verifier
 from . import manifest as manifests
 from . import packs
 from . import shelf as shelves
+from .handing_in import Permission
 from .hints import COUNT_FOR, are_old, dead
-from .manifest import Manifest
 
 SECONDS = 300.0  # for the certificates of one publication
 MOST_CHECKED = 10  # certificates that are read again at each publication
@@ -29,14 +30,11 @@ MOST_PACKS_CHECKED = 1
 
 
 class Published(NamedTuple):
-    """How many certificates the manifest names, and how many files were put on the shelf.
+    """What a hub has published, in numbers."""
 
-    `new` certificates were not there. `repaired` files were there, but were not what their names say.
-    """
-
-    total: int
-    new: int
-    repaired: int = 0
+    total: int  # certificates that the manifest names
+    new: int  # certificates that were put on the shelf
+    repaired: int = 0  # files on the shelf that were not what their names say
 
     def followed_by(self, other: Published) -> Published:
         """Both publications as one."""
@@ -44,10 +42,7 @@ class Published(NamedTuple):
 
 
 def to_publish(
-    store: IntermediateStore,
-    shared: Collection[str],
-    verifier: Verifier,
-    may_be_shared: Callable[[Certificate], bool],
+    store: IntermediateStore, shared: Collection[str], verifier: Verifier, may_be_shared: Permission
 ) -> dict[str, Certificate]:
     """The certificates that a hub publishes, by SHA-256; if there are too many, those needed here come first.
 
@@ -67,7 +62,7 @@ def publish(
     shelf: shelves.Shelf,
     certificates: dict[str, Certificate],
     store: IntermediateStore,
-    before: Manifest | None,
+    before: manifests.Manifest | None,
     now: float,
     unseen: frozenset[str] = frozenset(),
 ) -> Published:
@@ -94,17 +89,14 @@ def publish(
     arranged, contents = packs.arrange({digest: one.der for digest, one in certificates.items()}, known, unseen)
     for name, content in contents.items():
         shelf.put(shelves.pack_of(name), content)
-    new = Manifest(unseen.union(certificates), dead(store, certificates.values()), int(now), arranged)
+    new = manifests.Manifest(unseen.union(certificates), dead(store, certificates.values()), int(now), arranged)
     if before is None or not new.says_the_same_as(before) or are_old(before, now, COUNT_FOR / 2):
         shelf.put(shelves.MANIFEST, manifests.text(new))
     return Published(len(new.digests), len(missing), len(damaged) + len(bad_packs))
 
 
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
-    """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones.
-
-    Whoever may write to the shelf can replace files, and nobody but a hub puts them right.
-    """
+    """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones."""
     found = set()
     for name in random.sample(sorted(files), min(len(files), most)):
         try:

@@ -27,10 +27,7 @@ from . import getting, handing_in, hints, publishing, taking
 from . import manifest as manifests
 from . import memory as memories
 from . import shelf as shelves
-from .manifest import Manifest
-from .memory import Remembered
 from .opening import open_shelf, open_stream
-from .publishing import Published
 from .shelf import ShareError, ShelfError
 
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
@@ -47,7 +44,7 @@ class Round(NamedTuple):
     taken: int
     refused: dict[str, int]
     handed_in: int
-    published: Published | None
+    published: publishing.Published | None
     more: bool
     notes: list[str]
 
@@ -169,18 +166,18 @@ class _Session:
             memory.count("taken by the stream", len(taken.kept))
             memory.position = position
 
-    def _choice(self, offered: Collection[str], memory: Remembered) -> taking.Choice:
+    def _choice(self, offered: Collection[str], memory: memories.Remembered) -> taking.Choice:
         return taking.choose(sorted(offered), self._here(), memory, self._now)
 
     def _here(self) -> set[str]:
         return fingerprints([*self._store.folders, *self._store.preloaded])
 
-    def _keep(self, offered: Mapping[str, bytes], memory: Remembered) -> taking.Taken:
+    def _keep(self, offered: Mapping[str, bytes], memory: memories.Remembered) -> taking.Taken:
         """Keep the offered certificates that are wanted and lead to a trust anchor here."""
         wanted = {digest: offered[digest] for digest in self._choice(offered, memory).get}
         return taking.take(wanted, self._store, self._anchors, memory, self._now)
 
-    def _manifest(self, shelf: shelves.Shelf) -> tuple[Manifest, bool]:
+    def _manifest(self, shelf: shelves.Shelf) -> tuple[manifests.Manifest, bool]:
         """What a hub has published, and True; if that is not sound, what it had published before, and False."""
         before = memories.read_manifest(self._home)
         mark = memories.read(self._home).mark if before.made else ""
@@ -191,7 +188,7 @@ class _Session:
                 manifest, mark = manifests.parse(found.content), found.mark
             is_sound = True
         except shelves.AbsentError:
-            manifest = Manifest()
+            manifest = manifests.Manifest()
         except shelves.UnfitFileError as error:
             self._notes.append(str(error))
         except manifests.ManifestError as error:
@@ -206,7 +203,7 @@ class _Session:
         return manifest, is_sound
 
     def _take(
-        self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, limits: getting.Limits
+        self, shelf: shelves.Shelf, digests: list[str], manifest: manifests.Manifest, limits: getting.Limits
     ) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. A failure does not undo what was got before."""
         refuses = memories.read(self._home).refuses
@@ -223,7 +220,7 @@ class _Session:
         unread = dict.fromkeys(got.failures.keys() & set(digests), getting.UNREADABLE)
         return taking.Taken(taken.kept, {**unread, **got.refused, **taken.refused})
 
-    def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
+    def _hand_in(self, shelf: shelves.Shelf, manifest: manifests.Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
         if shelf.is_read_only(shelves.IN) and not self._settings.share_notify:
             return 0
@@ -254,8 +251,8 @@ class _Session:
             return False
 
     def _publish(
-        self, shelf: shelves.Shelf, manifest: Manifest, offered: frozenset[str], *, is_sound: bool
-    ) -> Published:
+        self, shelf: shelves.Shelf, manifest: manifests.Manifest, offered: frozenset[str], *, is_sound: bool
+    ) -> publishing.Published:
         verified = Verified(self._home, self._anchors)
         revoked = reader(self._store.folders)
         verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)

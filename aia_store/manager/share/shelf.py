@@ -82,17 +82,14 @@ class Shelf(Protocol):
 
 
 def without_secrets(url: str) -> str:
-    """A URL without user, password, query and fragment, for messages.
-
-    If its parts cannot be told apart, because a password has a character that it should not have, just the scheme.
-    """
+    """A URL without user, password, query and fragment, for messages; only the scheme if its parts are not clear."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
     if scheme == "file" or (scheme in ENGINES and ":" not in rest.partition("/")[0]):
         return re.split(r"[?#]", url, maxsplit=1)[0]
     parts = _PARTS.fullmatch(rest)
-    return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"
+    return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"  # a password holds an unescaped character
 
 
 def file_of(folder: str, digest: str) -> str:

@@ -34,10 +34,8 @@ class Summary(NamedTuple):
         """The summary in words: names and values."""
         yield "shelf", self.shelf + (" (this machine is a hub)" if self.hub else "")
         yield "stream", self.stream
-        yield (
-            "shared",
-            "also what leads only to roots of this machine" if self.private else "what leads to public roots",
-        )
+        shared = "also what leads only to roots of this machine" if self.private else "what leads to public roots"
+        yield "shared", shared
         yield "last round", f"{_time(self.at)}: {self.message}" if self.at else _NEVER
         yield "last reached", _time(self.reached)
         yield "here from others", f"{self.taken:,}"

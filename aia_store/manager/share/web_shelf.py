@@ -6,6 +6,7 @@ No redirect is followed, because it may lead to hosts that only this machine can
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import time
 import urllib.error
@@ -57,13 +58,12 @@ class WebShelf:
             self._headers["Authorization"] = f"Basic {encoded}"
         self._opener = urllib.request.OpenerDirector()  # without handlers of redirects, files and FTP
         self._proxies = ProxyHandler(settings)
-        self._opener.add_handler(self._proxies)
+        web: urllib.request.BaseHandler = urllib.request.HTTPHandler()
         if parts.scheme == "https":
-            self._opener.add_handler(urllib.request.HTTPSHandler(context=https.context(settings)))
-        else:
-            self._opener.add_handler(urllib.request.HTTPHandler())
-        for kind in (urllib.request.HTTPErrorProcessor, urllib.request.HTTPDefaultErrorHandler):
-            self._opener.add_handler(kind())
+            web = urllib.request.HTTPSHandler(context=https.context(settings))
+        errors = urllib.request.HTTPErrorProcessor(), urllib.request.HTTPDefaultErrorHandler()
+        for handler in (self._proxies, web, *errors):
+            self._opener.add_handler(handler)
 
     def is_read_only(self, folder: str) -> bool:
         return True
@@ -87,7 +87,12 @@ class WebShelf:
     def _asked(self, name: str, most: int, mark: str, deadline: float) -> Found | ShelfError | None:
         """What `get` returns or raises."""
         url = urlunsplit(self._url._replace(path=f"{self._url.path}/{name}"))
-        request = urllib.request.Request(url, headers={**self._headers, **_unless(mark)})
+        headers = dict(self._headers)
+        if mark.startswith(_SINCE):
+            headers["If-Modified-Since"] = mark.removeprefix(_SINCE)
+        elif mark:
+            headers["If-None-Match"] = mark
+        request = urllib.request.Request(url, headers=headers)
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
                 return Found(https.body(response, most, deadline), _mark(response.headers))
@@ -113,12 +118,6 @@ class WebShelf:
         return kind(f"{self._shown}/{name} cannot be read ({one_line(reason)[:_LONGEST_REASON]})")
 
 
-def _unless(mark: str) -> dict[str, str]:
-    if mark.startswith(_SINCE):
-        return {"If-Modified-Since": mark.removeprefix(_SINCE)}
-    return {"If-None-Match": mark} if mark else {}
-
-
 def _mark(headers: Message) -> str:
     """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
 
@@ -126,9 +125,7 @@ def _mark(headers: Message) -> str:
     """
     tag, changed = str(headers.get("ETag", "")), str(headers.get("Last-Modified", ""))
     if not tag and changed:
-        try:
-            is_settled = time.time() - parsedate_to_datetime(changed).timestamp() > _SETTLED_AFTER
-        except (ValueError, OverflowError):
-            is_settled = False
-        tag = f"{_SINCE}{changed}" if is_settled else ""
+        with contextlib.suppress(ValueError, OverflowError):
+            if time.time() - parsedate_to_datetime(changed).timestamp() > _SETTLED_AFTER:
+                tag = f"{_SINCE}{changed}"
     return tag if len(tag) <= _LONGEST_MARK else ""
