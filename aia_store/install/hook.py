@@ -2,7 +2,7 @@
 
 `site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both only wait until the program
 imports ssl. Whatever is broken, neither can stop an interpreter from starting, and a `.pth` never prints anything.
-For a `.start`, site itself reports that the watcher is missing or broken, but not that the package is.
+For a `.start`, `site` reports a missing or broken watcher. It does not report a missing or broken package.
 """
 
 from __future__ import annotations

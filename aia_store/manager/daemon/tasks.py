@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
+from ...inside import ownership, toml  # noqa: F401  # to read the settings again, even if our files are gone by then
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import bundle

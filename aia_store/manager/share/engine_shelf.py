@@ -132,7 +132,7 @@ class EngineShelf:
 
 @contextlib.contextmanager
 def _panics_as_errors() -> Iterator[None]:
-    """Obstore panics at, for instance, an endpoint without a scheme; that is no Exception, and its class not public."""
+    """Obstore panics, for instance at an endpoint without a scheme. That is no Exception, and its class is private."""
     try:
         yield
     except BaseException as error:

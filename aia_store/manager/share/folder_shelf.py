@@ -1,7 +1,7 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
 Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
-links of an administrator's; nothing is written through those of other users.
+links that root or this user made; nothing is written through links of other users.
 
 A writer that is killed leaves a temporary file. A hub, which lists the folder, removes the file a day later.
 """
@@ -26,7 +26,7 @@ _MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty roun
 _MODE = 0o755  # of IN and OUT
 #: What an error of open(2) means. ELOOP is that of a link, ENXIO that of a socket.
 _KINDS = {errno.EACCES: DeniedError, errno.EPERM: DeniedError, errno.ELOOP: UnfitFileError, errno.ENXIO: UnfitFileError}
-_ABANDONED_AFTER = 86_400  # seconds; to write takes a few, but the clocks of machines and of a file server differ
+_ABANDONED_AFTER = 86_400  # seconds; a write takes a few, but the clocks of machines and file servers differ
 
 
 class FolderShelf:

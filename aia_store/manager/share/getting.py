@@ -36,15 +36,12 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The contents by SHA-256, unverified; why other certificates or packs cannot be used; and how reading failed.
+    """What came of getting certificates, by the SHA-256 of a certificate or pack."""
 
-    `failures` are by the SHA-256s of certificates and packs, and say nothing about these, which may be asked for again.
-    """
-
-    contents: dict[str, bytes]
-    refused: dict[str, str]
-    bad_packs: dict[str, str]
-    failures: dict[str, ShelfError]
+    contents: dict[str, bytes]  # unverified
+    refused: dict[str, str]  # why a certificate cannot be used
+    bad_packs: dict[str, str]  # why a pack cannot be used
+    failures: dict[str, ShelfError]  # of certificates and packs that could not be read now, and can be asked for again
 
     @property
     def is_down(self) -> bool:

@@ -34,7 +34,7 @@ def offers(
 ) -> list[Certificate]:
     """What others may lack: what is neither published nor taken from others, nor was handed in before.
 
-    It comes in random order: names that another user has taken on the shelf must not hold up the same ones each time.
+    The order is random. If another user has taken names on the shelf, the same certificates do not wait each time.
     """
     unknown = [
         certificate

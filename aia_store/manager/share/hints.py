@@ -1,9 +1,9 @@
 """Hints about dead CA hosts: what a hub could not reach, others need not try.
 
-A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A hub only publishes those of URLs that
-public certificates name, because a name can be guessed from its digest. A machine pauses each URL or host for an hour,
-once a day at most. So a false hint costs an hour, for what is not on the shelf. `aia-store add` ignores hints. A hub
-renews its hints within a day, and older ones are ignored, so the hints of a hub that is gone end.
+A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A name can be guessed from its digest. So
+a hub publishes only hints about URLs that public certificates name. A machine pauses each URL or host for an hour, at
+most once a day. So a false hint costs an hour, and only for what is not on the shelf. `aia-store add` ignores hints. A
+hub renews its hints within a day, and machines ignore older ones, so the hints of a hub that is gone end.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ It is text, and each line has one meaning:
     dead 03ff…              the SHA-256 of a URL or host that failed (see `inside/pauses.py`), sorted
     sha256 77c0…            of all lines before
 
-By the checksum, a manifest that was cut short or mixed up is recognized. It proves nothing: whoever can write the shelf
-can write any manifest.
+The checksum shows that a manifest was cut short or mixed up. It proves nothing else, because whoever can write to the
+shelf can write any manifest.
 """
 
 from __future__ import annotations

@@ -32,9 +32,8 @@ def arrange(
 ) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
     """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
 
-    `before`, and what is returned first, are packs by their names, the newest last, with those of their certificates
-    that are still published. What is returned second are the contents of the new packs. `unseen` certificates are still
-    published, but are not here, so their packs stay.
+    Returns the packs for the shelf, and the contents of the new ones. Packs are given by their names, the newest last,
+    with the certificates in each. `unseen` certificates are still published, but not here, so their packs stay.
     """
     there = certificates.keys() | unseen
     packs = {name: left for name, members in before.items() if len(left := members & there) > 1}

@@ -1,8 +1,8 @@
 """A hub: publishes what was needed here and what others handed in, as far as it leads to the hub's trust anchors.
 
-The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. What
-has expired, was revoked or lost its root is left out of the next manifest. What another hub has published and this one
-has not looked at yet stays in it.
+The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. The
+next manifest leaves out certificates that have expired, were revoked or lost their root. It keeps those that another
+hub has published, and this one has not looked at yet.
 
 Whoever may write to the shelf can replace files there. So at each publication, a hub reads some of the files in out/
 again, and puts right what is damaged.
@@ -68,8 +68,8 @@ def publish(
 ) -> Published:
     """Put on the shelf what is missing or damaged, then the manifest, unless it says the same as `before`.
 
-    `unseen` are the certificates of `before` that are neither here nor were refused. If there are too many
-    certificates, some are left out. Raises ShelfError, also if this takes too long; the next time goes on from there.
+    `unseen` are the certificates of `before` that are not here, and were not refused. If there are too many, some are
+    left out. Raises ShelfError, also if this takes too long; then the next publication continues.
     """
     deadline = time.monotonic() + SECONDS
     names = shelf.names(shelves.OUT, shelves.MOST_NAMES)

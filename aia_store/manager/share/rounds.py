@@ -34,19 +34,15 @@ __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 
 
 class Round(NamedTuple):
-    """What a round did.
+    """What a round did."""
 
-    `offered` is how many certificates were on the shelf, `refused` how many of them, by reason. `more`: the next round
-    will find more. `notes` are lines about what went wrong without ending the round.
-    """
-
-    offered: int
+    offered: int  # certificates on the shelf
     taken: int
-    refused: dict[str, int]
+    refused: dict[str, int]  # how many of those on the shelf, by reason
     handed_in: int
     published: publishing.Published | None
-    more: bool
-    notes: list[str]
+    more: bool  # whether the next round will find more
+    notes: list[str]  # lines about what went wrong without ending the round
 
     @property
     def message(self) -> str:
