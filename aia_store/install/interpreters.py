@@ -173,13 +173,12 @@ def changed_by_others(path: str) -> str | None:
 
 
 def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:
-    for part in decisive:
-        weak = changed_by_others(part)
-        if weak is not None:
-            raise InterpreterError(
-                f"{path} is left alone, because users other than root can change {weak}; "
-                "their owner can run `aia-store hook install --all`"
-            )
+    weak = next(filter(None, map(changed_by_others, decisive)), None)
+    if weak is not None:
+        raise InterpreterError(
+            f"{path} is left alone, because users other than root can change {weak}; "
+            "their owner can run `aia-store hook install --all`"
+        )
 
 
 def _decisive(path: str) -> Iterator[str]:

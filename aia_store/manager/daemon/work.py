@@ -91,7 +91,6 @@ def _listen(settings: Settings) -> Outcome:
         from ..share import listening
     except ImportError as error:
         return Outcome(True, f"`share_notify` needs {error.name}; install `aia-store[valkey]`", [])
-
     listening.listen(settings, sys.stdin.fileno())
     return Outcome(False, "the daemon has ended it", [])
 

@@ -67,27 +67,22 @@ def _after_silence(stream: Stream, position: str) -> str:
 def _caught_up(settings: Settings, stream: Stream) -> str:
     """The position to go on from. If entries were missed, a round takes from the shelf what they brought."""
     noted = memories.read(writable_home(settings)).position
-    position = noted if is_position(noted) else ""
     try:
         ends = stream.ends()
     except OversizeError:
-        _catch_up(settings)
-        return END
-    if ends is None:
-        _catch_up(settings)
-        return START
-    oldest, newest = ends
-    if position and order(oldest) <= order(position) <= order(newest):
-        return position
-    _catch_up(settings)
-    if not position:
-        return newest
-    return position if order(position) < order(oldest) else START
-
-
-def _catch_up(settings: Settings) -> None:
+        following = END
+    else:
+        if ends is None:
+            following = START
+        elif not is_position(noted):
+            following = ends[1]
+        elif order(ends[0]) <= order(noted) <= order(ends[1]):
+            return noted
+        else:  # entries are gone, or the stream was made anew
+            following = noted if order(noted) < order(ends[0]) else START
     with contextlib.suppress(ShareError, StoreError, RootsError):  # the next round over the shelf will say so
         rounds.pull(settings)
+    return following
 
 
 def _note(settings: Settings, state: str, position: str | None = None) -> None:

@@ -8,7 +8,7 @@ has not seen yet is in one or two of them. Each certificate is on the shelf by i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from ...inside.certificate import DERError, elements, sha256
@@ -52,18 +52,14 @@ def arrange(
 
 def _packed(certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
     """The members and the content of packs for these; a certificate that would be alone in a pack is in none."""
-    group: list[str] = []
+    groups: list[list[str]] = [[]]
     size = 0
     for digest, der in sorted(certificates.items()):
         if size + len(der) > LARGEST:
-            yield from _pack(group, certificates)
-            group, size = [], 0
-        group.append(digest)
+            groups.append([])
+            size = 0
+        groups[-1].append(digest)
         size += len(der)
-    yield from _pack(group, certificates)
-
-
-def _pack(group: Iterable[str], certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
-    members = frozenset(group)
-    if len(members) > 1:
-        yield members, b"".join(certificates[digest] for digest in sorted(members))
+    for group in groups:
+        if len(group) > 1:
+            yield frozenset(group), b"".join(certificates[digest] for digest in group)
