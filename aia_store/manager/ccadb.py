@@ -19,6 +19,10 @@ _REASON = "rfc 5280 revocation reason code"
 _HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
 
 
+class ReportError(ValueError):
+    """This is no report of the CCADB. The message is the reason."""
+
+
 class Table(NamedTuple):
     """The rows of a report, by column (in lower case); `fault`: why the rest of the report could not be read."""
 
@@ -37,7 +41,7 @@ class Table(NamedTuple):
 
 
 def read(content: bytes) -> Table:
-    """Read the rows of a report, as far as possible. Raises ValueError if not even the column names can be read."""
+    """Read the rows of a report, as far as possible. Raises ReportError if not even the column names can be read."""
     lines = _Lines(content)
     reader = csv.reader(lines)
     rows: list[dict[str, str]] = []
@@ -45,7 +49,7 @@ def read(content: bytes) -> Table:
         columns = [column.strip().lower() for column in next(reader, [])]
         lines.end_row()
     except csv.Error as error:
-        raise ValueError(f"no CSV: {error}") from error
+        raise ReportError(f"no CSV: {error}") from error
     try:
         for number, row in enumerate(reader):
             if number == MOST_ROWS:

@@ -7,15 +7,15 @@ certificate is revoked.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import readable
+from ..inside.certificate import readable, sha256
 from ..inside.pauses import Failures
 from ..inside.store import sound_store
 from . import mirror, reports, roots
 from .admission import Admission, CrowdedError, is_parsed
+from .ccadb import ReportError
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
 from .revocation.update import known
@@ -85,13 +85,13 @@ def run(
     faults: list[PreloadError] = []
     for source in sources:
         try:
-            what, report = _read(source, settings, downloader)
+            report = _read(source, settings, downloader)
         except PreloadError as error:
             faults.append(error)
             continue
         entries += report.entries
-        if what is not None:
-            found.append(f"{source}: {what}")
+        if report.found is not None:
+            found.append(f"{source}: {report.found}")
         if report.fault is not None:
             faults.append(PreloadError(f"{source}: {report.fault}"))
     revocation = known(settings, home, downloader)
@@ -100,21 +100,20 @@ def run(
     return PreloadReport(run.new, run.known, run.skipped, found, faults, revocation.notes)
 
 
-def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str | None, reports.Contents]:
-    """Read a source: returns a mirror's description, None for a report, and the contents. Raises PreloadError."""
+def _read(source: str, settings: Settings, downloader: Downloader) -> reports.Contents:
+    """Read a report or a mirror. Raises PreloadError."""
     try:
         manifest = mirror.manifest_of(source)
         if manifest is not None:
-            found = mirror.read(manifest, lambda place, most: contents(place, settings, downloader, most))
-            return found.found, found.contents
+            return mirror.read(manifest, lambda place, most: contents(place, settings, downloader, most))
         report = reports.read(contents(source, settings, downloader, MOST_BYTES))
         fault = f"{report.fault}; what comes before was read" if report.fault is not None else None
-        return None, report._replace(fault=fault)
+        return report._replace(fault=fault)
     except MisnamedError as error:
         raise MisnamedReportError(f"{source}: {error}") from error
-    except (DocumentError, mirror.MirrorError) as error:
+    except DocumentError as error:
         raise PreloadError(f"{source}: {error}") from error
-    except reports.ReportError as error:
+    except ReportError as error:
         raise PreloadError(f"{source}: {error}; of the CCADB's reports, {reports.LAYOUTS} can be read") from error
 
 
@@ -132,20 +131,20 @@ class _Run:
     def sift(self, entries: list[reports.Entry]) -> dict[Certificate, str]:
         """The certificates that are neither preloaded nor revoked according to a report, with their names there."""
         offered = {}
-        self._revoked = {_sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
+        self._revoked = {sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
         for entry in {entry.der or entry: entry for entry in entries}.values():
             if entry.der is None:
                 self.skipped.append(Skipped(entry.name, None, "its row holds no certificate in PEM"))
                 continue
-            sha256 = _sha256(entry.der)
-            if sha256 in self._stored and sha256 not in self._revoked:
+            digest = sha256(entry.der)
+            if digest in self._stored and digest not in self._revoked:
                 self.known += 1
                 continue
             certificate = next(readable([entry.der]), None)
             if certificate is not None:
                 self._beside.append(certificate)
-            if sha256 in self._revoked:
-                self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[sha256]}"))
+            if digest in self._revoked:
+                self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[digest]}"))
             elif certificate is None or not is_parsed(certificate):
                 self.skipped.append(Skipped(entry.name, None, "it cannot be parsed"))
             else:
@@ -181,7 +180,3 @@ class _Run:
             raise PreloadError(f"{where} cannot be written ({error.strerror}); what was kept before stays") from error
         admission.save()
         progress(len(offered), len(offered))
-
-
-def _sha256(der: bytes) -> str:
-    return hashlib.sha256(der).hexdigest()

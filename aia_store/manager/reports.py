@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..inside.certificate import pem_certificates
 from . import ccadb
+from .ccadb import ReportError
 
 LAYOUTS = "MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM and AllCertificatePEMs"
 LARGEST_CERTIFICATE = 65_536  # bytes of DER
@@ -18,10 +19,6 @@ LARGEST_CERTIFICATE = 65_536  # bytes of DER
 _PEM = "pem"  # in the name of the column that holds the certificate, in every layout
 _NAMES = ("certificate name", "subject", "sha")  # in the name of a column that names the certificate
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-
-
-class ReportError(Exception):
-    """This is no report of the CCADB. The message is the reason."""
 
 
 class Entry(NamedTuple):
@@ -33,10 +30,11 @@ class Entry(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """The entries of a report; `fault`: why the rest could not be read."""
+    """The entries of a report or a mirror; `fault`: why the rest could not be read; `found` describes a mirror."""
 
     entries: list[Entry]
     fault: str | None
+    found: str | None = None
 
 
 def read(content: bytes) -> Contents:
@@ -50,10 +48,7 @@ def read(content: bytes) -> Contents:
         raise ReportError("it holds certificates alone, which `aia-store add` takes")
     if b"\0" in start:
         raise ReportError("it is binary")
-    try:
-        report = ccadb.read(content)
-    except ValueError as error:
-        raise ReportError(str(error)) from error
+    report = ccadb.read(content)
     pem = report.column(_PEM)
     if pem is None:
         raise ReportError("none of its columns holds certificates in PEM")

@@ -6,12 +6,12 @@ stays revoked.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.pauses import key_of, longest_pause
+from ...inside.certificate import sha256
+from ...inside.pauses import digest_of, key_of, longest_pause
 from ...inside.store import KEPT_CRLS, read_regular_file
 from .. import download
 from ..download import UnavailableError
@@ -73,7 +73,7 @@ class CRLs:
 
     def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
         """The CRL on disk, and whether it is still current."""
-        path = os.path.join(self._folder.path, KEPT_CRLS, file_name(url))
+        path = os.path.join(self._folder.path, KEPT_CRLS, digest_of(url))
         try:
             fetched = os.stat(path).st_mtime
             crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls, of_leaf=of_leaf)
@@ -87,7 +87,7 @@ class CRLs:
         # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
         # Noted for this route only: a proxy may have put a page of its own in place of the CRL.
         proxy = self._downloader.proxy_to(url)
-        whose = hashlib.sha256(issuer.public_key).hexdigest()
+        whose = sha256(issuer.public_key)
         useless = f"{key_of(url, proxy)} for {'leaves' if of_leaf else 'CRLs'} of {whose}"
         if self._failures.paused(useless):
             raise CRLError("it was useless recently and is not fetched again yet")
@@ -102,12 +102,7 @@ class CRLs:
             raise
         self._failures.succeeded(useless)
         try:
-            self._folder.write(content, KEPT_CRLS, file_name(url))
+            self._folder.write(content, KEPT_CRLS, digest_of(url))
         except OSError:
             pass  # it will be fetched again next time
         return crl
-
-
-def file_name(url: str) -> str:
-    """The name of the file in which a URL's CRL is kept."""
-    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()

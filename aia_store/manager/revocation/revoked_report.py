@@ -6,12 +6,11 @@ revocation status. A report without one says nothing of revocation: MozillaInter
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
 from ...inside import revoked
-from ...inside.certificate import Certificate, DERError, pem_certificates
+from ...inside.certificate import Certificate, DERError, pem_certificates, sha256
 from .. import ccadb
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def digests(row: dict[str, str]) -> Iterator[bytes]:
         raise ValueError("a row that names no certificate")
     yield from fingerprints
     for der in ders:
-        yield hashlib.sha256(der).digest()
+        yield bytes.fromhex(sha256(der))
         try:
             certificate = Certificate(der)
             yield revoked.serial_digest(certificate.issuer_key, certificate.serial)

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.pauses import Failures
+from ...inside.pauses import Failures, digest_of
 from ...inside.settings import escaped
 from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
 from .. import upkeep
@@ -16,7 +16,7 @@ from ..turns import in_turn
 from ..verify import VerifyError
 from ..words import counted
 from . import lists
-from .crls import CRLs, file_name
+from .crls import CRLs
 from .points import crl_urls, worth_fetching
 from .record import Record, reader
 
@@ -157,7 +157,7 @@ def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
     """Remove the files that are no longer used."""
-    names = set(map(file_name, used))
+    names = set(map(digest_of, used))
     for path, _ in upkeep.own_files(folder, part):
         if os.path.basename(path) not in names:
             upkeep.unlink(path)

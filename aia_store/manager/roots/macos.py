@@ -5,7 +5,6 @@ They are read with the `security` command, because they are not in PEM files. No
 
 from __future__ import annotations
 
-import hashlib
 import os
 import plistlib
 import subprocess
@@ -13,7 +12,7 @@ import sys
 import tempfile
 from typing import Any
 
-from ...inside.certificate import pem_certificates
+from ...inside.certificate import pem_certificates, sha1
 
 PATH = "/System/Library/Keychains/SystemRootCertificates.keychain"
 REASON = "macOS keeps its trust anchors there and in the System keychain"
@@ -81,4 +80,4 @@ def _security(*arguments: str) -> bytes:
 
 
 def _sha1(der: bytes) -> str:
-    return hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
+    return sha1(der).hex().upper()
