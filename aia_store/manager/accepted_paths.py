@@ -11,17 +11,12 @@ from __future__ import annotations
 import _ssl
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from ..inside.store import VERIFIED, read_regular_file
+from ..inside.certificate import Certificate
+from ..inside.store import VERIFIED, Folder, read_regular_file
 from ..version import __version__
 from .fitness import SECURITY_LEVEL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
 
 MOST_PATHS = 50_000
 _SIZE = 32  # bytes of a digest

@@ -6,23 +6,18 @@ handshake needed it (see `inside/store.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from cryptography import x509
 
-from ..inside.store import MOST_FILES, crowded_note
+from ..inside.certificate import Certificate
+from ..inside.store import MOST_FILES, IntermediateStore, crowded_note
 from .accepted_paths import Verified
 from .fitness import unfitness
 from .parsing import UnreadableError, quietly
+from .revocation.record import Reason
 from .snapshot import fingerprints
-from .verify import Verifier, by_subject, remembered
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import IntermediateStore
-    from .verify import Reason
+from .verify import Verifier, remembered
 
 
 class CrowdedError(Exception):
@@ -48,7 +43,8 @@ class Admission:
         assert home is not None
         self.home = home.preloaded
         self._verified = Verified(home, anchors)
-        self._verifier = Verifier(anchors, remembered(store.find), revoked, by_subject(beside), self._verified)
+        self._verifier = Verifier(anchors, remembered(store.find), revoked, self._verified)
+        self._verifier.offer(beside)
         self._stored = fingerprints(store.preloaded)
 
     def refusal(self, certificate: Certificate) -> str | None:

@@ -9,17 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
-from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
+from ..inside.certificate import Certificate
+from ..inside.settings import Settings
+from ..inside.store import DOUBTED, REFRESHED, Folder, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
 from .upkeep import modified
 from .words import day
-
-if TYPE_CHECKING:
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
 
 FIRST_RELEASE = 1_735_689_600  # 2025-01-01: a clock that shows an earlier time is wrong
 LONGEST_SILENCE = 366 * 86_400  # seconds; if nothing was recorded for longer, the clock is doubted

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ..inside import fetch
+from ..inside.pauses import Failures
 from ..inside.search import Budget
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.pauses import Failures
-    from ..inside.settings import Settings
+from ..inside.settings import Settings
 
 SECONDS = 30.0  # for one fetch
 

@@ -12,19 +12,14 @@ import hashlib
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from ..inside.certificate import sha256, subject_hash
-from ..inside.store import EXPORTED, REVOKED, is_digest, read_regular_file
+from ..inside.certificate import Certificate, sha256, subject_hash
+from ..inside.store import EXPORTED, REVOKED, Folder, is_digest, read_regular_file
 from . import roots
 from .accepted_paths import terms as terms_of_verification
 from .published import REBUILT_EVERY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
 
 _LARGEST_FILE = 32 << 20
 _NEVER = 2.0**40  # seconds since 1970

@@ -14,21 +14,17 @@ import os
 import random
 import stat
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
-from ..inside.store import hand_in_folder, open_store
+from ..inside.settings import Settings
+from ..inside.store import Folder, IntermediateStore, hand_in_folder, open_store
 from . import roots
 from .quotas import Shares
 from .revocation.record import reader
 from .verify import Verifier, VerifyError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from ..inside.settings import Settings
-    from ..inside.store import Folder, IntermediateStore
 
 MOST_ENTRIES = 200_000  # that are looked at in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run

@@ -9,16 +9,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from ..inside.store import HISTORY, LAST_REFRESH, read_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
-    from .renewal import Renewed
+from ..inside.certificate import Certificate
+from ..inside.store import HISTORY, LAST_REFRESH, Folder, read_regular_file
 
 MOST_EVENTS = 10_000
 LONGEST_TEXT = 500
@@ -31,6 +26,14 @@ class Dropped(NamedTuple):
     path: str
     certificate: Certificate | None
     reason: str
+
+
+class Renewed(NamedTuple):
+    """A successor that was fetched and kept."""
+
+    certificate: Certificate
+    old: Certificate
+    url: str
 
 
 class Event(NamedTuple):

@@ -8,16 +8,14 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inside.certificate import to_cadata
 from ..inside.fetch import NO_ROUTE, FetchError, done_by, has_network
 from ..inside.proxies import ProxyError
+from ..inside.settings import Settings
 from . import roots
 from .tunnel import ProxyHandler
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
 
 _PIECE = 65_536
 

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..inside import pauses
-from ..inside.store import open_store
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, open_store
 from . import bundle, history
 from .upkeep import modified
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
 
 _PREFIX = "aia_store_"
 _HELP = {

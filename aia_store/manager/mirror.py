@@ -10,15 +10,13 @@ import json
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from ..inside.certificate import pem_certificates, sha256
 from .documents import DocumentError, MisnamedError
 from .reports import LARGEST_CERTIFICATE, Contents, Entry
 from .words import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MANIFEST = "manifest.json"
 PART = "intermediates"  # the folder in upki's cache and on its server; another folder is about revocation

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import _ssl
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..inside.certificate import OID, SEQUENCE, STRINGS, DERError, elements, expect, read
 from .words import harmless, shortened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _COMMON_NAME = "2.5.4.3"
 _LONGEST_VALUE = 128  # characters; X.520 permits 64

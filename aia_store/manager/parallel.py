@@ -6,11 +6,9 @@ import itertools
 import queue
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 AT_ONCE = 64  # so many, because most of the time is spent waiting
 MOST_AHEAD = 1_024  # answers that may wait for an earlier one, to limit memory

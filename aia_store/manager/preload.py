@@ -8,26 +8,21 @@ certificate is revoked.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from ..inside.certificate import readable, sha256
+from ..inside.certificate import Certificate, readable, sha256
 from ..inside.pauses import Failures
-from ..inside.store import sound_store
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, sound_store
 from . import mirror, reports, roots
 from .admission import Admission, CrowdedError, is_parsed
 from .ccadb import ReportError
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
+from .revocation.record import Reason
 from .revocation.update import known
 from .snapshot import fingerprints
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
-    from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
 DEFAULT = "https://ccadb.my.salesforce-sites.com/mozilla/MozillaIntermediateCertsCSVReport"

@@ -8,24 +8,22 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..inside.certificate import subject_hash, to_pem
-from ..inside.store import BUNDLE, open_store
+from ..inside.certificate import Certificate, subject_hash, to_cadata
+from ..inside.settings import Settings
+from ..inside.store import BUNDLE, Folder, open_store
 from . import export_memory, roots, trust_folder
 from .accepted_paths import Verified
 from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, BundleForm, changes, file_identity
+from .roots.pem_files import BUNDLE_MARK, loaded
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
     from .verify import Verifier
 
-    Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 
 class Publication:
@@ -49,7 +47,7 @@ class Publication:
         """Publish the file. Raises BundleError, OSError."""
         found = self._exported_in_the_file()
         text = _text(self._anchors, found)
-        if not _loads(text, len(self._anchors) + len(found)):
+        if loaded(text.decode("ascii")) != len(self._anchors) + len(found):
             raise BundleError(
                 f"OpenSSL does not load every trust anchor of {self._source.name}; remove those that it does not"
             )
@@ -133,19 +131,5 @@ def _named(source: roots.Source, published: str) -> list[str] | None:
 
 
 def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes:
-    heading = roots.BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
-    return heading + "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
-
-
-def _loads(text: bytes, count: int) -> bool:
-    """Whether OpenSSL loads this number of certificates from the text."""
-    import _ssl
-
-    from ..inside.contexts import Context
-
-    context = Context(_ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cadata=text.decode("ascii"))
-    except _ssl.SSLError:
-        return False
-    return bool(context.cert_store_stats()["x509"] == count)
+    heading = BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
+    return heading + to_cadata(certificate.der for certificate in [*anchors, *intermediates]).encode("ascii")

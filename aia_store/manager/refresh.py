@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
 from ..inside.certificate import Certificate
+from ..inside.settings import Settings
 from ..inside.store import (
     Folder,
     IntermediateStore,
@@ -24,20 +26,16 @@ from ..inside.store import (
 )
 from . import bundle, clock, handins, history, renewal, roots, upkeep
 from .accepted_paths import Verified
-from .history import Dropped
-from .renewal import Held, Renewed
+from .history import Dropped, Renewed
+from .renewal import Held
 from .revocation import update
-from .revocation.record import reader
+from .revocation.record import Reason, reader
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..inside.settings import Settings
     from .share.rounds import Round
-    from .verify import Reason
 
-    Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
 SECONDS_TO_COLLECT = 60.0  # after which no further run begins

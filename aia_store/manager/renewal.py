@@ -6,23 +6,20 @@ A successor has the same name and key, and lasts longer: only then do the server
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..inside import fetch, locks, reply
 from ..inside.aia import urls_to_fetch
-from ..inside.certificate import sha256
+from ..inside.certificate import Certificate, sha256
 from ..inside.pauses import Failures, key_of, longest_pause
 from ..inside.search import Budget, may_have_issued
+from ..inside.settings import Settings
+from ..inside.store import Folder
 from .download import was_fair
+from .history import Renewed
 from .turns import in_turn
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
-    from .verify import Verifier
+from .verify import Verifier
 
 SOON = 30 * 86_400  # seconds
 SECONDS = 30.0  # for all fetches of one refresh; the next refresh does the rest
@@ -36,14 +33,6 @@ class Held(NamedTuple):
     path: str
     certificate: Certificate
     links: list[Certificate]
-
-
-class Renewed(NamedTuple):
-    """A successor that was fetched and kept."""
-
-    certificate: Certificate
-    old: Certificate
-    url: str
 
 
 class Due(NamedTuple):

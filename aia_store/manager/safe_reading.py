@@ -6,12 +6,9 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from io import BufferedReader
 
 from ..inside.store import READ_FLAGS
-
-if TYPE_CHECKING:
-    from io import BufferedReader
 
 # Links are followed, and a terminal does not become ours.
 _FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)

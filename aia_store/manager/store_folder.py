@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from ..inside import locks
-from ..inside.store import StoreError, sound_store
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
+from ..inside.settings import Settings
+from ..inside.store import Folder, StoreError, sound_store
 
 
 class BusyError(Exception):

@@ -14,15 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..inside.certificate import pem_certificates, sha256, to_pem
-from ..inside.store import LARGEST_FILE, ONE_ANCHOR, TRUST, TRUST_FOLDERS, read_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.store import Folder
+from ..inside.store import LARGEST_FILE, ONE_ANCHOR, TRUST, TRUST_FOLDERS, Folder, read_regular_file
 
 _NEXT_LINK = "next"  # in TRUST_FOLDERS, until it takes the place of TRUST
 

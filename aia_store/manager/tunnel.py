@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import urllib.request
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..inside.fetch import FetchError, Wire, request_head
 from ..inside.proxies import Proxy, proxy_for
+from ..inside.settings import Settings
 from .target import address
-
-if TYPE_CHECKING:
-    import socket
-
-    from ..inside.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_REASON = 80

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import TypeVar
+from ..inside.certificate import Certificate
 
-    from ..inside.certificate import Certificate
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 
 def in_turn(items: Iterable[T], path_of: Callable[[T], Sequence[Certificate]]) -> list[T]:

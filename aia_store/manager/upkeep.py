@@ -9,15 +9,10 @@ import os
 import re
 import stat
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ..inside import locks, pauses
-from ..inside.store import FAILURES, KEPT_CRLS, KEPT_LISTS, LOCKS, TEMPORARY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ..inside.store import Folder
+from ..inside.store import FAILURES, KEPT_CRLS, KEPT_LISTS, LOCKS, TEMPORARY, Folder
 
 ABANDONED_AFTER = 3600  # seconds; an older temporary file is abandoned
 FORGOTTEN_AFTER = 86_400  # seconds after its pause; an older failure no longer matters

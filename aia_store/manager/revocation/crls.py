@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ...inside.certificate import sha256
-from ...inside.pauses import digest_of, key_of, longest_pause
-from ...inside.store import KEPT_CRLS, read_regular_file
+from ...inside.certificate import Certificate, sha256
+from ...inside.pauses import Failures, digest_of, key_of, longest_pause
+from ...inside.store import KEPT_CRLS, Folder, read_regular_file
 from .. import download
 from ..download import UnavailableError
 from .crl import CRL, CRLError, ExpiredError
 from .points import worth_fetching
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
-    from ...inside.pauses import Failures
-    from ...inside.store import Folder
 
 MOST_BYTES = 5_000_000  # of a CRL
 

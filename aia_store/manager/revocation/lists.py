@@ -6,18 +6,15 @@ The last readable copy of each is kept, in case the list cannot be read later.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...inside.pauses import digest_of
-from ...inside.store import KEPT_LISTS, read_regular_file
+from ...inside.settings import Settings
+from ...inside.store import KEPT_LISTS, Folder, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
+from ..download import Downloader
 from ..words import day
 from . import onecrl, revoked_report
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
-    from ..download import Downloader
 
 MOST_BYTES = 32 << 20
 MOST_DIGESTS = 100_000  # of all lists

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from ...inside import revoked
 from ...inside.certificate import DERError, canonical_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REASON = "by OneCRL"
 MOST_OBJECTS = 500_000  # in the JSON; OneCRL has some 4,000

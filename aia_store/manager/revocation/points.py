@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from ...inside.certificate import SEQUENCE, DERError, elements, expect
+from ...inside.certificate import SEQUENCE, Certificate, DERError, elements, expect
 from ...inside.fetch import is_fetchable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...inside.certificate import Certificate
 
 MOST_URLS_TRIED = 5  # per certificate
 TOO_MANY_URLS = 10  # if a certificate has so many, none is fetched, as with AIA

@@ -7,14 +7,11 @@ revocation status. A report without one says nothing of revocation: MozillaInter
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ...inside import revoked
 from ...inside.certificate import Certificate, DERError, pem_certificates, sha256
 from .. import ccadb
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certificate)", "sha256")
 

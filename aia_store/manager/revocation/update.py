@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from ...inside.certificate import Certificate
 from ...inside.pauses import Failures, digest_of
-from ...inside.settings import escaped
-from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
+from ...inside.settings import Settings, escaped
+from ...inside.store import KEPT_CRLS, KEPT_LISTS, Folder, folders_of
 from .. import upkeep
 from ..download import Downloader
 from ..parallel import in_order
 from ..turns import in_turn
-from ..verify import VerifyError
+from ..verify import Verifier, VerifyError
 from ..words import counted
 from . import lists
 from .crls import CRLs
 from .points import crl_urls, worth_fetching
 from .record import Record, reader
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
-    from ..verify import Verifier
 
 MOST_CRLS = 2_000  # in one refresh
 AT_ONCE = 8

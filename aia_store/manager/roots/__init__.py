@@ -14,20 +14,15 @@ import hashlib
 import os
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...inside.cafile import anchor_names
-from ...inside.certificate import readable
+from ...inside.certificate import Certificate, readable
+from ...inside.settings import Settings
 from .. import published
 from . import extra, hashed, macos, named, p11kit, pem_files, windows
 from .p11kit import Distrust
 from .pem_files import BUNDLE_MARK, DamagedError
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-
-__all__ = ["BUNDLE_MARK", "SYSTEM_FILES", "Distrust", "Roots", "RootsError", "Source"]
 
 SYSTEM_FILES = pem_files.PATHS
 _NO_FILES = {system.PATH: system for system in (macos, windows)}

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
-from ...inside.certificate import subject_hash
+from ...inside.certificate import Certificate, subject_hash
 from . import pem_files
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
 
 FOLDERS = (
     "/etc/ssl/certs",  # Debian, SUSE, FreeBSD, and most others

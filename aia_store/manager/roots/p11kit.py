@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 from ...inside.certificate import (
@@ -26,9 +26,6 @@ from ...inside.certificate import (
     readable,
 )
 from .pem_files import DamagedError, contents
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 FOLDERS = (
     "/etc/pki/ca-trust/source",  # Fedora, RHEL
