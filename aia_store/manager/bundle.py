@@ -10,45 +10,17 @@ from __future__ import annotations
 import time
 
 from ..inside import locks
-from ..inside.store import folders_of, open_store
-from .published import (
-    FILE,
-    FOLDER,
-    REBUILT_EVERY,
-    BundleError,
-    BundleForm,
-    are_fresh,
-    counts,
-    forms_in,
-    fresh,
-    last_good,
-    standing,
-)
+from ..inside.settings import Settings
+from ..inside.store import Folder, folders_of, open_store
+from .published import FILE, FOLDER, BundleError, BundleForm, forms_in, fresh, last_good, standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
     from .verify import Verifier
 
     Progress = Callable[[int, int], None]
-
-__all__ = [  # with what is known of the published one
-    "FILE",
-    "FOLDER",
-    "REBUILT_EVERY",
-    "BundleError",
-    "BundleForm",
-    "are_fresh",
-    "build",
-    "counts",
-    "fresh",
-    "last_good",
-    "path",
-    "standing",
-]
 
 LONGEST_WAIT = 30.0  # seconds, while another process builds it
 _unseen: Progress = lambda done, total: None  # noqa: E731  # if nobody watches

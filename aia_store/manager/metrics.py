@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..inside import pauses
 from ..inside.settings import Settings
 from ..inside.store import IntermediateStore, open_store
-from . import bundle, history
+from . import history, published
 from .upkeep import modified
 
 _PREFIX = "aia_store_"
@@ -57,10 +57,10 @@ def measure(settings: Settings) -> dict[str, float]:
         "preloaded": len({os.path.basename(path) for folder in store.preloaded for path in folder.paths()}),
         "paused": paused(settings).number,
     }
-    published = bundle.standing(settings)
-    if published is not None:
+    bundle = published.standing(settings)
+    if bundle is not None:
         now = time.time()
-        values["bundle_age_seconds"] = max(0.0, now - modified(published, now))
+        values["bundle_age_seconds"] = max(0.0, now - modified(bundle, now))
     if needed:
         values["next_end_timestamp_seconds"] = min(certificate.validity[1] for certificate in needed)
     last = history.last_refresh(store.folders)

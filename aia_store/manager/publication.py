@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..inside.certificate import Certificate, subject_hash, to_cadata
@@ -21,9 +20,8 @@ from .roots.pem_files import BUNDLE_MARK, loaded
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from .export_rules import Progress
     from .verify import Verifier
-
-Progress = Callable[[int, int], None]
 
 
 class Publication:

@@ -10,12 +10,14 @@ import json
 import os
 import time
 
+from ..inside.settings import Settings
 from ..inside.store import (
     BUNDLE,
     BUNDLE_STATE,
     ONE_ANCHOR,
     TRUST,
     TRUST_STATE,
+    Folder,
     folders_of,
     open_store,
     read_regular_file,
@@ -25,9 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
 
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
 NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first one wins

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
@@ -24,7 +24,7 @@ from ..inside.store import (
     open_store,
     read_certificate,
 )
-from . import bundle, clock, handins, history, renewal, roots, upkeep
+from . import bundle, clock, handins, history, published, renewal, roots, upkeep
 from .accepted_paths import Verified
 from .history import Dropped, Renewed
 from .renewal import Held
@@ -33,9 +33,8 @@ from .revocation.record import Reason, reader
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
+    from .bundle import Progress
     from .share.rounds import Round
-
-Progress = Callable[[int, int], None]
 
 MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
 SECONDS_TO_COLLECT = 60.0  # after which no further run begins
@@ -87,7 +86,7 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
-        standing = bundle.standing(settings, same_roots=True) or bundle.build(settings)
+        standing = published.standing(settings, same_roots=True) or bundle.build(settings)
         return RefreshReport(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
     handed_in, notes = _collected(settings)
     store = open_store(settings)
@@ -105,13 +104,13 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     for folder in _writable(store):
         upkeep.sweep(folder)
     clock.believe(settings)
-    published = bundle.build(settings, verifier)
+    path = bundle.build(settings, verifier)
     shared, shared_notes = _shared(settings)  # last, because it may take minutes where the engine is slow
-    if settings.share and store.home is not None and not bundle.are_fresh(settings, store.home):
-        published = bundle.build(settings, verifier)  # the trust folder also holds what others shared
+    if settings.share and store.home is not None and not published.are_fresh(settings, store.home):
+        path = bundle.build(settings, verifier)  # the trust folder also holds what others shared
     counts = len(planned.held), len(planned.preloaded)
     notes += [*planned.notes, *shared_notes]
-    return RefreshReport(*counts, dropped, left, published, renewed, notes, None, handed_in, shared)
+    return RefreshReport(*counts, dropped, left, path, renewed, notes, None, handed_in, shared)
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
