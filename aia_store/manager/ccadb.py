@@ -13,9 +13,6 @@ from typing import NamedTuple
 MOST_ROWS = 200_000  # the longest report has some 10,000
 LONGEST_ROW = 1 << 20  # characters; each comma costs eight bytes of memory, or more
 
-_STATUS = "revocation status"
-_REVOKED = ("revoked", "parent cert revoked")
-_REASON = "rfc 5280 revocation reason code"
 _HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
 
 
@@ -37,7 +34,7 @@ class Table(NamedTuple):
     @property
     def status(self) -> str | None:
         """The column with the revocation status."""
-        return self.column(_STATUS)
+        return self.column("revocation status")
 
 
 def read(content: bytes) -> Table:
@@ -85,7 +82,7 @@ class _Lines:
 
 def revocation(report: Table, row: dict[str, str]) -> str | None:
     """According to whom the certificate of a row is revoked, and why if the row says so; None if it is not."""
-    if report.status is None or row.get(report.status, "").strip().lower() not in _REVOKED:
+    if report.status is None or row.get(report.status, "").strip().lower() not in ("revoked", "parent cert revoked"):
         return None
-    code = row.get(_REASON, "").strip()
+    code = row.get("rfc 5280 revocation reason code", "").strip()
     return f"by the CCADB's word ({code})" if _HARMLESS.fullmatch(code) else "by the CCADB's word"

@@ -43,10 +43,10 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     if home is None or not is_silent:
         return None
     since = _time_in(home, DOUBTED)
-    if 0 < since <= now and now - since > DOUBTED_FOR:
-        return None
     if not 0 < since <= now:
         _write_time(home, DOUBTED)
+    elif now - since > DOUBTED_FOR:
+        return None
     return f"the clock shows {today}, more than a year after the last sign of life in {home.path}; set it right"
 
 

@@ -151,7 +151,7 @@ class _Collection:
             if time.monotonic() > deadline:
                 self._more = True
                 break
-            self._remove(name, remove)
+            self._refused += self._removed(name, remove)
 
     def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
         """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
@@ -161,12 +161,10 @@ class _Collection:
         for name, certificate in found.items():
             if certificate is None and self._is_young(name):
                 self._more = True
-            elif certificate is None:
-                self._remove(name)
-            elif time.monotonic() < deadline and self._is_kept(certificate, user, verifier):
-                _unlink(name, self._place)
-            else:
-                self._remove(name)
+                continue
+            has_time = time.monotonic() < deadline
+            is_kept = certificate is not None and has_time and self._is_kept(certificate, user, verifier)
+            self._refused += self._removed(name) and not is_kept
 
     def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
         """Keep a certificate if it is valid; returns whether it is in the store now."""
@@ -209,18 +207,14 @@ class _Collection:
             return False
         return 0 <= age < SETTLED_AFTER
 
-    def _remove(self, name: str, remove: Callable[..., None] = os.unlink) -> None:
-        if _unlink(name, self._place, remove):
-            self._refused += 1
+    def _removed(self, name: str, remove: Callable[..., None] = os.unlink) -> bool:
+        """Remove something from the folder; returns whether that was possible."""
+        try:
+            remove(name, dir_fd=self._place)
+        except OSError:
+            return False
+        return True
 
 
 def _may_be_handed_in(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size <= handin.LARGEST_FILE
-
-
-def _unlink(name: str, place: int, remove: Callable[..., None] = os.unlink) -> bool:
-    try:
-        remove(name, dir_fd=place)
-    except OSError:
-        return False
-    return True

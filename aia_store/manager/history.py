@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
     at: float
     fingerprint: str
-    what: str  # "dropped" or "renewed"
+    what: str  # "dropped", "renewed" or "learned"
     why: str
 
 
@@ -56,9 +56,8 @@ class LastRefresh(NamedTuple):
 def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
     """Remember which files left the store, and why."""
     now = time.time()
-    _append(
-        home, [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
-    )
+    events = [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
+    _append(home, events)
 
 
 def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
@@ -66,10 +65,9 @@ def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
     now = time.time()
     events = []
     for one in renewed:
-        events.append(Event(now, one.old.fingerprint, "renewed", f"by {one.certificate.fingerprint} from {one.url}"))
-        events.append(
-            Event(now, one.certificate.fingerprint, "learned", f"in place of {one.old.fingerprint} from {one.url}")
-        )
+        old, new = one.old.fingerprint, one.certificate.fingerprint
+        events.append(Event(now, old, "renewed", f"by {new} from {one.url}"))
+        events.append(Event(now, new, "learned", f"in place of {old} from {one.url}"))
     _append(home, events)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..inside.certificate import Certificate, subject_hash, to_cadata
 from ..inside.settings import Settings
-from ..inside.store import BUNDLE, Folder, open_store
+from ..inside.store import BUNDLE, Folder, IntermediateStore, open_store
 from . import export_memory, roots, trust_folder
 from .accepted_paths import Verified
 from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, BundleForm, changes, file_identity
@@ -43,7 +43,7 @@ class Publication:
 
     def file(self) -> None:
         """Publish the file. Raises BundleError, OSError."""
-        found = self._exported_in_the_file()
+        found = self._exported(self._store.certificates(), self._store, in_folder=False)
         text = _text(self._anchors, found)
         if loaded(text.decode("ascii")) != len(self._anchors) + len(found):
             raise BundleError(
@@ -57,9 +57,11 @@ class Publication:
         store = Snapshot(self._store.folders)
         memory = export_memory.Memory(self._home, store.folders, self._anchors)
         verdicts = memory.standing(store.names)
-        judged = self._judge(store, [one for one in store.names if one not in verdicts])
-        for certificate, is_exported in judged.items():
-            verdicts[certificate.fingerprint] = export_memory.verdict(certificate, is_exported=is_exported)
+        new = map(store.certificate, [one for one in store.names if one not in verdicts])
+        judged = [certificate for certificate in new if certificate is not None]
+        exported = set(self._exported(judged, store, in_folder=True))
+        for certificate in judged:
+            verdicts[certificate.fingerprint] = export_memory.verdict(certificate, is_exported=certificate in exported)
 
         standing = trust_folder.contents(self._home)
         texts = self._texts(store, verdicts, set(standing.values()))
@@ -71,27 +73,17 @@ class Publication:
         until = memory.save(verdicts, [*self._anchors, *judged])
         self._note(FOLDER, len(intermediates), until)
 
-    def _exported_in_the_file(self) -> list[Certificate]:
-        needed = self._store.certificates()
-        if not needed:
+    def _exported(self, asked: list[Certificate], store: IntermediateStore, *, in_folder: bool) -> list[Certificate]:
+        """Those of these certificates that may be exported, sorted by fingerprint."""
+        if not asked:
             return []
         from .export_rules import Export  # with what verifies, which takes long to import
 
-        found = Export(self._anchors, self._store, self._verifier, self._verified).among(needed, self._progress)
-        self._verified.save()
-        return found
-
-    def _judge(self, store: Snapshot, fingerprints: list[str]) -> dict[Certificate, bool]:
-        """The certificates with these fingerprints, and whether each may be exported in the folder."""
-        asked = [one for one in map(store.certificate, fingerprints) if one is not None]
-        if not asked:
-            return {}
-        from .export_rules import Export
-
-        export = Export(self._anchors, store, verified=self._verified, with_preloaded=True)
+        verifier = None if in_folder else self._verifier
+        export = Export(self._anchors, store, verifier, self._verified, with_preloaded=in_folder)
         found = export.among(asked, self._progress)
         self._verified.save()
-        return dict.fromkeys(asked, False) | dict.fromkeys(found, True)
+        return found
 
     def _texts(self, store: Snapshot, verdicts: export_memory.Verdicts, standing: set[str]) -> dict[str, bytes]:
         """The contents of the new files, by fingerprint. A certificate that is gone by now loses its verdict."""

@@ -6,7 +6,6 @@ The last readable copy of each is kept, in case the list cannot be read later.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from ...inside.pauses import digest_of
 from ...inside.settings import Settings
@@ -20,15 +19,8 @@ MOST_BYTES = 32 << 20
 MOST_DIGESTS = 100_000  # of all lists
 
 
-class Listed(NamedTuple):
-    """What the lists say."""
-
-    reasons: dict[bytes, str]  # by digest
-    notes: list[str]
-
-
-def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> Listed:
-    """Read every list, or its kept copy. Raises nothing; the notes say what could not be read."""
+def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> tuple[dict[bytes, str], list[str]]:
+    """Read every list, or its kept copy: returns the reasons by digest, and notes on what could not be read."""
     reasons: dict[bytes, str] = {}
     notes = []
     for source in settings.revocation_lists:
@@ -51,7 +43,7 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> List
     if len(reasons) > MOST_DIGESTS:
         notes.append(f"the revocation lists are too long; {MOST_DIGESTS} of {len(reasons)} entries are used")
         reasons = dict(list(reasons.items())[:MOST_DIGESTS])
-    return Listed(reasons, notes)
+    return reasons, notes
 
 
 def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:

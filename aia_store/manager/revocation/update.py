@@ -71,10 +71,10 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
     """
     failures = Failures(folder)
     downloader = Downloader(settings, failures, time.monotonic() + SECONDS)
-    listed = lists.read_all(settings, folder, downloader)
-    record = Record(folder, listed.reasons)
+    listed, notes = lists.read_all(settings, folder, downloader)
+    record = Record(folder, listed)
     elsewhere = [other for other in folders_of(settings) if other.path != folder.path and other.fault() is None]
-    revocation = Revocation(record, elsewhere, listed.notes)
+    revocation = Revocation(record, elsewhere, notes)
     verifier.revoked = revocation.reason
     wanted = _wanted(certificates, verifier)
     if len(wanted) > MOST_CRLS:
@@ -102,9 +102,9 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
 
 def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocation:
     """What the lists say now, and what was noted in this and other folders. Reads no CRL, and notes nothing."""
-    listed = lists.read_all(settings, folder, downloader)
+    listed, notes = lists.read_all(settings, folder, downloader)
     sound = [one for one in folders_of(settings) if one.fault() is None]
-    return Revocation(Record(folder, listed.reasons), sound, list(map(escaped, listed.notes)))
+    return Revocation(Record(folder, listed), sound, list(map(escaped, notes)))
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
