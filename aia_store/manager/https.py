@@ -65,33 +65,26 @@ def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
         with opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as response:
             return body(response, most, deadline)
     except urllib.error.HTTPError as error:
-        raise FetchError(f"status {error.code}", proxy=_name(proxies)) from error
+        raise FetchError(f"status {error.code}", proxy=proxies.proxy) from error
     except urllib.error.URLError as error:
-        raise _unreachable(error.reason, proxies) from error
+        raise _unreachable(error.reason, proxies.proxy) from error
     except ProxyError as error:
         raise FetchError(str(error), is_ours=True) from error
     except (OSError, ValueError, http.client.HTTPException, roots.RootsError) as error:
-        raise FetchError(str(error) or type(error).__name__, proxy=_name(proxies)) from error
+        raise FetchError(str(error) or type(error).__name__, proxy=proxies.proxy) from error
 
 
-def _unreachable(reason: str | BaseException, proxies: ProxyHandler) -> FetchError:
+def _unreachable(reason: str | BaseException, proxy: str | None) -> FetchError:
     """The error for a connection that could not be made; through a proxy, `reason` may be what the proxy answered."""
-    proxy = _name(proxies)
     if proxy is None:
         return FetchError(str(reason), is_ours=not has_network())
-    if (
-        not isinstance(reason, (ConnectionRefusedError, socket.gaierror))
-        and getattr(reason, "errno", 0) not in NO_ROUTE
-    ):
+    is_dead = isinstance(reason, (ConnectionRefusedError, socket.gaierror)) or getattr(reason, "errno", 0) in NO_ROUTE
+    if not is_dead:
         return FetchError(f"{reason}, through the proxy {proxy}", proxy=proxy)
     said = f"the proxy {proxy} cannot be reached ({reason})"
     # A proxy on a network of this machine's needs no default route.
     is_ours = not isinstance(reason, ConnectionRefusedError) and not has_network()
     return FetchError(said, proxy=proxy, is_proxy_dead=True, is_ours=is_ours)
-
-
-def _name(proxies: ProxyHandler) -> str | None:
-    return str(proxies.proxy) if proxies.proxy is not None else None
 
 
 class _OnlyToHTTPS(urllib.request.HTTPRedirectHandler):

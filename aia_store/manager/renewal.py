@@ -130,28 +130,26 @@ class _Renewal:
             lock = None  # a second fetch is better than none
         try:
             deadline = time.monotonic() + min(left, Budget.fetch_seconds)
-            self._replies[url] = _fetched(url, proxy, self._settings, failures, deadline)
+            self._replies[url] = self._fetched(url, proxy, failures, deadline)
         finally:
             if lock is not None:
                 lock.release()
         return self._replies[url]
 
-
-def _fetched(
-    url: str, proxy: str | None, settings: Settings, failures: Failures, deadline: float
-) -> list[Certificate] | None:
-    """The certificates behind a URL. If it fails, what is to blame is noted, and this is None."""
-    began = time.monotonic()
-    try:
-        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy))
-        if not found:
-            raise fetch.FetchError("a reply that holds no certificate", proxy=proxy)
-    except fetch.FetchError as error:
-        if was_fair(began, deadline, Budget.fetch_seconds):
-            failures.blame(url, error, proxy)
-        return None
-    failures.forgive(url, proxy)
-    return found
+    def _fetched(self, url: str, proxy: str | None, failures: Failures, deadline: float) -> list[Certificate] | None:
+        """The certificates behind a URL. If it fails, what is to blame is noted, and this is None."""
+        began = time.monotonic()
+        networks = self._settings.allowed_networks
+        try:
+            found = reply.certificates(fetch.get(url, networks, deadline, proxy=self._settings.proxy))
+            if not found:
+                raise fetch.FetchError("a reply that holds no certificate", proxy=proxy)
+        except fetch.FetchError as error:
+            if was_fair(began, deadline, Budget.fetch_seconds):
+                failures.blame(url, error, proxy)
+            return None
+        failures.forgive(url, proxy)
+        return found
 
 
 def _urls(alike: list[Held], below: Iterable[Certificate]) -> list[str]:
