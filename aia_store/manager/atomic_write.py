@@ -12,7 +12,6 @@ import stat
 import sys
 import tempfile
 
-_MODE = 0o644
 #: The name of the other file, with that of the replaced one; a writer that is killed leaves it.
 TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
@@ -34,7 +33,7 @@ class Replacement:
         if like_the_old and os.path.exists(self._path):
             _copy_attributes(self._path, descriptor)
         elif hasattr(os, "fchmod"):
-            os.fchmod(descriptor, _MODE)
+            os.fchmod(descriptor, 0o644)
         os.fsync(descriptor)
         self.file.close()
         os.replace(self._temporary, self._path)

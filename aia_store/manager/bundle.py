@@ -11,7 +11,7 @@ import time
 
 from ..inside import locks
 from ..inside.settings import Settings
-from ..inside.store import Folder, folders_of, open_store
+from ..inside.store import folders_of, open_store
 from .published import FILE, FOLDER, BundleError, BundleForm, forms_in, fresh, last_good, standing
 
 TYPE_CHECKING = False
@@ -65,7 +65,10 @@ def build(
     If a `verifier` has just verified what is in the store, this is not done again. `progress` is called with the number
     of finished intermediates and of all. Raises BundleError, RootsError.
     """
-    home = _home(settings)
+    home = open_store(settings).home
+    if home is None:
+        tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))
+        raise BundleError(f"no folder can hold the bundle: {tried}; set AIA_STORE_DIR to a folder of yours")
     try:
         lock = locks.acquire(home, "bundle", time.monotonic() + LONGEST_WAIT)
     except locks.LockError as error:
@@ -84,12 +87,3 @@ def build(
         raise BundleError(f"{home.path} cannot be written ({error.strerror})") from error
     finally:
         lock.release()
-
-
-def _home(settings: Settings) -> Folder:
-    """The store folder in which bundles are published. Raises BundleError if none can be written."""
-    home = open_store(settings).home
-    if home is None:
-        tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))
-        raise BundleError(f"no folder can hold the bundle: {tried}; set AIA_STORE_DIR to a folder of yours")
-    return home

@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..inside.certificate import Certificate, sha256, subject_hash
 from ..inside.store import EXPORTED, REVOKED, Folder, is_digest, read_regular_file
@@ -102,7 +102,7 @@ class Memory:
     def _read(self) -> tuple[float, Verdicts]:
         """The verdicts of the last time, if they still stand, and until when they do."""
         try:
-            found: Any = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
+            found = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
             if found["terms"] != self._terms or not found["since"] <= self._now < found["until"]:
                 return _NEVER, {}
             verdicts = {fingerprint: Verdict(*one) for fingerprint, one in found["verdicts"].items()}

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..inside.certificate import Certificate
 from ..inside.store import HISTORY, LAST_REFRESH, Folder, read_regular_file
@@ -120,8 +120,7 @@ def _read(folder: Folder) -> list[Event]:
 
 def _event(line: str) -> Event | None:
     try:
-        found: Any = json.loads(line)
-        at, fingerprint, what, why = found
+        at, fingerprint, what, why = json.loads(line)
         return Event(float(at), str(fingerprint), str(what), str(why))
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None

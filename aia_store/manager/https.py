@@ -17,8 +17,6 @@ from ..inside.settings import Settings
 from . import roots
 from .tunnel import ProxyHandler
 
-_PIECE = 65_536
-
 
 class TooLargeError(FetchError):
     """A reply is larger than it may be."""
@@ -44,7 +42,7 @@ def body(response: http.client.HTTPResponse, most: int, deadline: float) -> byte
     Raises TooLargeError, FetchError, and what reading raises.
     """
     pieces, size = [], 0
-    while piece := response.read1(_PIECE):
+    while piece := response.read1(65_536):
         pieces.append(piece)
         size += len(piece)
         if size > most:

@@ -16,7 +16,6 @@ from ..inside.store import IntermediateStore, open_store
 from . import history, published
 from .upkeep import modified
 
-_PREFIX = "aia_store_"
 _HELP = {
     "needed": "Intermediates in the store that were needed on this machine.",
     "preloaded": "Intermediates that were preloaded.",
@@ -87,7 +86,7 @@ def _shared(settings: Settings, store: IntermediateStore) -> dict[str, float]:
 
 def exposition(values: dict[str, float]) -> str:
     """These metrics as text."""
-    return "".join(family(f"{_PREFIX}{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
+    return "".join(family(f"aia_store_{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
 
 
 def family(name: str, text: str, samples: Iterable[str]) -> str:

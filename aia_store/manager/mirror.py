@@ -11,7 +11,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 from ..inside.certificate import pem_certificates, sha256
 from .documents import DocumentError, MisnamedError
@@ -70,7 +69,7 @@ def read(manifest: str, get: Callable[[str, int], bytes]) -> Contents:
 def _parsed(content: bytes) -> tuple[str, dict[str, str]]:
     """The day on which a manifest was made, and the SHA-256 of each file that it names. Raises DocumentError."""
     try:
-        manifest: Any = json.loads(content)
+        manifest = json.loads(content)
         made = time.strftime("%Y-%m-%d", time.gmtime(int(manifest["generated_at"])))
         files = {str(file["filename"]): str(file["hash"]).lower() for file in manifest["files"]}
     except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:

@@ -12,7 +12,6 @@ from ..inside.store import READ_FLAGS
 
 # Links are followed, and a terminal does not become ours.
 _FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)
-_OWN_DESCRIPTORS = "/dev/fd"
 
 
 def opened(path: str) -> BufferedReader:
@@ -45,7 +44,7 @@ def first_bytes(path: str, most: int) -> bytes:
 def _was_given(descriptor: int) -> bool:
     """Whether another descriptor of this process refers to the same file."""
     status = os.fstat(descriptor)
-    for other in map(int, os.listdir(_OWN_DESCRIPTORS)):
+    for other in map(int, os.listdir("/dev/fd")):
         with contextlib.suppress(OSError):  # that of the listing is closed
             if other != descriptor and os.path.samestat(os.fstat(other), status):
                 return True

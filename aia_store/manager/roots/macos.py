@@ -20,8 +20,6 @@ _ADDED = "/Library/Keychains/System.keychain"
 _VERDICTS = "/Library/Security/Trust Settings/Admin.plist"
 WATCHED = (PATH, _ADDED, _VERDICTS)
 
-_SECONDS = 30
-_SECURITY = "/usr/bin/security"
 # SecTrustSettings.h: kSecTrustSettingsResult
 _TRUSTED, _DENIED = (1, 2), 3
 _POLICIES = ("sslServer", "basicX509")
@@ -74,7 +72,7 @@ def _in_keychain(path: str) -> list[bytes]:
 
 def _security(*arguments: str) -> bytes:
     try:
-        return subprocess.run([_SECURITY, *arguments], capture_output=True, check=False, timeout=_SECONDS).stdout
+        return subprocess.run(["/usr/bin/security", *arguments], capture_output=True, check=False, timeout=30).stdout
     except subprocess.TimeoutExpired as error:
         raise OSError("the security command does not answer") from error
 
