@@ -2,13 +2,13 @@
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
 level, this OpenSSL, this version of ours), then one of each path. Under other terms the file is ignored. Dates and
-revocation, on which a verdict also depends, are checked each time. No handshake reads the file: each
-asks OpenSSL.
+revocation, on which a verdict also depends, are checked each time. No handshake reads the file.
 """
 
 from __future__ import annotations
 
 import _ssl
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable
@@ -44,15 +44,13 @@ class Verified:
         self._used |= {_of(path, strict=flag) for flag in {False, strict}}
 
     def save(self) -> None:
-        """Remember it for the next process. What cannot be written is verified again."""
+        """Write the paths for the next process. If that fails, they are verified again then."""
         known = self._before | self._used
         if self._folder is None or known == self._before:
             return
         kept = known if len(known) <= MOST_PATHS else self._used
-        try:
+        with contextlib.suppress(OSError):
             self._folder.write(b"".join([self._terms, *sorted(kept)]), VERIFIED)
-        except OSError:
-            pass
 
     def _read(self) -> set[bytes]:
         if self._folder is None:

@@ -1,7 +1,4 @@
-"""The CCADB's reports: CSV with columns that are found by their names, because each report has others.
-
-The first row of a report names its columns. Nothing that it says is believed.
-"""
+"""The CCADB's reports: CSV whose first row names the columns. Columns are found by name: each report has others."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ these names.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -68,17 +69,14 @@ class Memory:
         }
 
     def save(self, verdicts: Verdicts, judged: Iterable[Certificate]) -> float:
-        """Remember these for the next time; returns until when they stand, in seconds since 1970.
+        """Write these for the next time; returns until when they stand, in seconds since 1970.
 
-        `judged` are the certificates whose dates the verdicts made now depend on. What cannot be written is judged
-        again.
+        `judged` are the certificates on whose dates the new verdicts depend. What cannot be written is judged again.
         """
         until = min([self._until, *map(self._next_moment, judged)])
         content = {"terms": self._terms, "since": self._now, "until": until, "verdicts": verdicts}
-        try:
+        with contextlib.suppress(OSError):
             self._home.write(json.dumps(content).encode(), EXPORTED)
-        except OSError:
-            pass
         return until
 
     def _below(self, names: set[str]) -> set[str]:
@@ -124,8 +122,6 @@ def _terms(folders: Iterable[Folder], anchors: list[Certificate]) -> str:
     digest = hashlib.sha256(repr(roots.state_of_distrust()).encode())
     digest.update(terms_of_verification(anchors))
     for folder in folders:
-        try:
+        with contextlib.suppress(OSError):
             digest.update(read_regular_file(os.path.join(folder.path, REVOKED), _LARGEST_FILE))
-        except OSError:
-            continue
     return digest.hexdigest()

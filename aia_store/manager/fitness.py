@@ -13,10 +13,7 @@ _NO_KEY_USAGE = b"\x03\x02\x01\xff"  # all of them (RFC 5280, 4.2.1.3)
 
 
 def unfitness(certificate: Certificate) -> str | None:
-    """Why this cannot be an intermediate for TLS servers, in words; None if it can.
-
-    It must be a CA that may sign certificates, with an EKU that is absent, any or serverAuth.
-    """
+    """Why this cannot be an intermediate for TLS servers, in words; None if it can."""
     try:
         if certificate.is_self_signed:
             return "it is self-signed, so it cannot be an intermediate"

@@ -1,4 +1,4 @@
-"""What became of each certificate of a store, and how the last refresh went: answers "why was this dropped?" later.
+"""What became of each certificate of a store, and how the last refresh went.
 
 The file `history` has one line of JSON per event, the newest last, and at most `MOST_EVENTS` lines. Only `aia-store
 show` and `status` read it. If it cannot be written, nothing is remembered.
@@ -6,6 +6,7 @@ show` and `status` read it. If it cannot be written, nothing is remembered.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -102,11 +103,9 @@ def _append(home: Folder | None, events: list[Event]) -> None:
 
 
 def _write(home: Folder | None, name: str, text: str) -> None:
-    try:
-        if home is not None:
+    if home is not None:
+        with contextlib.suppress(OSError):  # the disk is full, or the folder belongs to another user
             home.write(text.encode(), name)
-    except OSError:
-        pass  # the disk is full, or the folder belongs to another user
 
 
 def _read(folder: Folder) -> list[Event]:

@@ -23,10 +23,7 @@ class TooLargeError(FetchError):
 
 
 def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
-    """Return the body behind an https URL, of at most `most` bytes. `deadline` is on the monotonic clock.
-
-    Raises FetchError.
-    """
+    """Return the body (at most `most` bytes) behind an https URL by `deadline` (monotonic clock). Raises FetchError."""
     return done_by(deadline, lambda: _body(url, settings, deadline, most))
 
 

@@ -1,8 +1,8 @@
 """Learn intermediates before any handshake needs them: those in the CCADB's reports that lead to a trust anchor here.
 
-Handshakes can use them, but they enter the bundle only once a handshake needed them (see `inside/store.py`). What was
-preloaded before is not verified again here; a refresh does that. A report is only believed where it says that a
-certificate is revoked.
+Handshakes can use them. They enter the bundle once a handshake has needed them (see `inside/store.py`). A refresh
+verifies again what was preloaded before. A report is believed if it says that a certificate is revoked, and in nothing
+else.
 """
 
 from __future__ import annotations

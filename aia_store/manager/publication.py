@@ -1,7 +1,4 @@
-"""One publication of the bundle: rules decide what goes in (`export_rules`); a reader sees the old or the new one.
-
-OpenSSL loads and counts the certificates before they are published.
-"""
+"""One publication of the bundle. Rules decide what goes in (`export_rules`). A reader sees the old or the new one."""
 
 from __future__ import annotations
 

@@ -160,11 +160,8 @@ class Verifier:
             if subject is leaf:
                 return [certificate]
             offered = [*self._offered.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
-            candidates = likeliest_first(subject, offered)
-            return [
-                *self._trusted.issuers_of(subject),
-                *(issuer for issuer in candidates if not self._distrust.names(issuer)),
-            ]
+            candidates = [one for one in likeliest_first(subject, offered) if not self._distrust.names(one)]
+            return [*self._trusted.issuers_of(subject), *candidates]
 
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 

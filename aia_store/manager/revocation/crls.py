@@ -6,6 +6,7 @@ stays revoked.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import NamedTuple
@@ -47,10 +48,10 @@ class CRLs:
             return Obtained(None, f"{urls[0]}: the fetch policy does not allow it (plain http only)")
         old: CRL | None = None
         for url in wanted:
-            kept = self._kept(url, issuer, urls, of_leaf)
-            if kept is not None and kept[1]:
-                return Obtained(kept[0], None)
-            old = old or (kept[0] if kept is not None else None)
+            kept, is_current = self._kept(url, issuer, urls, of_leaf)
+            if is_current:
+                return Obtained(kept, None)
+            old = old or kept
         faults, expired = [], None
         # For all its URLs, so that no certificate takes several times as long.
         deadline = time.monotonic() + download.SECONDS
@@ -66,14 +67,14 @@ class CRLs:
             return Obtained(old, f"{faults[0]}; the previous one is used")
         return Obtained(None, faults[0], expired)
 
-    def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
-        """The CRL on disk, and whether it is still current."""
+    def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL | None, bool]:
+        """The CRL on disk, if there is one, and whether it is still current."""
         path = os.path.join(self._folder.path, KEPT_CRLS, digest_of(url))
         try:
             fetched = os.stat(path).st_mtime
             crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls, of_leaf=of_leaf)
         except (OSError, CRLError):
-            return None
+            return None, False
         return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
 
     def _fetched(
@@ -96,8 +97,6 @@ class CRLs:
             self._failures.failed(useless, longest_pause(proxy))
             raise
         self._failures.succeeded(useless)
-        try:
+        with contextlib.suppress(OSError):  # it will be fetched again next time
             self._folder.write(content, KEPT_CRLS, digest_of(url))
-        except OSError:
-            pass  # it will be fetched again next time
         return crl

@@ -23,8 +23,7 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
         raise ValueError("no column holds a revocation status")
     if report.fault is not None:
         raise ValueError(report.fault)
-    told = ((ccadb.revocation(report, row), row) for row in report.rows)
-    return [(reason, row) for reason, row in told if reason is not None]
+    return [(reason, row) for row in report.rows if (reason := ccadb.revocation(report, row)) is not None]
 
 
 def digests(row: dict[str, str]) -> Iterator[bytes]:

@@ -51,11 +51,6 @@ class _Wanted(NamedTuple):
     def issuer(self) -> Certificate:
         return self.path[1]
 
-    @property
-    def above(self) -> Certificate | None:
-        """The issuer's issuer; None for an anchor."""
-        return self.path[2] if len(self.path) > 2 else None
-
 
 class _Answer(NamedTuple):
     wanted: _Wanted
@@ -127,9 +122,8 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
     crl, fault, _ = source.obtain(wanted.urls, wanted.issuer)
     if crl is None:
         return _Answer(wanted, {}, set(), fault)
-    reasons = {subject: crl.reason(subject) for subject in wanted.subjects}
-    revoked = {subject: reason for subject, reason in reasons.items() if reason is not None}
-    return _Answer(wanted, revoked, crl.digests(), fault)
+    reasons = {subject: reason for subject in wanted.subjects if (reason := crl.reason(subject)) is not None}
+    return _Answer(wanted, reasons, crl.digests(), fault)
 
 
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
@@ -146,7 +140,8 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
 
 
 def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:
-    return wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None
+    """Whether the issuer of a CRL is known to be revoked. A trust anchor never is."""
+    return len(wanted.path) > 2 and revocation.reason(wanted.issuer, wanted.path[2]) is not None
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:

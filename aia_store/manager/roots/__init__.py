@@ -153,11 +153,9 @@ def _is_as_installed(path: str) -> bool:
     from importlib import metadata
 
     try:
-        recorded = metadata.files("certifi") or []
-        for entry in recorded:
+        for entry in metadata.files("certifi") or []:
             if entry.hash is not None and os.path.realpath(entry.locate()) == os.path.realpath(path):
-                with open(path, "rb") as file:
-                    digest = hashlib.new(entry.hash.mode, file.read()).digest()
+                digest = hashlib.new(entry.hash.mode, entry.read_binary()).digest()
                 return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii") == entry.hash.value
     except (metadata.PackageNotFoundError, OSError, ValueError):
         pass
