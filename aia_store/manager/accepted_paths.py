@@ -53,15 +53,12 @@ class Verified:
             self._folder.write(b"".join([self._terms, *sorted(kept)]), VERIFIED)
 
     def _read(self) -> set[bytes]:
-        if self._folder is None:
-            return set()
-        try:
-            content = read_regular_file(os.path.join(self._folder.path, VERIFIED), (MOST_PATHS + 1) * _SIZE)
-        except OSError:
-            return set()
-        if not content.startswith(self._terms):
-            return set()
-        return {content[at : at + _SIZE] for at in range(_SIZE, len(content), _SIZE)}
+        content = b""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                content = read_regular_file(os.path.join(self._folder.path, VERIFIED), (MOST_PATHS + 1) * _SIZE)
+        starts = range(_SIZE, len(content), _SIZE) if content.startswith(self._terms) else ()
+        return {content[at : at + _SIZE] for at in starts}
 
 
 def terms(anchors: Iterable[Certificate]) -> bytes:

@@ -1,7 +1,7 @@
 """Whether the clock is plausible. If it is years off, every certificate looks expired, or unused for ages.
 
-A store folder records the last refresh, and when an intermediate was last added, removed or used. A handshake that used
-one was verified, so the clock was then right to about a year, which is the lifetime of a leaf.
+A store folder records the last refresh, and when an intermediate was last added, removed or used. If a handshake used
+one, OpenSSL verified its leaf. So the clock was then right to about a year, which is the lifetime of a leaf.
 """
 
 from __future__ import annotations
@@ -23,10 +23,7 @@ DOUBTED_FOR = 7 * 86_400  # seconds; a clock that keeps running for so long is b
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
-    """Why nothing should be verified now, in words: the clock cannot be right, or every trust anchor has expired.
-
-    None if there is no reason for doubt.
-    """
+    """Why nothing should be verified now, in words: a wrong clock, or no trust anchor that is valid; else None."""
     now = time.time()
     today = day(now)
     if now < FIRST_RELEASE:

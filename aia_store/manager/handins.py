@@ -20,7 +20,7 @@ from typing import NamedTuple
 from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
 from ..inside.settings import Settings
-from ..inside.store import Folder, IntermediateStore, hand_in_folder, open_store
+from ..inside.store import READ_FLAGS, Folder, IntermediateStore, hand_in_folder, open_store
 from . import roots
 from .quotas import Shares
 from .revocation.record import reader
@@ -35,7 +35,6 @@ SECONDS_TO_CLEAR = 30.0  # the folder of rubbish, which may arrive faster than i
 SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class CollectError(Exception):
@@ -45,7 +44,7 @@ class CollectError(Exception):
 class Collected(NamedTuple):
     """What a run did: how many intermediates are new in the site's store, and how many files were refused and removed.
 
-    `more`: a limit was reached, or a file was not complete yet; a next run, a second later, will find more.
+    `more`: a limit was reached, or a file was not complete yet. A run a second later will find more.
     """
 
     kept: int
@@ -187,7 +186,7 @@ class _Collection:
     def _read(self, name: str) -> Certificate | None:
         """The certificate in a file; the file's name does not matter."""
         try:
-            file = os.open(name, _FILE_FLAGS, dir_fd=self._place)
+            file = os.open(name, READ_FLAGS, dir_fd=self._place)
         except OSError:
             return None
         try:

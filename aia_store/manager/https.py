@@ -34,10 +34,7 @@ def context(settings: Settings) -> ssl.SSLContext:
 
 
 def body(response: http.client.HTTPResponse, most: int, deadline: float) -> bytes:
-    """The whole body of a response, of at most `most` bytes; `deadline` is on the monotonic clock.
-
-    Raises TooLargeError, FetchError, and what reading raises.
-    """
+    """The body, at most `most` bytes, by `deadline` (monotonic clock). Raises FetchError, and what reading raises."""
     pieces, size = [], 0
     while piece := response.read1(65_536):
         pieces.append(piece)

@@ -27,8 +27,8 @@ def in_order(
     """Yield what `ask` returns for each item, in order. Threads call it; what it raises is raised here.
 
     `progress` is called from any thread with the number of finished items and of all items. If the caller stops
-    iterating, no further items are begun. The threads do not keep the process alive. If the system lets this process
-    have fewer threads, there are fewer; without any, `ask` is called here.
+    iterating, no further items are begun. The threads do not keep the process alive. If the system refuses
+    threads, there are fewer; if it refuses all, this thread calls `ask`.
     """
     tasks: _Tasks[Answer, Item] = queue.SimpleQueue()
     threads = _started(min(at_once, len(items)), ask, tasks)

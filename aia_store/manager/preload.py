@@ -1,8 +1,7 @@
 """Learn intermediates before any handshake needs them: those in the CCADB's reports that lead to a trust anchor here.
 
 Handshakes can use them. They enter the bundle once a handshake has needed them (see `inside/store.py`). A refresh
-verifies again what was preloaded before. A report is believed if it says that a certificate is revoked, and in nothing
-else.
+verifies again what was preloaded before. Of what a report says, only revocation is believed.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def run(
 ) -> PreloadReport:
     """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
 
-    If a source has a fault, the others are still read, and so is the rest of it. `progress` is called with the number
+    If a source has a fault, the rest of it and the other sources are still read. `progress` is called with the number
     of finished new certificates and of all. Raises StoreError, RootsError, and PreloadError if the store cannot be
     written.
     """
@@ -90,9 +89,9 @@ def run(
         if report.fault is not None:
             faults.append(PreloadError(f"{source}: {report.fault}"))
     revocation = known(settings, home, downloader)
-    run = _Run(store)
-    run.keep(run.sift(entries), anchors, revocation.reason, progress)
-    return PreloadReport(run.new, run.known, run.skipped, found, faults, revocation.notes)
+    this = _Run(store)
+    this.keep(this.sift(entries), anchors, revocation.reason, progress)
+    return PreloadReport(this.new, this.known, this.skipped, found, faults, revocation.notes)
 
 
 def _read(source: str, settings: Settings, downloader: Downloader) -> reports.Contents:

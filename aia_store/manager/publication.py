@@ -94,27 +94,20 @@ class Publication:
         return texts
 
     def _note(self, form: BundleForm, intermediates: int, until: float) -> None:
-        published = form.path(self._home)
+        values = ["", FILE.path(self._home), *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
         state = {
             "built": time.time(),
             "until": until,
-            "bundle": form.identity(published),
+            "bundle": form.identity(form.path(self._home)),
             "roots_set": self._roots_set,
             "extra_roots": self._extra_roots,
             "source": None if self._source.is_fallback else self._source.path,
             "roots": self._identities,
-            "named": _named(self._source, FILE.path(self._home)),
+            "named": values if self._source.preferred else None,  # with which values of the variables it is fresh
             "changes": self._changes,
             "counts": [len(self._anchors), intermediates],
         }
         self._home.write(json.dumps(state).encode(), form.note, mode=0o644)
-
-
-def _named(source: roots.Source, published: str) -> list[str] | None:
-    """The values of NAMING_VARIABLES with which the bundle is fresh; None if they do not matter."""
-    if not source.preferred:
-        return None
-    return ["", published, *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
 
 
 def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes:

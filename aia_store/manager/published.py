@@ -59,10 +59,7 @@ def _identity_of_the_file(path: str) -> list[object]:
 
 
 def _identity_of_the_folder(path: str) -> list[object]:
-    """A value that changes whenever a file is added to the folder or removed from it, as the folder's time shows.
-
-    The contents of the files are not compared here; the next build looks at them.
-    """
+    """Changes if files were added or removed, as the folder's time shows; the next build compares their contents."""
     small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 

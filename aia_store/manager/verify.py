@@ -97,10 +97,7 @@ class Verifier:
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if isinstance(verdict, list)}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
-        """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts now.
-
-        Raises VerifyError, which says why there is none.
-        """
+        """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts. Raises VerifyError."""
         verdict = self._verdicts.get(certificate)
         if verdict is None or (isinstance(verdict, list) and self._revoked_link(verdict) is not None):
             try:

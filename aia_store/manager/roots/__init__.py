@@ -1,10 +1,8 @@
 """The machine's trust anchors: where each system keeps them, without those that it distrusts, and never our own bundle.
 
-The administrator may add others (`extra`).
-
-The machine's own are never silently replaced by others. If they are unreadable, that is an error. It is also an error
-if the place that the last bundle was made from is gone, unless a preferred place now exists. certifi's trust anchors
-are used only if the system has none at all.
+The administrator may add others (`extra`). No others silently replace the machine's own: it is an error if they are
+unreadable, or if the place that the last bundle was made from is gone and no preferred place exists now. certifi's
+trust anchors are used only if the system has none at all.
 """
 
 from __future__ import annotations
@@ -231,7 +229,7 @@ def _places(last: str | None) -> list[tuple[str, str]]:
     files = dict.fromkeys(SYSTEM_FILES, "the system keeps its trust anchors there")
     folders = dict.fromkeys(hashed.FOLDERS, "the system keeps its trust anchors there, one by one")
     by_name = dict.fromkeys(_named_files(), "SSL_CERT_FILE or NIX_SSL_CERT_FILE names it")
-    if last is not None and last not in files and last not in folders:
+    if last is not None and not _is_the_systems(last):
         # After `aia-store env` was evaluated, or in a service, the variable no longer names it.
         by_name.setdefault(last, "SSL_CERT_FILE or NIX_SSL_CERT_FILE named it when the last bundle was made")
     return [*files.items(), *folders.items(), *by_name.items()]

@@ -2,8 +2,8 @@
 
 A PEM file of trust anchors can only say what is trusted. p11-kit's own files also say what is distrusted (by
 certificate, by issuer and serial number, by public key), and that new certificates of an anchor are distrusted from
-some date on. We read them as `trust extract` does: what is distrusted anywhere is no anchor, nor is another certificate
-with its key. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
+some date on. We read them as `trust extract` does: a certificate is no anchor if it, or another one with its key, is
+distrusted anywhere. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
 """
 
 from __future__ import annotations

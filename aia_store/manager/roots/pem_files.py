@@ -64,10 +64,7 @@ def contents(path: str) -> bytes:
 
 
 def in_text(text: bytes) -> list[Certificate]:
-    """The certificates of a PEM text (RFC 7468), each once; blocks with other labels are skipped.
-
-    Raises DamagedError.
-    """
+    """The certificates of a PEM text (RFC 7468), each once, without other blocks. Raises DamagedError."""
     if b"\0" in text:
         raise DamagedError("holds NUL bytes")
     lines = text.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
