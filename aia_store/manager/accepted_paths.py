@@ -23,7 +23,7 @@ _SIZE = 32  # bytes of a digest
 
 
 class Verified:
-    """The paths that were accepted beside these anchors, as one store folder remembers them; None remembers nothing."""
+    """The accepted paths to these anchors, as a store folder remembers them. Without a folder, none is remembered."""
 
     def __init__(self, folder: Folder | None, anchors: Iterable[Certificate]) -> None:
         self._folder = folder

@@ -21,7 +21,7 @@ from .verify import Verifier, remembered
 
 
 class CrowdedError(Exception):
-    """The folder holds as many files as are read. The message is one line that names it and says what to do."""
+    """The folder is full: more files would not be read. The message is one line that names it and says what to do."""
 
 
 class Admission:

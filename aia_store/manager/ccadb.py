@@ -78,7 +78,7 @@ class _Lines:
 
 
 def revocation(report: Table, row: dict[str, str]) -> str | None:
-    """According to whom the certificate of a row is revoked, and why if the row says so; None if it is not."""
+    """Who says that the certificate of a row is revoked, and why if the row says so; None if it is not revoked."""
     if report.status is None or row.get(report.status, "").strip().lower() not in ("revoked", "parent cert revoked"):
         return None
     code = row.get("rfc 5280 revocation reason code", "").strip()

@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
 
     name: str
     issuer: str
-    subject_hash: str  # that its file in the folder begins with
+    subject_hash: str  # the name of its file in the folder begins with this
     is_exported: bool
 
 
@@ -49,7 +49,7 @@ def verdict(certificate: Certificate, *, is_exported: bool) -> Verdict:
 
 
 class Memory:
-    """The verdicts that stand from the last time: those of one store folder, for these trust anchors."""
+    """The verdicts of the last time that still stand, of one store folder and for these trust anchors."""
 
     def __init__(self, home: Folder, folders: Iterable[Folder], anchors: list[Certificate]) -> None:
         self._home = home

@@ -167,7 +167,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
 
 
 def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
-    """The canonical names that OpenSSL may come by on its way up, whichever certificate it takes of each name."""
+    """The canonical names that OpenSSL may meet above it, whichever certificate of each name it takes."""
     found: set[bytes] = set()
     queue = [certificate.issuer_key]
     while queue:

@@ -9,7 +9,7 @@ from ..inside.certificate import KEY_CERT_SIGN, KEY_USAGE, SERVER_AUTH, Certific
 from .constraints import ANY_EXTENDED_KEY_USAGE, extended_key_usages
 
 SECURITY_LEVEL = 2  # OpenSSL's, for the verdicts in `verify`: 112 bits, so no SHA-1 and no RSA key under 2048 bits
-_NO_KEY_USAGE = b"\x03\x02\x01\xff"  # all of them (RFC 5280, 4.2.1.3)
+_NO_KEY_USAGE = b"\x03\x02\x01\xff"  # without the extension, all usages are allowed (RFC 5280, 4.2.1.3)
 
 
 def unfitness(certificate: Certificate) -> str | None:

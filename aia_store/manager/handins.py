@@ -30,8 +30,8 @@ MOST_ENTRIES = 200_000  # that are looked at in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run
 SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
-SECONDS_TO_LOOK = 30.0  # at what is in the folder
-SECONDS_TO_CLEAR = 30.0  # the folder of rubbish, which may arrive faster than it is removed
+SECONDS_TO_LOOK = 30.0  # for listing the folder
+SECONDS_TO_CLEAR = 30.0  # for removing rubbish, which may arrive faster than it is removed
 SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -90,8 +90,6 @@ def _opened(path: str) -> int:
 
 
 class _Collection:
-    """One run."""
-
     def __init__(self, place: int, site: Folder, store: IntermediateStore, settings: Settings) -> None:
         self._place = place
         self._site = site

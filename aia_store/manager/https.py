@@ -74,7 +74,7 @@ def _unreachable(reason: str | BaseException, proxy: str | None) -> FetchError:
     if not is_dead:
         return FetchError(f"{reason}, through the proxy {proxy}", proxy=proxy)
     said = f"the proxy {proxy} cannot be reached ({reason})"
-    # A proxy on a network of this machine's needs no default route.
+    # A proxy on this machine's own network needs no default route.
     is_ours = not isinstance(reason, ConnectionRefusedError) and not has_network()
     return FetchError(said, proxy=proxy, is_proxy_dead=True, is_ours=is_ours)
 

@@ -62,7 +62,7 @@ def _started(most: int, ask: Callable[[Item], Answer], tasks: _Tasks[Answer, Ite
     for number in range(most):
         try:
             threading.Thread(target=_work, args=(ask, tasks), daemon=True).start()
-        except RuntimeError:  # a limit of the user's or of the control group's
+        except RuntimeError:  # a limit of the user or of the control group
             return number
     return most
 

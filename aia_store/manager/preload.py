@@ -123,7 +123,7 @@ class _Run:
         self.skipped: list[Skipped] = []
 
     def sift(self, entries: list[reports.Entry]) -> dict[Certificate, str]:
-        """The certificates that are neither preloaded nor revoked according to a report, with their names there."""
+        """The certificates that are neither preloaded nor revoked according to a report, with their names in it."""
         offered = {}
         self._revoked = {sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
         for entry in {entry.der or entry: entry for entry in entries}.values():

@@ -103,7 +103,7 @@ class Publication:
             "extra_roots": self._extra_roots,
             "source": None if self._source.is_fallback else self._source.path,
             "roots": self._identities,
-            "named": values if self._source.preferred else None,  # with which values of the variables it is fresh
+            "named": values if self._source.preferred else None,  # of NAMING_VARIABLES; None if they do not matter
             "changes": self._changes,
             "counts": [len(self._anchors), intermediates],
         }

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .bundle import Progress
     from .share.rounds import Round
 
-MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
+MOST_COLLECTIONS = 10  # runs over the hand-in folder; each run has limits of its own
 SECONDS_TO_COLLECT = 60.0  # after which no further run begins
 
 

@@ -1,6 +1,6 @@
 """Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL.
 
-A successor has the same name and key, and lasts longer: only then do the servers of the old one lead to it.
+A successor has the same name and key, and lasts longer. So what the old one issued leads to the successor, too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Due(NamedTuple):
 
 
 def due(held: list[Held]) -> list[Due]:
-    """The intermediates that expire soon and have no successor here, the earliest first; but see `in_turn`.
+    """The intermediates that expire soon and have no successor here: in turn for each CA, the earliest first.
 
     A URL is one that an intermediate of this name and key was fetched from, or that certificates below it name.
     """
@@ -137,7 +137,7 @@ class _Renewal:
         return self._replies[url]
 
     def _fetched(self, url: str, proxy: str | None, failures: Failures, deadline: float) -> list[Certificate] | None:
-        """The certificates behind a URL. If it fails, what is to blame is noted, and this is None."""
+        """The certificates behind a URL; None if the fetch failed, which is noted against what is to blame."""
         began = time.monotonic()
         networks = self._settings.allowed_networks
         try:

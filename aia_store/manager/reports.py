@@ -21,7 +21,7 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 class Entry(NamedTuple):
-    """One row: its certificate (DER), or None if it has none; and according to whom it is revoked, if it is."""
+    """One row: its certificate (DER), or None if it has none; and who says that it is revoked, if it is."""
 
     name: str  # its name in the report, unescaped
     der: bytes | None

@@ -1,4 +1,4 @@
-"""The locks of the store folder that is written. Which folder that is, the settings say (`inside/settings.py`)."""
+"""The store folder that is written, according to the settings, and its locks."""
 
 from __future__ import annotations
 

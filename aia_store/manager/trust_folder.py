@@ -44,9 +44,7 @@ def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], text
     before = current(home)
     if before is not None and standing == wanted:
         return
-    numbers = [
-        int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()
-    ]  # of killed publications too
+    numbers = [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]  # killed ones too
     reusable = {fingerprint: os.path.join(before or "", name) for name, fingerprint in standing.items()}
     new = _written(home, str(max(numbers, default=0) + 1), wanted, reusable, texts)
     _turn(home, new)

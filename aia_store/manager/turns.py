@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def in_turn(items: Iterable[T], path_of: Callable[[T], Sequence[Certificate]]) -> list[T]:
-    """One item for each CA below an anchor, then a second for each, and so on; else the items keep their order.
+    """One item for each CA below an anchor, then a second one for each, and so on. Each CA's items keep their order.
 
     `path_of` returns the path of the certificate that an item is about, which ends with the anchor.
     """

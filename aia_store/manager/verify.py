@@ -169,7 +169,7 @@ class Verifier:
         for subject, issuer in pairwise(path):
             if not _is_signed_by(subject.der, issuer.der):
                 return "a signature is not valid"
-        if self._rehearsed(leaf, path, STRICT) is None:  # which only adds to what is asked without
+        if self._rehearsed(leaf, path, STRICT) is None:  # this flag only adds checks
             self.verified.add(path, strict=True)
             return None
         refusal = self._rehearsed(leaf, path, 0)
@@ -213,7 +213,7 @@ class NotYetValidError(VerifyError):
 @lru_cache(maxsize=8192)
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     """Whether the issuer's key made the subject's signature (both DER)."""
-    from cryptography import x509  # it takes 66 ms to import, and where all was verified before nobody needs it
+    from cryptography import x509  # the import takes 66 ms, and only new paths need it
     from cryptography.exceptions import InvalidSignature
 
     from .old_cryptography import check_issued

@@ -39,7 +39,7 @@ class CRLs:
         self._downloader = downloader
 
     def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
-        """Get the CRL of this issuer from one of these URLs, which are mirrors of each other, tried in order.
+        """Get the CRL of this issuer from the first of these URLs, which are mirrors of each other, that has it.
 
         It must be about all CA certificates; with `of_leaf`, about all others.
         """
