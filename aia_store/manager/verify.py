@@ -41,12 +41,11 @@ MOST_PATHS = 16  # tried for one intermediate
 NOT_YET_VALID = "it is not yet valid"
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
-_NULL = b"\x05\x00"
+_SHA256_WITH_RSA = encode(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b") + b"\x05\x00"  # NULL
 # The issuer's key algorithm, and the AlgorithmIdentifier of a signature that fits it: OpenSSL compares the two.
 _SIGNATURES = {
-    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01": encode(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b")
-    + _NULL,  # RSA, SHA-256
-    b"\x2a\x86\x48\xce\x3d\x02\x01": encode(OID, b"\x2a\x86\x48\xce\x3d\x04\x03\x02"),  # ECDSA, SHA-256
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01": _SHA256_WITH_RSA,
+    b"\x2a\x86\x48\xce\x3d\x02\x01": encode(OID, b"\x2a\x86\x48\xce\x3d\x04\x03\x02"),  # ecdsa-with-SHA256
     b"\x2b\x65\x70": encode(OID, b"\x2b\x65\x70"),  # Ed25519
     b"\x2b\x65\x71": encode(OID, b"\x2b\x65\x71"),  # Ed448
 }
