@@ -7,7 +7,7 @@ import click
 from ..inside import settings as config
 from ..install import shells
 from ..manager import metrics
-from ..manager.bundle import FILE, FOLDER
+from ..manager.published import FILE, FOLDER
 from .files import appearing
 from .quick import print_bundle, print_exactly, usable_bundle
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..inside import settings as config
-from ..manager import bundle
+from ..manager import bundle, published
 from .errors import NO, say
 
 TYPE_CHECKING = False
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..inside.settings import Settings
-    from ..manager.bundle import BundleForm, Progress
+    from ..manager.bundle import Progress
+    from ..manager.published import BundleForm
 
 
 def print_bundle(form: BundleForm, *, rebuild: bool = False) -> int:
@@ -36,13 +37,13 @@ def print_exactly(text: str) -> None:
         sys.stdout.write(text)
 
 
-def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[str, int]:
+def usable_bundle(settings: Settings, form: BundleForm = published.FILE) -> tuple[str, int]:
     """Return the path of the bundle in this form, after building it if needed, and the exit status.
 
     If it cannot be built, this is the last good one, with a line on standard error. The status is 1 if the reason is a
     problem with the machine's trust anchors.
     """
-    path = bundle.fresh(settings, form)
+    path = published.fresh(settings, form)
     if path is not None:
         return path, 0
     from ..manager.roots import RootsError
@@ -50,7 +51,7 @@ def usable_bundle(settings: Settings, form: BundleForm = bundle.FILE) -> tuple[s
     try:
         return _built(lambda bar: bundle.path(settings, say, bar, form)), 0
     except RootsError as error:
-        last = bundle.last_good(settings, form)
+        last = published.last_good(settings, form)
         if last is None:
             raise
         say(f"{error}; this is the last good bundle")

@@ -12,7 +12,7 @@ from ..inside.store import crowded_note, folders_of, open_store
 from ..install import everywhere, shells
 from ..install import hook as own_hook
 from ..install.interpreters import InterpreterError
-from ..manager import bundle, clock, metrics, roots
+from ..manager import clock, metrics, published, roots
 from ..manager.daemon import state as daemon_state
 from ..manager.words import counted, shown_time
 
@@ -148,19 +148,19 @@ def _clock(settings: Settings) -> list[Aspect]:
 def _bundle(settings: Settings) -> Aspect:
     """The bundle. If it is missing or stale, that is only a hint, because it is built when somebody asks for it."""
     home = open_store(settings).home
-    path = bundle.fresh(settings) or bundle.standing(settings)
+    path = published.fresh(settings) or published.standing(settings)
     if path is None:
         if home is None:
             return Aspect("bundle", PROBLEM, "no place for it", "set AIA_STORE_DIR to a folder of yours")
         return Aspect("bundle", HINT, "not built", "run `aia-store bundle`")
-    counts = bundle.counts(settings)
+    counts = published.counts(settings)
     state = f"in {path}"
     if counts is not None:
         state = f"{counted(counts[0], 'root')} and {counted(counts[1], 'intermediate')} {state}"
-    folder, held = bundle.standing(settings, bundle.FOLDER), bundle.counts(settings, bundle.FOLDER)
+    folder, held = published.standing(settings, published.FOLDER), published.counts(settings, published.FOLDER)
     if folder is not None and held is not None:
         state += f"; {counted(held[1], 'intermediate')} in the trust folder {folder}"
-    if bundle.fresh(settings):
+    if published.fresh(settings):
         return Aspect("bundle", OK, state)
     if home is None:
         return Aspect("bundle", PROBLEM, state, "it is stale, and its folder cannot be written; set AIA_STORE_DIR")
@@ -173,7 +173,7 @@ def _environment(settings: Settings) -> Aspect:
     if absent:
         state = f"{', '.join(f'{name} ({os.environ[name]})' for name in absent)}: there is no such file"
         return Aspect("environment", PROBLEM, state, "unset it, or run `aia-store bundle` if it is the bundle")
-    folder = bundle.standing(settings, bundle.FOLDER)
+    folder = published.standing(settings, published.FOLDER)
     with_folder = folder is not None and os.environ.get(shells.FOLDER_VARIABLE) == folder
     expected = shells.variables(_path_of_the_bundle(settings), folder if with_folder else None)
     named = {name: os.environ.get(name) for name in expected}
@@ -191,7 +191,7 @@ def _environment(settings: Settings) -> Aspect:
 def _path_of_the_bundle(settings: Settings) -> str:
     """Where the bundle is, or would be; nothing if no folder can hold it."""
     home = open_store(settings).home
-    return bundle.standing(settings) or (bundle.FILE.path(home) if home is not None else "")
+    return published.standing(settings) or (published.FILE.path(home) if home is not None else "")
 
 
 def _network(settings: Settings) -> Aspect:

@@ -13,7 +13,7 @@ from ..inside.store import sound_store
 from ..manager import roots
 from ..manager.revocation.record import reader
 from ..manager.safe_reading import first_bytes
-from ..manager.verify import Verifier, VerifyError, by_subject
+from ..manager.verify import Verifier, VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +67,8 @@ def keep(
     Raises LearnError, StoreError.
     """
     store = sound_store(settings, to_write=True)
-    verifier = Verifier(anchors, store.find, reader(store.folders), by_subject(offered))
+    verifier = Verifier(anchors, store.find, reader(store.folders))
+    verifier.offer(offered)
     among = set(offered)
     known = {certificate for certificate in among if certificate in store.needed(certificate.subject_key)}
     outcome = []

@@ -2,33 +2,28 @@
 
 The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
 level, this OpenSSL, this version of ours), then one of each path. Under other terms the file is ignored. Dates and
-revocation, on which a verdict also depends, are checked each time. No handshake reads the file: each
-asks OpenSSL.
+revocation, on which a verdict also depends, are checked each time. No handshake reads the file.
 """
 
 from __future__ import annotations
 
 import _ssl
+import contextlib
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from ..inside.store import VERIFIED, read_regular_file
+from ..inside.certificate import Certificate
+from ..inside.store import VERIFIED, Folder, read_regular_file
 from ..version import __version__
 from .fitness import SECURITY_LEVEL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
 
 MOST_PATHS = 50_000
 _SIZE = 32  # bytes of a digest
 
 
 class Verified:
-    """The paths that were accepted beside these anchors, as one store folder remembers them; None remembers nothing."""
+    """The accepted paths to these anchors, as a store folder remembers them. Without a folder, none is remembered."""
 
     def __init__(self, folder: Folder | None, anchors: Iterable[Certificate]) -> None:
         self._folder = folder
@@ -49,26 +44,21 @@ class Verified:
         self._used |= {_of(path, strict=flag) for flag in {False, strict}}
 
     def save(self) -> None:
-        """Remember it for the next process. What cannot be written is verified again."""
+        """Write the paths for the next process. If that fails, they are verified again then."""
         known = self._before | self._used
         if self._folder is None or known == self._before:
             return
         kept = known if len(known) <= MOST_PATHS else self._used
-        try:
+        with contextlib.suppress(OSError):
             self._folder.write(b"".join([self._terms, *sorted(kept)]), VERIFIED)
-        except OSError:
-            pass
 
     def _read(self) -> set[bytes]:
-        if self._folder is None:
-            return set()
-        try:
-            content = read_regular_file(os.path.join(self._folder.path, VERIFIED), (MOST_PATHS + 1) * _SIZE)
-        except OSError:
-            return set()
-        if not content.startswith(self._terms):
-            return set()
-        return {content[at : at + _SIZE] for at in range(_SIZE, len(content), _SIZE)}
+        content = b""
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                content = read_regular_file(os.path.join(self._folder.path, VERIFIED), (MOST_PATHS + 1) * _SIZE)
+        starts = range(_SIZE, len(content), _SIZE) if content.startswith(self._terms) else ()
+        return {content[at : at + _SIZE] for at in starts}
 
 
 def terms(anchors: Iterable[Certificate]) -> bytes:

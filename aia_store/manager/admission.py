@@ -1,72 +1,60 @@
 """Admit what strangers offer: verify it up to the machine's trust anchors, and keep it as preloaded.
 
-Neither a report nor another machine is believed. Handshakes can use what is kept, but it enters the bundle only once a
-handshake needed it (see `inside/store.py`).
+No report and no other machine is believed. Handshakes can use what is kept. It enters the bundle once a handshake has
+needed it (see `inside/store.py`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from cryptography import x509
 
-from ..inside.store import MOST_FILES, crowded_note
+from ..inside.certificate import Certificate
+from ..inside.store import MOST_FILES, IntermediateStore, crowded_note
 from .accepted_paths import Verified
 from .fitness import unfitness
 from .parsing import UnreadableError, quietly
+from .revocation.record import Reason
 from .snapshot import fingerprints
-from .verify import Verifier, by_subject, remembered
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import IntermediateStore
-    from .verify import Reason
+from .verify import Verifier, remembered
 
 
 class CrowdedError(Exception):
-    """The folder holds as many files as are read. The message is one line that names it and says what to do."""
+    """The folder is full: more files would not be read. The message is one line that names it and says what to do."""
 
 
 class Admission:
     """Decides about certificates that were offered together, and keeps those that are fit and lead to an anchor.
 
-    `revoked` tells why a certificate is revoked. `beside` are certificates that may be links of each other's paths, as
-    those in the store may.
+    Paths may contain the certificates in the store and those `beside`. The store must have a folder that can be
+    written, see `sound_store`.
     """
 
     def __init__(
-        self,
-        store: IntermediateStore,
-        anchors: Sequence[Certificate],
-        revoked: Reason,
-        beside: Iterable[Certificate],
+        self, store: IntermediateStore, anchors: Sequence[Certificate], revoked: Reason, beside: Iterable[Certificate]
     ) -> None:
-        """The store must have a folder that can be written, see `sound_store`."""
         home = store.home
         assert home is not None
         self.home = home.preloaded
         self._verified = Verified(home, anchors)
-        self._verifier = Verifier(anchors, remembered(store.find), revoked, by_subject(beside), self._verified)
+        self._verifier = Verifier(anchors, remembered(store.find), revoked, self._verified)
+        self._verifier.offer(beside)
         self._stored = fingerprints(store.preloaded)
 
     def refusal(self, certificate: Certificate) -> str | None:
         """Why a certificate is refused; None if it is kept now. Raises CrowdedError, and OSError if writing fails."""
         refusal = unfitness(certificate) or self._verifier.refusal(certificate)
         if refusal is None:
-            self._keep(certificate)
+            if len(self._stored) >= MOST_FILES:
+                raise CrowdedError(f"{crowded_note(self.home)}; run `aia-store clear`")
+            self.home.keep(certificate)
+            self._stored.add(certificate.fingerprint)
         return refusal
 
     def save(self) -> None:
         """Remember which paths OpenSSL accepted."""
         self._verified.save()
-
-    def _keep(self, certificate: Certificate) -> None:
-        if len(self._stored) >= MOST_FILES:
-            raise CrowdedError(f"{crowded_note(self.home)}; run `aia-store clear`")
-        self.home.keep(certificate)
-        self._stored.add(certificate.fingerprint)
 
 
 def is_parsed(certificate: Certificate) -> bool:

@@ -12,8 +12,7 @@ import stat
 import sys
 import tempfile
 
-_MODE = 0o644
-#: The name of the other file, with that of the replaced one; a writer that is killed leaves it.
+#: The name of the file beside it, which holds that of the replaced file. A writer that is killed leaves such a file.
 TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
@@ -30,11 +29,11 @@ class Replacement:
     def publish(self, *, like_the_old: bool = False) -> None:
         """Rename it to the path, readable for all, or with the old owner, mode and attributes. Raises OSError."""
         self.file.flush()
-        descriptor = self.file.fileno()  # in place of the name, others who may write to the folder could put a link
+        descriptor = self.file.fileno()  # others who may write to the folder could replace the name by a link
         if like_the_old and os.path.exists(self._path):
             _copy_attributes(self._path, descriptor)
         elif hasattr(os, "fchmod"):
-            os.fchmod(descriptor, _MODE)
+            os.fchmod(descriptor, 0o644)
         os.fsync(descriptor)
         self.file.close()
         os.replace(self._temporary, self._path)
@@ -43,7 +42,7 @@ class Replacement:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # the disk is full: what was not written yet cannot be
+        with contextlib.suppress(OSError):  # the disk is full: what is buffered cannot be written
             self.file.close()
         with contextlib.suppress(OSError):  # the file is already in place
             os.unlink(self._temporary)

@@ -10,45 +10,17 @@ from __future__ import annotations
 import time
 
 from ..inside import locks
+from ..inside.settings import Settings
 from ..inside.store import folders_of, open_store
-from .published import (
-    FILE,
-    FOLDER,
-    REBUILT_EVERY,
-    BundleError,
-    BundleForm,
-    are_fresh,
-    counts,
-    forms_in,
-    fresh,
-    last_good,
-    standing,
-)
+from .published import FILE, FOLDER, BundleError, BundleForm, forms_in, fresh, last_good, standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
     from .verify import Verifier
 
     Progress = Callable[[int, int], None]
-
-__all__ = [  # with what is known of the published one
-    "FILE",
-    "FOLDER",
-    "REBUILT_EVERY",
-    "BundleError",
-    "BundleForm",
-    "are_fresh",
-    "build",
-    "counts",
-    "fresh",
-    "last_good",
-    "path",
-    "standing",
-]
 
 LONGEST_WAIT = 30.0  # seconds, while another process builds it
 _unseen: Progress = lambda done, total: None  # noqa: E731  # if nobody watches
@@ -93,7 +65,10 @@ def build(
     If a `verifier` has just verified what is in the store, this is not done again. `progress` is called with the number
     of finished intermediates and of all. Raises BundleError, RootsError.
     """
-    home = _home(settings)
+    home = open_store(settings).home
+    if home is None:
+        tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))
+        raise BundleError(f"no folder can hold the bundle: {tried}; set AIA_STORE_DIR to a folder of yours")
     try:
         lock = locks.acquire(home, "bundle", time.monotonic() + LONGEST_WAIT)
     except locks.LockError as error:
@@ -112,12 +87,3 @@ def build(
         raise BundleError(f"{home.path} cannot be written ({error.strerror})") from error
     finally:
         lock.release()
-
-
-def _home(settings: Settings) -> Folder:
-    """The store folder in which bundles are published. Raises BundleError if none can be written."""
-    home = open_store(settings).home
-    if home is None:
-        tried = ", ".join(folder.fault() or f"{folder.path} cannot be written" for folder in folders_of(settings))
-        raise BundleError(f"no folder can hold the bundle: {tried}; set AIA_STORE_DIR to a folder of yours")
-    return home

@@ -1,7 +1,4 @@
-"""The CCADB's reports: CSV with columns that are found by their names, because each report has others.
-
-The first row of a report names its columns. Nothing that it says is believed.
-"""
+"""The CCADB's reports: CSV whose first row names the columns. Columns are found by name: each report has others."""
 
 from __future__ import annotations
 
@@ -13,10 +10,11 @@ from typing import NamedTuple
 MOST_ROWS = 200_000  # the longest report has some 10,000
 LONGEST_ROW = 1 << 20  # characters; each comma costs eight bytes of memory, or more
 
-_STATUS = "revocation status"
-_REVOKED = ("revoked", "parent cert revoked")
-_REASON = "rfc 5280 revocation reason code"
 _HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
+
+
+class ReportError(ValueError):
+    """This is no report of the CCADB. The message is the reason."""
 
 
 class Table(NamedTuple):
@@ -33,11 +31,11 @@ class Table(NamedTuple):
     @property
     def status(self) -> str | None:
         """The column with the revocation status."""
-        return self.column(_STATUS)
+        return self.column("revocation status")
 
 
 def read(content: bytes) -> Table:
-    """Read the rows of a report, as far as possible. Raises ValueError if not even the column names can be read."""
+    """Read the rows of a report, as far as possible. Raises ReportError if not even the column names can be read."""
     lines = _Lines(content)
     reader = csv.reader(lines)
     rows: list[dict[str, str]] = []
@@ -45,7 +43,7 @@ def read(content: bytes) -> Table:
         columns = [column.strip().lower() for column in next(reader, [])]
         lines.end_row()
     except csv.Error as error:
-        raise ValueError(f"no CSV: {error}") from error
+        raise ReportError(f"no CSV: {error}") from error
     try:
         for number, row in enumerate(reader):
             if number == MOST_ROWS:
@@ -80,8 +78,8 @@ class _Lines:
 
 
 def revocation(report: Table, row: dict[str, str]) -> str | None:
-    """According to whom the certificate of a row is revoked, and why if the row says so; None if it is not."""
-    if report.status is None or row.get(report.status, "").strip().lower() not in _REVOKED:
+    """Who says that the certificate of a row is revoked, and why if the row says so; None if it is not revoked."""
+    if report.status is None or row.get(report.status, "").strip().lower() not in ("revoked", "parent cert revoked"):
         return None
-    code = row.get(_REASON, "").strip()
+    code = row.get("rfc 5280 revocation reason code", "").strip()
     return f"by the CCADB's word ({code})" if _HARMLESS.fullmatch(code) else "by the CCADB's word"

@@ -1,7 +1,7 @@
 """Whether the clock is plausible. If it is years off, every certificate looks expired, or unused for ages.
 
-A store folder records the last refresh, and when an intermediate was last added, removed or used. A handshake that used
-one was verified, so the clock was then right to about a year, which is the lifetime of a leaf.
+A store folder records the last refresh, and when an intermediate was last added, removed or used. If a handshake used
+one, OpenSSL verified its leaf. So the clock was then right to about a year, which is the lifetime of a leaf.
 """
 
 from __future__ import annotations
@@ -9,17 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
-from ..inside.store import DOUBTED, REFRESHED, folders_of, open_store, read_regular_file
+from ..inside.certificate import Certificate
+from ..inside.settings import Settings
+from ..inside.store import DOUBTED, REFRESHED, Folder, folders_of, open_store, read_regular_file
 from .names import as_openssl_prints
 from .upkeep import modified
 from .words import day
-
-if TYPE_CHECKING:
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
 
 FIRST_RELEASE = 1_735_689_600  # 2025-01-01: a clock that shows an earlier time is wrong
 LONGEST_SILENCE = 366 * 86_400  # seconds; if nothing was recorded for longer, the clock is doubted
@@ -27,10 +23,7 @@ DOUBTED_FOR = 7 * 86_400  # seconds; a clock that keeps running for so long is b
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
-    """Why nothing should be verified now, in words: the clock cannot be right, or every trust anchor has expired.
-
-    None if there is no reason for doubt.
-    """
+    """Why nothing should be verified now, in words: a wrong clock, or no trust anchor that is valid; else None."""
     now = time.time()
     today = day(now)
     if now < FIRST_RELEASE:
@@ -47,10 +40,10 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
     if home is None or not is_silent:
         return None
     since = _time_in(home, DOUBTED)
-    if 0 < since <= now and now - since > DOUBTED_FOR:
-        return None
     if not 0 < since <= now:
         _write_time(home, DOUBTED)
+    elif now - since > DOUBTED_FOR:
+        return None
     return f"the clock shows {today}, more than a year after the last sign of life in {home.path}; set it right"
 
 

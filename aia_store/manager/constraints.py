@@ -1,8 +1,7 @@
 """Whether a certificate repeats every constraint of the certificates above it, so that it may be a trust anchor.
 
-Many programs treat an intermediate as a trust anchor, and do not look at what is above it: OpenSSL under
-X509_V_FLAG_PARTIAL_CHAIN, which Python sets from 3.13 on; curl, Go, GnuTLS and others with any CA file. For them an
-intermediate must change nothing: each constraint from above must be in it too, and be at least as narrow.
+A program that treats an intermediate as a trust anchor (see `export_rules`) does not look at what is above it. So each
+constraint from above must be in the intermediate too, and be at least as narrow.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def _path_length_is_carried(certificate: Certificate, issuer: Certificate, betwe
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Name constraints must be equal, byte for byte. Those on directory names never count: they bind the CA itself."""
+    """Name constraints must be equal, byte for byte. Those on directory names never pass: they bind the CA itself."""
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True

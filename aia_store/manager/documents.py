@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-from .download import UnavailableError
+from ..inside.settings import Settings
+from .download import Downloader, UnavailableError
 from .safe_reading import first_bytes
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
-    from .download import Downloader
 
 
 class DocumentError(Exception):

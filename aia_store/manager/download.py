@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ..inside import fetch
+from ..inside.pauses import Failures
 from ..inside.search import Budget
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.pauses import Failures
-    from ..inside.settings import Settings
+from ..inside.settings import Settings
 
 SECONDS = 30.0  # for one fetch
 
@@ -40,7 +36,7 @@ class Downloader:
         return fetch.proxy_name(url, self._settings.proxy)
 
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
-        """Return what `get` returns, which gets a deadline and may raise FetchError. Raises UnavailableError."""
+        """Call `get` with a deadline and return its result; it may raise FetchError. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         proxy = self.proxy_to(url)

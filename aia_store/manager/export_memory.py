@@ -8,23 +8,19 @@ these names.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from ..inside.certificate import sha256, subject_hash
-from ..inside.store import EXPORTED, REVOKED, is_digest, read_regular_file
+from ..inside.certificate import Certificate, sha256, subject_hash
+from ..inside.store import EXPORTED, REVOKED, Folder, is_digest, read_regular_file
 from . import roots
 from .accepted_paths import terms as terms_of_verification
 from .published import REBUILT_EVERY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
 
 _LARGEST_FILE = 32 << 20
 _NEVER = 2.0**40  # seconds since 1970
@@ -35,7 +31,7 @@ class Verdict(NamedTuple):
 
     name: str
     issuer: str
-    subject_hash: str  # that its file in the folder begins with
+    subject_hash: str  # the name of its file in the folder begins with this
     is_exported: bool
 
 
@@ -53,7 +49,7 @@ def verdict(certificate: Certificate, *, is_exported: bool) -> Verdict:
 
 
 class Memory:
-    """The verdicts that stand from the last time: those of one store folder, for these trust anchors."""
+    """The verdicts of the last time that still stand, of one store folder and for these trust anchors."""
 
     def __init__(self, home: Folder, folders: Iterable[Folder], anchors: list[Certificate]) -> None:
         self._home = home
@@ -73,17 +69,14 @@ class Memory:
         }
 
     def save(self, verdicts: Verdicts, judged: Iterable[Certificate]) -> float:
-        """Remember these for the next time; returns until when they stand, in seconds since 1970.
+        """Write these for the next time; returns until when they stand, in seconds since 1970.
 
-        `judged` are the certificates whose dates the verdicts made now depend on. What cannot be written is judged
-        again.
+        `judged` are the certificates on whose dates the new verdicts depend. What cannot be written is judged again.
         """
         until = min([self._until, *map(self._next_moment, judged)])
         content = {"terms": self._terms, "since": self._now, "until": until, "verdicts": verdicts}
-        try:
+        with contextlib.suppress(OSError):
             self._home.write(json.dumps(content).encode(), EXPORTED)
-        except OSError:
-            pass
         return until
 
     def _below(self, names: set[str]) -> set[str]:
@@ -107,7 +100,7 @@ class Memory:
     def _read(self) -> tuple[float, Verdicts]:
         """The verdicts of the last time, if they still stand, and until when they do."""
         try:
-            found: Any = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
+            found = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
             if found["terms"] != self._terms or not found["since"] <= self._now < found["until"]:
                 return _NEVER, {}
             verdicts = {fingerprint: Verdict(*one) for fingerprint, one in found["verdicts"].items()}
@@ -129,8 +122,6 @@ def _terms(folders: Iterable[Folder], anchors: list[Certificate]) -> str:
     digest = hashlib.sha256(repr(roots.state_of_distrust()).encode())
     digest.update(terms_of_verification(anchors))
     for folder in folders:
-        try:
+        with contextlib.suppress(OSError):
             digest.update(read_regular_file(os.path.join(folder.path, REVOKED), _LARGEST_FILE))
-        except OSError:
-            continue
     return digest.hexdigest()

@@ -8,10 +8,12 @@ would be refused with the whole path, and no server with a good path is refused 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from ..inside.certificate import NAME_CONSTRAINTS, DERError
+from ..inside.certificate import NAME_CONSTRAINTS, Certificate, DERError
+from ..inside.store import IntermediateStore
+from .accepted_paths import Verified
 from .constraints import carries_all
 from .fitness import unfitness
 from .published import REBUILT_EVERY
@@ -19,14 +21,7 @@ from .revocation.record import reader
 from .roots import distrust
 from .verify import Verifier, VerifyError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import IntermediateStore
-    from .accepted_paths import Verified
-
-    Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 
 class Export:
@@ -172,7 +167,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
 
 
 def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
-    """The canonical names that OpenSSL may come by on its way up, whichever certificate it takes of each name."""
+    """The canonical names that OpenSSL may meet above it, whichever certificate of each name it takes."""
     found: set[bytes] = set()
     queue = [certificate.issuer_key]
     while queue:

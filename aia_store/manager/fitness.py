@@ -5,22 +5,15 @@
 
 from __future__ import annotations
 
-from ..inside.certificate import KEY_CERT_SIGN, KEY_USAGE, SERVER_AUTH, DERError
+from ..inside.certificate import KEY_CERT_SIGN, KEY_USAGE, SERVER_AUTH, Certificate, DERError
 from .constraints import ANY_EXTENDED_KEY_USAGE, extended_key_usages
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ..inside.certificate import Certificate
-
 SECURITY_LEVEL = 2  # OpenSSL's, for the verdicts in `verify`: 112 bits, so no SHA-1 and no RSA key under 2048 bits
-_NO_KEY_USAGE = b"\x03\x02\x01\xff"  # all of them (RFC 5280, 4.2.1.3)
+_NO_KEY_USAGE = b"\x03\x02\x01\xff"  # without the extension, all usages are allowed (RFC 5280, 4.2.1.3)
 
 
 def unfitness(certificate: Certificate) -> str | None:
-    """Why this cannot be an intermediate for TLS servers, in words; None if it can.
-
-    It must be a CA that may sign certificates, with an EKU that is absent, any or serverAuth.
-    """
+    """Why this cannot be an intermediate for TLS servers, in words; None if it can."""
     try:
         if certificate.is_self_signed:
             return "it is self-signed, so it cannot be an intermediate"

@@ -14,32 +14,27 @@ import os
 import random
 import stat
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from ..inside import handin
 from ..inside.certificate import Certificate, pem_certificates, readable
-from ..inside.store import hand_in_folder, open_store
+from ..inside.settings import Settings
+from ..inside.store import READ_FLAGS, Folder, IntermediateStore, hand_in_folder, open_store
 from . import roots
 from .quotas import Shares
 from .revocation.record import reader
 from .verify import Verifier, VerifyError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from ..inside.settings import Settings
-    from ..inside.store import Folder, IntermediateStore
-
 MOST_ENTRIES = 200_000  # that are looked at in one run, not counting folders
 MOST_OF_ONE_USER = 64  # files of one user that are read in one run
 SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
-SECONDS_TO_LOOK = 30.0  # at what is in the folder
-SECONDS_TO_CLEAR = 30.0  # the folder of rubbish, which may arrive faster than it is removed
+SECONDS_TO_LOOK = 30.0  # for listing the folder
+SECONDS_TO_CLEAR = 30.0  # for removing rubbish, which may arrive faster than it is removed
 SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class CollectError(Exception):
@@ -49,7 +44,7 @@ class CollectError(Exception):
 class Collected(NamedTuple):
     """What a run did: how many intermediates are new in the site's store, and how many files were refused and removed.
 
-    `more`: a limit was reached, or a file was not complete yet; a next run, a second later, will find more.
+    `more`: a limit was reached, or a file was not complete yet. A run a second later will find more.
     """
 
     kept: int
@@ -95,8 +90,6 @@ def _opened(path: str) -> int:
 
 
 class _Collection:
-    """One run."""
-
     def __init__(self, place: int, site: Folder, store: IntermediateStore, settings: Settings) -> None:
         self._place = place
         self._site = site
@@ -155,7 +148,7 @@ class _Collection:
             if time.monotonic() > deadline:
                 self._more = True
                 break
-            self._remove(name, remove)
+            self._refused += self._removed(name, remove)
 
     def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
         """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
@@ -165,12 +158,10 @@ class _Collection:
         for name, certificate in found.items():
             if certificate is None and self._is_young(name):
                 self._more = True
-            elif certificate is None:
-                self._remove(name)
-            elif time.monotonic() < deadline and self._is_kept(certificate, user, verifier):
-                _unlink(name, self._place)
-            else:
-                self._remove(name)
+                continue
+            has_time = time.monotonic() < deadline
+            is_kept = certificate is not None and has_time and self._is_kept(certificate, user, verifier)
+            self._refused += self._removed(name) and not is_kept
 
     def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
         """Keep a certificate if it is valid; returns whether it is in the store now."""
@@ -193,7 +184,7 @@ class _Collection:
     def _read(self, name: str) -> Certificate | None:
         """The certificate in a file; the file's name does not matter."""
         try:
-            file = os.open(name, _FILE_FLAGS, dir_fd=self._place)
+            file = os.open(name, READ_FLAGS, dir_fd=self._place)
         except OSError:
             return None
         try:
@@ -213,18 +204,14 @@ class _Collection:
             return False
         return 0 <= age < SETTLED_AFTER
 
-    def _remove(self, name: str, remove: Callable[..., None] = os.unlink) -> None:
-        if _unlink(name, self._place, remove):
-            self._refused += 1
+    def _removed(self, name: str, remove: Callable[..., None] = os.unlink) -> bool:
+        """Remove something from the folder; returns whether that was possible."""
+        try:
+            remove(name, dir_fd=self._place)
+        except OSError:
+            return False
+        return True
 
 
 def _may_be_handed_in(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_size <= handin.LARGEST_FILE
-
-
-def _unlink(name: str, place: int, remove: Callable[..., None] = os.unlink) -> bool:
-    try:
-        remove(name, dir_fd=place)
-    except OSError:
-        return False
-    return True

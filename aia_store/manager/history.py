@@ -1,4 +1,4 @@
-"""What became of each certificate of a store, and how the last refresh went: answers "why was this dropped?" later.
+"""What became of each certificate of a store, and how the last refresh went.
 
 The file `history` has one line of JSON per event, the newest last, and at most `MOST_EVENTS` lines. Only `aia-store
 show` and `status` read it. If it cannot be written, nothing is remembered.
@@ -6,19 +6,15 @@ show` and `status` read it. If it cannot be written, nothing is remembered.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from ..inside.store import HISTORY, LAST_REFRESH, read_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
-    from .renewal import Renewed
+from ..inside.certificate import Certificate
+from ..inside.store import HISTORY, LAST_REFRESH, Folder, read_regular_file
 
 MOST_EVENTS = 10_000
 LONGEST_TEXT = 500
@@ -33,12 +29,20 @@ class Dropped(NamedTuple):
     reason: str
 
 
+class Renewed(NamedTuple):
+    """A successor that was fetched and kept."""
+
+    certificate: Certificate
+    old: Certificate
+    url: str
+
+
 class Event(NamedTuple):
     """What happened to a certificate, named by its fingerprint, and when (seconds since 1970)."""
 
     at: float
     fingerprint: str
-    what: str  # "dropped" or "renewed"
+    what: str  # "dropped", "renewed" or "learned"
     why: str
 
 
@@ -53,9 +57,8 @@ class LastRefresh(NamedTuple):
 def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
     """Remember which files left the store, and why."""
     now = time.time()
-    _append(
-        home, [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
-    )
+    events = [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
+    _append(home, events)
 
 
 def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
@@ -63,10 +66,9 @@ def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
     now = time.time()
     events = []
     for one in renewed:
-        events.append(Event(now, one.old.fingerprint, "renewed", f"by {one.certificate.fingerprint} from {one.url}"))
-        events.append(
-            Event(now, one.certificate.fingerprint, "learned", f"in place of {one.old.fingerprint} from {one.url}")
-        )
+        old, new = one.old.fingerprint, one.certificate.fingerprint
+        events.append(Event(now, old, "renewed", f"by {new} from {one.url}"))
+        events.append(Event(now, new, "learned", f"in place of {old} from {one.url}"))
     _append(home, events)
 
 
@@ -101,11 +103,9 @@ def _append(home: Folder | None, events: list[Event]) -> None:
 
 
 def _write(home: Folder | None, name: str, text: str) -> None:
-    try:
-        if home is not None:
+    if home is not None:
+        with contextlib.suppress(OSError):  # the disk is full, or the folder belongs to another user
             home.write(text.encode(), name)
-    except OSError:
-        pass  # the disk is full, or the folder belongs to another user
 
 
 def _read(folder: Folder) -> list[Event]:
@@ -119,8 +119,7 @@ def _read(folder: Folder) -> list[Event]:
 
 def _event(line: str) -> Event | None:
     try:
-        found: Any = json.loads(line)
-        at, fingerprint, what, why = found
+        at, fingerprint, what, why = json.loads(line)
         return Event(float(at), str(fingerprint), str(what), str(why))
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None

@@ -8,18 +8,14 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inside.certificate import to_cadata
 from ..inside.fetch import NO_ROUTE, FetchError, done_by, has_network
 from ..inside.proxies import ProxyError
+from ..inside.settings import Settings
 from . import roots
 from .tunnel import ProxyHandler
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
-
-_PIECE = 65_536
 
 
 class TooLargeError(FetchError):
@@ -27,10 +23,7 @@ class TooLargeError(FetchError):
 
 
 def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
-    """Return the body behind an https URL, of at most `most` bytes. `deadline` is on the monotonic clock.
-
-    Raises FetchError.
-    """
+    """Return the body (at most `most` bytes) behind an https URL by `deadline` (monotonic clock). Raises FetchError."""
     return done_by(deadline, lambda: _body(url, settings, deadline, most))
 
 
@@ -41,12 +34,9 @@ def context(settings: Settings) -> ssl.SSLContext:
 
 
 def body(response: http.client.HTTPResponse, most: int, deadline: float) -> bytes:
-    """The whole body of a response, of at most `most` bytes; `deadline` is on the monotonic clock.
-
-    Raises TooLargeError, FetchError, and what reading raises.
-    """
+    """The body, at most `most` bytes, by `deadline` (monotonic clock). Raises FetchError, and what reading raises."""
     pieces, size = [], 0
-    while piece := response.read1(_PIECE):
+    while piece := response.read1(65_536):
         pieces.append(piece)
         size += len(piece)
         if size > most:
@@ -67,33 +57,26 @@ def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
         with opener.open(request, timeout=max(0.1, deadline - time.monotonic())) as response:
             return body(response, most, deadline)
     except urllib.error.HTTPError as error:
-        raise FetchError(f"status {error.code}", proxy=_name(proxies)) from error
+        raise FetchError(f"status {error.code}", proxy=proxies.proxy) from error
     except urllib.error.URLError as error:
-        raise _unreachable(error.reason, proxies) from error
+        raise _unreachable(error.reason, proxies.proxy) from error
     except ProxyError as error:
         raise FetchError(str(error), is_ours=True) from error
     except (OSError, ValueError, http.client.HTTPException, roots.RootsError) as error:
-        raise FetchError(str(error) or type(error).__name__, proxy=_name(proxies)) from error
+        raise FetchError(str(error) or type(error).__name__, proxy=proxies.proxy) from error
 
 
-def _unreachable(reason: str | BaseException, proxies: ProxyHandler) -> FetchError:
+def _unreachable(reason: str | BaseException, proxy: str | None) -> FetchError:
     """The error for a connection that could not be made; through a proxy, `reason` may be what the proxy answered."""
-    proxy = _name(proxies)
     if proxy is None:
         return FetchError(str(reason), is_ours=not has_network())
-    if (
-        not isinstance(reason, (ConnectionRefusedError, socket.gaierror))
-        and getattr(reason, "errno", 0) not in NO_ROUTE
-    ):
+    is_dead = isinstance(reason, (ConnectionRefusedError, socket.gaierror)) or getattr(reason, "errno", 0) in NO_ROUTE
+    if not is_dead:
         return FetchError(f"{reason}, through the proxy {proxy}", proxy=proxy)
     said = f"the proxy {proxy} cannot be reached ({reason})"
-    # A proxy on a network of this machine's needs no default route.
+    # A proxy on this machine's own network needs no default route.
     is_ours = not isinstance(reason, ConnectionRefusedError) and not has_network()
     return FetchError(said, proxy=proxy, is_proxy_dead=True, is_ours=is_ours)
-
-
-def _name(proxies: ProxyHandler) -> str | None:
-    return str(proxies.proxy) if proxies.proxy is not None else None
 
 
 class _OnlyToHTTPS(urllib.request.HTTPRedirectHandler):

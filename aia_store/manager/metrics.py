@@ -7,20 +7,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..inside import pauses
-from ..inside.store import open_store
-from . import bundle, history
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, open_store
+from . import history, published
 from .upkeep import modified
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
-
-_PREFIX = "aia_store_"
 _HELP = {
     "needed": "Intermediates in the store that were needed on this machine.",
     "preloaded": "Intermediates that were preloaded.",
@@ -61,10 +56,10 @@ def measure(settings: Settings) -> dict[str, float]:
         "preloaded": len({os.path.basename(path) for folder in store.preloaded for path in folder.paths()}),
         "paused": paused(settings).number,
     }
-    published = bundle.standing(settings)
-    if published is not None:
+    bundle = published.standing(settings)
+    if bundle is not None:
         now = time.time()
-        values["bundle_age_seconds"] = max(0.0, now - modified(published, now))
+        values["bundle_age_seconds"] = max(0.0, now - modified(bundle, now))
     if needed:
         values["next_end_timestamp_seconds"] = min(certificate.validity[1] for certificate in needed)
     last = history.last_refresh(store.folders)
@@ -91,7 +86,7 @@ def _shared(settings: Settings, store: IntermediateStore) -> dict[str, float]:
 
 def exposition(values: dict[str, float]) -> str:
     """These metrics as text."""
-    return "".join(family(f"{_PREFIX}{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
+    return "".join(family(f"aia_store_{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
 
 
 def family(name: str, text: str, samples: Iterable[str]) -> str:

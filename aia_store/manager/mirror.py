@@ -6,36 +6,21 @@ its SHA-256. A mirror is a folder, such as a cache or a copy, or the http or htt
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
 
-from ..inside.certificate import pem_certificates
+from ..inside.certificate import pem_certificates, sha256
 from .documents import DocumentError, MisnamedError
 from .reports import LARGEST_CERTIFICATE, Contents, Entry
 from .words import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MANIFEST = "manifest.json"
 PART = "intermediates"  # the folder in upki's cache and on its server; another folder is about revocation
 LARGEST_MANIFEST = 1 << 20
 MOST_BYTES = 64 << 20  # of all files; all public intermediates together have some 20 MB
-
-
-class MirrorError(Exception):
-    """This is no mirror. The message is the reason."""
-
-
-class Mirror(NamedTuple):
-    """The contents of a mirror, and a description of it."""
-
-    contents: Contents
-    found: str
 
 
 def manifest_of(source: str) -> str | None:
@@ -52,11 +37,11 @@ def manifest_of(source: str) -> str | None:
     return found
 
 
-def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:
+def read(manifest: str, get: Callable[[str, int], bytes]) -> Contents:
     """Read everything that a manifest names. `get` reads a file or URL, up to a number of bytes.
 
     If some files cannot be read, or are not what the manifest says, the contents have a `fault`, and the rest is still
-    read. Raises MirrorError, and what `get` raises for the manifest.
+    read. Raises DocumentError if this is no manifest of upki, and what `get` raises for the manifest.
     """
     made, files = _parsed(get(manifest, LARGEST_MANIFEST))
     left = MOST_BYTES
@@ -69,26 +54,27 @@ def read(manifest: str, get: Callable[[str, int], bytes]) -> Mirror:
             faults.append(f"{name}: {error}")
             continue
         left -= len(content)
-        if hashlib.sha256(content).hexdigest() != digest:
+        if sha256(content) != digest:
             faults.append(f"{name} is not what the manifest says")
             continue
         for der in pem_certificates(content):
             if len(der) <= LARGEST_CERTIFICATE:
-                entries.append(Entry(f"{name}: {hashlib.sha256(der).hexdigest()}", der, None))
-    fault = f"{'; '.join(faults[:1])}{f', and {len(faults) - 1} more files' if len(faults) > 1 else ''}"
+                entries.append(Entry(f"{name}: {sha256(der)}", der, None))
+    others = f", and {len(faults) - 1} more files" if len(faults) > 1 else ""
+    fault = f"{faults[0]}{others}; the rest was read" if faults else None
     found = f"a mirror made by upki on {made}, {counted(len(entries), 'certificate')} in {counted(len(files), 'file')}"
-    return Mirror(Contents(entries, f"{fault}; the rest was read" if fault else None), found)
+    return Contents(entries, fault, found)
 
 
 def _parsed(content: bytes) -> tuple[str, dict[str, str]]:
-    """The day on which a manifest was made, and the SHA-256 of each file that it names. Raises MirrorError."""
+    """The day on which a manifest was made, and the SHA-256 of each file that it names. Raises DocumentError."""
     try:
-        manifest: Any = json.loads(content)
+        manifest = json.loads(content)
         made = time.strftime("%Y-%m-%d", time.gmtime(int(manifest["generated_at"])))
         files = {str(file["filename"]): str(file["hash"]).lower() for file in manifest["files"]}
     except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
-        raise MirrorError("it is not a manifest of upki") from error
+        raise DocumentError("it is not a manifest of upki") from error
     strange = next((name for name in files if not re.fullmatch(r"[0-9a-f]{2}\.pem", name)), None)
     if strange is not None:  # for instance its manifest of filters, or one that leads elsewhere
-        raise MirrorError(f"its manifest names {strange[:64]!r}, which is not a file of intermediates")
+        raise DocumentError(f"its manifest names {strange[:64]!r}, which is not a file of intermediates")
     return made, files

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import _ssl
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from ..inside.certificate import OID, SEQUENCE, STRINGS, DERError, elements, expect, read
+from ..inside.certificate import OID, SEQUENCE, DERError, elements, expect, read, text_of
 from .words import harmless, shortened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _COMMON_NAME = "2.5.4.3"
 _LONGEST_VALUE = 128  # characters; X.520 permits 64
@@ -38,10 +36,7 @@ class _Attribute(NamedTuple):
 
 
 def as_openssl_prints(name: bytes) -> str:
-    """A Name (DER) as `openssl x509 -nameopt utf8,sep_comma_plus` prints it, in its own order: `C=US,O=Some CA`.
-
-    Raises DERError.
-    """
+    """A Name (DER) as `openssl x509 -nameopt utf8,sep_comma_plus` prints it: `C=US,O=Some CA`. Raises DERError."""
     return ",".join(
         "+".join(f"{_short_name(kind)}={harmless(value)}" for kind, value in attributes) for attributes in _parsed(name)
     )
@@ -72,8 +67,7 @@ def _parsed(name: bytes) -> Iterator[list[_Attribute]]:
 def _attribute(name: bytes, start: int, end: int) -> _Attribute:
     type_start, type_stop = expect(name, start, end, OID)
     tag, value_start, value_stop = read(name, type_stop, end)
-    value = name[value_start:value_stop].decode(STRINGS.get(tag, "latin-1"), "replace")
-    return _Attribute(_dotted(name[type_start:type_stop]), value)
+    return _Attribute(_dotted(name[type_start:type_stop]), text_of(name[value_start:value_stop], tag, "replace"))
 
 
 def _dotted(contents: bytes) -> str:

@@ -44,8 +44,5 @@ def crl_updates(crl: x509.CertificateRevocationList) -> tuple[datetime, datetime
     if hasattr(crl, "next_update_utc"):  # from 42 on
         return crl.last_update_utc, crl.next_update_utc
     this_update, next_update = crl.last_update, crl.next_update
-    return _as_utc(this_update), None if next_update is None else _as_utc(next_update)
-
-
-def _as_utc(naive: datetime) -> datetime:
-    return naive.replace(tzinfo=timezone.utc)
+    utc = timezone.utc
+    return this_update.replace(tzinfo=utc), next_update and next_update.replace(tzinfo=utc)

@@ -6,11 +6,9 @@ import itertools
 import queue
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 AT_ONCE = 64  # so many, because most of the time is spent waiting
 MOST_AHEAD = 1_024  # answers that may wait for an earlier one, to limit memory
@@ -29,8 +27,8 @@ def in_order(
     """Yield what `ask` returns for each item, in order. Threads call it; what it raises is raised here.
 
     `progress` is called from any thread with the number of finished items and of all items. If the caller stops
-    iterating, no further items are begun. The threads do not keep the process alive. If the system lets this process
-    have fewer threads, there are fewer; without any, `ask` is called here.
+    iterating, no further items are begun. The threads do not keep the process alive. If the system refuses
+    threads, there are fewer; if it refuses all, this thread calls `ask`.
     """
     tasks: _Tasks[Answer, Item] = queue.SimpleQueue()
     threads = _started(min(at_once, len(items)), ask, tasks)
@@ -64,7 +62,7 @@ def _started(most: int, ask: Callable[[Item], Answer], tasks: _Tasks[Answer, Ite
     for number in range(most):
         try:
             threading.Thread(target=_work, args=(ask, tasks), daemon=True).start()
-        except RuntimeError:  # a limit of the user's or of the control group's
+        except RuntimeError:  # a limit of the user or of the control group
             return number
     return most
 

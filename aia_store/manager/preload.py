@@ -1,33 +1,27 @@
 """Learn intermediates before any handshake needs them: those in the CCADB's reports that lead to a trust anchor here.
 
-Handshakes can use them, but they enter the bundle only once a handshake needed them (see `inside/store.py`). What was
-preloaded before is not verified again here; a refresh does that. A report is only believed where it says that a
-certificate is revoked.
+Handshakes can use them. They enter the bundle once a handshake has needed them (see `inside/store.py`). A refresh
+verifies again what was preloaded before. Of what a report says, only revocation is believed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from ..inside.certificate import readable
+from ..inside.certificate import Certificate, readable, sha256
 from ..inside.pauses import Failures
-from ..inside.store import sound_store
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, sound_store
 from . import mirror, reports, roots
 from .admission import Admission, CrowdedError, is_parsed
+from .ccadb import ReportError
 from .documents import DocumentError, MisnamedError, contents
 from .download import Downloader
+from .revocation.record import Reason
 from .revocation.update import known
 from .snapshot import fingerprints
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
-    from .verify import Reason
 
 #: The intermediates that are neither expired nor revoked and lead to a root that Mozilla trusts for web sites.
 DEFAULT = "https://ccadb.my.salesforce-sites.com/mozilla/MozillaIntermediateCertsCSVReport"
@@ -71,7 +65,7 @@ def run(
 ) -> PreloadReport:
     """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
 
-    If a source has a fault, the others are still read, and so is the rest of it. `progress` is called with the number
+    If a source has a fault, the rest of it and the other sources are still read. `progress` is called with the number
     of finished new certificates and of all. Raises StoreError, RootsError, and PreloadError if the store cannot be
     written.
     """
@@ -85,36 +79,35 @@ def run(
     faults: list[PreloadError] = []
     for source in sources:
         try:
-            what, report = _read(source, settings, downloader)
+            report = _read(source, settings, downloader)
         except PreloadError as error:
             faults.append(error)
             continue
         entries += report.entries
-        if what is not None:
-            found.append(f"{source}: {what}")
+        if report.found is not None:
+            found.append(f"{source}: {report.found}")
         if report.fault is not None:
             faults.append(PreloadError(f"{source}: {report.fault}"))
     revocation = known(settings, home, downloader)
-    run = _Run(store)
-    run.keep(run.sift(entries), anchors, revocation.reason, progress)
-    return PreloadReport(run.new, run.known, run.skipped, found, faults, revocation.notes)
+    this = _Run(store)
+    this.keep(this.sift(entries), anchors, revocation.reason, progress)
+    return PreloadReport(this.new, this.known, this.skipped, found, faults, revocation.notes)
 
 
-def _read(source: str, settings: Settings, downloader: Downloader) -> tuple[str | None, reports.Contents]:
-    """Read a source: returns a mirror's description, None for a report, and the contents. Raises PreloadError."""
+def _read(source: str, settings: Settings, downloader: Downloader) -> reports.Contents:
+    """Read a report or a mirror. Raises PreloadError."""
     try:
         manifest = mirror.manifest_of(source)
         if manifest is not None:
-            found = mirror.read(manifest, lambda place, most: contents(place, settings, downloader, most))
-            return found.found, found.contents
+            return mirror.read(manifest, lambda place, most: contents(place, settings, downloader, most))
         report = reports.read(contents(source, settings, downloader, MOST_BYTES))
         fault = f"{report.fault}; what comes before was read" if report.fault is not None else None
-        return None, report._replace(fault=fault)
+        return report._replace(fault=fault)
     except MisnamedError as error:
         raise MisnamedReportError(f"{source}: {error}") from error
-    except (DocumentError, mirror.MirrorError) as error:
+    except DocumentError as error:
         raise PreloadError(f"{source}: {error}") from error
-    except reports.ReportError as error:
+    except ReportError as error:
         raise PreloadError(f"{source}: {error}; of the CCADB's reports, {reports.LAYOUTS} can be read") from error
 
 
@@ -130,22 +123,22 @@ class _Run:
         self.skipped: list[Skipped] = []
 
     def sift(self, entries: list[reports.Entry]) -> dict[Certificate, str]:
-        """The certificates that are neither preloaded nor revoked according to a report, with their names there."""
+        """The certificates that are neither preloaded nor revoked according to a report, with their names in it."""
         offered = {}
-        self._revoked = {_sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
+        self._revoked = {sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
         for entry in {entry.der or entry: entry for entry in entries}.values():
             if entry.der is None:
                 self.skipped.append(Skipped(entry.name, None, "its row holds no certificate in PEM"))
                 continue
-            sha256 = _sha256(entry.der)
-            if sha256 in self._stored and sha256 not in self._revoked:
+            digest = sha256(entry.der)
+            if digest in self._stored and digest not in self._revoked:
                 self.known += 1
                 continue
             certificate = next(readable([entry.der]), None)
             if certificate is not None:
                 self._beside.append(certificate)
-            if sha256 in self._revoked:
-                self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[sha256]}"))
+            if digest in self._revoked:
+                self.skipped.append(Skipped(entry.name, certificate, f"it is revoked {self._revoked[digest]}"))
             elif certificate is None or not is_parsed(certificate):
                 self.skipped.append(Skipped(entry.name, None, "it cannot be parsed"))
             else:
@@ -181,7 +174,3 @@ class _Run:
             raise PreloadError(f"{where} cannot be written ({error.strerror}); what was kept before stays") from error
         admission.save()
         progress(len(offered), len(offered))
-
-
-def _sha256(der: bytes) -> str:
-    return hashlib.sha256(der).hexdigest()

@@ -1,7 +1,4 @@
-"""One publication of the bundle: rules decide what goes in (`export_rules`); a reader sees the old or the new one.
-
-OpenSSL loads and counts the certificates before they are published.
-"""
+"""One publication of the bundle. Rules decide what goes in (`export_rules`). A reader sees the old or the new one."""
 
 from __future__ import annotations
 
@@ -10,22 +7,18 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ..inside.certificate import subject_hash, to_pem
-from ..inside.store import BUNDLE, open_store
+from ..inside.certificate import Certificate, subject_hash, to_cadata
+from ..inside.settings import Settings
+from ..inside.store import BUNDLE, Folder, IntermediateStore, open_store
 from . import export_memory, roots, trust_folder
 from .accepted_paths import Verified
 from .published import FILE, FOLDER, NAMING_VARIABLES, BundleError, BundleForm, changes, file_identity
+from .roots.pem_files import BUNDLE_MARK, loaded
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
+    from .export_rules import Progress
     from .verify import Verifier
-
-    Progress = Callable[[int, int], None]
 
 
 class Publication:
@@ -47,9 +40,9 @@ class Publication:
 
     def file(self) -> None:
         """Publish the file. Raises BundleError, OSError."""
-        found = self._exported_in_the_file()
+        found = self._exported(self._store.certificates(), self._store, in_folder=False)
         text = _text(self._anchors, found)
-        if not _loads(text, len(self._anchors) + len(found)):
+        if loaded(text.decode("ascii")) != len(self._anchors) + len(found):
             raise BundleError(
                 f"OpenSSL does not load every trust anchor of {self._source.name}; remove those that it does not"
             )
@@ -61,9 +54,11 @@ class Publication:
         store = Snapshot(self._store.folders)
         memory = export_memory.Memory(self._home, store.folders, self._anchors)
         verdicts = memory.standing(store.names)
-        judged = self._judge(store, [one for one in store.names if one not in verdicts])
-        for certificate, is_exported in judged.items():
-            verdicts[certificate.fingerprint] = export_memory.verdict(certificate, is_exported=is_exported)
+        new = map(store.certificate, [one for one in store.names if one not in verdicts])
+        judged = [certificate for certificate in new if certificate is not None]
+        exported = set(self._exported(judged, store, in_folder=True))
+        for certificate in judged:
+            verdicts[certificate.fingerprint] = export_memory.verdict(certificate, is_exported=certificate in exported)
 
         standing = trust_folder.contents(self._home)
         texts = self._texts(store, verdicts, set(standing.values()))
@@ -75,27 +70,17 @@ class Publication:
         until = memory.save(verdicts, [*self._anchors, *judged])
         self._note(FOLDER, len(intermediates), until)
 
-    def _exported_in_the_file(self) -> list[Certificate]:
-        needed = self._store.certificates()
-        if not needed:
+    def _exported(self, asked: list[Certificate], store: IntermediateStore, *, in_folder: bool) -> list[Certificate]:
+        """Those of these certificates that may be exported, sorted by fingerprint."""
+        if not asked:
             return []
         from .export_rules import Export  # with what verifies, which takes long to import
 
-        found = Export(self._anchors, self._store, self._verifier, self._verified).among(needed, self._progress)
-        self._verified.save()
-        return found
-
-    def _judge(self, store: Snapshot, fingerprints: list[str]) -> dict[Certificate, bool]:
-        """The certificates with these fingerprints, and whether each may be exported in the folder."""
-        asked = [one for one in map(store.certificate, fingerprints) if one is not None]
-        if not asked:
-            return {}
-        from .export_rules import Export
-
-        export = Export(self._anchors, store, verified=self._verified, with_preloaded=True)
+        verifier = None if in_folder else self._verifier
+        export = Export(self._anchors, store, verifier, self._verified, with_preloaded=in_folder)
         found = export.among(asked, self._progress)
         self._verified.save()
-        return dict.fromkeys(asked, False) | dict.fromkeys(found, True)
+        return found
 
     def _texts(self, store: Snapshot, verdicts: export_memory.Verdicts, standing: set[str]) -> dict[str, bytes]:
         """The contents of the new files, by fingerprint. A certificate that is gone by now loses its verdict."""
@@ -109,43 +94,22 @@ class Publication:
         return texts
 
     def _note(self, form: BundleForm, intermediates: int, until: float) -> None:
-        published = form.path(self._home)
+        values = ["", FILE.path(self._home), *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
         state = {
             "built": time.time(),
             "until": until,
-            "bundle": form.identity(published),
+            "bundle": form.identity(form.path(self._home)),
             "roots_set": self._roots_set,
             "extra_roots": self._extra_roots,
             "source": None if self._source.is_fallback else self._source.path,
             "roots": self._identities,
-            "named": _named(self._source, FILE.path(self._home)),
+            "named": values if self._source.preferred else None,  # of NAMING_VARIABLES; None if they do not matter
             "changes": self._changes,
             "counts": [len(self._anchors), intermediates],
         }
         self._home.write(json.dumps(state).encode(), form.note, mode=0o644)
 
 
-def _named(source: roots.Source, published: str) -> list[str] | None:
-    """The values of NAMING_VARIABLES with which the bundle is fresh; None if they do not matter."""
-    if not source.preferred:
-        return None
-    return ["", published, *(os.environ.get(name, "") for name in NAMING_VARIABLES)]
-
-
 def _text(anchors: list[Certificate], intermediates: list[Certificate]) -> bytes:
-    heading = roots.BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
-    return heading + "".join(to_pem(certificate.der) for certificate in [*anchors, *intermediates]).encode("ascii")
-
-
-def _loads(text: bytes, count: int) -> bool:
-    """Whether OpenSSL loads this number of certificates from the text."""
-    import _ssl
-
-    from ..inside.contexts import Context
-
-    context = Context(_ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cadata=text.decode("ascii"))
-    except _ssl.SSLError:
-        return False
-    return bool(context.cert_store_stats()["x509"] == count)
+    heading = BUNDLE_MARK + f"{len(anchors)} trust anchors, {len(intermediates)} intermediates\n".encode()
+    return heading + to_cadata(certificate.der for certificate in [*anchors, *intermediates]).encode("ascii")

@@ -10,12 +10,14 @@ import json
 import os
 import time
 
+from ..inside.settings import Settings
 from ..inside.store import (
     BUNDLE,
     BUNDLE_STATE,
     ONE_ANCHOR,
     TRUST,
     TRUST_STATE,
+    Folder,
     folders_of,
     open_store,
     read_regular_file,
@@ -25,9 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
 
 REBUILT_EVERY = 86_400  # seconds: a bundle older than this is stale
 NAMING_VARIABLES = ("NIX_SSL_CERT_FILE", "SSL_CERT_FILE")  # they name a CA file; the first one wins
@@ -60,10 +59,7 @@ def _identity_of_the_file(path: str) -> list[object]:
 
 
 def _identity_of_the_folder(path: str) -> list[object]:
-    """A value that changes whenever a file is added to the folder or removed from it, as the folder's time shows.
-
-    The contents of the files are not compared here; the next build looks at them.
-    """
+    """Changes if files were added or removed, as the folder's time shows; the next build compares their contents."""
     small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 

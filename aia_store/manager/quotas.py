@@ -9,12 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING
 
-from ..inside.store import SHARES, read_regular_file
-
-if TYPE_CHECKING:
-    from ..inside.store import Folder
+from ..inside.store import SHARES, Folder, read_regular_file
 
 MOST = 128  # in one period; a machine needs a few dozen in all
 PERIOD = 30 * 86_400  # seconds

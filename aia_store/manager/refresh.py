@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..inside import pauses
 from ..inside.certificate import Certificate
+from ..inside.settings import Settings
 from ..inside.store import (
     Folder,
     IntermediateStore,
@@ -22,24 +24,19 @@ from ..inside.store import (
     open_store,
     read_certificate,
 )
-from . import bundle, clock, handins, history, renewal, roots, upkeep
+from . import bundle, clock, handins, history, published, renewal, roots, upkeep
 from .accepted_paths import Verified
-from .history import Dropped
-from .renewal import Held, Renewed
+from .history import Dropped, Renewed
+from .renewal import Held
 from .revocation import update
-from .revocation.record import reader
+from .revocation.record import Reason, reader
 from .verify import NotYetValidError, Verifier, VerifyError, remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..inside.settings import Settings
+    from .bundle import Progress
     from .share.rounds import Round
-    from .verify import Reason
 
-    Progress = Callable[[int, int], None]
-
-MOST_COLLECTIONS = 10  # runs over the hand-in folder, each of which has limits
+MOST_COLLECTIONS = 10  # runs over the hand-in folder; each run has limits of its own
 SECONDS_TO_COLLECT = 60.0  # after which no further run begins
 
 
@@ -89,12 +86,11 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
-        standing = bundle.standing(settings, same_roots=True) or bundle.build(settings)
+        standing = published.standing(settings, same_roots=True) or bundle.build(settings)
         return RefreshReport(0, 0, [], [], standing, [], _faults(settings), doubt, handins.Collected(0, 0))
     handed_in, notes = _collected(settings)
-    store = open_store(settings)
-    verifier = Verifier(anchors, remembered(store.needed), verified=Verified(store.home, anchors))
-    planner = _Planner(settings, store, verifier)
+    planner = _Planner(settings, anchors)
+    store, verifier = planner.store, planner.verifier
     planned = planner.plan(progress, ask_revocation=True)
     verifier.verified.save()
     dropped: list[Dropped] = []
@@ -107,13 +103,13 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
     for folder in _writable(store):
         upkeep.sweep(folder)
     clock.believe(settings)
-    published = bundle.build(settings, verifier)
+    path = bundle.build(settings, verifier)
     shared, shared_notes = _shared(settings)  # last, because it may take minutes where the engine is slow
-    if settings.share and store.home is not None and not bundle.are_fresh(settings, store.home):
-        published = bundle.build(settings, verifier)  # the trust folder also holds what others shared
+    if settings.share and store.home is not None and not published.are_fresh(settings, store.home):
+        path = bundle.build(settings, verifier)  # the trust folder also holds what others shared
     counts = len(planned.held), len(planned.preloaded)
     notes += [*planned.notes, *shared_notes]
-    return RefreshReport(*counts, dropped, left, published, renewed, notes, None, handed_in, shared)
+    return RefreshReport(*counts, dropped, left, path, renewed, notes, None, handed_in, shared)
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
@@ -125,18 +121,16 @@ def plan(settings: Settings, progress: Progress = lambda done, total: None) -> P
     doubt = clock.doubt(settings, anchors)
     if doubt is not None:
         return Plan([], [], [], [], [], [*_faults(settings), doubt])
-    store = open_store(settings)
-    verifier = Verifier(anchors, remembered(store.needed), verified=Verified(store.home, anchors))
-    return _Planner(settings, store, verifier).plan(progress, ask_revocation=False)
+    return _Planner(settings, anchors).plan(progress, ask_revocation=False)
 
 
 def _faults(settings: Settings) -> list[str]:
-    return [fault for fault in (folder.fault() for folder in folders_of(settings)) if fault is not None]
+    return [fault for folder in folders_of(settings) if (fault := folder.fault()) is not None]
 
 
 def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
     """Take hand-ins; returns notes if that is impossible."""
-    kept = refused = 0
+    kept, refused, notes = 0, 0, []
     deadline = time.monotonic() + SECONDS_TO_COLLECT
     try:
         for _ in range(MOST_COLLECTIONS):
@@ -145,8 +139,8 @@ def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
             if not found.more or time.monotonic() > deadline:
                 break
     except handins.CollectError as error:
-        return handins.Collected(kept, refused), [str(error)]
-    return handins.Collected(kept, refused), []
+        notes = [str(error)]
+    return handins.Collected(kept, refused), notes
 
 
 def _shared(settings: Settings) -> tuple[Round | None, list[str]]:
@@ -168,11 +162,12 @@ class _Planner:
     `verifier` only uses needed intermediates, `_widely` also preloaded ones.
     """
 
-    def __init__(self, settings: Settings, store: IntermediateStore, verifier: Verifier) -> None:
+    def __init__(self, settings: Settings, anchors: list[Certificate]) -> None:
         self._settings = settings
-        self._store = store
-        self._verifier = verifier
-        self._widely = Verifier(verifier.roots, remembered(store.find), verified=verifier.verified)
+        self.store = open_store(settings)
+        verified = Verified(self.store.home, anchors)
+        self.verifier = Verifier(anchors, remembered(self.store.needed), verified=verified)
+        self._widely = Verifier(anchors, remembered(self.store.find), verified=verified)
         self._held: list[Held] = []
         self._preloaded: list[Held] = []
         self._drop: list[tuple[Folder, Dropped]] = []
@@ -182,18 +177,18 @@ class _Planner:
         """Examine everything. With `ask_revocation`, CRLs and lists are read first, and what they say is noted."""
         notes = _faults(self._settings)
         self._verify(progress)
-        home = self._store.home
+        home = self.store.home
         if ask_revocation and home is not None:
             certificates = [one.certificate for one in self._held]
-            revocation = update.run(self._settings, home, certificates, self._verifier)
+            revocation = update.run(self._settings, home, certificates, self.verifier)
             notes += revocation.notes
             self._drop_revoked(revocation.reason)
         else:
-            self._drop_revoked(reader(self._store.folders))
+            self._drop_revoked(reader(self.store.folders))
         self._drop_unused(self._settings.unused_days * 86_400)
         notes += [
             f"{crowded_note(folder)}; refresh again, or run `aia-store clear`"
-            for folder in _writable(self._store)
+            for folder in _writable(self.store)
             if folder.is_crowded()
         ]
         due = [] if self._settings.offline else renewal.due(self._held)
@@ -201,8 +196,8 @@ class _Planner:
 
     def _verify(self, progress: Progress) -> None:
         """Drop what is no certificate, has expired, or no longer leads to an anchor."""
-        total = sum(1 for folder in _parts(self._store) for _ in folder.paths())
-        files = ((folder, path) for folder in _parts(self._store) for path in folder.paths())
+        total = sum(1 for folder in _parts(self.store) for _ in folder.paths())
+        files = ((folder, path) for folder in _parts(self.store) for path in folder.paths())
         for done, (folder, path) in enumerate(files):
             progress(done, total)
             self._look_at(folder, path)
@@ -224,13 +219,13 @@ class _Planner:
     def _links(self, certificate: Certificate) -> list[Certificate]:
         """The path of a certificate. Raises VerifyError."""
         try:
-            return self._verifier.path(certificate)
+            return self.verifier.path(certificate)
         except VerifyError:
             return self._widely.path(certificate)
 
     def _drop_revoked(self, reason: Reason) -> None:
         """Drop what is revoked, and what only leads to an anchor over something revoked."""
-        self._verifier.revoked = self._widely.revoked = reason
+        self.verifier.revoked = self._widely.revoked = reason
         self._held, self._preloaded = self._unrevoked(self._held), self._unrevoked(self._preloaded)
 
     def _unrevoked(self, held: list[Held]) -> list[Held]:

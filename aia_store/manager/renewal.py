@@ -1,28 +1,25 @@
 """Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL.
 
-A successor has the same name and key, and lasts longer: only then do the servers of the old one lead to it.
+A successor has the same name and key, and lasts longer. So what the old one issued leads to the successor, too.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..inside import fetch, locks, reply
 from ..inside.aia import urls_to_fetch
-from ..inside.certificate import sha256
+from ..inside.certificate import Certificate, sha256
 from ..inside.pauses import Failures, key_of, longest_pause
 from ..inside.search import Budget, may_have_issued
+from ..inside.settings import Settings
+from ..inside.store import Folder
 from .download import was_fair
+from .history import Renewed
 from .turns import in_turn
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
-    from .verify import Verifier
+from .verify import Verifier
 
 SOON = 30 * 86_400  # seconds
 SECONDS = 30.0  # for all fetches of one refresh; the next refresh does the rest
@@ -38,14 +35,6 @@ class Held(NamedTuple):
     links: list[Certificate]
 
 
-class Renewed(NamedTuple):
-    """A successor that was fetched and kept."""
-
-    certificate: Certificate
-    old: Certificate
-    url: str
-
-
 class Due(NamedTuple):
     """An intermediate that expires soon, and the URLs where its successor may be found."""
 
@@ -54,7 +43,7 @@ class Due(NamedTuple):
 
 
 def due(held: list[Held]) -> list[Due]:
-    """The intermediates that expire soon and have no successor here, the earliest first; but see `in_turn`.
+    """The intermediates that expire soon and have no successor here: in turn for each CA, the earliest first.
 
     A URL is one that an intermediate of this name and key was fetched from, or that certificates below it name.
     """
@@ -141,28 +130,26 @@ class _Renewal:
             lock = None  # a second fetch is better than none
         try:
             deadline = time.monotonic() + min(left, Budget.fetch_seconds)
-            self._replies[url] = _fetched(url, proxy, self._settings, failures, deadline)
+            self._replies[url] = self._fetched(url, proxy, failures, deadline)
         finally:
             if lock is not None:
                 lock.release()
         return self._replies[url]
 
-
-def _fetched(
-    url: str, proxy: str | None, settings: Settings, failures: Failures, deadline: float
-) -> list[Certificate] | None:
-    """The certificates behind a URL. If it fails, what is to blame is noted, and this is None."""
-    began = time.monotonic()
-    try:
-        found = reply.certificates(fetch.get(url, settings.allowed_networks, deadline, proxy=settings.proxy))
-        if not found:
-            raise fetch.FetchError("a reply that holds no certificate", proxy=proxy)
-    except fetch.FetchError as error:
-        if was_fair(began, deadline, Budget.fetch_seconds):
-            failures.blame(url, error, proxy)
-        return None
-    failures.forgive(url, proxy)
-    return found
+    def _fetched(self, url: str, proxy: str | None, failures: Failures, deadline: float) -> list[Certificate] | None:
+        """The certificates behind a URL; None if the fetch failed, which is noted against what is to blame."""
+        began = time.monotonic()
+        networks = self._settings.allowed_networks
+        try:
+            found = reply.certificates(fetch.get(url, networks, deadline, proxy=self._settings.proxy))
+            if not found:
+                raise fetch.FetchError("a reply that holds no certificate", proxy=proxy)
+        except fetch.FetchError as error:
+            if was_fair(began, deadline, Budget.fetch_seconds):
+                failures.blame(url, error, proxy)
+            return None
+        failures.forgive(url, proxy)
+        return found
 
 
 def _urls(alike: list[Held], below: Iterable[Certificate]) -> list[str]:

@@ -11,21 +11,17 @@ from typing import NamedTuple
 
 from ..inside.certificate import pem_certificates
 from . import ccadb
+from .ccadb import ReportError
 
 LAYOUTS = "MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM and AllCertificatePEMs"
 LARGEST_CERTIFICATE = 65_536  # bytes of DER
 
-_PEM = "pem"  # in the name of the column that holds the certificate, in every layout
 _NAMES = ("certificate name", "subject", "sha")  # in the name of a column that names the certificate
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
-class ReportError(Exception):
-    """This is no report of the CCADB. The message is the reason."""
-
-
 class Entry(NamedTuple):
-    """One row: its certificate (DER), or None if it has none; and according to whom it is revoked, if it is."""
+    """One row: its certificate (DER), or None if it has none; and who says that it is revoked, if it is."""
 
     name: str  # its name in the report, unescaped
     der: bytes | None
@@ -33,10 +29,11 @@ class Entry(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """The entries of a report; `fault`: why the rest could not be read."""
+    """The entries of a report or a mirror; `fault`: why the rest could not be read; `found` describes a mirror."""
 
     entries: list[Entry]
     fault: str | None
+    found: str | None = None
 
 
 def read(content: bytes) -> Contents:
@@ -50,11 +47,8 @@ def read(content: bytes) -> Contents:
         raise ReportError("it holds certificates alone, which `aia-store add` takes")
     if b"\0" in start:
         raise ReportError("it is binary")
-    try:
-        report = ccadb.read(content)
-    except ValueError as error:
-        raise ReportError(str(error)) from error
-    pem = report.column(_PEM)
+    report = ccadb.read(content)
+    pem = report.column("pem")  # in the name of the column that holds the certificate, in every layout
     if pem is None:
         raise ReportError("none of its columns holds certificates in PEM")
     names = [column for words in _NAMES if (column := report.column(words)) is not None]

@@ -1,4 +1,4 @@
-"""Open files that other users may have made, or may replace between a look at them and their opening."""
+"""Open files that other users may have made, or may replace between a check and the opening."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from io import BufferedReader
 
 from ..inside.store import READ_FLAGS
 
-if TYPE_CHECKING:
-    from io import BufferedReader
-
-# Links are followed, and a terminal does not become ours.
+# Links are followed, and a terminal does not become our controlling terminal.
 _FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)
-_OWN_DESCRIPTORS = "/dev/fd"
 
 
 def opened(path: str) -> BufferedReader:
@@ -48,8 +44,8 @@ def first_bytes(path: str, most: int) -> bytes:
 def _was_given(descriptor: int) -> bool:
     """Whether another descriptor of this process refers to the same file."""
     status = os.fstat(descriptor)
-    for other in map(int, os.listdir(_OWN_DESCRIPTORS)):
-        with contextlib.suppress(OSError):  # that of the listing is closed
+    for other in map(int, os.listdir("/dev/fd")):
+        with contextlib.suppress(OSError):  # the descriptor of the listing is closed by now
             if other != descriptor and os.path.samestat(os.fstat(other), status):
                 return True
     return False

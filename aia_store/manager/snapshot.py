@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from ..inside.certificate import sha256
-from ..inside.store import IntermediateStore, is_digest, read_certificate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.certificate import Certificate
-    from ..inside.store import Folder
+from ..inside.certificate import Certificate, sha256
+from ..inside.store import Folder, IntermediateStore, is_digest, read_certificate
 
 
 class Snapshot(IntermediateStore):

@@ -1,16 +1,12 @@
-"""The locks of the store folder that is written. Which folder that is, the settings say (`inside/settings.py`)."""
+"""The store folder that is written, according to the settings, and its locks."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from ..inside import locks
-from ..inside.store import StoreError, sound_store
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
-    from ..inside.store import Folder
+from ..inside.settings import Settings
+from ..inside.store import Folder, StoreError, sound_store
 
 
 class BusyError(Exception):

@@ -14,15 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..inside.certificate import pem_certificates, sha256, to_pem
-from ..inside.store import LARGEST_FILE, ONE_ANCHOR, TRUST, TRUST_FOLDERS, read_regular_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.store import Folder
+from ..inside.store import LARGEST_FILE, ONE_ANCHOR, TRUST, TRUST_FOLDERS, Folder, read_regular_file
 
 _NEXT_LINK = "next"  # in TRUST_FOLDERS, until it takes the place of TRUST
 
@@ -49,7 +44,7 @@ def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], text
     before = current(home)
     if before is not None and standing == wanted:
         return
-    numbers = _numbers(home)
+    numbers = [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]  # killed ones too
     reusable = {fingerprint: os.path.join(before or "", name) for name, fingerprint in standing.items()}
     new = _written(home, str(max(numbers, default=0) + 1), wanted, reusable, texts)
     _turn(home, new)
@@ -92,21 +87,16 @@ def _written(home: Folder, name: str, wanted: dict[str, str], reusable: dict[str
             known = reusable.get(fingerprint)
             if known is None:
                 _write(path, texts[fingerprint])
-            elif not _is_linked(known, path):
+                continue
+            try:
+                os.link(known, path)
+            except OSError:  # a file system without hard links, or too many of one file
                 _write(path, read_regular_file(known, LARGEST_FILE))
         _sync(folder)
     except BaseException:
         _remove(folder)
         raise
     return folder
-
-
-def _is_linked(known: str, path: str) -> bool:
-    try:
-        os.link(known, path)
-    except OSError:  # a file system without hard links, or too many of one file
-        return False
-    return True
 
 
 def _write(path: str, text: bytes) -> None:
@@ -137,11 +127,6 @@ def _turn(home: Folder, folder: str) -> None:
         os.unlink(link)  # of a publication that was killed
     os.symlink(os.path.join(TRUST_FOLDERS, number), link, target_is_directory=True)
     os.replace(link, os.path.join(home.path, TRUST))
-
-
-def _numbers(home: Folder) -> list[int]:
-    """The numbers of all folders, those of killed publications included."""
-    return [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]
 
 
 def _fingerprint(path: str) -> str:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import urllib.request
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..inside.fetch import FetchError, Wire, request_head
 from ..inside.proxies import Proxy, proxy_for
+from ..inside.settings import Settings
 from .target import address
-
-if TYPE_CHECKING:
-    import socket
-
-    from ..inside.settings import Settings
 
 _PORTS = {"http": 80, "https": 443}
 _LONGEST_REASON = 80
@@ -42,18 +38,19 @@ def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadl
 
 
 class ProxyHandler(urllib.request.ProxyHandler):
-    """Sends the requests of urllib through our proxies. `proxy` is that of the last request."""
+    """Sends the requests of urllib through our proxies. `proxy` (host:port) is that of the last request, if any."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__({})
         self._settings = settings
-        self.proxy: Proxy | None = None
+        self.proxy: str | None = None
 
     def http_open(self, request: urllib.request.Request) -> None:
         """Set the proxy of a request, for the handlers that follow. Raises ProxyError, and ValueError for a bad URL."""
         parts = urlsplit(request.full_url)
         port = parts.port or _PORTS[request.type]
-        self.proxy = proxy = proxy_for(request.type, parts.hostname or "", port, self._settings.proxy)
+        proxy = proxy_for(request.type, parts.hostname or "", port, self._settings.proxy)
+        self.proxy = None if proxy is None else str(proxy)
         if proxy is not None:
             # Not sent again after a redirect, which may lead past the proxy.
             for name, value in _credentials(proxy).items():

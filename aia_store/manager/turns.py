@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import TypeVar
+from ..inside.certificate import Certificate
 
-    from ..inside.certificate import Certificate
-
-    T = TypeVar("T")
+T = TypeVar("T")
 
 
 def in_turn(items: Iterable[T], path_of: Callable[[T], Sequence[Certificate]]) -> list[T]:
-    """One item for each CA below an anchor, then a second for each, and so on; else the items keep their order.
+    """One item for each CA below an anchor, then a second one for each, and so on. Each CA's items keep their order.
 
     `path_of` returns the path of the certificate that an item is about, which ends with the anchor.
     """

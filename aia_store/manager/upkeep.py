@@ -5,19 +5,15 @@ Only files with names of our own making are removed, and only from folders that 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ..inside import locks, pauses
-from ..inside.store import FAILURES, KEPT_CRLS, KEPT_LISTS, LOCKS, TEMPORARY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ..inside.store import Folder
+from ..inside.store import FAILURES, KEPT_CRLS, KEPT_LISTS, LOCKS, TEMPORARY, Folder
 
 ABANDONED_AFTER = 3600  # seconds; an older temporary file is abandoned
 FORGOTTEN_AFTER = 86_400  # seconds after its pause; an older failure no longer matters
@@ -51,14 +47,11 @@ def sweep(folder: Folder) -> None:
 
 def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
     """The regular files of our making in a part of a store folder, each with its time of modification."""
-    try:
-        with os.scandir(folder.within(part)) as entries:
-            for entry, _ in zip(entries, range(MOST_SWEPT), strict=False):
-                status = entry.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode) and re.fullmatch(_OWN_NAMES[part], entry.name):
-                    yield entry.path, status.st_mtime
-    except OSError:
-        return
+    with contextlib.suppress(OSError), os.scandir(folder.within(part)) as entries:
+        for entry, _ in zip(entries, range(MOST_SWEPT), strict=False):
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and re.fullmatch(_OWN_NAMES[part], entry.name):
+                yield entry.path, status.st_mtime
 
 
 def modified(path: str, otherwise: float) -> float:
@@ -71,17 +64,13 @@ def modified(path: str, otherwise: float) -> float:
 
 def unlink(path: str) -> None:
     """Remove a file that `own_files` named, if possible."""
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 def _release(folder: Folder, name: str) -> None:
     """Remove a lock's file unless somebody holds it."""
-    try:
+    with contextlib.suppress(locks.LockError):
         lock = locks.acquire(folder, name, 0)
-    except locks.LockError:
-        return
-    if lock is not None:
-        lock.release()
+        if lock is not None:
+            lock.release()

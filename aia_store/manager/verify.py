@@ -9,9 +9,9 @@ are checked with `cryptography`, one by one.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from ..inside import STRICT
 from ..inside.certificate import (
@@ -34,25 +34,20 @@ from ..inside.trusted import Trusted
 from .accepted_paths import Verified
 from .fitness import SECURITY_LEVEL
 from .parsing import UnreadableError, quietly
+from .revocation.record import Reason
 from .roots import distrust
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    #: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
-    Reason = Callable[[Certificate, Certificate], str | None]
 
 MOST_PATHS = 16  # tried for one intermediate
 NOT_YET_VALID = "it is not yet valid"
 
 _EXPECTED = "certificate signature failure"  # X509_V_ERR_CERT_SIGNATURE_FAILURE, in OpenSSL's words
-_RSA = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
-# The issuer's key algorithm, and a signature algorithm that fits it: OpenSSL compares the two.
+_SHA256_WITH_RSA = encode(OID, b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b") + b"\x05\x00"  # NULL
+# The issuer's key algorithm, and the AlgorithmIdentifier of a signature that fits it: OpenSSL compares the two.
 _SIGNATURES = {
-    _RSA: b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b",  # sha256WithRSAEncryption
-    b"\x2a\x86\x48\xce\x3d\x02\x01": b"\x2a\x86\x48\xce\x3d\x04\x03\x02",  # ecdsa-with-SHA256
-    b"\x2b\x65\x70": b"\x2b\x65\x70",  # Ed25519
-    b"\x2b\x65\x71": b"\x2b\x65\x71",  # Ed448
+    b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01": _SHA256_WITH_RSA,
+    b"\x2a\x86\x48\xce\x3d\x02\x01": encode(OID, b"\x2a\x86\x48\xce\x3d\x04\x03\x02"),  # ecdsa-with-SHA256
+    b"\x2b\x65\x70": encode(OID, b"\x2b\x65\x70"),  # Ed25519
+    b"\x2b\x65\x71": encode(OID, b"\x2b\x65\x71"),  # Ed448
 }
 # The generator of P-256: a valid public key that belongs to nobody.
 _PUBLIC_KEY = bytes.fromhex(
@@ -63,15 +58,12 @@ _PUBLIC_KEY = bytes.fromhex(
 
 
 class Verifier:
-    """Verifies intermediates up to the given trust anchors, over certificates from `find` and `beside`.
+    """Verifies intermediates up to the given trust anchors. It remembers verdicts, so use it for one run only.
 
-    Both return the certificates with a canonical subject name: `find` is a look-up on disk, such as `Store.find`, and
-    `beside` holds what was offered together, as `by_subject` returns it. No path may contain what the system distrusts.
-    Verdicts are remembered, so use a verifier for one run only.
-
-    `revoked` tells why and by whom an intermediate of an issuer is revoked, or returns None. No path may contain a
-    revoked certificate. `revoked` may be set later, and then also applies to paths that were accepted earlier. `offer`
-    replaces `beside`. OpenSSL is not asked again about paths that were `verified` in an earlier process.
+    Paths may contain what `find` returns for a canonical subject name, such as `IntermediateStore.find`, and what was
+    given to `offer`. They contain nothing that the system distrusts and nothing that is `revoked`. `revoked` may be set
+    later, and then also applies to paths that were accepted earlier. OpenSSL is not asked again about paths that were
+    `verified` in an earlier process.
     """
 
     def __init__(
@@ -79,29 +71,32 @@ class Verifier:
         roots: Sequence[Certificate],
         find: Callable[[bytes], Iterable[Certificate]],
         revoked: Reason = lambda certificate, issuer: None,
-        beside: dict[bytes, list[Certificate]] | None = None,
         verified: Verified | None = None,
     ) -> None:
         self.roots = roots
         self.revoked = revoked
-        self._beside = beside or {}
         self.verified = verified or Verified(None, roots)
         self._trusted = Trusted.of(root.der for root in roots)
         self._find = find
         self._distrust = distrust()
         self._rehearsals: dict[tuple[bytes, int], Rehearsal] = {}
+        self._offered: dict[bytes, list[Certificate]] = {}  # by canonical subject name
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def offer(self, certificates: Iterable[Certificate]) -> None:
-        """Replace what was offered together. Certificates that had no path before are examined again."""
-        self._beside = by_subject(certificates)
+        """Let paths contain these, in place of what was offered before. What had no path is examined again.
+
+        Of each name, as many are used as a store reads.
+        """
+        self._offered = {}
+        for certificate in certificates:
+            namesakes = self._offered.setdefault(certificate.subject_key, [])
+            if len(namesakes) < MOST_OF_ONE_NAME:
+                namesakes.append(certificate)
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if isinstance(verdict, list)}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
-        """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts now.
-
-        Raises VerifyError, which says why there is none.
-        """
+        """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts. Raises VerifyError."""
         verdict = self._verdicts.get(certificate)
         if verdict is None or (isinstance(verdict, list) and self._revoked_link(verdict) is not None):
             try:
@@ -150,25 +145,19 @@ class Verifier:
         """Which certificate of a path is revoked and why, in words; None if none is."""
         for certificate, issuer in pairwise(path):
             reason = self.revoked(certificate, issuer)
+            if reason is not None and certificate is path[0]:
+                return f"it is revoked {reason}"
             if reason is not None:
-                is_first = certificate is path[0]
-                return (
-                    f"it is revoked {reason}"
-                    if is_first
-                    else "it leads to a trust anchor only over a certificate that is revoked"
-                )
+                return "it leads to a trust anchor only over a certificate that is revoked"
         return None
 
     def _paths(self, leaf: Certificate, certificate: Certificate) -> Iterable[list[Certificate]]:
         def issuers_of(subject: Certificate) -> Iterable[Certificate]:
             if subject is leaf:
                 return [certificate]
-            offered = [*self._beside.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
-            candidates = likeliest_first(subject, offered)
-            return [
-                *self._trusted.issuers_of(subject),
-                *(issuer for issuer in candidates if not self._distrust.names(issuer)),
-            ]
+            offered = [*self._offered.get(subject.issuer_key, ()), *self._find(subject.issuer_key)]
+            candidates = [one for one in likeliest_first(subject, offered) if not self._distrust.names(one)]
+            return [*self._trusted.issuers_of(subject), *candidates]
 
         return Walk(issuers_of, self._trusted.is_anchor, time.time(), Budget()).paths(leaf)
 
@@ -179,7 +168,7 @@ class Verifier:
         for subject, issuer in pairwise(path):
             if not _is_signed_by(subject.der, issuer.der):
                 return "a signature is not valid"
-        if self._rehearsed(leaf, path, STRICT) is None:  # which only adds to what is asked without
+        if self._rehearsed(leaf, path, STRICT) is None:  # this flag only adds checks
             self.verified.add(path, strict=True)
             return None
         refusal = self._rehearsed(leaf, path, 0)
@@ -212,16 +201,6 @@ def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], 
     return lru_cache(maxsize=4096)(find)
 
 
-def by_subject(certificates: Iterable[Certificate]) -> dict[bytes, list[Certificate]]:
-    """Certificates by their canonical subject names, for each name as many as a store reads."""
-    found: dict[bytes, list[Certificate]] = {}
-    for certificate in certificates:
-        namesakes = found.setdefault(certificate.subject_key, [])
-        if len(namesakes) < MOST_OF_ONE_NAME:
-            namesakes.append(certificate)
-    return found
-
-
 class VerifyError(Exception):
     """An intermediate does not lead to a trust anchor. The message is the reason."""
 
@@ -233,7 +212,7 @@ class NotYetValidError(VerifyError):
 @lru_cache(maxsize=8192)
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
     """Whether the issuer's key made the subject's signature (both DER)."""
-    from cryptography import x509  # it takes 66 ms to import, and where all was verified before nobody needs it
+    from cryptography import x509  # the import takes 66 ms, and only new paths need it
     from cryptography.exceptions import InvalidSignature
 
     from .old_cryptography import check_issued
@@ -248,13 +227,11 @@ def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
 
 def leaf_under(issuer: Certificate) -> bytes:
     """The DER of a leaf for the rehearsal, which names this issuer; nobody signed it."""
-    algorithm = next(
-        (signature for key, signature in _SIGNATURES.items() if encode(OID, key) in issuer.public_key[:32]), None
-    )
+    kind = issuer.public_key[:32]
+    algorithm = next((signature for key, signature in _SIGNATURES.items() if encode(OID, key) in kind), None)
     if algorithm is None:
         raise VerifyError("its key is of a kind that is not known here")
-    parameters = b"\x05\x00" if encode(OID, _RSA) in issuer.public_key[:32] else b""
-    signed_with = encode(SEQUENCE, encode(OID, algorithm) + parameters)
+    signed_with = encode(SEQUENCE, algorithm)
     name = encode(SEQUENCE, encode(OID, b"\x55\x04\x03") + encode(0x0C, b"rehearsal"))
     now = time.time()
     validity = b"".join(

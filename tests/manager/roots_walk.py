@@ -24,7 +24,7 @@ import certifi
 from aia_store.inside.certificate import Certificate, pem_certificates
 from aia_store.inside.settings import Settings
 from aia_store.inside.store import BUNDLE, BUNDLE_STATE, CHANGED, REFRESHED, Folder
-from aia_store.manager import bundle, refresh, roots
+from aia_store.manager import bundle, published, refresh, roots
 from aia_store.manager.daemon.watch_list import Lookout
 from aia_store.manager.daemon.watching import Watcher
 from aia_store.manager.daemon.work import build
@@ -146,7 +146,7 @@ class Walk:
         error: Exception | None = None
         try:
             deed()
-        except (roots.RootsError, bundle.BundleError) as failed:
+        except (roots.RootsError, published.BundleError) as failed:
             error = failed
         self.judge(error)
 
@@ -160,7 +160,7 @@ class Walk:
         """What the daemon's turn does: it looks, and has the bundle built if that says so."""
         self.lookout.watch()
         seen = self.lookout.trust()
-        if seen != self.built_from or not bundle.are_fresh(self.settings, Folder(str(self.settings.dir))):
+        if seen != self.built_from or not published.are_fresh(self.settings, Folder(str(self.settings.dir))):
             self.built_from = seen
             build(self.settings)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aia_store.inside import settings as config
-from aia_store.manager import bundle
+from aia_store.manager import bundle, published
 from tests.manager.machine import Machine
 from tests.support.pki import Authority, pem, pem_blocks
 
@@ -147,10 +147,10 @@ def test_a_note_that_cannot_be_read_is_no_obstacle(
     machine.store.mkdir(mode=0o700)
     machine.state_file.write_text(text)
     settings = config.load()
-    assert bundle.counts(settings) in (None, (1, 0))
+    assert published.counts(settings) in (None, (1, 0))
     assert bundle.path(settings) == str(machine.bundle_file)
     assert machine.bundled() == [root.der]
-    assert bundle.counts(settings) == (1, 0)
+    assert published.counts(settings) == (1, 0)
 
 
 def test_a_note_of_another_version_is_no_obstacle_to_a_command(machine: Machine, root: Authority) -> None:

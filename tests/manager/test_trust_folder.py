@@ -15,7 +15,7 @@ import pytest
 
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate, subject_hash
-from aia_store.manager import bundle, refresh, trust_folder, verify
+from aia_store.manager import bundle, published, refresh, trust_folder, verify
 from tests.manager.machine import Machine, fingerprint
 from tests.support.pki import Authority, Certified, der_of, pem, pem_blocks
 
@@ -326,7 +326,7 @@ def asked(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def build(machine: Machine) -> set[bytes]:
-    bundle.build(config.load(), form=bundle.FOLDER)
+    bundle.build(config.load(), form=published.FOLDER)
     return set(machine.in_folder().values())
 
 

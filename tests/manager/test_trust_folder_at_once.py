@@ -29,11 +29,11 @@ PUBLICATIONS = 1000 if os.environ.get("AIA_STORE_TEST_PUBLICATIONS") == "all" el
 PUBLISHER = """
 import itertools, os, sys
 from aia_store.inside.settings import load
-from aia_store.manager import bundle
+from aia_store.manager import bundle, published
 
 for number in itertools.count():
     os.environ["AIA_STORE_ROOTS"] = sys.argv[1 + number % 2]
-    bundle.build(load(), form=bundle.FOLDER)
+    bundle.build(load(), form=published.FOLDER)
     print(number, flush=True)
 """
 PYTHON = """

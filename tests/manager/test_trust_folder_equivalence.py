@@ -20,6 +20,7 @@ from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.store import Folder
 from aia_store.manager import bundle
+from aia_store.manager.published import FOLDER
 from tests.conftest import PARTIAL_CHAIN
 from tests.handshake.equivalence import generator
 from tests.handshake.equivalence.judge import Judge, TooDense, is_self_signed, orders, paths
@@ -62,7 +63,7 @@ def published(machine: Machine, roots: Iterable[Made], preloaded: Iterable[Made]
         folder.remove(path)
     for made in preloaded:
         folder.keep(Certificate(made.der))
-    return Path(bundle.build(settings, form=bundle.FOLDER))
+    return Path(bundle.build(settings, form=FOLDER))
 
 
 @pytest.mark.timeout(600)

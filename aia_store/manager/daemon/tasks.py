@@ -14,7 +14,7 @@ from typing import ClassVar
 from ...inside import ownership, toml  # noqa: F401  # to read the settings again, even if our files are gone by then
 from ...inside import settings as config
 from ...inside.store import StoreError
-from .. import bundle
+from .. import published
 from .daemon_lock import DaemonError
 from .job import Job, end
 from .schedule import HOUR, Pause, next_refresh
@@ -121,7 +121,7 @@ class Build(Work):
             return  # at its end, this is called again
         if shared.lookout.trust() != self._built_from:
             self._is_due = True
-        elif self._must_build or not bundle.are_fresh(shared.settings, shared.keeper.home):
+        elif self._must_build or not published.are_fresh(shared.settings, shared.keeper.home):
             self._is_due = time.monotonic() >= self._pause.until
             if not self._is_due:
                 shared.look_at = min(shared.look_at, self._pause.until)
@@ -139,7 +139,7 @@ class Build(Work):
     def follow(self, outcome: Outcome) -> None:
         shared = self._shared
         self._must_build = outcome.failed
-        is_fresh = not outcome.failed and bundle.are_fresh(shared.settings, shared.keeper.home)
+        is_fresh = not outcome.failed and published.are_fresh(shared.settings, shared.keeper.home)
         (self._pause.succeeded if is_fresh else self._pause.failed)(time.monotonic())
         if self._trust_changed and not outcome.failed:
             self._refresh.start_within(REFRESH_AFTER_CHANGE)

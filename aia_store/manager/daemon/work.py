@@ -33,10 +33,10 @@ class Outcome(NamedTuple):
 
 def build(settings: Settings) -> Outcome:
     """Publish the bundle anew."""
-    from .. import bundle
+    from .. import bundle, published
 
     path = bundle.build(settings)
-    anchors, intermediates = bundle.counts(settings) or (0, 0)
+    anchors, intermediates = published.counts(settings) or (0, 0)
     held = f"{counted(anchors, 'trust anchor')} and {counted(intermediates, 'intermediate')}"
     return Outcome(False, f"{path} holds {held}", [])
 

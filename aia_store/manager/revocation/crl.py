@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ...inside import revoked
-from ...inside.certificate import KEY_USAGE, canonical_name
+from ...inside.certificate import KEY_USAGE, Certificate, canonical_name
 from ..old_cryptography import crl_updates
 from ..parsing import UnreadableError, quietly
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
 
 MOST_ENTRIES = 10_000  # a longer CRL is about leaves: its entries are only looked up one by one
 LONGEST_TRUST = 30 * 86_400  # seconds; then a CRL is fetched again, even if the next is announced for later

@@ -6,22 +6,18 @@ stays revoked.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ...inside.pauses import key_of, longest_pause
-from ...inside.store import KEPT_CRLS, read_regular_file
+from ...inside.certificate import Certificate, sha256
+from ...inside.pauses import Failures, digest_of, key_of, longest_pause
+from ...inside.store import KEPT_CRLS, Folder, read_regular_file
 from .. import download
 from ..download import UnavailableError
 from .crl import CRL, CRLError, ExpiredError
 from .points import worth_fetching
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
-    from ...inside.pauses import Failures
-    from ...inside.store import Folder
 
 MOST_BYTES = 5_000_000  # of a CRL
 
@@ -43,7 +39,7 @@ class CRLs:
         self._downloader = downloader
 
     def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
-        """Get the CRL of this issuer from one of these URLs, which are mirrors of each other, tried in order.
+        """Get the CRL of this issuer from the first of these URLs, which are mirrors of each other, that has it.
 
         It must be about all CA certificates; with `of_leaf`, about all others.
         """
@@ -52,10 +48,10 @@ class CRLs:
             return Obtained(None, f"{urls[0]}: the fetch policy does not allow it (plain http only)")
         old: CRL | None = None
         for url in wanted:
-            kept = self._kept(url, issuer, urls, of_leaf)
-            if kept is not None and kept[1]:
-                return Obtained(kept[0], None)
-            old = old or (kept[0] if kept is not None else None)
+            kept, is_current = self._kept(url, issuer, urls, of_leaf)
+            if is_current:
+                return Obtained(kept, None)
+            old = old or kept
         faults, expired = [], None
         # For all its URLs, so that no certificate takes several times as long.
         deadline = time.monotonic() + download.SECONDS
@@ -71,14 +67,14 @@ class CRLs:
             return Obtained(old, f"{faults[0]}; the previous one is used")
         return Obtained(None, faults[0], expired)
 
-    def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL, bool] | None:
-        """The CRL on disk, and whether it is still current."""
-        path = os.path.join(self._folder.path, KEPT_CRLS, file_name(url))
+    def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL | None, bool]:
+        """The CRL on disk, if there is one, and whether it is still current."""
+        path = os.path.join(self._folder.path, KEPT_CRLS, digest_of(url))
         try:
             fetched = os.stat(path).st_mtime
             crl = CRL(read_regular_file(path, MOST_BYTES), issuer, urls, of_leaf=of_leaf)
         except (OSError, CRLError):
-            return None
+            return None, False
         return crl, max(fetched, crl.this_update) <= time.time() < crl.serves_until(fetched)
 
     def _fetched(
@@ -87,7 +83,7 @@ class CRLs:
         # Noted for this issuer only: otherwise a hostile CA could name the URL of an honest one, and so block it.
         # Noted for this route only: a proxy may have put a page of its own in place of the CRL.
         proxy = self._downloader.proxy_to(url)
-        whose = hashlib.sha256(issuer.public_key).hexdigest()
+        whose = sha256(issuer.public_key)
         useless = f"{key_of(url, proxy)} for {'leaves' if of_leaf else 'CRLs'} of {whose}"
         if self._failures.paused(useless):
             raise CRLError("it was useless recently and is not fetched again yet")
@@ -101,13 +97,6 @@ class CRLs:
             self._failures.failed(useless, longest_pause(proxy))
             raise
         self._failures.succeeded(useless)
-        try:
-            self._folder.write(content, KEPT_CRLS, file_name(url))
-        except OSError:
-            pass  # it will be fetched again next time
+        with contextlib.suppress(OSError):  # it will be fetched again next time
+            self._folder.write(content, KEPT_CRLS, digest_of(url))
         return crl
-
-
-def file_name(url: str) -> str:
-    """The name of the file in which a URL's CRL is kept."""
-    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()

@@ -6,43 +6,28 @@ The last readable copy of each is kept, in case the list cannot be read later.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
-from ...inside.store import KEPT_LISTS, read_regular_file
+from ...inside.pauses import digest_of
+from ...inside.settings import Settings
+from ...inside.store import KEPT_LISTS, Folder, read_regular_file
 from ..documents import DocumentError, MisnamedError, contents
+from ..download import Downloader
 from ..words import day
 from . import onecrl, revoked_report
-from .crls import file_name
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
-    from ..download import Downloader
 
 MOST_BYTES = 32 << 20
 MOST_DIGESTS = 100_000  # of all lists
 
 
-class ListError(Exception):
-    """A list cannot be read. The message is the reason."""
-
-
-class Listed(NamedTuple):
-    """What the lists say."""
-
-    reasons: dict[bytes, str]  # by digest
-    notes: list[str]
-
-
-def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> Listed:
-    """Read every list, or its kept copy. Raises nothing; the notes say what could not be read."""
+def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> tuple[dict[bytes, str], list[str]]:
+    """Read every list, or its kept copy: returns the reasons by digest, and notes on what could not be read."""
     reasons: dict[bytes, str] = {}
     notes = []
     for source in settings.revocation_lists:
         try:
             content = contents(source, settings, downloader, MOST_BYTES)
             found, bad = _parsed(content)
-        except (DocumentError, ListError) as error:
+        except DocumentError as error:
             kept, remark = _kept(folder, source)
             reasons |= kept
             advice = "; correct AIA_STORE_REVOCATION_LISTS" if isinstance(error, MisnamedError) else ""
@@ -52,17 +37,17 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> List
         if bad:
             notes.append(f"{source}: {bad} entries cannot be read and were left out")
         try:
-            folder.write(content, KEPT_LISTS, file_name(source))
+            folder.write(content, KEPT_LISTS, digest_of(source))
         except OSError as error:
             notes.append(f"{source}: no copy can be kept ({error.strerror})")
     if len(reasons) > MOST_DIGESTS:
         notes.append(f"the revocation lists are too long; {MOST_DIGESTS} of {len(reasons)} entries are used")
         reasons = dict(list(reasons.items())[:MOST_DIGESTS])
-    return Listed(reasons, notes)
+    return reasons, notes
 
 
 def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
-    """The reason by digest, and how many entries could not be read. Raises ListError."""
+    """The reason by digest, and how many entries could not be read. Raises DocumentError."""
     reasons: dict[bytes, str] = {}
     bad = 0
     try:
@@ -71,22 +56,24 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
         else:
             entries = ((reason, revoked_report.digests(row)) for reason, row in revoked_report.rows(content))
     except ValueError as error:
-        raise ListError(f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})") from error
+        raise DocumentError(
+            f"it is neither OneCRL as JSON nor a report of the CCADB about revocation ({error})"
+        ) from error
     for reason, digests in entries:
         try:
             reasons.update(dict.fromkeys(digests, reason))
         except ValueError:
             bad += 1
     if bad and not reasons:
-        raise ListError("not one of its entries can be read")
+        raise DocumentError("not one of its entries can be read")
     return reasons, bad
 
 
 def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
     """The kept copy of a list, and a remark on it."""
-    path = os.path.join(folder.path, KEPT_LISTS, file_name(source))
+    path = os.path.join(folder.path, KEPT_LISTS, digest_of(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))
         return found, f"what it said on {day(os.stat(path).st_mtime)} is used"
-    except (OSError, ListError):
+    except (OSError, DocumentError):
         return {}, "nothing of it is known"

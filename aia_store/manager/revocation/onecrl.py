@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from ...inside import revoked
 from ...inside.certificate import DERError, canonical_name
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 REASON = "by OneCRL"
 MOST_OBJECTS = 500_000  # in the JSON; OneCRL has some 4,000
-_KEY_HASH_BYTES = 32  # SHA-256
 
 
 def records(content: bytes) -> list[Any]:
@@ -48,7 +45,7 @@ def digests(record: Any) -> Iterator[bytes]:
                 yield revoked.serial_digest(issuer_key, b"\0" + serial)
         else:
             key_hash = _bytes(record["pubKeyHash"])
-            if len(key_hash) != _KEY_HASH_BYTES:
+            if len(key_hash) != 32:
                 raise ValueError("not a SHA-256")
             yield revoked.key_digest(canonical_name(_bytes(record["subject"])), key_hash)
     except (DERError, LookupError, TypeError) as error:

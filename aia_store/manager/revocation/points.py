@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from ...inside.certificate import SEQUENCE, DERError, elements, expect
+from ...inside.certificate import SEQUENCE, Certificate, DERError, elements, expect
 from ...inside.fetch import is_fetchable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...inside.certificate import Certificate
-
-MOST_URLS_TRIED = 5  # per certificate
-TOO_MANY_URLS = 10  # if a certificate has so many, none is fetched, as with AIA
+from ...inside.search import Budget
 
 _CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
 _NAME, _REASONS, _CRL_ISSUER = 0xA0, 0x81, 0xA2
@@ -33,8 +26,8 @@ def crl_urls(certificate: Certificate) -> list[str]:
 
 
 def worth_fetching(urls: list[str]) -> list[str]:
-    """The URLs that the fetch policy allows, in their order, up to a limit."""
-    return [url for url in urls if is_fetchable(url)][:MOST_URLS_TRIED] if len(urls) < TOO_MANY_URLS else []
+    """The URLs that the fetch policy allows, in their order, within the limits for URLs of AIA."""
+    return [url for url in urls if is_fetchable(url)][: Budget.urls] if len(urls) < Budget.too_many_urls else []
 
 
 def _urls(value: bytes) -> Iterator[str]:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ...inside import revoked
-from ...inside.certificate import DERError
-from ...inside.store import CHANGED, REVOKED, REVOKED_REASONS, is_digest, read_regular_file
+from ...inside.certificate import Certificate, DERError
+from ...inside.store import CHANGED, REVOKED, REVOKED_REASONS, Folder, is_digest, read_regular_file
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import Folder
-    from ..verify import Reason
+#: Tells, for a certificate and its issuer, why and by whom it is revoked; None if it is not known to be.
+Reason = Callable[[Certificate, Certificate], str | None]
 
 MOST_REMEMBERED = 10_000
 MOST_DIGESTS = 200_000

@@ -6,16 +6,12 @@ revocation status. A report without one says nothing of revocation: MozillaInter
 
 from __future__ import annotations
 
-import hashlib
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ...inside import revoked
-from ...inside.certificate import Certificate, DERError, pem_certificates
+from ...inside.certificate import Certificate, DERError, pem_certificates, sha256
 from .. import ccadb
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certificate)", "sha256")
 
@@ -27,8 +23,7 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
         raise ValueError("no column holds a revocation status")
     if report.fault is not None:
         raise ValueError(report.fault)
-    told = ((ccadb.revocation(report, row), row) for row in report.rows)
-    return [(reason, row) for reason, row in told if reason is not None]
+    return [(reason, row) for row in report.rows if (reason := ccadb.revocation(report, row)) is not None]
 
 
 def digests(row: dict[str, str]) -> Iterator[bytes]:
@@ -44,7 +39,7 @@ def digests(row: dict[str, str]) -> Iterator[bytes]:
         raise ValueError("a row that names no certificate")
     yield from fingerprints
     for der in ders:
-        yield hashlib.sha256(der).digest()
+        yield bytes.fromhex(sha256(der))
         try:
             certificate = Certificate(der)
             yield revoked.serial_digest(certificate.issuer_key, certificate.serial)

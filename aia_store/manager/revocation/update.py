@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from ...inside.pauses import Failures
-from ...inside.settings import escaped
-from ...inside.store import KEPT_CRLS, KEPT_LISTS, folders_of
+from ...inside.certificate import Certificate
+from ...inside.pauses import Failures, digest_of
+from ...inside.settings import Settings, escaped
+from ...inside.store import KEPT_CRLS, KEPT_LISTS, Folder, folders_of
 from .. import upkeep
 from ..download import Downloader
 from ..parallel import in_order
 from ..turns import in_turn
-from ..verify import VerifyError
+from ..verify import Verifier, VerifyError
 from ..words import counted
 from . import lists
-from .crls import CRLs, file_name
+from .crls import CRLs
 from .points import crl_urls, worth_fetching
 from .record import Record, reader
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
-    from ..verify import Verifier
 
 MOST_CRLS = 2_000  # in one refresh
 AT_ONCE = 8
@@ -57,11 +51,6 @@ class _Wanted(NamedTuple):
     def issuer(self) -> Certificate:
         return self.path[1]
 
-    @property
-    def above(self) -> Certificate | None:
-        """The issuer's issuer; None for an anchor."""
-        return self.path[2] if len(self.path) > 2 else None
-
 
 class _Answer(NamedTuple):
     wanted: _Wanted
@@ -77,10 +66,10 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
     """
     failures = Failures(folder)
     downloader = Downloader(settings, failures, time.monotonic() + SECONDS)
-    listed = lists.read_all(settings, folder, downloader)
-    record = Record(folder, listed.reasons)
+    listed, notes = lists.read_all(settings, folder, downloader)
+    record = Record(folder, listed)
     elsewhere = [other for other in folders_of(settings) if other.path != folder.path and other.fault() is None]
-    revocation = Revocation(record, elsewhere, listed.notes)
+    revocation = Revocation(record, elsewhere, notes)
     verifier.revoked = revocation.reason
     wanted = _wanted(certificates, verifier)
     if len(wanted) > MOST_CRLS:
@@ -108,9 +97,9 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
 
 def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocation:
     """What the lists say now, and what was noted in this and other folders. Reads no CRL, and notes nothing."""
-    listed = lists.read_all(settings, folder, downloader)
+    listed, notes = lists.read_all(settings, folder, downloader)
     sound = [one for one in folders_of(settings) if one.fault() is None]
-    return Revocation(Record(folder, listed.reasons), sound, list(map(escaped, listed.notes)))
+    return Revocation(Record(folder, listed), sound, list(map(escaped, notes)))
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
@@ -133,9 +122,8 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
     crl, fault, _ = source.obtain(wanted.urls, wanted.issuer)
     if crl is None:
         return _Answer(wanted, {}, set(), fault)
-    reasons = {subject: crl.reason(subject) for subject in wanted.subjects}
-    revoked = {subject: reason for subject, reason in reasons.items() if reason is not None}
-    return _Answer(wanted, revoked, crl.digests(), fault)
+    reasons = {subject: reason for subject in wanted.subjects if (reason := crl.reason(subject)) is not None}
+    return _Answer(wanted, reasons, crl.digests(), fault)
 
 
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
@@ -152,12 +140,13 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
 
 
 def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:
-    return wanted.above is not None and revocation.reason(wanted.issuer, wanted.above) is not None
+    """Whether the issuer of a CRL is known to be revoked. A trust anchor never is."""
+    return len(wanted.path) > 2 and revocation.reason(wanted.issuer, wanted.path[2]) is not None
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
     """Remove the files that are no longer used."""
-    names = set(map(file_name, used))
+    names = set(map(digest_of, used))
     for path, _ in upkeep.own_files(folder, part):
         if os.path.basename(path) not in names:
             upkeep.unlink(path)

@@ -1,10 +1,8 @@
 """The machine's trust anchors: where each system keeps them, without those that it distrusts, and never our own bundle.
 
-The administrator may add others (`extra`).
-
-The machine's own are never silently replaced by others. If they are unreadable, that is an error. It is also an error
-if the place that the last bundle was made from is gone, unless a preferred place now exists. certifi's trust anchors
-are used only if the system has none at all.
+The administrator may add others (`extra`). No others silently replace the machine's own: it is an error if they are
+unreadable, or if the place that the last bundle was made from is gone and no preferred place exists now. certifi's
+trust anchors are used only if the system has none at all.
 """
 
 from __future__ import annotations
@@ -14,20 +12,16 @@ import hashlib
 import os
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...inside.cafile import anchor_names
-from ...inside.certificate import readable
+from ...inside.certificate import Certificate, readable
+from ...inside.ownership import changed_by_others
+from ...inside.settings import Settings, serves_others
 from .. import published
-from . import extra, hashed, macos, named, p11kit, pem_files, windows
+from . import extra, hashed, macos, p11kit, pem_files, windows
 from .p11kit import Distrust
 from .pem_files import BUNDLE_MARK, DamagedError
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-
-__all__ = ["BUNDLE_MARK", "SYSTEM_FILES", "Distrust", "Roots", "RootsError", "Source"]
 
 SYSTEM_FILES = pem_files.PATHS
 _NO_FILES = {system.PATH: system for system in (macos, windows)}
@@ -99,7 +93,7 @@ def _first_place(settings: Settings) -> Source:
         if loss is None:
             return Source(path, reason, tuple(preferred))
         if path == last:
-            raise RootsError(f"{path}, which the last bundle was made from, {_loss(path)}; {_put_back(path)}")
+            raise RootsError(f"{path}, which the last bundle was made from, {loss}; {_put_back(path)}")
         preferred.append(path)
     trace = next(filter(os.path.lexists, (*SYSTEM_FILES, *_TRACES)), None)
     if trace is not None:
@@ -157,11 +151,9 @@ def _is_as_installed(path: str) -> bool:
     from importlib import metadata
 
     try:
-        recorded = metadata.files("certifi") or []
-        for entry in recorded:
+        for entry in metadata.files("certifi") or []:
             if entry.hash is not None and os.path.realpath(entry.locate()) == os.path.realpath(path):
-                with open(path, "rb") as file:
-                    digest = hashlib.new(entry.hash.mode, file.read()).digest()
+                digest = hashlib.new(entry.hash.mode, entry.read_binary()).digest()
                 return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii") == entry.hash.value
     except (metadata.PackageNotFoundError, OSError, ValueError):
         pass
@@ -236,25 +228,25 @@ def _places(last: str | None) -> list[tuple[str, str]]:
     """
     files = dict.fromkeys(SYSTEM_FILES, "the system keeps its trust anchors there")
     folders = dict.fromkeys(hashed.FOLDERS, "the system keeps its trust anchors there, one by one")
-    by_name = dict.fromkeys(named.files(), "SSL_CERT_FILE or NIX_SSL_CERT_FILE names it")
-    if last is not None and last not in files and last not in folders:
+    by_name = dict.fromkeys(_named_files(), "SSL_CERT_FILE or NIX_SSL_CERT_FILE names it")
+    if last is not None and not _is_the_systems(last):
         # After `aia-store env` was evaluated, or in a service, the variable no longer names it.
         by_name.setdefault(last, "SSL_CERT_FILE or NIX_SSL_CERT_FILE named it when the last bundle was made")
     return [*files.items(), *folders.items(), *by_name.items()]
 
 
-def _is_there(path: str) -> bool:
-    """Whether this place exists, even if damaged or unreadable; for a folder, whether it holds anything.
+def _named_files() -> list[str]:
+    """The files that SSL_CERT_FILE and NIX_SSL_CERT_FILE name, each once, for systems without a place of their own.
 
-    Raises RootsError if that cannot be determined.
+    They may not exist. Unsafe ones are left out: `sudo -E` keeps the caller's variables.
     """
-    try:
-        os.lstat(path)
-        return path not in hashed.FOLDERS or bool(hashed.files(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    named = [os.path.abspath(path) for path in map(os.environ.get, published.NAMING_VARIABLES) if path]
+    return [path for path in dict.fromkeys(named) if not _is_unsafe(path)]
+
+
+def _is_unsafe(path: str) -> bool:
+    """Whether this process serves other users, and they can change the file."""
+    return serves_others() and changed_by_others(path) is not None
 
 
 def _is_the_systems(path: str) -> bool:
@@ -285,12 +277,21 @@ def _files_in(path: str) -> list[str]:
 
 
 def _loss(path: str) -> str | None:
-    """Why a place cannot be used, or is gone; None if it can be used. Raises RootsError as `_is_there` does."""
-    if not _is_there(path):
+    """Why a place is not used, in words; None if it is used. One that is damaged or unreadable is used.
+
+    Raises RootsError if it cannot be determined whether the place exists.
+    """
+    try:
+        os.lstat(path)
+        if path in hashed.FOLDERS and not hashed.files(path):
+            return "is gone"
+    except (FileNotFoundError, NotADirectoryError):
         return "is gone"
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if is_our_bundle(path):
         return "is now a bundle made by aia-store"
-    if not _is_the_systems(path) and named.is_unsafe(path):
+    if not _is_the_systems(path) and _is_unsafe(path):
         return "can now be changed by users other than root"
     return None
 

@@ -7,14 +7,11 @@ CA's in another format.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+from ...inside.certificate import Certificate
 from ...inside.ownership import changed_by_others, filled_by_others
 from ...inside.settings import serves_others
 from . import pem_files
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
 
 
 def certificates(path: str) -> list[Certificate]:

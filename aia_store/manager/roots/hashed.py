@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
-from ...inside.certificate import subject_hash
+from ...inside.certificate import Certificate, subject_hash
 from . import pem_files
-
-if TYPE_CHECKING:
-    from ...inside.certificate import Certificate
 
 FOLDERS = (
     "/etc/ssl/certs",  # Debian, SUSE, FreeBSD, and most others
@@ -34,13 +30,12 @@ def certificates(folder: str) -> list[Certificate]:
     """The certificates that OpenSSL would find there, each once. Raises as `pem_files.certificates` does."""
     found: list[Certificate] = []
     for path in files(folder):
+        name = os.path.basename(path)
         try:
             held = pem_files.certificates(path)
         except pem_files.DamagedError as error:
-            raise pem_files.DamagedError(f"is damaged: {os.path.basename(path)} {error}") from error
-        found += [
-            certificate for certificate in held if subject_hash(certificate.subject_key) == os.path.basename(path)[:8]
-        ]
+            raise pem_files.DamagedError(f"is damaged: {name} {error}") from error
+        found += [certificate for certificate in held if subject_hash(certificate.subject_key) == name[:8]]
     if not found:
         raise pem_files.DamagedError("holds no certificate under a name that OpenSSL would look up")
     return list(dict.fromkeys(found))

@@ -5,7 +5,6 @@ They are read with the `security` command, because they are not in PEM files. No
 
 from __future__ import annotations
 
-import hashlib
 import os
 import plistlib
 import subprocess
@@ -13,7 +12,7 @@ import sys
 import tempfile
 from typing import Any
 
-from ...inside.certificate import pem_certificates
+from ...inside.certificate import pem_certificates, sha1
 
 PATH = "/System/Library/Keychains/SystemRootCertificates.keychain"
 REASON = "macOS keeps its trust anchors there and in the System keychain"
@@ -21,8 +20,6 @@ _ADDED = "/Library/Keychains/System.keychain"
 _VERDICTS = "/Library/Security/Trust Settings/Admin.plist"
 WATCHED = (PATH, _ADDED, _VERDICTS)
 
-_SECONDS = 30
-_SECURITY = "/usr/bin/security"
 # SecTrustSettings.h: kSecTrustSettingsResult
 _TRUSTED, _DENIED = (1, 2), 3
 _POLICIES = ("sslServer", "basicX509")
@@ -75,10 +72,10 @@ def _in_keychain(path: str) -> list[bytes]:
 
 def _security(*arguments: str) -> bytes:
     try:
-        return subprocess.run([_SECURITY, *arguments], capture_output=True, check=False, timeout=_SECONDS).stdout
+        return subprocess.run(["/usr/bin/security", *arguments], capture_output=True, check=False, timeout=30).stdout
     except subprocess.TimeoutExpired as error:
         raise OSError("the security command does not answer") from error
 
 
 def _sha1(der: bytes) -> str:
-    return hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
+    return sha1(der).hex().upper()

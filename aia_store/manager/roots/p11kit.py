@@ -2,21 +2,23 @@
 
 A PEM file of trust anchors can only say what is trusted. p11-kit's own files also say what is distrusted (by
 certificate, by issuer and serial number, by public key), and that new certificates of an anchor are distrusted from
-some date on. We read them as `trust extract` does: what is distrusted anywhere is no anchor, nor is another certificate
-with its key. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
+some date on. We read them as `trust extract` does: a certificate is no anchor if it, or another one with its key, is
+distrusted anywhere. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
 """
 
 from __future__ import annotations
 
+import binascii
 import os
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 from ...inside.certificate import (
     INTEGER,
     OID,
     SEQUENCE,
+    SERVER_AUTH,
     Certificate,
     DERError,
     canonical_name,
@@ -27,9 +29,6 @@ from ...inside.certificate import (
 )
 from .pem_files import DamagedError, contents
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 FOLDERS = (
     "/etc/pki/ca-trust/source",  # Fedora, RHEL
     "/usr/share/pki/ca-trust-source",
@@ -39,7 +38,7 @@ FOLDERS = (
     "/usr/share/pki/trust",
 )
 _BLOCKED = ("blocklist", "blacklist")  # everything in these folders is distrusted, whatever a file says
-_PARTS = ("", "anchors", *_BLOCKED)
+_INNER = ("anchors", *_BLOCKED)
 
 MOST_FILES = 1_000  # in one folder
 
@@ -48,7 +47,7 @@ _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]{1,40})-----([A-Za-z0-9+/=\s]*)-----END
 _ATTRIBUTE = re.compile(rb"^[ \t]*([a-z0-9-]+)[ \t]*[:=][ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
 _SAYS_SOMETHING = re.compile(rb"x-distrusted[ \t]*[:=][ \t]*true|nss-server-distrust-after")
 _NO_DATE = (b"", b"\0", b"false")  # the values that mean "never"
-_FOR_TLS_SERVERS = (encode(OID, b"\x2b\x06\x01\x05\x05\x07\x03\x01"), encode(OID, b"\x55\x1d\x25\x00"))  # or for all
+_FOR_TLS_SERVERS = (encode(OID, SERVER_AUTH), encode(OID, b"\x55\x1d\x25\x00"))  # or for all
 
 
 class Distrust:
@@ -60,10 +59,9 @@ class Distrust:
         self._keys: set[bytes] = set()
         self._limited: set[bytes] = set()  # keys of anchors with a date
         self.notes: list[str] = []
-        for folder in folders:
-            for part in _PARTS:
-                for path in files(os.path.join(folder, part)):
-                    self._read(path, part in _BLOCKED)
+        for folder in _parts(folders):
+            for path in files(folder):
+                self._read(path, os.path.basename(folder) in _BLOCKED)
 
     def names(self, certificate: Certificate) -> bool:
         """Whether this certificate is distrusted: by itself, by its key, or by its issuer and serial number."""
@@ -135,8 +133,12 @@ class Distrust:
 
 def watched(folders: Iterable[str] = FOLDERS) -> list[str]:
     """Every folder that may distrust something, even if it does not exist, and every file in them."""
-    parts = [os.path.join(folder, part) if part else folder for folder in folders for part in _PARTS]
-    return [path for part in parts for path in (part, *files(part))]
+    return [path for folder in _parts(folders) for path in (folder, *files(folder))]
+
+
+def _parts(folders: Iterable[str]) -> list[str]:
+    """The folders themselves, and those in them that p11-kit reads."""
+    return [part for folder in folders for part in (folder, *(os.path.join(folder, name) for name in _INNER))]
 
 
 def files(folder: str) -> list[str]:
@@ -159,8 +161,6 @@ def _bare(serial: bytes) -> bytes:
 
 def _blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The label and the DER of every PEM block."""
-    import binascii
-
     for label, body in _BLOCK.findall(text):
         try:
             yield label, binascii.a2b_base64(body)

@@ -64,10 +64,7 @@ def contents(path: str) -> bytes:
 
 
 def in_text(text: bytes) -> list[Certificate]:
-    """The certificates of a PEM text (RFC 7468), each once; blocks with other labels are skipped.
-
-    Raises DamagedError.
-    """
+    """The certificates of a PEM text (RFC 7468), each once, without other blocks. Raises DamagedError."""
     if b"\0" in text:
         raise DamagedError("holds NUL bytes")
     lines = text.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
@@ -90,7 +87,7 @@ def in_text(text: bytes) -> list[Certificate]:
     if label or (last and _FIRST_EDGE.startswith(last)):
         raise DamagedError(f"is cut short: line {begun if label else len(lines)} begins a block that has no end")
     unique = dict.fromkeys(found)
-    sound = [certificate for certificate in readable(unique) if _is_loaded(certificate)]
+    sound = [certificate for certificate in readable(unique) if loaded(certificate.pem)]
     if len(sound) != len(unique):
         raise DamagedError(f"is damaged: {len(unique) - len(sound)} of its {len(unique)} certificates cannot be read")
     return sound
@@ -103,14 +100,14 @@ def _demand_body(line: bytes, label: bytes, begun: int) -> None:
         raise DamagedError(f"is damaged: the block in line {begun} has an empty line")
 
 
-def _is_loaded(certificate: Certificate) -> bool:
-    """Whether OpenSSL can load it."""
+def loaded(pem: str) -> int:
+    """How many certificates OpenSSL loads from a text in PEM; none if it refuses the text."""
     context = Context(_ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context.load_verify_locations(cadata=certificate.pem)
+        context.load_verify_locations(cadata=pem)
     except _ssl.SSLError:
-        return False
-    return True
+        return 0
+    return int(context.cert_store_stats()["x509"])
 
 
 def _decoded(body: bytes, line: int) -> bytes:
