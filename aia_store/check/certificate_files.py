@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from io import BufferedReader
+from typing import NamedTuple
 
 from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
 from ..inside.certificate_names import host_names
 from ..inside.reply import certificates
 from ..manager.safe_reading import first_bytes, opened
 from ..manager.target import is_host
+from .asked import FileTarget
 from .connection import ProbeError, Seen
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import BufferedReader
-
-    from .asked import FileTarget
 
 LARGEST = 1 << 20  # bytes
 MOST_FILES = 10_000  # and folders, in a folder and in those in it

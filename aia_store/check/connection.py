@@ -11,25 +11,19 @@ import re
 import socket
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from ..inside.certificate import readable
+from ..inside.certificate import Certificate, readable
 from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network, uses_pysocks
-from ..inside.proxies import ProxyError, proxy_for
+from ..inside.proxies import Proxy, ProxyError, proxy_for
+from ..inside.settings import Settings
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
 from ..manager.words import reason_of
 from . import starttls
+from .asked import Target
 from .weakness import OF_SUITES, Weakness, of_handshake
 from .witness import BROWSERS_SUITES, ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..inside.certificate import Certificate
-    from ..inside.proxies import Proxy
-    from ..inside.settings import Settings
-    from .asked import Target
 
 SECONDS = 10.0  # to connect, and again for everything that follows
 _NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason

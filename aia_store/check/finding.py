@@ -8,20 +8,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import DERError, to_pem
+from ..inside.certificate import Certificate, DERError, to_pem
 from ..inside.certificate_names import host_names
-from ..inside.search import likeliest_first, may_have_issued
+from ..inside.rehearsal import Chain
+from ..inside.search import Path, likeliest_first, may_have_issued
 from ..manager.target import is_address
-from .connection import key_kind
+from .asked import FileTarget, Target
+from .connection import Seen, key_kind
 from .weakness import Weakness, of_issuers, of_key, of_key_usage
 
 if TYPE_CHECKING:
-    from ..inside.certificate import Certificate
-    from ..inside.rehearsal import Chain
-    from ..inside.search import Path
-    from .asked import FileTarget, Target
-    from .connection import Seen
-    from .revocation import CRLStatus
+    from .revocation import CRLStatus  # its import takes a while
 
 DAY = 86_400  # seconds
 MOST_INTERMEDIATES = 100  # in a path: OpenSSL's default; the hook's limit is lower

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..inside.certificate import Certificate
 from ..inside.contexts import NO_CHECK_TIME, Terms
 from ..inside.rehearsal import Chain, Rehearsal
 from ..inside.search import Budget, Path, Search, needs
-from ..inside.store import open_store
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, open_store
 from ..manager.revocation.record import reader
 from ..manager.target import in_ascii
 from . import certificate_files, trust
-from .asked import FileTarget
-from .connection import looks
+from .asked import FileTarget, Target
+from .connection import Seen, looks
 from .finding import MOST_INTERMEDIATES, Finding
-
-if TYPE_CHECKING:
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
-    from .asked import Target
-    from .connection import Seen
-    from .trust import TrustAnchors
+from .trust import TrustAnchors
 
 _POLICY_CHECK = 0x80  # X509_V_FLAG_POLICY_CHECK
 _POLICY_CONSTRAINTS = b"\x55\x1d\x24"  # the extension (RFC 5280, 4.2.1.11)

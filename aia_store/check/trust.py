@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inside import PARTIAL_CHAIN, STRICT
+from ..inside.certificate import Certificate
 from ..inside.contexts import Terms
 from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
 from .witness import seeing_context
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..inside.certificate import Certificate
 
 
 class TrustAnchors:

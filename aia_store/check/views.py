@@ -7,21 +7,16 @@ the client trusts this machine's roots. docs/check.md says which rules were test
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ..inside.certificate import DERError, pem_certificates
+from ..inside.certificate import Certificate, DERError, pem_certificates
 from ..inside.fetch import is_fetchable
 from ..inside.search import Budget, may_have_issued
-from .finding import Fault
+from .finding import Fault, Finding
 from .weakness import Weakness
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..inside.certificate import Certificate
-    from .finding import Finding
 
 
 class View(NamedTuple):

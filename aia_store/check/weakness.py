@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from ..inside.certificate import BIT_STRING, DERError, expect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from ..inside.certificate import Certificate
+from ..inside.certificate import BIT_STRING, Certificate, DERError, expect
 
 _TLS_1_2 = 0x0303
 _SHA_1 = 2  # as in the first byte of a SignatureAlgorithm (RFC 5246, 7.4.1.4.1); 1 is MD5

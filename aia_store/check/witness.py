@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import _ssl
+import socket
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inside import certificate
 from ..inside.contexts import Context
 from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
-
-if TYPE_CHECKING:
-    import socket
 
 #: Cipher suites of TLS 1.2 that only a server with this kind of key can use.
 RSA_SUITES, ECDSA_SUITES = "ECDHE+aRSA:DHE+aRSA", "ECDHE+aECDSA"

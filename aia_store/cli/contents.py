@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import click
 
-from ..check import ProbeError, TargetError
+from ..check.connection import ProbeError
 from ..inside import settings as config
+from ..inside.certificate import Certificate
 from ..inside.store import IntermediateStore, sound_store
 from ..library import learn
 from ..manager import history, refresh, roots
 from ..manager.export_rules import Export
 from ..manager.revocation.record import reader
+from ..manager.target import TargetError
 from ..manager.upkeep import modified
 from ..manager.verify import Verifier, VerifyError
 from ..manager.words import counted
 from . import output
 from .errors import WrongUseError, report, say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.certificate import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
 MOST_SHOWN = 20  # things of one kind that are listed one by one

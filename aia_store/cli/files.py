@@ -7,16 +7,13 @@ import io
 import os
 import stat
 import sys
-from typing import IO, TYPE_CHECKING, Protocol
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 from ..inside.ownership import MOST_LINKS
 from ..inside.store import may_be_changed_by_group
 from ..manager.atomic_write import Replacement
 from .errors import OutputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 STANDARD_OUTPUT = "-"  # instead of a path
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
 from ..install import environments, everywhere, hook, watcher
-from ..install.interpreters import InterpreterError
+from ..install.everywhere import Standing
+from ..install.interpreters import Interpreter, InterpreterError
 from .errors import say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..install.everywhere import Standing
-    from ..install.interpreters import Interpreter
 
 _LEFT_ALONE = "left alone"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import click
 from click.shell_completion import get_completion_class
@@ -13,9 +13,6 @@ from click.shell_completion import get_completion_class
 from ..inside import settings as config
 from ..version import __version__
 from .commands import cli
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NAME = "aia-store"
 _SHELLS = ("bash", "zsh", "fish")

@@ -6,7 +6,8 @@ import contextlib
 import functools
 import json
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import click
 from rich.cells import cell_len
@@ -15,17 +16,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..inside.certificate import DERError
+from ..inside.certificate import Certificate, DERError
 from ..manager import names
 from ..manager.words import day as day
 from ..manager.words import harmless as harmless
 from ..manager.words import shortened, shown_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Literal
-
-    from ..inside.certificate import Certificate
 
 LONGEST_URL = 256  # characters, in prose
 MOST_LAID_OUT = 500  # rows of a table that rich lays out

@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,9 +28,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from ..manager.words import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # if one of these is set, curl ignores SSL_CERT_FILE
 SECONDS = 60  # for each child process

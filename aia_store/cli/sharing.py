@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import click
 
 from ..inside import settings as config
+from ..inside.settings import Settings
 from ..inside.store import sound_store
 from ..manager.share import rounds, summary
+from ..manager.share.rounds import Round
 from . import output
 from .errors import WrongUseError, say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.settings import Settings
-    from ..manager.share.rounds import Round
 
 MOST_ROUNDS = 40  # of one command; each takes 500 certificates at most
 SECONDS = 600.0  # of one command; then no further round begins

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..inside import proxies
 from ..inside.pauses import Failures
-from ..inside.settings import DIRECT, KEYS
+from ..inside.settings import DIRECT, KEYS, Settings
 from ..inside.store import crowded_note, folders_of, open_store
 from ..install import everywhere, shells
 from ..install import hook as own_hook
@@ -15,10 +15,6 @@ from ..install.interpreters import InterpreterError
 from ..manager import bundle, clock, metrics, roots
 from ..manager.daemon import state as daemon_state
 from ..manager.words import counted, shown_time
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
-
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 OK, HINT, PROBLEM = "ok", "hint", "problem"

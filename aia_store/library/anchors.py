@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..check.trust import TrustAnchors
 from ..inside import settings as config
 from ..inside.certificate import readable
+from ..inside.settings import Settings
 from ..manager import roots
 from ..manager.published import file_identity
 from .aia_errors import AIAError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.settings import Settings
 
 
 def of(certificates: Iterable[bytes]) -> TrustAnchors:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from ..check import FETCH_SECONDS, Target, parse_target, probe
+from ..check.asked import Target
+from ..check.host import FETCH_SECONDS, probe
 from ..inside import fetch, reply
-from ..inside.certificate import pem_certificates, readable
-from ..inside.store import sound_store
+from ..inside.certificate import Certificate, pem_certificates, readable
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, sound_store
 from ..manager import roots
 from ..manager.revocation.record import reader
 from ..manager.safe_reading import first_bytes
+from ..manager.target import parse_target
 from ..manager.verify import Verifier, VerifyError, by_subject
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
 
 LARGEST_FILE = 256 << 20
 _FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ssl
 import time
 import urllib.request
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from http.client import HTTPResponse
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -20,11 +22,6 @@ from . import anchors, peer
 from .aia_errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
 from .building import SECONDS, Built, build, loaded_settings
 from .completion import complete
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from http.client import HTTPResponse
-    from typing import Any
 
 DEFAULT_USER_AGENT = f"aia-store/{__version__}"
 REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, and hosts: for remembering what a host sent

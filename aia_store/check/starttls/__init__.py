@@ -6,14 +6,12 @@ Each protocol's dialogue is the shortest that its specification allows. Text pro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import socket
+from collections.abc import Callable
+from typing import NamedTuple
 
 from . import lines, packets
 from .conversation import Conversation, StartTLSError
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
 
 __all__ = ["PROTOCOLS", "StartTLSError", "start", "usual_at"]
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from ...inside.certificate import INTEGER, SEQUENCE, DERError, elements, encode
-from .conversation import declined, unexpected
-
-if TYPE_CHECKING:
-    from .conversation import Conversation
+from .conversation import Conversation, declined, unexpected
 
 _MOST = 8_192  # bytes of an answer
 

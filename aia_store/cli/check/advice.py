@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
+from ...check.asked import FileTarget, Target
+from ...check.finding import MENDED_BY_CHAIN, Advice, Fault, Finding, Needless
+from ...check.weakness import Weakness
+from ...inside.certificate import Certificate
 from ...inside.certificate_names import host_names
 from ...inside.fetch import RefusedError, checked_url
 from ...inside.search import Budget
 from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
-from .result import SOON, Result
-
-if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterable, Iterator
-
-    from ...check import Advice, Finding
-    from ...inside.certificate import Certificate
-    from .result import Answer, Here
+from .result import SOON, Answer, Here, Result
 
 WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
 MOST_LISTED = 3  # intermediates named in one line

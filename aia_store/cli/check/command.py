@@ -6,25 +6,21 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import click
 
-from ...check import (
-    FileTarget,
-    ProbeError,
-    Target,
-    TargetError,
-    addresses,
-    certificate_files,
-    parse_target,
-    probe,
-)
+from ...check import certificate_files
+from ...check.asked import FileTarget, Target
+from ...check.connection import ProbeError, addresses
+from ...check.finding import Finding
+from ...check.host import probe
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
 from ...manager import parallel, roots
 from ...manager.safe_reading import opened
-from ...manager.target import HTTPS
+from ...manager.target import HTTPS, TargetError, parse_target
 from ...manager.words import counted, one_line
 from .. import output
 from ..errors import WRONG_USE, OutputError, WrongUseError, say
@@ -34,11 +30,6 @@ from .json_output import Document
 from .metrics_output import Metrics
 from .result import Answer, Here, Result, exit_status, worst
 from .text_output import Shown, Unanswered
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from ...check import Finding
 
 MOST_HOSTS = 100_000
 LONGEST_LINE = 2_048  # bytes, in a file of hosts

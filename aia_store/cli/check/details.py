@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, SignatureAlgorithmOID
 
-from ...inside.certificate import sha256
+from ...inside.certificate import Certificate, sha256
 from ...inside.certificate_names import host_names
 from ...manager.parsing import UnreadableError, quietly
 from ...manager.revocation.points import crl_urls
 from .. import output
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...inside.certificate import Certificate
 
 Read = TypeVar("Read")
 _SIGNATURES = {oid: name for name, oid in vars(SignatureAlgorithmOID).items() if isinstance(oid, x509.ObjectIdentifier)}

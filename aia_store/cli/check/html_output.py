@@ -10,30 +10,25 @@ import html
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ...check import FileTarget
 from ...check import views as clients
+from ...check.asked import FileTarget
+from ...check.finding import Finding
+from ...check.views import View
+from ...inside.certificate import Certificate
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
+from ..files import Writable
 from . import advice, html_overview, one_sentence, servers
+from .advice import Link
 from .html_escaping import dated, text
 from .html_overview import Drawing
-from .result import Result, worst_tone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from ...check import Finding
-    from ...check.views import View
-    from ...inside.certificate import Certificate
-    from ..files import Writable
-    from .advice import Link
-    from .result import Answer, Here
-    from .servers import Lines
+from .result import Answer, Here, Result, worst_tone
+from .servers import Lines
 
 MOST_BESIDE = 5  # links beside one another; a longer chain is drawn from top to bottom
 

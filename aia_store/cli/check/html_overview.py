@@ -6,16 +6,13 @@ others are named.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ...manager.words import counted
 from .html_escaping import text
+from .one_sentence import Cause
 from .result import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .one_sentence import Cause
 
 MOST_CAUSES = 12  # in the overview, which is to fit a screen
 MOST_LINKS = 6  # to hosts, for each cause

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ...check import MENDED_BY_CHAIN
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...check import FileTarget, Finding, Target
-    from ...inside.certificate import Certificate
+from ...check.asked import FileTarget, Target
+from ...check.finding import MENDED_BY_CHAIN, Finding
+from ...inside.certificate import Certificate
 
 COULD_NOT_TELL_STATUS = 2
 SOON = 15  # days; if a certificate expires within them, that is mentioned

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.text import Text
 
 from .result import Result
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 class Sign(Enum):

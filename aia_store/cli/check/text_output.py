@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from ...check import FileTarget
+from ...check.asked import FileTarget
+from ...check.finding import Finding
 from .. import output
 from ..errors import say
 from .advice import (
@@ -26,14 +27,8 @@ from .advice import (
     summary,
     uselessness,
 )
-from .result import Result, worst_tone
+from .result import Answer, Here, Result, worst_tone
 from .symbols import OF_LINKS, OF_RESULTS, Sign
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...check import Finding
-    from .result import Answer, Here
 
 MOST_TREES = 8  # hosts; if there are more, each gets one line
 
