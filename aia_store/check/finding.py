@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import Certificate, DERError, to_pem
+from ..inside.certificate import Certificate, DERError
 from ..inside.certificate_names import host_names
 from ..inside.rehearsal import Chain
 from ..inside.search import Path, likeliest_first, may_have_issued
@@ -176,16 +176,14 @@ class Finding:
             found.append(Fault.REFUSED if self.is_anchor(self.drawn[-1]) else Fault.NO_PATH)
         else:
             # OpenSSL accepted the path itself, so only the host name can be wrong.
-            is_good = self.completed_refusal is None
-            if not is_good:
+            if self.completed_refusal is not None:
                 found.append(Fault.WRONG_NAME)
-            is_obstructed = is_good and self.installed_refusal is not None
-            if is_obstructed:
+            elif self.installed_refusal is not None:
                 found.append(Fault.ANCHOR_IN_THE_WAY)
+            elif not self.missing:
+                found.append(Fault.OBSTRUCTED)
             if self.missing:
                 found.append(Fault.INCOMPLETE)
-            elif is_good and not is_obstructed:
-                found.append(Fault.OBSTRUCTED)
         return found
 
     @cached_property
@@ -212,19 +210,11 @@ class Finding:
         sent = [link for link in self.chain.sent if link != leaf]
         needed = [link for link in sent if link in self.drawn and not link.is_self_signed]
         again = [link for link in (leaf, *sent) for _ in range(self.chain.ders.count(link.der) - 1)]
-        found = {
-            Needless.TWICE: again,
-            Needless.ROOT: [link for link in sent if link.is_self_signed],
-            # Without a path, nobody knows what is needed.
-            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed]
-            if self.not_found is None
-            else [],
-        }
-        advice = [
-            Advice(about, links, sum(len(link.der) + _OVERHEAD for link in links))
-            for about, links in found.items()
-            if links
-        ]
+        found = {Needless.TWICE: again, Needless.ROOT: [link for link in sent if link.is_self_signed]}
+        if self.not_found is None:  # without a path, nobody knows what is needed
+            found[Needless.UNUSED] = [link for link in self.useless if link in sent and not link.is_self_signed]
+        sizes = {about: sum(len(link.der) + _OVERHEAD for link in links) for about, links in found.items()}
+        advice = [Advice(about, links, sizes[about]) for about, links in found.items() if links]
         if needed != sorted(needed, key=self.drawn.index):
             advice.append(Advice(Needless.ORDER, needed, 0))
         return advice
@@ -289,4 +279,4 @@ class Finding:
     @property
     def fullchain(self) -> str:
         """What the server's owner should install: the leaf and all intermediates, as PEM."""
-        return "".join(to_pem(link.der) for link in self.links)
+        return "".join(link.pem for link in self.links)
