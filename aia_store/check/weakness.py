@@ -14,31 +14,41 @@ _RARE_CIPHERS = ("ARIA", "CAMELLIA", "CCM", "DES", "IDEA", "NULL", "RC4", "SEED"
 
 
 class Weakness(str, Enum):
-    """What makes only some clients refuse a host, in the words of the JSON document."""
+    """What makes only some clients refuse a host: in the words of the JSON document, and in those of the advice."""
 
     __str__ = str.__str__
+    meaning: str
 
-    OLD_VERSION = "old-version"  # nothing newer than TLS 1.1
-    OLD_RENEGOTIATION = "old-renegotiation"  # no secure renegotiation (RFC 5746)
-    SHA1_SUITES = "sha1-suites"  # only cipher suites with SHA-1
-    CBC_SUITES = "cbc-suites"  # only cipher suites in CBC mode with SHA-2
-    RARE_SUITES = "rare-suites"  # only cipher suites that hardly any client offers
-    STATIC_RSA = "static-rsa"  # only key exchange with the RSA key of the certificate
-    SHA1_SIGNATURE = "sha1-signature"  # it signs the handshake with SHA-1 only
-    SMALL_DH = "small-dh"  # a Diffie-Hellman group that is too small
-    DHE_ONLY = "dhe-only"  # only key exchange by DHE, without elliptic curves
-    SMALL_KEY = "small-key"  # a certificate's key is too small
-    WEAK_DIGEST = "weak-digest"  # a certificate is signed with SHA-1 or MD5
-    ED25519_KEY = "ed25519-key"  # of the server
-    ED448_KEY = "ed448-key"
-    P521_KEY = "p521-key"
-    PSS_KEY = "pss-key"  # an RSA key that is for RSASSA-PSS only
-    ED25519_CA = "ed25519-ca"  # the key of a CA in the chain
-    RARE_CURVE_CA = "rare-curve-ca"  # neither P-224 nor P-256, P-384 or P-521
-    KEY_USAGE = "key-usage"  # the certificate's key may not sign, as the handshake demands
-    COMMON_NAME = "common-name"  # the certificate names its host as common name only
-    COMMON_NAME_BESIDE_ADDRESSES = "common-name-beside-addresses"  # the same, but its subjectAltName has addresses
-    NO_POLICY = "no-policy"  # a CA demands a certificate policy, and there is none
+    def __new__(cls, word: str, meaning: str) -> Weakness:
+        """Make a member whose value is the word."""
+        member = str.__new__(cls, word)
+        member._value_, member.meaning = word, meaning
+        return member
+
+    OLD_VERSION = "old-version", "it speaks no TLS newer than 1.1"
+    OLD_RENEGOTIATION = "old-renegotiation", "it knows no secure renegotiation (RFC 5746)"
+    SHA1_SUITES = "sha1-suites", "it has cipher suites with SHA-1 only"
+    CBC_SUITES = "cbc-suites", "it has cipher suites in CBC mode only"
+    RARE_SUITES = "rare-suites", "it has only cipher suites that hardly any client knows"
+    STATIC_RSA = "static-rsa", "it exchanges keys by static RSA only, without forward secrecy"
+    SHA1_SIGNATURE = "sha1-signature", "it signs the handshake with SHA-1 only"
+    SMALL_DH = "small-dh", "its Diffie-Hellman group is too small"
+    DHE_ONLY = "dhe-only", "it exchanges keys by DHE only, without elliptic curves"
+    SMALL_KEY = "small-key", "a certificate's key is too small"
+    WEAK_DIGEST = "weak-digest", "a certificate is signed with a weak digest (SHA-1 or MD5)"
+    ED25519_KEY = "ed25519-key", "its key is of a kind that browsers do not know (Ed25519)"
+    ED448_KEY = "ed448-key", "its key is of a kind that few clients know (Ed448)"
+    P521_KEY = "p521-key", "its key is on a curve that not every browser knows (P-521)"
+    PSS_KEY = "pss-key", "its key is of a kind that browsers do not know (RSASSA-PSS)"
+    ED25519_CA = "ed25519-ca", "the key of a CA is of a kind that browsers do not know (Ed25519)"
+    RARE_CURVE_CA = "rare-curve-ca", "the key of a CA is on a curve that hardly any client knows"  # none of _CURVES
+    KEY_USAGE = "key-usage", "its certificate's key may not sign handshakes (key usage without digitalSignature)"
+    COMMON_NAME = "common-name", "its certificate names the host only as common name, not in the subjectAltName"
+    COMMON_NAME_BESIDE_ADDRESSES = (
+        "common-name-beside-addresses",
+        "its certificate names the host only as common name, and the subjectAltName has only addresses",
+    )
+    NO_POLICY = "no-policy", "a CA demands a certificate policy that the chain does not have"
 
 
 #: What a server may show only because it prefers to, although it knows better.

@@ -101,7 +101,7 @@ def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     yield from _of_chain(finding, here)
     told = {finding.chain_weakness, *(finding.seen.weaknesses if Fault.HANDSHAKE in faults else ())}
     for weakness in (one for one in finding.weaknesses if one not in told):
-        meaning = clients.MEANINGS[weakness]
+        meaning = weakness.meaning
         yield f"Besides, {meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
 
 
@@ -144,7 +144,7 @@ def _handshake(finding: Finding) -> Iterator[str]:
         else:
             yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
         return
-    meaning = " and ".join(clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses)
+    meaning = " and ".join(weakness.meaning for weakness in finding.seen.weaknesses)
     yield f"Broken: {meaning}, which not every client accepts (OpenSSL: {output.harmless(failure)})."
     yield from _works_in(finding)
     yield from _remedies(finding.seen.weaknesses)
@@ -373,7 +373,7 @@ def headline(answer: Answer) -> str:
     if not faults:
         for_whom = "" if all(view.works for view in clients.of(finding)) else " for most clients"
         return f"{answer.result}{for_whom}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
-    weaknesses = [clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses]
+    weaknesses = [weakness.meaning for weakness in finding.seen.weaknesses]
     handshake = " and ".join(weaknesses) or finding.seen.failure
     said = {
         Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",

@@ -126,7 +126,7 @@ def _failure(name: str, finding: Finding) -> str:
     """Why the handshake fails."""
     failure = finding.seen.failure or ""
     if finding.seen.weaknesses:
-        return f"{name} is out of date, because {_all([clients.MEANINGS[one] for one in finding.seen.weaknesses])}"
+        return f"{name} is out of date, because {_all([one.meaning for one in finding.seen.weaknesses])}"
     meaning, _ = FAILURES.get(failure, (failure, ""))
     return f"no connection to {name} succeeds, because {output.harmless(meaning)}"
 
