@@ -30,8 +30,6 @@ _KEY_ENDINGS = (".key", "privkey.pem")
 
 
 class _Held(NamedTuple):
-    """What a file holds."""
-
     certificates: list[Certificate]
     leaf_at: int  # where the server's own certificate stands
 

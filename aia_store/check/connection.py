@@ -75,9 +75,7 @@ def _look_for_another_than(kind: str, target: Target, settings: Settings) -> See
     """
     try:
         seen = look(target, seeing_context(ECDSA_SUITES if kind == "RSA" else RSA_SUITES), settings)
-    except starttls.StartTLSError:
-        return None
-    except OSError as error:
+    except (OSError, starttls.StartTLSError) as error:
         if "PROTOCOL_VERSION" not in (getattr(error, "reason", None) or ""):
             return None
         from . import signing  # imports `cryptography`, which takes a while

@@ -60,7 +60,6 @@ def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> st
 
 
 def _reason(finding: Finding, rule: Rule) -> str:
-    """Why a client connects."""
     if not finding.missing:
         return "all that it needs is sent"
     return {

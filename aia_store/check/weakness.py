@@ -20,7 +20,6 @@ class Weakness(str, Enum):
     meaning: str
 
     def __new__(cls, word: str, meaning: str) -> Weakness:
-        """Make a member whose value is the word."""
         member = str.__new__(cls, word)
         member._value_, member.meaning = word, meaning
         return member

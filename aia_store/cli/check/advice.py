@@ -101,8 +101,7 @@ def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     yield from _of_chain(finding, here)
     told = {finding.chain_weakness, *(finding.seen.weaknesses if Fault.HANDSHAKE in faults else ())}
     for weakness in (one for one in finding.weaknesses if one not in told):
-        meaning = weakness.meaning
-        yield f"Besides, {meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
+        yield f"Besides, {weakness.meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
 
 
 def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
@@ -116,7 +115,8 @@ def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
     elif Fault.NO_PATH in faults:
         yield from _without_path(finding, here)
     elif Fault.ANCHOR_NOT_ROOT in faults:
-        yield f"Broken: {output.harmless(finding.refusal or '')}. {_at_no_root(finding, here)}"
+        end = f"{output.subject(finding.drawn[-1])}, which {here.anchor_path} trusts, but which is no root"
+        yield f"Broken: {output.harmless(finding.refusal or '')}. The path ends at {end}: not every client ends there."
         yield from _works_in(finding)
         yield "Clients should trust its root instead, and the server should send all that leads there."
     elif Fault.REFUSED in faults:
@@ -239,7 +239,7 @@ def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
         yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."
         return
     for url in dict.fromkeys(named):
-        shown = output.url(output.harmless(url))
+        shown = output.url(url)
         try:
             checked_url(url)
         except RefusedError as error:
@@ -249,14 +249,6 @@ def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
             yield f"What {shown} returned is not the issuer."
         elif url not in finding.failed:
             yield f"{shown} was not fetched, because this check has fetched enough."
-
-
-def _at_no_root(finding: Finding, here: Here) -> str:
-    """At what the path ends, if that is not a root."""
-    last = output.subject(finding.drawn[-1])
-    return (
-        f"The path ends at {last}, which {here.anchor_path} trusts, but which is no root: not every client ends there."
-    )
 
 
 def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
@@ -285,10 +277,9 @@ def _out_of_time(certificate: Certificate, finding: Finding) -> str:
 
 def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
     """A trust anchor of this machine misleads OpenSSL, so that it does not find the path."""
-    path = finding.path.certificates if finding.path is not None else []
     yield f"Broken on this machine: {output.harmless(finding.installed_refusal or '')}."
     for anchor in finding.anchors_in_the_way:
-        yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(path[-1])} from OpenSSL."
+        yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(finding.drawn[-1])} from OpenSSL."
     yield from _works_in(finding)
     yield f"Remove it from {here.anchor_path}; clients that do not have it can connect."
     if finding.missing:
@@ -341,7 +332,6 @@ def works_in(finding: Finding) -> tuple[list[str], list[str]]:
 
 
 def _remedy(finding: Finding) -> str:
-    """What to do about the certificate itself."""
     leaf = finding.chain.leaf
     if Fault.EXPIRED in finding.faults:
         return f"Its owner should renew the certificate, which expired on {output.day(leaf.validity[1])}."
@@ -500,8 +490,8 @@ def names_of(leaf: Certificate) -> str:
     return ", ".join([*shown, "…"] if len(found) > MOST_NAMES else shown) or "no host"
 
 
-def command_for(target: Target | FileTarget) -> str:
-    """The command that checks this host or file again, as a user types it."""
+def fullchain_command(target: Target | FileTarget) -> str:
+    """The command that checks this host or file again and writes the file to install, as a user types it."""
     words = ["aia-store", "check", target.address]
     options = {"--servername": target.servername}
     if isinstance(target, Target):
@@ -509,12 +499,7 @@ def command_for(target: Target | FileTarget) -> str:
         options["--connect"] = address(*target.connect) if target.connect is not None else None
     for option, value in options.items():
         words += [option, value] if value is not None else []
-    return output.harmless(shlex.join(words))
-
-
-def fullchain_command(target: Target | FileTarget) -> str:
-    """The command that writes the file to install."""
-    return f"{command_for(target)} --fullchain FILE"
+    return output.harmless(f"{shlex.join(words)} --fullchain FILE")
 
 
 def how_reached(finding: Finding) -> str:

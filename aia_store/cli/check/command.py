@@ -143,11 +143,11 @@ def check_command(
     title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
     try:
         with contextlib.ExitStack() as files:
-            to_write: list[tuple[str | None, Callable[..., Form]]] = [
-                (html, lambda file: Page(file, here, details=details)),
-                (prometheus, Metrics),
-            ]
-            forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
+            forms: list[Form] = []
+            if html is not None:
+                forms.append(Page(files.enter_context(appearing(html)), here, details=details))
+            if prometheus is not None:
+                forms.append(Metrics(files.enter_context(appearing(prometheus))))
             if as_json:
                 forms.append(Document(here, details=details))
             else:

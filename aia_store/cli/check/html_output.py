@@ -174,7 +174,6 @@ def _install(finding: Finding) -> str:
 
 
 def _lines(of: Lines, finding: Finding) -> str:
-    """The lines for one kind of server."""
     each = [_taken(link.pem, servers.file_name(output.subject(link), ".cer")) for link in finding.links[1:]]
     links = f"<p>{', '.join(each)}</p>" if of.takes_each else ""
     blocks = "".join(f"<pre>{html.escape(block)}</pre>" for block in (of.first, of.lines) if block)
@@ -188,7 +187,6 @@ def _taken(pem: str, name: str) -> str:
 
 
 def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> str:
-    """One certificate of the path."""
     is_leaf = link.certificate == finding.chain.leaf
     if link.kind == "anchor":
         role = "Trust anchor"
@@ -215,7 +213,6 @@ def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> s
 
 
 def _folded(certificate: Certificate) -> str:
-    """All that is in a certificate."""
     from .details import rows
 
     shown = "".join(f"<dt>{text(label)}<dd>{text(value)}\n" for label, value in rows(certificate))
@@ -250,6 +247,5 @@ def _clients(finding: Finding) -> Iterator[str]:
 
 
 def _alike(reason: str, side: list[View]) -> str:
-    """The clients with this reason."""
     clients = "".join(f"<li>{text(view.client)}" for view in side if view.why == reason)
     return f"<ul>{clients}</ul><p>{text(reason)}</p>\n"

@@ -32,11 +32,6 @@ class Drawing(NamedTuple):
     at: int  # its place among the sections, in bytes
     size: int
 
-    @property
-    def fragment(self) -> str:
-        """The section's name in links."""
-        return fragment(self.number)
-
 
 class Group(NamedTuple):
     """The chains with one cause."""
@@ -93,7 +88,7 @@ def table(found: list[Group]) -> str:
 
 def _row(group: Group) -> str:
     drawings = [*group.drawn, *group.rest]
-    targets = [*(drawing.fragment for drawing in group.drawn), *[_rest_of(group)] * len(group.rest)]
+    targets = [*(fragment(drawing.number) for drawing in group.drawn), *[_rest_of(group)] * len(group.rest)]
     links = [
         f'<a href="#{target}">{text(drawing.full_title)}</a>'
         for drawing, target in list(zip(drawings, targets, strict=True))[:MOST_LINKS]

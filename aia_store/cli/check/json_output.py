@@ -97,7 +97,6 @@ def _connected_to(target: Target, seen: Seen) -> dict[str, object]:
 
 
 def _link(certificate: Certificate, finding: Finding, *, details: bool) -> dict[str, object]:
-    """A certificate of the path."""
     status = finding.asked.get(certificate)
     more: dict[str, object] = {}
     if details:

@@ -89,7 +89,6 @@ def cause(answer: Answer) -> Cause:
 
 
 def _wrong(fault: Fault, finding: Finding) -> str:
-    """What is wrong."""
     name, leaf, last = _name(finding), finding.chain.leaf, finding.drawn[-1]
     its = f"the certificate of {name}"
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
@@ -123,7 +122,6 @@ def _wrong(fault: Fault, finding: Finding) -> str:
 
 
 def _failure(name: str, finding: Finding) -> str:
-    """Why the handshake fails."""
     failure = finding.seen.failure or ""
     if finding.seen.weaknesses:
         return f"{name} is out of date, because {_all([one.meaning for one in finding.seen.weaknesses])}"
