@@ -66,7 +66,6 @@ def build_for(host: str, seconds: float) -> Built:
 
 
 def _why_not(chain: Chain, search: Search) -> Exception:
-    """The exception to raise if no path was found."""
     not_before, not_after = chain.leaf.validity
     if chain.leaf.is_self_signed:
         return InvalidCAError("the certificate is self-signed, and is no trust anchor here")

@@ -42,14 +42,12 @@ def from_source(source: str, settings: Settings, progress: Callable[[int, int], 
     """
     anchors = roots.load(roots.source(settings))
     if os.path.exists(source):
-        offered = _of_file(source)
-    elif source.startswith("http://"):
+        return keep(_of_file(source), settings, anchors, progress)
+    if source.startswith("http://"):
         return keep(_of_url(source, settings), settings, anchors, progress, source)
-    elif os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
+    if os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
         raise LearnError(f"{source} does not exist")
-    else:
-        return _of_host(source, settings, anchors)
-    return keep(offered, settings, anchors, progress)
+    return _of_host(source, settings, anchors)
 
 
 def keep(

@@ -111,10 +111,11 @@ class AIASession:
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):
             raise AIASchemeError(f"the scheme {scheme!r} is not allowed; use http or https")
-        context = complete(anchors.of_this_machine().context)
+        https = urllib.request.HTTPSHandler(context=complete(anchors.of_this_machine().context))
         seconds = self.timeout if timeout is None else timeout
+        opener = urllib.request.build_opener(ProxyHandler(loaded_settings()), https)
         try:
-            response: HTTPResponse = _opener(context).open(url, data, seconds)
+            response: HTTPResponse = opener.open(url, data, seconds)
         except URLError as error:
             refusal = error.reason
             if isinstance(refusal, ssl.SSLCertVerificationError) and refusal.verify_code in _NO_ANCHOR:
@@ -161,11 +162,6 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
         }
     except DERError as error:
         raise AIAError(f"the certificate cannot be read ({error})") from error
-
-
-def _opener(context: ssl.SSLContext) -> urllib.request.OpenerDirector:
-    """What opens http and https URLs."""
-    return urllib.request.build_opener(ProxyHandler(loaded_settings()), urllib.request.HTTPSHandler(context=context))
 
 
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
