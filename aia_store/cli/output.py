@@ -107,11 +107,6 @@ def subject(certificate: Certificate) -> str:
     return short_name(certificate.subject)
 
 
-def issuer(certificate: Certificate) -> str:
-    """The issuer in short."""
-    return short_name(certificate.issuer)
-
-
 def ca_issuers(certificate: Certificate) -> list[str]:
     """The caIssuers URLs of a certificate, escaped for output; none if its AIA cannot be read."""
     try:
