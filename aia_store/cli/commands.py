@@ -98,7 +98,7 @@ def cli() -> None:
     Start with `aia-store selftest`, then `aia-store hook install` for Python programs, and
     `export SSL_CERT_FILE=$(aia-store bundle)` for curl, git, Node and the rest.
 
-    Exit status: 0 if all is well, 1 if the answer is no, 2 for wrong use or if `check` could not tell, 130 after
+    Exit status: 0 if all is well, 1 if something is wrong, 2 for wrong use or if `check` could not tell, 130 after
     Ctrl-C.
     """
 

@@ -28,12 +28,12 @@ _EXAMPLES = [
 _ABOUT_SETTINGS = {
     "dir": "the store's folder; by default the user's cache folder, and for root the machine's "
     "(`/var/cache/aia-store`)",
-    "roots": "a PEM file of trust anchors to use instead of the machine's (the machine's are the system's, or "
-    "certifi's if the system has none)",
+    "roots": "a PEM file of trust anchors to use instead of the system's; without this setting, certifi's are used if "
+    "the system has none",
     "extra_roots": "a PEM file, or a folder of PEM files, of trust anchors to add to the others, such as a company's",
     "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
-    "proxy": "the proxy for all connections: the URL of an HTTP proxy, `none`, or `environment`, the default, for what "
-    "`http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say",
+    "proxy": "the proxy for all connections: the URL of an HTTP proxy, or `none`; by default `environment`, which means "
+    "the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`",
     "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; by default 2",
     "revocation_lists": "revocation lists, as comma-separated files or URLs: Mozilla's OneCRL (JSON), the CCADB's "
     "report of revoked intermediates (CSV)",
@@ -43,7 +43,7 @@ _ABOUT_SETTINGS = {
     "an `https` URL to read only",
     "share_notify": "the stream that tells all machines at once what one of them has learned: a `valkey` or `redis` "
     "URL",
-    "share_publish": "this machine is a hub: it verifies and publishes what the others hand in",
+    "share_publish": "this machine is a hub: it verifies what other machines hand in, and publishes it",
     "share_private": "also share intermediates that lead to no public root, but only to a root that this machine "
     "trusts in addition, such as a company's",
     "offline": "use what is on disk, and fetch nothing",
@@ -71,7 +71,7 @@ _FILES = [
 ]
 _STATUS = [
     ("0", "All is well."),
-    ("1", "The answer is no: a chain is not complete, something is not in place, or an error occurred."),
+    ("1", "Something is wrong: a chain is not complete, a part is not in place, or an error occurred."),
     ("2", "The command was used wrongly, or `check` could not tell."),
 ]
 

@@ -120,8 +120,8 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     tells what leads to a trust anchor. The URLs are tried in their order (RFC 5280, 4.2.2.1) until one offers
     something, within `timeout` seconds, under the policy of all fetches (docs/trust-model.md). Nothing is kept.
 
-    Raises AIADownloadError if every URL failed, AIASchemeError if none may be fetched, AIAError if the certificate
-    names no URL or cannot be read.
+    Raises AIADownloadError if URLs failed and no other URL offered an issuer, AIASchemeError if no URL may be fetched,
+    AIAError if the certificate names no URL or cannot be read.
     """
     settings = loaded_settings()
     try:

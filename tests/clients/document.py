@@ -33,7 +33,7 @@ _ANSWERS = [
         "uses Python's `ssl`: urllib, requests, httpx, aiohttp, and [all of these](#python-programs)",
         "`aia-store hook install --all`, and nothing else",
     ),
-    ("uses pyOpenSSL, as Twisted does", "the same"),
+    ("uses pyOpenSSL, as Twisted does", "`aia-store hook install --all`"),
     (
         "is [another program](#outside-pythons-ssl) that takes a CA file: curl, git, wget, Node, Deno, Ruby, PHP, Go, "
         "cargo, Nix, gcloud, psql",
@@ -41,7 +41,7 @@ _ANSWERS = [
     ),
     (
         "brings a TLS library of its own: uv, curl_cffi, rtls, grpcio, snowflake-connector 5",
-        "the same; with pycurl, the program sets `CAINFO`",
+        '`eval "$(aia-store env)"`; with pycurl, the program itself sets `CAINFO`',
     ),
     (
         "starts often, and [is built with OpenSSL](#with-the-trust-folder)",
@@ -55,58 +55,72 @@ _ANSWERS = [
 ]
 _HEAD = """
 Everything in the tables below was tested. `python -m tests.clients.document` writes this page from the results of the
-tests; do not edit it.
+tests, so do not edit it.
 
 ## Python programs
 
 Each client is a small program that knows nothing of aia-store. It runs in a virtual environment of its own, and
-connects to a server that sends only its leaf. Without the hook the client fails. With the hook it gets its answer over
-one connection (pip and pymongo always make more), and the missing intermediate is fetched once. The client's CA file is
-as large as a system's, so that its trust anchors are loaded [on demand](how-it-works.md#why-programs-get-faster).
+connects to a server that sends only its leaf. Without the hook (which `aia-store hook install` installs), the client
+fails. With the hook, it gets its answer over one connection (pip and pymongo make more, with the hook or without), and
+the missing intermediate is fetched once. The client's CA file is as large as a system's, so that its trust anchors are
+loaded [on demand](how-it-works.md#why-programs-get-faster).
 
 *Newest* and *oldest* are the releases that were tested. The oldest was found by a binary search among the releases that
-install without a compiler and run on that Python, with their dependencies as of today. For urllib3 it is the first
-release of version 2; the row below covers version 1. pyOpenSSL and the clients that use it (the last five) bring an
+install without a compiler and run on that Python, with their dependencies as of today. The row "urllib3" covers version
+2 only, and the row "urllib3 1" version 1. The last five clients in the table, pyOpenSSL and those that use it, bring an
 OpenSSL of their own. Their oldest is the first release that works with cryptography 41; older releases were not tried.
 If a cell is empty, the oldest release was not searched for.
 
-With ansible, the modules `uri` and `get_url` were tested; Scrapy was told to verify; mitmproxy runs as a reverse proxy,
-and so as a client of the server behind it; certbot registers an account; kafka-python asks a broker for its topics.
-oracledb connects in its thin mode and gets the listener's answer; a login, and the thick mode, which uses Oracle's own
-libraries, were not tried. Servers made in Python (gunicorn, uvicorn, jetforce) work with the hook as they do without
-it, also for clients that send a certificate.
+What some of the clients do in the tests:
+
+- ansible uses the modules `uri` and `get_url`.
+- certbot registers an account.
+- kafka-python asks a broker for its topics.
+- mitmproxy runs as a reverse proxy, and so is a client of the server behind it.
+- oracledb connects in its thin mode and gets the listener's answer. A login was not tried. The thick mode, which uses
+  Oracle's own libraries, was not tried either.
+- Scrapy is told to verify certificates.
+
+Servers made in Python (gunicorn, uvicorn, jetforce) work with the hook as they do without it, also for clients that
+send a certificate.
+
+The tests ran on:
 """
 _NOTES = """
 ## The note on a refused chain
 
 If a chain cannot be completed, the error carries [a note](how-it-works.md#errors-that-explain-themselves) (Python 3.11
 and newer). The tests run each client against a server whose chain is refused. The traceback shows the note with all
-clients except these, which show only the text of the error, or use an OpenSSL of their own:
+clients except the following. These show only the text of the error, or use an OpenSSL of their own:
 """
 _TOOLS = """
 ## Outside Python's ssl
 
-These programs take the bundle, a CA file, from variables that `eval "$(aia-store env)"` sets; `aia-store env --unset`
-prints the lines that undo this. Once a program with the hook, or `aia-store add`, has learned a missing intermediate,
-the bundle contains it.
+These programs take the bundle, the CA file that `aia-store bundle` builds, from variables that
+`eval "$(aia-store env)"` sets. `aia-store env --unset` prints the lines that undo this. Once a program with the hook,
+or `aia-store add`, has learned a missing intermediate, the bundle contains it.
 """
 
 _FOLDER = """
 ## With the trust folder
 
-A hashed folder is for programs that only open the files that a chain names; other programs read all of it. The table
-shows what each program read, according to the access times of the files, after `eval "$(aia-store env --folder)"` and
-with a server that sends only its leaf. Programs that do not look files up by name should get the bundle instead (*the
-file*). Go reads all of `SSL_CERT_DIR` (not tested): `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a
-Go program the file. `SSL_CERT_FILE` is not set together with the folder. OpenSSL would be content with a small CA file
-there, beside the folder, but httpx would then trust nothing but that file. Debian's Exim is built with GnuTLS and was
-not tested: set `tls_verify_certificates` to the file.
+[The trust folder](operations.md#the-trust-folder) is a hashed folder: it has one file for each certificate, named by a
+hash of its subject. It is for programs that look files up by name, and so open only those that a chain names. Other
+programs should get the bundle instead (*the file*). The table shows what each program read, according to the access
+times of the files, after `eval "$(aia-store env --folder)"` and with a server that sends only its leaf.
+
+Go and Exim were not tested with the folder. Go reads all of `SSL_CERT_DIR`;
+`env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go program the file instead. Debian's Exim is built
+with GnuTLS; set its `tls_verify_certificates` to the file.
+
+`aia-store env --folder` does not set `SSL_CERT_FILE`. OpenSSL would accept a small CA file there, beside the folder,
+but httpx would then trust only that file.
 """
 _NEWER = """
 ## Newer Pythons and OpenSSLs
 
-`tests/newer/run` runs all of `tests/handshake` and `tests/inside`, and `tests/manager/test_hook.py`, in a Debian of
-its own. On 2026-11-26:
+`tests/newer/run` runs all of `tests/handshake` and `tests/inside`, and `tests/manager/test_hook.py`, in a Debian system
+that it makes. On 2026-11-26:
 
 | suite | Python | OpenSSL | result |
 | --- | --- | --- | --- |
@@ -114,17 +128,19 @@ its own. On 2026-11-26:
 | unstable | 3.14.10 | 3.6.5 | 1,578 passed, 30 skipped |
 | unstable | 3.15.2 | 3.6.5 | 1,577 passed, 31 skipped |
 
-The tests include a server that compresses its certificates (`openssl s_server -cert_comp`), also with a program that
-resets its context's options, and, on 3.15, a virtual environment whose hook is a single `.start` file. The tests of
-pyOpenSSL were skipped, because it was not installed there. So were those with the CCADB's certificates, and those that
-cannot run on this Python or as root. On 3.15, the tests of process pools that fork beside a thread that makes SSL
-objects are skipped too: they hang there in four of five runs, with the hook and without.
+Some tests use a server that compresses its certificates (`openssl s_server -cert_comp`), also with a program that
+resets its context's options. On 3.15, a test uses a virtual environment whose hook is a single `.start` file.
+
+The tests of pyOpenSSL were skipped, because it was not installed there. The tests with the CCADB's certificates were
+skipped too, and so were those that cannot run on this Python or as root. On 3.15, the tests of process pools that fork
+while another thread makes SSL objects are skipped too. They hang there in four of five runs, with the hook and without.
 """
 _PLATFORMS = """
 ## musl, Windows and PyPy
 
-`tests/musl/run`, `tests/windows/run` and `tests/pypy/run` each make a system of their own, and run there those tests
-that can run: of the handshake, the store, locks and settings, `hook install`, `bundle` and `selftest`. On 2026-11-26:
+`tests/musl/run`, `tests/windows/run` and `tests/pypy/run` each make a system of their own. There they run all tests
+that can run: those of the handshake, the store, locks and settings, `hook install`, `bundle` and `selftest`. On
+2026-11-26:
 
 | platform | Python | OpenSSL | result |
 | --- | --- | --- | --- |
@@ -133,16 +149,16 @@ that can run: of the handshake, the store, locks and settings, `hook install`, `
 | Linux | PyPy 8.0.1 (Python 3.11.17) | 3.6.5 | 473 passed, 21 skipped |
 
 On musl, the tests generated 20 PKIs instead of 200. The tests of a hashed folder were skipped, because there is no
-`openssl` command, and those of the daemon were stopped half-way. `tests/manager/test_everywhere.py` was run there by
-itself: 77 passed, 2 skipped. `hook install --all` was tried by hand there, and with PyPy.
+`openssl` command. The tests of the daemon were stopped half-way. `tests/manager/test_everywhere.py` was run separately:
+77 passed, 2 skipped. `hook install --all` was tried by hand, on musl and with PyPy.
 
-On Windows, more than a quarter of the tests were skipped: most need POSIX, or the `openssl` command. Wine cannot show
-Windows' own certificate stores, its rights on files, or what happens while other programs hold a file open. On Windows,
-the empty file of a lock is not removed.
+On Windows, more than a quarter of the tests were skipped. Most of these need POSIX or the `openssl` command. Wine
+cannot show Windows' own certificate stores, its file permissions, or what happens while other programs hold a file
+open. On Windows, the empty file of a lock is not removed.
 
-With PyPy, OpenSSL also calls the hook for each record of a download, and the chains of a server's clients are not
-completed if an SNI callback has chosen another context. The other tests were not run with PyPy. macOS and free-threaded
-CPython were not tested; without a GIL, the hook does nothing.
+With PyPy, OpenSSL also calls the hook for each record of a download. If an SNI callback has chosen another context, the
+chains of a server's clients are not completed. The remaining tests were not run with PyPy. macOS and free-threaded
+CPython were not tested. Without a GIL, the hook does nothing.
 """
 
 

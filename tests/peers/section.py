@@ -13,12 +13,12 @@ _HEAD = """
 ## The tests of others
 
 CPython's own tests of modules that use TLS, and the TLS tests of trio and urllib3, know nothing of aia-store.
-`tests/peers/run PYTHON…` runs each suite twice, in two fresh environments that differ only by the hook (`aia-store hook
-path`), in a network namespace with loopback alone. In both runs, the same tests must pass, the same must fail, and the
-same must be skipped. Tests whose results differ are run again, up to three times, with and without the hook. A cell
-gives the numbers of tests that passed, failed and were skipped in both runs. If there are any, it also gives the number
-of tests that were *different* with the hook, and of those that are *flaky*, that is, whose results vary without the
-hook too. `--record` writes the results here."""
+`tests/peers/run PYTHON…` runs each suite twice, in two fresh environments. These differ only by the hook (`aia-store
+hook path`). Their network namespace has only loopback. Each test must have the same result in both runs: passed, failed
+or skipped. Tests whose results differ are run again, up to three times, with and without the hook. A cell of the table
+gives the numbers of tests that passed, failed and were skipped in both runs. If the hook makes a difference to some
+tests, the cell also gives their number, as *different*. If the results of some tests vary without the hook too, it
+gives their number, as *flaky*. `--record` writes the results here."""
 
 
 def section() -> str:
