@@ -171,7 +171,9 @@ def _environment(settings: Settings) -> Aspect:
         return Aspect("environment", PROBLEM, state, "unset it, or run `aia-store bundle` if it is the bundle")
     folder = bundle.standing(settings, bundle.FOLDER)
     with_folder = folder is not None and os.environ.get(shells.FOLDER_VARIABLE) == folder
-    expected = shells.variables(_path_of_the_bundle(settings), folder if with_folder else None)
+    home = open_store(settings).home
+    file = bundle.standing(settings) or (bundle.FILE.path(home) if home is not None else "")  # where it is or would be
+    expected = shells.variables(file, folder if with_folder else None)
     named = {name: os.environ.get(name) for name in expected}
     elsewhere = [name for name, value in named.items() if value not in (None, expected[name])]
     if named["SSL_CERT_FILE"] == expected["SSL_CERT_FILE"] and not elsewhere:
@@ -182,12 +184,6 @@ def _environment(settings: Settings) -> Aspect:
         state += f": {', '.join(elsewhere)} point elsewhere"
     command = shells.evaluation(shells.current_shell())
     return Aspect("environment", HINT, state, f"run {command} in your shell, best in its start-up file")
-
-
-def _path_of_the_bundle(settings: Settings) -> str:
-    """Where the bundle is, or would be; nothing if no folder can hold it."""
-    home = open_store(settings).home
-    return bundle.standing(settings) or (bundle.FILE.path(home) if home is not None else "")
 
 
 def _network(settings: Settings) -> Aspect:
