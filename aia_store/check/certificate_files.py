@@ -24,7 +24,7 @@ LARGEST = 1 << 20  # bytes
 MOST_FILES = 10_000  # and folders, in a folder and in those in it
 MOST_NESTED = 100  # folders in each other
 _MOST_CERTIFICATES = 1_000
-_HEAD = 32  # bytes, which tell a certificate in DER from a key
+_HEAD = 32  # bytes, which show whether DER is a key
 _LINE = 4_096  # bytes, read at once
 _KEY_ENDINGS = (".key", "privkey.pem")
 
@@ -35,20 +35,16 @@ class _Held(NamedTuple):
 
 
 def is_file(text: str) -> bool:
-    """Whether what a user named is a file or folder rather than a host: it exists as a path, or has a slash.
-
-    An https URL has slashes, too, but names a host.
-    """
+    """Whether this names a file or folder, not a host: it is no URL, and exists as a path or has a slash."""
     return "://" not in text and (os.sep in text or os.path.exists(text))
 
 
 def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
-    """The files in a folder, and in the folders in it, that hold a server's certificate, and whatever cannot be read.
+    """Find the files with a server's certificate in a folder and its subfolders, and whatever cannot be read.
 
-    For each: its path, and why it cannot be read, or None.
-
-    If several files of one folder hold the same certificate, as certbot's `cert.pem` and `fullchain.pem` do, only the
-    one with the most certificates is among them. Raises ProbeError if there are too many files or folders.
+    Yields each path, with the reason if it cannot be read, else None. If several files of one folder hold the same
+    certificate, such as certbot's `cert.pem` and `fullchain.pem`, only the one with the most certificates is yielded.
+    Raises ProbeError if there are too many files or folders.
     """
     count = 0
     refused: list[OSError] = []
@@ -94,7 +90,7 @@ def read(target: FileTarget) -> tuple[FileTarget, Seen]:
 
 
 def holds_key(path: str) -> bool:
-    """Whether a regular file in PEM holds a private key; not if it is large, or cannot be read."""
+    """Whether a regular file has a private key in PEM in its first megabyte; False if it cannot be read."""
     if not os.path.isfile(path):
         return False
     try:
@@ -115,7 +111,7 @@ def _held(path: str) -> _Held:
     for at, certificate in enumerate(found):
         if not certificate.basic_constraints[0]:
             return _Held(found, at)
-    # One made by `openssl req -x509` calls itself a CA.
+    # A certificate made by `openssl req -x509` says that it is a CA's.
     for at, certificate in enumerate(found):
         if host_names(certificate):
             return _Held(found, at)
@@ -152,7 +148,7 @@ def _limited(file: BufferedReader, path: str) -> bytes:
 
 
 def _is_key(head: bytes) -> bool:
-    """Whether DER that begins so is a private key or a PKCS#12: they begin with a version.
+    """Whether DER with this beginning is a private key or a PKCS#12, which begin with a version.
 
     RFC 5958, 2; RFC 8017, A.1.2; RFC 5915, 3; RFC 7292, 4.
     """

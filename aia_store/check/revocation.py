@@ -1,4 +1,4 @@
-"""What the CRLs say of each certificate of one path. (`update` reads CRLs only for what is in the store.)"""
+"""What the CRLs say of each certificate of one path, whether it is in the store or not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Handshakes of TLS 1.3 that ask for a certificate with one kind of key.
 
-There the client's signature algorithms decide which certificate a server sends (RFC 8446, 4.2.3), and Python's `ssl`
-cannot choose them before 3.15. So this takes the OpenSSL of `cryptography`, by the bindings that pyOpenSSL uses.
+In TLS 1.3, the client's signature algorithms decide which certificate a server sends (RFC 8446, 4.2.3). Python's `ssl`
+cannot choose them before 3.15, so this module uses the OpenSSL of `cryptography`, as pyOpenSSL does.
 """
 
 from __future__ import annotations

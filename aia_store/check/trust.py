@@ -31,11 +31,8 @@ class TrustAnchors:
 
     @cached_property
     def context(self) -> Any:
-        """The context, with the certificates in it.
-
-        OpenSSL takes 36 ms to load 145 at once, and meanwhile no other thread runs, so an event loop stands still. So
-        they are loaded one by one.
-        """
+        """The context, with the certificates in it."""
+        # One by one: OpenSSL takes 36 ms to load 145 at once. Meanwhile no other thread runs, not even an event loop.
         for certificate in self.certificates:
             self._context.load_verify_locations(cadata=certificate.pem)
         return self._context

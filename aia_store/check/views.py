@@ -72,7 +72,7 @@ def _reason(finding: Finding, rule: Rule) -> str:
 def _first_of_each_name(finding: Finding) -> str | None:
     """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired.
 
-    If a trust anchor has the name and the key of that one, the search ends there.
+    If a trust anchor has the same name and key as this issuer, GnuTLS ends the search there.
     """
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
         first = next((sent for sent in finding.chain.sent if may_have_issued(sent, subject)), issuer)
@@ -84,7 +84,7 @@ def _first_of_each_name(finding: Finding) -> str | None:
 
 
 def _backtracks(finding: Finding) -> str | None:
-    """What was sent must lead to a root, over any of its certificates."""
+    """What was sent must lead to a root by any path."""
     if finding.partial_refusal is None or (finding.completed_refusal is None and not finding.missing):
         return None
     return finding.refusal
@@ -104,10 +104,7 @@ def _ignores_dates_of_anchors(finding: Finding) -> str | None:
 
 
 def _completes(finding: Finding, as_sent: str | None, completed: str | None) -> str | None:
-    """The hook completes the chain if possible, and OpenSSL must then accept it. It leaves a complete chain as it is.
-
-    The arguments say why OpenSSL refuses what was sent, and why it refuses the completed chain.
-    """
+    """The hook completes a chain that OpenSSL refuses as it was sent; then OpenSSL must accept it."""
     if as_sent is None:
         return None
     if finding.path is not None and len(finding.path.intermediates) > Budget.intermediates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from ..inside.certificate import BIT_STRING, Certificate, DERError, expect
+from ..inside.certificate import BIT_STRING, KEY_USAGE, Certificate, DERError, expect
 
 _TLS_1_2 = 0x0303
 _SHA_1 = 2  # as in the first byte of a SignatureAlgorithm (RFC 5246, 7.4.1.4.1); 1 is MD5
@@ -50,7 +50,7 @@ class Weakness(str, Enum):
     NO_POLICY = "no-policy", "a CA demands a certificate policy that the chain does not have"
 
 
-#: What a server may show only because it prefers to, although it knows better.
+#: What a server may show although it also has better cipher suites: it prefers the others.
 OF_SUITES = frozenset(
     {Weakness.SHA1_SUITES, Weakness.CBC_SUITES, Weakness.RARE_SUITES, Weakness.DHE_ONLY, Weakness.STATIC_RSA}
 )
@@ -61,13 +61,12 @@ _KEYS = {  # by the OID of the algorithm or the curve (RFC 8410, RFC 5480)
     b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a": Weakness.PSS_KEY,  # RFC 4055
 }
 _ELLIPTIC = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # a key on a named curve (RFC 5480)
-_CURVES = (  # those that more clients know than OpenSSL's
+_CURVES = (  # that clients without OpenSSL know, too
     b"\x06\x05\x2b\x81\x04\x00\x21",  # P-224
     b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",  # P-256
     b"\x06\x05\x2b\x81\x04\x00\x22",  # P-384
     b"\x06\x05\x2b\x81\x04\x00\x23",  # P-521
 )
-_KEY_USAGE = b"\x55\x1d\x0f"
 _DIGITAL_SIGNATURE = 0x80  # in the first byte of a KeyUsage (RFC 5280, 4.2.1.3)
 
 
@@ -103,7 +102,7 @@ def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
 def of_key_usage(certificate: Certificate) -> Weakness | None:
     """Whether a server's certificate forbids its key to sign, as the key must in every handshake without static RSA."""
     try:
-        value = certificate.extensions.get(_KEY_USAGE)
+        value = certificate.extensions.get(KEY_USAGE)
         if value is None:
             return None
         start, end = expect(value, 0, len(value), BIT_STRING)

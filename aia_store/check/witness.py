@@ -27,7 +27,7 @@ class Witness:
         self.sent: list[bytes] = []
         self.version = 0  # of the protocol, such as 0x0303 for TLS 1.2
         self.asks_client = False  # whether the server asked for a client's certificate
-        self.has_answered = False  # whether it has its answer: no certificate
+        self.has_answered = False  # whether it got an answer, which holds no certificate
         self.server_key_exchange = b""  # the message, with its header
 
     def shake_hands(self, context: Any, connection: socket.socket, name: str) -> Any:

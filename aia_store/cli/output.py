@@ -63,7 +63,7 @@ def say(sentence: str) -> None:
 
 
 def print_table(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows under headings, if there are any; on a narrow terminal, each cell on a line of its own."""
+    """Print rows, under headings unless these are empty; on a narrow terminal, each cell gets its own line."""
     if len(rows) > MOST_LAID_OUT:
         _print_columns([headings, *rows] if headings else rows)
         return

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from cryptography import x509
@@ -27,13 +28,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from ..manager.words import one_line
+from ..manager.words import one_line, reason_of
 
 _CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # if one of these is set, curl ignores SSL_CERT_FILE
 SECONDS = 60  # for each child process
 CONNECTS_WITHIN = 5.0  # seconds
 _ADDRESS = "127.0.0.1"  # not a name, because a machine may have no /etc/hosts
-_ADDRESS_NAME = x509.IPAddress(ipaddress.ip_address(_ADDRESS))
 _CLIENT = """
 import sys
 if sys.argv[2] == "with":
@@ -84,14 +84,13 @@ def _obstacle_to(port: int) -> str | None:
     try:
         socket.create_connection((_ADDRESS, port), CONNECTS_WITHIN).close()
     except OSError as error:
-        return f"{error.strerror or error}; is the loopback interface up? `ip link set lo up`"
+        return f"{reason_of(error)}; is the loopback interface up? `ip link set lo up`"
     return None
 
 
 def _steps(folder: str, root: _Certified, aia: _Server, url: str) -> Iterator[Step]:
     roots = os.path.join(folder, "root.pem")
-    with open(roots, "wb") as file:
-        file.write(root.certificate.public_bytes(Encoding.PEM))
+    Path(roots).write_bytes(root.certificate.public_bytes(Encoding.PEM))
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -187,11 +186,11 @@ def _issue(name: str, issuer: _Certified | None, aia: str | None) -> _Certified:
         .add_extension(_key_usage(is_ca), critical=True)
     )
     if aia is not None:
-        location = x509.UniformResourceIdentifier(aia)
+        location, address = x509.UniformResourceIdentifier(aia), x509.IPAddress(ipaddress.ip_address(_ADDRESS))
         access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, location)
         builder = (
             builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([_ADDRESS_NAME]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
     return _Certified(builder.sign(signer, hashes.SHA256()), key)
@@ -212,10 +211,9 @@ def _key_usage(is_ca: bool) -> x509.KeyUsage:
 
 
 def _server_context(leaf: _Certified, folder: str) -> ssl.SSLContext:
-    path = os.path.join(folder, "leaf.pem")
+    path = Path(folder, "leaf.pem")
     key = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with open(path, "wb") as file:
-        file.write(leaf.certificate.public_bytes(Encoding.PEM) + key)
+    path.write_bytes(leaf.certificate.public_bytes(Encoding.PEM) + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context

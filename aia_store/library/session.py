@@ -106,7 +106,7 @@ class AIASession:
     ) -> HTTPResponse:
         """Like `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
 
-        Raises what urllib raises, but InvalidCAError if a chain leads to no trust anchor.
+        Raises what urllib raises; but if a chain leads to no trust anchor, raises InvalidCAError.
         """
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):

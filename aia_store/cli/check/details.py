@@ -18,12 +18,7 @@ from .. import output
 Read = TypeVar("Read")
 _SIGNATURES = {oid: name for name, oid in vars(SignatureAlgorithmOID).items() if isinstance(oid, x509.ObjectIdentifier)}
 #: How a CA validated the subject, by the CA/Browser Forum's policies (Baseline Requirements, 7.1.6.1; EV Guidelines).
-_VALIDATIONS = {
-    "2.23.140.1.1": "EV",
-    "2.23.140.1.2.1": "DV",
-    "2.23.140.1.2.2": "OV",
-    "2.23.140.1.2.3": "IV",
-}
+_VALIDATIONS = {"2.23.140.1.1": "EV", "2.23.140.1.2.1": "DV", "2.23.140.1.2.2": "OV", "2.23.140.1.2.3": "IV"}
 _LABELS = {
     "subject": "Subject",
     "issuer": "Issuer",
@@ -61,9 +56,10 @@ def _in_words(value: str | dict[str, str]) -> str:
 
 
 def as_json(certificate: Certificate) -> dict[str, object]:
-    """All but the names of subject and issuer, the dates and the fingerprint, which every form shows.
+    """All fields except those of `output.described`, which every output format shows.
 
-    `cryptography` refuses some certificates, and all extensions of others: what only it reads is null or empty then.
+    `cryptography` refuses some certificates, and all extensions of others. The fields that only it reads are then null
+    or empty.
     """
     akid = certificate.authority_key_id
     parsed = _read(lambda: x509.load_der_x509_certificate(certificate.der))

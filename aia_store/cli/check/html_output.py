@@ -1,7 +1,7 @@
 """Answers as one HTML file, which loads nothing from elsewhere, and runs nothing.
 
-Its texts come from hosts and certificates. `text` escapes them, and should that ever fail, the page's own policy allows
-nothing but its style sheet.
+Its texts come from hosts and certificates. `text` escapes them. If that ever failed, the page's own policy would still
+allow its style sheet only.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ client behaves.</footer>
 
 
 class Page:
-    """Writes one page about all answers to a file: the worst first, and those together that have one cause."""
+    """Writes one page about all answers to a file: the worst first, grouped by cause."""
 
     def __init__(self, file: Writable, here: Here, *, details: bool = False) -> None:
         self._file = file

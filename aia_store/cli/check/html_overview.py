@@ -57,9 +57,9 @@ def fragment(number: int) -> str:
 
 
 def groups(drawings: Iterable[Drawing], noun: str) -> list[Group]:
-    """The chains by cause: the worst first, and among those as bad the most frequent.
+    """The chains by cause: the worst cause first; of equally bad causes, the most frequent.
 
-    Those that are drawn are taken from the causes in turn, so that each has some.
+    The chains to draw are taken from the causes in turn, so that each cause has some.
     """
     by_cause: dict[tuple[Cause, Result], list[Drawing]] = {}
     for drawing in drawings:

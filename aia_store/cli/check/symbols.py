@@ -33,10 +33,4 @@ OF_RESULTS = {
     Result.BROKEN: Sign.BAD,
     Result.COULD_NOT_TELL: Sign.UNKNOWN,
 }
-OF_LINKS = {
-    "anchor": Sign.ANCHOR,
-    "missing": Sign.BAD,
-    "bad": Sign.BAD,
-    "ending": Sign.DOUBT,
-    "sent": Sign.GOOD,
-}
+OF_LINKS = {"anchor": Sign.ANCHOR, "missing": Sign.BAD, "bad": Sign.BAD, "ending": Sign.DOUBT, "sent": Sign.GOOD}
