@@ -98,6 +98,7 @@ def _finding(
     )
     leaf = chain.leaf
     reason = reader(store.folders)
+    noted = {link: url for link in search.stored for folder in store.folders if (url := folder.source_of(link))}
     return Finding(
         target=target,
         seen=seen,
@@ -109,7 +110,7 @@ def _finding(
         refused_path=refused,
         stored={certificate for certificate in search.stored if certificate not in search.fetched},
         learned=[link for link in path.intermediates if link not in search.stored] if path and needed else [],
-        sources={**_noted_sources(search.stored, store), **search.fetched},
+        sources={**noted, **search.fetched},
         missing=[certificate for certificate in needed if certificate not in chain.sent],
         completed_refusal=completed,
         strict_completed_refusal=strict_completed,
@@ -121,9 +122,3 @@ def _finding(
         lacks_policy=lacks_policy,
         revoked={certificate: reason(certificate, issuer) or "" for certificate, issuer in search.revoked.items()},
     )
-
-
-def _noted_sources(certificates: set[Certificate], store: IntermediateStore) -> dict[Certificate, str]:
-    """The URLs from which these certificates of the store once came, where they are noted."""
-    noted = ((link, url) for link in certificates for folder in store.folders if (url := folder.source_of(link)))
-    return dict(noted)

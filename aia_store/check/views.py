@@ -187,13 +187,8 @@ _BROWSER = frozenset(_OLD_SUITES) | {Weakness.OLD_RENEGOTIATION}
 _CHROME = _BROWSER | {Weakness.SMALL_KEY}
 _OTHER_BROWSER = _BROWSER | {Weakness.P521_KEY}
 _WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.KEY_USAGE, Weakness.COMMON_NAME}
-_GO = _CHROME | {
-    Weakness.SHA1_SIGNATURE,
-    Weakness.ED25519_KEY,
-    Weakness.ED25519_CA,
-    Weakness.P521_KEY,
-    Weakness.KEY_USAGE,
-}
+_GO = _CHROME | {Weakness.SHA1_SIGNATURE, Weakness.ED25519_KEY, Weakness.ED25519_CA}
+_GO |= {Weakness.P521_KEY, Weakness.KEY_USAGE}
 _ONLY_OPENSSL = {Weakness.RARE_SUITES, Weakness.RARE_CURVE_CA, Weakness.NO_POLICY}  # the first not even that
 _JAVA = frozenset(Weakness) - _ONLY_OPENSSL - {Weakness.OLD_VERSION, Weakness.KEY_USAGE}
 _WGET = frozenset(Weakness) - _ONLY_OPENSSL

@@ -67,7 +67,6 @@ _MUST_STAPLE = (
     "The certificate demands that the server sends (staples) an OCSP response, which was not checked; "
     "without one, wget and other programs with GnuTLS refuse the server."
 )
-_ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
 
 def sentences(answer: Answer, here: Here) -> Iterator[str]:
@@ -85,7 +84,7 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
     if finding.must_staple:
         yield _MUST_STAPLE
     if finding.seen.asks_client:
-        yield _ASKS_CLIENT
+        yield "The server asks clients for a certificate; what it does with one was not checked."
 
 
 def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:

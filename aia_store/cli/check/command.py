@@ -131,13 +131,15 @@ def check_command(
     anchors = roots.load(source)
     here = Here(source.name, source.name_for_one, settings.offline)
 
+    def places(target: Target | FileTarget) -> Sequence[Target | FileTarget]:
+        return addresses(target, settings) if all_addresses and isinstance(target, Target) else [target]
+
+    def probed(target: Target | FileTarget) -> list[Finding]:
+        return probe(target, settings, anchors, revocation=revocation is not None)
+
     def ask(named: Answer) -> list[Answer]:
         wanted = named._replace(expiry_days=expiry_days, requires_revocation=revocation == _REQUIRED)
-        return _answers(
-            wanted,
-            (lambda target: addresses(target, settings)) if all_addresses else (lambda target: [target]),
-            lambda target: probe(target, settings, anchors, revocation=revocation is not None),
-        )
+        return _answers(wanted, places, probed)
 
     results: Counter[Result] = Counter()
     title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
@@ -177,16 +179,14 @@ def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Cou
 
 def _answers(
     wanted: Answer,
-    places: Callable[[Target], list[Target]],
+    places: Callable[[Target | FileTarget], Sequence[Target | FileTarget]],
     probe_one: Callable[[Target | FileTarget], list[Finding]],
 ) -> list[Answer]:
     """The answers for one host or file: one for each address that is asked, and for each chain that it sends."""
     if wanted.target is None or wanted.error is not None:
         return [wanted]
-    targets: Sequence[Target | FileTarget] = [wanted.target]
     try:
-        if isinstance(wanted.target, Target):
-            targets = places(wanted.target)
+        targets = places(wanted.target)
     except ProbeError as error:
         return [wanted._replace(error=str(error))]
     found: list[Answer] = []
