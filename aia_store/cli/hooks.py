@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -47,7 +47,7 @@ def install_command(every: bool, paths: tuple[str, ...]) -> None:
         click.echo(f"programs of {sys.executable} complete chains from their next start on")
         return
     everywhere.refuse_unsafe()
-    faults: list[Any] = []
+    faults: list[object] = []
     for interpreter in _interpreters(every, paths, faults):
         standing = everywhere.install(interpreter)
         click.echo(_line(standing))
@@ -63,7 +63,7 @@ def install_command(every: bool, paths: tuple[str, ...]) -> None:
 @_python_option
 def remove_command(every: bool, paths: tuple[str, ...]) -> None:
     """Remove the hook; with --all or --python, every file becomes what it was."""
-    faults: list[Any] = []
+    faults: list[object] = []
     changed: list[str] = []
     if every or paths:
         for interpreter in _interpreters(every, paths, faults):
@@ -109,7 +109,7 @@ def path_command() -> None:
     click.echo(watcher.HOOKS)
 
 
-def _interpreters(every: bool, paths: tuple[str, ...], faults: list[Any]) -> Iterator[Interpreter]:
+def _interpreters(every: bool, paths: tuple[str, ...], faults: list[object]) -> Iterator[Interpreter]:
     """Yield each interpreter as it is found; if one fails, note its error."""
     for found in everywhere.interpreters(paths, usual=every):
         if isinstance(found, InterpreterError):
@@ -118,7 +118,7 @@ def _interpreters(every: bool, paths: tuple[str, ...], faults: list[Any]) -> Ite
             yield found
 
 
-def _note(fault: object, faults: list[Any]) -> None:
+def _note(fault: object, faults: list[object]) -> None:
     """Say on standard error what is wrong, and add it to the faults."""
     say(str(fault))
     faults.append(fault)
@@ -134,7 +134,7 @@ def _line(standing: Standing) -> str:
 def _status_of_many(every: bool, paths: tuple[str, ...], *, as_json: bool) -> None:
     from . import output
 
-    faults: list[Any] = []
+    faults: list[object] = []
     standings: list[Standing] = []
     with output.progress("asking the interpreters") as step:
         for count, interpreter in enumerate(_interpreters(every, paths, faults), 1):
@@ -179,6 +179,6 @@ def _as_json(standing: Standing, known: list[environments.Environment]) -> dict[
     }
 
 
-def _end(faults: list[Any]) -> None:
+def _end(faults: Sequence[object]) -> None:
     if faults:
         raise click.exceptions.Exit(1)
