@@ -272,7 +272,8 @@ class Simulation:
         return self._parsed[machine.mark]
 
     def _handed_in(self) -> frozenset[str]:
-        return frozenset(shelves.certificates_in(self._engine.names(shelves.IN, shelves.MOST_NAMES)))
+        names = self._engine.names(shelves.IN, shelves.MOST_NAMES)
+        return frozenset(shelves.digests_in(names, shelves.CERTIFICATE))
 
     def _take(
         self, now: float, number: int, published: manifest.Manifest, handed_in: frozenset[str], is_thorough: bool
@@ -405,7 +406,7 @@ def show(results: list[Result]) -> None:
         "stream",
         "fetches alone",
         "fetches",
-        "of these",
+        "ratio",
         "requests/h",
         "MB/day",
         "50 %",

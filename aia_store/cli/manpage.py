@@ -48,8 +48,8 @@ SETTINGS = {
     "AIA_STORE_SHARE": "the shelf, a folder through which machines share intermediates: an `s3`, `gs`, `az` or `file` "
     "URL, or an `https` URL to read only",
     "AIA_STORE_SHARE_PUBLISH=1": "this machine is a hub: it verifies what other machines hand in, and publishes it",
-    "AIA_STORE_SHARE_PRIVATE=1": "also share intermediates that lead to no public root, but only to a root that this "
-    "machine trusts in addition, such as a company's",
+    "AIA_STORE_SHARE_PRIVATE=1": "also share intermediates that lead only to a private root, such as a company's, "
+    "which this machine trusts",
     "AIA_STORE_SHARE_NOTIFY": "the stream that tells all machines at once what one of them has learned: a `valkey` or "
     "`redis` URL",
     "AIA_STORE_LOG=debug": "the hook reports on standard error what it does",

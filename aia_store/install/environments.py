@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import NamedTuple
 
-from .interpreters import expanded, home_of
-
-if TYPE_CHECKING:
-    from .interpreters import Interpreter
+from .interpreters import Interpreter, expanded, home_of
 
 MOST = 1_000  # environments; they are only shown
+_PARTS = ("", "/.venv", "/venv")  # where a project's folder has its environment
 _PLACES = (
     "{WORKON_HOME}/*",
     "{PIPX_HOME}/venvs/*",
@@ -24,16 +23,9 @@ _PLACES = (
     "~/.local/share/hatch/env/virtual/*/*/*",
     "~/.venv",
     "~/.venvs/*",
-    "~/*",
-    "~/*/.venv",
-    "~/*/venv",
-    "/opt/*",
-    "/opt/*/.venv",
-    "/opt/*/venv",
+    *(f"{root}/*{part}" for root in ("~", "/opt") for part in _PARTS),
     "/opt/pipx/venvs/*",
-    "/srv/*",
-    "/srv/*/.venv",
-    "/srv/*/venv",
+    *(f"/srv/*{part}" for part in _PARTS),
 )
 
 
@@ -55,19 +47,12 @@ class Environment(NamedTuple):
 def find() -> list[Environment]:
     """The environments in the usual places, at most `MOST`."""
     found: dict[str, Environment] = {}
-    for pattern in map(expanded, _PLACES):
-        for file in sorted(glob.iglob(os.path.join(pattern, "pyvenv.cfg"))):
-            folder = os.path.dirname(file)
-            environment = _read(folder, file)
-            if environment is not None:
-                found.setdefault(os.path.realpath(folder), environment)
-            if len(found) >= MOST:
-                return list(found.values())
+    files = (sorted(glob.iglob(os.path.join(pattern, "pyvenv.cfg"))) for pattern in map(expanded, _PLACES))
+    for file in chain.from_iterable(files):
+        folder, home = os.path.dirname(file), home_of(file)
+        if home is not None:
+            is_orphan = not os.path.exists(os.path.join(folder, "bin", "python"))
+            found.setdefault(os.path.realpath(folder), Environment(folder, home, is_orphan))
+        if len(found) >= MOST:
+            break
     return list(found.values())
-
-
-def _read(folder: str, file: str) -> Environment | None:
-    home = home_of(file)
-    if home is None:
-        return None
-    return Environment(folder, home, not os.path.exists(os.path.join(folder, "bin", "python")))

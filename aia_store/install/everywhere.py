@@ -1,7 +1,6 @@
 """Install the hook for every Python program of the machine: for its interpreters and the environments made from them.
 
-`interpreters` finds the interpreters, `environments` the virtual environments, and `standard_library` decides which
-files go where. If one interpreter fails, a line says so, and the others still get the hook.
+If one interpreter fails, a line says so, and the others still get the hook.
 """
 
 from __future__ import annotations
@@ -10,15 +9,14 @@ import contextlib
 import os
 import stat
 import tempfile
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from . import standard_library as library
 from . import watcher
 from .hook import PROBE, HookError
 from .interpreters import Interpreter, InterpreterError, ask, candidates, changed_by_others, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ALL, ITSELF, NOT, TOO_OLD = "with its virtual environments", "by itself only", "no", "too old: left alone"
 _USER_SITE = "import site; print(site.getusersitepackages() if site.ENABLE_USER_SITE else '')"
@@ -41,7 +39,7 @@ class Standing(NamedTuple):
 def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
     """The base interpreters in the usual places and at these paths, each once, or the error for one that fails."""
     seen = set()
-    for path in candidates(paths) if usual else paths:
+    for path in [*(candidates() if usual else ()), *paths]:
         try:
             found = ask(path)
         except InterpreterError as error:
@@ -67,17 +65,15 @@ def install(interpreter: Interpreter) -> Standing:
             with contextlib.suppress(OSError):
                 library.remove(place)
             obstacles.append(_cannot_write(interpreter, error))
-            own = _users_place(interpreter)
-            if own is not None:
+            for own in _users_place(interpreter):
                 library.install(own, compiled)
         standing = status(interpreter)
+        return standing._replace(obstacles=obstacles or standing.obstacles)
     except OSError as error:
-        return Standing(
-            interpreter, NOT, [], [*obstacles, f"{error.filename} cannot be written ({error.strerror})"], []
-        )
+        obstacles.append(f"{error.filename} cannot be written ({error.strerror})")
     except InterpreterError as error:
-        return Standing(interpreter, NOT, [], [*obstacles, str(error)], [])
-    return standing._replace(obstacles=obstacles or standing.obstacles)
+        obstacles.append(str(error))
+    return Standing(interpreter, NOT, [], obstacles, [])
 
 
 def remove(interpreter: Interpreter) -> list[str]:
@@ -100,26 +96,18 @@ def status(interpreter: Interpreter) -> Standing:
         return Standing(interpreter, TOO_OLD, [], [], [])
     places = [place for place in _places(interpreter) if place.is_ours]
     by = [os.path.join(place.folder, library.FINDER) for place in places]
-    obstacles = [
-        f"{fault}; run `aia-store hook install --all` again"
-        for fault in map(library.fault, places)
-        if fault is not None
-    ]
+    faults = filter(None, map(library.fault, places))
+    obstacles = [f"{fault}; run `aia-store hook install --all` again" for fault in faults]
     alone, in_environment, said = _try(interpreter)
     reached = ALL if alone and in_environment else ITSELF if alone else NOT
     if said:
         obstacles.append(f"{interpreter.python} says at its start: {said}; repair its sitecustomize or .pth files")
-    if not places:
-        if reached == NOT:
-            obstacles.append("run `aia-store hook install --all`")
-        elif reached == ITSELF:
-            obstacles.append("its virtual environments are not reached; run `aia-store hook install --all`")
+    by_itself = "its virtual environments are not reached; run `aia-store hook install --all`"
+    if reached != ALL and not places:
+        obstacles.append(by_itself if reached == ITSELF else "run `aia-store hook install --all`")
     elif reached != ALL and not obstacles:
-        obstacles.append(
-            "its virtual environments are not reached; run `aia-store hook install --all` as its owner"
-            if reached == ITSELF
-            else "the hook is installed but does nothing; check that the package is complete: " + watcher.PACKAGE
-        )
+        incomplete = "the hook is installed but does nothing; check that the package is complete: " + watcher.PACKAGE
+        obstacles.append(f"{by_itself} as its owner" if reached == ITSELF else incomplete)
     if any(place.is_library and _is_for_all(place.folder) for place in places) and not _is_for_all(watcher.PACKAGE):
         obstacles.append(f"other users cannot read {watcher.PACKAGE}; install aia-store where they can")
     notes = ["externally managed: its site-packages stay unchanged"] if interpreter.is_externally_managed else []
@@ -149,16 +137,15 @@ def hiding() -> list[str]:
 
 
 def _places(interpreter: Interpreter) -> list[library.Place]:
-    own = _users_place(interpreter)
-    return [library.place_of(interpreter), *([own] if own is not None else [])]
+    return [library.place_of(interpreter), *_users_place(interpreter)]
 
 
-def _users_place(interpreter: Interpreter) -> library.Place | None:
-    """The place for the programs of a user who may not write to the standard library folder; None for root."""
+def _users_place(interpreter: Interpreter) -> list[library.Place]:
+    """The place for the programs of a user who may not write to the standard library folder; none for root."""
     if os.geteuid() == 0 or not interpreter.is_supported:
-        return None
+        return []
     folder = _last_line(interpreter.run("-c", _USER_SITE).stdout)
-    return library.Place(interpreter, folder, folder) if os.path.isabs(folder) else None
+    return [library.Place(interpreter, folder, folder)] if os.path.isabs(folder) else []
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
@@ -193,9 +180,5 @@ def _cannot_write(interpreter: Interpreter, error: OSError) -> str:
 
 def _is_for_all(path: str) -> bool:
     """Whether every user can read this folder."""
-    path = os.path.realpath(path)
-    while path != os.path.dirname(path):
-        if not os.stat(path).st_mode & stat.S_IXOTH:
-            return False
-        path = os.path.dirname(path)
-    return True
+    real = Path(os.path.realpath(path))
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (real, *real.parents[:-1]))

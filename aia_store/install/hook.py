@@ -2,7 +2,7 @@
 
 `site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both only wait until the program
 imports ssl. Whatever is broken, neither can stop an interpreter from starting, and a `.pth` never prints anything.
-For a `.start`, site itself reports that the watcher is missing or broken, but not that the package is.
+For a `.start`, `site` reports a missing or broken watcher. It does not report a missing or broken package.
 """
 
 from __future__ import annotations
@@ -96,14 +96,9 @@ def remove() -> list[str]:
 def status() -> HookStatus:
     """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
-    answer = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=sys.prefix,  # Python imports from the working folder, which others may be able to write
-        check=False,
-    )
+    command = [sys.executable, "-c", PROBE]
+    # Python imports from the working folder, so this must be one that others cannot change.
+    answer = subprocess.run(command, capture_output=True, check=False, cwd=sys.prefix, env=environment, text=True)
     files = _present()
     return HookStatus(
         sys.executable,
@@ -131,13 +126,13 @@ def _present() -> list[str]:
 
 def _write_all(folder: str) -> list[str]:
     written: list[str] = []
-    new = [name for name in _contents() if not os.path.lexists(os.path.join(folder, name))]
+    present = _present()
     try:
         for name, contents in _contents().items():
             written.append(_write(folder, name, contents))
     except OSError:
         for path in written:
-            if os.path.basename(path) in new:
+            if path not in present:
                 _unlink(path)
         raise
     return written

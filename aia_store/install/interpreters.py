@@ -8,19 +8,18 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..inside import ownership
 from ..inside.startup import OLDEST
 from ..inside.store import read_regular_file
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 SECONDS = 20  # for an interpreter to start, on a slow disk
 SYSTEM_GROUPS = range(1_000)  # Debian's staff may write to /usr/local
 LARGEST_CFG = 65_536  # bytes of a pyvenv.cfg
 _NAME = re.compile(r"(python|pypy)(\d(\.\d+)?t?)?")
+_CONDAS = ("miniconda", "miniforge", "anaconda")
 #: Where interpreters are, the system's first. `~` is the home of the user who runs this.
 _FOLDERS = (
     "/usr/bin",
@@ -35,15 +34,9 @@ _FOLDERS = (
     "/opt/pipx/py/*/bin",
     *(
         f"{root}{part}/bin"
-        for root in ("{CONDA_ROOT}", "/opt/conda", "/opt/miniconda3", "/opt/miniforge3", "/opt/anaconda3")
+        for root in ("{CONDA_ROOT}", "/opt/conda", *(f"{top}/{name}3" for top in ("/opt", "~") for name in _CONDAS))
         for part in ("", "/envs/*")
     ),
-    "~/miniconda3/bin",
-    "~/miniconda3/envs/*/bin",
-    "~/miniforge3/bin",
-    "~/miniforge3/envs/*/bin",
-    "~/anaconda3/bin",
-    "~/anaconda3/envs/*/bin",
 )
 _DEFAULTS = {
     "PYENV_ROOT": "~/.pyenv",
@@ -57,7 +50,6 @@ _DEFAULTS = {
 _QUESTION = """
 import json, os, sys, sysconfig
 base = getattr(sys, "base_prefix", sys.prefix)
-stdlib = os.path.dirname(os.path.abspath(os.__file__))
 folders = list(sysconfig.get_paths(vars={"base": base, "platbase": base}).values())
 if sys.version_info >= (3,):  # in Python 2, importing site runs what is in these
     import site
@@ -66,7 +58,7 @@ print(json.dumps({
     "python": getattr(sys, "_base_executable", None) or sys.executable,
     "version": sys.version_info[:3],
     "prefix": base,
-    "stdlib": stdlib,
+    "stdlib": os.path.dirname(os.path.abspath(os.__file__)),
     "site": sysconfig.get_path("purelib", vars={"base": base, "platbase": base}),
     "tag": getattr(getattr(sys, "implementation", None), "cache_tag", None),
     "folders": folders,
@@ -106,8 +98,8 @@ class Interpreter(NamedTuple):
         return run([self.python, "-B", *arguments])
 
 
-def candidates(also: Iterable[str]) -> Iterator[str]:
-    """Paths of interpreters: those in the usual places, the running one, and then the given ones; each file once."""
+def candidates() -> Iterable[str]:
+    """Paths of interpreters: those in the usual places, and then the running one; each file once."""
     usual = [
         path
         for pattern in map(expanded, _FOLDERS)
@@ -115,13 +107,10 @@ def candidates(also: Iterable[str]) -> Iterator[str]:
         for path in sorted(glob.glob(os.path.join(glob.escape(folder), "p*")))
         if _NAME.fullmatch(os.path.basename(path)) and os.path.isfile(path) and os.access(path, os.X_OK)
     ]
-    seen = set()
+    found: dict[str, str] = {}
     for path in [*usual, sys.executable]:
-        file = os.path.realpath(path)
-        if file not in seen:
-            seen.add(file)
-            yield path
-    yield from also
+        found.setdefault(os.path.realpath(path), path)
+    return found.values()
 
 
 def ask(path: str) -> Interpreter:
@@ -184,13 +173,12 @@ def changed_by_others(path: str) -> str | None:
 
 
 def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:
-    for part in decisive:
-        weak = changed_by_others(part)
-        if weak is not None:
-            raise InterpreterError(
-                f"{path} is left alone, because users other than root can change {weak}; "
-                "their owner can run `aia-store hook install --all`"
-            )
+    weak = next(filter(None, map(changed_by_others, decisive)), None)
+    if weak is not None:
+        raise InterpreterError(
+            f"{path} is left alone, because users other than root can change {weak}; "
+            "their owner can run `aia-store hook install --all`"
+        )
 
 
 def _decisive(path: str) -> Iterator[str]:

@@ -21,8 +21,8 @@ VARIABLES = (
     "NIX_SSL_CERT_FILE",  # Nix prefers it to SSL_CERT_FILE
 )
 FOLDER_VARIABLE = "SSL_CERT_DIR"
-# With the trust folder: what names it, too, and what is not to be set, so that OpenSSL and curl take SSL_CERT_DIR. A
-# SSL_CERT_FILE of few trust anchors would do for OpenSSL, but httpx and others take it for all that is trusted.
+# With the trust folder, the first variables name it. The others are unset, so that OpenSSL and curl use SSL_CERT_DIR.
+# For OpenSSL, SSL_CERT_FILE could name a file with few anchors; but httpx and others would then trust nothing else.
 _TAKE_A_FOLDER = (FOLDER_VARIABLE, "REQUESTS_CA_BUNDLE")
 _NOT_WITH_A_FOLDER = ("SSL_CERT_FILE", "CURL_CA_BUNDLE")
 SHELLS = ("sh", "fish", "csh", "powershell")

@@ -17,21 +17,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..inside import locks
+from ..inside.certificate import sha256
 from ..manager import atomic_write
 from . import watcher
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .interpreters import Interpreter
+from .interpreters import Interpreter
 
 FINDER, SITECUSTOMIZE, RECEIPT = watcher.FILE, "sitecustomize.py", "aia_store_hook.json"
 PTH, START = "aia_store_finder.pth", "aia_store_finder.start"
@@ -47,8 +45,6 @@ except Exception:
 """
 _BLOCKS = re.compile(rb"\n# >>> aia-store block >>>\n.*?# <<< aia-store block <<<\n", re.DOTALL)
 _FILE = re.compile(rb"# >>> aia-store file >>>\n.*?# <<< aia-store file <<<\n", re.DOTALL)
-_COMPILE = "import py_compile, sys\nfor path in sys.argv[1:]: py_compile.compile(path, doraise=True)"
-_COMPILE_STALE = "import compileall, sys\nfor path in sys.argv[1:]: compileall.compile_file(path, quiet=2)"
 _TEXT, _FOLDER = 0o644, 0o755
 
 
@@ -115,15 +111,15 @@ def remove(place: Place) -> list[str]:
     """Restore what was there before; returns what was changed. Raises OSError."""
     with _locked(place.folder):
         receipt = _read_receipt(place)
-        changed = _restore_sitecustomize(place, receipt.get("before")) if place.is_library else []
-        paths = [*_pth_files(place), os.path.join(place.folder, FINDER)]
+        changed = _restore_sitecustomize(place, receipt.get("before") or {}) if place.is_library else []
+        paths = [os.path.join(place.pth_folder or place.interpreter.site, name) for name in (PTH, START)]
+        paths.append(os.path.join(place.folder, FINDER))
         if os.path.lexists(paths[-1]):
             paths += _compiled(place, FINDER)
         compiled = [path for path in receipt.get("compiled", []) if isinstance(path, str) and _is_compiled_ours(path)]
-        for path in [*paths, *compiled, place.receipt]:
-            if os.path.lexists(path):
-                os.unlink(path)
-                changed += [] if path.endswith(".pyc") else [path]
+        for path in filter(os.path.lexists, [*paths, *compiled, place.receipt]):
+            os.unlink(path)
+            changed += [] if path.endswith(".pyc") else [path]
     for folder in receipt.get("folders", []):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
@@ -149,10 +145,7 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 
 def compile_package(interpreter: Interpreter) -> NewFiles:
-    """Compile the modules that programs load, because programs may not write there. Returns what is new.
-
-    If we may not write there either, nothing is compiled.
-    """
+    """Compile the modules that programs load, if we may write there: they may not. Returns what is new."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     if not all(os.access(folder, os.W_OK) for folder in folders):
         return NewFiles([], [])
@@ -163,7 +156,7 @@ def compile_package(interpreter: Interpreter) -> NewFiles:
         [path for path in compiled if not os.path.exists(path)],
         [missing for folder in folders for missing in _missing(os.path.join(folder, "__pycache__"))],
     )
-    interpreter.run("-I", "-S", "-c", _COMPILE_STALE, *sources)
+    interpreter.run("-I", "-S", "-m", "compileall", "-qq", *sources)
     for path in filter(os.path.exists, new.files):
         os.chmod(path, _TEXT)  # whatever the umask
     for folder in filter(os.path.exists, new.folders):
@@ -194,21 +187,15 @@ def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
         compiled, *optimized = _compiled(place, SITECUSTOMIZE)
         if os.path.exists(place.sitecustomize):
             before = {
-                "sha256": hashlib.sha256(current).hexdigest(),
+                "sha256": sha256(current),
                 "mtime_ns": os.stat(place.sitecustomize).st_mtime_ns,
                 "compiled": base64.b64encode(watcher.contents(compiled)).decode("ascii"),
                 "compiled_mtime_ns": os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else 0,
                 "optimized": list(filter(os.path.exists, optimized)),
             }
-    return {
-        "before": before,
-        "folders": [
-            *_missing(os.path.join(place.folder, "__pycache__")),
-            *in_package.folders,
-            *earlier.get("folders", []),
-        ],
-        "compiled": sorted({*in_package.files, *earlier.get("compiled", [])}),
-    }
+    made = [*_missing(os.path.join(place.folder, "__pycache__")), *in_package.folders, *earlier.get("folders", [])]
+    compiled_before = {*in_package.files, *earlier.get("compiled", [])}
+    return {"before": before, "folders": made, "compiled": sorted(compiled_before)}
 
 
 def _missing(folder: str) -> list[str]:
@@ -220,28 +207,26 @@ def _missing(folder: str) -> list[str]:
     return missing
 
 
-def _restore_sitecustomize(place: Place, before: dict[str, Any] | None) -> list[str]:
+def _restore_sitecustomize(place: Place, before: dict[str, Any]) -> list[str]:
     path = place.sitecustomize
     current = _read_or_raise(path)
     rest = _without_ours(current)
     if rest == current:
         return []
-    compiled, *optimized = _compiled(place, SITECUSTOMIZE)
     if not rest and _FILE.search(current):
         os.unlink(path)
     else:
         _write(path, rest)
-    is_as_before = before is not None and hashlib.sha256(rest).hexdigest() == before["sha256"]
-    if before is not None and is_as_before:
+    compiled, *optimized = _compiled(place, SITECUSTOMIZE)
+    stale = {compiled, *optimized}.difference(before.get("optimized", []))
+    if before and sha256(rest) == before["sha256"]:
         os.utime(path, ns=(before["mtime_ns"], before["mtime_ns"]))
-    if before is not None and is_as_before and before["compiled"]:
-        _write(compiled, base64.b64decode(before["compiled"]))
-        os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
-    elif os.path.lexists(compiled):
-        os.unlink(compiled)
-    for stale in set(optimized).difference((before or {}).get("optimized", [])):
-        if os.path.lexists(stale):
-            os.unlink(stale)
+        if before["compiled"]:
+            _write(compiled, base64.b64decode(before["compiled"]))
+            os.utime(compiled, ns=(before["compiled_mtime_ns"], before["compiled_mtime_ns"]))
+            stale.discard(compiled)
+    for file in filter(os.path.lexists, stale):
+        os.unlink(file)
     return [path]
 
 
@@ -257,10 +242,6 @@ def _read_receipt(place: Place) -> dict[str, Any]:
     return receipt if isinstance(receipt, dict) else {}
 
 
-def _pth_files(place: Place) -> list[str]:
-    return [os.path.join(place.pth_folder or place.interpreter.site, name) for name in (PTH, START)]
-
-
 def _compiled(place: Place, name: str) -> list[str]:
     return watcher.compiled(os.path.join(place.folder, name), place.interpreter.tag)
 
@@ -271,7 +252,7 @@ def _is_compiled_ours(path: str) -> bool:
 
 def _compile(place: Place, name: str) -> None:
     """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
-    place.interpreter.run("-I", "-S", "-c", _COMPILE, os.path.join(place.folder, name))
+    place.interpreter.run("-I", "-S", "-m", "py_compile", os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)[0]):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
@@ -290,8 +271,7 @@ class _Lockable(NamedTuple):
 def _locked(folder: str) -> Iterator[None]:
     """Hold a lock, so that two processes do not undo each other's changes of the same file.
 
-    The lock is on a file that only its owner can open: if all could read the file, anybody could hold the lock for
-    ever.
+    Only its owner can open the file of the lock. Otherwise, anybody could hold the lock for ever.
     """
     try:
         lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
@@ -314,7 +294,6 @@ def _write(path: str, contents: bytes) -> None:
 def _read_or_raise(path: str) -> bytes:
     """Read a file before it is changed; empty if missing. Raises OSError, so that no unreadable contents are lost."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         return b""

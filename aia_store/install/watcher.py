@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INSIDE = os.path.join(PACKAGE, "inside")  # what the watcher loads
@@ -20,15 +21,13 @@ def source(inside: str = INSIDE) -> bytes:
 
 def packaged(name: str) -> bytes:
     """A file of the hook from the package. Raises OSError if the package is incomplete."""
-    with open(os.path.join(HOOKS, name), "rb") as file:
-        return file.read()
+    return Path(HOOKS, name).read_bytes()
 
 
 def contents(path: str) -> bytes:
     """Read a file; empty if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return Path(path).read_bytes()
     except OSError:
         return b""
 
@@ -36,8 +35,8 @@ def contents(path: str) -> bytes:
 def compiled(source: str, tag: str | None) -> list[str]:
     """Where an interpreter with this cache tag keeps the compiled forms of a source file, the unoptimized one first.
 
-    Programs that were started with -O or -OO use other files than the rest. If the tag is None,
-    Python keeps no compiled files, and no file has these names.
+    Programs that run with -O or -OO use the others. If the tag is None, Python keeps no compiled files, and no file has
+    these names.
     """
     folder, name = os.path.split(source)
     return [os.path.join(folder, "__pycache__", f"{name.removesuffix('.py')}.{tag}{level}.pyc") for level in _LEVELS]

@@ -113,8 +113,8 @@ Go and Exim were not tested with the folder. Go reads all of `SSL_CERT_DIR`;
 `env -u SSL_CERT_DIR SSL_CERT_FILE="$(aia-store bundle)"` gives a Go program the file instead. Debian's Exim is built
 with GnuTLS; set its `tls_verify_certificates` to the file.
 
-`aia-store env --folder` does not set `SSL_CERT_FILE`. OpenSSL would accept a small CA file there, beside the folder,
-but httpx would then trust only that file.
+`aia-store env --folder` does not set `SSL_CERT_FILE`. For OpenSSL, this variable could name a small CA file in addition
+to the folder. But httpx would then trust only that file.
 """
 _NEWER = """
 ## Newer Pythons and OpenSSLs
@@ -128,7 +128,7 @@ that it makes. On 2026-11-26:
 | unstable | 3.14.10 | 3.6.5 | 1,578 passed, 30 skipped |
 | unstable | 3.15.2 | 3.6.5 | 1,577 passed, 31 skipped |
 
-Some tests use a server that compresses its certificates (`openssl s_server -cert_comp`), also with a program that
+Some tests use a server that compresses its certificates (`openssl s_server -cert_comp`). In one of them, the program
 resets its context's options. On 3.15, a test uses a virtual environment whose hook is a single `.start` file.
 
 The tests of pyOpenSSL were skipped, because it was not installed there. The tests with the CCADB's certificates were
@@ -201,7 +201,7 @@ def render(found: dict[str, Any]) -> str:
     folder_tools = {tool: version for python in pythons for tool, version in found[python]["folder_tools"].items()}
     lines.append(_FOLDER)
     lines += _table(
-        ["client", "tested", "how much of the folder it reads", "is pointed at it, or at the file, by"],
+        ["client", "tested", "how much of the folder it reads", "how to point it at the folder, or at the file"],
         [[tool.name, folder_tools.get(tool.name, "not here"), tool.reads, tool.line] for tool in FOLDER_TOOLS],
     )
     lines += [_NEWER.rstrip("\n"), _PLATFORMS.rstrip("\n"), section()]

@@ -117,8 +117,8 @@ FOLDER_TOOLS = [
         "curl",
         "curl -sSf --noproxy '*' https://localhost:PORT/",
         BY_NAME,
-        "`SSL_CERT_DIR`; so that curl does not read Debian's own CA file as well, also put "
-        "[two lines](operations.md#the-trust-folder), `capath` and `cacert`, into `~/.curlrc`",
+        "`SSL_CERT_DIR`. Also put [two lines](operations.md#the-trust-folder), `capath` and `cacert`, into "
+        "`~/.curlrc`; otherwise curl reads Debian's own CA file as well",
         "curl --version",
     ),
     FolderTool(

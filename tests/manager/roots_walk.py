@@ -62,7 +62,7 @@ class Walk:
             for _ in range(self.chance.randint(1, 3)):
                 self.change()
             self.act()
-        self.lookout._watcher.stop()
+        self.lookout.watcher.stop()
         return self.seen
 
     # What happens to the machine

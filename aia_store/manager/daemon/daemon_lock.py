@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ...inside.store import StoreError
+from ...inside.locks import Lock
+from ...inside.settings import Settings
+from ...inside.store import Folder, StoreError
 from ..store_folder import BusyError, take_lock, writable_home
 from . import state
-
-if TYPE_CHECKING:
-    from ...inside.locks import Lock
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
 
 WAITS = 1.0  # seconds for a lock, because `status` may be testing it
 
@@ -30,10 +25,7 @@ class Keeper:
         self._lock: Lock | None = _take(self.home)
 
     def keep(self) -> bool:
-        """Take the lock again if it was removed; returns whether it was.
-
-        Raises DaemonError if another daemon has taken it meanwhile.
-        """
+        """Take the lock again if it was removed; returns whether it was. Raises DaemonError if another has taken it."""
         if self.holds():
             return False
         self.release()

@@ -7,16 +7,13 @@ What they do depends on others. So an engine that is down is one line in the log
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from ..snapshot import fingerprints
 from .job import end
 from .schedule import HOUR, Pause, jittered
+from .shared import Shared
 from .tasks import Work
-
-if TYPE_CHECKING:
-    from .shared import Shared
-    from .work import Outcome
+from .work import Outcome
 
 ROUND_EVERY, HUB_ROUND_EVERY = HOUR, 600.0  # seconds on average
 FIRST_ROUND_AFTER = 30.0  # seconds on average
@@ -48,11 +45,9 @@ class Rhythm:
 
 
 class Sharing(Work):
-    """A task that depends on other machines: a message is not logged again until another came between."""
+    """A task that depends on other machines: a message is not logged twice in a row."""
 
-    def __init__(self, shared: Shared) -> None:
-        super().__init__(shared)
-        self._said = ""
+    _said = ""
 
     def report(self, outcome: Outcome) -> None:
         if outcome.message != self._said:
@@ -122,8 +117,7 @@ class Listen(Sharing):
     def __init__(self, shared: Shared) -> None:
         super().__init__(shared)
         self._pause = Pause(0, FIRST_RECONNECT, LONGEST_RECONNECT)
-        self._at = 0.0
-        self._began = 0.0
+        self._at = self._began = 0.0
 
     def starts_at(self) -> float:
         settings = self._shared.settings

@@ -10,14 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from ...inside.settings import Settings
 from .work import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ...inside.settings import Settings
 
 ENDS_WITHIN = 0.4  # seconds after it was asked to end; then it is killed
 _MOST_OUTPUT = 1 << 19  # bytes: more than the longest outcome, in which JSON writes up to 12 for a character
@@ -46,7 +42,6 @@ class Job:
 
         `ends_with_us`: its standard input stays open as long as this process lives, so that it notices our end.
         """
-        self.action = action
         self._ends_with_us = ends_with_us
         self.deadline = deadline
         self.is_over = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 
 from ..words import one_line
 
@@ -27,8 +28,6 @@ class Journal:
             line = json.dumps({"time": when, "level": level, "event": event, "message": message})
         else:
             line = f"{when} {level} {event}: {message}"
-        try:
+        with suppress(OSError):  # nobody reads it, or the log's disk is full
             # Not through sys.stderr, which buffers what it cannot write.
             os.write(_STANDARD_ERROR, f"{line}\n".encode("utf-8", "replace"))
-        except OSError:
-            pass  # nobody reads it, or the log's disk is full

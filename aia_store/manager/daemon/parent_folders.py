@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MOST_HOPS = 40  # symbolic links in one path, like Linux
 MOST_ENTRIES = 4_096  # that are read in a folder
@@ -73,28 +70,18 @@ def _hops(path: str) -> Iterator[tuple[str, str]]:
 
 def identity(path: str) -> tuple[object, ...]:
     """A value that changes whenever a file, or a folder or its entries, change; empty if there is nothing."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ()
-    own = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if not os.path.isdir(path):
-        return own
+    own = own_identity(path)
     try:
         names = sorted(os.listdir(path))[:MOST_ENTRIES]
-    except OSError:
+    except OSError:  # it is no folder, or cannot be listed
         return own
-    return (*own, *((name, _of_entry(os.path.join(path, name))) for name in names))
+    return (*own, *((name, own_identity(os.path.join(path, name))) for name in names))
 
 
-def _of_entry(path: str) -> tuple[int, ...]:
+def own_identity(path: str) -> tuple[int, ...]:
+    """A value that changes whenever a file changes, or a name appears in a folder or vanishes; empty if it is gone."""
     try:
         status = os.stat(path)
     except OSError:
         return ()
-    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-def folder_identity(path: str) -> tuple[int, ...]:
-    """A value that changes whenever a name appears in a folder or vanishes; empty if there is no folder."""
-    return _of_entry(path)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -18,7 +18,6 @@ class Burst:
         self._last = 0.0
 
     def hint(self, now: float) -> None:
-        """Note that something happened."""
         self._first = now if self._first is None else self._first
         self._last = now
 

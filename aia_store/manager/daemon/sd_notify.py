@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
 
 from ..words import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Supervisor:
     """The supervisor; if it does not listen, nothing is sent. As a task, it is due with the next sign of life."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        address = environ.get("NOTIFY_SOCKET", "")
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address  # an abstract socket
-        self._pings_every = _half_of_the_watchdog(environ)
-        self._ping_at = 0.0
+        self._pings_every = _half_of_the_watchdog()
+        self.due_at = 0.0 if self._pings_every < float("inf") else float("inf")  # on the monotonic clock
         self._is_ready = False
 
     def ready(self) -> None:
@@ -43,31 +40,22 @@ class Supervisor:
     def stopping(self) -> None:
         self._send("STOPPING=1")
 
-    @property
-    def due_at(self) -> float:
-        """When the watchdog expects the next sign of life, on the monotonic clock; infinity if there is no watchdog."""
-        return float("inf") if self._pings_every is None else self._ping_at
-
     def run(self) -> None:
-        """Give a sign of life."""
-        if self._pings_every is not None:
-            self._ping_at = time.monotonic() + self._pings_every
-            self._send("WATCHDOG=1")
+        """Give the watchdog a sign of life."""
+        self.due_at = time.monotonic() + self._pings_every
+        self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> None:
         if not self._address or not hasattr(socket, "AF_UNIX"):
             return
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.setblocking(False)  # a supervisor that does not read must not block us
-                channel.sendto(message.encode(), self._address)
-        except OSError:
-            pass  # it is gone, or its queue is full
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.setblocking(False)  # a supervisor that does not read must not block us
+            channel.sendto(message.encode(), self._address)
 
 
-def _half_of_the_watchdog(environ: Mapping[str, str]) -> float | None:
-    """Seconds between two signs of life; None if nobody expects them from this process."""
-    microseconds, process = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+def _half_of_the_watchdog() -> float:
+    """Seconds between two signs of life; infinity if nobody expects them from this process."""
+    microseconds, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdecimal() or int(microseconds) == 0 or process not in ("", str(os.getpid())):
-        return None
+        return float("inf")
     return int(microseconds) / 2_000_000

@@ -6,17 +6,14 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
 
+from ...inside.settings import Settings
 from .fleet import HandIn, Listen, Share
 from .job import end
+from .journal import Journal
+from .sd_notify import Supervisor
 from .shared import Shared
-from .tasks import Build, Collect, Look, Refresh
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .journal import Journal
-    from .tasks import Task, Work
+from .tasks import Build, Collect, Look, Refresh, Work
 
 
 class Service:
@@ -29,14 +26,11 @@ class Service:
         sharing = Share(shared), HandIn(shared), Listen(shared)
         self._works: list[Work] = [Build(shared, self._refresh), Collect(shared), self._refresh, *sharing]
         self._look = Look(shared, self._works)
-        self._tasks: list[Task] = [shared.supervisor, *self._works, self._look]
+        self._tasks: list[Supervisor | Work | Look] = [shared.supervisor, *self._works, self._look]
         self._is_stopping = False
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; SIGHUP reads the settings again, SIGUSR1 refreshes at once.
-
-        Raises DaemonError if another daemon has taken the store.
-        """
+        """Work until SIGTERM or SIGINT. Raises DaemonError if another daemon has taken the store."""
         shared = self._shared
         threading.excepthook = self._on_broken_thread
         shared.bell.ring_on_signals()
@@ -61,7 +55,7 @@ class Service:
         shared = self._shared
         shared.supervisor.stopping()
         end([work.job for work in self._works if work.job is not None])
-        shared.lookout.stop()
+        shared.lookout.watcher.stop()
         shared.keeper.release()
         shared.journal.say("stop", f"process {os.getpid()} ends")
 

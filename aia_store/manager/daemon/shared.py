@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
+from ...inside.settings import Settings
 from . import state
 from .daemon_lock import Keeper
+from .journal import Journal
 from .schedule import Burst
 from .sd_notify import Supervisor
 from .wakeup import Bell
 from .watch_list import Lookout
 from .watching import Watcher
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ...inside.settings import Settings
-    from .journal import Journal
 
 QUIET, LONGEST_BURST = 0.3, 1.5  # seconds; a trust manager causes thousands of events in a row
 
@@ -40,15 +37,13 @@ class Shared:
         self.lookout = self._new_lookout()
         before = state.read(self.keeper.home)
         refreshed = before.refreshed if before is not None else None
-        self.state = state.DaemonState(
-            os.getpid(), state.process_mark(), time.time(), self.lookout.method, refreshed, None, None
-        )
+        self.state = state.DaemonState(os.getpid(), state.process_mark(), time.time(), "", refreshed)
 
     def use(self, settings: Settings) -> None:
         """Use other settings. Raises what the constructor raises; then nothing has changed."""
         self.keeper.move(settings)
         self.settings = settings
-        self.lookout.stop()
+        self.lookout.watcher.stop()
         self.lookout = self._new_lookout()
 
     def see_change(self) -> None:
@@ -61,7 +56,7 @@ class Shared:
 
     def tell(self) -> None:
         """Report the state to the supervisor and `aia-store status`."""
-        self.note(watching=self.lookout.method)
+        self.note(watching=self.lookout.watcher.method)
         if self.state.last is not None:
             self.supervisor.status(f"{self.state.last.action}: {self.state.last.outcome}")
         if self.keeper.holds():  # otherwise another daemon may be reporting its own state there
@@ -69,10 +64,8 @@ class Shared:
                 state.write(self.keeper.home, self.state)
 
     def _new_lookout(self) -> Lookout:
-        watcher = Watcher(
-            self.see_change, lambda: self._hint(self.arrivals), lambda message: self.journal.say("watch", message)
-        )
-        return Lookout(self.settings, watcher)
+        say = partial(self.journal.say, "watch")
+        return Lookout(self.settings, Watcher(self.see_change, partial(self._hint, self.arrivals), say))
 
     def _hint(self, burst: Burst) -> None:
         burst.hint(time.monotonic())

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...inside.locks import is_held
-from ...inside.store import DAEMON_STATE, LOCKS, read_regular_file
+from ...inside.store import DAEMON_STATE, LOCKS, Folder, read_regular_file
 from ..words import one_line
-
-if TYPE_CHECKING:
-    from ...inside.store import Folder
 
 LOCK = "daemon"
 _LARGEST = 65_536
@@ -33,10 +30,10 @@ class DaemonState(NamedTuple):
     pid: int
     process: str  # distinguishes this process from a later one with its number; empty if unknown
     since: float
-    watching: str
-    refreshed: float | None  # the last successful refresh
-    last: Last | None
-    next_refresh: float | None
+    watching: str  # how files are watched
+    refreshed: float | None = None  # the last successful refresh
+    last: Last | None = None
+    next_refresh: float | None = None
 
 
 def write(folder: Folder, state: DaemonState) -> None:

@@ -1,30 +1,27 @@
 """The daemon's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
-`Look` looks at the files, those of the settings included, and then lets each of the others decide. For `Build`,
-`Collect` and `Refresh`, a child process does the work.
+The loop calls `run` of each task at its time, `due_at`, which is on the monotonic clock, or infinity. `Look` looks at
+the files, those of the settings included, and then lets each of the others decide. For these, a child process works.
 """
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Sequence
+from typing import ClassVar
 
-from ...inside import ownership, toml  # noqa: F401  # what reads the settings again, whatever becomes of our files
+from ...inside import ownership, toml  # noqa: F401  # to read the settings again, even if our files are gone by then
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import bundle
 from .daemon_lock import DaemonError
 from .job import Job, end
 from .schedule import HOUR, Pause, next_refresh
+from .shared import Shared
 from .state import Last
 from .watch_list import configuration
 from .work import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .shared import Shared
 
 LOOKS_EVERY = 60.0  # seconds between looks at the files, in case an event was missed
 HANDINS_APART = 2.0  # seconds, so that a user who hands in all the time does not keep us busy
@@ -32,15 +29,6 @@ BUILDS_APART = 3.0  # seconds between two builds, unless the trust anchors chang
 REFRESH_AFTER_CHANGE = 60.0  # seconds after the trust anchors change, to drop what lost its root
 FIRST_RETRY, LONGEST_RETRY = 2.0, 600.0  # seconds
 FIRST_RETRY_OF_REFRESH, LONGEST_RETRY_OF_REFRESH = 60.0, 3600.0
-
-
-class Task(Protocol):
-    """Something that the daemon does when it is due: `due_at` is on the monotonic clock, or infinity."""
-
-    @property
-    def due_at(self) -> float: ...
-
-    def run(self) -> None: ...
 
 
 class Work(ABC):
@@ -86,7 +74,6 @@ class Work(ABC):
             end([self.job])
 
     def start(self) -> None:
-        """Start a child."""
         shared = self._shared
         try:
             deadline = time.monotonic() + self.seconds
@@ -128,10 +115,7 @@ class Build(Work):
         return 0.0 if self._is_due else float("inf")
 
     def look(self) -> None:
-        """Build if the bundle does not match the present files. At the end of a running build, this is called again.
-
-        During a pause after a build, the files are looked at again when the pause ends.
-        """
+        """Build if the bundle does not match the present files; during a pause after a build, look when it ends."""
         shared = self._shared
         if self.job is not None:
             return  # at its end, this is called again
@@ -210,10 +194,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Start a refresh within this many seconds. One that runs already is not enough: it may have read old files.
-
-        A signal handler calls this.
-        """
+        """Start a refresh in this time, even if one runs: it may have read old files. A signal handler calls this."""
         self._wanted_at = min(self._wanted_at, time.monotonic() + seconds)
         self._note_next()
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from ...inside import settings as config
+from ...inside.settings import Settings
 from ...inside.store import CHANGED, folders_of, hand_in_folder
 from .. import roots
-from .parent_folders import folder_identity, identity, plan
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .watching import Watcher
+from .parent_folders import identity, own_identity, plan
+from .watching import Watcher
 
 SETTLES = 5  # attempts to set watches while paths may be changing
 
@@ -21,19 +18,10 @@ class Lookout:
     """The trust anchors, the configuration, the hand-in folder and the store folders of the settings."""
 
     def __init__(self, settings: Settings, watcher: Watcher) -> None:
+        self.watcher = watcher
         self._settings = settings
-        self._watcher = watcher
         self._trust_paths = [settings.roots] if settings.roots is not None else []
         self._handins = hand_in_folder(settings)
-
-    @property
-    def method(self) -> str:
-        """How it is watched, in words."""
-        return self._watcher.method
-
-    def stop(self) -> None:
-        """Stop watching."""
-        self._watcher.stop()
 
     def watch(self) -> str:
         """Watch all folders on the present paths to these places; returns a description in words."""
@@ -49,9 +37,9 @@ class Lookout:
             arrivals = os.path.realpath(self._handins) if os.path.isdir(self._handins) else None
         for _ in range(SETTLES):
             places = plan([*self._trust_paths, *config.files(), *changes])
-            if not self._watcher.watch(places, arrivals):
+            if not self.watcher.watch(places, arrivals):
                 break
-        return f"watching {len(places) + (arrivals is not None)} folders by {self._watcher.method}"
+        return f"watching {len(places) + (arrivals is not None)} folders by {self.watcher.method}"
 
     def trust(self) -> object:
         """A value that changes whenever the trust anchors may have changed."""
@@ -63,7 +51,7 @@ class Lookout:
 
     def handins(self) -> object:
         """A value that changes whenever something was handed in or taken away."""
-        return folder_identity(self._handins) if self._handins is not None else None
+        return own_identity(self._handins) if self._handins is not None else None
 
 
 def configuration() -> object:

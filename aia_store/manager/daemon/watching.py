@@ -12,8 +12,9 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from watchdog import events
 from watchdog.observers import Observer
@@ -22,12 +23,7 @@ from watchdog.observers.polling import PollingObserver
 
 from ...inside.mounts import mounted
 from ..words import reason_of
-from .parent_folders import EVERYTHING, WatchedFolder
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .parent_folders import Plan
+from .parent_folders import EVERYTHING, Plan, WatchedFolder
 
 POLLED_EVERY = 2.0  # seconds
 TRIED_AGAIN_EVERY = 600.0  # seconds: whoever used up the change events may have ended
@@ -55,8 +51,8 @@ logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standa
 class Watcher:
     """Watches a plan of folders, and one folder where new files arrive.
 
-    A thread of watchdog calls `on_change` and `on_arrival`. `say` is called with the reason if something is polled, and
-    when that has ended.
+    Threads of watchdog call `on_change` and `on_arrival`. `say` gets a line when polling begins, with the reason, and
+    when change events are back.
     """
 
     def __init__(
@@ -67,7 +63,7 @@ class Watcher:
         self._start()
 
     def _start(self) -> None:
-        self._watched: dict[str, _Watched] = {}
+        self._watches: dict[str, _Watch] = {}
         self._native: Any = None
         self._is_exhausted = False  # then existing native watches stay, and everything else is polled
         self._try_again_at = 0.0  # on the monotonic clock
@@ -95,35 +91,34 @@ class Watcher:
         wanted: dict[str, WatchedFolder | None] = {**plan}
         if arrivals is not None:
             wanted[os.path.realpath(arrivals)] = None
-        for folder in list(self._watched):
-            if folder not in wanted or not self._watched[folder].is_what(_kinds(wanted[folder])):
-                self._forget(folder)
-        fresh = [folder for folder in wanted if folder not in self._watched]
+        for folder, watch in list(self._watches.items()):
+            if folder not in wanted or not watch.is_still_right(wanted[folder]):
+                watch.end()
+                del self._watches[folder]
+        fresh = [folder for folder in wanted if folder not in self._watches]
         for folder, place in wanted.items():
-            if folder in self._watched:
-                self._watched[folder].handler.place = place
+            if folder in self._watches:
+                self._watches[folder].place = place
             else:
                 self._begin(folder, place)
         if self._has_complained and not self._is_exhausted:
             self._has_complained = False
             self._say("the system offers change events again")
-        return any(folder in self._watched for folder in fresh)
+        return any(folder in self._watches for folder in fresh)
 
     def stop(self) -> None:
-        """Stop watching."""
         for observer in (self._native, self._polling):
             if observer is not None:
                 observer.stop()
                 observer.join(_STOPS_WITHIN)
 
     def _begin(self, folder: str, place: WatchedFolder | None) -> None:
-        handler = _Handler(folder, place, self._on_arrival if place is None else self._on_change)
-        kinds = _kinds(place)
+        watch = _Watch(folder, place, self._on_arrival if place is None else self._on_change)
         try:
-            status = os.stat(folder)
-            if self._native is not None and not self._is_exhausted and not is_remote(status.st_dev):
-                watch = _scheduled(self._native, handler)
-                self._watched[folder] = _Watched(folder, status, kinds, handler, self._native, watch)
+            watch.status = os.stat(folder)
+            if self._native is not None and not self._is_exhausted and not is_remote(watch.status.st_dev):
+                watch.begin(self._native)
+                self._watches[folder] = watch
                 return
         except OSError as error:
             if error.errno not in _EXHAUSTED:
@@ -134,13 +129,9 @@ class Watcher:
         if place is None:
             return  # anybody can fill it, so listing it again and again costs too much
         with suppress(OSError, RuntimeError):
-            watch = _scheduled(self._poller(), handler)
-            self._watched[folder] = _Watched(folder, os.stat(folder), kinds, handler, self._polling, watch)
-
-    def _forget(self, folder: str) -> None:
-        watched = self._watched.pop(folder)
-        with suppress(KeyError, OSError):
-            watched.observer.unschedule(watched.watch)
+            watch.begin(self._poller())
+            watch.status = os.stat(folder)
+            self._watches[folder] = watch
 
     def _poller(self) -> Any:
         if self._polling is None:
@@ -156,53 +147,52 @@ class Watcher:
             self._say(f"the system offers no more change events ({reason}): polling every {POLLED_EVERY:.0f} s instead")
         self._is_exhausted = True
         self._try_again_at = time.monotonic() + TRIED_AGAIN_EVERY
-        if not self._watched:
+        if not self._watches:
             if self._native is not None and self._native.is_alive():
                 self._native.stop()
             self._native = None
 
 
-class _Handler(events.FileSystemEventHandler):
-    """Reports the events in one folder that matter; with `place` None, all of them."""
+class _Watch(events.FileSystemEventHandler):
+    """A watched folder. Reports the events in it that matter; with `place` None, every file that arrives."""
+
+    status: os.stat_result  # of the folder, when it began to be watched
+    _observer: Any
+    _scheduled: Any  # what the observer calls this watch
 
     def __init__(self, folder: str, place: WatchedFolder | None, tell: Callable[[], None]) -> None:
-        self.folder, self.place, self._tell = folder, place, tell
-        self.folder_is_gone = False
+        self.place = place
+        self._folder, self._tell = folder, tell
+        self._kinds = _kinds(place)
+        self._is_gone = False
+
+    def begin(self, observer: Any) -> None:
+        """Have this observer report events. Raises OSError, and RuntimeError if it cannot start a thread."""
+        only: dict[str, Any] = {"event_filter": self._kinds} if _CAN_FILTER else {}
+        self._observer, self._scheduled = observer, observer.schedule(self, self._folder, **only)
+
+    def end(self) -> None:
+        with suppress(KeyError, OSError):
+            self._observer.unschedule(self._scheduled)
+
+    def is_still_right(self, place: WatchedFolder | None) -> bool:
+        """Whether the folder is the one that the watch was set on, and the events are those that matter in `place`."""
+        try:
+            is_same = os.path.samestat(os.stat(self._folder), self.status)
+        except OSError:
+            return False
+        return is_same and self._kinds is _kinds(place) and not self._is_gone
 
     def dispatch(self, event: events.FileSystemEvent) -> None:
-        if not isinstance(event, tuple(_kinds(self.place))):
+        if not isinstance(event, tuple(self._kinds)):
             return
         destination = getattr(event, "dest_path", "")  # before watchdog 6, only moves have one
         paths = [os.fsdecode(path) for path in (event.src_path, destination) if path]
-        if self.folder in paths:
-            self.folder_is_gone = True  # if it is made again at once, it may have the old inode number
+        if self._folder in paths:
+            self._is_gone = True  # if it is made again at once, it may have the old inode number
         elif self.place is not None and self.place.names.isdisjoint([EVERYTHING, *map(os.path.basename, paths)]):
             return
         self._tell()
-
-
-def _scheduled(observer: Any, handler: _Handler) -> Any:
-    """Have this observer report the events of the handler's folder; returns the watch."""
-    if _CAN_FILTER:
-        return observer.schedule(handler, handler.folder, event_filter=_kinds(handler.place))
-    return observer.schedule(handler, handler.folder)
-
-
-class _Watched(NamedTuple):
-    folder: str
-    status: os.stat_result
-    kinds: _Kinds
-    handler: _Handler
-    observer: Any
-    watch: Any
-
-    def is_what(self, kinds: _Kinds) -> bool:
-        """Whether the folder is still the one that the watch was set on, for these kinds of events."""
-        try:
-            same = os.path.samestat(os.stat(self.folder), self.status)
-        except OSError:
-            return False
-        return same and self.kinds is kinds and not self.handler.folder_is_gone
 
 
 def _kinds(place: WatchedFolder | None) -> _Kinds:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...inside.settings import Settings
 from ..words import counted, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..handins import Collected
 
 MOST_DETAILS = 20  # lines; the others are counted
@@ -49,22 +48,22 @@ def _refresh(settings: Settings) -> Outcome:
     report = refresh.run(settings)
     if report.doubt is not None:
         return Outcome(True, report.doubt, [])
-    told = []
-    details = []
+    told, details = [], []
     for name, value in report._asdict().items():
         if isinstance(value, list):
             details += [f"{name}: {_described(item)}" for item in value]
         if isinstance(value, (int, list)):
             told.append(f"{len(value) if isinstance(value, list) else value} {name}")
     message = f"{', '.join(told)}; {_taken(report.handed_in)}; the bundle is {report.bundle}"
-    return Outcome(False, message, _bounded(details))
+    if (more := len(details) - MOST_DETAILS) > 0:
+        details[MOST_DETAILS:] = [f"and {more} more"]
+    return Outcome(False, message, details)
 
 
-def collect(settings: Settings) -> Outcome:
-    """Take hand-ins."""
-    from ..handins import collect as run
+def _collect(settings: Settings) -> Outcome:
+    from .. import handins
 
-    collected = run(settings)
+    collected = handins.collect(settings)
     return Outcome(False, _taken(collected), [], collected.more)
 
 
@@ -72,29 +71,26 @@ def _taken(collected: Collected) -> str:
     return f"{collected.kept} handed in were kept, {collected.refused} refused"
 
 
-def share(settings: Settings) -> Outcome:
-    """Share with other machines."""
+def _share(settings: Settings) -> Outcome:
     from ..share import rounds
 
     done = rounds.run(settings)
     return Outcome(False, done.message, [], done.more)
 
 
-def hand_in(settings: Settings) -> Outcome:
-    """Hand in what was learned here."""
+def _hand_in(settings: Settings) -> Outcome:
     from ..share import rounds
 
     done = rounds.hand_in(settings)
     return Outcome(False, "; ".join([f"{done.handed_in} handed in for other machines", *done.notes]), [])
 
 
-def listen(settings: Settings) -> Outcome:
+def _listen(settings: Settings) -> Outcome:
     """Take what other machines learn, as soon as they show it, until standard input ends."""
     try:
         from ..share import listening
     except ImportError as error:
         return Outcome(True, f"`share_notify` needs {error.name}; install `aia-store[valkey]`", [])
-
     listening.listen(settings, sys.stdin.fileno())
     return Outcome(False, "the daemon has ended it", [])
 
@@ -102,17 +98,17 @@ def listen(settings: Settings) -> Outcome:
 ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
     "build": build,
     "refresh": _refresh,
-    "collect": collect,
-    "share": share,
-    "hand-in": hand_in,
-    "listen": listen,
+    "collect": _collect,
+    "share": _share,
+    "hand-in": _hand_in,
+    "listen": _listen,
 }
 
 
 def main() -> None:
     """Do what the command line says, with the settings from standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the daemon decides when we end
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files half written are removed
     settings = Settings()
     for key, value in json.loads(sys.stdin.readline()).items():
         setattr(settings, key, value)
@@ -127,11 +123,6 @@ def main() -> None:
     sys.stdout.write(json.dumps(outcome._asdict()) + "\n")
 
 
-def _end(*_: object) -> None:
-    """End by an exception, so that a file that is being written is removed."""
-    raise SystemExit(1)
-
-
 def _reason(error: Exception) -> str:
     if type(error).__module__.partition(".")[0] == "aia_store":
         return str(error)
@@ -143,11 +134,6 @@ def _reason(error: Exception) -> str:
 def _described(item: object) -> str:
     """A line of a report: a text, or an entry's file and reason."""
     return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
-
-
-def _bounded(lines: list[str]) -> list[str]:
-    more = len(lines) - MOST_DETAILS
-    return [*lines[:MOST_DETAILS], f"and {more} more"] if more > 0 else lines
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from obstore import GetResult
-    from obstore.store import ClientConfig
+    from obstore.store import ClientConfig, RetryConfig
 
 _SECONDS, _CONNECT_SECONDS = "20s", "5s"  # for one request
 _RETRIED_FOR = timedelta(seconds=20)
@@ -47,16 +47,9 @@ class EngineShelf:
         self._shown = without_secrets(url).rstrip("/")
         try:
             # http is allowed, because nothing depends on the connection: every file is verified.
-            self._store = from_url(
-                url,
-                client_options={
-                    "allow_http": True,
-                    "timeout": _SECONDS,
-                    "connect_timeout": _CONNECT_SECONDS,
-                    **_through(proxy),
-                },
-                retry_config={"max_retries": 1, "retry_timeout": _RETRIED_FOR},
-            )
+            options: ClientConfig = {"allow_http": True, "timeout": _SECONDS, "connect_timeout": _CONNECT_SECONDS}
+            retries: RetryConfig = {"max_retries": 1, "retry_timeout": _RETRIED_FOR}
+            self._store = from_url(url, client_options={**options, **_through(proxy)}, retry_config=retries)
         except (BaseError, ValueError, OSError) as error:
             raise ShelfError(f"{self._shown} cannot be used: {_reason(error)}") from error
 
@@ -139,7 +132,7 @@ class EngineShelf:
 
 @contextlib.contextmanager
 def _panics_as_errors() -> Iterator[None]:
-    """Obstore panics at, for instance, an endpoint without a scheme; that is no Exception, and its class not public."""
+    """Obstore panics, for instance at an endpoint without a scheme. That is no Exception, and its class is private."""
     try:
         yield
     except BaseException as error:

@@ -1,7 +1,7 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
 Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
-links of an administrator's; nothing is written through those of other users.
+links that root or this user made; nothing is written through links of other users.
 
 A writer that is killed leaves a temporary file. A hub, which lists the folder, removes the file a day later.
 """
@@ -14,20 +14,19 @@ import os
 import random
 import stat
 import time
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from ...inside.store import READ_FLAGS, read_open_file
 from .. import atomic_write
 from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError, is_ours
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 _MOST_LISTED = 1_000_000
 _MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty rounds look at all of them
 _MODE = 0o755  # of IN and OUT
-_ABANDONED_AFTER = 86_400  # seconds; to write takes a few, but the clocks of machines and of a file server differ
+#: What an error of open(2) means. ELOOP is that of a link, ENXIO that of a socket.
+_KINDS = {errno.EACCES: DeniedError, errno.EPERM: DeniedError, errno.ELOOP: UnfitFileError, errno.ENXIO: UnfitFileError}
+_ABANDONED_AFTER = 86_400  # seconds; a write takes a few, but the clocks of machines and file servers differ
 
 
 class FolderShelf:
@@ -58,11 +57,8 @@ class FolderShelf:
                 os.close(descriptor)
         except FileNotFoundError as error:
             raise AbsentError(f"{path} is not there") from error
-        except PermissionError as error:
-            raise DeniedError(f"{path} cannot be read ({error.strerror})") from error
         except OSError as error:
-            is_no_file = error.errno in (errno.ELOOP, errno.ENXIO)  # a link, a socket
-            kind = UnfitFileError if is_no_file else ShelfError
+            kind = _KINDS.get(error.errno or 0, ShelfError)
             raise kind(f"{path} cannot be read ({error.strerror or error})") from error
 
     def put(self, name: str, content: bytes) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from . import packs
-from .shelf import IN, OUT, AbsentError, DeniedError, ShelfError, UnfitFileError, WithheldError, file_of, pack_of
+from .manifest import Manifest
+from .shelf import IN, OUT, AbsentError, DeniedError, Shelf, ShelfError, UnfitFileError, WithheldError, file_of, pack_of
 from .taking import LARGEST, MOST_OF_A_ROUND
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from .manifest import Manifest
-    from .shelf import Shelf
 
 SECONDS = 300.0  # for one round; the next round gets the others
 UNREADABLE = "it cannot be read"
@@ -27,21 +23,25 @@ class Limits(NamedTuple):
     single: int
 
 
+#: Why a file cannot be used, by the error. Any other error says nothing about the file.
+_REFUSALS: dict[type[ShelfError], str] = {
+    AbsentError: "it is named, but not there",
+    UnfitFileError: f"it is larger than {LARGEST:,} bytes, or no file",
+    DeniedError: "this machine may not read it",
+    WithheldError: UNREADABLE,
+}
 #: A hub packs what it publishes, and what is new is in one or two packs. Needing more suggests a hostile shelf.
 ROUTINE = Limits(packs=4, single=16)
 THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The contents by SHA-256, unverified; why other certificates or packs cannot be used; and how reading failed.
+    """What came of getting certificates, by the SHA-256 of a certificate or pack."""
 
-    `failures` are by the SHA-256s of certificates and packs. They say nothing about these: ask for them again.
-    """
-
-    contents: dict[str, bytes]
-    refused: dict[str, str]
-    bad_packs: dict[str, str]
-    failures: dict[str, ShelfError]
+    contents: dict[str, bytes]  # unverified
+    refused: dict[str, str]  # why a certificate cannot be used
+    bad_packs: dict[str, str]  # why a pack cannot be used
+    failures: dict[str, ShelfError]  # of certificates and packs that could not be read now, and can be asked for again
 
     @property
     def is_down(self) -> bool:
@@ -52,10 +52,7 @@ class Got(NamedTuple):
 def get(
     shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
 ) -> Got:
-    """Get the certificates with these SHA-256s: those that the manifest names from OUT, others from IN.
-
-    `refuses` tells which packs were bad before.
-    """
+    """Get certificates by SHA-256: from OUT if the manifest names them, else from IN. `refuses` names bad packs."""
     deadline = time.monotonic() + SECONDS
     got = Got({}, {}, {}, {})
     left = limits.packs
@@ -75,11 +72,11 @@ def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> Non
     """Get those of these certificates that a pack holds. The others are on the shelf by themselves."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
-    except (AbsentError, UnfitFileError, DeniedError, WithheldError) as error:
-        got.bad_packs[name] = str(error)
-        return
     except ShelfError as error:
-        got.failures[name] = error
+        if type(error) in _REFUSALS:
+            got.bad_packs[name] = str(error)
+        else:
+            got.failures[name] = error
         return
     inside = packs.split(found.content) if found is not None else ()
     there = {digest: der for digest, der in inside if digest in wanted and len(der) <= LARGEST}
@@ -92,13 +89,8 @@ def _get_one(shelf: Shelf, folder: str, digest: str, got: Got) -> None:
     try:
         found = shelf.get(file_of(folder, digest), LARGEST)
         got.contents[digest] = found.content if found is not None else b""
-    except AbsentError:
-        got.refused[digest] = "it is named, but not there"
-    except UnfitFileError:
-        got.refused[digest] = f"it is larger than {LARGEST:,} bytes, or no file"
-    except DeniedError:
-        got.refused[digest] = "this machine may not read it"
-    except WithheldError:
-        got.refused[digest] = UNREADABLE
     except ShelfError as error:
-        got.failures[digest] = error
+        if type(error) in _REFUSALS:
+            got.refused[digest] = _REFUSALS[type(error)]
+        else:
+            got.failures[digest] = error

@@ -6,40 +6,35 @@ stays here unless `share_private` is set.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from ...inside.certificate import Certificate
+from ...inside.settings import Settings
+from ...inside.store import IntermediateStore
 from .. import roots
 from ..fitness import unfitness
 from ..revocation.record import reader
-from ..verify import Verifier, VerifyError, remembered
-from .shelf import IN, DeniedError, ShelfError, file_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-    from ...inside.store import IntermediateStore
-    from .memory import Remembered
-    from .shelf import Shelf
+from ..verify import Verifier, remembered
+from .memory import Remembered
+from .shelf import IN, DeniedError, Shelf, ShelfError, file_of
 
 MOST_OF_A_ROUND = 100
 SECONDS = 60.0  # for one round; the next one goes on
 MOST_DENIED = 8  # files of one round; if that many may not be written, no more are put
 
+Permission = Callable[[Certificate], bool]  # whether a certificate may be shown to others
+
 
 def offers(
-    needed: Iterable[Certificate],
-    published: Collection[str],
-    memory: Remembered,
-    may_be_shared: Callable[[Certificate], bool],
+    needed: Iterable[Certificate], published: Collection[str], memory: Remembered, may_be_shared: Permission
 ) -> list[Certificate]:
     """What others may lack: what is neither published nor taken from others, nor was handed in before.
 
-    It comes in random order: names that another user has taken on the shelf must not hold up the same ones each time.
+    The order is random. If another user has taken names on the shelf, the same certificates do not wait each time.
     """
     unknown = [
         certificate
@@ -50,24 +45,18 @@ def offers(
     return list(islice(filter(may_be_shared, unknown), MOST_OF_A_ROUND))
 
 
-def may_be_shared(settings: Settings, store: IntermediateStore) -> Callable[[Certificate], bool]:
+def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
     """Which intermediates that lead to a trust anchor of this machine may be shown to others. Raises RootsError."""
-    if settings.share_private:
-        return lambda certificate: unfitness(certificate) is None
-    verifier: list[Verifier] = []  # made when the first is asked about, which is rare
 
-    def is_public(certificate: Certificate) -> bool:
-        if unfitness(certificate) is not None:
-            return False
-        if not verifier:
-            verifier.append(Verifier(roots.public(), remembered(store.find), reader(store.folders)))
-        try:
-            verifier[0].path(certificate)
-        except VerifyError:
-            return False
-        return True
+    @functools.cache  # made when the first certificate is asked about, which is rare
+    def verifier() -> Verifier:
+        return Verifier(roots.public(), remembered(store.find), reader(store.folders))
 
-    return is_public
+    def may(certificate: Certificate) -> bool:
+        is_fit = unfitness(certificate) is None
+        return is_fit and (settings.share_private or verifier().refusal(certificate) is None)
+
+    return may
 
 
 def hand_in(shelf: Shelf, certificates: Iterable[Certificate]) -> tuple[list[Certificate], list[ShelfError]]:

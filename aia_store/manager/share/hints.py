@@ -1,26 +1,21 @@
 """Hints about dead CA hosts: what a hub could not reach, others need not try.
 
-A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A hub only publishes those of URLs that
-public certificates name, because a name can be guessed from its digest. A machine pauses each URL or host for an hour,
-once a day at most. So a false hint costs an hour, for what is not on the shelf. `aia-store add` ignores hints. A hub
-renews its hints within a day, and older ones are ignored, so the hints of a hub that is gone end.
+A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A name can be guessed from its digest. So
+a hub publishes only hints about URLs that public certificates name. A machine pauses each URL or host for an hour, at
+most once a day. So a false hint costs an hour, and only for what is not on the shelf. `aia-store add` ignores hints. A
+hub renews its hints within a day, and machines ignore older ones, so the hints of a hub that is gone end.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from contextlib import suppress
 
 from ...inside import pauses
-from ...inside.certificate import DERError
-from .manifest import MOST_DEAD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import Folder, IntermediateStore
-    from .manifest import Manifest
-    from .memory import Remembered
+from ...inside.certificate import Certificate, DERError
+from ...inside.store import Folder, IntermediateStore
+from .manifest import MOST_DEAD, Manifest
+from .memory import Remembered
 
 MOST_OF_A_DAY = 1_000
 COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does not take them back
@@ -28,7 +23,10 @@ COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
     """The hosts and URLs named by these certificates that are paused here."""
-    urls = {url for certificate in public for url in _urls(certificate)}
+    urls: set[str] = set()
+    for certificate in public:
+        with suppress(DERError):
+            urls.update(certificate.ca_issuers)
     named = {pauses.digest_of(key) for url in urls for key in (url, pauses.host_of(url))}
     running = {digest for folder in store.folders for digest in pauses.running(folder)}
     return frozenset(sorted(named & running)[:MOST_DEAD])
@@ -51,10 +49,3 @@ def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> 
         memory.hinted[digest] = now
         followed += failures.hinted(digest)
     return followed
-
-
-def _urls(certificate: Certificate) -> list[str]:
-    try:
-        return list(certificate.ca_issuers)
-    except DERError:
-        return []

@@ -8,11 +8,11 @@ drops meanwhile, honest certificates included, comes with the next round over th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import select
 import time
-from typing import TYPE_CHECKING
 
+from ...inside.certificate import sha256
+from ...inside.settings import Settings
 from ...inside.store import StoreError
 from ..roots import RootsError
 from ..store_folder import writable_home
@@ -21,20 +21,13 @@ from . import memory as memories
 from . import rounds
 from .opening import open_stream
 from .shelf import ShareError
-from .stream import END, START, OversizeError, is_position, order
-
-if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .stream import Stream
+from .stream import END, START, OversizeError, Stream, is_position, order
 
 MOST_EXAMINED, EVERY = 500, 60.0  # entries, seconds
 
 
 def listen(settings: Settings, interrupted: int) -> None:
-    """Listen until there is something to read from the descriptor `interrupted`, or until that is closed.
-
-    Raises ShareError, StoreError and RootsError.
-    """
+    """Listen until the descriptor `interrupted` is readable or closed. Raises ShareError, StoreError and RootsError."""
     try:
         with open_stream(settings) as stream:
             _listen(settings, stream, interrupted)
@@ -55,7 +48,7 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
             examined, until = 0, time.monotonic() + EVERY
         if entries:
             position = entries[-1].position
-            offered = {hashlib.sha256(entry.der).hexdigest(): entry.der for entry in entries if entry.der}
+            offered = {sha256(entry.der): entry.der for entry in entries if entry.der}
             rounds.receive(settings, offered, position)
         else:
             position = _after_silence(stream, position)
@@ -74,27 +67,22 @@ def _after_silence(stream: Stream, position: str) -> str:
 def _caught_up(settings: Settings, stream: Stream) -> str:
     """The position to go on from. If entries were missed, a round takes from the shelf what they brought."""
     noted = memories.read(writable_home(settings)).position
-    position = noted if is_position(noted) else ""
     try:
         ends = stream.ends()
     except OversizeError:
-        _catch_up(settings)
-        return END
-    if ends is None:
-        _catch_up(settings)
-        return START
-    oldest, newest = ends
-    if position and order(oldest) <= order(position) <= order(newest):
-        return position
-    _catch_up(settings)
-    if not position:
-        return newest
-    return position if order(position) < order(oldest) else START
-
-
-def _catch_up(settings: Settings) -> None:
+        following = END
+    else:
+        if ends is None:
+            following = START
+        elif not is_position(noted):
+            following = ends[1]
+        elif order(ends[0]) <= order(noted) <= order(ends[1]):
+            return noted
+        else:  # entries are gone, or the stream was made anew
+            following = noted if order(noted) < order(ends[0]) else START
     with contextlib.suppress(ShareError, StoreError, RootsError):  # the next round over the shelf will say so
         rounds.pull(settings)
+    return following
 
 
 def _note(settings: Settings, state: str, position: str | None = None) -> None:

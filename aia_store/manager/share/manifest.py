@@ -9,17 +9,17 @@ It is text, and each line has one meaning:
     dead 03ff…              the SHA-256 of a URL or host that failed (see `inside/pauses.py`), sorted
     sha256 77c0…            of all lines before
 
-By the checksum, a manifest that was cut short or mixed up is recognized. It proves nothing: whoever can write the shelf
-can write any manifest.
+The checksum shows that a manifest was cut short or mixed up. It proves nothing else, because whoever can write to the
+shelf can write any manifest.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ...inside.certificate import sha256
 from ...inside.store import is_digest
 from .packs import MOST_PACKS
 
@@ -28,7 +28,6 @@ MOST_DEAD = 1_000
 LARGEST = 1 << 20  # bytes; one with the most entries is smaller
 
 _HEAD, _MADE, _PACK, _DEAD, _CHECKSUM = "aia-store manifest 1", "made ", "pack ", "dead ", "sha256 "
-_NO_PACKS: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class ManifestError(Exception):
@@ -36,15 +35,12 @@ class ManifestError(Exception):
 
 
 class Manifest(NamedTuple):
-    """What is published, when it was (seconds since 1970), which URLs and hosts are dead, and the members of each pack.
+    """What is published. Certificates, packs, URLs and hosts are given by their SHA-256."""
 
-    Certificates, packs, URLs and hosts are given by their SHA-256.
-    """
-
-    digests: frozenset[str] = frozenset()
-    dead: frozenset[str] = frozenset()
-    made: int = 0
-    packs: Mapping[str, frozenset[str]] = _NO_PACKS
+    digests: frozenset[str] = frozenset()  # the certificates
+    dead: frozenset[str] = frozenset()  # URLs and hosts that failed
+    made: int = 0  # seconds since 1970
+    packs: Mapping[str, frozenset[str]] = MappingProxyType({})  # the certificates in each
 
     def says_the_same_as(self, other: Manifest) -> bool:
         """Whether only the time differs."""
@@ -59,13 +55,13 @@ def text(manifest: Manifest) -> bytes:
     lines += (f"{_PACK}{name}" for name in manifest.packs)
     lines += (f"{_DEAD}{digest}" for digest in sorted(manifest.dead))
     content = "".join(f"{line}\n" for line in lines).encode("ascii")
-    return content + f"{_CHECKSUM}{_checksum(content)}\n".encode("ascii")
+    return content + f"{_CHECKSUM}{sha256(content)}\n".encode("ascii")
 
 
 def parse(content: bytes) -> Manifest:
     """Read a manifest. Raises ManifestError for what is none."""
     body, _, checksum = content.rpartition(_CHECKSUM.encode("ascii"))
-    if checksum != f"{_checksum(body)}\n".encode("ascii"):
+    if checksum != f"{sha256(body)}\n".encode("ascii"):
         raise ManifestError("it is no manifest, or not whole")
     lines = body.decode("ascii", "replace").splitlines()
     made = lines[1].removeprefix(_MADE) if len(lines) > 1 else ""
@@ -93,7 +89,3 @@ def _members(names: list[str], entries: list[tuple[str, str, str]]) -> Mapping[s
     except KeyError as error:
         raise ManifestError("it names a pack that is not there") from error
     return {name: frozenset(found) for name, found in zip(names, members.values(), strict=True)}
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

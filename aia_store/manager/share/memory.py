@@ -13,20 +13,15 @@ import math
 import os
 import time
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...inside.certificate import sha256
-from ...inside.store import SHARE, SHARE_MANIFEST, is_digest, read_regular_file
+from ...inside.certificate import Certificate, sha256
+from ...inside.store import SHARE, SHARE_MANIFEST, Folder, is_digest, read_regular_file
 from ..store_folder import BusyError, take_lock
 from . import manifest as manifests
 from .shelf import ShareError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import Folder
 
 ROUND_LOCK, _LOCK = "share", "share-memory"
 WAITS = 30.0  # seconds, for another process
@@ -73,23 +68,18 @@ class Remembered:
 
     def refuse_unlinked(self, refused: Iterable[Certificate]) -> None:
         """Remember which certificates were refused because an issuer was missing: it may be found later."""
-        found = {certificate.fingerprint: sha256(certificate.issuer_key) for certificate in refused}
-        self.unlinked = {
-            digest: issuer for digest, issuer in {**self.unlinked, **found}.items() if digest in self.refused
-        }
+        unlinked = self.unlinked | {one.fingerprint: sha256(one.issuer_key) for one in refused}
+        self.unlinked = {digest: issuer for digest, issuer in unlinked.items() if digest in self.refused}
 
-    def keep(self, kept: Iterable[Certificate]) -> None:
+    def keep(self, kept: Collection[Certificate]) -> None:
         """Remember what was taken. What was refused because such an issuer was missing may be offered again."""
-        subjects = set()
-        for certificate in kept:
-            self.taken.add(certificate.fingerprint)
-            subjects.add(sha256(certificate.subject_key))
+        self.taken |= {one.fingerprint for one in kept}
+        subjects = {sha256(one.subject_key) for one in kept}
         for digest in [digest for digest, issuer in self.unlinked.items() if issuer in subjects]:
             self.refused.pop(digest, None)
             del self.unlinked[digest]
 
     def count(self, what: str, number: int) -> None:
-        """Add to a counter."""
         self.counts[what] = self.counts.get(what, 0) + number
 
     def ends(self, message: str, *, failed: bool) -> None:
@@ -110,14 +100,14 @@ class Remembered:
 
 def read(home: Folder) -> Remembered:
     """The memory of a store folder; a new one if there is none, or it is not ours."""
-    memory = Remembered()
     try:
         noted = json.loads(read_regular_file(os.path.join(home.path, SHARE), _LARGEST_FILE))
-        for name, default in vars(Remembered()).items():
-            setattr(memory, name, _like(default, noted[name], str if name in _TEXTS else _finite))
+        fields = vars(Remembered()).items()
+        return Remembered(
+            **{name: _like(default, noted[name], str if name in _TEXTS else _finite) for name, default in fields}
+        )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return Remembered()
-    return memory
 
 
 @contextlib.contextmanager
@@ -165,12 +155,12 @@ def write_manifest(home: Folder, manifest: manifests.Manifest) -> None:
     home.write(manifests.text(manifest), SHARE_MANIFEST)
 
 
-def _like(default: object, value: object, of_entries: Callable[[Any], object]) -> object:
+def _like(default: object, value: Any, of_entries: Callable[[Any], object]) -> Any:
     """A value of the type that a field has, or its entries have. Raises ValueError or TypeError."""
     if isinstance(default, set):
-        return {str(digest) for digest in value if is_digest(str(digest))}  # type: ignore[attr-defined]
+        return {str(digest) for digest in value if is_digest(str(digest))}
     if isinstance(default, dict):
-        return {str(key): of_entries(entry) for key, entry in value.items()}  # type: ignore[attr-defined]
+        return {str(key): of_entries(entry) for key, entry in value.items()}
     if isinstance(default, float):
         return _finite(value)
     return type(default)(value)  # type: ignore[call-arg]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...inside.settings import Settings
 from .folder_shelf import FolderShelf
-from .shelf import MisnamedShelfError, ShareError, ShelfError, without_secrets
+from .shelf import ENGINES, MisnamedShelfError, ShareError, Shelf, ShelfError, without_secrets
 
 if TYPE_CHECKING:
-    from ...inside.settings import Settings
-    from .shelf import Shelf
     from .stream import Stream
 
 _WEB = ("http", "https")
-_ENGINES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "azure")
 _KINDS = "file:///…, s3://…, gs://…, az://… or https://…"
 
 
@@ -23,7 +21,7 @@ def open_shelf(settings: Settings) -> Shelf:
     scheme, separator, rest = settings.share.partition("://")
     if separator and scheme == "file" and rest.startswith("/"):
         return FolderShelf(rest)
-    if not separator or scheme not in (*_WEB, *_ENGINES):
+    if not separator or scheme not in (*_WEB, *ENGINES):
         raise MisnamedShelfError(f"{shown} names no shelf; set `share` to {_KINDS}")
     if settings.offline:
         raise ShelfError(f"{shown} is not used, because AIA_STORE_OFFLINE is set")

@@ -8,14 +8,10 @@ has not seen yet is in one or two of them. Each certificate is on the shelf by i
 from __future__ import annotations
 
 import contextlib
-import hashlib
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from ...inside.certificate import DERError, elements
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+from ...inside.certificate import DERError, elements, sha256
 
 LARGEST = 1 << 20  # bytes
 MOST_PACKS = 24  # of the largest, that is 18,000 certificates
@@ -28,7 +24,7 @@ def split(content: bytes) -> Iterator[tuple[str, bytes]]:
     with contextlib.suppress(DERError):
         for _, begin, _, stop in islice(elements(content, 0, len(content)), MOST_OF_ONE):
             der = content[begin:stop]
-            yield hashlib.sha256(der).hexdigest(), der
+            yield sha256(der), der
 
 
 def arrange(
@@ -36,12 +32,11 @@ def arrange(
 ) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
     """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
 
-    `before`, and what is returned first, are packs by their names, the newest last, with those of their certificates
-    that are still published. What is returned second are the contents of the new packs. `unseen` certificates are still
-    published, but are not here, so their packs stay.
+    Returns the packs for the shelf, and the contents of the new ones. Packs are given by their names, the newest last,
+    with the certificates in each. `unseen` certificates are still published, but not here, so their packs stay.
     """
-    packs = {name: members & (certificates.keys() | unseen) for name, members in before.items()}
-    packs = {name: members for name, members in packs.items() if len(members) > 1}
+    there = certificates.keys() | unseen
+    packs = {name: left for name, members in before.items() if len(left := members & there) > 1}
     packed = frozenset().union(*packs.values())
     group = certificates.keys() - packed
     while group and packs and len(newest := packs[next(reversed(packs))]) <= _MUCH_LARGER * len(group):
@@ -51,24 +46,20 @@ def arrange(
     new = dict(_packed({digest: certificates[digest] for digest in group}))
     if len(packs) + len(new) > MOST_PACKS:
         packs, new = {}, dict(_packed(certificates))
-    contents = {hashlib.sha256(content).hexdigest(): content for content in new.values()}
+    contents = {sha256(content): content for content in new.values()}
     return {**packs, **dict(zip(contents, new, strict=True))}, contents
 
 
 def _packed(certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
     """The members and the content of packs for these; a certificate that would be alone in a pack is in none."""
-    group: list[str] = []
+    groups: list[list[str]] = [[]]
     size = 0
     for digest, der in sorted(certificates.items()):
         if size + len(der) > LARGEST:
-            yield from _pack(group, certificates)
-            group, size = [], 0
-        group.append(digest)
+            groups.append([])
+            size = 0
+        groups[-1].append(digest)
         size += len(der)
-    yield from _pack(group, certificates)
-
-
-def _pack(group: Iterable[str], certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
-    members = frozenset(group)
-    if len(members) > 1:
-        yield members, b"".join(certificates[digest] for digest in sorted(members))
+    for group in groups:
+        if len(group) > 1:
+            yield frozenset(group), b"".join(certificates[digest] for digest in group)

@@ -1,31 +1,28 @@
 """A hub: publishes what was needed here and what others handed in, as far as it leads to the hub's trust anchors.
 
-The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. What
-has expired, was revoked or lost its root is left out of the next manifest. What another hub has published and this one
-has not looked at yet stays in it.
+The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. The
+next manifest leaves out certificates that have expired, were revoked or lost their root. It keeps those that another
+hub has published, and this one has not looked at yet.
 
-At each publication, some of the files in out/ are read again, and put right if somebody has changed them.
+Whoever may write to the shelf can replace files there. So at each publication, a hub reads some of the files in out/
+again, and puts right what is damaged.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
+from ...inside.certificate import Certificate, sha256
+from ...inside.store import IntermediateStore
+from ..verify import Verifier
 from . import manifest as manifests
 from . import packs
 from . import shelf as shelves
+from .handing_in import Permission
 from .hints import COUNT_FOR, are_old, dead
-from .manifest import Manifest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import IntermediateStore
-    from ..verify import Verifier
 
 SECONDS = 300.0  # for the certificates of one publication
 MOST_CHECKED = 10  # certificates that are read again at each publication
@@ -33,14 +30,11 @@ MOST_PACKS_CHECKED = 1
 
 
 class Published(NamedTuple):
-    """How many certificates the manifest names, and how many files were put on the shelf.
+    """What a hub has published, in numbers."""
 
-    `new` certificates were not there. `repaired` files were there, but were not what their names say.
-    """
-
-    total: int
-    new: int
-    repaired: int = 0
+    total: int  # certificates that the manifest names
+    new: int  # certificates that were put on the shelf
+    repaired: int = 0  # files on the shelf that were not what their names say
 
     def followed_by(self, other: Published) -> Published:
         """Both publications as one."""
@@ -48,10 +42,7 @@ class Published(NamedTuple):
 
 
 def to_publish(
-    store: IntermediateStore,
-    shared: Collection[str],
-    verifier: Verifier,
-    may_be_shared: Callable[[Certificate], bool],
+    store: IntermediateStore, shared: Collection[str], verifier: Verifier, may_be_shared: Permission
 ) -> dict[str, Certificate]:
     """The certificates that a hub publishes, by SHA-256; if there are too many, those needed here come first.
 
@@ -71,53 +62,46 @@ def publish(
     shelf: shelves.Shelf,
     certificates: dict[str, Certificate],
     store: IntermediateStore,
-    before: Manifest | None,
+    before: manifests.Manifest | None,
     now: float,
     unseen: frozenset[str] = frozenset(),
 ) -> Published:
     """Put on the shelf what is missing or damaged, then the manifest, unless it says the same as `before`.
 
-    `unseen` are the certificates of `before` that are neither here nor were refused. If there are too many
-    certificates, some are left out. Raises ShelfError, also if this takes too long; the next time goes on from there.
+    `unseen` are the certificates of `before` that are not here, and were not refused. If there are too many, some are
+    left out. Raises ShelfError, also if this takes too long; then the next publication continues.
     """
     deadline = time.monotonic() + SECONDS
     names = shelf.names(shelves.OUT, shelves.MOST_NAMES)
-    there = certificates.keys() & set(shelves.certificates_in(names))
+    there = certificates.keys() & set(shelves.digests_in(names, shelves.CERTIFICATE))
     missing = certificates.keys() - there
     damaged = _damaged(shelf, {shelves.file_of(shelves.OUT, digest): digest for digest in there}, MOST_CHECKED)
     for digest in sorted(missing.union(damaged)):
         if time.monotonic() > deadline:
             raise shelves.ShelfError(f"publishing took longer than {SECONDS:.0f} s; the next round goes on")
         shelf.put(shelves.file_of(shelves.OUT, digest), certificates[digest].der)
-    known = _known_packs(before, shelves.packs_in(names))
+    packs_there = set(shelves.digests_in(names, shelves.PACK))
+    packed_before = before.packs if before is not None else {}
+    known = {name: members for name, members in packed_before.items() if name in packs_there}
     bad_packs = _damaged(shelf, {shelves.pack_of(name): name for name in known}, MOST_PACKS_CHECKED)
     known = {name: members for name, members in known.items() if name not in bad_packs}
     unseen = frozenset(sorted(unseen - certificates.keys())[: manifests.MOST_DIGESTS - len(certificates)])
     arranged, contents = packs.arrange({digest: one.der for digest, one in certificates.items()}, known, unseen)
     for name, content in contents.items():
         shelf.put(shelves.pack_of(name), content)
-    new = Manifest(unseen.union(certificates), dead(store, certificates.values()), int(now), arranged)
+    new = manifests.Manifest(unseen.union(certificates), dead(store, certificates.values()), int(now), arranged)
     if before is None or not new.says_the_same_as(before) or are_old(before, now, COUNT_FOR / 2):
         shelf.put(shelves.MANIFEST, manifests.text(new))
     return Published(len(new.digests), len(missing), len(damaged) + len(bad_packs))
 
 
-def _known_packs(before: Manifest | None, there: Iterable[str]) -> dict[str, frozenset[str]]:
-    """The packs that a manifest names, as far as they are there."""
-    names = set(there)
-    return {name: members for name, members in before.packs.items() if name in names} if before is not None else {}
-
-
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
-    """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones.
-
-    Whoever may write to the shelf can replace files, and nobody but a hub puts them right.
-    """
+    """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones."""
     found = set()
     for name in random.sample(sorted(files), min(len(files), most)):
         try:
             file = shelf.get(name, packs.LARGEST)
-            if file is None or hashlib.sha256(file.content).hexdigest() != files[name]:
+            if file is None or sha256(file.content) != files[name]:
                 found.add(files[name])
         except (shelves.AbsentError, shelves.UnfitFileError, shelves.WithheldError):
             found.add(files[name])

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from ...inside.store import StoreError, sound_store
+from ...inside.certificate import Certificate
+from ...inside.settings import Settings
+from ...inside.store import Folder, StoreError, sound_store
 from .. import clock, roots
 from ..accepted_paths import Verified, terms
 from ..admission import CrowdedError
@@ -24,36 +27,22 @@ from . import getting, handing_in, hints, publishing, taking
 from . import manifest as manifests
 from . import memory as memories
 from . import shelf as shelves
-from .manifest import Manifest
 from .opening import open_shelf, open_stream
 from .shelf import ShareError, ShelfError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from ...inside.certificate import Certificate
-    from ...inside.settings import Settings
-    from ...inside.store import Folder
-    from .memory import Remembered
-    from .publishing import Published
 
 __all__ = ["Round", "ShareError", "hand_in", "pull", "receive", "run"]
 
 
 class Round(NamedTuple):
-    """What a round did.
+    """What a round did."""
 
-    `offered` is how many certificates were on the shelf, `refused` how many of them, by reason. `more`: the next round
-    will find more. `notes` are lines about what went wrong without ending the round.
-    """
-
-    offered: int
+    offered: int  # certificates on the shelf
     taken: int
-    refused: dict[str, int]
+    refused: dict[str, int]  # how many of those on the shelf, by reason
     handed_in: int
-    published: Published | None
-    more: bool
-    notes: list[str]
+    published: publishing.Published | None
+    more: bool  # whether the next round will find more
+    notes: list[str]  # lines about what went wrong without ending the round
 
     @property
     def message(self) -> str:
@@ -146,8 +135,8 @@ class _Session:
         if publishes and shelf.is_read_only(shelves.OUT):
             raise ShelfError(f"{self._shown} can only be read; a hub needs to write")
         manifest, is_sound = self._manifest(shelf)
-        of_others = shelves.certificates_in(shelf.names(shelves.IN, shelves.MOST_NAMES)) if publishes else []
-        offered = manifest.digests.union(of_others)
+        names = shelf.names(shelves.IN, shelves.MOST_NAMES) if publishes else []
+        offered = manifest.digests.union(shelves.digests_in(names, shelves.CERTIFICATE))
         choice = self._choice(offered, memories.read(self._home))
         taken = self._take(shelf, choice.get, manifest, limits)
         with memories.opened(self._home) as memory:
@@ -173,18 +162,18 @@ class _Session:
             memory.count("taken by the stream", len(taken.kept))
             memory.position = position
 
-    def _choice(self, offered: Collection[str], memory: Remembered) -> taking.Choice:
+    def _choice(self, offered: Collection[str], memory: memories.Remembered) -> taking.Choice:
         return taking.choose(sorted(offered), self._here(), memory, self._now)
 
     def _here(self) -> set[str]:
         return fingerprints([*self._store.folders, *self._store.preloaded])
 
-    def _keep(self, offered: Mapping[str, bytes], memory: Remembered) -> taking.Taken:
+    def _keep(self, offered: Mapping[str, bytes], memory: memories.Remembered) -> taking.Taken:
         """Keep the offered certificates that are wanted and lead to a trust anchor here."""
         wanted = {digest: offered[digest] for digest in self._choice(offered, memory).get}
         return taking.take(wanted, self._store, self._anchors, memory, self._now)
 
-    def _manifest(self, shelf: shelves.Shelf) -> tuple[Manifest, bool]:
+    def _manifest(self, shelf: shelves.Shelf) -> tuple[manifests.Manifest, bool]:
         """What a hub has published, and True; if that is not sound, what it had published before, and False."""
         before = memories.read_manifest(self._home)
         mark = memories.read(self._home).mark if before.made else ""
@@ -195,7 +184,7 @@ class _Session:
                 manifest, mark = manifests.parse(found.content), found.mark
             is_sound = True
         except shelves.AbsentError:
-            manifest = Manifest()
+            manifest = manifests.Manifest()
         except shelves.UnfitFileError as error:
             self._notes.append(str(error))
         except manifests.ManifestError as error:
@@ -210,7 +199,7 @@ class _Session:
         return manifest, is_sound
 
     def _take(
-        self, shelf: shelves.Shelf, digests: list[str], manifest: Manifest, limits: getting.Limits
+        self, shelf: shelves.Shelf, digests: list[str], manifest: manifests.Manifest, limits: getting.Limits
     ) -> taking.Taken:
         """Get these from the shelf, and keep those that are verified. A failure does not undo what was got before."""
         refuses = memories.read(self._home).refuses
@@ -227,7 +216,7 @@ class _Session:
         unread = dict.fromkeys(got.failures.keys() & set(digests), getting.UNREADABLE)
         return taking.Taken(taken.kept, {**unread, **got.refused, **taken.refused})
 
-    def _hand_in(self, shelf: shelves.Shelf, manifest: Manifest) -> int:
+    def _hand_in(self, shelf: shelves.Shelf, manifest: manifests.Manifest) -> int:
         """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
         if shelf.is_read_only(shelves.IN) and not self._settings.share_notify:
             return 0
@@ -258,8 +247,8 @@ class _Session:
             return False
 
     def _publish(
-        self, shelf: shelves.Shelf, manifest: Manifest, offered: frozenset[str], *, is_sound: bool
-    ) -> Published:
+        self, shelf: shelves.Shelf, manifest: manifests.Manifest, offered: frozenset[str], *, is_sound: bool
+    ) -> publishing.Published:
         verified = Verified(self._home, self._anchors)
         revoked = reader(self._store.folders)
         verifier = Verifier(self._anchors, remembered(self._store.find), revoked, verified=verified)

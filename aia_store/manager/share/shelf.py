@@ -7,20 +7,17 @@ hostile: its size is limited, and the callers verify it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from ...inside.settings import ConfigError
 from ...inside.store import is_digest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Protocol
-
 IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
 MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest has a tenth of that
-_EXTENSION, _PACK_EXTENSION = ".der", ".pack"
-_BUCKETS = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon, unless somebody writes credentials there
+CERTIFICATE, PACK = ".der", ".pack"  # extensions
+ENGINES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon follows, unless somebody writes credentials
 #: What follows the scheme (RFC 3986, 3): user and password, host and port and path, query and fragment.
 _PARTS = re.compile(r"(?:[^/?#@]*@)?((?:\[[^]/?#@]*]|[^/?#@:]*)(?::\d*)?(?:/[^?#@]*)?)(?:[?#][^@]*)?", re.DOTALL)
 
@@ -65,66 +62,52 @@ class Found(NamedTuple):
     mark: str
 
 
-if TYPE_CHECKING:
+class Shelf(Protocol):
+    """The three operations. Each raises ShelfError; names are paths below the shelf's URL."""
 
-    class Shelf(Protocol):
-        """The three operations. Each raises ShelfError; names are paths below the shelf's URL."""
+    def is_read_only(self, folder: str) -> bool:
+        """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
 
-        def is_read_only(self, folder: str) -> bool:
-            """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
+    def get(self, name: str, most: int, mark: str = "") -> Found | None:
+        """Read a file of at most `most` bytes; None if it is unchanged and so still has this mark (of `Found`)."""
 
-        def get(self, name: str, most: int, mark: str = "") -> Found | None:
-            """Read a file of at most `most` bytes; None if it is unchanged and so still has this mark (of `Found`)."""
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file as a whole."""
 
-        def put(self, name: str, content: bytes) -> None:
-            """Write a file as a whole."""
+    def names(self, folder: str, most: int) -> list[str]:
+        """At most `most` names in a folder, of any form; if there are more, a different choice each time.
 
-        def names(self, folder: str, most: int) -> list[str]:
-            """At most `most` names in a folder, of any form; if there are more, a different choice each time.
-
-            So names that somebody adds cannot keep others from being looked at.
-            """
+        So names that somebody adds cannot keep others from being looked at.
+        """
 
 
 def without_secrets(url: str) -> str:
-    """A URL without user, password, query and fragment, for messages.
-
-    If its parts cannot be told apart, because a password has a character that it should not have, just the scheme.
-    """
+    """A URL without user, password, query and fragment, for messages; only the scheme if its parts are not clear."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
-    if scheme == "file" or (scheme in _BUCKETS and ":" not in rest.partition("/")[0]):
+    if scheme == "file" or (scheme in ENGINES and ":" not in rest.partition("/")[0]):
         return re.split(r"[?#]", url, maxsplit=1)[0]
     parts = _PARTS.fullmatch(rest)
-    return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"
+    return f"{scheme}://{parts[1]}" if parts is not None else f"{scheme}://…"  # a password holds an unescaped character
 
 
 def file_of(folder: str, digest: str) -> str:
     """The name of a certificate in IN or OUT, from its SHA-256."""
-    return f"{folder}/{digest}{_EXTENSION}"
+    return f"{folder}/{digest}{CERTIFICATE}"
 
 
 def pack_of(digest: str) -> str:
     """The name of a pack, from its SHA-256."""
-    return f"{OUT}/{digest}{_PACK_EXTENSION}"
+    return f"{OUT}/{digest}{PACK}"
 
 
-def certificates_in(names: Iterable[str]) -> list[str]:
-    """The SHA-256s of the certificates among these names."""
-    return _stems(names, _EXTENSION)
-
-
-def packs_in(names: Iterable[str]) -> list[str]:
-    """The SHA-256s of the packs among these names."""
-    return _stems(names, _PACK_EXTENSION)
+def digests_in(names: Iterable[str], extension: str) -> list[str]:
+    """The SHA-256s in those of these names that are of certificates or of packs, by their extension."""
+    stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
+    return [stem for stem in stems if is_digest(stem)]
 
 
 def is_ours(name: str) -> bool:
     """Whether a file of this name in IN or OUT is a certificate, a pack or the manifest."""
-    return f"{OUT}/{name}" == MANIFEST or bool(certificates_in([name]) or packs_in([name]))
-
-
-def _stems(names: Iterable[str], extension: str) -> list[str]:
-    stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
-    return [stem for stem in stems if is_digest(stem)]
+    return f"{OUT}/{name}" == MANIFEST or any(digests_in([name], extension) for extension in (CERTIFICATE, PACK))

@@ -10,7 +10,8 @@ import re
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from valkey.connection import AbstractConnection, Connection, SSLConnection, parse_url
 from valkey.exceptions import ValkeyError
@@ -18,9 +19,6 @@ from valkey.exceptions import ValkeyError
 from ..words import one_line
 from .shelf import ShareError, without_secrets
 from .taking import LARGEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 KEY = "aia-store"  # of the stream
 MOST_KEPT = 2_000  # entries that stay in it
@@ -87,10 +85,7 @@ class Stream:
         self._connection.disconnect()
 
     def send(self, ders: Iterable[bytes]) -> None:
-        """Append certificates. Old entries go, so that the stream stays small.
-
-        A stream to which nothing can be appended any more is made anew.
-        """
+        """Append certificates, and let old entries go. A stream that can take no further entries is made anew."""
         deadline = time.monotonic() + _SECONDS_OF_A_REPLY
         for der in ders:
             entry = "XADD", KEY, "MAXLEN", "~", MOST_KEPT, "*", _FIELD, der
@@ -109,10 +104,7 @@ class Stream:
         return (oldest[0].position, newest[0].position) if oldest and newest else None
 
     def read(self, after: str, interrupted: int, seconds: float = BLOCKS_FOR) -> list[StreamEntry] | None:
-        """The entries after a position, as soon as there are any; an empty list if none come in time.
-
-        None if there is something to read from the descriptor `interrupted`, or if that is closed.
-        """
+        """Wait for entries after a position: [] if none come in time, None if `interrupted` is readable or closed."""
         command = ("XREAD", "COUNT", MOST_READ, "BLOCK", int(seconds * 1000), "STREAMS", KEY, after)
         self._expect(None)
         try:
@@ -199,28 +191,19 @@ class _BoundedSocket:
         self._socket.settimeout(self._between_bytes)
 
     def recv(self, size: int) -> bytes:
-        self._hurry()
-        received: bytes = self._socket.recv(size)
-        self._count(len(received))
-        return received
+        received = bytearray(size)
+        return bytes(received[: self.recv_into(received)])
 
     def recv_into(self, *arguments: Any) -> int:
-        self._hurry()
-        size: int = self._socket.recv_into(*arguments)
-        self._count(size)
-        return size
-
-    def _hurry(self) -> None:
-        """Let the next call wait no longer than until the deadline."""
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
             raise TimeoutError(f"a reply takes longer than {_SECONDS_OF_A_REPLY:.0f} s")
         self._socket.settimeout(min(seconds, self._between_bytes or seconds))
-
-    def _count(self, size: int) -> None:
+        size: int = self._socket.recv_into(*arguments)
         self._left -= size
         if self._left < 0:
             raise OversizeError(f"a reply is larger than {_LARGEST_REPLY:,} bytes")
+        return size
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)

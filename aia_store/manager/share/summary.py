@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
+from ...inside.settings import Settings
+from ...inside.store import IntermediateStore
 from ..words import shown_time
 from . import memory as memories
 from . import shelf as shelves
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ...inside.settings import Settings
-    from ...inside.store import IntermediateStore
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 _NEVER = "never"
@@ -37,10 +34,8 @@ class Summary(NamedTuple):
         """The summary in words: names and values."""
         yield "shelf", self.shelf + (" (this machine is a hub)" if self.hub else "")
         yield "stream", self.stream
-        yield (
-            "shared",
-            "also what leads only to roots of this machine" if self.private else "what leads to public roots",
-        )
+        shared = "also what leads only to roots of this machine" if self.private else "what leads to public roots"
+        yield "shared", shared
         yield "last round", f"{_time(self.at)}: {self.message}" if self.at else _NEVER
         yield "last reached", _time(self.reached)
         yield "here from others", f"{self.taken:,}"

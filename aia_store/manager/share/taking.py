@@ -7,22 +7,16 @@ remembered, so an honest certificate among ten thousand others comes within twen
 
 from __future__ import annotations
 
-import hashlib
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from ...inside.certificate import readable
+from ...inside.certificate import Certificate, readable, sha256
+from ...inside.store import IntermediateStore
 from ..admission import Admission, is_parsed
 from ..revocation.record import reader
 from ..verify import NOT_YET_VALID
-from .memory import REFUSED_BRIEFLY_FOR
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from ...inside.certificate import Certificate
-    from ...inside.store import IntermediateStore
-    from .memory import Remembered
+from .memory import REFUSED_BRIEFLY_FOR, Remembered
 
 MOST_OF_A_ROUND = 500
 MOST_TAKEN = 10_000  # that are kept at the same time
@@ -95,7 +89,7 @@ def _sifted(offered: Mapping[str, bytes]) -> tuple[dict[str, Certificate], dict[
     refused: dict[str, str] = {}
     for digest, der in offered.items():
         certificate = next(readable([der]), None)
-        if hashlib.sha256(der).hexdigest() != digest:
+        if sha256(der) != digest:
             refused[digest] = _MISNAMED
         elif certificate is None or not is_parsed(certificate):
             refused[digest] = "it cannot be parsed"

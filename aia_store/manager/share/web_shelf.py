@@ -6,15 +6,17 @@ No redirect is followed, because it may lead to hosts that only this machine can
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import time
 import urllib.error
 import urllib.request
+from email.message import Message
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ...inside.fetch import FetchError, done_by
+from ...inside.settings import Settings
 from .. import https
 from ..tunnel import ProxyHandler
 from ..words import one_line, reason_of
@@ -28,11 +30,6 @@ from .shelf import (
     error_of,
     without_secrets,
 )
-
-if TYPE_CHECKING:
-    from email.message import Message
-
-    from ...inside.settings import Settings
 
 _SECONDS = 20.0  # for one file, whatever the server drips
 _SETTLED_AFTER = 60.0  # seconds
@@ -61,14 +58,11 @@ class WebShelf:
             self._headers["Authorization"] = f"Basic {encoded}"
         self._opener = urllib.request.OpenerDirector()  # without handlers of redirects, files and FTP
         self._proxies = ProxyHandler(settings)
-        for handler in (
-            self._proxies,
-            urllib.request.HTTPSHandler(context=https.context(settings))
-            if parts.scheme == "https"
-            else urllib.request.HTTPHandler(),
-            urllib.request.HTTPErrorProcessor(),
-            urllib.request.HTTPDefaultErrorHandler(),
-        ):
+        web: urllib.request.BaseHandler = urllib.request.HTTPHandler()
+        if parts.scheme == "https":
+            web = urllib.request.HTTPSHandler(context=https.context(settings))
+        errors = urllib.request.HTTPErrorProcessor(), urllib.request.HTTPDefaultErrorHandler()
+        for handler in (self._proxies, web, *errors):
             self._opener.add_handler(handler)
 
     def is_read_only(self, folder: str) -> bool:
@@ -93,7 +87,12 @@ class WebShelf:
     def _asked(self, name: str, most: int, mark: str, deadline: float) -> Found | ShelfError | None:
         """What `get` returns or raises."""
         url = urlunsplit(self._url._replace(path=f"{self._url.path}/{name}"))
-        request = urllib.request.Request(url, headers={**self._headers, **_unless(mark)})
+        headers = dict(self._headers)
+        if mark.startswith(_SINCE):
+            headers["If-Modified-Since"] = mark.removeprefix(_SINCE)
+        elif mark:
+            headers["If-None-Match"] = mark
+        request = urllib.request.Request(url, headers=headers)
         try:
             with self._opener.open(request, timeout=_SECONDS) as response:
                 return Found(https.body(response, most, deadline), _mark(response.headers))
@@ -119,12 +118,6 @@ class WebShelf:
         return kind(f"{self._shown}/{name} cannot be read ({one_line(reason)[:_LONGEST_REASON]})")
 
 
-def _unless(mark: str) -> dict[str, str]:
-    if mark.startswith(_SINCE):
-        return {"If-Modified-Since": mark.removeprefix(_SINCE)}
-    return {"If-None-Match": mark} if mark else {}
-
-
 def _mark(headers: Message) -> str:
     """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
 
@@ -132,9 +125,7 @@ def _mark(headers: Message) -> str:
     """
     tag, changed = str(headers.get("ETag", "")), str(headers.get("Last-Modified", ""))
     if not tag and changed:
-        try:
-            is_settled = time.time() - parsedate_to_datetime(changed).timestamp() > _SETTLED_AFTER
-        except (ValueError, OverflowError):
-            is_settled = False
-        tag = f"{_SINCE}{changed}" if is_settled else ""
+        with contextlib.suppress(ValueError, OverflowError):
+            if time.time() - parsedate_to_datetime(changed).timestamp() > _SETTLED_AFTER:
+                tag = f"{_SINCE}{changed}"
     return tag if len(tag) <= _LONGEST_MARK else ""
