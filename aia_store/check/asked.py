@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 
 class FileTarget(NamedTuple):
-    """One file to check: a server's certificate, and what the server is to send with it."""
+    """One file to check: the certificate of a server, and what the server is to send with it."""
 
     path: str
     servername: str | None = None  # the name to verify, instead of the certificate's own
@@ -41,7 +41,7 @@ class FileTarget(NamedTuple):
 
     @property
     def address(self) -> str:
-        """The path, which stands where a host's address would."""
+        """The path, which is shown in place of a host's address."""
         return self.path
 
     @property

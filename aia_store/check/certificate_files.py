@@ -8,52 +8,37 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from io import BufferedReader
 
+from ..inside import reply
 from ..inside.certificate import INTEGER, SEQUENCE, Certificate, pem_certificates, readable
 from ..inside.certificate_names import host_names
-from ..inside.reply import certificates
 from ..manager.safe_reading import first_bytes, opened
 from ..manager.target import is_host
+from .asked import FileTarget
 from .connection import ProbeError, Seen
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import BufferedReader
-
-    from .asked import FileTarget
 
 LARGEST = 1 << 20  # bytes
 MOST_FILES = 10_000  # and folders, in a folder and in those in it
 MOST_NESTED = 100  # folders in each other
 _MOST_CERTIFICATES = 1_000
-_HEAD = 32  # bytes, which tell a certificate in DER from a key
+_HEAD = 32  # bytes, which show whether DER is a key
 _LINE = 4_096  # bytes, read at once
 _KEY_ENDINGS = (".key", "privkey.pem")
 
 
-class _Held(NamedTuple):
-    """What a file holds."""
-
-    certificates: list[Certificate]
-    leaf_at: int  # where the server's own certificate stands
-
-
 def is_file(text: str) -> bool:
-    """Whether what a user named is a file or folder rather than a host: it exists as a path, or has a slash.
-
-    An https URL has slashes, too, but names a host.
-    """
+    """Whether this names a file or folder, not a host: it is no URL, and exists as a path or has a slash."""
     return "://" not in text and (os.sep in text or os.path.exists(text))
 
 
 def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
-    """The files in a folder, and in the folders in it, that hold a server's certificate, and whatever cannot be read.
+    """Find the files with a server's certificate in a folder and its subfolders, and whatever cannot be read.
 
-    For each: its path, and why it cannot be read, or None.
-
-    If several files of one folder hold the same certificate, as certbot's `cert.pem` and `fullchain.pem` do, only the
-    one with the most certificates is among them. Raises ProbeError if there are too many files or folders.
+    Yields each path, with the reason if it cannot be read, else None. If several files of one folder hold the same
+    certificate, such as certbot's `cert.pem` and `fullchain.pem`, only the one with the most certificates is yielded.
+    Raises ProbeError if there are too many files or folders.
     """
     count = 0
     refused: list[OSError] = []
@@ -70,13 +55,13 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
             try:
                 if name.endswith(_KEY_ENDINGS) or not stat.S_ISREG(os.stat(path).st_mode):
                     continue
-                held = _held(path)
+                certificates, leaf_at = _held(path)
             except OSError as error:
                 yield path, f"{path} cannot be read ({error.strerror})"
                 continue
             except ProbeError:
                 continue  # no certificate of a server
-            leaf, length = held.certificates[held.leaf_at], len(held.certificates)
+            leaf, length = certificates[leaf_at], len(certificates)
             if leaf not in longest or longest[leaf][1] < length:
                 longest[leaf] = path, length
         for path, _ in longest.values():
@@ -88,18 +73,18 @@ def read(target: FileTarget) -> tuple[FileTarget, Seen]:
     """The target with the certificate's own name, and what a server sends if it uses the file. Raises ProbeError."""
     path = target.path
     try:
-        held = _held(path)
+        certificates, leaf_at = _held(path)
     except OSError as error:
         raise ProbeError(f"{path} cannot be read ({error.strerror})") from error
-    leaf = held.certificates[held.leaf_at]
+    leaf = certificates[leaf_at]
     names = (name.replace("*", "www", 1) for name in host_names(leaf))
     own_name = next(filter(is_host, names), "")
-    others = [one.der for at, one in enumerate(held.certificates) if at != held.leaf_at]
-    return target._replace(own_name=own_name), Seen([leaf.der, *others], None, None, leaf_at=held.leaf_at)
+    others = [one.der for at, one in enumerate(certificates) if at != leaf_at]
+    return target._replace(own_name=own_name), Seen([leaf.der, *others], None, None, leaf_at=leaf_at)
 
 
 def holds_key(path: str) -> bool:
-    """Whether a regular file in PEM holds a private key; not if it is large, or cannot be read."""
+    """Whether a regular file has a private key in PEM in its first megabyte; False if it cannot be read."""
     if not os.path.isfile(path):
         return False
     try:
@@ -108,22 +93,22 @@ def holds_key(path: str) -> bool:
         return False
 
 
-def _held(path: str) -> _Held:
-    """What a file holds. Raises OSError, and ProbeError if it holds no certificate of a server."""
+def _held(path: str) -> tuple[list[Certificate], int]:
+    """The certificates in a file, and the index of the server's own. Raises ProbeError if it has none, and OSError."""
     with opened(path) as file:
         content = _without_keys(file, path)
     # A certificate that a PEM file holds twice is sent twice.
-    ders = list(pem_certificates(content)) or [one.der for one in certificates(content, _MOST_CERTIFICATES)]
+    ders = list(pem_certificates(content)) or [one.der for one in reply.certificates(content, _MOST_CERTIFICATES)]
     found = [Certificate(der) for der in ders if any(readable([der]))]
     if not found:
         raise ProbeError(f"{path} holds no certificate; PEM, DER and PKCS#7 can be read")
     for at, certificate in enumerate(found):
         if not certificate.basic_constraints[0]:
-            return _Held(found, at)
-    # One made by `openssl req -x509` calls itself a CA.
+            return found, at
+    # A certificate made by `openssl req -x509` says that it is a CA's.
     for at, certificate in enumerate(found):
         if host_names(certificate):
-            return _Held(found, at)
+            return found, at
     raise ProbeError(f"{path} holds no server's certificate, only those of CAs")
 
 
@@ -157,7 +142,7 @@ def _limited(file: BufferedReader, path: str) -> bytes:
 
 
 def _is_key(head: bytes) -> bool:
-    """Whether DER that begins so is a private key or a PKCS#12: they begin with a version.
+    """Whether DER with this beginning is a private key or a PKCS#12, which begin with a version.
 
     RFC 5958, 2; RFC 8017, A.1.2; RFC 5915, 3; RFC 7292, 4.
     """

@@ -1,7 +1,7 @@
 """What one connection to a host shows: what it sends, and whether the handshake succeeds.
 
-Nothing is verified here. OpenSSL judges the chain afterwards, in a rehearsal, so that a handshake that fails is noticed
-whatever the chain is like.
+Nothing is verified in these handshakes, so a handshake that fails is noticed whatever the chain is like. OpenSSL
+verifies the chain afterwards, in a simulated handshake (`inside/rehearsal.py`).
 """
 
 from __future__ import annotations
@@ -11,25 +11,19 @@ import re
 import socket
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from ..inside.certificate import readable
+from ..inside.certificate import Certificate, readable
 from ..inside.fetch import NO_ROUTE, UnansweredError, connected, has_network, uses_pysocks
-from ..inside.proxies import ProxyError, proxy_for
+from ..inside.proxies import Proxy, ProxyError, proxy_for
+from ..inside.settings import Settings
 from ..manager import tunnel
 from ..manager.target import address, in_ascii
 from ..manager.words import reason_of
 from . import starttls
+from .asked import Target
 from .weakness import OF_SUITES, Weakness, of_handshake
 from .witness import BROWSERS_SUITES, ECDSA_SUITES, RSA_SUITES, Witness, seeing_context, tolerant_context
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..inside.certificate import Certificate
-    from ..inside.proxies import Proxy
-    from ..inside.settings import Settings
-    from .asked import Target
 
 SECONDS = 10.0  # to connect, and again for everything that follows
 _NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason
@@ -58,9 +52,9 @@ class Seen(NamedTuple):
 
 
 def looks(target: Target, settings: Settings) -> list[Seen]:
-    """Look at a host, and again for a certificate with the other kind of key. Raises ProbeError.
+    """Make a handshake with a host, and another for a certificate with the other kind of key. Raises ProbeError.
 
-    A server may have a certificate of each kind (RSA, ECDSA), and sends the one that suits the client.
+    A server may have a certificate with each kind of key (RSA, ECDSA), and sends the one that suits the client.
     """
     first = _look_of_today(target, settings)
     leaf = next(readable(first.certificates[:1]), None)
@@ -69,21 +63,19 @@ def looks(target: Target, settings: Settings) -> list[Seen]:
     other = _look_for_another_than(key_kind(leaf), target, settings)
     if other is None or other.certificates[0] == first.certificates[0]:
         return [first]
-    # It need not be by these cipher suites that a client would get it.
+    # The server chose these cipher suites because this client offers no others.
     weaknesses = other.weaknesses if other.failure is not None else ()
     return [first, other._replace(asks_client=first.asks_client or other.asks_client, weaknesses=weaknesses)]
 
 
 def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
-    """What a client sees that only accepts the other kind of key; None if it gets no readable certificate.
+    """What a client sees if it accepts only the other kind of key; None if it gets no readable certificate.
 
     In TLS 1.2, the cipher suites choose the kind. A server that does not speak TLS 1.2 is asked again, in TLS 1.3.
     """
     try:
         seen = look(target, seeing_context(ECDSA_SUITES if kind == "RSA" else RSA_SUITES), settings)
-    except starttls.StartTLSError:
-        return None
-    except OSError as error:
+    except (OSError, starttls.StartTLSError) as error:
         if "PROTOCOL_VERSION" not in (getattr(error, "reason", None) or ""):
             return None
         from . import signing  # imports `cryptography`, which takes a while
@@ -103,7 +95,7 @@ def key_kind(certificate: Certificate) -> str:
 
 
 def _look_of_today(target: Target, settings: Settings) -> Seen:
-    """What today's clients see; if that is no certificate, what a client sees that accepts old and weak TLS."""
+    """What today's clients see. If they see no certificate: what a client sees if it accepts old and weak TLS."""
     place = address(*target.place)
     try:
         seen = look(target, seeing_context(), settings)
@@ -124,7 +116,7 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
 
 
 def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
-    """What was seen, without the weaknesses that a server shows only because it prefers an unusual cipher suite."""
+    """What was seen, without weaknesses that a server only shows because it prefers an unusual cipher suite."""
     if OF_SUITES.isdisjoint(seen.weaknesses):
         return seen
     try:
@@ -137,7 +129,7 @@ def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
-    """What a client sees that accepts old and weak TLS, if that may be why today's clients see nothing."""
+    """What a client sees if it accepts old and weak TLS; None if that cannot be why today's clients see nothing."""
     if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         return None
     if getattr(refusal, "reason", None) in _NO_TLS:
@@ -155,8 +147,8 @@ def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Se
 def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
     """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
 
-    There may be no certificate that can be read. Raises StartTLSError, UnicodeError, and OSError if it fails before the
-    server has sent its certificates.
+    The result may hold no certificate. Raises StartTLSError and UnicodeError, and OSError if the handshake fails before
+    the server has sent its certificates.
     """
     name = in_ascii(target.name)
     witness = Witness()
@@ -185,10 +177,7 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
 
 
 def addresses(target: Target, settings: Settings) -> list[Target]:
-    """The same host at each of its addresses. Through a proxy, which chooses the address, just the host.
-
-    Raises ProbeError.
-    """
+    """The host at each of its addresses; just the host through a proxy, which chooses one. Raises ProbeError."""
     host, port = target.place
     try:
         if _proxy(target, settings) is not None:
@@ -216,7 +205,7 @@ def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
 
 
 def _proxy(target: Target, settings: Settings) -> Proxy | None:
-    """The proxy to a host; None for a direct connection, as it always is with STARTTLS. Raises ProxyError."""
+    """The proxy to a host; None for a direct connection. STARTTLS never uses a proxy. Raises ProxyError."""
     return None if target.starttls is not None else proxy_for("https", *target.place, settings.proxy)
 
 

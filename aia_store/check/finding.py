@@ -8,20 +8,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..inside.certificate import DERError, to_pem
+from ..inside.certificate import Certificate, DERError
 from ..inside.certificate_names import host_names
-from ..inside.search import likeliest_first, may_have_issued
+from ..inside.rehearsal import Chain
+from ..inside.search import Path, likeliest_first, may_have_issued
 from ..manager.target import is_address
-from .connection import key_kind
+from .asked import FileTarget, Target
+from .connection import Seen, key_kind
 from .weakness import Weakness, of_issuers, of_key, of_key_usage
 
 if TYPE_CHECKING:
-    from ..inside.certificate import Certificate
-    from ..inside.rehearsal import Chain
-    from ..inside.search import Path
-    from .asked import FileTarget, Target
-    from .connection import Seen
-    from .revocation import CRLStatus
+    from .revocation import CRLStatus  # its import takes a while
 
 DAY = 86_400  # seconds
 MOST_INTERMEDIATES = 100  # in a path: OpenSSL's default; the hook's limit is lower
@@ -80,24 +77,24 @@ class Finding:
     seen: Seen
     chain: Chain
     refusal: str | None  # why plain OpenSSL refuses what was sent, in its words; None if it accepts
-    partial_refusal: str | None  # the same if a path may end at any trusted certificate (PARTIAL_CHAIN)
-    strict_refusal: str | None  # the same with the flags of Python 3.13 and newer, of which that is one
+    partial_refusal: str | None  # like `refusal`, if a path may end at any trusted certificate
+    strict_refusal: str | None  # like `refusal`, with the flags of Python 3.13 and newer
     path: Path | None  # the path to a trust anchor, if one was found
-    refused_path: list[Certificate] | None  # otherwise the likeliest of those that OpenSSL refused
+    refused_path: list[Certificate] | None  # if none was found: the likeliest path that OpenSSL refused
     stored: set[Certificate]  # certificates that were found in the store
     learned: list[Certificate]  # intermediates that are new in the store
     sources: dict[Certificate, str]  # the URLs from which certificates were fetched, now or before
     missing: list[Certificate]  # certificates of the path that the server should send but does not
-    completed_refusal: str | None  # why OpenSSL refuses even the whole path, with no other anchor; None if it accepts
-    strict_completed_refusal: str | None  # the same with the flags of Python 3.13 and newer
-    installed_refusal: str | None  # the same with all anchors of this machine, where another may mislead OpenSSL
-    undated_refusal: str | None  # the same as `completed_refusal`, whatever the dates
+    completed_refusal: str | None  # why OpenSSL refuses the whole path, with its anchor only; None if it accepts
+    strict_completed_refusal: str | None  # like `completed_refusal`, with the flags of Python 3.13 and newer
+    installed_refusal: str | None  # like it, with all anchors of this machine, of which one may mislead OpenSSL
+    undated_refusal: str | None  # like `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
     answered: set[str]  # URLs that returned certificates, of whatever use
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
     refusal_if_trusted: str | None  # why OpenSSL refuses a self-signed leaf even if it is trusted
     lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
-    lenient: Finding | None = None  # the same at security level 0, if only the level stands in the way
+    lenient: Finding | None = None  # what is found at security level 0, if only the level makes OpenSSL refuse
     asked: dict[Certificate, CRLStatus] = field(default_factory=dict)  # what the CRLs say, if they were read
 
     @property
@@ -179,21 +176,19 @@ class Finding:
             found.append(Fault.REFUSED if self.is_anchor(self.drawn[-1]) else Fault.NO_PATH)
         else:
             # OpenSSL accepted the path itself, so only the host name can be wrong.
-            is_good = self.completed_refusal is None
-            if not is_good:
+            if self.completed_refusal is not None:
                 found.append(Fault.WRONG_NAME)
-            is_obstructed = is_good and self.installed_refusal is not None
-            if is_obstructed:
+            elif self.installed_refusal is not None:
                 found.append(Fault.ANCHOR_IN_THE_WAY)
+            elif not self.missing:
+                found.append(Fault.OBSTRUCTED)
             if self.missing:
                 found.append(Fault.INCOMPLETE)
-            elif is_good and not is_obstructed:
-                found.append(Fault.OBSTRUCTED)
         return found
 
     @cached_property
     def drawn(self) -> list[Certificate]:
-        """The path; if none was found, as far as the names of all that is known lead, to an anchor if possible."""
+        """The path. If none was found: from the leaf along the issuers' names, as far as certificates are known."""
         if self.path is not None:
             return self.path.certificates
         if self.refused_path is not None:
@@ -215,19 +210,11 @@ class Finding:
         sent = [link for link in self.chain.sent if link != leaf]
         needed = [link for link in sent if link in self.drawn and not link.is_self_signed]
         again = [link for link in (leaf, *sent) for _ in range(self.chain.ders.count(link.der) - 1)]
-        found = {
-            Needless.TWICE: again,
-            Needless.ROOT: [link for link in sent if link.is_self_signed],
-            # Without a path, nobody knows what is needed.
-            Needless.UNUSED: [link for link in self.useless if link in sent and not link.is_self_signed]
-            if self.not_found is None
-            else [],
-        }
-        advice = [
-            Advice(about, links, sum(len(link.der) + _OVERHEAD for link in links))
-            for about, links in found.items()
-            if links
-        ]
+        found = {Needless.TWICE: again, Needless.ROOT: [link for link in sent if link.is_self_signed]}
+        if self.not_found is None:  # without a path, nobody knows what is needed
+            found[Needless.UNUSED] = [link for link in self.useless if link in sent and not link.is_self_signed]
+        sizes = {about: sum(len(link.der) + _OVERHEAD for link in links) for about, links in found.items()}
+        advice = [Advice(about, links, sizes[about]) for about, links in found.items() if links]
         if needed != sorted(needed, key=self.drawn.index):
             advice.append(Advice(Needless.ORDER, needed, 0))
         return advice
@@ -248,16 +235,16 @@ class Finding:
 
     @property
     def ends_at_no_root(self) -> bool:
-        """Whether the only path ends at a trusted certificate that is not self-signed, where some clients go on."""
+        """Whether the only path ends at a trusted certificate that is not self-signed, which some clients refuse."""
         return self.refusal is not None and self.partial_refusal is None and self.path is None
 
     def is_last_anchor(self, certificate: Certificate) -> bool:
-        """Whether this trusted intermediate is the only anchor that was found: no path goes on from it to a root."""
+        """Whether this trusted intermediate is the only anchor that was found: no path leads from it to a root."""
         return self.ends_at_no_root and self.is_held(certificate)
 
     @property
     def namesakes(self) -> list[Certificate]:
-        """Certificates at hand with the name of the issuer that was not found, but with another key."""
+        """Known certificates with the name of the issuer that was not found, but with another key."""
         if self.not_found is None:
             return []
         known = dict.fromkeys([*self.chain.sent, *self.sources, *self.stored])
@@ -292,4 +279,4 @@ class Finding:
     @property
     def fullchain(self) -> str:
         """What the server's owner should install: the leaf and all intermediates, as PEM."""
-        return "".join(to_pem(link.der) for link in self.links)
+        return "".join(link.pem for link in self.links)

@@ -1,22 +1,19 @@
-"""What the CRLs say of each certificate of one path. (`update` reads CRLs only for what is in the store.)"""
+"""What the CRLs say of each certificate of one path, whether it is in the store or not."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..inside.certificate import Certificate
 from ..inside.pauses import Failures
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore
 from ..manager.download import Downloader
 from ..manager.revocation.crls import CRLs
 from ..manager.revocation.points import crl_urls
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
 
 SECONDS = 60.0  # for all CRLs of one host
 

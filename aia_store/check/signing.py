@@ -1,25 +1,21 @@
 """Handshakes of TLS 1.3 that ask for a certificate with one kind of key.
 
-There the client's signature algorithms decide which certificate a server sends (RFC 8446, 4.2.3), and Python's `ssl`
-cannot choose them before 3.15. So this takes the OpenSSL of `cryptography`, by the bindings that pyOpenSSL uses.
+In TLS 1.3, the client's signature algorithms decide which certificate a server sends (RFC 8446, 4.2.3). Python's `ssl`
+cannot choose them before 3.15, so this module uses the OpenSSL of `cryptography`, as pyOpenSSL does.
 """
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from cryptography.hazmat.bindings.openssl.binding import Binding
 
 from ..inside.certificate import TLS_1_3
 from ..inside.pyopenssl.bindings import der_of
 from ..manager.target import is_address
-
-if TYPE_CHECKING:
-    import socket
-
-    from .witness import Witness
+from .witness import Witness
 
 RSA_SIGNATURES = b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:rsa_pss_pss_sha256"
 ECDSA_SIGNATURES = b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448"

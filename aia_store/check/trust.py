@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..inside import PARTIAL_CHAIN, STRICT
+from ..inside import PARTIAL_CHAIN
+from ..inside.certificate import Certificate
 from ..inside.contexts import Terms
 from ..inside.rehearsal import Rehearsal
 from ..inside.trusted import Trusted
 from .witness import seeing_context
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..inside.certificate import Certificate
 
 
 class TrustAnchors:
@@ -29,39 +26,33 @@ class TrustAnchors:
         self.certificates = certificates
         self._context = context
         self.terms = Terms(int(context.verify_flags), context.security_level if level is None else level)
+        self._rehearsals: dict[int, Rehearsal] = {}  # by their additional flags; each is only asked with a host's name
         self.trusted = Trusted.of((certificate.der for certificate in certificates), self.terms.flags)
 
     @cached_property
     def context(self) -> Any:
-        """The context, with the certificates in it.
-
-        OpenSSL takes 36 ms to load 145 at once, and meanwhile no other thread runs, so an event loop stands still. So
-        they are loaded one by one.
-        """
+        """The context, with the certificates in it."""
+        # One by one: OpenSSL takes 36 ms to load 145 at once. Meanwhile no other thread runs, not even an event loop.
         for certificate in self.certificates:
             self._context.load_verify_locations(cadata=certificate.pem)
         return self._context
 
-    @cached_property
-    def rehearsal(self) -> Rehearsal:
-        """Judges like plain OpenSSL on this machine. Always ask it with a name."""
-        return Rehearsal(self.terms, [certificate.der for certificate in self.certificates])
+    def refusal(self, chain: Sequence[bytes], name: str, flags: int = 0) -> str | None:
+        """Why OpenSSL refuses this chain (DER, the leaf first) for this host; None if it accepts it.
 
-    @cached_property
-    def partial_rehearsal(self) -> Rehearsal:
-        """Judges like clients that end at any trusted certificate, such as curl. Always ask it with a name."""
-        terms = Terms(self.terms.flags | PARTIAL_CHAIN, self.terms.level)
-        return Rehearsal(terms, [certificate.der for certificate in self.certificates])
+        `flags` are X509_V_FLAG_ bits to set besides those of the context.
+        """
+        if flags not in self._rehearsals:
+            self._rehearsals[flags] = Rehearsal(self._terms_with(flags), [one.der for one in self.certificates])
+        return _stated(self._rehearsals[flags].refusal(chain, name))
 
-    @cached_property
-    def strict_rehearsal(self) -> Rehearsal:
-        """Judges like Python's default context from 3.13 on. Always ask it with a name."""
-        return Rehearsal(self.strict_terms, [certificate.der for certificate in self.certificates])
+    def refusal_of_path(self, path: Sequence[Certificate], name: str, flags: int = 0) -> str | None:
+        """Like `refusal`, for exactly this path, from the leaf to the anchor: no other anchor is trusted."""
+        *chain, anchor = (certificate.der for certificate in path)
+        return _stated(Rehearsal(self._terms_with(flags), [anchor]).refusal(chain, name))
 
-    @property
-    def strict_terms(self) -> Terms:
-        """The flags and the security level of Python's default context from 3.13 on."""
-        return Terms(self.terms.flags | STRICT | PARTIAL_CHAIN, self.terms.level)
+    def _terms_with(self, flags: int) -> Terms:
+        return Terms(self.terms.flags | flags, self.terms.level)
 
     @cached_property
     def lenient(self) -> TrustAnchors:
@@ -73,3 +64,8 @@ class TrustAnchors:
 def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
     """These trust anchors, for verdicts like those of Python's default client."""
     return TrustAnchors(certificates, seeing_context())
+
+
+def _stated(refusal: str | None) -> str | None:
+    """OpenSSL's message without its full stop."""
+    return refusal.rstrip(".") if refusal else None

@@ -7,21 +7,16 @@ the client trusts this machine's roots. docs/check.md says which rules were test
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ..inside.certificate import DERError, pem_certificates
+from ..inside.certificate import Certificate, DERError, pem_certificates
 from ..inside.fetch import is_fetchable
 from ..inside.search import Budget, may_have_issued
-from .finding import Fault
+from .finding import Fault, Finding
 from .weakness import Weakness
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..inside.certificate import Certificate
-    from .finding import Finding
 
 
 class View(NamedTuple):
@@ -56,7 +51,7 @@ def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> st
         return "a server takes the first certificate of the file for its own, and that has another key"
     for weakness in (one for one in finding.weaknesses if one is not finding.chain_weakness):
         if weakness not in tolerated:
-            return MEANINGS[weakness]
+            return weakness.meaning
     if finding.seen.failure is not None and not finding.seen.weaknesses:
         return finding.seen.failure
     if finding.lenient is not None and finding.chain_weakness in tolerated:
@@ -65,7 +60,6 @@ def _refusal(finding: Finding, rule: Rule, tolerated: frozenset[Weakness]) -> st
 
 
 def _reason(finding: Finding, rule: Rule) -> str:
-    """Why a client connects."""
     if not finding.missing:
         return "all that it needs is sent"
     return {
@@ -78,22 +72,19 @@ def _reason(finding: Finding, rule: Rule) -> str:
 def _first_of_each_name(finding: Finding) -> str | None:
     """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired.
 
-    If a trust anchor has the name and the key of that one, the search ends there.
+    If a trust anchor has the same name and key as this issuer, GnuTLS ends the search there.
     """
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
         first = next((sent for sent in finding.chain.sent if may_have_issued(sent, subject)), issuer)
         ends = finding.is_anchor(issuer) and first.public_key == issuer.public_key
         if finding.refusal is None and first != issuer and not ends:
             return "of two certificates with the same name, it takes the first that is sent"
-    return None if _only_an_anchor_is_in_the_way(finding) else finding.partial_refusal
-
-
-def _only_an_anchor_is_in_the_way(finding: Finding) -> bool:
-    return Fault.ANCHOR_IN_THE_WAY in finding.faults and not finding.missing
+    is_only_misled = Fault.ANCHOR_IN_THE_WAY in finding.faults and not finding.missing
+    return None if is_only_misled else finding.partial_refusal
 
 
 def _backtracks(finding: Finding) -> str | None:
-    """What was sent must lead to a root, over any of its certificates."""
+    """What was sent must lead to a root by any path."""
     if finding.partial_refusal is None or (finding.completed_refusal is None and not finding.missing):
         return None
     return finding.refusal
@@ -112,17 +103,8 @@ def _ignores_dates_of_anchors(finding: Finding) -> str | None:
     return _backtracks(finding)
 
 
-def _hook(finding: Finding) -> str | None:
-    """The chain is completed if possible, and OpenSSL must accept it then. A complete chain is left as it is."""
-    return _completing(finding, finding.refusal, finding.completed_refusal)
-
-
-def _hook_strictly(finding: Finding) -> str | None:
-    """Like `_hook`, with the flags of Python 3.13."""
-    return _completing(finding, finding.strict_refusal, finding.strict_completed_refusal)
-
-
-def _completing(finding: Finding, as_sent: str | None, completed: str | None) -> str | None:
+def _completes(finding: Finding, as_sent: str | None, completed: str | None) -> str | None:
+    """The hook completes a chain that OpenSSL refuses as it was sent; then OpenSSL must accept it."""
     if as_sent is None:
         return None
     if finding.path is not None and len(finding.path.intermediates) > Budget.intermediates:
@@ -132,7 +114,10 @@ def _completing(finding: Finding, as_sent: str | None, completed: str | None) ->
 
 def _fetches(finding: Finding) -> str | None:
     """What is missing is fetched from the URLs that the certificates name."""
-    return _revoked(finding) or _completed_refusal(finding) or next(_not_fetchable(finding), None)
+    links = pairwise(finding.path.certificates if finding.path is not None else ())
+    asked = [subject for subject, issuer in links if issuer in finding.missing]
+    lacks_url = None if all(map(_names_url, asked)) else "a certificate names no http URL for its issuer (AIA)"
+    return _revoked(finding) or _completed_refusal(finding) or lacks_url
 
 
 def _fetches_up_to_a_root(finding: Finding) -> str | None:
@@ -159,18 +144,12 @@ def _revoked(finding: Finding) -> str | None:
     return next((f"revoked {reason}" for reason in finding.revoked_links.values()), None)
 
 
-def _not_fetchable(finding: Finding) -> Iterator[str]:
-    """What prevents a client from fetching what is missing."""
-    for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
-        if issuer in finding.missing and not _fetchable_urls(subject):
-            yield "a certificate names no http URL for its issuer (AIA)"
-
-
-def _fetchable_urls(certificate: Certificate) -> list[str]:
+def _names_url(certificate: Certificate) -> bool:
+    """Whether a certificate names a URL from which its issuer can be fetched."""
     try:
-        return [url for url in certificate.ca_issuers if is_fetchable(url)]
+        return any(map(is_fetchable, certificate.ca_issuers))
     except DERError:
-        return []
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -184,9 +163,13 @@ def _mozilla_roots() -> frozenset[str]:
 
 FETCHES, FETCHES_UP_TO_A_ROOT = Rule("fetches", _fetches), Rule("fetches, up to a root", _fetches_up_to_a_root)
 PRELOADS = Rule("preloads", _preloads)
-HOOK, HOOK_STRICTLY = Rule("completes", _hook), Rule("completes, strictly", _hook_strictly)
-# OpenSSL's rule: what was sent must lead to a root, with the first matching issuer at each step. "Strictly" adds the
-# flags of Python's default context from 3.13 on.
+# "Strictly" adds the flags of Python's default context from 3.13 on.
+HOOK = Rule("completes", lambda finding: _completes(finding, finding.refusal, finding.completed_refusal))
+HOOK_STRICTLY = Rule(
+    "completes, strictly",
+    lambda finding: _completes(finding, finding.strict_refusal, finding.strict_completed_refusal),
+)
+# OpenSSL's rule: what was sent must lead to a root, with the first matching issuer at each step.
 AS_SENT = Rule("as sent", lambda finding: finding.refusal)
 AS_SENT_TO_ANY_ANCHOR = Rule("as sent, to any anchor", lambda finding: finding.partial_refusal)
 AS_SENT_STRICTLY = Rule("as sent, strictly", lambda finding: finding.strict_refusal)
@@ -194,66 +177,22 @@ FIRST_OF_EACH_NAME = Rule("as sent, the first of a name", _first_of_each_name)
 BACKTRACKS = Rule("as sent, any path", _backtracks)
 IGNORES_DATES = Rule("as sent, any path, any date of the root", _ignores_dates_of_anchors)
 
-MEANINGS = {
-    Weakness.OLD_VERSION: "it speaks no TLS newer than 1.1",
-    Weakness.OLD_RENEGOTIATION: "it knows no secure renegotiation (RFC 5746)",
-    Weakness.SHA1_SUITES: "it has cipher suites with SHA-1 only",
-    Weakness.CBC_SUITES: "it has cipher suites in CBC mode only",
-    Weakness.RARE_SUITES: "it has only cipher suites that hardly any client knows",
-    Weakness.STATIC_RSA: "it exchanges keys by static RSA only, without forward secrecy",
-    Weakness.SHA1_SIGNATURE: "it signs the handshake with SHA-1 only",
-    Weakness.SMALL_DH: "its Diffie-Hellman group is too small",
-    Weakness.DHE_ONLY: "it exchanges keys by DHE only, without elliptic curves",
-    Weakness.SMALL_KEY: "a certificate's key is too small",
-    Weakness.WEAK_DIGEST: "a certificate is signed with a weak digest (SHA-1 or MD5)",
-    Weakness.ED25519_KEY: "its key is of a kind that browsers do not know (Ed25519)",
-    Weakness.ED448_KEY: "its key is of a kind that few clients know (Ed448)",
-    Weakness.P521_KEY: "its key is on a curve that not every browser knows (P-521)",
-    Weakness.PSS_KEY: "its key is of a kind that browsers do not know (RSASSA-PSS)",
-    Weakness.ED25519_CA: "the key of a CA is of a kind that browsers do not know (Ed25519)",
-    Weakness.RARE_CURVE_CA: "the key of a CA is on a curve that hardly any client knows",
-    Weakness.KEY_USAGE: "its certificate's key may not sign handshakes (key usage without digitalSignature)",
-    Weakness.COMMON_NAME: "its certificate names the host only as common name, not in the subjectAltName",
-    Weakness.COMMON_NAME_BESIDE_ADDRESSES: "its certificate names the host only as common name, and the "
-    "subjectAltName has only addresses",
-    Weakness.NO_POLICY: "a CA demands a certificate policy that the chain does not have",
-}
-
-_PYTHON = frozenset(Weakness) - {
-    Weakness.OLD_VERSION,
-    Weakness.OLD_RENEGOTIATION,
-    Weakness.RARE_SUITES,
-    Weakness.SHA1_SUITES,
-    Weakness.STATIC_RSA,
-    Weakness.SHA1_SIGNATURE,
-    Weakness.SMALL_DH,
-    Weakness.SMALL_KEY,
-    Weakness.WEAK_DIGEST,
-}
-_CURL = _PYTHON - {Weakness.COMMON_NAME_BESIDE_ADDRESSES} | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
-_NODE = _PYTHON | {Weakness.SHA1_SUITES, Weakness.STATIC_RSA, Weakness.SMALL_KEY, Weakness.SMALL_DH}
-_BROWSER = frozenset({Weakness.OLD_RENEGOTIATION, Weakness.SHA1_SUITES, Weakness.STATIC_RSA})
+_OLD_TLS = {Weakness.OLD_VERSION, Weakness.OLD_RENEGOTIATION, Weakness.RARE_SUITES}
+_OLD_SUITES = {Weakness.SHA1_SUITES, Weakness.STATIC_RSA}
+_WEAK_KEYS = {Weakness.SHA1_SIGNATURE, Weakness.SMALL_DH, Weakness.SMALL_KEY, Weakness.WEAK_DIGEST}
+_PYTHON = frozenset(Weakness) - _OLD_TLS - _OLD_SUITES - _WEAK_KEYS
+_CURL = _PYTHON - {Weakness.COMMON_NAME_BESIDE_ADDRESSES} | _OLD_SUITES
+_NODE = _PYTHON | _OLD_SUITES | {Weakness.SMALL_KEY, Weakness.SMALL_DH}
+_BROWSER = frozenset(_OLD_SUITES) | {Weakness.OLD_RENEGOTIATION}
 _CHROME = _BROWSER | {Weakness.SMALL_KEY}
 _OTHER_BROWSER = _BROWSER | {Weakness.P521_KEY}
 _WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.KEY_USAGE, Weakness.COMMON_NAME}
-_GO = _CHROME | {
-    Weakness.SHA1_SIGNATURE,
-    Weakness.ED25519_KEY,
-    Weakness.ED25519_CA,
-    Weakness.P521_KEY,
-    Weakness.KEY_USAGE,
-}
+_GO = _CHROME | {Weakness.SHA1_SIGNATURE, Weakness.ED25519_KEY, Weakness.ED25519_CA}
+_GO |= {Weakness.P521_KEY, Weakness.KEY_USAGE}
 _ONLY_OPENSSL = {Weakness.RARE_SUITES, Weakness.RARE_CURVE_CA, Weakness.NO_POLICY}  # the first not even that
 _JAVA = frozenset(Weakness) - _ONLY_OPENSSL - {Weakness.OLD_VERSION, Weakness.KEY_USAGE}
-_WGET = (
-    frozenset(Weakness)
-    - _ONLY_OPENSSL
-    - {
-        Weakness.WEAK_DIGEST,
-        Weakness.CBC_SUITES,
-        Weakness.COMMON_NAME_BESIDE_ADDRESSES,
-    }
-)
+_WGET = frozenset(Weakness) - _ONLY_OPENSSL
+_WGET -= {Weakness.WEAK_DIGEST, Weakness.CBC_SUITES, Weakness.COMMON_NAME_BESIDE_ADDRESSES}
 _GNUTLS = _WGET - {Weakness.KEY_USAGE}
 
 #: The clients: name, family, rule, and what they tolerate that OpenSSL does not at its usual security level.

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from ..inside.certificate import BIT_STRING, DERError, expect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from ..inside.certificate import Certificate
+from ..inside.certificate import BIT_STRING, KEY_USAGE, Certificate, DERError, expect
 
 _TLS_1_2 = 0x0303
 _SHA_1 = 2  # as in the first byte of a SignatureAlgorithm (RFC 5246, 7.4.1.4.1); 1 is MD5
@@ -19,34 +14,43 @@ _RARE_CIPHERS = ("ARIA", "CAMELLIA", "CCM", "DES", "IDEA", "NULL", "RC4", "SEED"
 
 
 class Weakness(str, Enum):
-    """What makes only some clients refuse a host, in the words of the JSON document."""
+    """What makes only some clients refuse a host: in the words of the JSON document, and in those of the advice."""
 
     __str__ = str.__str__
+    meaning: str
 
-    OLD_VERSION = "old-version"  # nothing newer than TLS 1.1
-    OLD_RENEGOTIATION = "old-renegotiation"  # no secure renegotiation (RFC 5746)
-    SHA1_SUITES = "sha1-suites"  # only cipher suites with SHA-1
-    CBC_SUITES = "cbc-suites"  # only cipher suites in CBC mode with SHA-2
-    RARE_SUITES = "rare-suites"  # only cipher suites that hardly any client offers
-    STATIC_RSA = "static-rsa"  # only key exchange with the RSA key of the certificate
-    SHA1_SIGNATURE = "sha1-signature"  # it signs the handshake with SHA-1 only
-    SMALL_DH = "small-dh"  # a Diffie-Hellman group that is too small
-    DHE_ONLY = "dhe-only"  # only key exchange by DHE, without elliptic curves
-    SMALL_KEY = "small-key"  # a certificate's key is too small
-    WEAK_DIGEST = "weak-digest"  # a certificate is signed with SHA-1 or MD5
-    ED25519_KEY = "ed25519-key"  # of the server
-    ED448_KEY = "ed448-key"
-    P521_KEY = "p521-key"
-    PSS_KEY = "pss-key"  # an RSA key that is for RSASSA-PSS only
-    ED25519_CA = "ed25519-ca"  # the key of a CA in the chain
-    RARE_CURVE_CA = "rare-curve-ca"  # neither P-224 nor P-256, P-384 or P-521
-    KEY_USAGE = "key-usage"  # the certificate's key may not sign, as the handshake demands
-    COMMON_NAME = "common-name"  # the certificate names its host as common name only
-    COMMON_NAME_BESIDE_ADDRESSES = "common-name-beside-addresses"  # the same, but its subjectAltName has addresses
-    NO_POLICY = "no-policy"  # a CA demands a certificate policy, and there is none
+    def __new__(cls, word: str, meaning: str) -> Weakness:
+        member = str.__new__(cls, word)
+        member._value_, member.meaning = word, meaning
+        return member
+
+    OLD_VERSION = "old-version", "it speaks no TLS newer than 1.1"
+    OLD_RENEGOTIATION = "old-renegotiation", "it knows no secure renegotiation (RFC 5746)"
+    SHA1_SUITES = "sha1-suites", "it has cipher suites with SHA-1 only"
+    CBC_SUITES = "cbc-suites", "it has cipher suites in CBC mode only"
+    RARE_SUITES = "rare-suites", "it has only cipher suites that hardly any client knows"
+    STATIC_RSA = "static-rsa", "it exchanges keys by static RSA only, without forward secrecy"
+    SHA1_SIGNATURE = "sha1-signature", "it signs the handshake with SHA-1 only"
+    SMALL_DH = "small-dh", "its Diffie-Hellman group is too small"
+    DHE_ONLY = "dhe-only", "it exchanges keys by DHE only, without elliptic curves"
+    SMALL_KEY = "small-key", "a certificate's key is too small"
+    WEAK_DIGEST = "weak-digest", "a certificate is signed with a weak digest (SHA-1 or MD5)"
+    ED25519_KEY = "ed25519-key", "its key is of a kind that browsers do not know (Ed25519)"
+    ED448_KEY = "ed448-key", "its key is of a kind that few clients know (Ed448)"
+    P521_KEY = "p521-key", "its key is on a curve that not every browser knows (P-521)"
+    PSS_KEY = "pss-key", "its key is of a kind that browsers do not know (RSASSA-PSS)"
+    ED25519_CA = "ed25519-ca", "the key of a CA is of a kind that browsers do not know (Ed25519)"
+    RARE_CURVE_CA = "rare-curve-ca", "the key of a CA is on a curve that hardly any client knows"  # none of _CURVES
+    KEY_USAGE = "key-usage", "its certificate's key may not sign handshakes (key usage without digitalSignature)"
+    COMMON_NAME = "common-name", "its certificate names the host only as common name, not in the subjectAltName"
+    COMMON_NAME_BESIDE_ADDRESSES = (
+        "common-name-beside-addresses",
+        "its certificate names the host only as common name, and the subjectAltName has only addresses",
+    )
+    NO_POLICY = "no-policy", "a CA demands a certificate policy that the chain does not have"
 
 
-#: What a server may show only because it prefers to, although it knows better.
+#: What a server may show although it also has better cipher suites: it prefers the others.
 OF_SUITES = frozenset(
     {Weakness.SHA1_SUITES, Weakness.CBC_SUITES, Weakness.RARE_SUITES, Weakness.DHE_ONLY, Weakness.STATIC_RSA}
 )
@@ -57,13 +61,12 @@ _KEYS = {  # by the OID of the algorithm or the curve (RFC 8410, RFC 5480)
     b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a": Weakness.PSS_KEY,  # RFC 4055
 }
 _ELLIPTIC = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # a key on a named curve (RFC 5480)
-_CURVES = (  # those that more clients know than OpenSSL's
+_CURVES = (  # that clients without OpenSSL know, too
     b"\x06\x05\x2b\x81\x04\x00\x21",  # P-224
     b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",  # P-256
     b"\x06\x05\x2b\x81\x04\x00\x22",  # P-384
     b"\x06\x05\x2b\x81\x04\x00\x23",  # P-521
 )
-_KEY_USAGE = b"\x55\x1d\x0f"
 _DIGITAL_SIGNATURE = 0x80  # in the first byte of a KeyUsage (RFC 5280, 4.2.1.3)
 
 
@@ -99,7 +102,7 @@ def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
 def of_key_usage(certificate: Certificate) -> Weakness | None:
     """Whether a server's certificate forbids its key to sign, as the key must in every handshake without static RSA."""
     try:
-        value = certificate.extensions.get(_KEY_USAGE)
+        value = certificate.extensions.get(KEY_USAGE)
         if value is None:
             return None
         start, end = expect(value, 0, len(value), BIT_STRING)

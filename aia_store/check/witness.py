@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import _ssl
+import socket
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..inside import certificate
 from ..inside.contexts import Context
 from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
-
-if TYPE_CHECKING:
-    import socket
 
 #: Cipher suites of TLS 1.2 that only a server with this kind of key can use.
 RSA_SUITES, ECDSA_SUITES = "ECDHE+aRSA:DHE+aRSA", "ECDHE+aECDSA"
@@ -29,7 +27,7 @@ class Witness:
         self.sent: list[bytes] = []
         self.version = 0  # of the protocol, such as 0x0303 for TLS 1.2
         self.asks_client = False  # whether the server asked for a client's certificate
-        self.has_answered = False  # whether it has its answer: no certificate
+        self.has_answered = False  # whether it got an answer, which holds no certificate
         self.server_key_exchange = b""  # the message, with its header
 
     def shake_hands(self, context: Any, connection: socket.socket, name: str) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-_STANDARD_ERROR = 2  # the descriptor
-
 
 def main() -> None:
     """Run the command line and end the process. An error is one line on standard error."""
@@ -40,7 +38,7 @@ def main() -> None:
 def _open_what_was_closed() -> None:
     """Open each closed standard descriptor; otherwise the first files that we open would get its number."""
     descriptor = os.open(os.devnull, os.O_RDWR)
-    while descriptor <= _STANDARD_ERROR:
+    while descriptor <= 2:  # that of standard error
         descriptor = os.open(os.devnull, os.O_RDWR)
     os.close(descriptor)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,15 +13,12 @@ from click.shell_completion import CompletionItem
 from ..version import __version__
 from .errors import INTERRUPTED, NO, say
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 NARROW = 60  # columns
 #: For each command, its module, and its description in lists of commands.
 COMMANDS = {
     "add": ("contents", "Learn intermediates ahead of time."),
     "bundle": ("machine", "Print the path of the merged CA bundle."),
-    "check": ("check", "Say what is wrong with a server's chain."),
+    "check": ("check.command", "Say what is wrong with a server's chain."),
     "clear": ("contents", "Empty the store."),
     "completion": ("manpage", "Print the completions of a shell."),
     "daemon": ("background", "Keep the store and the bundle up to date."),

@@ -5,27 +5,24 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import click
 
-from ..check import ProbeError, TargetError
+from ..check.connection import ProbeError
 from ..inside import settings as config
+from ..inside.certificate import Certificate
 from ..inside.store import IntermediateStore, sound_store
 from ..library import learn
 from ..manager import history, refresh, roots
 from ..manager.export_rules import Export
 from ..manager.revocation.record import reader
+from ..manager.target import TargetError
 from ..manager.upkeep import modified
 from ..manager.verify import Verifier, VerifyError
 from ..manager.words import counted
 from . import output
 from .errors import WrongUseError, report, say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.certificate import Certificate
 
 SHOWN_DIGITS = 16  # of a fingerprint, in tables
 MOST_SHOWN = 20  # things of one kind that are listed one by one
@@ -49,7 +46,6 @@ def _entry(certificate: Certificate, path: str, *, preloaded: bool) -> dict[str,
 
 
 def _last_used(path: str) -> float:
-    """When a file of the store was last used, or preloaded (seconds since 1970)."""
     return modified(path, time.time())  # another process may have dropped it just now
 
 
@@ -75,13 +71,17 @@ def _history(store: IntermediateStore, fingerprint: str) -> list[history.Event]:
     return history.of(store.folders, fingerprint.lower().replace(":", ""))
 
 
-def _print_history(events: list[history.Event]) -> None:
+def _print_gone(events: list[history.Event], *, as_json: bool) -> None:
     """Print what is known of a certificate that is no longer in the store."""
-    rows = [
-        [output.timestamp(event.at), event.fingerprint[:SHOWN_DIGITS], f"{event.what}: {output.harmless(event.why)}"]
-        for event in events
-    ]
-    output.print_table(["When", "SHA-256", "What"], rows)
+    if as_json:
+        output.print_json({"history": list(map(_event, events))})
+    else:
+        rows = [[output.timestamp(one.at), one.fingerprint[:SHOWN_DIGITS], _in_words(one)] for one in events]
+        output.print_table(["When", "SHA-256", "What"], rows)
+
+
+def _in_words(event: history.Event) -> str:
+    return f"{event.what}: {output.harmless(event.why)}"
 
 
 @click.command("list")
@@ -99,7 +99,7 @@ def list_command(preloaded: bool, as_json: bool) -> None:
         [
             certificate.fingerprint[:SHOWN_DIGITS],
             output.subject(certificate),
-            output.issuer(certificate),
+            output.short_name(certificate.issuer),
             output.day(certificate.validity[1]),
             output.day(_last_used(path)),
         ]
@@ -133,10 +133,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
         gone = _history(store, fingerprint)
         if not gone:
             raise
-        if as_json:
-            output.print_json({"history": [_event(event) for event in gone]})
-        else:
-            _print_history(gone)
+        _print_gone(gone, as_json=as_json)
         return
     preloaded, path = next(iter(paths.items()))
     events = _history(store, certificate.fingerprint)
@@ -144,7 +141,7 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     entry = _entry(certificate, path, preloaded=preloaded) | {
         "ca_issuers": output.ca_issuers(certificate),
         "learned_from": folder.source_of(certificate),
-        "history": [_event(event) for event in events],
+        "history": list(map(_event, events)),
     }
     anchors = roots.load(roots.source(settings))
     try:
@@ -156,24 +153,21 @@ def show_command(fingerprint: str, as_json: bool) -> None:
     if as_json:
         output.print_json(entry)
         return
-    rows = [
-        [label, str(value if value is not None else f"nowhere: {entry['why_not']}")]
-        for label, value in (
-            ("Subject", entry["subject"]),
-            ("Issuer", entry["issuer"]),
-            ("Valid", f"{output.day(certificate.validity[0])} to {output.day(certificate.validity[1])}"),
-            ("SHA-256", certificate.fingerprint),
-            ("Its issuer is at", ", ".join(output.ca_issuers(certificate)) or "(no AIA)"),
-            ("Leads to", entry["leads_to"]),
-            ("Preloaded", "yes, and not needed here yet" if preloaded else "no, it was needed here"),
-            ("Learned from", output.harmless(str(entry["learned_from"] or "(not noted)"))),
-            ("Last used", entry["last_used"] or "(never)"),
-            ("In the bundle", "yes" if entry["in_bundle"] else "no"),
-            ("File", path),
-            *((output.timestamp(event.at), f"{event.what}: {output.harmless(event.why)}") for event in events),
-        )
-    ]
-    output.print_table([], rows)
+    rows = {
+        "Subject": entry["subject"],
+        "Issuer": entry["issuer"],
+        "Valid": f"{output.day(certificate.validity[0])} to {output.day(certificate.validity[1])}",
+        "SHA-256": certificate.fingerprint,
+        "Its issuer is at": ", ".join(output.ca_issuers(certificate)) or "(no AIA)",
+        "Leads to": f"nowhere: {entry['why_not']}" if entry["leads_to"] is None else entry["leads_to"],
+        "Preloaded": "yes, and not needed here yet" if preloaded else "no, it was needed here",
+        "Learned from": output.harmless(str(entry["learned_from"] or "(not noted)")),
+        "Last used": entry["last_used"] or "(never)",
+        "In the bundle": "yes" if entry["in_bundle"] else "no",
+        "File": path,
+    }
+    told = [(output.timestamp(event.at), _in_words(event)) for event in events]
+    output.print_table([], [[label, str(value)] for label, value in (*rows.items(), *told)])
 
 
 def _event(event: history.Event) -> dict[str, str]:
@@ -356,7 +350,6 @@ def _print_refresh(found: refresh.RefreshReport) -> None:
 
 
 def _print_some(lines: list[str], more: str, echo: Callable[[str], None]) -> None:
-    """Print the first of these lines, and how many more there are."""
     for line in lines[:MOST_SHOWN]:
         echo(line)
     if len(lines) > MOST_SHOWN:

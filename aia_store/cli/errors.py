@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..inside import settings as config
-from ..manager.words import one_line
+from ..manager.words import one_line, reason_of
 
 NO, WRONG_USE = 1, 2
 _NO_THREAD = "can't start new thread"  # the RuntimeError of `threading`
@@ -34,7 +34,7 @@ def report(error: Exception) -> int:
 def what_is_lacking(error: Exception) -> str | None:
     """Why the system does not let the command go on: a full disk, no more threads; None for any other error."""
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return reason_of(error)
     if isinstance(error, MemoryError):
         return "there is no more memory"
     return _NO_THREAD if isinstance(error, RuntimeError) and str(error) == _NO_THREAD else None

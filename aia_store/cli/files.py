@@ -7,16 +7,13 @@ import io
 import os
 import stat
 import sys
-from typing import IO, TYPE_CHECKING, Protocol
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 from ..inside.ownership import MOST_LINKS
 from ..inside.store import may_be_changed_by_group
 from ..manager.atomic_write import Replacement
 from .errors import OutputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 STANDARD_OUTPUT = "-"  # instead of a path
 
@@ -73,10 +70,10 @@ def appearing(path: str) -> Iterator[Writable]:
 
 
 def _destination(path: str) -> str:
-    """Where the links lead that a path ends in. Raises OutputError if another user can have made one of them.
+    """Follow the links at the end of a path. Raises OutputError if another user can have made one of them.
 
-    The file there is replaced by renaming, so the kernel's protection (fs.protected_symlinks) does not apply: it is for
-    opening. A link in /proc/self/fd whose target has no name is not followed.
+    The kernel's protection (fs.protected_symlinks) is for opening files, but this one is replaced by renaming. A link
+    in /proc/self/fd is not followed if its target has no name.
     """
     at = path
     for _ in range(MOST_LINKS):

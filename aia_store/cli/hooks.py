@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from ..install import environments, everywhere, hook, watcher
-from ..install.interpreters import InterpreterError
+from ..install.everywhere import Standing
+from ..install.interpreters import Interpreter, InterpreterError
 from .errors import say
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ..install.everywhere import Standing
-    from ..install.interpreters import Interpreter
-
-_LEFT_ALONE = "left alone"
-
-
-def _which(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that select interpreters."""
-    command = click.option(
-        "--python",
-        "paths",
-        multiple=True,
-        metavar="PATH",
-        type=click.Path(),
-        help="This interpreter and its virtual environments; can be repeated, and added to --all.",
-    )(command)
-    return click.option(
-        "--all", "every", is_flag=True, help="Every interpreter of the machine (for root) or of the user."
-    )(command)
+_every_option = click.option(
+    "--all", "every", is_flag=True, help="Every interpreter of the machine (for root) or of the user."
+)
+_python_option = click.option(
+    "--python",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(),
+    help="This interpreter and its virtual environments; can be repeated, and added to --all.",
+)
 
 
 @click.group("hook")
@@ -42,7 +33,8 @@ def hook_command() -> None:
 
 
 @hook_command.command("install", short_help="Install the hook.")
-@_which
+@_every_option
+@_python_option
 def install_command(every: bool, paths: tuple[str, ...]) -> None:
     """Install the hook for the interpreter (or virtual environment) that runs this command.
 
@@ -55,42 +47,42 @@ def install_command(every: bool, paths: tuple[str, ...]) -> None:
         click.echo(f"programs of {sys.executable} complete chains from their next start on")
         return
     everywhere.refuse_unsafe()
-    failed = False
-    for found in _interpreters(every, paths):
-        standing = everywhere.install(found) if not isinstance(found, InterpreterError) else None
-        if standing is None:
-            failed = True
-            continue
+    faults: list[object] = []
+    for interpreter in _interpreters(every, paths, faults):
+        standing = everywhere.install(interpreter)
         click.echo(_line(standing))
-        failed |= _complain(standing)
-    _end(failed)
+        for obstacle in standing.obstacles:
+            say(f"{interpreter.python}: {obstacle}")
+        if not standing.is_fine:
+            faults.append(standing)
+    _end(faults)
 
 
 @hook_command.command("remove", short_help="Remove the hook.")
-@_which
+@_every_option
+@_python_option
 def remove_command(every: bool, paths: tuple[str, ...]) -> None:
     """Remove the hook; with --all or --python, every file becomes what it was."""
-    failed = False
+    faults: list[object] = []
     changed: list[str] = []
     if every or paths:
-        for found in _interpreters(every, paths):
+        for interpreter in _interpreters(every, paths, faults):
             try:
-                changed += [] if isinstance(found, InterpreterError) else everywhere.remove(found)
+                changed += everywhere.remove(interpreter)
             except (hook.HookError, InterpreterError) as error:
-                say(str(error))
-                failed = True
-            failed |= isinstance(found, InterpreterError)
+                _note(error, faults)
     else:
         changed = hook.remove()
     for path in changed:
         click.echo(f"{'restored' if os.path.lexists(path) else 'removed'} {path}")
-    if not changed and not failed:
+    if not changed and not faults:
         click.echo("there was no hook to remove")
-    _end(failed)
+    _end(faults)
 
 
 @hook_command.command("status", short_help="Say whether the hook works.")
-@_which
+@_every_option
+@_python_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
     """Say whether the hook is installed and works; status 1 if not."""
@@ -105,7 +97,7 @@ def status_command(every: bool, paths: tuple[str, ...], as_json: bool) -> None:
     else:
         state = "active" if found.remedy is None else f"not active: {found.remedy}"
         output.print_table(["Interpreter", "Version", "Hook"], [[found.python, found.version, state]])
-    _end(found.remedy is not None)
+    _end([found.remedy] if found.remedy is not None else [])
 
 
 @hook_command.command("path", short_help="Print the folder for PYTHONPATH.")
@@ -117,84 +109,76 @@ def path_command() -> None:
     click.echo(watcher.HOOKS)
 
 
-def _interpreters(every: bool, paths: tuple[str, ...]) -> Iterator[Interpreter | InterpreterError]:
-    """Yield each interpreter as it is found; if one fails, a line on standard error says so."""
+def _interpreters(every: bool, paths: tuple[str, ...], faults: list[object]) -> Iterator[Interpreter]:
+    """Yield each interpreter as it is found; if one fails, note its error."""
     for found in everywhere.interpreters(paths, usual=every):
         if isinstance(found, InterpreterError):
-            say(str(found))
-        yield found
+            _note(found, faults)
+        else:
+            yield found
+
+
+def _note(fault: object, faults: list[object]) -> None:
+    """Say on standard error what is wrong, and add it to the faults."""
+    say(str(fault))
+    faults.append(fault)
 
 
 def _line(standing: Standing) -> str:
     found = standing.interpreter
-    reached = _LEFT_ALONE if standing.reached == everywhere.TOO_OLD else f"reached: {standing.reached}"
+    reached = "left alone" if standing.reached == everywhere.TOO_OLD else f"reached: {standing.reached}"
     notes = f" ({'; '.join(standing.notes)})" if standing.notes else ""
     return f"{found.python} {found.release} {reached}{notes}"
-
-
-def _complain(standing: Standing) -> bool:
-    for obstacle in standing.obstacles:
-        say(f"{standing.interpreter.python}: {obstacle}")
-    return not standing.is_fine
 
 
 def _status_of_many(every: bool, paths: tuple[str, ...], *, as_json: bool) -> None:
     from . import output
 
-    failed = False
-    found: list[Standing] = []
+    faults: list[object] = []
+    standings: list[Standing] = []
     with output.progress("asking the interpreters") as step:
-        for count, interpreter in enumerate(_interpreters(every, paths), 1):
+        for count, interpreter in enumerate(_interpreters(every, paths, faults), 1):
             step(count, count)
-            if isinstance(interpreter, InterpreterError):
-                failed = True
-                continue
             try:
-                found.append(everywhere.status(interpreter))
+                standings.append(everywhere.status(interpreter))
             except InterpreterError as error:
-                say(str(error))
-                failed = True
+                _note(error, faults)
     known = environments.find()
-    of = {
-        one.interpreter.stdlib: [environment for environment in known if environment.is_of(one.interpreter)]
-        for one in found
-    }
+    found = [_as_json(standing, known) for standing in standings]
     if as_json:
-        output.print_json([_as_json(standing, of[standing.interpreter.stdlib]) for standing in found])
+        output.print_json(found)
     elif found:
         headings = ["Interpreter", "Version", "Reached", "By", "Environments", "In the way"]
-        output.print_table(headings, [_row(standing, of[standing.interpreter.stdlib]) for standing in found])
-    if every:
-        for environment in known:
-            if environment.is_orphan:
-                say(f"{environment.folder} has lost its interpreter ({environment.home}); make it again, or delete it")
-                failed = True
+        output.print_table(headings, list(map(_row, found)))
+    for environment in known if every else ():
+        if environment.is_orphan:
+            lost = f"{environment.folder} has lost its interpreter ({environment.home}); make it again, or delete it"
+            _note(lost, faults)
     for folder in everywhere.hiding():
         say(f"PYTHONPATH names {folder}, whose sitecustomize.py may hide the hook from programs of this shell")
-    _end(failed or not all(standing.is_fine for standing in found))
+    _end([*faults, *(standing for standing in standings if not standing.is_fine)])
 
 
-def _row(standing: Standing, of: list[environments.Environment]) -> list[Any]:
-    found = standing.interpreter
-    in_the_way = "; ".join([*standing.obstacles, *standing.notes])
-    names = "\n".join(environment.folder for environment in of)
-    return [found.python, found.release, standing.reached, "\n".join(standing.by), names, in_the_way]
+def _row(found: dict[str, Any]) -> list[str]:
+    by, names = "\n".join(found["by"]), "\n".join(found["environments"])
+    in_the_way = "; ".join([*found["obstacles"], *found["notes"]])
+    return [found["python"], found["version"], found["reached"], by, names, in_the_way]
 
 
-def _as_json(standing: Standing, of: list[environments.Environment]) -> dict[str, Any]:
+def _as_json(standing: Standing, known: list[environments.Environment]) -> dict[str, Any]:
     return {
         "python": standing.interpreter.python,
         "version": standing.interpreter.release,
         "standard_library": standing.interpreter.stdlib,
         "reached": standing.reached,
         "by": standing.by,
-        "environments": [environment.folder for environment in of],
+        "environments": [environment.folder for environment in known if environment.is_of(standing.interpreter)],
         "obstacles": standing.obstacles,
         "notes": standing.notes,
         "is_fine": standing.is_fine,
     }
 
 
-def _end(failed: bool) -> None:
-    if failed:
+def _end(faults: Sequence[object]) -> None:
+    if faults:
         raise click.exceptions.Exit(1)

@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import click
 from click.shell_completion import get_completion_class
 
-from ..inside import settings as config
 from ..version import __version__
 from .commands import cli
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _NAME = "aia-store"
 _SHELLS = ("bash", "zsh", "fish")
@@ -28,42 +24,36 @@ _EXAMPLES = [
     ("aia-store add www.example.org", "Learn what this server leaves out, so that the bundle contains it."),
     ("aia-store status", "Is everything in place? If not, what is to be done?"),
 ]
-_ABOUT_SETTINGS = {
-    "dir": "the store's folder; by default the user's cache folder, and for root the machine's "
+#: Each setting as an environment variable, with its value if only one value has an effect, and what it is for.
+SETTINGS = {
+    "AIA_STORE_DIR": "the store's folder; by default the user's cache folder, and for root the machine's "
     "(`/var/cache/aia-store`)",
-    "roots": "a PEM file of trust anchors to use instead of the system's; without this setting, certifi's are used if "
-    "the system has none",
-    "extra_roots": "a PEM file, or a folder of PEM files, of trust anchors to add to the others, such as a company's",
-    "allowed_networks": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
-    "proxy": "the proxy for all connections: the URL of an HTTP proxy, or `none`; by default `environment`, which "
-    "means the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`",
-    "async_budget": "how many seconds the fetches of a handshake may take under a running asyncio loop; by default 2",
-    "revocation_lists": "revocation lists, as comma-separated files or URLs: Mozilla's OneCRL (JSON), the CCADB's "
-    "report of revoked intermediates (CSV)",
-    "unused_days": "after how many days without use `refresh` drops an intermediate; by default 90",
-    "refresh_hours": "how many hours lie between two refreshes of the daemon; by default 24",
-    "share": "the shelf, a folder through which machines share intermediates: an `s3`, `gs`, `az` or `file` URL, or "
-    "an `https` URL to read only",
-    "share_notify": "the stream that tells all machines at once what one of them has learned: a `valkey` or `redis` "
-    "URL",
-    "share_publish": "this machine is a hub: it verifies what other machines hand in, and publishes it",
-    "share_private": "also share intermediates that lead only to a private root, such as a company's, which this "
-    "machine trusts",
-    "offline": "use what is on disk, and fetch nothing",
-    "trust_on_demand": "load all trust anchors of a large CA file at once, as Python does without the hook",
-    "explain": "add no note to the error of a refused chain",
-    "disable": "the hook does nothing",
-    "log": "the hook reports on standard error what it does",
+    "AIA_STORE_ROOTS": "a PEM file of trust anchors to use instead of the system's; without this setting, certifi's "
+    "are used if the system has none",
+    "AIA_STORE_EXTRA_ROOTS": "a PEM file, or a folder of PEM files, of trust anchors to add to the others, such as a "
+    "company's",
+    "AIA_STORE_ALLOWED_NETWORKS": "networks (CIDR, comma-separated) that a fetch may reach besides public addresses",
+    "AIA_STORE_PROXY": "the proxy for all connections: the URL of an HTTP proxy, or `none`; by default `environment`, "
+    "which means the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`",
+    "AIA_STORE_OFFLINE=1": "use what is on disk, and fetch nothing",
+    "AIA_STORE_DISABLE=1": "the hook does nothing",
+    "AIA_STORE_ASYNC_BUDGET": "how many seconds the fetches of a handshake may take under a running asyncio loop; by "
+    "default 2",
+    "AIA_STORE_TRUST_ON_DEMAND=0": "load all trust anchors of a large CA file at once, as Python does without the hook",
+    "AIA_STORE_EXPLAIN=0": "add no note to the error of a refused chain",
+    "AIA_STORE_UNUSED_DAYS": "after how many days without use `refresh` drops an intermediate; by default 90",
+    "AIA_STORE_REFRESH_HOURS": "how many hours lie between two refreshes of the daemon; by default 24",
+    "AIA_STORE_REVOCATION_LISTS": "revocation lists, as comma-separated files or URLs: Mozilla's OneCRL (JSON), the "
+    "CCADB's report of revoked intermediates (CSV)",
+    "AIA_STORE_SHARE": "the shelf, a folder through which machines share intermediates: an `s3`, `gs`, `az` or `file` "
+    "URL, or an `https` URL to read only",
+    "AIA_STORE_SHARE_PUBLISH=1": "this machine is a hub: it verifies what other machines hand in, and publishes it",
+    "AIA_STORE_SHARE_PRIVATE=1": "also share intermediates that lead only to a private root, such as a company's, "
+    "which this machine trusts",
+    "AIA_STORE_SHARE_NOTIFY": "the stream that tells all machines at once what one of them has learned: a `valkey` or "
+    "`redis` URL",
+    "AIA_STORE_LOG=debug": "the hook reports on standard error what it does",
 }
-_VALUES = {
-    "share_publish": "1",
-    "share_private": "1",
-    "offline": "1",
-    "trust_on_demand": "0",
-    "explain": "0",
-    "disable": "1",
-    "log": "debug",
-}  # that change anything
 _FILES = [
     ("/etc/xdg/aia-store/config.toml", "The settings of the site."),
     ("~/.config/aia-store/config.toml", "The settings of the user, which override those of the site."),
@@ -124,16 +114,9 @@ def _sections() -> Iterator[str]:
     yield ".SH EXIT STATUS"
     yield from (f".TP\n.B {status}\n{_text(about)}" for status, about in _STATUS)
     yield ".SH ENVIRONMENT\nEach is also a key of the configuration files, in lower case and without the prefix."
-    yield from (f".TP\n.B {_text(setting)}\n{_text(about)}" for setting, about in settings())
+    yield from (f".TP\n.B {_text(setting)}\n{_text(about)}" for setting, about in SETTINGS.items())
     yield ".SH FILES"
     yield from (f".TP\n.I {_text(file)}\n{_text(about)}" for file, about in _FILES)
-
-
-def settings() -> Iterator[tuple[str, str]]:
-    """Each setting as an environment variable, with its value if only one is used; its text."""
-    for key in config.KEYS:
-        value = f"={_VALUES[key]}" if key in _VALUES else ""
-        yield f"AIA_STORE_{key.upper()}{value}", _ABOUT_SETTINGS[key]
 
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[str]:

@@ -6,7 +6,8 @@ import contextlib
 import functools
 import json
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import click
 from rich.cells import cell_len
@@ -15,17 +16,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..inside.certificate import DERError
+from ..inside.certificate import Certificate, DERError
 from ..manager import names
 from ..manager.words import day as day
 from ..manager.words import harmless as harmless
 from ..manager.words import shortened, shown_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Literal
-
-    from ..inside.certificate import Certificate
 
 LONGEST_URL = 256  # characters, in prose
 MOST_LAID_OUT = 500  # rows of a table that rich lays out
@@ -68,7 +63,7 @@ def say(sentence: str) -> None:
 
 
 def print_table(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print rows under headings, if there are any; on a narrow terminal, each cell on a line of its own."""
+    """Print rows, under headings unless these are empty; on a narrow terminal, each cell gets its own line."""
     if len(rows) > MOST_LAID_OUT:
         _print_columns([headings, *rows] if headings else rows)
         return
@@ -110,11 +105,6 @@ def _print_columns(rows: Sequence[Sequence[str | Text]]) -> None:
 def subject(certificate: Certificate) -> str:
     """The subject in short: its common name, else its last attribute."""
     return short_name(certificate.subject)
-
-
-def issuer(certificate: Certificate) -> str:
-    """The issuer in short."""
-    return short_name(certificate.issuer)
 
 
 def ca_issuers(certificate: Certificate) -> list[str]:

@@ -35,8 +35,8 @@ def say_what_is_ignored() -> None:
 def become_owner(arguments: list[str]) -> None:
     """If this is root and the command writes to the site's store, become the owner of that store, for good.
 
-    `check` does so only if it reads and writes no file, because only root may have access to one. Otherwise, what it
-    learns is handed in.
+    `check` stays root if it reads or writes a file, because only root may have access to it. What it learns is then
+    handed in (`inside/handin.py`).
     """
     if not arguments or not (arguments[0] in _ON_THE_STORE or (arguments[0] == "check" and _names_no_file(arguments))):
         return
@@ -51,7 +51,7 @@ def become_owner(arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def as_owner() -> Iterator[None]:
-    """If this is root, be the owner of the site's store within the `with`: only to look, and to start no process."""
+    """If this is root, be the owner of the site's store within the `with`, which must only read and start nothing."""
     status = _other_owner()
     if status is None:
         yield

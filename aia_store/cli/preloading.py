@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ..inside import settings as config
 from ..manager import preload
-from ..manager.preload import DEFAULT, MisnamedReportError
+from ..manager.preload import DEFAULT, MisnamedReportError, PreloadReport, Skipped
 from ..manager.words import one_line
 from . import output
 from .errors import WrongUseError, report, say
-
-if TYPE_CHECKING:
-    from ..manager.preload import PreloadReport, Skipped
 
 MOST_NAMED = 5  # skipped certificates, for each reason
 LONGEST_NAME = 200  # characters of a name in a report

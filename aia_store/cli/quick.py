@@ -40,8 +40,8 @@ def print_exactly(text: str) -> None:
 def usable_bundle(settings: Settings, form: BundleForm = published.FILE) -> tuple[str, int]:
     """Return the path of the bundle in this form, after building it if needed, and the exit status.
 
-    If it cannot be built, this is the last good one, with a line on standard error. The status is 1 if the reason is a
-    problem with the machine's trust anchors.
+    If it cannot be built, the path is that of the last good bundle, and a line on standard error says why. The status
+    is 1 if the reason is a problem with the machine's trust anchors.
     """
     path = published.fresh(settings, form)
     if path is not None:

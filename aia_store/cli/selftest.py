@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -26,16 +28,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from ..manager.words import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ..manager.words import one_line, reason_of
 
 _CURL_PREFERS = ("CURL_CA_BUNDLE", "SSL_CERT_DIR")  # if one of these is set, curl ignores SSL_CERT_FILE
 SECONDS = 60  # for each child process
 CONNECTS_WITHIN = 5.0  # seconds
 _ADDRESS = "127.0.0.1"  # not a name, because a machine may have no /etc/hosts
-_ADDRESS_NAME = x509.IPAddress(ipaddress.ip_address(_ADDRESS))
 _CLIENT = """
 import sys
 if sys.argv[2] == "with":
@@ -69,16 +67,15 @@ def run() -> Iterator[Step]:
     with tempfile.TemporaryDirectory(prefix="aia-store-selftest-") as folder:
         root = _issue("aia-store selftest root", None, None)
         intermediate = _issue("aia-store selftest intermediate", root, None)
-        with _server(_AIAHandler) as aia:
+        with _Server(_AIAHandler) as aia:
             aia.body = intermediate.certificate.public_bytes(Encoding.DER)
-            aia.requests = 0
             obstacle = _obstacle_to(aia.server_port)
             if obstacle is not None:
                 yield Step(f"This machine reaches itself at {_ADDRESS}", False, obstacle)
                 return
             url = f"http://{_ADDRESS}:{aia.server_port}/intermediate.crt"
             leaf = _issue("aia-store selftest server", intermediate, url)
-            with _server(_OkHandler, _server_context(leaf, folder)) as server:
+            with _Server(_OkHandler, _server_context(leaf, folder)) as server:
                 yield from _steps(folder, root, aia, f"https://{_ADDRESS}:{server.server_port}/")
 
 
@@ -87,14 +84,13 @@ def _obstacle_to(port: int) -> str | None:
     try:
         socket.create_connection((_ADDRESS, port), CONNECTS_WITHIN).close()
     except OSError as error:
-        return f"{error.strerror or error}; is the loopback interface up? `ip link set lo up`"
+        return f"{reason_of(error)}; is the loopback interface up? `ip link set lo up`"
     return None
 
 
-def _steps(folder: str, root: _Certified, aia: Any, url: str) -> Iterator[Step]:
+def _steps(folder: str, root: _Certified, aia: _Server, url: str) -> Iterator[Step]:
     roots = os.path.join(folder, "root.pem")
-    with open(roots, "wb") as file:
-        file.write(root.certificate.public_bytes(Encoding.PEM))
+    Path(roots).write_bytes(root.certificate.public_bytes(Encoding.PEM))
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -116,46 +112,41 @@ def _steps(folder: str, root: _Certified, aia: Any, url: str) -> Iterator[Step]:
     yield Step(
         "Python without the hook refuses the server",
         "unable to get local issuer certificate" in plain.stderr,
-        _last_line(plain.stderr) or "it connected: something else completes the chain here",
+        _line(-1, plain.stderr) or "it connected: something else completes the chain here",
     )
     hooked = python("with")
     yield Step(
         "Python with the hook connects, verified, after one fetch",
         hooked.returncode == 0 and aia.requests == 1,
-        _last_line(hooked.stderr) or f"{aia.requests} request to the AIA host",
+        _line(-1, hooked.stderr) or f"{aia.requests} request to the AIA host",
     )
     again = python("with", AIA_STORE_OFFLINE="1")
     yield Step(
         "A second process connects with no fetch, offline",
         again.returncode == 0 and aia.requests == 1,
-        _last_line(again.stderr) or "the intermediate came from disk",
+        _line(-1, again.stderr) or "the intermediate came from disk",
     )
     yield _curl_step(url, environment)
 
 
 def _curl_step(url: str, environment: dict[str, str]) -> Step:
-    title = "curl connects, with SSL_CERT_FILE=$(aia-store bundle)"
-    curl = shutil.which("curl")
+    title, curl = "curl connects, with SSL_CERT_FILE=$(aia-store bundle)", shutil.which("curl")
     if curl is None:
         return Step(title, None, "curl is not installed")
     built = _run([sys.executable, "-m", "aia_store", "bundle"], environment)
     if built.returncode != 0:
-        return Step(title, False, _last_line(built.stderr))
+        return Step(title, False, _line(-1, built.stderr))
     command = [curl, "--disable", "--silent", "--show-error", "--noproxy", "*", url]
     before = _run(command, environment | {"SSL_CERT_FILE": environment["AIA_STORE_ROOTS"]})
     after = _run(command, environment | {"SSL_CERT_FILE": built.stdout.strip()})
     passed = before.returncode != 0 and after.stdout == "ok"
-    return Step(title, passed, _first_line(after.stderr) or f"without the bundle: {_first_line(before.stderr)}")
+    # Advice follows the first line of curl's message.
+    return Step(title, passed, _line(0, after.stderr) or f"without the bundle: {_line(0, before.stderr)}")
 
 
-def _first_line(text: str) -> str:
-    """The first line of curl's message; advice follows it."""
-    return one_line("".join(text.strip().splitlines()[:1]))
-
-
-def _last_line(text: str) -> str:
-    """The last line of Python's output: a traceback ends with the error."""
-    return one_line("".join(text.strip().splitlines()[-1:]))
+def _line(at: int, text: str) -> str:
+    """The first (0) or last (-1) line of a text; empty if there is none."""
+    return one_line((text.strip().splitlines() or [""])[at])
 
 
 def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -179,7 +170,7 @@ def _issue(name: str, issuer: _Certified | None, aia: str | None) -> _Certified:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)
-    signer = issuer or _Certified(None, key)  # type: ignore[arg-type]
+    signer = issuer.key if issuer else key
     is_ca = aia is None
     builder = (
         x509.CertificateBuilder()
@@ -191,18 +182,18 @@ def _issue(name: str, issuer: _Certified | None, aia: str | None) -> _Certified:
         .not_valid_after(now + datetime.timedelta(days=30))
         .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .add_extension(_key_usage(is_ca), critical=True)
     )
     if aia is not None:
-        location = x509.UniformResourceIdentifier(aia)
+        location, address = x509.UniformResourceIdentifier(aia), x509.IPAddress(ipaddress.ip_address(_ADDRESS))
         access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, location)
         builder = (
             builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([_ADDRESS_NAME]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         )
-    return _Certified(builder.sign(signer.key, hashes.SHA256()), key)
+    return _Certified(builder.sign(signer, hashes.SHA256()), key)
 
 
 def _key_usage(is_ca: bool) -> x509.KeyUsage:
@@ -220,10 +211,9 @@ def _key_usage(is_ca: bool) -> x509.KeyUsage:
 
 
 def _server_context(leaf: _Certified, folder: str) -> ssl.SSLContext:
-    path = os.path.join(folder, "leaf.pem")
+    path = Path(folder, "leaf.pem")
     key = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with open(path, "wb") as file:
-        file.write(leaf.certificate.public_bytes(Encoding.PEM) + key)
+    path.write_bytes(leaf.certificate.public_bytes(Encoding.PEM) + key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     return context
@@ -243,16 +233,21 @@ class _OkHandler(http.server.BaseHTTPRequestHandler):
 
 
 class _AIAHandler(_OkHandler):
+    server: _Server
+
     def do_GET(self) -> None:
-        server: Any = self.server
-        server.requests += 1
-        self.body = server.body
+        self.server.requests += 1
+        self.body = self.server.body
         super().do_GET()
 
 
 class _Server(socketserver.ThreadingTCPServer):  # not HTTPServer, which looks up the name of its address
     daemon_threads = True
-    context: ssl.SSLContext | None = None
+    body, requests = b"", 0  # of an AIA host
+
+    def __init__(self, handler: type[_OkHandler], context: ssl.SSLContext | None = None) -> None:
+        super().__init__((_ADDRESS, 0), handler)
+        self.context = context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         try:
@@ -266,16 +261,10 @@ class _Server(socketserver.ThreadingTCPServer):  # not HTTPServer, which looks u
     def server_port(self) -> int:
         return int(self.server_address[1])
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> _Server:
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
-
-
-def _server(handler: type[_OkHandler], context: ssl.SSLContext | None = None) -> Any:
-    server = _Server((_ADDRESS, 0), handler)
-    server.context = context
-    return server

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import click
 
 from ..inside import settings as config
+from ..inside.settings import Settings
 from ..inside.store import sound_store
 from ..manager.share import rounds, summary
+from ..manager.share.rounds import Round
 from . import output
 from .errors import WrongUseError, say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..inside.settings import Settings
-    from ..manager.share.rounds import Round
 
 MOST_ROUNDS = 40  # of one command; each takes 500 certificates at most
 SECONDS = 600.0  # of one command; then no further round begins
@@ -37,16 +34,14 @@ def share_command() -> None:
 @output.json_option
 def pull(as_json: bool) -> None:
     """Take what other machines have learned, and hand nothing in: for a container's start, or to build an image."""
-    settings = _settings()
-    _print(_repeated(lambda: rounds.pull(settings)), as_json)
+    _print(_repeated(rounds.pull), as_json)
 
 
 @share_command.command("publish")
 @output.json_option
 def publish(as_json: bool) -> None:
     """Be a hub: verify what other machines handed in, and publish it together with what was needed here: for cron."""
-    settings = _settings()
-    _print(_repeated(lambda: rounds.run(settings, publishes=True)), as_json)
+    _print(_repeated(functools.partial(rounds.run, publishes=True)), as_json)
 
 
 @share_command.command("status")
@@ -71,14 +66,15 @@ def _settings() -> Settings:
     return settings
 
 
-def _repeated(make: Callable[[], Round]) -> Round:
+def _repeated(make: Callable[[Settings], Round]) -> Round:
     """Make rounds while there is more, and time."""
+    settings = _settings()
     deadline = time.monotonic() + SECONDS
-    done = make()
+    done = make(settings)
     for _ in range(MOST_ROUNDS):
         if not done.more or time.monotonic() > deadline:
             break
-        done = done.followed_by(make())
+        done = done.followed_by(make(settings))
     return done
 
 

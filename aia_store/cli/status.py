@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..inside import proxies
 from ..inside.pauses import Failures
-from ..inside.settings import DIRECT, KEYS
+from ..inside.settings import DIRECT, KEYS, Settings
 from ..inside.store import crowded_note, folders_of, open_store
 from ..install import everywhere, shells
 from ..install import hook as own_hook
@@ -15,10 +15,6 @@ from ..install.interpreters import InterpreterError
 from ..manager import clock, metrics, published, roots
 from ..manager.daemon import state as daemon_state
 from ..manager.words import counted, shown_time
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
-
 
 _MINUTE = "%Y-%m-%d %H:%M UTC"
 OK, HINT, PROBLEM = "ok", "hint", "problem"
@@ -175,7 +171,10 @@ def _environment(settings: Settings) -> Aspect:
         return Aspect("environment", PROBLEM, state, "unset it, or run `aia-store bundle` if it is the bundle")
     folder = published.standing(settings, published.FOLDER)
     with_folder = folder is not None and os.environ.get(shells.FOLDER_VARIABLE) == folder
-    expected = shells.variables(_path_of_the_bundle(settings), folder if with_folder else None)
+    home = open_store(settings).home
+    # where the bundle is, or would be
+    file = published.standing(settings) or (published.FILE.path(home) if home is not None else "")
+    expected = shells.variables(file, folder if with_folder else None)
     named = {name: os.environ.get(name) for name in expected}
     elsewhere = [name for name, value in named.items() if value not in (None, expected[name])]
     if named["SSL_CERT_FILE"] == expected["SSL_CERT_FILE"] and not elsewhere:
@@ -186,12 +185,6 @@ def _environment(settings: Settings) -> Aspect:
         state += f": {', '.join(elsewhere)} point elsewhere"
     command = shells.evaluation(shells.current_shell())
     return Aspect("environment", HINT, state, f"run {command} in your shell, best in its start-up file")
-
-
-def _path_of_the_bundle(settings: Settings) -> str:
-    """Where the bundle is, or would be; nothing if no folder can hold it."""
-    home = open_store(settings).home
-    return published.standing(settings) or (published.FILE.path(home) if home is not None else "")
 
 
 def _network(settings: Settings) -> Aspect:

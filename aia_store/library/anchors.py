@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..check.trust import TrustAnchors
 from ..inside import settings as config
 from ..inside.certificate import readable
+from ..inside.settings import Settings
 from ..manager import roots
 from ..manager.published import file_identity
 from .aia_errors import AIAError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..inside.settings import Settings
 
 
 def of(certificates: Iterable[bytes]) -> TrustAnchors:
@@ -36,9 +32,9 @@ _loaded: tuple[object, TrustAnchors] | None = None  # the state of the files, an
 
 
 def of_this_machine() -> TrustAnchors:
-    """The anchors in the file of AIA_STORE_ROOTS, else of SSL_CERT_FILE, else the system's; read again after changes.
+    """The trust anchors in the file that AIA_STORE_ROOTS names, else in that of SSL_CERT_FILE, else the system's.
 
-    Those of AIA_STORE_EXTRA_ROOTS are added. Raises AIAError.
+    Those of AIA_STORE_EXTRA_ROOTS are added. If a file changes, it is read again. Raises AIAError.
     """
     global _loaded
     try:

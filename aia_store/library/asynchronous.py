@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING
+import urllib.request
+from collections.abc import AsyncIterator, Iterable, Sequence
+from http.client import HTTPResponse
 
 from .building import SECONDS
 from .session import DEFAULT_USER_AGENT, AIASession
-
-if TYPE_CHECKING:
-    import urllib.request
-    from collections.abc import AsyncIterator, Iterable, Sequence
-    from http.client import HTTPResponse
 
 
 class AsyncAIASession:

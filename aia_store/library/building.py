@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..check.trust import TrustAnchors
 from ..inside import Interrupted, fetch, reply
 from ..inside import settings as config
 from ..inside.aia import urls_to_fetch
 from ..inside.certificate import Certificate, DERError
 from ..inside.rehearsal import Chain
 from ..inside.search import Budget, Search, needs
+from ..inside.settings import Settings
 from ..inside.store import store_of_process
 from . import anchors as machine
 from . import peer
 from .aia_errors import AIADownloadError, AIAError, AIASchemeError, InvalidCAError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from ..check.trust import TrustAnchors
-    from ..inside.settings import Settings
     from .public_store import Store
 
 SECONDS = 30.0  # for all fetches
@@ -67,7 +66,6 @@ def build_for(host: str, seconds: float) -> Built:
 
 
 def _why_not(chain: Chain, search: Search) -> Exception:
-    """The exception to raise if no path was found."""
     not_before, not_after = chain.leaf.validity
     if chain.leaf.is_self_signed:
         return InvalidCAError("the certificate is self-signed, and is no trust anchor here")

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from ..check import FETCH_SECONDS, Target, parse_target, probe
+from ..check.asked import Target
+from ..check.host import FETCH_SECONDS, probe
 from ..inside import fetch, reply
-from ..inside.certificate import pem_certificates, readable
-from ..inside.store import sound_store
+from ..inside.certificate import Certificate, pem_certificates, readable
+from ..inside.settings import Settings
+from ..inside.store import IntermediateStore, sound_store
 from ..manager import roots
 from ..manager.revocation.record import reader
 from ..manager.safe_reading import first_bytes
+from ..manager.target import parse_target
 from ..manager.verify import Verifier, VerifyError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ..inside.certificate import Certificate
-    from ..inside.settings import Settings
-    from ..inside.store import IntermediateStore
 
 LARGEST_FILE = 256 << 20
 _FILE_ENDINGS = (".pem", ".crt", ".cer", ".der", ".p7b", ".p7c", ".csv", ".txt")
@@ -45,14 +42,12 @@ def from_source(source: str, settings: Settings, progress: Callable[[int, int], 
     """
     anchors = roots.load(roots.source(settings))
     if os.path.exists(source):
-        offered = _of_file(source)
-    elif source.startswith("http://"):
+        return keep(_of_file(source), settings, anchors, progress)
+    if source.startswith("http://"):
         return keep(_of_url(source, settings), settings, anchors, progress, source)
-    elif os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
+    if os.sep in source.partition("://")[0] or source.endswith(_FILE_ENDINGS):
         raise LearnError(f"{source} does not exist")
-    else:
-        return _of_host(source, settings, anchors)
-    return keep(offered, settings, anchors, progress)
+    return _of_host(source, settings, anchors)
 
 
 def keep(
@@ -62,7 +57,7 @@ def keep(
     progress: Callable[[int, int], None] = lambda done, total: None,
     url: str | None = None,
 ) -> list[Learned]:
-    """Keep the certificates that lead to one of these anchors, also through each other; `url` is their source.
+    """Keep the certificates that lead to one of these anchors, if necessary through each other; `url` is their source.
 
     Raises LearnError, StoreError.
     """

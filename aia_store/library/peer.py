@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
 
 from ..check.asked import Target
 from ..check.connection import look
 from ..check.witness import seeing_context
+from ..inside.settings import Settings
 from ..manager.target import TargetError, address, parse_target
 from .aia_errors import AIAError
-
-if TYPE_CHECKING:
-    from ..inside.settings import Settings
 
 
 def target(host: str) -> tuple[str, int]:

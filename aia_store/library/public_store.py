@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from ..inside import settings as config
-from ..inside.certificate import readable
+from ..inside.certificate import Certificate, readable
 from ..inside.store import StoreError, sound_store
 from .aia_errors import AIAError, InvalidCAError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ..inside.certificate import Certificate
 
 
 class Store:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ssl
 import time
 import urllib.request
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from http.client import HTTPResponse
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -20,11 +22,6 @@ from . import anchors, peer
 from .aia_errors import AIAError, AIASchemeError, DownloadError, InvalidCAError
 from .building import SECONDS, Built, build, loaded_settings
 from .completion import complete
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from http.client import HTTPResponse
-    from typing import Any
 
 DEFAULT_USER_AGENT = f"aia-store/{__version__}"
 REMEMBERED_FOR, MOST_REMEMBERED = 3600.0, 1024  # seconds, and hosts: for remembering what a host sent
@@ -109,15 +106,16 @@ class AIASession:
     ) -> HTTPResponse:
         """Like `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
 
-        Raises what urllib raises, but InvalidCAError if a chain leads to no trust anchor.
+        Raises what urllib raises; but if a chain leads to no trust anchor, raises InvalidCAError.
         """
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):
             raise AIASchemeError(f"the scheme {scheme!r} is not allowed; use http or https")
-        context = complete(anchors.of_this_machine().context)
+        https = urllib.request.HTTPSHandler(context=complete(anchors.of_this_machine().context))
         seconds = self.timeout if timeout is None else timeout
+        opener = urllib.request.build_opener(ProxyHandler(loaded_settings()), https)
         try:
-            response: HTTPResponse = _opener(context).open(url, data, seconds)
+            response: HTTPResponse = opener.open(url, data, seconds)
         except URLError as error:
             refusal = error.reason
             if isinstance(refusal, ssl.SSLCertVerificationError) and refusal.verify_code in _NO_ANCHOR:
@@ -164,11 +162,6 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
         }
     except DERError as error:
         raise AIAError(f"the certificate cannot be read ({error})") from error
-
-
-def _opener(context: ssl.SSLContext) -> urllib.request.OpenerDirector:
-    """What opens http and https URLs."""
-    return urllib.request.build_opener(ProxyHandler(loaded_settings()), urllib.request.HTTPSHandler(context=context))
 
 
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:

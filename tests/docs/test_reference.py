@@ -7,7 +7,7 @@ import re
 import pytest
 
 from aia_store.cli.commands import COMMANDS
-from aia_store.cli.manpage import settings
+from aia_store.cli.manpage import SETTINGS
 from tests.docs.blocks import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -25,4 +25,4 @@ def test_a_command_is_there(command: str) -> None:
 
 
 def test_the_settings_are_those_of_the_man_page() -> None:
-    assert rows("settings") == {f"`{setting}`": about for setting, about in settings()}
+    assert rows("settings") == {f"`{setting}`": about for setting, about in SETTINGS.items()}

@@ -6,14 +6,12 @@ Each protocol's dialogue is the shortest that its specification allows. Text pro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import socket
+from collections.abc import Callable
+from typing import NamedTuple
 
 from . import lines, packets
 from .conversation import Conversation, StartTLSError
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
 
 __all__ = ["PROTOCOLS", "StartTLSError", "start", "usual_at"]
 
@@ -42,10 +40,7 @@ PROTOCOLS = {
 
 
 def start(protocol: str, connection: socket.socket, name: str, deadline: float) -> None:
-    """Make the server expect TLS next. `deadline` is on the monotonic clock.
-
-    Raises StartTLSError, and OSError from the connection.
-    """
+    """Make the server expect TLS next, before a time on the monotonic clock. Raises StartTLSError and OSError."""
     PROTOCOLS[protocol].dialogue(Conversation(connection, deadline), name)
 
 

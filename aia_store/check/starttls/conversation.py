@@ -41,8 +41,7 @@ class Conversation:
 
     def line(self) -> bytes:
         """Read one line, without its end."""
-        line = self.until(b"\n", most=LONGEST_LINE)
-        return line.rstrip(b"\r\n")
+        return self.until(b"\n", most=LONGEST_LINE).rstrip(b"\r\n")
 
     def until(self, *marks: bytes, most: int = MOST_BYTES) -> bytes:
         """Read up to the first of these marks, inclusive."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
 
-from .conversation import declined, unexpected
-
-if TYPE_CHECKING:
-    from .conversation import Conversation
+from .conversation import Conversation, declined, unexpected
 
 _XMPP_TLS = b"urn:ietf:params:xml:ns:xmpp-tls"
 

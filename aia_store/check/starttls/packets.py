@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from ...inside.certificate import INTEGER, SEQUENCE, DERError, elements, encode
-from .conversation import declined, unexpected
-
-if TYPE_CHECKING:
-    from .conversation import Conversation
+from .conversation import Conversation, declined, unexpected
 
 _MOST = 8_192  # bytes of an answer
 
 _EXTENDED_REQUEST, _EXTENDED_RESPONSE, _REQUEST_NAME, _ENUMERATED = 0x77, 0x78, 0x80, 0x0A
 _START_TLS = b"1.3.6.1.4.1.1466.20037"
-
-
-_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 _PROTOCOL_41, _SSL, _SECURE_CONNECTION = 0x0200, 0x0800, 0x8000  # capabilities of MySQL
 _UTF8 = 33
@@ -48,7 +41,7 @@ def ldap(talk: Conversation, name: str) -> None:
 
 def postgres(talk: Conversation, name: str) -> None:
     """An SSLRequest, answered by one byte (PostgreSQL's documentation, "SSL Session Encryption")."""
-    talk.send(_SSL_REQUEST)
+    talk.send(struct.pack("!ii", 8, 80877103))  # the length, and the code of an SSLRequest
     answer = talk.read(1)
     if answer == b"N":
         raise declined(answer)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from ...check import MENDED_BY_CHAIN, Fault, FileTarget, Needless, Target, Weakness
 from ...check import views as clients
+from ...check.asked import FileTarget, Target
+from ...check.finding import MENDED_BY_CHAIN, Advice, Fault, Finding, Needless
+from ...check.weakness import Weakness
+from ...inside.certificate import Certificate
 from ...inside.certificate_names import host_names
 from ...inside.fetch import RefusedError, checked_url
 from ...inside.search import Budget
 from ...manager.target import address, is_address
 from ...manager.words import counted, shortened
 from .. import output
-from .result import SOON, Result
-
-if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterable, Iterator
-
-    from ...check import Advice, Finding
-    from ...inside.certificate import Certificate
-    from .result import Answer, Here
+from .result import SOON, Answer, Here, Result
 
 WORKS_IN = "Works in: "  # begins a sentence that the HTML page shows as a drawing instead
 MOST_LISTED = 3  # intermediates named in one line
@@ -70,7 +67,6 @@ _MUST_STAPLE = (
     "The certificate demands that the server sends (staples) an OCSP response, which was not checked; "
     "without one, wget and other programs with GnuTLS refuse the server."
 )
-_ASKS_CLIENT = "The server asks clients for a certificate; what it does with one was not checked."
 
 
 def sentences(answer: Answer, here: Here) -> Iterator[str]:
@@ -88,7 +84,7 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
     if finding.must_staple:
         yield _MUST_STAPLE
     if finding.seen.asks_client:
-        yield _ASKS_CLIENT
+        yield "The server asks clients for a certificate; what it does with one was not checked."
 
 
 def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
@@ -104,8 +100,7 @@ def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
     yield from _of_chain(finding, here)
     told = {finding.chain_weakness, *(finding.seen.weaknesses if Fault.HANDSHAKE in faults else ())}
     for weakness in (one for one in finding.weaknesses if one not in told):
-        meaning = clients.MEANINGS[weakness]
-        yield f"Besides, {meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
+        yield f"Besides, {weakness.meaning}, which not every client accepts. Its owner {_REMEDIES[weakness]}."
 
 
 def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
@@ -119,7 +114,8 @@ def _of_chain(finding: Finding, here: Here) -> Iterator[str]:
     elif Fault.NO_PATH in faults:
         yield from _without_path(finding, here)
     elif Fault.ANCHOR_NOT_ROOT in faults:
-        yield f"Broken: {output.harmless(finding.refusal or '')}. {_at_no_root(finding, here)}"
+        end = f"{output.subject(finding.drawn[-1])}, which {here.anchor_path} trusts, but which is no root"
+        yield f"Broken: {output.harmless(finding.refusal or '')}. The path ends at {end}: not every client ends there."
         yield from _works_in(finding)
         yield "Clients should trust its root instead, and the server should send all that leads there."
     elif Fault.REFUSED in faults:
@@ -147,7 +143,7 @@ def _handshake(finding: Finding) -> Iterator[str]:
         else:
             yield f"Broken: the handshake fails: {reason}. The log of the server may say more."
         return
-    meaning = " and ".join(clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses)
+    meaning = " and ".join(weakness.meaning for weakness in finding.seen.weaknesses)
     yield f"Broken: {meaning}, which not every client accepts (OpenSSL: {output.harmless(failure)})."
     yield from _works_in(finding)
     yield from _remedies(finding.seen.weaknesses)
@@ -242,7 +238,7 @@ def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
         yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."
         return
     for url in dict.fromkeys(named):
-        shown = output.url(output.harmless(url))
+        shown = output.url(url)
         try:
             checked_url(url)
         except RefusedError as error:
@@ -252,14 +248,6 @@ def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
             yield f"What {shown} returned is not the issuer."
         elif url not in finding.failed:
             yield f"{shown} was not fetched, because this check has fetched enough."
-
-
-def _at_no_root(finding: Finding, here: Here) -> str:
-    """At what the path ends, if that is not a root."""
-    last = output.subject(finding.drawn[-1])
-    return (
-        f"The path ends at {last}, which {here.anchor_path} trusts, but which is no root: not every client ends there."
-    )
 
 
 def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
@@ -288,10 +276,9 @@ def _out_of_time(certificate: Certificate, finding: Finding) -> str:
 
 def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
     """A trust anchor of this machine misleads OpenSSL, so that it does not find the path."""
-    path = finding.path.certificates if finding.path is not None else []
     yield f"Broken on this machine: {output.harmless(finding.installed_refusal or '')}."
     for anchor in finding.anchors_in_the_way:
-        yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(path[-1])} from OpenSSL."
+        yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(finding.drawn[-1])} from OpenSSL."
     yield from _works_in(finding)
     yield f"Remove it from {here.anchor_path}; clients that do not have it can connect."
     if finding.missing:
@@ -344,7 +331,6 @@ def works_in(finding: Finding) -> tuple[list[str], list[str]]:
 
 
 def _remedy(finding: Finding) -> str:
-    """What to do about the certificate itself."""
     leaf = finding.chain.leaf
     if Fault.EXPIRED in finding.faults:
         return f"Its owner should renew the certificate, which expired on {output.day(leaf.validity[1])}."
@@ -376,7 +362,7 @@ def headline(answer: Answer) -> str:
     if not faults:
         for_whom = "" if all(view.works for view in clients.of(finding)) else " for most clients"
         return f"{answer.result}{for_whom}, for {counted(min(map(finding.days_left, finding.links)), 'more day')}"
-    weaknesses = [clients.MEANINGS[weakness] for weakness in finding.seen.weaknesses]
+    weaknesses = [weakness.meaning for weakness in finding.seen.weaknesses]
     handshake = " and ".join(weaknesses) or finding.seen.failure
     said = {
         Fault.HANDSHAKE: f"the handshake fails: {output.harmless(handshake or '')}",
@@ -503,8 +489,8 @@ def names_of(leaf: Certificate) -> str:
     return ", ".join([*shown, "…"] if len(found) > MOST_NAMES else shown) or "no host"
 
 
-def command_for(target: Target | FileTarget) -> str:
-    """The command that checks this host or file again, as a user types it."""
+def fullchain_command(target: Target | FileTarget) -> str:
+    """The command that checks this host or file again and writes the file to install, as a user types it."""
     words = ["aia-store", "check", target.address]
     options = {"--servername": target.servername}
     if isinstance(target, Target):
@@ -512,12 +498,7 @@ def command_for(target: Target | FileTarget) -> str:
         options["--connect"] = address(*target.connect) if target.connect is not None else None
     for option, value in options.items():
         words += [option, value] if value is not None else []
-    return output.harmless(shlex.join(words))
-
-
-def fullchain_command(target: Target | FileTarget) -> str:
-    """The command that writes the file to install."""
-    return f"{command_for(target)} --fullchain FILE"
+    return output.harmless(f"{shlex.join(words)} --fullchain FILE")
 
 
 def how_reached(finding: Finding) -> str:

@@ -6,25 +6,21 @@ import contextlib
 import os
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import click
 
-from ...check import (
-    FileTarget,
-    ProbeError,
-    Target,
-    TargetError,
-    addresses,
-    certificate_files,
-    parse_target,
-    probe,
-)
+from ...check import certificate_files
+from ...check.asked import FileTarget, Target
+from ...check.connection import ProbeError, addresses
+from ...check.finding import Finding
+from ...check.host import probe
 from ...check.starttls import PROTOCOLS
 from ...inside import settings as config
 from ...manager import parallel, roots
 from ...manager.safe_reading import opened
-from ...manager.target import HTTPS
+from ...manager.target import HTTPS, TargetError, parse_target
 from ...manager.words import counted, one_line
 from .. import output
 from ..errors import WRONG_USE, OutputError, WrongUseError, say
@@ -34,11 +30,6 @@ from .json_output import Document
 from .metrics_output import Metrics
 from .result import Answer, Here, Result, exit_status, worst
 from .text_output import Shown, Unanswered
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from ...check import Finding
 
 MOST_HOSTS = 100_000
 LONGEST_LINE = 2_048  # bytes, in a file of hosts
@@ -140,23 +131,25 @@ def check_command(
     anchors = roots.load(source)
     here = Here(source.name, source.name_for_one, settings.offline)
 
+    def places(target: Target | FileTarget) -> Sequence[Target | FileTarget]:
+        return addresses(target, settings) if all_addresses and isinstance(target, Target) else [target]
+
+    def probed(target: Target | FileTarget) -> list[Finding]:
+        return probe(target, settings, anchors, revocation=revocation is not None)
+
     def ask(named: Answer) -> list[Answer]:
         wanted = named._replace(expiry_days=expiry_days, requires_revocation=revocation == _REQUIRED)
-        return _answers(
-            wanted,
-            (lambda target: addresses(target, settings)) if all_addresses else (lambda target: [target]),
-            lambda target: probe(target, settings, anchors, revocation=revocation is not None),
-        )
+        return _answers(wanted, places, probed)
 
     results: Counter[Result] = Counter()
     title = f"checking {asked[0].title if len(asked) == 1 else counted(len(asked), 'host')}"
     try:
         with contextlib.ExitStack() as files:
-            to_write: list[tuple[str | None, Callable[..., Form]]] = [
-                (html, lambda file: Page(file, here, details=details)),
-                (prometheus, Metrics),
-            ]
-            forms = [make(files.enter_context(appearing(path))) for path, make in to_write if path is not None]
+            forms: list[Form] = []
+            if html is not None:
+                forms.append(Page(files.enter_context(appearing(html)), here, details=details))
+            if prometheus is not None:
+                forms.append(Metrics(files.enter_context(appearing(prometheus))))
             if as_json:
                 forms.append(Document(here, details=details))
             else:
@@ -186,16 +179,14 @@ def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Cou
 
 def _answers(
     wanted: Answer,
-    places: Callable[[Target], list[Target]],
+    places: Callable[[Target | FileTarget], Sequence[Target | FileTarget]],
     probe_one: Callable[[Target | FileTarget], list[Finding]],
 ) -> list[Answer]:
     """The answers for one host or file: one for each address that is asked, and for each chain that it sends."""
     if wanted.target is None or wanted.error is not None:
         return [wanted]
-    targets: Sequence[Target | FileTarget] = [wanted.target]
     try:
-        if isinstance(wanted.target, Target):
-            targets = places(wanted.target)
+        targets = places(wanted.target)
     except ProbeError as error:
         return [wanted._replace(error=str(error))]
     found: list[Answer] = []
@@ -283,7 +274,7 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
-    """Write the full chain; if there are several, that of the worst answer, as it is the one to mend.
+    """Write the full chain; if there are several, that of the worst answer, which needs it most.
 
     If the host could not be checked, nothing is written. If no full chain is known, the old file stays, and OutputError
     is raised.

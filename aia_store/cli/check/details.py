@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, SignatureAlgorithmOID
 
-from ...inside.certificate import sha256
+from ...inside.certificate import Certificate, sha256
 from ...inside.certificate_names import host_names
 from ...manager.parsing import UnreadableError, quietly
 from ...manager.revocation.points import crl_urls
 from .. import output
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from ...inside.certificate import Certificate
-
 Read = TypeVar("Read")
 _SIGNATURES = {oid: name for name, oid in vars(SignatureAlgorithmOID).items() if isinstance(oid, x509.ObjectIdentifier)}
 #: How a CA validated the subject, by the CA/Browser Forum's policies (Baseline Requirements, 7.1.6.1; EV Guidelines).
-_VALIDATIONS = {
-    "2.23.140.1.1": "EV",
-    "2.23.140.1.2.1": "DV",
-    "2.23.140.1.2.2": "OV",
-    "2.23.140.1.2.3": "IV",
-}
+_VALIDATIONS = {"2.23.140.1.1": "EV", "2.23.140.1.2.1": "DV", "2.23.140.1.2.2": "OV", "2.23.140.1.2.3": "IV"}
 _LABELS = {
     "subject": "Subject",
     "issuer": "Issuer",
@@ -65,9 +56,10 @@ def _in_words(value: str | dict[str, str]) -> str:
 
 
 def as_json(certificate: Certificate) -> dict[str, object]:
-    """All but the names of subject and issuer, the dates and the fingerprint, which every form shows.
+    """All fields except those of `output.described`, which every output format shows.
 
-    `cryptography` refuses some certificates, and all extensions of others: what only it reads is null or empty then.
+    `cryptography` refuses some certificates, and all extensions of others. The fields that only it reads are then null
+    or empty.
     """
     akid = certificate.authority_key_id
     parsed = _read(lambda: x509.load_der_x509_certificate(certificate.der))

@@ -1,7 +1,7 @@
 """Answers as one HTML file, which loads nothing from elsewhere, and runs nothing.
 
-Its texts come from hosts and certificates. `text` escapes them, and should that ever fail, the page's own policy allows
-nothing but its style sheet.
+Its texts come from hosts and certificates. `text` escapes them. If that ever failed, the page's own policy would still
+allow its style sheet only.
 """
 
 from __future__ import annotations
@@ -10,30 +10,25 @@ import html
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ...check import FileTarget
 from ...check import views as clients
+from ...check.asked import FileTarget
+from ...check.finding import Finding
+from ...check.views import View
+from ...inside.certificate import Certificate
 from ...manager.words import counted
 from ...version import __version__
 from .. import output
+from ..files import Writable
 from . import advice, html_overview, one_sentence, servers
+from .advice import Link
 from .html_escaping import dated, text
 from .html_overview import Drawing
-from .result import Result, worst_tone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from ...check import Finding
-    from ...check.views import View
-    from ...inside.certificate import Certificate
-    from ..files import Writable
-    from .advice import Link
-    from .result import Answer, Here
-    from .servers import Lines
+from .result import Answer, Here, Result, worst_tone
+from .servers import Lines
 
 MOST_BESIDE = 5  # links beside one another; a longer chain is drawn from top to bottom
 
@@ -58,7 +53,7 @@ client behaves.</footer>
 
 
 class Page:
-    """Writes one page about all answers to a file: the worst first, and those together that have one cause."""
+    """Writes one page about all answers to a file: the worst first, grouped by cause."""
 
     def __init__(self, file: Writable, here: Here, *, details: bool = False) -> None:
         self._file = file
@@ -179,7 +174,6 @@ def _install(finding: Finding) -> str:
 
 
 def _lines(of: Lines, finding: Finding) -> str:
-    """The lines for one kind of server."""
     each = [_taken(link.pem, servers.file_name(output.subject(link), ".cer")) for link in finding.links[1:]]
     links = f"<p>{', '.join(each)}</p>" if of.takes_each else ""
     blocks = "".join(f"<pre>{html.escape(block)}</pre>" for block in (of.first, of.lines) if block)
@@ -193,7 +187,6 @@ def _taken(pem: str, name: str) -> str:
 
 
 def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> str:
-    """One certificate of the path."""
     is_leaf = link.certificate == finding.chain.leaf
     if link.kind == "anchor":
         role = "Trust anchor"
@@ -220,7 +213,6 @@ def _card(link: Link, finding: Finding, anchor_path: str, *, details: bool) -> s
 
 
 def _folded(certificate: Certificate) -> str:
-    """All that is in a certificate."""
     from .details import rows
 
     shown = "".join(f"<dt>{text(label)}<dd>{text(value)}\n" for label, value in rows(certificate))
@@ -255,6 +247,5 @@ def _clients(finding: Finding) -> Iterator[str]:
 
 
 def _alike(reason: str, side: list[View]) -> str:
-    """The clients with this reason."""
     clients = "".join(f"<li>{text(view.client)}" for view in side if view.why == reason)
     return f"<ul>{clients}</ul><p>{text(reason)}</p>\n"

@@ -6,16 +6,13 @@ others are named.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ...manager.words import counted
 from .html_escaping import text
+from .one_sentence import Cause
 from .result import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .one_sentence import Cause
 
 MOST_CAUSES = 12  # in the overview, which is to fit a screen
 MOST_LINKS = 6  # to hosts, for each cause
@@ -34,11 +31,6 @@ class Drawing(NamedTuple):
     number: int  # of the section, in the order in which they came
     at: int  # its place among the sections, in bytes
     size: int
-
-    @property
-    def fragment(self) -> str:
-        """The section's name in links."""
-        return fragment(self.number)
 
 
 class Group(NamedTuple):
@@ -65,9 +57,9 @@ def fragment(number: int) -> str:
 
 
 def groups(drawings: Iterable[Drawing], noun: str) -> list[Group]:
-    """The chains by cause: the worst first, and among those as bad the most frequent.
+    """The chains by cause: the worst cause first; of equally bad causes, the most frequent.
 
-    Those that are drawn are taken from the causes in turn, so that each has some.
+    The chains to draw are taken from the causes in turn, so that each cause has some.
     """
     by_cause: dict[tuple[Cause, Result], list[Drawing]] = {}
     for drawing in drawings:
@@ -96,7 +88,7 @@ def table(found: list[Group]) -> str:
 
 def _row(group: Group) -> str:
     drawings = [*group.drawn, *group.rest]
-    targets = [*(drawing.fragment for drawing in group.drawn), *[_rest_of(group)] * len(group.rest)]
+    targets = [*(fragment(drawing.number) for drawing in group.drawn), *[_rest_of(group)] * len(group.rest)]
     links = [
         f'<a href="#{target}">{text(drawing.full_title)}</a>'
         for drawing, target in list(zip(drawings, targets, strict=True))[:MOST_LINKS]

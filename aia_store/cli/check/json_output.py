@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
-from ...check import FileTarget, Target
 from ...check import views as clients
+from ...check.asked import FileTarget, Target
+from ...check.connection import Seen
+from ...check.finding import Finding
+from ...inside.certificate import Certificate
 from .. import output
 from .advice import sentences, source_of
-from .result import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...check import Finding
-    from ...check.connection import Seen
-    from ...inside.certificate import Certificate
-    from .result import Answer, Here
+from .result import Answer, Here, Result
 
 
 class Document:
@@ -102,7 +97,6 @@ def _connected_to(target: Target, seen: Seen) -> dict[str, object]:
 
 
 def _link(certificate: Certificate, finding: Finding, *, details: bool) -> dict[str, object]:
-    """A certificate of the path."""
     status = finding.asked.get(certificate)
     more: dict[str, object] = {}
     if details:

@@ -6,18 +6,13 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from ...check import Target
+from ...check.asked import Target
 from ...inside.settings import escaped
 from ...manager.metrics import family
-from .result import Result, worst
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..files import Writable
-    from .result import Answer
+from ..files import Writable
+from .result import Answer, Result, worst
 
 _PREFIX = "aia_store_check_"
 _METRICS = {

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from ...check import Fault, FileTarget
 from ...check import views as clients
+from ...check.asked import FileTarget
+from ...check.finding import Fault, Finding
+from ...inside.certificate import Certificate
 from ...inside.certificate_names import host_names
 from ...manager.target import HTTPS
 from ...manager.words import counted
 from .. import output
 from .advice import FAILURES, IF_STAPLED, MOST_LISTED, how_sent, names_of, source_of, works_in
-from .result import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...check import Finding
-    from ...inside.certificate import Certificate
-    from .result import Answer
+from .result import Answer, Result
 
 _WITH_HOOK = "with the hook"  # clients that only their own users know
 _EVERYBODY = "every client that trusts the root can connect"
@@ -93,7 +89,6 @@ def cause(answer: Answer) -> Cause:
 
 
 def _wrong(fault: Fault, finding: Finding) -> str:
-    """What is wrong."""
     name, leaf, last = _name(finding), finding.chain.leaf, finding.drawn[-1]
     its = f"the certificate of {name}"
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
@@ -127,10 +122,9 @@ def _wrong(fault: Fault, finding: Finding) -> str:
 
 
 def _failure(name: str, finding: Finding) -> str:
-    """Why the handshake fails."""
     failure = finding.seen.failure or ""
     if finding.seen.weaknesses:
-        return f"{name} is out of date, because {_all([clients.MEANINGS[one] for one in finding.seen.weaknesses])}"
+        return f"{name} is out of date, because {_all([one.meaning for one in finding.seen.weaknesses])}"
     meaning, _ = FAILURES.get(failure, (failure, ""))
     return f"no connection to {name} succeeds, because {output.harmless(meaning)}"
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from ...check import MENDED_BY_CHAIN
+from ...check.asked import FileTarget, Target
+from ...check.finding import MENDED_BY_CHAIN, Finding
+from ...inside.certificate import Certificate
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...check import FileTarget, Finding, Target
-    from ...inside.certificate import Certificate
-
-COULD_NOT_TELL_STATUS = 2
 SOON = 15  # days; if a certificate expires within them, that is mentioned
 
 
@@ -117,4 +113,4 @@ def exit_status(results: Counter[Result]) -> int:
     """
     if any(count for result, count in results.items() if result not in (Result.COMPLETE, Result.COULD_NOT_TELL)):
         return 1
-    return COULD_NOT_TELL_STATUS if results[Result.COULD_NOT_TELL] else 0
+    return 2 if results[Result.COULD_NOT_TELL] else 0

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.text import Text
 
 from .result import Result
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 class Sign(Enum):
@@ -36,10 +33,4 @@ OF_RESULTS = {
     Result.BROKEN: Sign.BAD,
     Result.COULD_NOT_TELL: Sign.UNKNOWN,
 }
-OF_LINKS = {
-    "anchor": Sign.ANCHOR,
-    "missing": Sign.BAD,
-    "bad": Sign.BAD,
-    "ending": Sign.DOUBT,
-    "sent": Sign.GOOD,
-}
+OF_LINKS = {"anchor": Sign.ANCHOR, "missing": Sign.BAD, "bad": Sign.BAD, "ending": Sign.DOUBT, "sent": Sign.GOOD}

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from ...check import FileTarget
+from ...check.asked import FileTarget
+from ...check.finding import Finding
 from .. import output
 from ..errors import say
-from .advice import (
-    Link,
-    fullchain_command,
-    headline,
-    how_reached,
-    how_sent,
-    links,
-    sentences,
-    source_of,
-    summary,
-    uselessness,
-)
-from .result import Result, worst_tone
+from . import advice
+from .result import Answer, Here, Result, worst_tone
 from .symbols import OF_LINKS, OF_RESULTS, Sign
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ...check import Finding
-    from .result import Answer, Here
 
 MOST_TREES = 8  # hosts; if there are more, each gets one line
 
@@ -77,19 +61,19 @@ class Shown:
             return
         elif self._count > MOST_TREES:
             sign = OF_RESULTS[answer.tone].shown(output.console())
-            line = Text.assemble(sign, (answer.full_title, "bold"), f"  {headline(answer)}")
+            line = Text.assemble(sign, (answer.full_title, "bold"), f"  {advice.headline(answer)}")
             output.console().print(line, soft_wrap=True)
         else:
             output.console().print(_tree(answer, answer.finding, self._here))
-            for sentence in sentences(answer, self._here):
-                _say(sentence, fullchain_command(answer.finding.target))
+            for sentence in advice.sentences(answer, self._here):
+                _say(sentence, advice.fullchain_command(answer.finding.target))
             if self._details:
                 _print_details(answer.finding)
 
     def end(self) -> None:
         """Print a summary if there were several."""
         if self._count > 1:
-            output.say(summary(self._results, "host" if self._names_hosts else "file"))
+            output.say(advice.summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:
                 output.say("`aia-store check HOST` shows one in detail; `--html FILE` draws them all.")
 
@@ -120,16 +104,16 @@ def _print_details(finding: Finding) -> None:
 
 def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     """The path that was found, from the leaf to the trust anchor, and beside it the useless certificates."""
-    how = ", ".join(filter(None, [how_reached(finding), answer.part]))
+    how = ", ".join(filter(None, [advice.how_reached(finding), answer.part]))
     tree = Tree(Text.assemble((answer.title, "bold"), (f"  {how}".rstrip(), "dim")))
     branch, console = tree, output.console()
-    for link in links(finding):
+    for link in advice.links(finding):
         branch = branch.add(_shown(link, finding, here.anchor_path))
     if finding.not_found is not None:
         branch.add(Text.assemble(Sign.BAD.shown(console), output.short_name(finding.not_found), ("  not found", "dim")))
     for certificate in finding.useless:
         sign = Sign.UNNEEDED if certificate in finding.chain.sent else Sign.BAD
-        note = (f"  {uselessness(certificate, finding)}", "dim")
+        note = (f"  {advice.uselessness(certificate, finding)}", "dim")
         tree.add(Text.assemble(sign.shown(console), output.subject(certificate), note))
     for url, reason in finding.failed.items():
         note = (f"  {output.url(reason)}", "dim")
@@ -137,12 +121,11 @@ def _tree(answer: Answer, finding: Finding, here: Here) -> Tree:
     return tree
 
 
-def _shown(link: Link, finding: Finding, anchor_path: str) -> Text:
-    """One certificate of the path."""
-    source = source_of(link.certificate, finding)
+def _shown(link: advice.Link, finding: Finding, anchor_path: str) -> Text:
+    source = advice.source_of(link.certificate, finding)
     note = {
         "anchor": f"trust anchor, in {anchor_path}",
-        "missing": f"NOT {how_sent(finding).upper()}; {source}",
+        "missing": f"NOT {advice.how_sent(finding).upper()}; {source}",
         "bad": f"{source}, but {link.fault}",
         "ending": source,
         "sent": source,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from aia_store.check import Target, connection
+from aia_store.check import connection
+from aia_store.check.asked import Target
 from aia_store.check.witness import tolerant_context
 from aia_store.inside import settings
 from tests.cli.check.clients import CLIENTS

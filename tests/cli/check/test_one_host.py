@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from aia_store import check as probe
+from aia_store.check.asked import Target
+from aia_store.check.finding import Fault
+from aia_store.check.host import probe
 from aia_store.inside import settings as config
 from aia_store.inside.certificate import Certificate
 from aia_store.inside.rehearsal import flight
@@ -390,8 +392,8 @@ def test_the_hook_does_not_complete_what_check_examines(
     machine.enter(monkeypatch)
     with TLSServer(pki.leaf) as server, hooked():
         for _ in range(2):
-            (finding,) = probe.probe(probe.Target("localhost", server.port), config.load(), [Certificate(pki.root.der)])
-            assert finding.faults == [probe.Fault.INCOMPLETE]
+            (finding,) = probe(Target("localhost", server.port), config.load(), [Certificate(pki.root.der)])
+            assert finding.faults == [Fault.INCOMPLETE]
 
 
 def test_what_is_no_regular_file_is_written_as_it_is(machine: Machine, pki: Hierarchy) -> None:

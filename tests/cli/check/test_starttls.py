@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from aia_store.check import ProbeError, Target, probe
-from aia_store.check.connection import look
+from aia_store.check.asked import Target
+from aia_store.check.connection import ProbeError, look
+from aia_store.check.host import probe
 from aia_store.check.starttls import PROTOCOLS, StartTLSError, start
 from aia_store.check.witness import seeing_context
 from aia_store.inside import settings as config
