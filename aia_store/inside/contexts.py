@@ -6,9 +6,8 @@ A context of ours is complete before its first use, and is never changed. So any
 from __future__ import annotations
 
 import _ssl
-import os
 
-from . import forget_unfreed, importing, remember
+from . import importing, memory_of_contexts, remember
 from .certificate import to_cadata
 
 TYPE_CHECKING = False
@@ -89,7 +88,7 @@ def made(
     return context
 
 
-_kept: dict[object, Any] = {}
+_kept: dict[object, Any] = memory_of_contexts()
 
 
 def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
@@ -100,7 +99,3 @@ def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
         found = made(terms, ders)
         remember(_kept, key, found, MOST_KEPT)
     return found
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: forget_unfreed(_kept))

@@ -10,7 +10,6 @@ in the Certificate message, untrusted, so the verdict is that of plain OpenSSL f
 from __future__ import annotations
 
 import _ssl
-import os
 import sys
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
@@ -18,10 +17,10 @@ from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 from . import (
     PARTIAL_CHAIN,
     Interrupted,
-    forget_unfreed,
     importing,
     interrupt_in,
     lent_contexts,
+    memory_of_contexts,
     remember,
     unless_interrupted,
 )
@@ -80,10 +79,7 @@ class Rehearsal:
         return refusal_in(self.context, self._terms, chain, name)
 
 
-_bares: dict[object, Any] = {}  # by their terms: see `_bare`
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: forget_unfreed(_bares))
+_bares: dict[object, Any] = memory_of_contexts()  # by their terms: see `_bare`
 
 
 class Chain:

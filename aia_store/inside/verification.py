@@ -11,10 +11,9 @@ rehearsed. All other chains are rehearsed before their first handshake.
 
 from __future__ import annotations
 
-import os
 import time
 
-from . import PARTIAL_CHAIN, STRICT, forget_unfreed, importing, remember
+from . import PARTIAL_CHAIN, STRICT, importing, memory_of_contexts, remember
 from .certificate import (
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -88,7 +87,7 @@ class Decision:
         self.findings = findings
 
 
-_decisions: dict[object, Decision] = {}  # those that hold for all contexts with the same certificates
+_decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for all contexts with the same certificates
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
@@ -118,10 +117,6 @@ def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given:
 def _is_shared(given: Given) -> bool:
     """Whether a decision for this context holds for every context with the same certificates."""
     return given.is_plain and not given.directories
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: forget_unfreed(_decisions))  # they hold contexts of ours
 
 
 def _decide(
