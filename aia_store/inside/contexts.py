@@ -59,9 +59,9 @@ def made(
 ) -> Any:
     """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
-    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, OpenSSL finds more than
-    in one of `directories`: also certificates after a gap in the numbers, or in DER. CRL checks are left out unless
-    `checks_crls` is true, because they need the program's own CRLs.
+    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, OpenSSL also finds
+    certificates after a gap in the numbers, or in DER, but not in one of `directories`. The flags for CRL checks, which
+    need the program's own CRLs, are only set if `checks_crls` is true.
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
@@ -91,8 +91,10 @@ def made(
 _kept: dict[object, Any] = memory_of_contexts()
 
 
-def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
-    """A context of ours with these certificates (DER), which is shared by all that need the same."""
+def kept(terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = ()) -> Any:
+    """A context of ours like that of `made`, but shared by all that need the same, if it looks into no directory."""
+    if directories:
+        return made(terms, ders, directories=directories)  # OpenSSL adds to it what it finds there
     key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:

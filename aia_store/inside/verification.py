@@ -33,7 +33,7 @@ from .certificate import (
     readable,
     sent_in,
 )
-from .contexts import kept, made
+from .contexts import kept
 from .settings import debug, load
 from .trusted import Trusted
 
@@ -165,7 +165,7 @@ def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> De
         return None
     ours, anchor = None, [path[-1].der]
     if given.deferred:
-        ours = made(terms, anchor, directories=given.directories) if given.directories else kept(terms, anchor)
+        ours = kept(terms, anchor, given.directories)
     until = min(now + SETTLED_FOR, *(certificate.validity[1] for certificate in path))
     return Decision(ours, until, was_rehearsed=False)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. When OpenSSL calls a verify
 # callback because of a policy, it passes no certificate, which crashes pyOpenSSL: we must not cause that.
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+_TERMS = Terms(0, None, "SUITEB128ONLY")  # under which a server chooses the cipher of `OpenSSL.rehearse`
 
 
 class StoreTrusted:
@@ -142,4 +143,4 @@ def _rehearsed(openssl: OpenSSL, ssl_ctx: Any, noted: Noted, chain: list[bytes])
     with noted.kept_as_it_is() as is_so:
         if not is_so:
             raise BindingsError("the context is being changed")
-        return openssl.rehearse(ssl_ctx, flight(chain))
+        return openssl.rehearse(ssl_ctx, flight(chain, _TERMS))
