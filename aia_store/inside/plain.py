@@ -124,13 +124,9 @@ def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int
         tag, start, stop = read(der, at, end)
         examine(der, tag, start, stop)
         if length < 0x80:
-            _note_sound(whole)
+            remember(_sound, whole, None, MOST_SOUND)
         at = stop
     _demand(at == end)
-
-
-def _note_sound(part: bytes) -> None:
-    remember(_sound, part, None, MOST_SOUND)
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
@@ -142,7 +138,7 @@ def _algorithm(der: bytes, at: int, end: int) -> int:
         if at < end:
             tag, inner, stop = read(der, at, end)
             _demand((tag == _NULL and inner == stop == end) or (tag == OID and _identifier(der, at, end) == end))
-        _note_sound(whole)
+        remember(_sound, whole, None, MOST_SOUND)
     return end
 
 
@@ -153,7 +149,7 @@ def _identifier(der: bytes, at: int, end: int) -> int:
     if value not in _sound:
         _demand(bool(value) and value[-1] < 0x80)
         _demand(all(octet != 0x80 or before >= 0x80 for before, octet in zip(b"\0" + value, value)))
-        _note_sound(value)
+        remember(_sound, value, None, MOST_SOUND)
     return end
 
 
