@@ -1,8 +1,7 @@
 """Read certificates with the standard library alone: from DER, from PEM, and from the TLS message that carries them.
 
-This runs inside every program, so it only reads the few fields that are needed to find an issuer. It judges nothing:
-OpenSSL decides whether a certificate is good. Everything here may come from a hostile server; what cannot be read
-raises `DERError`.
+Only the few fields that are needed to find an issuer are read, and nothing is judged: OpenSSL decides whether a
+certificate is good. Everything here may come from a hostile server; what cannot be read raises `DERError`.
 """
 
 from __future__ import annotations
@@ -116,9 +115,7 @@ def encode(tag: int, contents: bytes) -> bytes:
 def canonical_name(name: bytes) -> bytes:
     """A Name in the form in which OpenSSL compares it: case and white space folded, strings in UTF-8 (RFC 5280, 7.1).
 
-    Takes the DER of a Name; returns its RDNs in canonical form, without the outer SEQUENCE. `openssl x509
-    -subject_hash` prints the first four bytes of the SHA-1 of the result, by which files in a hashed directory are
-    named.
+    Takes the DER of a Name; returns its RDNs in canonical form, without the outer SEQUENCE (see `subject_hash`).
     """
     start, end = expect(name, 0, len(name), SEQUENCE)
     rdns = []
@@ -168,7 +165,7 @@ def words_of(key: bytes) -> list[bytes]:
 def may_hold(folded_der: bytes, words: list[bytes]) -> bool:
     """Whether a folded certificate contains all of these words, in one, two or four bytes per character.
 
-    This is a hundred times faster than reading its names, and never False for a certificate whose name has these words.
+    It does if its name has them. This is a hundred times faster than reading the name.
     """
     return all(word in folded_der for word in words)
 
@@ -228,7 +225,7 @@ def sha256(data: bytes) -> str:
 
 
 def sha1(data: bytes) -> bytes:
-    """The SHA-1 of some bytes, where security does not depend on it (which OpenSSL needs to know in FIPS mode)."""
+    """The SHA-1 of some bytes, where security does not depend on it (OpenSSL must be told so in FIPS mode)."""
     return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 
@@ -250,7 +247,7 @@ def strict_base64(text: bytes) -> bytes:
 def to_cadata(ders: Iterable[bytes]) -> str:
     """Certificates (DER) in PEM, for the `cadata` of `load_verify_locations`.
 
-    With DER, PyPy raises an error although it has added the certificates, and CPython does so if OpenSSL cannot read an
+    Given DER, PyPy raises an error although it has added the certificates; so does CPython if OpenSSL cannot read an
     extension. Both load the same certificates from PEM.
     """
     return "".join(map(to_pem, ders))
@@ -454,7 +451,7 @@ class Certificate:
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
     def was_surely_issued_by(self, issuer: Certificate) -> bool:
-        """Whether the AKID names this very key, whose kind makes signatures like this certificate's, with SHA-2.
+        """Whether the AKID names this very key, and this certificate's signature is of a kind that the key makes.
 
         The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
         """
@@ -476,7 +473,6 @@ class Certificate:
 
     @property
     def _algorithm_and_key(self) -> tuple[bytes, bytes]:
-        """The contents of the OID and the bits of the public key."""
         info = self.public_key
         start, end = expect(info, 0, len(info), SEQUENCE)
         start, at = expect(info, start, end, SEQUENCE)
@@ -552,7 +548,10 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
 
 
 def subject_hash(subject_key: bytes) -> str:
-    """The name of a file in a hashed directory, without its number, as `openssl x509 -subject_hash` prints it."""
+    """The name of a file in a hashed directory, without its number, as `openssl x509 -subject_hash` prints it.
+
+    It is the first four bytes of the SHA-1 of the canonical name.
+    """
     return f"{int.from_bytes(sha1(subject_key)[:4], 'little'):08x}"
 
 

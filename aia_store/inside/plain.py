@@ -1,8 +1,8 @@
 """Which PEM blocks are plain, so that every version of OpenSSL loads the certificate in them.
 
 A block is plain if it has lines of 64 characters, and holds the DER of a certificate (RFC 5280, 4.1) with nothing
-unusual in it. OpenSSL accepts more; what is not plain is left to it. Whether a certificate is valid does not matter
-here, nor to OpenSSL until a chain leads to it.
+unusual in it. OpenSSL accepts more; what is not plain is left to it. Like OpenSSL when it loads a certificate, we do
+not ask whether it is valid.
 """
 
 from __future__ import annotations
@@ -38,10 +38,7 @@ _sound: dict[bytes, None] = {}  # parts of certificates that were found sound; m
 
 
 def certificate(text: bytes) -> bytes:
-    """The certificate (DER) in a plain block, whose `text` is the lines between BEGIN and END.
-
-    Raises ValueError for every other block.
-    """
+    """The certificate (DER) in a plain block, given the lines between BEGIN and END. Raises ValueError for others."""
     lines, rest = divmod(len(text), _COLUMNS)
     _demand(
         text[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines

@@ -12,7 +12,6 @@ from . import importing
 from .certificate import Certificate, DERError
 from .contexts import NO_CHECK_TIME
 from .settings import debug
-from .store import store_of_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,11 +61,6 @@ class Path:
         return self.certificates[self.certificates.index(certificate) + 1 :]
 
 
-def search_for(chain: Chain, settings: Settings) -> Search:
-    """The search for the chain of a handshake."""
-    return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings)))
-
-
 def seconds_to_fetch(settings: Settings) -> float:
     """How long this handshake may fetch: less if the thread runs an event loop, which stands still meanwhile."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
@@ -76,7 +70,7 @@ def seconds_to_fetch(settings: Settings) -> float:
 
 
 class Findings:
-    """What a search without success found out. It refers to nothing of the program, so it may outlive the search."""
+    """What a search without success found out. It may outlive the search: it refers to nothing of the program."""
 
     __slots__ = ("answered", "failed", "found", "has_time", "is_offline", "paused", "refusals", "revoked")
 

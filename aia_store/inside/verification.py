@@ -1,8 +1,5 @@
 """One Certificate message: whether it is complete, what completes it, and in which context it is verified.
 
-`decision_for` names a context of ours, or none: then the connection is verified in the program's own context, as it
-would be without us. A decision holds for equal questions, until the first certificate of the path expires.
-
 If every link of what was sent is certain, up to one anchor of the program, there is no rehearsal: OpenSSL decides in
 the real handshake. Links are certain if names, key identifiers, dates, purposes and signature algorithms are right, so
 that OpenSSL can refuse the chain only for a forged signature or a weak key. If it does, the next handshake is
@@ -68,11 +65,10 @@ _USUAL_EXTENSIONS = {
 
 
 class Decision:
-    """The context in which connections with the same Certificate message are verified.
+    """In which context connections with the same Certificate message are verified, until when (seconds since 1970).
 
-    `context` is one of ours; None if the program's own suffices, or nothing helps. `until` is in seconds since 1970.
-    `was_rehearsed`: OpenSSL was asked. If it was not, `was_refused` may be set later. `findings` are those of a search
-    that found no path.
+    `context` is one of ours; None if the program's own suffices, or nothing helps. `was_rehearsed`: OpenSSL was asked;
+    if not, `was_refused` may be set later. `findings` are those of a search that found no path.
     """
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
@@ -91,7 +87,7 @@ _decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
-    """Return the decision for a connection.
+    """The decision for a connection, which holds for equal ones until the first certificate of the path expires.
 
     `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
     `given` is what was loaded into it. May raise any exception.
@@ -212,10 +208,7 @@ def _is_sound_ca(certificate: Certificate, below: int) -> bool:
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """For how many seconds a decision may hold, and which context of ours it names, if any.
-
-    None if OpenSSL is to refuse what was sent.
-    """
+    """How many seconds a decision holds, and its context of ours, if any; None if OpenSSL is to refuse the chain."""
     whole = question.whole_chain()
     if whole is not None:
         return question.seconds_left(), whole if question.may_be_judged_otherwise() else None
@@ -235,9 +228,10 @@ def _path(question: Question) -> Path | None:
     if settings.disable:
         return None
     with importing:
-        from .search import Findings, search_for
+        from .search import Budget, Findings, Search, seconds_to_fetch
+        from .store import store_of_process
 
-    search = search_for(question, settings)
+    search = Search(question, store_of_process(settings), Budget(seconds_to_fetch(settings)))
     path = search.path(settings)
     if path is None:
         debug("no path to a trust anchor was found")
