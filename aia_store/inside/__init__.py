@@ -168,11 +168,7 @@ _of_parent: "list[dict[Any, Any]]" = []
 
 
 def forget_unfreed(memory: "dict[Any, Any]") -> None:
-    """Empty a memory in a forked child, but free nothing in it.
-
-    OpenSSL takes locks to use a context, and to free one. They stay locked in the child if another thread of the parent
-    held them.
-    """
+    """Empty a memory in a forked child, but free nothing: a thread of the parent may have held OpenSSL's locks."""
     if memory:
         _of_parent.append(memory.copy())
         memory.clear()

@@ -90,10 +90,7 @@ class AIA:
                 held.release()
 
     def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
-        """Yield certificates that bear the name of the subject's issuer, URL by URL; each URL is fetched when needed.
-
-        Raises Interrupted if a signal handler raises an exception meanwhile.
-        """
+        """Yield certificates with the name of the subject's issuer, fetching as needed. May raise Interrupted."""
         before = None
         for url in urls_to_fetch(subject, self._budget):
             if before is not None:  # the URL before this one led to no path

@@ -24,19 +24,15 @@ MOST_KEPT = 64  # contexts
 
 
 class Terms:
-    """The terms under which a chain is verified, besides the trusted certificates. The flags are the SSL object's.
-
-    `flags` are X509_V_FLAG_ bits; `level` is OpenSSL's security level, None for its default; `suite_b` is what the
-    cipher list began with to ask for Suite B, or empty; `from_client`: the chain is a client's.
-    """
+    """The terms under which a chain is verified, besides the trusted certificates."""
 
     __slots__ = ("flags", "from_client", "level", "suite_b")
 
     def __init__(self, flags: int, level: int | None, suite_b: str = "", *, from_client: bool = False) -> None:
-        self.flags = flags
-        self.level = level
-        self.suite_b = suite_b
-        self.from_client = from_client
+        self.flags = flags  # the SSL object's X509_V_FLAG_ bits
+        self.level = level  # OpenSSL's security level; None for its default
+        self.suite_b = suite_b  # what the cipher list begins with to ask for Suite B, or empty
+        self.from_client = from_client  # whether the chain is a client's
 
     @property
     def key(self) -> tuple[int, int | None, str, bool]:

@@ -102,10 +102,7 @@ def note(error: Any, presented: Presented, host: str | None, *, checks_name: boo
 
 
 def is_at_443(driver: Any) -> bool:
-    """Whether a connection goes to port 443, the default of `aia-store check`.
-
-    The note names no other port, because that may be a proxy's. An SSLObject, such as asyncio's, knows no port.
-    """
+    """Whether a connection is known to go to port 443. The note names no other port, because that may be a proxy's."""
     if not isinstance(driver, _socket.socket):
         return False
     try:

@@ -63,12 +63,7 @@ _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread
 
 
 class FetchError(Exception):
-    """A fetch that failed. The message says why; the attributes say what is to blame besides the URL.
-
-    `dead_url`: the host of this URL could not be found or connected to. `is_ours`: not even the URL is to blame, but
-    our policy, or a machine without a network or resources. `proxy` (host:port): the fetch went through this proxy, so
-    an error page may be the proxy's own. `is_proxy_dead`: the proxy could not be found or connected to.
-    """
+    """A fetch that failed. The message says why; the attributes say what is to blame besides the URL."""
 
     def __init__(
         self,
@@ -80,10 +75,11 @@ class FetchError(Exception):
         is_proxy_dead: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.dead_url = dead_url
+        self.dead_url = dead_url  # the host of this URL could not be found or connected to
+        # Not even the URL is to blame: our policy refuses it, or this machine has no network or lacks resources.
         self.is_ours = is_ours
-        self.proxy = proxy
-        self.is_proxy_dead = is_proxy_dead
+        self.proxy = proxy  # host:port; the fetch went through this proxy, so an error page may be the proxy's own
+        self.is_proxy_dead = is_proxy_dead  # the proxy could not be found or connected to, so nothing else is to blame
 
 
 class RefusedError(FetchError):
@@ -202,10 +198,7 @@ class _Fetch:
 
     @property
     def _had_time(self) -> bool:
-        """Whether the present host, or the proxy, had at least half of the time.
-
-        A host that redirected to it may have used up more than half.
-        """
+        """Whether the present host, or the proxy, had half of the time or more. Hosts that redirect use it up too."""
         return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
@@ -299,10 +292,7 @@ class _Fetch:
         return allowed
 
     def _check_for_proxy(self, host: str, port: int) -> None:
-        """Raise RefusedError for a host if the proxy could connect to an address of it that is not allowed.
-
-        If this machine cannot resolve the name, it is the proxy that decides.
-        """
+        """Raise RefusedError if an address of the host is not allowed, as the proxy may connect to any of them."""
         if not _is_name(host):
             found = [host]
         else:
@@ -368,10 +358,7 @@ def _is_name(host: str) -> bool:
 
 
 def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
-    """Connect to the first of these (family, address) that answers; all share the time until the deadline.
-
-    Raises UnansweredError.
-    """
+    """Connect to the first of these (family, address) that answers; all share the time. Raises UnansweredError."""
     errors: list[OSError] = []
     for at, (family, address) in enumerate(addresses):
         try:
@@ -390,10 +377,7 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
 
 
 def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
-    """Whether this machine has a route to any of these (family, address); by default, a default route.
-
-    Connecting a UDP socket sends nothing.
-    """
+    """Whether this machine has a route to any of these (family, address); by default, a default route."""
     for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)

@@ -146,10 +146,7 @@ class Turn:
 
 
 def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
-    """Wait until `deadline` (on the monotonic clock) for the lock of this name; None if it stays taken.
-
-    Raises LockError.
-    """
+    """Wait until `deadline` (on the monotonic clock) for this lock; None if it stays taken. Raises LockError."""
     wait = _FIRST_WAIT
     left = deadline - time.monotonic()  # counted down from here, because tests of programs stop the clock
     while True:

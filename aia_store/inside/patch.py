@@ -1,9 +1,8 @@
 """The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
 
-These methods are `_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`. So the wrappers
-also take effect for contexts made before the hook, for names imported from ssl, and in urllib3, asyncio, gevent,
-truststore and pip. This code runs in every program, so it does little: it notes what is loaded into a context and how
-an SSL object was made, and sets one callback.
+They are on the Python class directly above `_ssl._SSLContext`. So they also take effect for contexts made before the
+hook, for names imported from ssl, and in urllib3, asyncio, gevent, truststore and pip. They do little: they note what
+is loaded into a context and how an SSL object was made, and set one callback.
 
 What is known of contexts and connections is kept beside them, found by their ids and dropped with them. So a copy or a
 pickle of the program's objects contains nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
@@ -180,9 +179,9 @@ def install(ssl_module: Any) -> bool:
 
 
 def _has_stand_ins(owner: Any, drivers: Iterable[Any]) -> bool:
-    """Whether something stands in for a method that we wrap, as `unittest.mock` does it during a test.
+    """Whether something stands in for a method that we wrap, as `unittest.mock` does during a test.
 
-    A wrapper around it would be removed at the end of the test.
+    If we replaced it, the test would not find it called; and the end of the test would remove our wrapper.
     """
     wrappers = {name: found for kind in (_Loaders, _Makers) for name, found in vars(kind).items() if name[:2] != "__"}
     present = vars(owner)
@@ -334,7 +333,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
 def _has_drivers(owner: Any) -> bool:
     """Whether we know where the owner of an SSL object keeps it, and wrap the methods that drive its handshake.
 
-    Other owners than those of ssl and gevent are objects of libraries that call `_wrap_socket`, or the socket itself.
+    It may also be the socket, or any object of a library that calls `_wrap_socket` itself.
     """
     return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
@@ -449,9 +448,9 @@ def _before_own_certificate(context: Any) -> State:
 
 
 def _wait_for_copies(context: Any) -> None:
-    """Wait for handshakes that have a context of ours: when theirs is put back, OpenSSL copies its certificate.
+    """Wait before a load: a certificate must not be loaded while OpenSSL copies the context's, in order to put it back.
 
-    A handshake that comes during a load is left alone.
+    A handshake that comes during a load is left alone. A load waits for handshakes that have a context of ours.
     """
     for _ in range(MOST_WAITS):
         if not _is_being_copied(context, get_ident()):
@@ -668,9 +667,9 @@ def _put_back(connection: Connection) -> None:
 def _let_go_if_done(connection: Connection, version: int) -> None:
     """Have OpenSSL no longer call us for this connection; it would call twice for every record of a download.
 
-    Before TLS 1.3, a renegotiation may bring certificates that need us again; then OpenSSL goes on calling us. An SSL
-    object that is given a context takes over whether that has a callback. No other thread may see the context without
-    its callback meanwhile, so C code makes the three calls, with no Python code in between.
+    But before TLS 1.3, a renegotiation may bring certificates that need us again. When a context is set on an SSL
+    object, the SSL object takes over whether it has a callback. No other thread may see the context without its
+    callback meanwhile, so C code makes the three calls, with no Python code in between.
     """
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:

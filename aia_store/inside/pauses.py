@@ -32,10 +32,9 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
 class Failures:
-    """The memory of failed fetches. A key is any text, such as a URL or a host.
+    """The memory of failed fetches: a folder, or `memory` if that cannot be written. A key is any text, such as a URL.
 
-    What cannot be written to the folder is noted in `memory`. If not `patient`, nothing is paused, but failures are
-    noted: for a user who has just repaired a server.
+    If not `patient`, nothing is paused, but failures are noted: for a user who has just repaired a server.
     """
 
     def __init__(

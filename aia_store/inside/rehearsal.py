@@ -79,10 +79,7 @@ _bares: dict[object, Any] = memory_of_contexts()  # by their terms: see `_bare`
 
 
 class Chain:
-    """What a peer sent (DER, its own certificate first), and what the other side trusts.
-
-    Raises DERError if the leaf cannot be read.
-    """
+    """What a peer sent (DER, the leaf first) and what the other side trusts. Raises DERError for an unreadable leaf."""
 
     def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
         self.ders = sent
@@ -258,12 +255,7 @@ def _lend(connection: Any, direction: str, _version: int, content_type: int, mes
 
 
 def refusal_in(
-    context: Any,
-    terms: Terms,
-    chain: Sequence[bytes],
-    name: str | None = None,
-    *,
-    lent: tuple[_ssl._SSLContext, Given] | None = None,
+    context: Any, terms: Terms, chain: Sequence[bytes], name: str | None = None, lent: tuple[Any, Given] | None = None
 ) -> str | None:
     """Why OpenSSL refuses this chain (DER, the leaf first) in a context of ours; None if it accepts.
 

@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """The limits of one search. Each is at least as strict as those of all browsers and operating systems.
-
-    `fetch` has the limits of a single fetch, `reply` those of a reply.
-    """
+    """The limits of one search. Each is at least as strict as those of all browsers and operating systems."""
 
     intermediates = 10  # in a path; paths of the CCADB have 1 to 3
     steps = 200  # certificates tried as issuers, per walk; Chromium stops after 20 paths, GnuTLS after 16 links
@@ -275,7 +272,10 @@ class Walk:
                 self._steps_left -= 1
                 if self._steps_left < 0:
                     return
-                if not self.may_lead_on(candidate, path[-1]) or _is_named_in(path, candidate):
+                if not self.may_lead_on(candidate, path[-1]):
+                    continue
+                # OpenSSL 3.0 refuses paths that name a subject twice (RFC 4158, 2.4.2): "certificate chain too long".
+                if any(candidate.subject_key == other.subject_key for other in path):
                     continue
                 if self._is_anchor(candidate):
                     yield [*path, candidate]
@@ -299,14 +299,6 @@ class Walk:
 def _each(certificates: Iterable[Certificate]) -> Generator[Certificate, None, None]:
     """Yield each; closing this generator also closes the one that they come from."""
     yield from certificates
-
-
-def _is_named_in(path: list[Certificate], candidate: Certificate) -> bool:
-    """Whether a certificate of the path has the same name (RFC 4158, 2.4.2 and 5.2).
-
-    OpenSSL 3.0 refuses such a path with "certificate chain too long", once its certificates are in a store.
-    """
-    return any(candidate.subject_key == other.subject_key for other in path)
 
 
 def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:

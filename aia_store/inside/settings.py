@@ -269,8 +269,8 @@ def _is_plain_network(text: str) -> bool:
     return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
 
 
-# The folders are those of platformdirs, as a test verifies. Each is None if this user has no home, or if the environment
-# cannot be believed.
+# The folders are those of platformdirs, as a test verifies. Each is None if this user has no home, or if the
+# environment cannot be believed.
 
 
 def user_cache() -> str | None:

@@ -246,10 +246,7 @@ class Folder:
         return sum(1 for _ in self.paths()) >= MOST_FILES
 
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
-        """Put a certificate on disk; returns its path. The caller has verified that it leads to an anchor.
-
-        `source` is the caIssuers URL that it came from. It is noted, so that the certificate can be renewed from there.
-        """
+        """Put a certificate, which the caller has verified, on disk; returns its path. `source`: its URL."""
         parts = self.PART, *_bucket(certificate.subject_key), f"{certificate.fingerprint}.pem"
         path = self.write(certificate.pem.encode("ascii"), *parts)
         if source is not None and _may_be_noted(source):
@@ -525,7 +522,7 @@ class IntermediateStore:
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
         """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
-        Without `preloaded`, these are the needed ones, with it the preloaded ones.
+        These are the needed ones, or, with `preloaded`, the preloaded ones.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:

@@ -11,25 +11,7 @@ from __future__ import annotations
 import time
 
 from . import PARTIAL_CHAIN, STRICT, importing, memory_of_contexts, remember
-from .certificate import (
-    AUTHORITY_INFORMATION_ACCESS,
-    AUTHORITY_KEY_IDENTIFIER,
-    BASIC_CONSTRAINTS,
-    BIT_STRING,
-    CERTIFICATE_POLICIES,
-    CRL_DISTRIBUTION_POINTS,
-    EXTENDED_KEY_USAGE,
-    KEY_CERT_SIGN,
-    KEY_USAGE,
-    OID,
-    SERVER_AUTH,
-    SUBJECT_KEY_IDENTIFIER,
-    DERError,
-    MessageError,
-    encode,
-    readable,
-    sent_in,
-)
+from .certificate import DERError, MessageError, readable, sent_in
 from .contexts import kept
 from .settings import debug, load
 from .trusted import Trusted
@@ -51,36 +33,21 @@ MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a me
 # A chain may be certain under these flags (0x8000: X509_V_FLAG_TRUSTED_FIRST) and up to this security level.
 _USUAL_FLAGS = 0x8000 | STRICT | PARTIAL_CHAIN
 _HIGHEST_LEVEL = 2
-# The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
-_USUAL_EXTENSIONS = {
-    AUTHORITY_INFORMATION_ACCESS,
-    AUTHORITY_KEY_IDENTIFIER,
-    BASIC_CONSTRAINTS,
-    CERTIFICATE_POLICIES,
-    CRL_DISTRIBUTION_POINTS,
-    EXTENDED_KEY_USAGE,
-    KEY_USAGE,
-    SUBJECT_KEY_IDENTIFIER,
-}
 
 
 class Decision:
-    """In which context connections with the same Certificate message are verified, until when (seconds since 1970).
-
-    `context` is one of ours; None if the program's own suffices, or nothing helps. `was_rehearsed`: OpenSSL was asked;
-    if not, `was_refused` may be set later. `findings` are those of a search that found no path.
-    """
+    """In which context connections with the same Certificate message are verified."""
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 
     def __init__(
         self, context: Any, until: float, *, was_rehearsed: bool = True, findings: Findings | None = None
     ) -> None:
-        self.context = context
-        self.until = until
+        self.context = context  # one of ours; None if the program's own suffices, or nothing helps
+        self.until = until  # seconds since 1970
         self.was_rehearsed = was_rehearsed
-        self.was_refused = False
-        self.findings = findings
+        self.was_refused = False  # without a rehearsal, the handshake tells
+        self.findings = findings  # of a search that found no path
 
 
 _decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for all contexts with the same certificates
@@ -101,7 +68,7 @@ def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given:
             if not known.was_refused:
                 return known
             is_doubtful = True
-    decision = _decide(message, version, context, given, terms, now, is_doubtful=is_doubtful)
+    decision = _decide(message, version, context, given, terms, now, is_doubtful)
     # A failure does not hold for other contexts: they may search at once.
     is_for_all = _is_shared(given) and decision.until > now + FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
@@ -116,14 +83,7 @@ def _is_shared(given: Given) -> bool:
 
 
 def _decide(
-    message: bytes,
-    version: int,
-    context: _ssl._SSLContext,
-    given: Given,
-    terms: Terms,
-    now: float,
-    *,
-    is_doubtful: bool,
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, now: float, is_doubtful: bool
 ) -> Decision:
     failed_until = now + FAILED_FOR
     try:
@@ -176,35 +136,13 @@ def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate
         return None
     path = sent if sent[-1] == anchor else [*sent, anchor]
     leaf = path[0]
-    if leaf.basic_constraints[0] or not _is_for_servers(leaf) or len({c.subject_key for c in path}) < len(path):
+    if leaf.basic_constraints[0] or not leaf.is_for_servers or len({c.subject_key for c in path}) < len(path):
         return None
     is_certain = all(
-        _is_sound_ca(issuer, below) and subject.was_surely_issued_by(issuer)
+        issuer.is_sound_ca(below) and subject.was_surely_issued_by(issuer)
         for below, (subject, issuer) in enumerate(zip(path, path[1:]))
     )
     return path if is_certain else None
-
-
-def _is_for_servers(certificate: Certificate) -> bool:
-    """Whether the purposes allow TLS servers. For a CA, OpenSSL does not accept anyExtendedKeyUsage as one."""
-    purposes = certificate.extensions.get(EXTENDED_KEY_USAGE)
-    return purposes is None or encode(OID, SERVER_AUTH) in purposes
-
-
-def _is_sound_ca(certificate: Certificate, below: int) -> bool:
-    """Whether a certificate may have `below` intermediates below it, and has nothing unusual in it."""
-    extensions = certificate.extensions
-    is_ca, path_length = certificate.basic_constraints
-    usage = extensions.get(KEY_USAGE, b"")
-    return (
-        is_ca
-        and (path_length is None or path_length >= below)
-        and len(usage) in (4, 5)
-        and (usage[0], usage[1]) == (BIT_STRING, len(usage) - 2)
-        and bool(usage[3] & KEY_CERT_SIGN)
-        and _is_for_servers(certificate)
-        and _USUAL_EXTENSIONS.issuperset(extensions)
-    )
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:

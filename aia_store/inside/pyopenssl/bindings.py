@@ -100,10 +100,7 @@ class OpenSSL:
         return int(lib.SSL_get_verify_result(ssl)), chain
 
     def context_with(self, trusted: Sequence[Any], flags: int, cipher_list: bytes | None) -> Any:
-        """An SSL_CTX whose store holds these X509, under these X509_V_FLAG_ bits.
-
-        The cipher list carries the security level and Suite B. Raises BindingsError.
-        """
+        """An SSL_CTX whose store holds these X509, under these X509_V_FLAG_ bits. Raises BindingsError."""
         lib = self.lib
         ssl_ctx = self._new_context(cipher_list)
         store = self._store_of(ssl_ctx)
