@@ -94,9 +94,9 @@ else:
 class Package(ModuleType):
     """A package that holds no references to its modules, but looks them up in `sys.modules`.
 
-    At its end, the interpreter sets the globals of every module that something still refers to to None, in the reverse
-    order of the imports. So a finalizer could still use `ssl` after our wrappers have lost their globals. A module to
-    which only `sys.modules` refers keeps its globals as long as its functions are in use.
+    When it ends, the interpreter sets the globals of every module that is referred to elsewhere to None, those of the
+    last import first. A finalizer might then use `ssl` without the globals of our wrappers. A module that only
+    `sys.modules` refers to keeps its globals as long as its functions are in use.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -134,9 +134,9 @@ class AIA:
     def _purpose(self, url: str, subject: Certificate) -> str:
         """The key under which a useless reply is noted.
 
-        It is for this subject only, or a hostile leaf could name the URL of an honest CA and so block it; for these
-        anchors only, because another program may trust the root that this one lacks; and for this route only, because
-        the reply may be a proxy's own.
+        It holds for this subject only. Otherwise a hostile leaf could name the URL of an honest CA, and so block it. It
+        holds for these anchors only, because another program may trust the root that this one lacks. It holds for this
+        route only, because a proxy may have put the reply in place of the host's.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()

@@ -479,7 +479,7 @@ class Certificate:
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
     def was_surely_issued_by(self, issuer: Certificate) -> bool:
-        """Whether the AKID names this very key, and this certificate's signature is of a kind that the key makes.
+        """Whether the AKID names this very key, and the signature is one that this kind of key makes, with SHA-2.
 
         The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
         """

@@ -292,7 +292,7 @@ class _Fetch:
         return allowed
 
     def _check_for_proxy(self, host: str, port: int) -> None:
-        """Raise RefusedError if an address of the host is not allowed, as the proxy may connect to any of them."""
+        """Raise RefusedError if any address of the host is not allowed, because the proxy may choose that one."""
         if not _is_name(host):
             found = [host]
         else:
@@ -384,7 +384,7 @@ def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
         except OSError:
             continue
         try:
-            probe.connect(address)
+            probe.connect(address)  # sends nothing, by UDP
             return True
         except OSError:
             continue

@@ -333,7 +333,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
 def _has_drivers(owner: Any) -> bool:
     """Whether we know where the owner of an SSL object keeps it, and wrap the methods that drive its handshake.
 
-    It may also be the socket, or any object of a library that calls `_wrap_socket` itself.
+    The owner may also be the socket, or any object of a library that calls `_wrap_socket` itself.
     """
     return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
@@ -493,7 +493,7 @@ def _note_callback(context: Any, state: State, callback: Any) -> None:
 def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
     """The callback of a weak reference, which drops what is known of a dead object.
 
-    It is all in C: Python would print, and lose, what a signal handler raises in a callback that is not.
+    It is all in C: Python would print, and lose, what a signal handler raises in a callback in Python.
     """
     return partial(known.pop, identifier)  # the reference is the default
 
@@ -668,8 +668,8 @@ def _let_go_if_done(connection: Connection, version: int) -> None:
     """Have OpenSSL no longer call us for this connection; it would call twice for every record of a download.
 
     But before TLS 1.3, a renegotiation may bring certificates that need us again. When a context is set on an SSL
-    object, the SSL object takes over whether it has a callback. No other thread may see the context without its
-    callback meanwhile, so C code makes the three calls, with no Python code in between.
+    object, the SSL object takes over whether the context has a callback. No other thread may see the context without
+    its callback meanwhile, so C code makes the three calls, with no Python code in between.
     """
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:

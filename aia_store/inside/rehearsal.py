@@ -259,8 +259,8 @@ def refusal_in(
 ) -> str | None:
     """Why OpenSSL refuses this chain (DER, the leaf first) in a context of ours; None if it accepts.
 
-    `lent` is a program's context, and what was loaded into it. The chain is then verified there; or it counts as
-    refused, if the program is loading the context's certificate, which would be copied.
+    `lent` is a program's context, and what was loaded into it. Then the chain is verified there, and counts as refused
+    while the program is loading the context's own certificate.
     """
     incoming = MemoryBIO()
     incoming.write(flight(chain, terms))

@@ -1,8 +1,4 @@
-"""The search for a certification path (RFC 4158), by names and key identifiers; OpenSSL judges each path.
-
-Issuers are looked for in one source after the other, the cheapest first: what the program trusts, what was sent, what
-is in the store, and last AIA. The intermediates of an accepted path are kept in the store.
-"""
+"""The search for a certification path (RFC 4158), by names and key identifiers; OpenSSL judges each path."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ class Folder:
         return sum(1 for _ in self.paths()) >= MOST_FILES
 
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
-        """Put a certificate, which the caller has verified, on disk; returns its path. `source`: its URL."""
+        """Put a verified certificate on disk, and note the caIssuers URL that it came from. Returns its path."""
         parts = self.PART, *_bucket(certificate.subject_key), f"{certificate.fingerprint}.pem"
         path = self.write(certificate.pem.encode("ascii"), *parts)
         if source is not None and _may_be_noted(source):

@@ -22,11 +22,12 @@ issuers in a store first, so it finds that path whatever the server sent. The ci
 the security level and Suite B. The flags are the program's too, except those for what was already judged (CRLs,
 policies, the time), and except X509_V_FLAG_PARTIAL_CHAIN, unless the program pinned the anchor.
 
-**What is left alone.** Servers, DTLS and VERIFY_NONE; contexts that were made before the hooks, or that have no anchor;
-connections that have a certificate of their own, or were made before their context's certificate was loaded, because
-SSL_set_SSL_CTX would replace it; and programs that accept every certificate. A chain with an unknown root looks like
-one with a missing intermediate, and only a fetch could tell them apart. But if the verify callback ignores OpenSSL's
-verdict (`callbacks`), or has accepted a chain that OpenSSL refused, the fetch would change nothing, so it is not made.
+**What is left alone.** Servers, DTLS and VERIFY_NONE; contexts that have no anchor, or that were made before the hooks,
+so that their security level is unknown; connections that have a certificate of their own, or were made before their
+context's certificate was loaded, because SSL_set_SSL_CTX would replace it; and programs that accept every certificate.
+A chain with an unknown root looks like one with a missing intermediate, and only a fetch could tell them apart. But if
+the verify callback ignores OpenSSL's verdict (`callbacks`), or has accepted a chain that OpenSSL refused, the fetch
+would change nothing, so it is not made.
 """
 
 import sys

@@ -1,7 +1,4 @@
-"""The hooks for pyOpenSSL, which note what a program does to its contexts, and the callback that swaps contexts.
-
-A context that was made before the hooks is left alone, because its cipher list, and so its security level, is unknown.
-"""
+"""The hooks for pyOpenSSL, which note what a program does to its contexts, and the callback that swaps contexts."""
 
 from __future__ import annotations
 
