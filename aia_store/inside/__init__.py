@@ -94,9 +94,9 @@ else:
 class Package(ModuleType):
     """A package that holds no references to its modules, but looks them up in `sys.modules`.
 
-    When it ends, the interpreter sets the globals of every module that is referred to elsewhere to None, those of the
-    last import first. A finalizer might then use `ssl` without the globals of our wrappers. A module that only
-    `sys.modules` refers to keeps its globals as long as its functions are in use.
+    If anything else refers to a module, the interpreter sets the module's globals to None at its end, those of the last
+    import first. A finalizer might then still use `ssl`, but our wrappers would no longer work. The globals of a module
+    to which only `sys.modules` refers stay as long as its functions are in use.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -350,7 +350,6 @@ def _attach(context: Any, state: State) -> None:
 
 
 def _noting_birth(make: Any) -> Any:
-
     def __new__(cls: Any, *arguments: Any, **named: Any) -> Any:
         context = make(cls, *arguments, **named)
         _guarded(_note_birth, context)
