@@ -94,9 +94,9 @@ else:
 class Package(ModuleType):
     """A package that holds no references to its modules, but looks them up in `sys.modules`.
 
-    At its end, the interpreter sets the globals of every module that is still referred to to None, those of the last
-    import first. So a finalizer may still use `ssl` when our wrappers no longer work. But a module that only
-    `sys.modules` refers to keeps its globals as long as its functions are in use.
+    If anything else refers to a module, the interpreter sets the module's globals to None at its end, those of the last
+    import first. A finalizer might then still use `ssl`, but our wrappers would no longer work. The globals of a module
+    to which only `sys.modules` refers stay as long as its functions are in use.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -157,13 +157,10 @@ else:
             self._compute = compute
             self.__doc__ = compute.__doc__
 
-        def __set_name__(self, owner, name):
-            self._name = name
-
         def __get__(self, instance, owner=None):
             if instance is None:
                 return self
-            value = instance.__dict__[self._name] = self._compute(instance)
+            value = instance.__dict__[self._compute.__name__] = self._compute(instance)
             return value
 
 
@@ -171,18 +168,22 @@ _of_parent: "list[dict[Any, Any]]" = []
 
 
 def forget_unfreed(memory: "dict[Any, Any]") -> None:
-    """Empty a memory in a forked child, but free nothing in it, nor use it again.
-
-    OpenSSL takes locks to use a context, and to free one. They stay locked in the child if another thread of the parent
-    held them.
-    """
+    """Empty a memory in a forked child, but free nothing: a thread of the parent may have held OpenSSL's locks."""
     if memory:
         _of_parent.append(memory.copy())
         memory.clear()
 
 
+def memory_of_contexts() -> "dict[Any, Any]":
+    """A new memory that holds contexts of ours, and that is forgotten in each forked child."""
+    memory: dict[Any, Any] = {}
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: forget_unfreed(memory))
+    return memory
+
+
 class Interrupted(BaseException):
-    """The program's own code, such as a signal handler, raised an exception inside the callback."""
+    """The program's own code, such as a signal handler, raised an exception (`raised`) inside the callback."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__(raised)
@@ -194,8 +195,7 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
 
     What a signal handler raised may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as
     its context. Its traceback holds frames of ours. A frame that also keeps the exception in a variable must delete
-    that variable in the end; otherwise only the garbage collector would close the program's connection, some time
-    later.
+    that variable in the end: such a cycle would keep the program's connection open until a garbage collection.
     """
     while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
@@ -259,8 +259,8 @@ def _has_argument(called: "FrameType", sought: "FrameType") -> bool:
 def _was_raised_by_thread(error: BaseException) -> bool:
     """Whether another thread had it raised here (PyThreadState_SetAsyncExc), as some time limits for jobs do.
 
-    Then it can be told only if its class is the program's own: our code and the standard library raise no such errors,
-    and no other code was running.
+    We recognize it only by a class of the program's own: our code and the standard library raise no such errors, and no
+    other code was running.
     """
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
@@ -269,7 +269,7 @@ def _was_raised_by_thread(error: BaseException) -> bool:
 
 
 def _is_known(module: str) -> bool:
-    """Whether a module is ours or the standard library's. Python 3.9 cannot tell, and takes every one for such."""
+    """Whether a module is ours or the standard library's. In Python 3.9, which has no list of these, always True."""
     top = module.partition(".")[0]
     return top == __name__.partition(".")[0] or top in getattr(sys, "stdlib_module_names", (top,))
 
@@ -281,8 +281,8 @@ _WORD = 8 if sys.maxsize > 1 << 32 else 4  # bytes of a C long
 def _has_special_rights() -> bool:
     """Whether this process has more rights than the user who started it: by set-user-ID, set-group-ID or capabilities.
 
-    The kernel says so (AT_SECURE, getauxval(3)), and OpenSSL then ignores the environment (secure_getenv(3)). A process
-    that has dropped its privileges may be unable to read what the kernel said.
+    If the kernel says so (AT_SECURE, getauxval(3)), OpenSSL ignores the environment (secure_getenv(3)). A process that
+    has dropped its privileges may be unable to read what the kernel said.
     """
     if not hasattr(os, "geteuid"):
         return False

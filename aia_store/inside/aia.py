@@ -1,8 +1,8 @@
 """Issuers by AIA (RFC 5280, 4.2.2.1): the last source of a search, and the only one that uses the network.
 
-There is one fetch per URL and machine. The process that holds the URL's lock fetches it, and keeps the lock while the
-search goes on upwards from the reply. Processes that wait for the lock then find in the store what was kept, or the
-note that it failed.
+There is one fetch per URL and machine. The process that holds the URL's lock fetches it, and keeps the lock while it
+searches upwards from the reply. Processes that waited for the lock then find the certificates in the store, or a note
+that the fetch failed.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class AIA:
         self._home = store.home
         self._failures = Failures(self._home, store.failures, patient=patient)
         self._budget = budget
+        self._is_hasty = budget.seconds < budget.fetch_seconds  # as under an event loop
         self._anchors = anchors
         self._anchors_digest: str | None = None
         self._newly_stored = newly_stored
@@ -70,7 +71,7 @@ class AIA:
         self._purposes: dict[str, set[str]] = {}  # why each URL was fetched, to be noted if the reply proves useless
         self._noted: set[str] = set()
         self._locks: dict[str, Lock | Turn] = {}  # by URL
-        self._proved: set[Certificate] = set()
+        self.proved: set[Certificate] = set()  # the intermediates of the path that was accepted
         self.sources: dict[Certificate, str] = {}  # the URL of each certificate that was found
         self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was fetched
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
@@ -88,37 +89,27 @@ class AIA:
             for held in self._locks.values():
                 held.release()
 
-    def note_proved(self, intermediates: Iterable[Certificate]) -> None:
-        """Note which certificates are in the path that was accepted."""
-        self._proved.update(intermediates)
-
     def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
-        """Yield certificates that bear the name of the subject's issuer, URL by URL; each URL is fetched when needed.
-
-        Raises Interrupted if a signal handler raises an exception meanwhile.
-        """
+        """Yield certificates with the name of the subject's issuer, fetching as needed. May raise Interrupted."""
         before = None
         for url in urls_to_fetch(subject, self._budget):
-            if before is not None:
-                # This URL led to no path. A hostile certificate may name slow URLs beside that of an honest CA: release
-                # the lock, so that nobody who needs that CA waits for them.
-                self._let_go(before)
+            if before is not None:  # the URL before this one led to no path
+                self._note_use(before)
+                # A hostile certificate may name slow URLs beside that of an honest CA. We release the lock, so that
+                # nobody who needs that CA waits for those.
+                held = self._locks.pop(before, None)
+                if held is not None:
+                    held.release()
             yield from self._behind(url, subject)
             before = url
 
-    def _let_go(self, url: str) -> None:
-        self._note_use(url)
-        held = self._locks.pop(url, None)
-        if held is not None:
-            held.release()
-
     def _note_use(self, url: str) -> None:
-        """Note whether a reply was useful. One that led to no path because time ran out is not noted as useless."""
+        """Note whether a reply was useful. It is not noted as useless if a hasty search had no time for a path."""
         found = self.replies.get(url)
-        if not found or self._was_hurried():
+        if not found or (self._is_hasty and time.monotonic() >= self._deadline):
             return
         for purpose in self._purposes.get(url, ()):
-            if not self._proved.isdisjoint(found):
+            if not self.proved.isdisjoint(found):
                 self._failures.succeeded(purpose)
             elif purpose not in self._noted:
                 self._failures.failed(purpose, longest_pause(proxy_name(url, self._proxy)))
@@ -157,7 +148,7 @@ class AIA:
         if self._fetches_left <= 0:
             return False
         proxy = proxy_name(url, self._proxy)
-        if self._failures.url_is_paused(url, proxy) or (self._is_hasty() and self._was_too_slow(url, proxy)):
+        if self._failures.url_is_paused(url, proxy) or (self._is_hasty and self._was_too_slow(url, proxy)):
             which = "it" if proxy is None else f"the proxy {proxy}, or what is behind it,"
             self.failed.setdefault(url, f"{which} failed a short while ago")
             self._note_pause(url, proxy)
@@ -177,7 +168,7 @@ class AIA:
         self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
-        """Take the lock of this URL; without locks on files, within this process only. False if time ran out."""
+        """Take the lock of this URL; if no file can be locked, within this process only. False if time ran out."""
         if url in self._locks:
             return True  # an earlier walk of this search took it, and ended before the fetch
         name = sha256(url.encode())
@@ -191,14 +182,6 @@ class AIA:
         if held is not None:
             self._locks[url] = held
         return held is not None
-
-    def _is_hasty(self) -> bool:
-        """Whether this search has less time than a fetch may take, as under an event loop."""
-        return self._budget.seconds < self._budget.fetch_seconds
-
-    def _was_hurried(self) -> bool:
-        """Whether this search failed for lack of time. Then a search that has more time learns nothing from that."""
-        return self._is_hasty() and time.monotonic() >= self._deadline
 
     def _fetched(self, url: str) -> list[Certificate]:
         """Fetch the certificates behind a URL. A failure is noted against whoever is to blame."""
@@ -234,7 +217,7 @@ class AIA:
             self._failures.blame(url, failure, proxy)
         elif deadline - began < min(self._budget.fair_seconds, self._budget.seconds / 2):
             pass  # other hosts used up its time: a hostile leaf could name such hosts to block an honest CA
-        elif not self._is_hasty():
+        elif not self._is_hasty:
             self._failures.blame(url, failure, proxy)
         elif failure.is_proxy_dead and failure.proxy is not None:
             self._failures.failed(_in_a_hurry(failure.proxy), FIRST_PAUSE)
@@ -243,7 +226,7 @@ class AIA:
 
 
 def _waiting(wait: Callable[[], T]) -> T:
-    """Call a function that only waits; so any exception is a signal handler's, and is raised as Interrupted."""
+    """Call a function that only waits: any exception is a signal handler's, and is raised as Interrupted."""
     try:
         return wait()
     except BaseException as error:

@@ -1,11 +1,8 @@
 """CA files whose loading may be deferred, because they are so plain that every version of OpenSSL reads all of them.
 
-OpenSSL needs most of the time of a program's first context to parse a CA file, although a handshake uses one
-certificate from it. A text is plain if all its PEM blocks are certificates that every version of OpenSSL loads. The
-roots of the public programmes are known to load: `anchors.bin` has a digest of each, so most files need hashing only.
-Other blocks are examined (`plain`).
-
-A file that was read once serves all contexts of the process, as long as its bytes stay the same.
+A text is plain if all its PEM blocks are certificates that every version of OpenSSL loads. The roots of the public
+programmes are known to load: `anchors.bin` has a digest of each, so most files need hashing only. Other blocks are
+examined (`plain`). A file that was read once serves all contexts of the process, as long as its bytes stay the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Read certificates with the standard library alone: from DER, from PEM, and from the TLS message that carries them.
 
-This runs inside every program, so it only reads the few fields that are needed to find an issuer. It judges nothing:
-OpenSSL decides whether a certificate is good. Everything here may come from a hostile server; what cannot be read
-raises `DERError`.
+Only the few fields that are needed to find an issuer are read, and nothing is judged: OpenSSL decides whether a
+certificate is good. Everything here may come from a hostile server; what cannot be read raises `DERError`.
 """
 
 from __future__ import annotations
@@ -36,6 +35,17 @@ INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
 AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
 SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
+# The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
+_USUAL_EXTENSIONS = {
+    AUTHORITY_INFORMATION_ACCESS,
+    AUTHORITY_KEY_IDENTIFIER,
+    BASIC_CONSTRAINTS,
+    CERTIFICATE_POLICIES,
+    CRL_DISTRIBUTION_POINTS,
+    EXTENDED_KEY_USAGE,
+    KEY_USAGE,
+    SUBJECT_KEY_IDENTIFIER,
+}
 # The SHA-2 signatures that each kind of key makes (RFC 4055, RFC 5758).
 _SHA_2_WITH_RSA = tuple(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01" + bytes((number,)) for number in (11, 12, 13))
 _ECDSA_WITH_SHA_2 = tuple(b"\x2a\x86\x48\xce\x3d\x04\x03" + bytes((number,)) for number in (2, 3, 4))
@@ -114,12 +124,7 @@ def encode(tag: int, contents: bytes) -> bytes:
 
 
 def canonical_name(name: bytes) -> bytes:
-    """A Name in the form in which OpenSSL compares it: case and white space folded, strings in UTF-8 (RFC 5280, 7.1).
-
-    Takes the DER of a Name; returns its RDNs in canonical form, without the outer SEQUENCE. `openssl x509
-    -subject_hash` prints the first four bytes of the SHA-1 of the result, by which files in a hashed directory are
-    named.
-    """
+    """The RDNs of a Name (DER) as OpenSSL compares them: case and white space folded, in UTF-8 (RFC 5280, 7.1)."""
     start, end = expect(name, 0, len(name), SEQUENCE)
     rdns = []
     for tag, _, inner, stop in elements(name, start, end):
@@ -168,7 +173,7 @@ def words_of(key: bytes) -> list[bytes]:
 def may_hold(folded_der: bytes, words: list[bytes]) -> bool:
     """Whether a folded certificate contains all of these words, in one, two or four bytes per character.
 
-    This is a hundred times faster than reading its names, and never False for a certificate whose name has these words.
+    That holds if its name has them. This is a hundred times faster than reading the name.
     """
     return all(word in folded_der for word in words)
 
@@ -210,7 +215,7 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
 def hash_function(name: str) -> Any:
     """The constructor of `hashlib` with this name ("sha1", "sha256"), without the 5 ms that its import takes.
 
-    OpenSSL's is the fastest, but takes 2 ms to load. So it is used if the program has loaded it, or there is no other.
+    OpenSSL's is the fastest, but takes 2 ms to load, so it is used only if it was loaded before, or is the only one.
     """
     with importing:
         if "_hashlib" not in sys.modules:
@@ -228,7 +233,7 @@ def sha256(data: bytes) -> str:
 
 
 def sha1(data: bytes) -> bytes:
-    """The SHA-1 of some bytes, where security does not depend on it (which OpenSSL needs to know in FIPS mode)."""
+    """The SHA-1 of some bytes, where security does not depend on it (OpenSSL must be told so in FIPS mode)."""
     return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 
@@ -250,7 +255,7 @@ def strict_base64(text: bytes) -> bytes:
 def to_cadata(ders: Iterable[bytes]) -> str:
     """Certificates (DER) in PEM, for the `cadata` of `load_verify_locations`.
 
-    With DER, PyPy raises an error although it has added the certificates, and CPython does so if OpenSSL cannot read an
+    Given DER, PyPy raises an error although it has added the certificates; so does CPython if OpenSSL cannot read an
     extension. Both load the same certificates from PEM.
     """
     return "".join(map(to_pem, ders))
@@ -442,6 +447,26 @@ class Certificate:
         """
         return self.is_self_issued and self.names_as_issuer(self)
 
+    @property
+    def is_for_servers(self) -> bool:
+        """Whether the purposes allow TLS servers. For a CA, OpenSSL does not accept anyExtendedKeyUsage as one."""
+        purposes = self.extensions.get(EXTENDED_KEY_USAGE)
+        return purposes is None or encode(OID, SERVER_AUTH) in purposes
+
+    def is_sound_ca(self, below: int) -> bool:
+        """Whether this CA may have `below` intermediates below it, and has nothing unusual in it."""
+        is_ca, path_length = self.basic_constraints
+        usage = self.extensions.get(KEY_USAGE, b"")
+        return (
+            is_ca
+            and (path_length is None or path_length >= below)
+            and len(usage) in (4, 5)
+            and (usage[0], usage[1]) == (BIT_STRING, len(usage) - 2)
+            and bool(usage[3] & KEY_CERT_SIGN)
+            and self.is_for_servers
+            and _USUAL_EXTENSIONS.issuperset(self.extensions)
+        )
+
     def names_as_issuer(self, issuer: Certificate) -> bool:
         """Whether this certificate's AKID allows that issuer (OpenSSL's X509_check_akid)."""
         akid = self.authority_key_id
@@ -454,7 +479,7 @@ class Certificate:
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
     def was_surely_issued_by(self, issuer: Certificate) -> bool:
-        """Whether the AKID names this very key, whose kind makes signatures like this certificate's, with SHA-2.
+        """Whether the AKID names this very key, and the signature is one that this kind of key makes, with SHA-2.
 
         The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
         """
@@ -476,7 +501,6 @@ class Certificate:
 
     @property
     def _algorithm_and_key(self) -> tuple[bytes, bytes]:
-        """The contents of the OID and the bits of the public key."""
         info = self.public_key
         start, end = expect(info, 0, len(info), SEQUENCE)
         start, at = expect(info, start, end, SEQUENCE)
@@ -552,7 +576,7 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
 
 
 def subject_hash(subject_key: bytes) -> str:
-    """The name of a file in a hashed directory, without its number, as `openssl x509 -subject_hash` prints it."""
+    """The name of a file in a hashed directory, without its number: what `openssl x509 -subject_hash` prints."""
     return f"{int.from_bytes(sha1(subject_key)[:4], 'little'):08x}"
 
 
@@ -573,9 +597,9 @@ def handshake_message(kind: int, body: bytes) -> bytes:
 
 
 def sent_in(message: bytes, version: int) -> list[bytes]:
-    """The certificates (DER) in a Certificate message of this TLS version, which includes its header.
+    """The certificates (DER) in a Certificate message of this TLS version, header included; raises MessageError.
 
-    See RFC 8446, 4.4.2 and RFC 5246, 7.4.2. A message of type 25 is decompressed first (RFC 8879). Raises MessageError.
+    See RFC 8446, 4.4.2 and RFC 5246, 7.4.2. A message of type 25 is decompressed first (RFC 8879).
     """
     body = message[4:]
     if message[:1] == bytes((COMPRESSED_CERTIFICATE,)):

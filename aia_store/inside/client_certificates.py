@@ -1,10 +1,8 @@
 """Complete the chains of a server's clients, for contexts whose program asked for it.
 
 Three things differ from a server's chain. OpenSSL verifies for the purpose of a client (extended key usage clientAuth),
-so it plays the server in the rehearsal. Useless replies are noted apart from those for servers' chains. And all clients
-together may only cost a limited time, because anybody who can connect may try.
-
-To play a server, OpenSSL needs a certificate and a key: those in `nobody.pem`.
+so it plays the server in the rehearsal, with the certificate and key in `nobody.pem`. Useless replies are noted apart
+from those for servers' chains. And all clients together may only cost a limited time, because anybody may connect.
 """
 
 from __future__ import annotations

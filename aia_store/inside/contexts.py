@@ -6,9 +6,8 @@ A context of ours is complete before its first use, and is never changed. So any
 from __future__ import annotations
 
 import _ssl
-import os
 
-from . import forget_unfreed, importing, remember
+from . import importing, memory_of_contexts, remember
 from .certificate import to_cadata
 
 TYPE_CHECKING = False
@@ -25,19 +24,15 @@ MOST_KEPT = 64  # contexts
 
 
 class Terms:
-    """The terms under which a chain is verified, besides the trusted certificates. The flags are the SSL object's.
-
-    `flags` are X509_V_FLAG_ bits; `level` is OpenSSL's security level, None for its default; `suite_b` is what the
-    cipher list began with to ask for Suite B, or empty; `from_client`: the chain is a client's.
-    """
+    """The terms under which a chain is verified, besides the trusted certificates."""
 
     __slots__ = ("flags", "from_client", "level", "suite_b")
 
     def __init__(self, flags: int, level: int | None, suite_b: str = "", *, from_client: bool = False) -> None:
-        self.flags = flags
-        self.level = level
-        self.suite_b = suite_b
-        self.from_client = from_client
+        self.flags = flags  # the SSL object's X509_V_FLAG_ bits
+        self.level = level  # OpenSSL's security level; None for its default
+        self.suite_b = suite_b  # what the cipher list begins with to ask for Suite B, or empty
+        self.from_client = from_client  # whether the chain is a client's
 
     @property
     def key(self) -> tuple[int, int | None, str, bool]:
@@ -60,9 +55,9 @@ def made(
 ) -> Any:
     """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
-    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, OpenSSL finds more than
-    in one of `directories`: also certificates after a gap in the numbers, or in DER. CRL checks are left out unless
-    `checks_crls` is true, because they need the program's own CRLs.
+    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, OpenSSL also finds
+    certificates after a gap in the numbers, or in DER, but not in one of `directories`. The flags for CRL checks, which
+    need the program's own CRLs, are only set if `checks_crls` is true.
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
@@ -89,18 +84,16 @@ def made(
     return context
 
 
-_kept: dict[object, Any] = {}
+_kept: dict[object, Any] = memory_of_contexts()
 
 
-def kept(terms: Terms, ders: Sequence[bytes]) -> Any:
-    """A context of ours with these certificates (DER), which is shared by all that need the same."""
+def kept(terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = ()) -> Any:
+    """A context of ours like that of `made`, but shared by all that need the same, if it looks into no directory."""
+    if directories:
+        return made(terms, ders, directories=directories)  # OpenSSL adds to it what it finds there
     key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:
         found = made(terms, ders)
         remember(_kept, key, found, MOST_KEPT)
     return found
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: forget_unfreed(_kept))

@@ -3,8 +3,8 @@
 A note has two or three lines: what is wrong, why the chain could not be completed, and what to do. It is made after the
 handshake has failed, from what the handshake found; nothing is fetched or verified for it.
 
-What a peer sends is hostile. The note shows it cut to a length and without control characters, and in ASCII, because a
-program may write its tracebacks where nothing else can be written.
+What a peer sends may be hostile, and a program's tracebacks may go where only ASCII can be written. So the note shows
+texts cut to a length, in ASCII, and without control characters.
 """
 
 from __future__ import annotations
@@ -102,10 +102,7 @@ def note(error: Any, presented: Presented, host: str | None, *, checks_name: boo
 
 
 def is_at_443(driver: Any) -> bool:
-    """Whether a connection goes to port 443, the default of `aia-store check`.
-
-    The note names no other port, because that may be a proxy's. An SSLObject, such as asyncio's, knows no port.
-    """
+    """Whether a connection is known to go to port 443. The note names no other port, because that may be a proxy's."""
     if not isinstance(driver, _socket.socket):
         return False
     try:
@@ -138,7 +135,8 @@ class Refusal:
         """The lines of the note."""
         if self._code in (HOSTNAME_MISMATCH, ADDRESS_MISMATCH):
             return self._for_other_names()
-        if self._code in (NOT_YET_VALID, HAS_EXPIRED) or (self._code in INCOMPLETE and self._leaf_is_out_of_time()):
+        is_incomplete = self._code in INCOMPLETE
+        if self._code in (NOT_YET_VALID, HAS_EXPIRED) or (is_incomplete and self._is_out_of_time(self._leaf)):
             return self._out_of_time()
         if self._code == SELF_SIGNED_LEAF:
             besides = self._besides("it")
@@ -146,10 +144,10 @@ class Refusal:
                 f"The {self._peer}'s certificate {_called(self._leaf)} is self-signed: no CA vouches for it.{besides}",
                 self._another() if besides else f"{_IF_GENUINE}, {self._how_to_trust()}.",
             ]
-        return self._incomplete() if self._code in INCOMPLETE else self._against_the_rules()
+        return self._incomplete() if is_incomplete else self._against_the_rules()
 
     def _for_other_names(self) -> list[str]:
-        besides = f" Besides, it {self._when(self._leaf)}." if self._leaf_is_out_of_time() else ""
+        besides = f" Besides, it {self._when(self._leaf)}." if self._is_out_of_time(self._leaf) else ""
         if besides:
             remedy = self._another()
         elif host_names(self._leaf):
@@ -171,7 +169,7 @@ class Refusal:
     def _besides(self, leaf: str) -> str:
         """What OpenSSL would say of the leaf next, as a sentence; empty if nothing. `leaf` is its subject."""
         found = []
-        if self._leaf_is_out_of_time():
+        if self._is_out_of_time(self._leaf):
             found.append(self._when(self._leaf))
         if self._checks_name and self._is_for_others():
             found.append(self._names())
@@ -187,10 +185,6 @@ class Refusal:
 
     def _another(self) -> str:
         return f"The {self._peer}'s owner has to get another certificate{self._check()}."
-
-    def _leaf_is_out_of_time(self) -> bool:
-        """Whether no path could help, so that we did not search."""
-        return self._is_out_of_time(self._leaf)
 
     def _is_out_of_time(self, certificate: Certificate) -> bool:
         return not self._flags & NO_CHECK_TIME and not certificate.is_valid_at(time.time())
@@ -214,9 +208,8 @@ class Refusal:
     def _when(self, certificate: Certificate) -> str:
         """Since when a certificate is not valid any more, or until when not yet."""
         not_before, not_after = certificate.validity
-        return (
-            f"expired on {_date(not_after)}" if not_after < time.time() else f"is not valid before {_date(not_before)}"
-        )
+        has_expired = not_after < time.time()
+        return f"expired on {_date(not_after)}" if has_expired else f"is not valid before {_date(not_before)}"
 
     def _incomplete(self) -> list[str]:
         findings = self._findings
@@ -253,11 +246,10 @@ class Refusal:
                 f"and is not trusted by this {self._whose()}."
             )
         if self._sent:
-            is_namesake = any(sent.subject_key == self._leaf.issuer_key for sent in self._sent)
-            why = f": what it sent as {issuer} has another key" if is_namesake else ""
-            return (
-                f"None of what the {self._peer} sent issued its own certificate{why}; the issuer {issuer} is missing."
-            )
+            has_namesake = any(sent.subject_key == self._leaf.issuer_key for sent in self._sent)
+            why = f": what it sent as {issuer} has another key" if has_namesake else ""
+            none = f"None of what the {self._peer} sent issued its own certificate{why}"
+            return f"{none}; the issuer {issuer} is missing."
         return f"The {self._peer} sent only its own certificate; the issuer {issuer} is missing."
 
     def _why_missing(self, top: Certificate) -> str:
@@ -304,18 +296,15 @@ class Refusal:
         return f"It was not fetched from {printable(urls[0], LONGEST_URL)}, because this handshake has fetched enough."
 
     def _how_to_complete(self, top: Certificate) -> str:
-        owner = f"The {self._peer}'s owner should send it{self._check()}."
-        if _urls(top):
-            return owner
-        return f"{owner} Or, if it is a root that you know to be genuine, {self._how_to_trust()}."
+        itself = "" if _urls(top) else f" Or, if it is a root that you know to be genuine, {self._how_to_trust()}."
+        return f"The {self._peer}'s owner should send it{self._check()}.{itself}"
 
     def _against_the_rules(self) -> list[str]:
         level = "" if self._level is None else f" ({self._level})"
-        meaning = _MEANINGS.get(self._code)
-        if meaning is None:
-            what = f"OpenSSL refuses the chain: {printable(self._reason)}."
+        if self._code in _MEANINGS:
+            what = _MEANINGS[self._code].format(peer=self._peer, level=level, unfit=self._unfit())
         else:
-            what = meaning.format(peer=self._peer, level=level, unfit=self._unfit())
+            what = f"OpenSSL refuses the chain: {printable(self._reason)}."
         if self._code in _FOR_THE_PROGRAM:
             remedy = "The program has to load a current list of every CA that it checks."
         elif self._flags & STRICT and self._code in _STRICT_ONLY:
@@ -330,8 +319,7 @@ class Refusal:
         """The first certificate of the chain whose extended key usage lacks the peer's purpose."""
         purpose = _CLIENT_AUTH if self._peer == "client" else SERVER_AUTH
         found = (one for one in self._upwards() if purpose not in one.extensions.get(EXTENDED_KEY_USAGE, purpose))
-        first = next(found, None)
-        return "A certificate of the chain" if first is None else f"The certificate {_called(first)}"
+        return next((f"The certificate {_called(one)}" for one in found), "A certificate of the chain")
 
     def _upwards(self) -> list[Certificate]:
         """The leaf, its likeliest issuer among the certificates at hand, the likeliest issuer of that, and so on."""
@@ -354,9 +342,7 @@ class Refusal:
         return "machine" if default_paths()[1] in self._trusted.directories else "program"
 
     def _how_to_trust(self) -> str:
-        if self._whose() == "machine":
-            return how_to_trust()
-        return "add it to the CA file that the program is given"
+        return how_to_trust() if self._whose() == "machine" else "add it to the CA file that the program is given"
 
     def _check(self) -> str:
         """The command that shows more; none for a host that a shell might take for something else."""
@@ -381,9 +367,7 @@ def how_to_trust(root: str = "/") -> str:
     ):
         path = os.path.join(root, folder)
         if os.path.isdir(path):
-            if command is None:
-                return "run `trust anchor FILE` with it"
-            return f"copy it to {path}/NAME.crt and run `{command}`"
+            return f"copy it to {path}/NAME.crt and run `{command}`" if command else "run `trust anchor FILE` with it"
     return "add it to the system's trust anchors"
 
 

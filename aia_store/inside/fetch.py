@@ -1,13 +1,13 @@
 """Fetch one caIssuers URL, under a policy at least as strict as the strictest browser's.
 
-Only plain http is allowed, also after a redirect, and only to public addresses. We check each address and then connect
-to that very address, so a name cannot resolve differently in between. The size and the time have limits, even if the
-server sends slowly or the name takes long to look up. The request reveals neither the program nor the host that it
-visits, and uses no cookie or credential.
+Only plain http is allowed, also after a redirect, and only to public addresses. We connect to the very address that we
+checked, so a name cannot resolve differently in between. The size and the time have limits, even if the server sends
+slowly or the name takes long to look up. The request reveals neither the program nor the host that it visits, and uses
+no cookie or credential.
 
-If a proxy is named, it connects in our place. So we do not ask it for an address that is not public, nor for a name
-that this machine resolves to one. If this machine cannot resolve a name, the proxy decides where it leads. The proxy
-itself may be anywhere, as only the environment or the administrator names it.
+If a proxy is named, it connects in our place. We do not ask it for an address that is not public, nor for a name that
+this machine resolves to one. If this machine cannot resolve a name, the proxy decides where it leads. The proxy may be
+anywhere, because only the environment or the administrator names it.
 """
 
 from __future__ import annotations
@@ -63,13 +63,7 @@ _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread
 
 
 class FetchError(Exception):
-    """A fetch that failed. The message says why; the attributes say what is to blame besides the URL.
-
-    `dead_url`: the host of this URL could not be found or connected to. `is_ours`: not even the URL is to blame: our
-    policy refuses it, or this machine has no network or lacks resources. `proxy` (host:port): the fetch went through
-    this proxy, and nothing tells for sure whether an error page is the proxy's own. `is_proxy_dead`: the proxy could
-    not be found or connected to, so nothing else is to blame.
-    """
+    """A fetch that failed. The message says why; the attributes say what is to blame besides the URL."""
 
     def __init__(
         self,
@@ -81,10 +75,11 @@ class FetchError(Exception):
         is_proxy_dead: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.dead_url = dead_url
+        self.dead_url = dead_url  # the host of this URL could not be found or connected to
+        # Not even the URL is to blame: our policy refuses it, or this machine has no network or lacks resources.
         self.is_ours = is_ours
-        self.proxy = proxy
-        self.is_proxy_dead = is_proxy_dead
+        self.proxy = proxy  # host:port; the fetch went through this proxy, so an error page may be the proxy's own
+        self.is_proxy_dead = is_proxy_dead  # the proxy could not be found or connected to, so nothing else is to blame
 
 
 class RefusedError(FetchError):
@@ -111,7 +106,7 @@ def get(
 ) -> bytes:
     """Return the body behind a URL, of at most `most` bytes. `deadline` is on the monotonic clock.
 
-    `proxy` is the setting. Raises FetchError, and nothing else except what a signal handler raises meanwhile.
+    `proxy` is the setting. Raises FetchError, and what a signal handler raises meanwhile.
     """
     one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
@@ -135,7 +130,7 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
     if setting == FROM_ENVIRONMENT and uses_pysocks():
         reason = "the program uses PySocks for all its connections; name an HTTP proxy in AIA_STORE_PROXY, or `none`"
         raise FetchError(reason, is_ours=True)
-    if setting == DIRECT or (setting == FROM_ENVIRONMENT and not _is_any_named(environ)):
+    if setting == DIRECT or (setting == FROM_ENVIRONMENT and not any(map(environ.get, PROXY_VARIABLES))):
         return None
     with importing:
         from .proxies import ProxyError, proxy_for
@@ -146,23 +141,19 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
 
 
 def uses_pysocks() -> bool:
-    """Whether the program has PySocks replace `socket.socket`, with a proxy for all its connections.
+    """Whether PySocks replaces the program's `socket.socket`, with a proxy for all connections.
 
-    Programs do so to hide where they connect from. We cannot use a SOCKS proxy, and must not connect past it.
+    Programs hide in this way where they connect from. We cannot use a SOCKS proxy, and must not connect past it.
     """
     default = getattr(socket.socket, "default_proxy", None)
     return bool(isinstance(default, tuple) and default and default[0])
 
 
-def _is_any_named(environ: Mapping[str, str]) -> bool:
-    return any(map(environ.get, PROXY_VARIABLES))
-
-
 def done_by(deadline: float, work: Callable[[], T]) -> T:
     """Return what the work returns, if it ends by the deadline (on the monotonic clock).
 
-    The work runs in a thread, since looking up a name may exceed any time limit; then the thread is abandoned. Raises
-    FetchError, and nothing else except what a signal handler raises meanwhile.
+    The work runs in a thread, which is abandoned at the deadline, because no time limit stops the look-up of a name.
+    Raises FetchError, and what a signal handler raises meanwhile.
     """
     outcome: list[T] = []
     failure: list[FetchError] = []
@@ -207,10 +198,7 @@ class _Fetch:
 
     @property
     def _had_time(self) -> bool:
-        """Whether the present host, or the proxy, had at least half of the time.
-
-        A host that redirected to it may have used up more than half.
-        """
+        """Whether the present host, or the proxy, had half of the time or more. Hosts that redirect use it up too."""
         return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
@@ -228,7 +216,7 @@ class _Fetch:
                 response = self._response()
                 if isinstance(response, bytes):
                     return response
-                self.url, self._is_connected, self._tried = urljoin(self.url, response.location), False, _NOBODYS
+                self.url, self._is_connected, self._tried = urljoin(self.url, response), False, _NOBODYS
                 self._turned_to_host = time.monotonic()
             except RefusedError as error:
                 if hop == 0:
@@ -267,7 +255,7 @@ class _Fetch:
     def _unused_proxies(self) -> str:
         """What to add to the error of a direct connection where proxies are named, but not used for it."""
         is_set = self._setting not in (FROM_ENVIRONMENT, DIRECT)
-        if self._proxy is not None or not (is_set or _is_any_named(os.environ)):
+        if self._proxy is not None or not (is_set or any(map(os.environ.get, PROXY_VARIABLES))):
             return ""
         with importing:
             from .proxies import unused
@@ -275,7 +263,8 @@ class _Fetch:
         why = unused(parts.scheme, parts.hostname or "", parts.port or 80, self._setting)
         return f"; {why}" if why else ""
 
-    def _response(self) -> bytes | _Redirect:
+    def _response(self) -> bytes | str:
+        """The body behind the present URL, or the location of a redirect."""
         parts = checked_url(self.url)
         host, port = parts.hostname or "", parts.port or 80
         self._proxy = _proxy_for(parts, port, self._setting)
@@ -303,10 +292,7 @@ class _Fetch:
         return allowed
 
     def _check_for_proxy(self, host: str, port: int) -> None:
-        """Raise RefusedError for a host that the proxy must not connect to, as far as this machine can tell.
-
-        One address that is not allowed is enough, as the proxy may choose that one.
-        """
+        """Raise RefusedError if any address of the host is not allowed, because the proxy may choose that one."""
         if not _is_name(host):
             found = [host]
         else:
@@ -372,10 +358,7 @@ def _is_name(host: str) -> bool:
 
 
 def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
-    """Connect to the first of these (family, address) that answers; all share the time until the deadline.
-
-    Raises UnansweredError.
-    """
+    """Connect to the first of these (family, address) that answers; all share the time. Raises UnansweredError."""
     errors: list[OSError] = []
     for at, (family, address) in enumerate(addresses):
         try:
@@ -394,28 +377,20 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
 
 
 def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
-    """Whether this machine has a route to any of these (family, address); by default, a default route.
-
-    Connecting a UDP socket sends nothing.
-    """
+    """Whether this machine has a route to any of these (family, address); by default, a default route."""
     for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)
         except OSError:
             continue
         try:
-            probe.connect(address)
+            probe.connect(address)  # sends nothing, by UDP
             return True
         except OSError:
             continue
         finally:
             probe.close()
     return False
-
-
-class _Redirect:
-    def __init__(self, location: str) -> None:
-        self.location = location
 
 
 def checked_url(url: str) -> SplitResult:
@@ -463,12 +438,12 @@ def is_allowed(address: str, allowed_networks: list[str]) -> bool:
     return ip.is_global and not unusual
 
 
-def _get(parts: SplitResult, wire: Wire, most: int, proxy: Proxy | None) -> bytes | _Redirect:
+def _get(parts: SplitResult, wire: Wire, most: int, proxy: Proxy | None) -> bytes | str:
     wire.sendall(_request(parts, proxy))
     with http.client.HTTPResponse(wire, method="GET") as response:  # type: ignore[arg-type]  # it only uses makefile
         response.begin()
         if response.status in _REDIRECTS:
-            return _Redirect(response.headers.get("Location", ""))
+            return str(response.headers.get("Location", ""))
         if response.status == _PROXY_ASKS_FOR_PASSWORD and proxy is not None:
             raise FetchError("a password is asked for (status 407)")
         if response.status not in (200, 203):  # 203: changed by a proxy, which may have unpacked it (RFC 9110, 15.3.4)
@@ -512,7 +487,7 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
 def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
     """Undo the content coding of a body. Raises FetchError.
 
-    Its first bytes show gzip, because real hosts name wrong codings in the header; zlib must be named there too.
+    Real hosts name wrong codings in the header: gzip is recognized by its first bytes alone, zlib only if named too.
     """
     is_gzip = body.startswith(_GZIP)
     is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
@@ -530,7 +505,7 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
     return body
 
 
-class Wire:
+class Wire(io.RawIOBase):
     """The part of a socket that HTTPResponse uses, with a deadline and a limit on what is read.
 
     It uses `_socket`, which gevent and eventlet do not replace: no greenlet may switch within OpenSSL's callback.
@@ -539,24 +514,17 @@ class Wire:
     def __init__(self, connected: _socket.socket, deadline: float, most: int) -> None:
         self._socket = connected
         self._deadline = deadline
-        self._most = most
+        self._left = most + MOST_HEADER_BYTES
 
     def sendall(self, data: bytes) -> None:
         self._socket.settimeout(_remaining(self._deadline))
         self._socket.sendall(data, _NO_SIGPIPE)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._socket, self._deadline, self._most))
+        return io.BufferedReader(self)
 
     def hang_up(self) -> None:
         self._socket.close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, connected: _socket.socket, deadline: float, most: int) -> None:
-        self._socket = connected
-        self._deadline = deadline
-        self._left = most + MOST_HEADER_BYTES
 
     def readable(self) -> bool:
         return True

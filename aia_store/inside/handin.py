@@ -1,11 +1,9 @@
 """Hand in what a user's process learned: leave a copy for the whole machine in the hand-in folder of the site's store.
 
-The folder is like /tmp, but stricter. Everyone may put files there, but nobody may list it, or remove or replace the
-files of others. The daemon or a refresh takes the files out, trusts none of them, and keeps in the site's store
-what it has verified (`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was
-visited.
-
-This runs inside every program: if anything goes wrong here, nothing is handed in.
+Everyone may put files there, but nobody may list them, or remove or replace those of others. The daemon or a refresh
+takes the files out, trusts none of them, and keeps in the site's store what it has verified (`manager/handins.py`). A
+copy holds one intermediate, which does not reveal the host that was visited. If anything goes wrong, nothing is handed
+in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Locks between processes, by files, which the system unlocks when their holder dies; else between threads.
 
-Waiting here blocks the thread, with all its greenlets. Within OpenSSL's callback no greenlet may switch to another: the
-next one would enter OpenSSL on a stack that has not left it, and wait for locks that only the first can release. gevent
-and eventlet replace functions of `time` and `_thread` by ones that switch, so we use the interpreter's own.
+Waiting here blocks the thread, with all its greenlets. Within OpenSSL's callback no greenlet may switch to another,
+which would wait for locks of OpenSSL that only the first can release. gevent and eventlet replace functions of `time`
+and `_thread` by ones that switch, so we use the interpreter's own.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def as_built(module: ModuleType, name: str) -> Any:
         from importlib.machinery import BuiltinImporter
         from importlib.util import module_from_spec
 
-    # This makes a second instance of the module, which nobody else sees.
-    spec = BuiltinImporter.find_spec(module.__name__)
+    spec = BuiltinImporter.find_spec(module.__name__)  # for a second instance of the module, which nobody else sees
     assert spec is not None
     another = module_from_spec(spec)
     BuiltinImporter.exec_module(another)
@@ -74,8 +73,7 @@ class LockError(Exception):
 class Lock:
     """A lock held by this process until `release`; its file is gone afterwards, except on Windows.
 
-    If somebody removes the file (or the whole folder) meanwhile, another process may make it anew and take the lock.
-    Then the file belongs to that process.
+    If somebody removes the file (or the whole folder) meanwhile, another process may make a new one and take the lock.
     """
 
     def __init__(self, folder: Lockable, name: str) -> None:
@@ -148,10 +146,7 @@ class Turn:
 
 
 def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
-    """Wait until `deadline` (on the monotonic clock) for the lock of this name; None if it stays taken.
-
-    Raises LockError.
-    """
+    """Wait until `deadline` (on the monotonic clock) for this lock; None if it stays taken. Raises LockError."""
     wait = _FIRST_WAIT
     left = deadline - time.monotonic()  # counted down from here, because tests of programs stop the clock
     while True:

@@ -23,9 +23,8 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
     The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
     /tmp, only the owner of an entry can rename or remove it, so root's entries are safe there. In a file system that is
     mounted read-only, nobody can change a file, whatever its mode: a ConfigMap in a container has mode 777. A user can
-    change whatever that user has mounted (FUSE). If the path does not exist, users can change it if they can put
-    something into its last existing folder, sticky or not. Raises nothing: a part that cannot be looked at counts as
-    one that others can change.
+    change whatever that user has mounted (FUSE). Users can change a path that does not exist if they can put something
+    into its last existing folder, sticky or not. A part that cannot be looked at counts as one that others can change.
     """
     missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
     at, trusted_users = os.sep, (0, os.geteuid())

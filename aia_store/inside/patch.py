@@ -1,9 +1,8 @@
 """The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
 
-These methods are `_wrap_socket` and `_wrap_bio`, on the Python class directly above `_ssl._SSLContext`. So the wrappers
-also take effect for contexts made before the hook, for names imported from ssl, and in urllib3, asyncio, gevent,
-truststore and pip. This code runs in every program, so it does little: it notes what is loaded into a context and how
-an SSL object was made, and sets one callback.
+They are on the Python class directly above `_ssl._SSLContext`. So they also take effect for contexts made before the
+hook, for names imported from ssl, and in urllib3, asyncio, gevent, truststore and pip. They do little: they note what
+is loaded into a context and how an SSL object was made, and set one callback.
 
 What is known of contexts and connections is kept beside them, found by their ids and dropped with them. So a copy or a
 pickle of the program's objects contains nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
@@ -80,7 +79,9 @@ class State:
         self.context = ref(context, _forgetting(_states, identifier))
         self.given = Given(is_complete=is_new)
         if not is_new:
-            _guarded(_assume_directories, self.given)
+            # The context may look into the default directories, so we look for issuers there. Whether a chain that ends
+            # there is good, the program's own context decides.
+            _guarded(lambda: self.given.add(None, default_paths()[1] or None))
         self.is_explicit = is_new and get_ident() in completing_threads  # whether or not the hook is enabled
         self.completes_clients = False  # whether the chains of a server's clients are completed
         self.may_defer = is_new  # whether every connection of the context calls us
@@ -122,15 +123,11 @@ class Connection:
         self.was_whole = False
         self.raised: BaseException | None = None  # what a signal handler raised within the callback
 
-    def driver(self) -> Any:
-        """The SSLSocket or SSLObject that the program holds, of ssl or another library; None if it is gone."""
+    def ssl_object(self) -> Any:
+        """The object of `_ssl`, in C, which an SSLSocket or SSLObject of the program has; None if that is gone."""
         owner: Any = self.owner()
         # gevent's owner is a socket below its SSLSocket, with a weak reference to that.
-        return owner._sslsock() if hasattr(owner, "_sslsock") else owner
-
-    def ssl_object(self) -> Any:
-        """The object of `_ssl`, which is written in C."""
-        return getattr(self.driver(), "_sslobj", None)
+        return getattr(owner._sslsock() if hasattr(owner, "_sslsock") else owner, "_sslobj", None)
 
 
 class Presented:
@@ -159,7 +156,7 @@ _clients_are_completed = False  # whether any context completes its clients' cha
 
 
 def install(ssl_module: Any) -> bool:
-    """Wrap the methods in this `ssl` module; a second call does nothing. Returns False if they cannot be wrapped yet.
+    """Wrap the methods in this `ssl` module, once. Returns False if they cannot be wrapped yet.
 
     What a signal handler raises may end this at any moment. So the methods that make SSL objects come last, and what
     was wrapped before them may be wrapped again.
@@ -182,7 +179,7 @@ def install(ssl_module: Any) -> bool:
 
 
 def _has_stand_ins(owner: Any, drivers: Iterable[Any]) -> bool:
-    """Whether something stands in for a method that we wrap, as `unittest.mock` does it for the time of a test.
+    """Whether something stands in for a method that we wrap, as `unittest.mock` does during a test.
 
     If we replaced it, the test would not find it called; and the end of the test would remove our wrapper.
     """
@@ -238,20 +235,12 @@ class _Makers:
 
     def _wrap_socket(self: Any, sock: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
         owner = named.get("owner")
-        return _made(
-            self,
-            server_side,
-            sock if owner is None else owner,
-            lambda: _context._wrap_socket(self, sock, server_side, *rest, **named),
-        )
+        make = partial(_context._wrap_socket, self, sock, server_side, *rest, **named)
+        return _made(self, server_side, sock if owner is None else owner, make)
 
     def _wrap_bio(self: Any, incoming: Any, outgoing: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
-        return _made(
-            self,
-            server_side,
-            named.get("owner"),
-            lambda: _context._wrap_bio(self, incoming, outgoing, server_side, *rest, **named),
-        )
+        make = partial(_context._wrap_bio, self, incoming, outgoing, server_side, *rest, **named)
+        return _made(self, server_side, named.get("owner"), make)
 
 
 class _Loaders:
@@ -313,7 +302,6 @@ class _Loaders:
 
 
 def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -> Any:
-    """Make an SSL object, and note how it was made."""
     state = _guarded(_attached, context, bool(server_side), owner)
     if state is None:
         return make()
@@ -345,8 +333,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
 def _has_drivers(owner: Any) -> bool:
     """Whether we know where the owner of an SSL object keeps it, and wrap the methods that drive its handshake.
 
-    That holds for the classes of ssl and their subclasses, and for gevent's. The owner may also be any object of a
-    library that calls `_wrap_socket` itself, or the socket.
+    The owner may also be the socket, or any object of a library that calls `_wrap_socket` itself.
     """
     return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
@@ -363,8 +350,6 @@ def _attach(context: Any, state: State) -> None:
 
 
 def _noting_birth(make: Any) -> Any:
-    """A `__new__` for contexts that notes that the context was made."""
-
     def __new__(cls: Any, *arguments: Any, **named: Any) -> Any:
         context = make(cls, *arguments, **named)
         _guarded(_note_birth, context)
@@ -400,7 +385,7 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
 
 
 def _default_to_defer(context: Any) -> CAFile | None:
-    """The same for `set_default_verify_paths`, whose directory is then used."""
+    """Like `_to_defer` for `set_default_verify_paths`; loads the directories if the file is deferred."""
     path, directories = default_paths()
     file = _to_defer(context, path) if default_paths_are_certain() else None
     if file is not None:
@@ -448,14 +433,6 @@ def _load_where_needed(context: Any, state: State) -> None:
 def _is_plain_text(text: Any) -> bool:
     """Whether a `cadata` holds only plain certificates. PEM is a str; DER can hold nothing else."""
     return not isinstance(text, str) or is_plain(text.encode("ascii", "replace"))
-
-
-def _assume_directories(given: Given) -> None:
-    """Assume that a context that was filled before us looks in the default directories, and look for issuers there.
-
-    The program's own context decides whether a chain that ends there is good.
-    """
-    given.add(None, default_paths()[1] or None)
 
 
 def _load_deferred(context: Any) -> None:
@@ -515,8 +492,7 @@ def _note_callback(context: Any, state: State, callback: Any) -> None:
 def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
     """The callback of a weak reference, which drops what is known of a dead object.
 
-    It is all in C: if a weak reference called a Python function, what a signal handler raises there would be printed
-    and lost.
+    It is all in C: Python would print, and lose, what a signal handler raises in a callback in Python.
     """
     return partial(known.pop, identifier)  # the reference is the default
 
@@ -556,7 +532,7 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
 
 
 def _see_message_in_ours(owner: Any, *message: Any) -> None:
-    """The same in a context of ours, which also makes rehearsals: those are no connections of a program."""
+    """The callback of contexts of ours, which also make rehearsals: those are no connections of a program."""
     if id(owner) in _connections:
         _see_message(owner, *message)
 
@@ -609,7 +585,6 @@ def _call_the_programs(owner: Any, *arguments: Any) -> None:
 
 
 def _see_certificates(owner: Any, connection: Connection | None, data: bytes, version: int) -> None:
-    """The peer's certificates, before OpenSSL verifies them."""
     ssl_object = connection.ssl_object() if connection is not None else getattr(owner, "_sslobj", owner)
     if connection is not None and ssl_object is None:  # the program took it from its owner
         _load_deferred(connection.state.context())
@@ -650,7 +625,6 @@ def _uncertainty(connection: Connection, context: Any, state: State) -> str | No
 
 
 def _decision(presented: Presented, context: Any) -> Decision:
-    """How the connection is verified. May raise any exception."""
     with importing:
         from . import verification
         from .contexts import Terms
@@ -692,9 +666,9 @@ def _put_back(connection: Connection) -> None:
 def _let_go_if_done(connection: Connection, version: int) -> None:
     """Have OpenSSL no longer call us for this connection; it would call twice for every record of a download.
 
-    Not before TLS 1.3, if the peer may send certificates that need us again, in a renegotiation. When a context is set
-    on an SSL object, the SSL object takes over whether that context has a callback. No other thread may see the context
-    without its callback meanwhile, so C code makes the three calls, with no Python code in between.
+    But before TLS 1.3, a renegotiation may bring certificates that need us again. When a context is set on an SSL
+    object, the SSL object takes over whether the context has a callback. No other thread may see the context without
+    its callback meanwhile, so C code makes the three calls, with no Python code in between.
     """
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:
@@ -717,10 +691,10 @@ def _let_go_if_done(connection: Connection, version: int) -> None:
 
 
 def _look_after(kind: Any) -> None:
-    """After every method that may drive a handshake, do what is left to be done for it.
+    """Wrap every method that may drive a handshake, to do afterwards what is left to be done for it.
 
-    This wraps all classes that have such methods. eventlet's SSLSocket, which may replace ssl's, waits between calls of
-    ssl's methods. gevent's is independent of ssl's, and waits within its own methods.
+    The classes may be ssl's own, eventlet's, which waits between calls of ssl's methods, or gevent's, which is
+    independent of ssl and waits within its own methods.
     """
     for owner in kind.__mro__:
         members = vars(owner)
@@ -762,7 +736,7 @@ def _followed(method: Any) -> Any:
 def _end_of_callback(driver: Any, error: OSError) -> BaseException | None:
     """Return the error that ended the callback in spite of its guard, or prevented its call, if the chain was refused.
 
-    No stack or memory was left. An error that the program was handling before the call has a traceback of its own.
+    Then no stack or memory was left. An error that the program was handling before has a traceback of its own.
     """
     cause = error.__context__
     if not (isinstance(error, _ssl.SSLCertVerificationError) and _lacks_anchors(_connection_of(driver))):
@@ -817,7 +791,7 @@ def _pending_of(driver: Any) -> Connection | None:
 
 def _connection_of(driver: Any) -> Connection | None:
     found = _connections.get(id(driver))
-    # See `Connection.driver`.
+    # gevent's owner is the `_sock` of its SSLSocket.
     return _connections.get(id(getattr(driver, "_sock", None))) if found is None else found
 
 

@@ -1,9 +1,9 @@
 """Which fetches failed, and how long they are paused, that is, not tried again: a minute, doubling to a day.
 
-Failures are kept on disk, so that not every handshake of every process asks a dead host. If the disk cannot be written,
-they are kept in memory. Only digests are written, so no file reveals which host was visited. There is a fixed number of
-slots for notes, and each note has two to choose from, so that no two notes keep replacing each other. A hostile server
-that names a new URL every time can replace other notes, but never fill a disk.
+Failures are kept on disk, so that not every handshake of every process asks a dead host; in memory if the disk cannot
+be written. Only digests are written, so no file reveals which host was visited. The number of slots for notes is fixed:
+a hostile server that names ever new URLs can replace other notes, but never fill a disk. Each note may be in one of two
+slots, so that no two notes keep replacing each other.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
 class Failures:
-    """The memory of failed fetches. A key is any text, such as a URL or a host.
+    """The memory of failed fetches: a folder, or `memory` if that cannot be written. A key is any text, such as a URL.
 
-    What cannot be written to the folder is noted in `memory`. If not `patient`, failures are noted, but nothing is
-    paused: this is for a user who has just repaired a server.
+    If not `patient`, nothing is paused, but failures are noted: for a user who has just repaired a server.
     """
 
     def __init__(
@@ -46,10 +45,7 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
-        """Whether this URL failed recently by this route (directly, or through a proxy), and must not be tried now.
-
-        It is also paused if its host is or, if it is fetched through a proxy, if the proxy is.
-        """
+        """Whether this URL is paused by this route (directly, or through a proxy), or the host or the proxy is."""
         return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
@@ -74,7 +70,7 @@ class Failures:
         self.succeeded(host_of(url) if proxy is None else proxy)
 
     def paused(self, key: str) -> bool:
-        """Whether this failed recently, and must not be tried now."""
+        """Whether this key failed recently, and must not be tried now."""
         return self._patient and _is_running(self._recall(digest_of(key))[1], time.time())
 
     def failed(self, key: str, longest: int = LONGEST_PAUSE) -> None:
@@ -93,8 +89,7 @@ class Failures:
     def hinted(self, digest: str) -> bool:
         """Do not try the URL or host with this digest for an hour: another machine could not reach it.
 
-        Returns whether that was done. It is not done if a failure was noted on this machine,
-        which tells more than a hint.
+        A failure noted on this machine tells more, so it stays. Returns whether the hint was noted.
         """
         if self._recall(digest)[0]:
             return False
@@ -168,12 +163,12 @@ def _is_running(until: float, now: float) -> bool:
 
 
 def key_of(url: str, proxy: str | None) -> str:
-    """The key of a URL that is fetched directly, or through a proxy (host:port)."""
+    """The key of a URL by this route: directly, or through a proxy (host:port)."""
     return url if proxy is None else f"{url} through {proxy}"
 
 
 def longest_pause(proxy: str | None) -> int:
-    """How many seconds a URL is paused at most after failures by this route (directly, or through a proxy)."""
+    """How many seconds a URL is paused at most after failures by this route."""
     return LONGEST_PAUSE if proxy is None else LONGEST_BY_PROXY
 
 

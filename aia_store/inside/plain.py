@@ -1,8 +1,8 @@
 """Which PEM blocks are plain, so that every version of OpenSSL loads the certificate in them.
 
 A block is plain if it has lines of 64 characters, and holds the DER of a certificate (RFC 5280, 4.1) with nothing
-unusual in it. OpenSSL accepts more; what is not plain is left to it. Whether a certificate is valid does not matter
-here, nor to OpenSSL until a chain leads to it.
+unusual in it. OpenSSL accepts more; what is not plain is left to it. Like OpenSSL when it loads a certificate, we do
+not ask whether it is valid.
 """
 
 from __future__ import annotations
@@ -38,10 +38,7 @@ _sound: dict[bytes, None] = {}  # parts of certificates that were found sound; m
 
 
 def certificate(text: bytes) -> bytes:
-    """The certificate (DER) in a plain block, whose `text` is the lines between BEGIN and END.
-
-    Raises ValueError for every other block.
-    """
+    """The certificate (DER) in a plain block, given the lines between BEGIN and END. Raises ValueError for others."""
     lines, rest = divmod(len(text), _COLUMNS)
     _demand(
         text[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
@@ -124,13 +121,9 @@ def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int
         tag, start, stop = read(der, at, end)
         examine(der, tag, start, stop)
         if length < 0x80:
-            _note_sound(whole)
+            remember(_sound, whole, None, MOST_SOUND)
         at = stop
     _demand(at == end)
-
-
-def _note_sound(part: bytes) -> None:
-    remember(_sound, part, None, MOST_SOUND)
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
@@ -142,7 +135,7 @@ def _algorithm(der: bytes, at: int, end: int) -> int:
         if at < end:
             tag, inner, stop = read(der, at, end)
             _demand((tag == _NULL and inner == stop == end) or (tag == OID and _identifier(der, at, end) == end))
-        _note_sound(whole)
+        remember(_sound, whole, None, MOST_SOUND)
     return end
 
 
@@ -153,7 +146,7 @@ def _identifier(der: bytes, at: int, end: int) -> int:
     if value not in _sound:
         _demand(bool(value) and value[-1] < 0x80)
         _demand(all(octet != 0x80 or before >= 0x80 for before, octet in zip(b"\0" + value, value)))
-        _note_sound(value)
+        remember(_sound, value, None, MOST_SOUND)
     return end
 
 

@@ -39,10 +39,9 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = environ) -> Proxy | None:
-    """The proxy for an http or https connection to this host; None for a direct one.
+    """The proxy for an http or https connection to this host; None for a direct one. Raises ProxyError.
 
-    `setting` is "environment", "none" or the proxy's URL. `no_proxy` always applies, as in curl: it says which
-    hosts the proxy does not serve, whoever names the proxy. Raises ProxyError.
+    `setting` is "environment", "none" or the proxy's URL. `no_proxy` always applies, as in curl.
     """
     source, url = _named(scheme, setting, environ)
     if not url or is_exempt(host, port, exempting(environ)[1]):
@@ -51,10 +50,7 @@ def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[
 
 
 def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Which proxies are named but not used for this host ("" for any), and why; None if one is used, or none is named.
-
-    The arguments are those of `proxy_for`.
-    """
+    """Which proxies are named but not used for this host ("" for any), and why; None if one is used or none named."""
     is_set = setting not in (FROM_ENVIRONMENT, DIRECT)
     present = [_SETTING] if is_set else [name for name in PROXY_VARIABLES if environ.get(name)]
     if not present:

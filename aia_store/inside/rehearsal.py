@@ -1,16 +1,15 @@
 """Rehearsals: OpenSSL's verdict on a chain before it is used or kept.
 
-OpenSSL can verify a chain without a key and without a socket. In memory, a client gets the few bytes that a TLS 1.2
-server would send: ServerHello, Certificate, and then ServerHelloDone, which is one message too early. If OpenSSL
-refuses the chain, it raises SSLCertVerificationError. If it accepts the chain, it goes on, and fails because the leaf's
-key does not suit the cipher, or because of the early message. Only those errors mean "accepted". All certificates are
-in the Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
+OpenSSL can verify a chain without a key or a socket. In memory, a client gets the few bytes that a TLS 1.2 server would
+send: ServerHello, Certificate, and then ServerHelloDone, which is one message too early. If OpenSSL refuses the chain,
+it raises SSLCertVerificationError. If it accepts the chain, it goes on, and fails because the leaf's key does not suit
+the cipher, or because of the early message. Only these two errors mean "accepted". All certificates are in the
+Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
 """
 
 from __future__ import annotations
 
 import _ssl
-import os
 import sys
 import time
 from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
@@ -18,10 +17,10 @@ from _ssl import MemoryBIO, SSLCertVerificationError, SSLError
 from . import (
     PARTIAL_CHAIN,
     Interrupted,
-    forget_unfreed,
     importing,
     interrupt_in,
     lent_contexts,
+    memory_of_contexts,
     remember,
     unless_interrupted,
 )
@@ -60,10 +59,6 @@ _errors_stay = sys.implementation.name == "pypy"
 _HANDSHAKE, _CERTIFICATE = 22, 11  # a record's content type, and a handshake message's type
 
 
-class LentError(Exception):
-    """A program's own context cannot be asked about a chain now. The message says why."""
-
-
 class Rehearsal:
     """A context of ours with these trusted certificates (DER), and OpenSSL's verdicts in it."""
 
@@ -80,17 +75,11 @@ class Rehearsal:
         return refusal_in(self.context, self._terms, chain, name)
 
 
-_bares: dict[object, Any] = {}  # by their terms: see `_bare`
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: forget_unfreed(_bares))
+_bares: dict[object, Any] = memory_of_contexts()  # by their terms: see `_bare`
 
 
 class Chain:
-    """What a peer sent (DER, its own certificate first), and what the other side trusts.
-
-    Raises DERError if the leaf cannot be read.
-    """
+    """What a peer sent (DER, the leaf first) and what the other side trusts. Raises DERError for an unreadable leaf."""
 
     def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
         self.ders = sent
@@ -108,8 +97,8 @@ class Chain:
 
     def refusal(self, path: list[Certificate]) -> str | None:
         """Why OpenSSL refuses exactly this path, from the leaf to the anchor; None if it accepts."""
-        *certificates, anchor = (certificate.der for certificate in path)
-        return refusal_in(kept(self.terms, [anchor]), self.terms, certificates)
+        *chain, anchor = (certificate.der for certificate in path)
+        return refusal_in(kept(self.terms, [anchor]), self.terms, chain)
 
     def anchors(self) -> str:
         """A text that changes whenever the trust anchors change."""
@@ -131,13 +120,7 @@ class Question(Chain):
     trusted: Trusted
     findings: Any = None  # the `Findings` of a search that found no path
 
-    def __init__(
-        self,
-        sent: list[bytes],
-        terms: Terms,
-        context: _ssl._SSLContext,
-        given: Given,
-    ) -> None:
+    def __init__(self, sent: list[bytes], terms: Terms, context: _ssl._SSLContext, given: Given) -> None:
         super().__init__(sent, Trusted(given.lists, given.directories, terms.flags), terms)
         self._context = context
         self._given = given
@@ -151,10 +134,7 @@ class Question(Chain):
         names = (name for sent in (self.leaf, *self.sent) for name in (sent.subject_key, sent.issuer_key))
         if not self._look_up and not self.trusted.opens_files(names):
             return None  # OpenSSL finds nothing that is trusted
-        if self._given.directories:
-            ours = made(self.terms, self._look_up, directories=self._given.directories)
-        else:
-            ours = kept(self.terms, self._look_up)
+        ours = kept(self.terms, self._look_up, self._given.directories)
         return ours if refusal_in(ours, self.terms, self.ders) is None else None
 
     def seconds_left(self, path: Iterable[Certificate] = ()) -> float:
@@ -213,10 +193,10 @@ class Question(Chain):
     def refusing_context(self) -> Any:
         """A context of ours that refuses the chain that was sent, with the same error as the program's own would.
 
-        It is needed only if CA files were deferred, because the program's own context lacks them; otherwise this is
-        None. It holds what OpenSSL looks up for this chain, and is shared by all contexts that need the same. But if
-        not all of the chain could be read, or OpenSSL could find a certificate in a directory, it holds everything that
-        the program trusts. That context is not shared, because OpenSSL adds to it what it finds in a directory.
+        None unless CA files were deferred, so that the program's own context lacks them. It holds what OpenSSL looks up
+        for this chain, and is shared. But if not all of the chain could be read, or OpenSSL could find a certificate in
+        a directory, it holds everything that the program trusts. Then it is not shared, because OpenSSL adds to it what
+        it finds in a directory.
         """
         given = self._given
         if not given.deferred:
@@ -233,11 +213,16 @@ class Question(Chain):
     def _asks_the_program(self) -> bool:
         return not self._is_plain() or bool(self.terms.flags & CRL_CHECKS)
 
-    def _own_refusal(self, ders: list[bytes]) -> str | None:
-        try:
-            return refusal_by_the_program(self._context, self._given, self.terms, ders)
-        except LentError as error:
-            return f"the program's own context cannot be asked: {error}"
+    def _own_refusal(self, chain: Sequence[bytes]) -> str | None:
+        """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None if it accepts.
+
+        That context knows what a context of ours cannot: CRLs, trust settings, pinned certificates. The rehearsal is
+        the swap the other way round: the SSL object is made from a context of ours, under the terms of the connection,
+        and gets the program's context only for the verification. So no callback of the program is called, no connection
+        is counted, and its protocol versions and ciphers do not matter.
+        """
+        self._given.load_deferred(self._context)
+        return refusal_in(_bare(self.terms), self.terms, chain, lent=(self._context, self._given))
 
 
 def _finds_the_defaults_as_before(given: Given) -> bool:
@@ -251,19 +236,6 @@ def _finds_the_defaults_as_before(given: Given) -> bool:
         return cafile.of(given.defaults[0]) in given.deferred
     except unless_interrupted(OSError):
         return False
-
-
-def refusal_by_the_program(context: _ssl._SSLContext, given: Given, terms: Terms, chain: Sequence[bytes]) -> str | None:
-    """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None if it accepts.
-
-    That context knows what a context of ours cannot: CRLs, trust settings, pinned certificates. The rehearsal is the
-    swap the other way round: the SSL object is made from a context of ours, under the terms of the connection, and gets
-    the program's context only for the verification. So no callback of the program is called, no connection is counted,
-    and its protocol versions and ciphers do not matter. Raises LentError while the program changes what would be
-    copied.
-    """
-    given.load_deferred(context)
-    return refusal_in(_bare(terms), terms, chain, lent=(context, given))
 
 
 def _bare(terms: Terms) -> Any:
@@ -283,26 +255,22 @@ def _lend(connection: Any, direction: str, _version: int, content_type: int, mes
 
 
 def refusal_in(
-    context: Any,
-    terms: Terms,
-    chain: Sequence[bytes],
-    name: str | None = None,
-    *,
-    lent: tuple[_ssl._SSLContext, Given] | None = None,
+    context: Any, terms: Terms, chain: Sequence[bytes], name: str | None = None, lent: tuple[Any, Given] | None = None
 ) -> str | None:
     """Why OpenSSL refuses this chain (DER, the leaf first) in a context of ours; None if it accepts.
 
-    `lent` is a program's context, and what was loaded into it: then the chain is verified there.
+    `lent` is a program's context, and what was loaded into it. Then the chain is verified there, and counts as refused
+    while the program is loading the context's own certificate.
     """
     incoming = MemoryBIO()
-    incoming.write(_records(_hello(terms) + _certificate_message(chain) + _TOO_EARLY))
+    incoming.write(flight(chain, terms))
     connection = context._wrap_bio(incoming, MemoryBIO(), terms.from_client, name)
     try:
         if lent is not None:
             program, given = lent
             lent_contexts[id(connection)] = program
             if given.loading:  # check only now: a thread that loads a certificate from here on waits for us
-                raise LentError("its certificate is being loaded")
+                return "the program's own context cannot be asked: its certificate is being loaded"
         connection.do_handshake()
     except SSLError as error:
         interrupt = None if error.__context__ is None else interrupt_in(error)
@@ -340,22 +308,14 @@ def _hello(terms: Terms) -> bytes:
     )
 
 
-def flight(chain: Sequence[bytes]) -> bytes:
-    """The records in which a TLS 1.2 server sends this chain (DER, the leaf first), and then a message too early."""
-    return _records(_hello(Terms(0, None, "SUITEB128ONLY")) + _certificate_message(chain) + _TOO_EARLY)
-
-
 _TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which a server does not expect at all
+_MOST_IN_A_RECORD = 1 << 14  # bytes
 
 
-def _certificate_message(chain: Sequence[bytes]) -> bytes:
+def flight(chain: Sequence[bytes], terms: Terms) -> bytes:
+    """The records of the other side: its TLS 1.2 hello, this chain (DER, the leaf first), and a message too early."""
     certificates = b"".join(len(der).to_bytes(3, "big") + der for der in chain)
-    return handshake_message(11, len(certificates).to_bytes(3, "big") + certificates)
-
-
-def _records(messages: bytes) -> bytes:
-    most = 1 << 14  # bytes per record
-    return b"".join(
-        b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part
-        for part in (messages[at : at + most] for at in range(0, len(messages), most))
-    )
+    message = handshake_message(_CERTIFICATE, len(certificates).to_bytes(3, "big") + certificates)
+    messages = _hello(terms) + message + _TOO_EARLY
+    parts = (messages[at : at + _MOST_IN_A_RECORD] for at in range(0, len(messages), _MOST_IN_A_RECORD))
+    return b"".join(b"\x16\x03\x03" + len(part).to_bytes(2, "big") + part for part in parts)

@@ -1,8 +1,7 @@
 """The certificates in the reply of an AIA host: DER, certs-only PKCS#7, either of them in base64, or PEM.
 
 The content tells which. RFC 5280, 4.2.2.1 allows the first two, but real hosts send all of them. 12 % of the real URLs
-lead to PKCS#7, some of it in BER. Anything else holds no certificate. The number of certificates and the nesting depth
-that are read have limits.
+lead to PKCS#7, some of it in BER.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Which certificates are known to be revoked: a file that a refresh writes and every program with the hook reads.
 
 The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 bytes each. So a question costs a few short
-reads, however long the file is. Each certificate has four digests, and any one of them in the file revokes it: see
-`digests`.
+reads, however long the file is. Each certificate has four digests (`digests`), any of which revokes it.
 
 A CRL is only about certificates that the same key signed: two CAs may have the same name, and one CA's serial numbers
 say nothing about the other's certificates. So a question about a certificate also names its issuer. A key identifier

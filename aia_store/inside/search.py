@@ -1,9 +1,4 @@
-"""The search for a certification path (RFC 4158), by names and key identifiers; OpenSSL judges each path.
-
-Issuers are looked for in one source after the other, the cheapest first: what the program trusts, what was sent, what
-is in the store, and last AIA. The intermediates of an accepted path are kept in the store, so that nobody need fetch
-them again.
-"""
+"""The search for a certification path (RFC 4158), by names and key identifiers; OpenSSL judges each path."""
 
 from __future__ import annotations
 
@@ -13,7 +8,6 @@ from . import importing
 from .certificate import Certificate, DERError
 from .contexts import NO_CHECK_TIME
 from .settings import debug
-from .store import store_of_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +21,7 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """The limits of one search. Each is at least as strict as those of all browsers and operating systems.
-
-    The limits of a single fetch are in `fetch`, those of a reply in `reply`.
-    """
+    """The limits of one search. Each is at least as strict as those of all browsers and operating systems."""
 
     intermediates = 10  # in a path; paths of the CCADB have 1 to 3
     steps = 200  # certificates tried as issuers, per walk; Chromium stops after 20 paths, GnuTLS after 16 links
@@ -63,11 +54,6 @@ class Path:
         return self.certificates[self.certificates.index(certificate) + 1 :]
 
 
-def search_for(chain: Chain, settings: Settings) -> Search:
-    """The search for the chain of a handshake."""
-    return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings)))
-
-
 def seconds_to_fetch(settings: Settings) -> float:
     """How long this handshake may fetch: less if the thread runs an event loop, which stands still meanwhile."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
@@ -77,7 +63,7 @@ def seconds_to_fetch(settings: Settings) -> float:
 
 
 class Findings:
-    """What a search without success found out. It refers to nothing of the program, so it may outlive the search."""
+    """What a search without success found out. It may outlive the search: it refers to nothing of the program."""
 
     __slots__ = ("answered", "failed", "found", "has_time", "is_offline", "paused", "refusals", "revoked")
 
@@ -101,7 +87,7 @@ class Search:
         self._budget = budget
         self.stored: set[Certificate] = set()  # what was found in the store
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
-        self.revoked: dict[Certificate, Certificate] = {}  # revoked ones whose paths were skipped, with their issuers
+        self.revoked: dict[Certificate, Certificate] = {}  # revoked ones whose paths were skipped; with their issuers
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
         self.paused: dict[str, float] = {}  # the URLs that are paused, and until when (seconds since 1970)
         self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was fetched
@@ -117,7 +103,7 @@ class Search:
 
         If not `patient`, URLs that failed recently are tried too. Raises Interrupted if a signal handler raises.
         """
-        path = self._path_at_hand()
+        path = self._accepted(self._at_hand)
         if path is not None:
             self._keep(path)
         elif self.has_time and not settings.offline:
@@ -125,10 +111,6 @@ class Search:
                 lambda seconds: self._path_by_aia(settings, seconds, patient=patient), self._budget.seconds
             )
         return path
-
-    def _path_at_hand(self) -> Path | None:
-        """The first accepted path that needs no fetch."""
-        return self._accepted(self._at_hand)
 
     def _path_by_aia(self, settings: Settings, seconds: float, *, patient: bool) -> Path | None:
         """Find a path by AIA, in three walks.
@@ -159,7 +141,7 @@ class Search:
             if path is not None:
                 path.sources = aia.sources
                 self._keep(path)
-                aia.note_proved(path.intermediates)
+                aia.proved.update(path.intermediates)
             return path
 
     def _accepted(self, issuers_of: IssuersOf) -> Path | None:
@@ -194,9 +176,6 @@ class Search:
     def _at_hand(self, subject: Certificate) -> Iterator[Certificate]:
         """The issuers that need no fetch: from what the program trusts, what was sent, and the store."""
         yield from self._chain.trusted.issuers_of(subject)
-        yield from self._untrusted(subject)
-
-    def _untrusted(self, subject: Certificate) -> Iterator[Certificate]:
         yield from likeliest_first(subject, self._chain.sent, self._is_near)
         stored = self._store.find(subject.issuer_key)
         self.stored.update(stored)
@@ -245,7 +224,7 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
     """The intermediates of a path that OpenSSL must be given.
 
     They begin at the first one that was not sent, or that OpenSSL could confuse with another of the same name. All
-    above belong to them too: from the first trusted certificate on, OpenSSL looks for issuers in its store only.
+    above that one belong to them too, because OpenSSL looks only in its store for the issuers of trusted certificates.
     """
 
     def is_certain(certificate: Certificate, below: Certificate) -> bool:
@@ -263,16 +242,12 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
 class Walk:
     """A depth-first walk from a leaf to any trust anchor, bounded in length and in steps (RFC 4158, 8.1).
 
-    `issuers_of` yields the certificates that may have issued one, best source first. It is used lazily, so an expensive
-    source is only used if those before it led to no path. `now` is in seconds since 1970; None ignores all dates.
+    `issuers_of` yields the certificates that may have issued one. It is used lazily: an expensive source at its end is
+    only used if those before it led to no path. `now` is in seconds since 1970; None ignores all dates.
     """
 
     def __init__(
-        self,
-        issuers_of: IssuersOf,
-        is_anchor: Callable[[Certificate], bool],
-        now: float | None,
-        budget: Budget,
+        self, issuers_of: IssuersOf, is_anchor: Callable[[Certificate], bool], now: float | None, budget: Budget
     ) -> None:
         self._issuers_of = issuers_of
         self._is_anchor = is_anchor
@@ -293,7 +268,10 @@ class Walk:
                 self._steps_left -= 1
                 if self._steps_left < 0:
                     return
-                if not self.may_lead_on(candidate, path[-1]) or _is_named_in(path, candidate):
+                if not self.may_lead_on(candidate, path[-1]):
+                    continue
+                # OpenSSL 3.0 refuses paths that name a subject twice (RFC 4158, 2.4.2): "certificate chain too long".
+                if any(candidate.subject_key == other.subject_key for other in path):
                     continue
                 if self._is_anchor(candidate):
                     yield [*path, candidate]
@@ -304,9 +282,7 @@ class Walk:
 
     def may_lead_on(self, candidate: Certificate, subject: Certificate) -> bool:
         """Whether a candidate may have issued the subject, and is an anchor or a currently valid intermediate."""
-        if not may_have_issued(candidate, subject):
-            return False
-        return self._is_anchor(candidate) or self._is_intermediate(candidate)
+        return may_have_issued(candidate, subject) and (self._is_anchor(candidate) or self._is_intermediate(candidate))
 
     def _is_intermediate(self, candidate: Certificate) -> bool:
         return (
@@ -321,14 +297,6 @@ def _each(certificates: Iterable[Certificate]) -> Generator[Certificate, None, N
     yield from certificates
 
 
-def _is_named_in(path: list[Certificate], candidate: Certificate) -> bool:
-    """Whether a certificate of the path has the same name (RFC 4158, 2.4.2 and 5.2).
-
-    OpenSSL 3.0 refuses such a path with "certificate chain too long", once its certificates are in a store.
-    """
-    return any(candidate.subject_key == other.subject_key for other in path)
-
-
 def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
     """Whether the path length constraint of an intermediate allows this path below it; OpenSSL looks closer later."""
     _, path_length = candidate.basic_constraints
@@ -338,9 +306,8 @@ def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
 def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
     """Whether names and key identifiers allow that `issuer` issued `subject`; OpenSSL verifies the signature."""
     try:
-        return (
-            issuer.subject == subject.issuer or issuer.subject_key == subject.issuer_key
-        ) and subject.names_as_issuer(issuer)
+        is_named = issuer.subject == subject.issuer or issuer.subject_key == subject.issuer_key
+        return is_named and subject.names_as_issuer(issuer)
     except DERError:
         return False
 
@@ -354,9 +321,7 @@ def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
 
 
 def likeliest_first(
-    subject: Certificate,
-    candidates: Iterable[Certificate],
-    is_near: Callable[[Certificate], bool] = lambda _: False,
+    subject: Certificate, candidates: Iterable[Certificate], is_near: Callable[[Certificate], bool] = lambda _: False
 ) -> list[Certificate]:
     """Candidates in the order to try them: named by the AKID first, then near an anchor, then valid longest."""
 

@@ -255,7 +255,7 @@ def _networks(value: object, source: str) -> list[str]:
 
 
 def _is_plain_network(text: str) -> bool:
-    """Whether it is address/length; does without ipaddress, whose import takes 2 ms."""
+    """Whether this is address/length. It does without ipaddress, whose import takes 2 ms."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     address, _, length = text.partition("/")
@@ -269,8 +269,8 @@ def _is_plain_network(text: str) -> bool:
     return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
 
 
-# The folders are those of platformdirs, which a test verifies, but programs need not import it. Each is None if this
-# user has no home, or if the environment cannot be believed.
+# The folders are those of platformdirs, as a test verifies. Each is None if this user has no home, or if the
+# environment cannot be believed.
 
 
 def user_cache() -> str | None:
@@ -306,8 +306,8 @@ def site_config() -> str | None:
 
 def _first_of(variable: str) -> str | None:
     """Our folder in the first absolute path of an XDG variable; the specification says to ignore relative ones."""
-    separator = os.pathsep if variable.endswith("_DIRS") else None
-    paths = environ.get(variable, "").split(separator) if separator else [environ.get(variable, "")]
+    value = environ.get(variable, "")
+    paths = value.split(os.pathsep) if variable.endswith("_DIRS") else [value]
     return next((os.path.join(path, NAME) for path in paths if os.path.isabs(path)), None)
 
 

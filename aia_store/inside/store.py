@@ -11,8 +11,8 @@ Certificates are looked up in both. The first handshake that needs a preloaded o
 the needed ones are complete by themselves: the CA file is made from them alone, and only they are dropped when unused.
 
 Files appear by rename and are never changed. So any number of processes may read and write at once, and a process that
-is killed midway leaves at most a file in `tmp`. Nothing that is read here is believed: whatever is malformed, misnamed,
-not a regular file, or in a folder that others may write to, is ignored.
+is killed midway leaves at most a file in `tmp`. A file is ignored if it is malformed, misnamed, not regular, or in a
+folder that others may write to.
 
 The folder has a mark, the file `CACHEDIR.TAG`. A folder that holds other files and no mark is not used. No link in it
 is followed, and only files with names of our own making are ever removed.
@@ -176,9 +176,8 @@ class Folder:
         except FileNotFoundError:
             pass
         os.makedirs(os.path.dirname(os.path.abspath(self.path)), exist_ok=True)
-        path = self.path
-        for part in ("", *parts):
-            path = os.path.join(path, part) if part else path
+        for depth in range(len(parts) + 1):
+            path = os.path.join(self.path, *parts[:depth])
             try:
                 os.mkdir(path, self._mode)
                 os.chmod(path, self._mode)  # whatever the umask is
@@ -247,10 +246,7 @@ class Folder:
         return sum(1 for _ in self.paths()) >= MOST_FILES
 
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
-        """Put a certificate on disk; returns its path. The caller has verified that it leads to an anchor.
-
-        `source` is the caIssuers URL that it came from. It is noted, so that the certificate can be renewed from there.
-        """
+        """Put a verified certificate on disk, and note the caIssuers URL that it came from. Returns its path."""
         parts = self.PART, *_bucket(certificate.subject_key), f"{certificate.fingerprint}.pem"
         path = self.write(certificate.pem.encode("ascii"), *parts)
         if source is not None and _may_be_noted(source):
@@ -293,7 +289,7 @@ class Folder:
         os.unlink(os.path.join(self.within(SOURCES), fingerprint))
 
     def note_change(self) -> None:
-        """Note that a certificate was added or removed: what was made from this folder is stale."""
+        """Note that a certificate was added or removed, so that what was made from this folder is stale."""
         now = time.time_ns()  # the file system's own time is too coarse to tell two changes apart
         try:
             os.utime(os.path.join(self.path, CHANGED), ns=(now, now))
@@ -362,7 +358,7 @@ def _check_inner(path: str, trusted: set[int]) -> None:
 
 
 def may_be_changed_by_group(status: os.stat_result) -> bool:
-    """Whether a folder's group may write to it, unless it is the owner's primary group without other members."""
+    """Whether a folder's group may write to it. The owner's primary group without other members does not count."""
     if os.name != "posix" or not status.st_mode & stat.S_IWGRP:
         return False
     with importing:
@@ -436,7 +432,7 @@ def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
     A CA can issue any number of intermediates with the name of one that this machine uses. They hide that one until it
-    is used again. In an even larger folder, only a part is looked at, because each look takes a microsecond or two.
+    is used again. At most 20 times as many are looked at, because each look takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
     if len(paths) > most:
@@ -494,15 +490,20 @@ class IntermediateStore:
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
         """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
-        Returns whether it is on disk now. One that is not in DER is not kept: outside DER, a server could
-        encode the same certificate in any number of ways, and so fill the store.
+        Returns whether it is on disk now. Only DER is kept, because there are any number of BER encodings of the same
+        certificate, with which a server could fill the store.
         """
         if not certificate.is_in_der:
             return False
         if any(certificate in folder.find(certificate.subject_key) for folder in self.folders):
             return True
-        home = self.home
-        is_written = self._is_written(certificate, source, home)
+        home, is_written = self.home, False
+        if home is not None:
+            try:
+                home.keep(certificate, source)
+                is_written = True
+            except unless_interrupted(OSError):
+                pass
         if not is_written:
             kept = self._memory.get(certificate.subject_key, [])
             if certificate in kept:
@@ -514,14 +515,6 @@ class IntermediateStore:
             _hand_in(certificate, site)
         return is_written
 
-    def _is_written(self, certificate: Certificate, source: str | None, home: Folder | None) -> bool:
-        try:
-            if home is not None:
-                home.keep(certificate, source)
-            return home is not None
-        except unless_interrupted(OSError):
-            return False
-
     def may_know_revoked(self) -> bool:
         """Whether a folder has a file of revoked certificates. If none has, no code that reads it is loaded."""
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
@@ -529,7 +522,7 @@ class IntermediateStore:
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
         """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
-        Without `preloaded`, these are the needed ones, with it the preloaded ones.
+        These are the needed ones, or, with `preloaded`, the preloaded ones.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:
@@ -594,8 +587,8 @@ def folders_of(settings: Settings) -> list[Folder]:
     """The store folders according to the settings. The first is the one to write.
 
     If a folder is set, it is the only one. Otherwise these are the user's and the site's, or, for the site's owner,
-    only the site's. Its owner is root or a service user; in the second case, root is a user like any other, except that
-    root's HOME may be another user's (`sudo -E` keeps it), whose links may lead anywhere.
+    only the site's. If that owner is a service user, root is a user like any other; but root's HOME may be another
+    user's (`sudo -E` keeps it), whose links may lead anywhere.
     """
     site = site_cache()
     if settings.dir is not None:
@@ -619,7 +612,7 @@ def hand_in_folder(settings: Settings) -> str | None:
 
 
 def owner(path: str) -> int:
-    """The user id of a folder's owner; a missing folder would be root's."""
+    """The user id of a folder's owner; 0 if there is no such folder."""
     try:
         return os.stat(path).st_uid
     except unless_interrupted(OSError):

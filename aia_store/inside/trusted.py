@@ -1,9 +1,8 @@
 """What was loaded into a program's context, and what the context trusts.
 
 OpenSSL does not tell afterwards where its certificates came from, nor with which settings. So the wrappers note each
-call that loads something into a context (`Given`), and a search asks which certificates bear a name (`Trusted`). From a
-hashed directory (`capath`), OpenSSL reads a certificate only when a chain names it. We look it up in the same way, by
-the hash of its name.
+call that loads something into a context (`Given`), and a search asks which certificates bear a name (`Trusted`). Like
+OpenSSL, we read a certificate in a hashed directory (`capath`) only when a chain names it.
 """
 
 from __future__ import annotations
@@ -77,8 +76,8 @@ class Given:
     def look(self, context: _ssl._SSLContext) -> None:
         """Ask OpenSSL what the context holds, if that may have changed.
 
-        Call this only within calls of the program: when another thread's handshake looks a certificate up in a
-        directory, OpenSSL adds to the list that is read here.
+        Call this only within calls of the program: OpenSSL adds to the list that is read here when a handshake of
+        another thread looks a certificate up in a directory.
         """
         if not self._is_stale:
             return
@@ -97,7 +96,7 @@ class Given:
     def load_deferred(self, context: _ssl._SSLContext) -> None:
         """Load what was deferred into the program's context, because somebody is about to look at it.
 
-        It is loaded as `cadata`, which OpenSSL adds under the store's lock, as other threads may use the context.
+        Other threads may use the context, so we load it as `cadata`, which OpenSSL adds under the store's lock.
         """
         files = self.deferred
         ders = [der for file in files for der in file.ders]
@@ -116,8 +115,8 @@ class Given:
 class Trusted:
     """The certificates that a context trusts, found by their names.
 
-    `flags` are the X509_V_FLAG_ bits of the connection. Under PARTIAL_CHAIN, any trusted certificate is an anchor.
-    Otherwise only a self-signed one is, or one that its own settings trust for a purpose: all `may_be_anchors`.
+    `flags` are the X509_V_FLAG_ bits of the connection. Any trusted certificate is an anchor under PARTIAL_CHAIN, or if
+    all `may_be_anchors` by their own trust settings; otherwise only a self-signed one is.
     """
 
     def __init__(self, lists: Sequence[CertificateList], directories: Sequence[str] = (), flags: int = 0) -> None:
@@ -135,9 +134,7 @@ class Trusted:
 
     def is_anchor(self, certificate: Certificate) -> bool:
         """Whether a path may end here: the certificate is trusted, and is self-signed or need not be."""
-        if not (self.may_be_anchors or certificate.is_self_signed):
-            return False
-        return self.holds(certificate)
+        return (self.may_be_anchors or certificate.is_self_signed) and self.holds(certificate)
 
     def holds(self, certificate: Certificate) -> bool:
         """Whether this certificate is trusted, as an anchor or not."""
@@ -245,8 +242,8 @@ def default_paths() -> tuple[str, str]:
 def default_paths_are_certain() -> bool:
     """Whether OpenSSL is sure to use those paths.
 
-    It reads the environment of the process, which a program may have hidden behind another mapping. In a process with
-    special rights, it ignores the environment.
+    It reads the environment of the process, which a program may have hidden behind another mapping, and which it
+    ignores in a process with special rights.
     """
     if not isinstance(os.environ, os._Environ):
         return False
@@ -272,7 +269,7 @@ def time_of_change(path: str) -> int:
 def identity_of(path: PathLike) -> tuple[int, ...] | None:
     """A value that changes whenever a regular file changes; None for anything else, and for a file too large to read.
 
-    Raises TypeError for anything but a path.
+    Raises TypeError if this is no path.
     """
     try:
         found = os.stat(os.fspath(path))  # fspath refuses a descriptor

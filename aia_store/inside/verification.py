@@ -1,8 +1,5 @@
 """One Certificate message: whether it is complete, what completes it, and in which context it is verified.
 
-`decision_for` names a context of ours, or none: then the connection is verified in the program's own context, as it
-would be without us. A decision holds for equal questions, until the first certificate of the path expires.
-
 If every link of what was sent is certain, up to one anchor of the program, there is no rehearsal: OpenSSL decides in
 the real handshake. Links are certain if names, key identifiers, dates, purposes and signature algorithms are right, so
 that OpenSSL can refuse the chain only for a forged signature or a weak key. If it does, the next handshake is
@@ -11,30 +8,11 @@ rehearsed. All other chains are rehearsed before their first handshake.
 
 from __future__ import annotations
 
-import os
 import time
 
-from . import PARTIAL_CHAIN, STRICT, forget_unfreed, importing, remember
-from .certificate import (
-    AUTHORITY_INFORMATION_ACCESS,
-    AUTHORITY_KEY_IDENTIFIER,
-    BASIC_CONSTRAINTS,
-    BIT_STRING,
-    CERTIFICATE_POLICIES,
-    CRL_DISTRIBUTION_POINTS,
-    EXTENDED_KEY_USAGE,
-    KEY_CERT_SIGN,
-    KEY_USAGE,
-    OID,
-    SERVER_AUTH,
-    SUBJECT_KEY_IDENTIFIER,
-    DERError,
-    MessageError,
-    encode,
-    readable,
-    sent_in,
-)
-from .contexts import kept, made
+from . import PARTIAL_CHAIN, STRICT, importing, memory_of_contexts, remember
+from .certificate import DERError, MessageError, readable, sent_in
+from .contexts import kept
 from .settings import debug, load
 from .trusted import Trusted
 
@@ -55,44 +33,28 @@ MOST_DECISIONS, LARGEST_KEY = 256, 32_768  # remembered decisions; bytes of a me
 # A chain may be certain under these flags (0x8000: X509_V_FLAG_TRUSTED_FIRST) and up to this security level.
 _USUAL_FLAGS = 0x8000 | STRICT | PARTIAL_CHAIN
 _HIGHEST_LEVEL = 2
-# The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
-_USUAL_EXTENSIONS = {
-    AUTHORITY_INFORMATION_ACCESS,
-    AUTHORITY_KEY_IDENTIFIER,
-    BASIC_CONSTRAINTS,
-    CERTIFICATE_POLICIES,
-    CRL_DISTRIBUTION_POINTS,
-    EXTENDED_KEY_USAGE,
-    KEY_USAGE,
-    SUBJECT_KEY_IDENTIFIER,
-}
 
 
 class Decision:
-    """The context in which connections with the same Certificate message are verified.
-
-    `context` is one of ours; None if the program's own suffices, or nothing helps. `until` is in seconds since 1970.
-    `was_rehearsed`: OpenSSL was asked. If it was not, `was_refused` may be set later. `findings` are those of a search
-    that found no path.
-    """
+    """In which context connections with the same Certificate message are verified."""
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 
     def __init__(
         self, context: Any, until: float, *, was_rehearsed: bool = True, findings: Findings | None = None
     ) -> None:
-        self.context = context
-        self.until = until
+        self.context = context  # one of ours; None if the program's own suffices, or nothing helps
+        self.until = until  # seconds since 1970
         self.was_rehearsed = was_rehearsed
-        self.was_refused = False
-        self.findings = findings
+        self.was_refused = False  # without a rehearsal, the handshake tells
+        self.findings = findings  # of a search that found no path
 
 
-_decisions: dict[object, Decision] = {}  # those that hold for all contexts with the same certificates
+_decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for all contexts with the same certificates
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
-    """Return the decision for a connection.
+    """The decision for a connection, which holds for equal ones until the first certificate of the path expires.
 
     `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
     `given` is what was loaded into it. May raise any exception.
@@ -106,7 +68,7 @@ def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given:
             if not known.was_refused:
                 return known
             is_doubtful = True
-    decision = _decide(message, version, context, given, terms, now, is_doubtful=is_doubtful)
+    decision = _decide(message, version, context, given, terms, now, is_doubtful)
     # A failure does not hold for other contexts: they may search at once.
     is_for_all = _is_shared(given) and decision.until > now + FAILED_FOR
     decisions = _decisions if is_for_all else given.decisions
@@ -120,19 +82,8 @@ def _is_shared(given: Given) -> bool:
     return given.is_plain and not given.directories
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: forget_unfreed(_decisions))  # they hold contexts of ours
-
-
 def _decide(
-    message: bytes,
-    version: int,
-    context: _ssl._SSLContext,
-    given: Given,
-    terms: Terms,
-    now: float,
-    *,
-    is_doubtful: bool,
+    message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms, now: float, is_doubtful: bool
 ) -> Decision:
     failed_until = now + FAILED_FOR
     try:
@@ -170,7 +121,7 @@ def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> De
         return None
     ours, anchor = None, [path[-1].der]
     if given.deferred:
-        ours = made(terms, anchor, directories=given.directories) if given.directories else kept(terms, anchor)
+        ours = kept(terms, anchor, given.directories)
     until = min(now + SETTLED_FOR, *(certificate.validity[1] for certificate in path))
     return Decision(ours, until, was_rehearsed=False)
 
@@ -185,42 +136,17 @@ def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate
         return None
     path = sent if sent[-1] == anchor else [*sent, anchor]
     leaf = path[0]
-    if leaf.basic_constraints[0] or not _is_for_servers(leaf) or len({c.subject_key for c in path}) < len(path):
+    if leaf.basic_constraints[0] or not leaf.is_for_servers or len({c.subject_key for c in path}) < len(path):
         return None
     is_certain = all(
-        _is_sound_ca(issuer, below) and subject.was_surely_issued_by(issuer)
+        issuer.is_sound_ca(below) and subject.was_surely_issued_by(issuer)
         for below, (subject, issuer) in enumerate(zip(path, path[1:]))
     )
     return path if is_certain else None
 
 
-def _is_for_servers(certificate: Certificate) -> bool:
-    """Whether the purposes allow TLS servers. For a CA, OpenSSL does not accept anyExtendedKeyUsage as one."""
-    purposes = certificate.extensions.get(EXTENDED_KEY_USAGE)
-    return purposes is None or encode(OID, SERVER_AUTH) in purposes
-
-
-def _is_sound_ca(certificate: Certificate, below: int) -> bool:
-    """Whether a certificate may have `below` intermediates below it, and has nothing unusual in it."""
-    extensions = certificate.extensions
-    is_ca, path_length = certificate.basic_constraints
-    usage = extensions.get(KEY_USAGE, b"")
-    return (
-        is_ca
-        and (path_length is None or path_length >= below)
-        and len(usage) in (4, 5)
-        and (usage[0], usage[1]) == (BIT_STRING, len(usage) - 2)
-        and bool(usage[3] & KEY_CERT_SIGN)
-        and _is_for_servers(certificate)
-        and _USUAL_EXTENSIONS.issuperset(extensions)
-    )
-
-
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """For how many seconds a decision may hold, and which context of ours it names, if any.
-
-    None if OpenSSL is to refuse what was sent.
-    """
+    """How many seconds a decision holds, and its context of ours, if any; None if OpenSSL is to refuse the chain."""
     whole = question.whole_chain()
     if whole is not None:
         return question.seconds_left(), whole if question.may_be_judged_otherwise() else None
@@ -240,9 +166,10 @@ def _path(question: Question) -> Path | None:
     if settings.disable:
         return None
     with importing:
-        from .search import Findings, search_for
+        from .search import Budget, Findings, Search, seconds_to_fetch
+        from .store import store_of_process
 
-    search = search_for(question, settings)
+    search = Search(question, store_of_process(settings), Budget(seconds_to_fetch(settings)))
     path = search.path(settings)
     if path is None:
         debug("no path to a trust anchor was found")

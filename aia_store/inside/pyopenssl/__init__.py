@@ -1,34 +1,33 @@
 """Completion for pyOpenSSL, and so for Twisted and urllib3.contrib.pyopenssl. Standard library only.
 
 These programs have an OpenSSL of their own, in the bindings of `cryptography`, and Python's `ssl` never sees their
-connections. The moment is the same: OpenSSL's message callback, at the server's Certificate message. (The callback is
-bound from cryptography 39 on; with older releases, nothing is done.) The steps are the same too: if the chain is
-incomplete, a path is searched, and the connection is verified in an SSL_CTX of ours. The program's own is never
-changed. It is put back at the next callback of any kind, when OpenSSL has its verdict, and at the latest when the
-program's call returns (`hooked`).
+connections. As with `ssl`, we act in OpenSSL's message callback, at the server's Certificate message. (cryptography
+before 39 does not bind this callback; then we do nothing.) If the chain is incomplete, we search a path, and have the
+connection verified in an SSL_CTX of ours. The program's own is never changed. We put it back at the next callback of
+any kind, when OpenSSL has its verdict, and at the latest when the program's call returns (`hooked`).
 
 **What a program trusts** (`completed`). The bindings cannot list the certificates in an X509_STORE, but OpenSSL can
 verify with it. X509_verify_cert with the program's store alone tells whether the sent chain is complete, and which
-trusted certificate issued another. So we know exactly what the program trusts from files, hashed folders and single
-certificates, however it loaded them.
+trusted certificate issued another. So we need not know how the program loaded what it trusts.
 
 **The rehearsal** (`bindings`) uses the program's own SSL_CTX, because flags, time and CRLs are in its store and cannot
-be read back. It is the swap the other way round. A connection in memory is made from a bare SSL_CTX of ours, and gets
-what a TLS 1.2 server would send, with the leaf and the path's intermediates. The program's SSL_CTX is set only for the
-verification. So the verdict is that of plain OpenSSL for a server that sends the whole path. No callback of the program
-is called, and its TLS versions and ciphers do not matter.
+be read back. A connection in memory is made from a bare SSL_CTX of ours, and gets what a TLS 1.2 server would send,
+with the leaf and the path's intermediates. The program's SSL_CTX is set only for the verification. So the verdict is
+that of plain OpenSSL for a server that sends the whole path. No callback of the program is called, and its TLS versions
+and ciphers do not matter.
 
 **Why an SSL_CTX of ours accepts nothing else.** It holds the one path that OpenSSL has just built in that rehearsal:
-the same leaf, its intermediates, and the anchor as it is in the program's store, with its trust settings. OpenSSL looks
-for issuers in a store first, so it finds that path whatever the server sent. The cipher list is the same, and with it
-the security level and Suite B. The flags are the same, except those for what was already judged (CRLs, policies, the
-time), and except X509_V_FLAG_PARTIAL_CHAIN, unless the program pinned the anchor.
+the leaf, its intermediates, and the anchor as it is in the program's store, with its trust settings. OpenSSL looks for
+issuers in a store first, so it finds that path whatever the server sent. The cipher list is the program's, and with it
+the security level and Suite B. The flags are the program's too, except those for what was already judged (CRLs,
+policies, the time), and except X509_V_FLAG_PARTIAL_CHAIN, unless the program pinned the anchor.
 
-**What is left alone.** Servers, DTLS and VERIFY_NONE; contexts that were made before the hooks, or that have no anchor;
-connections that have a certificate of their own, or were made before their context's certificate was loaded, because
-SSL_set_SSL_CTX would replace it; and programs that accept every certificate. A chain with an unknown root looks like
-one with a missing intermediate, and only a fetch could tell them apart. But if the verify callback ignores OpenSSL's
-verdict (`callbacks`), or has accepted a chain that OpenSSL refused, the fetch would change nothing, so it is not made.
+**What is left alone.** Servers, DTLS and VERIFY_NONE; contexts that have no anchor, or that were made before the hooks,
+so that their security level is unknown; connections that have a certificate of their own, or were made before their
+context's certificate was loaded, because SSL_set_SSL_CTX would replace it; and programs that accept every certificate.
+A chain with an unknown root looks like one with a missing intermediate, and only a fetch could tell them apart. But if
+the verify callback ignores OpenSSL's verdict (`callbacks`), or has accepted a chain that OpenSSL refused, the fetch
+would change nothing, so it is not made.
 """
 
 import sys

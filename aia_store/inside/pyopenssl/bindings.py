@@ -70,10 +70,9 @@ class OpenSSL:
         """Let OpenSSL verify, in an SSL_CTX of the program, what a TLS 1.2 server sends in this flight.
 
         Returns the error (X509_V_ERR_, 0 for none), and the chain that OpenSSL built (X509, the leaf first, the anchor
-        last, as it is in the store). Everything that verification takes from an SSL_CTX is the program's: certificates,
-        CRLs, trust settings, flags, time, depth, security level, Suite B. Everything else is ours: the SSL is made from
-        an SSL_CTX of ours, and the program's is set only for the verification. So no callback of the program is called,
-        and its TLS versions and ciphers do not matter. Raises BindingsError if OpenSSL reached no verdict.
+        last, as it is in the store). The SSL is made from an SSL_CTX of ours. The program's is set only for the
+        verification, which takes from it all that it needs: certificates, CRLs, trust settings, flags, time, depth,
+        security level, Suite B. Raises BindingsError if OpenSSL reached no verdict.
         """
         lib, ffi = self.lib, self.ffi
         bare = self._new_context(REHEARSED_CIPHER)
@@ -96,15 +95,12 @@ class OpenSSL:
         for certificate in self._in(built):
             lib.X509_up_ref(certificate)
         chain = self._owned(built)
-        if not chain:  # nothing was verified, so SSL_get_verify_result would still say 0
+        if not chain:  # without a verification, SSL_get_verify_result says 0
             raise BindingsError("OpenSSL reached no verdict")
         return int(lib.SSL_get_verify_result(ssl)), chain
 
     def context_with(self, trusted: Sequence[Any], flags: int, cipher_list: bytes | None) -> Any:
-        """An SSL_CTX whose store holds these X509, under these X509_V_FLAG_ bits.
-
-        The cipher list carries the security level and Suite B. Raises BindingsError.
-        """
+        """An SSL_CTX whose store holds these X509, under these X509_V_FLAG_ bits. Raises BindingsError."""
         lib = self.lib
         ssl_ctx = self._new_context(cipher_list)
         store = self._store_of(ssl_ctx)
@@ -136,11 +132,11 @@ class OpenSSL:
         self.lib.SSL_set_SSL_CTX(ssl, program if is_chain else bare)
 
     def _new_context(self, cipher_list: bytes | None) -> Any:
-        lib, ffi = self.lib, self.ffi
+        lib = self.lib
         ssl_ctx = lib.SSL_CTX_new(lib.TLS_method())
-        if ssl_ctx == ffi.NULL:
+        if ssl_ctx == self.ffi.NULL:
             raise BindingsError("no SSL_CTX can be made")
-        ssl_ctx = ffi.gc(ssl_ctx, lib.SSL_CTX_free)
+        ssl_ctx = self.ffi.gc(ssl_ctx, lib.SSL_CTX_free)
         if cipher_list is not None and lib.SSL_CTX_set_cipher_list(ssl_ctx, cipher_list) != 1:
             raise BindingsError("a cipher list that OpenSSL refuses")
         return ssl_ctx

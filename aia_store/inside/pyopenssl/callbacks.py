@@ -1,8 +1,6 @@
-"""Whether a program's verify callback uses OpenSSL's verdict at all.
+"""Whether a program's verify callback uses OpenSSL's verdict at all, as its bytecode tells.
 
-A callback that never reads the verdict accepts every certificate, like Scrapy's, or `lambda *_: True`. Its program
-needs no path, so a fetch would only make it wait. The bytecode of a callback tells whether it reads its arguments, so
-we need not call it.
+A callback that never reads the verdict accepts every certificate, like Scrapy's, or `lambda *_: True`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Find what completes a chain for pyOpenSSL, and build the SSL_CTX in which the connection is verified.
 
-This is loaded for the first chain that is incomplete as sent. Only this module uses what completion shares with `ssl`:
-the search, its settings and its store.
+This is loaded for the first chain that is incomplete as sent, and loads the search, its settings and its store.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .bindings import BindingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     from .bindings import OpenSSL
@@ -32,12 +31,13 @@ if TYPE_CHECKING:
         cipher_list: bytes | None
         sources: list[str]
 
-        def kept_as_it_is(self) -> AbstractContextManager[bool]: ...
+        def while_kept(self, work: Callable[[], Any]) -> Any: ...
 
 
 # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. When OpenSSL calls a verify
 # callback because of a policy, it passes no certificate, which crashes pyOpenSSL: we must not cause that.
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+_TERMS = Terms(0, None, "SUITEB128ONLY")  # under which a server chooses the cipher of `OpenSSL.rehearse`
 
 
 class StoreTrusted:
@@ -118,10 +118,10 @@ def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> 
 def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> Any:
     """Build an SSL_CTX of ours that accepts this leaf over this path, if the program's own accepts it now; else None.
 
-    The chain is the leaf and its intermediates (DER). An SSL_CTX of ours trusts only the one path that the program's
-    own has just verified, and its anchor is the very certificate in the program's store. So OpenSSL can only find that
-    path again, whatever else the server sent. CRLs, policies and a time other than now were checked in the program's.
-    Raises BindingsError.
+    The chain is the leaf and its intermediates (DER). Ours trusts only the one path that the program's own has just
+    verified, and the anchor is the very certificate in the program's store. So OpenSSL can only find that path again,
+    whatever else the server sent. The program's own has checked CRLs, policies and a time other than now. Raises
+    BindingsError.
     """
     error, path = _rehearsed(openssl, ssl_ctx, noted, chain)
     if error:
@@ -139,7 +139,7 @@ def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted
 
 
 def _rehearsed(openssl: OpenSSL, ssl_ctx: Any, noted: Noted, chain: list[bytes]) -> tuple[int, list[Any]]:
-    with noted.kept_as_it_is() as is_so:
-        if not is_so:
-            raise BindingsError("the context is being changed")
-        return openssl.rehearse(ssl_ctx, flight(chain))
+    found: tuple[int, list[Any]] | None = noted.while_kept(lambda: openssl.rehearse(ssl_ctx, flight(chain, _TERMS)))
+    if found is None:
+        raise BindingsError("the context is being changed")
+    return found

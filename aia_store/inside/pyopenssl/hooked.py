@@ -1,7 +1,4 @@
-"""The hooks for pyOpenSSL, which note what a program does to its contexts, and the callback that swaps contexts.
-
-A context that was made before the hooks is left alone, because its cipher list, and so its security level, is unknown.
-"""
+"""The hooks for pyOpenSSL, which note what a program does to its contexts, and the callback that swaps contexts."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ _hooked: set[type] = set()  # the `Context` classes with hooks; a reloaded modul
 
 
 def install(module: ModuleType) -> None:
-    """Install the hooks in `OpenSSL.SSL`. A second call does nothing.
+    """Install the hooks in `OpenSSL.SSL`, once.
 
     This does nothing if the bindings have no message callback (cryptography before 39), if another library is used
     instead of OpenSSL (BoringSSL verifies at another moment), or without a GIL (not yet shown to be safe).
@@ -70,14 +67,19 @@ class Noted:
         self.cipher_list: bytes | None = None
         self.sources: list[str] = []  # texts that change whenever what the program trusts changes
         self.settled: dict[int, _Settled] = {}  # what is known of chains that were examined
-        # The threads that need the context's own certificate to stay, and those that change it. There is no lock: the
-        # former must not wait, and a lock would not survive a fork. Each enters itself before it looks at the others.
+        # Who needs the context's own certificate to stay, and who changes it. There is no lock: the former must not
+        # wait, and a lock would not survive a fork. Each enters a token here before it looks at the others.
         self.keeping: set[object] = set()
         self.changing: set[object] = set()
 
-    def kept_as_it_is(self) -> _Keeping:
-        """A context manager: if it yields True, the context's own certificate does not change within the `with`."""
-        return _Keeping(self)
+    def while_kept(self, work: Callable[[], Any]) -> Any:
+        """Return what `work` returns, called while the context's own certificate stays; None if it is being changed."""
+        token = object()
+        self.keeping.add(token)
+        try:
+            return None if self.changing else work()
+        finally:
+            self.keeping.discard(token)
 
     def change(self, change: Callable[[], Any]) -> Any:
         """Change the context's own certificate once nobody needs it to stay, or after LONGEST_WAIT."""
@@ -99,20 +101,6 @@ class _Settled:
         self.until = until
         self.stands = stands
         self.missing = missing
-
-
-class _Keeping:
-    """See `Noted.kept_as_it_is`."""
-
-    def __init__(self, noted: Noted) -> None:
-        self._noted = noted
-
-    def __enter__(self) -> bool:
-        self._noted.keeping.add(self)
-        return not self._noted.changing
-
-    def __exit__(self, *raised: object) -> None:
-        self._noted.keeping.discard(self)
 
 
 class _Swap:
@@ -161,7 +149,7 @@ class _Hooks:
         _look_on(verify_helper, "__init__", self._note_callback)
         _look_on(connection, "__init__", self._note_connection)
         for name in ("set_context", "use_certificate", "use_privatekey"):
-            _look_on(connection, name, self._put_back_of, first=True)
+            _look_on(connection, name, lambda connection, *_, **__: self._put_back(connection._ssl), first=True)
         for name in CHANGES_CERTIFICATE:
             setattr(context, name, self._apart(getattr(context, name)))
         # Each call of OpenSSL ends in this method, except for a shutdown that is half done.
@@ -315,9 +303,6 @@ class _Hooks:
             return noted.change(lambda: change(context, *arguments, **named))
 
         return apart
-
-    def _put_back_of(self, connection: Any, *_: Any, **__: Any) -> None:
-        self._put_back(connection._ssl)
 
     def _note_context(self, context: Any, *_: Any, **__: Any) -> None:
         noted = self._noted[context._context] = Noted()
