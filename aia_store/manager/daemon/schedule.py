@@ -10,7 +10,7 @@ FIRST_REFRESH_WITHIN = 60.0
 
 
 class Burst:
-    """Merges hints that come in a row: due after a quiet moment, or at the latest after the longest time."""
+    """Merges hints that come in a row: due `quiet` seconds after the last, but at most `longest` after the first."""
 
     def __init__(self, quiet: float, longest: float) -> None:
         self._quiet, self._longest = quiet, longest
