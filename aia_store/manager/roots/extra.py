@@ -1,7 +1,7 @@
 """Trust anchors that the administrator adds to the machine's own (`extra_roots`): a PEM file or a folder of such files.
 
-They are read as strictly as the machine's own. In a folder, a file that holds no certificate is an error: it may be a
-CA's in another format.
+They are read as strictly as the machine's own. In a folder, a file without a certificate is an error: it may hold a
+CA's certificate in another format.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Distrust:
         self._certificates: set[bytes] = set()
         self._serials: set[tuple[bytes, bytes]] = set()  # an issuer's canonical name, and a serial number
         self._keys: set[bytes] = set()
-        self._limited: set[bytes] = set()  # keys of anchors with a date
+        self._limited: set[bytes] = set()  # keys of anchors whose new certificates are distrusted from a date on
         self.notes: list[str] = []
         for folder in _parts(folders):
             for path in files(folder):
