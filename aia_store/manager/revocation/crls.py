@@ -53,7 +53,7 @@ class CRLs:
                 return Obtained(kept, None)
             old = old or kept
         faults, expired = [], None
-        # For all its URLs, so that no certificate takes several times as long.
+        # One deadline for all URLs, so that no certificate takes several times as long.
         deadline = time.monotonic() + download.SECONDS
         for at, url in enumerate(wanted):
             seconds = (deadline - time.monotonic()) / (len(wanted) - at)
