@@ -45,7 +45,7 @@ def _path_length_is_carried(certificate: Certificate, issuer: Certificate, betwe
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Name constraints must be equal, byte for byte. Those on directory names never pass: they bind the CA itself."""
+    """Name constraints must be equal, byte for byte. Those on directory names never pass: they bind the CA's name."""
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True

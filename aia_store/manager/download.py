@@ -1,4 +1,4 @@
-"""Fetch outside of handshakes, under the same policy: failures are remembered, and there are time limits."""
+"""Fetch outside of handshakes, under the policy for handshakes: failures are remembered, and time is limited."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Downloader:
 
 
 def was_fair(began: float, deadline: float, usual: float) -> bool:
-    """Whether a fetch that has just failed had enough time. If not, others used it up, and the host is not to blame.
+    """Whether a fetch that has just failed had enough time. If not, other fetches used it up: the host is not to blame.
 
-    `began` and `deadline` are on the monotonic clock; `usual` is how many seconds a fetch has.
+    `began` and `deadline` are on the monotonic clock; `usual` is how many seconds a fetch usually has.
     """
     return time.monotonic() < deadline or deadline - began >= min(Budget.fair_seconds, usual / 2)
