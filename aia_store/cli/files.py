@@ -19,7 +19,7 @@ STANDARD_OUTPUT = "-"  # instead of a path
 
 
 class Writable(Protocol):
-    """What text can be written to."""
+    """Something that text can be written to."""
 
     def write(self, text: str, /) -> object: ...
 
