@@ -36,7 +36,7 @@ class Downloader:
         return fetch.proxy_name(url, self._settings.proxy)
 
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
-        """Call `get` with a deadline and return its result; it may raise FetchError. Raises UnavailableError."""
+        """Call `get`, which may raise FetchError, with a deadline, and return its result. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         proxy = self.proxy_to(url)

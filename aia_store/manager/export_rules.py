@@ -70,7 +70,7 @@ class Export:
         return self._objections[certificate]
 
     def among(self, certificates: Iterable[Certificate], progress: Progress) -> list[Certificate]:
-        """Those that may be exported, by fingerprint. `progress` is called with the numbers of finished and of all."""
+        """Those that may be exported, by fingerprint. `progress` gets the number of finished ones and the total."""
         asked = list(certificates)
         found = []
         for done, certificate in enumerate(asked):
@@ -150,7 +150,7 @@ def carries_all_constraints(certificate: Certificate, export: Export) -> str | N
 
 
 def is_no_rival(certificate: Certificate, export: Export) -> str | None:
-    """Rule 6: no CA that is exported or known here has its name but another key, or closes a ring with it.
+    """Rule 6: no other CA that is exported or known here has its name with another key, or forms a ring with it.
 
     If certificates share a name, OpenSSL takes the first and tries no other. The CA file comes before what was sent. So
     a server under the other key would be refused (curl, Node, Python). In a ring of CAs that certified each other,
@@ -167,7 +167,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
 
 
 def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
-    """The canonical names that OpenSSL may meet above it, whichever certificate of each name it takes."""
+    """The canonical names that OpenSSL may meet above a certificate, whichever issuer of each name it takes."""
     found: set[bytes] = set()
     queue = [certificate.issuer_key]
     while queue:

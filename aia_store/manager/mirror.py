@@ -24,7 +24,7 @@ MOST_BYTES = 64 << 20  # of all files; all public intermediates together have so
 
 
 def manifest_of(source: str) -> str | None:
-    """The manifest's file or URL; None if the source is no mirror; raises MisnamedError for a folder without one."""
+    """The manifest's file or URL, None if the source is no mirror. Raises MisnamedError for a folder without one."""
     if source.endswith(f"/{MANIFEST}"):
         return source
     if "://" in source:

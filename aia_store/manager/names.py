@@ -85,7 +85,7 @@ def _dotted(contents: bytes) -> str:
 
 
 def _short_name(kind: str) -> str:
-    """OpenSSL's short name of an object identifier, if it has one."""
+    """OpenSSL's short name of an object identifier, else the identifier."""
     try:
         return str(_ssl.txt2obj(kind, False)[1])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Verify everything on disk again, drop what is no longer valid, and rebuild the bundle; several may run at once.
+"""Verify everything on disk again, drop what is no longer valid, and rebuild the bundle. Refreshes may run in parallel.
 
 `plan` only looks and decides. `run` takes hand-ins, makes a plan with new CRLs, and carries it out.
 """

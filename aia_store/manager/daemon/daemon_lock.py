@@ -16,7 +16,7 @@ class DaemonError(Exception):
 
 
 class Keeper:
-    """Holds the lock of the store folder that is written, `home`."""
+    """Holds the lock of the writable store folder, `home`."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises StoreError if the store cannot be written, DaemonError if another daemon already holds its lock."""

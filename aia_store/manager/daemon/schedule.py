@@ -1,4 +1,4 @@
-"""When things are due. Times are in seconds; `now` is on the monotonic clock unless it says otherwise."""
+"""When things are due. Times are in seconds; `now` is on the monotonic clock unless a docstring says otherwise."""
 
 from __future__ import annotations
 

@@ -39,9 +39,9 @@ class CRLs:
         self._downloader = downloader
 
     def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
-        """Get the CRL of this issuer from the first of these URLs, which are mirrors of each other, that has it.
+        """Get this issuer's CRL from the first of these URLs that has it. They are mirrors of each other.
 
-        It must be about all CA certificates; with `of_leaf`, about all others.
+        The CRL must be about all CA certificates; with `of_leaf`, about all others.
         """
         wanted = worth_fetching(urls)
         if not wanted:

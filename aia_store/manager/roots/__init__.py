@@ -132,7 +132,7 @@ def read(where: Source) -> Roots:
 def public() -> list[Certificate]:
     """The roots of the public programmes: those of certifi. Raises RootsError.
 
-    Some distributions make certifi name the system's own file, and some administrators add a company's root to either.
+    Some distributions make certifi name the system's own file, and some administrators add a company's root to a file.
     If the file is not as certifi installed it, only roots that are known to be public are returned
     (`inside/anchors.bin`).
     """
@@ -147,7 +147,7 @@ def public() -> list[Certificate]:
 
 
 def _is_as_installed(path: str) -> bool:
-    """Whether a file has the content that certifi's record of installation says."""
+    """Whether a file has the content that certifi's record of installation names."""
     from importlib import metadata
 
     try:

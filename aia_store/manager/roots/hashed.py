@@ -27,7 +27,7 @@ def files(folder: str) -> list[str]:
 
 
 def certificates(folder: str) -> list[Certificate]:
-    """The certificates that OpenSSL would find there, each once. Raises as `pem_files.certificates` does."""
+    """The certificates that OpenSSL would find there, each once. Raises the errors of `pem_files.certificates`."""
     found: list[Certificate] = []
     for path in files(folder):
         name = os.path.basename(path)

@@ -132,7 +132,7 @@ class Distrust:
 
 
 def watched(folders: Iterable[str] = FOLDERS) -> list[str]:
-    """Every folder that may distrust something, even if it does not exist, and every file in them."""
+    """Every folder that may distrust something, which may not exist, and every file in it."""
     return [path for folder in _parts(folders) for path in (folder, *files(folder))]
 
 

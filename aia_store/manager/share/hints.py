@@ -22,7 +22,7 @@ COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone cann
 
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
-    """The hosts and URLs that these certificates name and that are paused here."""
+    """The hosts and URLs in these certificates that are paused here."""
     urls: set[str] = set()
     for certificate in public:
         with suppress(DERError):

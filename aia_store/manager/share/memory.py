@@ -138,7 +138,7 @@ def held(home: Folder, name: str) -> Iterator[None]:
 
 
 def write(home: Folder, memory: Remembered) -> None:
-    """Write the memory, which must be open. Raises OSError."""
+    """Write the memory, which must be `opened`. Raises OSError."""
     home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
 
 

@@ -103,7 +103,7 @@ def pack_of(digest: str) -> str:
 
 
 def digests_in(names: Iterable[str], extension: str) -> list[str]:
-    """The SHA-256s in the names that have this extension: that of certificates, or that of packs."""
+    """The SHA-256s in the names with this extension, which is CERTIFICATE or PACK."""
     stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
     return [stem for stem in stems if is_digest(stem)]
 

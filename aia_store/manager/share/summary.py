@@ -16,7 +16,7 @@ _NEVER = "never"
 
 
 class Summary(NamedTuple):
-    """Times are in seconds since 1970, 0 for never. `counts` and `refused` are totals since the shelf was set."""
+    """What is shared. Times are in seconds since 1970, 0 for never. `counts` and `refused` are totals for this shelf."""
 
     shelf: str
     stream: str

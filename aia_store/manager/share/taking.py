@@ -84,7 +84,7 @@ def take(
 
 
 def _sifted(offered: Mapping[str, bytes]) -> tuple[dict[str, Certificate], dict[str, str]]:
-    """The offered certificates that can be parsed and have the SHA-256 of their name; why the others are refused."""
+    """The offered certificates that can be parsed and match their SHA-256, and why the others are refused."""
     sound: dict[str, Certificate] = {}
     refused: dict[str, str] = {}
     for digest, der in offered.items():
