@@ -274,7 +274,7 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
-    """Write the full chain; if there are several, that of the worst answer, which needs it most.
+    """Write the full chain of the worst answer, which needs it most.
 
     If the host could not be checked, nothing is written. If no full chain is known, the old file stays, and OutputError
     is raised.

@@ -92,12 +92,12 @@ class Answer(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """Orders answers, the worst first."""
+        """A key that sorts answers, the worst first."""
         return _WORST_FIRST.index(self.result)
 
 
 def worst(answers: Sequence[Answer]) -> Result:
-    """The result for a host, which is that of its worst chain."""
+    """The result for a host: the result of its worst chain."""
     return min(answers, key=lambda answer: answer.rank).result
 
 

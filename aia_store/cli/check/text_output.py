@@ -26,13 +26,13 @@ class Unanswered:
     """Says only which hosts could not be checked, on standard error, because another form uses standard output."""
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Say why there is no finding, where there is none."""
+        """Say for each answer without a finding why it has none."""
         for answer in answers:
             if answer.finding is None:
                 say(answer.error or "")
 
     def end(self) -> None:
-        """There is no summary."""
+        """Print nothing: this form has no summary."""
 
 
 class Shown:
