@@ -16,7 +16,7 @@ _NEVER = "never"
 
 
 class Summary(NamedTuple):
-    """What is shared. Times are in seconds since 1970, 0 for never. `counts` and `refused` are totals for this shelf."""
+    """What is shared. Times are in seconds since 1970, 0: never. `counts` and `refused` are totals for this shelf."""
 
     shelf: str
     stream: str
