@@ -53,7 +53,7 @@ class _Context(click.Context):
 
 
 class _ReaderGoneError(Exception):
-    """Nobody reads the output any more. click would take a BrokenPipeError as a reason to end with status 1."""
+    """Nobody reads the output any more. It replaces BrokenPipeError, at which click would end with status 1."""
 
 
 class Commands(click.Group):

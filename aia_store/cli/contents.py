@@ -50,7 +50,7 @@ def _last_used(path: str) -> float:
 
 
 def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
-    """The one certificate whose fingerprint starts with this, and its paths by whether the file is a preloaded one."""
+    """The one certificate whose fingerprint starts with this, and its files: needed (False), preloaded (True)."""
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
         raise click.UsageError(f"{fingerprint!r} is not a fingerprint; `aia-store list` shows them")

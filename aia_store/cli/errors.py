@@ -41,7 +41,7 @@ def what_is_lacking(error: Exception) -> str | None:
 
 
 def stopped_by_system(arguments: list[str]) -> int:
-    """The exit status of a command that cannot go on: of `check`, 1 would say that a host is wrong."""
+    """The exit status of a command that cannot go on. For `check` it is 2, because 1 would say that a host is wrong."""
     return WRONG_USE if arguments[:1] == ["check"] else NO
 
 

@@ -19,7 +19,7 @@ STANDARD_OUTPUT = "-"  # instead of a path
 
 
 class Writable(Protocol):
-    """What text can be written to."""
+    """Something that text can be written to."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -72,7 +72,7 @@ def appearing(path: str) -> Iterator[Writable]:
 def _destination(path: str) -> str:
     """Follow the links at the end of a path. Raises OutputError if another user can have made one of them.
 
-    The kernel's protection (fs.protected_symlinks) is for opening files, but this one is replaced by renaming. A link
+    The kernel's protection (fs.protected_symlinks) only covers opening, but this file is replaced by renaming. A link
     in /proc/self/fd is not followed if its target has no name.
     """
     at = path

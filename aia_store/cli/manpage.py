@@ -148,7 +148,7 @@ def _paragraphs(command: click.Command) -> list[str]:
 
 
 def _as_phrase(sentence: str) -> str:
-    """In the form for a man page's NAME, which `apropos` lists."""
+    """A sentence in the form for a man page's NAME, which `apropos` lists."""
     return sentence[0].lower() + sentence[1:].partition(":")[0].rstrip(".")
 
 

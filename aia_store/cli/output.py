@@ -24,7 +24,7 @@ from ..manager.words import shortened, shown_time
 
 LONGEST_URL = 256  # characters, in prose
 MOST_LAID_OUT = 500  # rows of a table that rich lays out
-NARROW = 72  # columns of a terminal, on which the columns of a table would be too narrow to read
+NARROW = 72  # columns; on a terminal with fewer, the columns of a table would be too narrow to read
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -162,7 +162,7 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
         console=_console("stdout" if sys.stdout.isatty() else "stderr"),
         transient=True,
         disable=not sys.stderr.isatty(),
-        redirect_stdout=sys.stdout.isatty(),  # otherwise it would leave the file that it is written to
+        redirect_stdout=sys.stdout.isatty(),  # if it is a file, output must stay in it
     )
     with bar:
         task = bar.add_task(title, total=None)

@@ -30,7 +30,7 @@ def print_bundle(form: BundleForm, *, rebuild: bool = False) -> int:
 
 
 def print_exactly(text: str) -> None:
-    """Print text with paths in it, for a shell: in their own bytes, whatever the encoding of the output is."""
+    """Print text with paths for a shell. The bytes of paths are kept, whatever the encoding of the output is."""
     if os.name == "posix":
         sys.stdout.buffer.write(os.fsencode(text))
     else:
@@ -59,7 +59,7 @@ def usable_bundle(settings: Settings, form: BundleForm = published.FILE) -> tupl
 
 
 def _built(build: Callable[[Progress], str]) -> str:
-    """Build it, under a progress bar if standard error is a terminal; otherwise nothing that draws one is imported."""
+    """Build the bundle. If standard error is a terminal, show a progress bar; only then its library is imported."""
     if not sys.stderr.isatty():
         return build(lambda done, total: None)
     from .output import progress

@@ -67,7 +67,7 @@ def _settings() -> Settings:
 
 
 def _repeated(make: Callable[[Settings], Round]) -> Round:
-    """Make rounds while there is more, and time."""
+    """Make rounds while there is more to share, and time."""
     settings = _settings()
     deadline = time.monotonic() + SECONDS
     done = make(settings)

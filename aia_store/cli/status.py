@@ -44,7 +44,7 @@ def survey(settings: Settings) -> list[Aspect]:
 
 
 def hook(settings: Settings) -> Aspect:
-    """Which Python programs the hook reaches: those of all interpreters of `hook install --all`, and of this one."""
+    """Which Python programs the hook reaches: those of this interpreter, and all that `hook install --all` covers."""
     if settings.disable:
         return Aspect(
             "hook", PROBLEM, "disabled by a setting", "unset AIA_STORE_DISABLE, or remove `disable` from config.toml"

@@ -1,8 +1,8 @@
 """Which certification paths OpenSSL accepted before, so that a refresh, preload or export only verifies what is new.
 
-The file `verified` in a store folder holds SHA-256 digests: first one of the terms (the trust anchors, the security
-level, this OpenSSL, this version of ours), then one of each path. Under other terms the file is ignored. Dates and
-revocation, on which a verdict also depends, are checked each time. No handshake reads the file.
+The file `verified` in a store folder holds SHA-256 digests: the first is of the terms (the trust anchors, the security
+level, the versions of OpenSSL and of this package), the others are of the paths. If the terms have changed, the file is
+ignored. A verdict also depends on dates and revocation, which are checked each time. No handshake reads the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIZE = 32  # bytes of a digest
 
 
 class Verified:
-    """The accepted paths to these anchors, as a store folder remembers them. Without a folder, none is remembered."""
+    """The accepted paths to these anchors, kept in a file in a store folder. Without a folder, nothing is kept."""
 
     def __init__(self, folder: Folder | None, anchors: Iterable[Certificate]) -> None:
         self._folder = folder
@@ -44,7 +44,7 @@ class Verified:
         self._used |= {_of(path, strict=flag) for flag in {False, strict}}
 
     def save(self) -> None:
-        """Write the paths for the next process. If that fails, they are verified again then."""
+        """Write the paths to the file. If that fails, the next process verifies them again."""
         known = self._before | self._used
         if self._folder is None or known == self._before:
             return
@@ -62,7 +62,7 @@ class Verified:
 
 
 def terms(anchors: Iterable[Certificate]) -> bytes:
-    """A digest of what every verdict depends on."""
+    """A digest of what all verdicts depend on, dates and revocation aside."""
     fingerprints = sorted(anchor.fingerprint for anchor in anchors)
     return _digest([__version__, _ssl.OPENSSL_VERSION, str(SECURITY_LEVEL), *fingerprints])
 

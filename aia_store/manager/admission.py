@@ -1,7 +1,7 @@
-"""Admit what strangers offer: verify it up to the machine's trust anchors, and keep it as preloaded.
+"""Admit certificates from reports and other machines: keep those that lead to a trust anchor of this machine.
 
-No report and no other machine is believed. Handshakes can use what is kept. It enters the bundle once a handshake has
-needed it (see `inside/store.py`).
+No report and no other machine is believed. What is kept is *preloaded*: handshakes can use it, and it enters the bundle
+once a handshake has needed it (see `inside/store.py`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from .verify import Verifier, remembered
 
 
 class CrowdedError(Exception):
-    """The folder is full: more files would not be read. The message is one line that names it and says what to do."""
+    """The folder is full: more files would not be read. The message, one line, names the folder and says what to do."""
 
 
 class Admission:
     """Decides about certificates that were offered together, and keeps those that are fit and lead to an anchor.
 
-    Paths may contain the certificates in the store and those `beside`. The store must have a folder that can be
-    written, see `sound_store`.
+    Paths may contain the certificates in the store and in `beside`. The store needs a writable folder (`sound_store`).
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Admission:
         self._stored = fingerprints(store.preloaded)
 
     def refusal(self, certificate: Certificate) -> str | None:
-        """Why a certificate is refused; None if it is kept now. Raises CrowdedError, and OSError if writing fails."""
+        """Keep a certificate, or return why it is refused. Raises CrowdedError, and OSError if writing fails."""
         refusal = unfitness(certificate) or self._verifier.refusal(certificate)
         if refusal is None:
             if len(self._stored) >= MOST_FILES:
@@ -58,7 +57,7 @@ class Admission:
 
 
 def is_parsed(certificate: Certificate) -> bool:
-    """Whether `cryptography`, which checks the signatures and is stricter than OpenSSL, can read it."""
+    """Whether `cryptography` can read it. It checks the signatures, and is stricter than OpenSSL."""
     try:
         with quietly():
             x509.load_der_x509_certificate(certificate.der)

@@ -1,6 +1,6 @@
 """Replace a file as a whole: write another file beside it, sync it, and rename it once it is complete.
 
-This is for files anywhere. `Folder.write` writes those in a store folder, and trusts no folder on the way.
+For files in a store folder, use `Folder.write`: it also checks who can change the folders on the way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import stat
 import sys
 import tempfile
 
-#: The name of the file beside it, which holds that of the replaced file. A writer that is killed leaves such a file.
+#: The name of the temporary file, which contains the name of the replaced file. A killed writer leaves it behind.
 TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
@@ -27,7 +27,7 @@ class Replacement:
         self.file = open(descriptor, "wb")  # noqa: SIM115  # closed below
 
     def publish(self, *, like_the_old: bool = False) -> None:
-        """Rename it to the path, readable for all, or with the old owner, mode and attributes. Raises OSError."""
+        """Rename it to the path: readable for all, or `like_the_old` in owner, mode and attributes. Raises OSError."""
         self.file.flush()
         descriptor = self.file.fileno()  # others who may write to the folder could replace the name by a link
         if like_the_old and os.path.exists(self._path):
@@ -49,7 +49,7 @@ class Replacement:
 
 
 def _copy_attributes(path: str, descriptor: int) -> None:
-    """Give an open file the owner, mode and extended attributes of another one. Raises OSError."""
+    """Give an open file the owner, mode and extended attributes of the file at `path`. Raises OSError."""
     old = os.stat(path)
     if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
         os.fchown(descriptor, old.st_uid, old.st_gid)
@@ -60,7 +60,7 @@ def _copy_attributes(path: str, descriptor: int) -> None:
 
 
 def write(path: str, contents: bytes, *, like_the_old: bool = False) -> None:
-    """Replace or make a file at once, as `Replacement.publish` does. Raises OSError."""
+    """Replace or create a file as a whole, as `Replacement.publish` does. Raises OSError."""
     with Replacement(path) as new:
         new.file.write(contents)
         new.publish(like_the_old=like_the_old)

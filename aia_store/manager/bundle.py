@@ -1,8 +1,7 @@
 """The merged CA bundle: the machine's trust anchors and intermediates, as a file and as a folder.
 
-The file holds the intermediates that were needed here. The trust folder, which is published once it was asked for,
-holds the preloaded ones too. `published` says whether what was published last is still fresh; if not, `publication`
-builds it anew.
+The file holds the intermediates that handshakes needed here. The folder holds the preloaded ones too, and is published
+once it was asked for. `published` says whether the last bundle is still fresh; if not, `publication` builds a new one.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ def path(
 ) -> str:
     """Return the path of the bundle in this form, after building it if it is missing or stale.
 
-    If it cannot be built but there is an earlier one, this is returned, and `warn` is called with the reason in one
-    line. Raises BundleError. Raises RootsError, even if there is an earlier one (see `last_good`).
+    If building fails and there is an earlier bundle, its path is returned, and `warn` is called with the reason, one
+    line. Raises BundleError. Raises RootsError, even if there is an earlier bundle (see `last_good`).
     """
     bundle = fresh(settings, form)
     if bundle is not None:
@@ -62,8 +61,8 @@ def build(
 ) -> str:
     """Build and publish the bundle, in `form` and in each form that is kept up to date; returns the path of `form`.
 
-    If a `verifier` has just verified what is in the store, this is not done again. `progress` is called with the number
-    of finished intermediates and of all. Raises BundleError, RootsError.
+    What a `verifier` has just verified in the store is not verified again. `progress` is called with the number of
+    finished intermediates and the total. Raises BundleError, RootsError.
     """
     home = open_store(settings).home
     if home is None:

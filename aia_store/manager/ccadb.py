@@ -1,4 +1,4 @@
-"""The CCADB's reports: CSV whose first row names the columns. Columns are found by name: each report has others."""
+"""The CCADB's reports, which are CSV. Their columns differ, so they are found by their names in the first row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 MOST_ROWS = 200_000  # the longest report has some 10,000
-LONGEST_ROW = 1 << 20  # characters; each comma costs eight bytes of memory, or more
+LONGEST_ROW = 1 << 20  # characters; each comma costs at least eight bytes of memory
 
 _HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
 
@@ -57,11 +57,11 @@ def read(content: bytes) -> Table:
 
 
 class _Lines:
-    """The lines of a report, for a reader that says where each row ends. Raises csv.Error at a row that is too long."""
+    """The lines of a report. The reader calls `end_row` after each row. Raises csv.Error at a row that is too long."""
 
     def __init__(self, content: bytes) -> None:
         self._lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "replace", newline="")
-        self._length = 0  # of the present row
+        self._length = 0  # of the row that is being read
 
     def __iter__(self) -> _Lines:
         return self

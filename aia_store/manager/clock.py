@@ -1,7 +1,7 @@
 """Whether the clock is plausible. If it is years off, every certificate looks expired, or unused for ages.
 
-A store folder records the last refresh, and when an intermediate was last added, removed or used. If a handshake used
-one, OpenSSL verified its leaf. So the clock was then right to about a year, which is the lifetime of a leaf.
+A store folder records the last refresh, and when an intermediate was last added, removed or used. A handshake that used
+one verified a leaf, which is valid for about a year. So the clock was then right to about a year.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .words import day
 
 FIRST_RELEASE = 1_735_689_600  # 2025-01-01: a clock that shows an earlier time is wrong
 LONGEST_SILENCE = 366 * 86_400  # seconds; if nothing was recorded for longer, the clock is doubted
-DOUBTED_FOR = 7 * 86_400  # seconds; a clock that keeps running for so long is believed
+DOUBTED_FOR = 7 * 86_400  # seconds; a doubted clock that keeps running for this long is believed
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
-    """Why nothing should be verified now, in words: a wrong clock, or no trust anchor that is valid; else None."""
+    """Why nothing should be verified now, in words: the clock is wrong, or no trust anchor is valid; else None."""
     now = time.time()
     today = day(now)
     if now < FIRST_RELEASE:
@@ -52,7 +52,7 @@ def believe(settings: Settings) -> None:
     home = open_store(settings).home
     if home is not None:
         _write_time(home, REFRESHED)
-        with contextlib.suppress(OSError):  # it was not doubted
+        with contextlib.suppress(OSError):  # the clock was not doubted
             os.unlink(os.path.join(home.path, DOUBTED))
 
 

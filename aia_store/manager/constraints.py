@@ -38,14 +38,14 @@ def _carries(certificate: Certificate, issuer: Certificate, between: int) -> boo
 
 
 def _path_length_is_carried(certificate: Certificate, issuer: Certificate, between: int) -> bool:
-    """RFC 5280, 6.1.4 (l, m): a path length of n allows n - 1 in the CA below."""
+    """Whether its path length fits: n in a CA allows n - 1 in the CA below (RFC 5280, 6.1.4 (l, m))."""
     limit = issuer.basic_constraints[1]
     own = certificate.basic_constraints[1]
     return limit is None or (own is not None and own <= limit - between - 1)
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Name constraints must be equal, byte for byte. Those on directory names never pass: they bind the CA itself."""
+    """Name constraints must be equal, byte for byte. Those on directory names never pass: they bind the CA's name."""
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True

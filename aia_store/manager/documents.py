@@ -14,7 +14,7 @@ class DocumentError(Exception):
 
 
 class MisnamedError(DocumentError):
-    """There can be no such document: the file does not exist, or the URL has another scheme."""
+    """There can be no such document: the file does not exist, or the URL's scheme is not http or https."""
 
 
 def contents(source: str, settings: Settings, downloader: Downloader, most: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Fetch outside of handshakes, under the same policy: failures are remembered, and there are time limits."""
+"""Fetch outside of handshakes, under the policy for handshakes: failures are remembered, and time is limited."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Downloader:
         return fetch.proxy_name(url, self._settings.proxy)
 
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
-        """Call `get` with a deadline and return its result; it may raise FetchError. Raises UnavailableError."""
+        """Call `get`, which may raise FetchError, with a deadline, and return its result. Raises UnavailableError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         proxy = self.proxy_to(url)
@@ -57,8 +57,8 @@ class Downloader:
 
 
 def was_fair(began: float, deadline: float, usual: float) -> bool:
-    """Whether a fetch that has just failed had enough time. If not, others used it up, and the host is not to blame.
+    """Whether a fetch that has just failed had enough time. If not, other fetches used it up: the host is not to blame.
 
-    `began` and `deadline` are on the monotonic clock; `usual` is how many seconds a fetch has.
+    `began` and `deadline` are on the monotonic clock; `usual` is how many seconds a fetch usually has.
     """
     return time.monotonic() < deadline or deadline - began >= min(Budget.fair_seconds, usual / 2)

@@ -1,9 +1,8 @@
-"""What the last trust folder was made of, so that the next one only costs what has changed.
+"""What the last trust folder was made of, so that only what has changed is examined for the next one.
 
-Whether an intermediate may be exported depends on the trust anchors, on what is distrusted and revoked (the terms), on
-the time, and on what the store holds under its own name and the names above it. So if the terms are the same, and no
-certificate has become valid or expired meanwhile, a verdict stands unless something was added or removed under one of
-these names.
+Whether an intermediate may be exported depends on the *terms* (the trust anchors, and what is distrusted or revoked),
+on the time, and on the certificates in the store that have its name or a name above it. So a verdict stands as long as
+the terms are unchanged, no certificate becomes valid or expires, and none with such a name is added or removed.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def verdict(certificate: Certificate, *, is_exported: bool) -> Verdict:
 
 
 class Memory:
-    """The verdicts of the last time that still stand, of one store folder and for these trust anchors."""
+    """The earlier verdicts that still stand, for one store folder and these trust anchors."""
 
     def __init__(self, home: Folder, folders: Iterable[Folder], anchors: list[Certificate]) -> None:
         self._home = home
@@ -58,7 +57,7 @@ class Memory:
         self._until, self._verdicts = self._read()
 
     def standing(self, names: dict[str, str]) -> Verdicts:
-        """The verdicts that still stand. `names` is what the store holds: the name of each subject, by fingerprint."""
+        """The verdicts that still stand. `names` are the subjects' names in the store, by fingerprint."""
         changed = {names[fingerprint] for fingerprint in names.keys() - self._verdicts.keys()}
         changed |= {self._verdicts[fingerprint].name for fingerprint in self._verdicts.keys() - names.keys()}
         touched = self._below(changed)
@@ -69,9 +68,9 @@ class Memory:
         }
 
     def save(self, verdicts: Verdicts, judged: Iterable[Certificate]) -> float:
-        """Write these for the next time; returns until when they stand, in seconds since 1970.
+        """Write verdicts for the next export; returns until when they stand, in seconds since 1970.
 
-        `judged` are the certificates on whose dates the new verdicts depend. What cannot be written is judged again.
+        `judged` are the certificates on whose dates the new verdicts depend. If writing fails, all are judged again.
         """
         until = min([self._until, *map(self._next_moment, judged)])
         content = {"terms": self._terms, "since": self._now, "until": until, "verdicts": verdicts}
@@ -92,13 +91,13 @@ class Memory:
         return found
 
     def _next_moment(self, certificate: Certificate) -> float:
-        """When a verdict may next change with time alone; the rules of export look two rebuilds ahead."""
+        """When a date of this certificate may next change a verdict. The export rules look two rebuilds ahead."""
         not_before, not_after = certificate.validity
         moments = (not_before, not_after - 2 * REBUILT_EVERY, not_after)
         return min((moment for moment in moments if moment > self._now), default=_NEVER)
 
     def _read(self) -> tuple[float, Verdicts]:
-        """The verdicts of the last time, if they still stand, and until when they do."""
+        """Until when the written verdicts stand, and the verdicts; none if they no longer stand."""
         try:
             found = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
             if found["terms"] != self._terms or not found["since"] <= self._now < found["until"]:
@@ -112,7 +111,7 @@ class Memory:
 
 
 def _is_sound(one: Verdict) -> bool:
-    """Whether its parts are what they should be. The file may contain anything."""
+    """Whether the parts of a verdict have the right form. The file may contain anything."""
     is_hash = len(one.subject_hash) == 8 and not one.subject_hash.strip("0123456789abcdef")
     return is_hash and is_digest(one.name) and is_digest(one.issuer) and isinstance(one.is_exported, bool)
 

@@ -1,8 +1,8 @@
-"""What may be exported: the seven rules by which an intermediate may be in a CA file or folder beside the anchors.
+"""The seven rules of export: which intermediates may be in a CA file or folder beside the trust anchors.
 
 Most programs treat an intermediate there as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca accept
-a leaf under it even if its root is missing. So it may be there only if this changes nothing: nothing is accepted that
-would be refused with the whole path, and no server with a good path is refused because of it.
+a leaf under it even if its root is missing. So it may be there only if it changes no verdict: no server is accepted
+that would be refused with the whole path, and no server with a good path is refused.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Progress = Callable[[int, int], None]
 class Export:
     """Decides what may be in one export beside these trust anchors. Use it for one run only.
 
-    Preloaded intermediates may be in it only `with_preloaded`. `verifier` has these anchors, and may have just verified
-    the needed intermediates; `verified` are the paths that were verified earlier.
+    `with_preloaded` admits preloaded intermediates. `verifier` has these anchors, and may have just verified the needed
+    intermediates. `verified` are the paths that were verified earlier.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Export:
         return self._objections[certificate]
 
     def among(self, certificates: Iterable[Certificate], progress: Progress) -> list[Certificate]:
-        """The exportable ones, sorted by fingerprint; calls `progress` with the number of finished ones and of all."""
+        """Those that may be exported, by fingerprint. `progress` gets the number of finished ones and the total."""
         asked = list(certificates)
         found = []
         for done, certificate in enumerate(asked):
@@ -89,8 +89,8 @@ class Export:
 def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str | None:
     """Rule 1: its path, verified without partial chains, leads to an exported anchor, over exported intermediates.
 
-    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL goes on from an intermediate in a CA file to its issuer. The path must
-    also pass X509_V_FLAG_X509_STRICT: Python from 3.13 on sets both flags, and would look at nothing above.
+    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL continues from an intermediate in a CA file to its issuer. The path must
+    also pass X509_V_FLAG_X509_STRICT: Python from 3.13 on sets both flags, so it checks nothing above an intermediate.
     """
     if certificate in export.anchors:
         return "it is a trust anchor itself"
@@ -120,8 +120,8 @@ def outlasts_the_export(certificate: Certificate, export: Export) -> str | None:
 def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
     """Rule 3: a CA that may sign certificates of TLS servers, with a sound key and signature.
 
-    OpenSSL checks none of these for an anchor (for RFC 5280, 6.1, it is only a name and a key). It checked the key and
-    the signature at security level 2, with the path of rule 1.
+    OpenSSL checks none of this for an anchor, which is only a name and a key (RFC 5280, 6.1). The key and the signature
+    were checked with the path of rule 1, at security level 2.
     """
     return unfitness(certificate)
 
@@ -129,8 +129,8 @@ def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
 def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
     """Rule 4: it is not revoked, and nothing above it is distrusted, not even from some date on.
 
-    What is revoked or wholly distrusted, and everything below it, has no path by rule 1. That leaves distrust from a
-    date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
+    Certificates that are revoked or wholly distrusted, and all below them, already fail rule 1. What remains is
+    distrust from a date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
     """
     if any(map(export.distrust.limits, export.above(certificate))):
         return "its trust anchor's newer certificates are distrusted, which a CA file cannot express"
@@ -138,10 +138,10 @@ def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
 
 
 def carries_all_constraints(certificate: Certificate, export: Export) -> str | None:
-    """Rule 5: it repeats each constraint from above, which no program would look at, and has no name constraints.
+    """Rule 5: it repeats each constraint from above, and has no name constraints.
 
-    Java does not apply the name constraints in an anchor's certificate: its PKIX validator takes them from the
-    TrustAnchor object, and Java's key stores set none there.
+    Programs look at nothing above an anchor. Java does not apply the name constraints in an anchor's certificate: its
+    PKIX validator takes them from the TrustAnchor object, and Java's key stores set none there.
     """
     above = export.above(certificate)
     if any(NAME_CONSTRAINTS in one.extensions for one in (certificate, *above)):
@@ -150,11 +150,11 @@ def carries_all_constraints(certificate: Certificate, export: Export) -> str | N
 
 
 def is_no_rival(certificate: Certificate, export: Export) -> str | None:
-    """Rule 6: no CA that is exported or known here has its name but another key, or closes a ring with it.
+    """Rule 6: no other CA that is exported or known here has its name with another key, or forms a ring with it.
 
-    Of certificates with one name, OpenSSL takes the first, from the CA file before those that were sent, and does not
-    go back. So a server under the other key would be refused (curl, Node, Python), and in a ring of CAs that
-    certified each other, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
+    If certificates share a name, OpenSSL takes the first and tries no other. The CA file comes before what was sent. So
+    a server under the other key would be refused (curl, Node, Python). In a ring of CAs that certified each other,
+    OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:
@@ -167,7 +167,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
 
 
 def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
-    """The canonical names that OpenSSL may meet above it, whichever certificate of each name it takes."""
+    """The canonical names that OpenSSL may meet above a certificate, whichever issuer of each name it takes."""
     found: set[bytes] = set()
     queue = [certificate.issuer_key]
     while queue:
@@ -179,10 +179,10 @@ def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
 
 
 def was_needed(certificate: Certificate, export: Export) -> str | None:
-    """Rule 7: it was needed on this machine.
+    """Rule 7: a handshake on this machine needed it.
 
-    In a file, all known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s). In a
-    hashed folder OpenSSL opens only what a chain names, so this rule does not apply there.
+    A file with all known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s). In a
+    hashed folder, OpenSSL opens only what a chain names, so this rule does not apply there.
     """
     if certificate in export.store.needed(certificate.subject_key):
         return None

@@ -1,6 +1,6 @@
 """Whether a certificate, by its own fields, can be an intermediate for TLS servers.
 
-`verify` checks its path at SECURITY_LEVEL, and so the strength of keys and signatures.
+The strength of its key and signature is checked with its path, at SECURITY_LEVEL (see `verify`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Take hand-ins of users, verify them up to the site's trust anchors, and keep the valid ones in the site's store.
+"""Take hand-ins, the intermediates that users leave in the hand-in folder, and keep the valid ones in the site's store.
 
-Everything in the hand-in folder may be hostile. No user can change what others trust: everything is verified here, and
-again by every program. Nor can one user keep others from being served: each user has limited shares of files, time and
-the store; users come in random order; one user's hand-ins are no issuers for another's; and nothing here replaces or
-removes what is in the store. Whatever was examined is then removed from the folder, whether its certificate was kept or
-not: files, links, FIFOs, devices and empty folders.
+Everything in the folder may be hostile. No user can change what others trust, because everything is verified up to the
+site's trust anchors, and again by every program. No user can keep others from being served: each has limited shares of
+files, time and the store. Users come in random order, and one user's hand-ins are no issuers for another's. Nothing in
+the store is replaced or removed. Whatever was examined is removed from the folder, whether it was kept or not: files,
+links, FIFOs, devices and empty folders.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SECONDS_FOR_ONE_USER = 3.0
 SECONDS = 30.0  # for verifying, in one run
 SECONDS_TO_LOOK = 30.0  # for listing the folder
 SECONDS_TO_CLEAR = 30.0  # for removing rubbish, which may arrive faster than it is removed
-SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may not be written completely
+SETTLED_AFTER = 1.0  # seconds; an unreadable file that is younger may be incomplete
 
 _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
@@ -53,10 +53,10 @@ class Collected(NamedTuple):
 
 
 def collect(settings: Settings) -> Collected:
-    """Empty the hand-in folder into the site's store. The folder is made if it is missing.
+    """Take everything out of the hand-in folder, and keep what is valid in the site's store.
 
-    Does nothing if this user may not write that store. Raises CollectError and RootsError; then everything that was not
-    examined is still there.
+    A missing folder is made. Does nothing if this user may not write the store. Raises CollectError and RootsError;
+    what was not examined then stays in the folder.
     """
     path = hand_in_folder(settings)
     store = open_store(settings)
@@ -142,7 +142,7 @@ class _Collection:
         return names
 
     def _clear(self) -> None:
-        """Remove the rubbish: last, so that those who make it keep nobody waiting."""
+        """Remove the rubbish. This comes last, so that users who make it delay nobody else."""
         deadline = time.monotonic() + SECONDS_TO_CLEAR
         for name, remove in self._rubbish:
             if time.monotonic() > deadline:

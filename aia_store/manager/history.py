@@ -30,7 +30,7 @@ class Dropped(NamedTuple):
 
 
 class Renewed(NamedTuple):
-    """A successor that was fetched and kept."""
+    """A successor that was fetched and kept, and the intermediate that it replaces, which soon expires."""
 
     certificate: Certificate
     old: Certificate
@@ -62,7 +62,7 @@ def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
 
 
 def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
-    """Remember which certificate replaced which, as an event of each of the two."""
+    """Remember which certificate replaced which: one event for each of the two."""
     now = time.time()
     events = []
     for one in renewed:

@@ -33,7 +33,7 @@ _HELP = {
 
 
 class Pauses(NamedTuple):
-    """How many URLs and hosts are paused, and when the last pause ends (seconds since 1970)."""
+    """How many URLs and hosts are paused after failures, and when the last pause ends (seconds since 1970)."""
 
     number: int
     until: float
@@ -48,7 +48,7 @@ def paused(settings: Settings) -> Pauses:
 
 
 def measure(settings: Settings) -> dict[str, float]:
-    """The value of each metric, by its name without the prefix; unknown ones are left out."""
+    """The value of each metric, by its name without the prefix; unknown values are left out."""
     store = open_store(settings)
     needed = store.certificates()
     values: dict[str, float] = {

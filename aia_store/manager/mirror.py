@@ -24,7 +24,7 @@ MOST_BYTES = 64 << 20  # of all files; all public intermediates together have so
 
 
 def manifest_of(source: str) -> str | None:
-    """The file or URL of the manifest; None if the source is no mirror. Raises MisnamedError for any other folder."""
+    """The manifest's file or URL, None if the source is no mirror. Raises MisnamedError for a folder without one."""
     if source.endswith(f"/{MANIFEST}"):
         return source
     if "://" in source:
@@ -75,6 +75,6 @@ def _parsed(content: bytes) -> tuple[str, dict[str, str]]:
     except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
         raise DocumentError("it is not a manifest of upki") from error
     strange = next((name for name in files if not re.fullmatch(r"[0-9a-f]{2}\.pem", name)), None)
-    if strange is not None:  # for instance its manifest of filters, or one that leads elsewhere
+    if strange is not None:  # as in upki's manifest of filters, or a path that leads elsewhere
         raise DocumentError(f"its manifest names {strange[:64]!r}, which is not a file of intermediates")
     return made, files

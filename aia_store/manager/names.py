@@ -71,7 +71,7 @@ def _attribute(name: bytes, start: int, end: int) -> _Attribute:
 
 
 def _dotted(contents: bytes) -> str:
-    """An object identifier as numbers. Raises DERError for an endless one."""
+    """An object identifier as numbers. Raises DERError if it is too long."""
     if len(contents) > _LONGEST_IDENTIFIER:
         raise DERError("an object identifier that is too long")
     arcs, arc = [], 0
@@ -85,7 +85,7 @@ def _dotted(contents: bytes) -> str:
 
 
 def _short_name(kind: str) -> str:
-    """OpenSSL's short name of an object identifier, if it has one."""
+    """OpenSSL's short name of an object identifier, else the identifier."""
     try:
         return str(_ssl.txt2obj(kind, False)[1])
     except ValueError:
@@ -93,5 +93,5 @@ def _short_name(kind: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A value, escaped by RFC 4514, 2.4."""
+    """A value, escaped as in RFC 4514, 2.4."""
     return harmless(re.sub(r'["+,;<>\\]|^[# ]| $', r"\\\g<0>", value))

@@ -1,4 +1,4 @@
-"""What `cryptography` cannot do before its releases 40 and 42: Debian 12 has 38."""
+"""Functions that `cryptography` lacks before its releases 40 and 42. Debian 12 has 38."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 
 
 def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
-    """Check that `issuer` is named by `subject` as its issuer, and made its signature.
+    """Check that `subject` names `issuer` as its issuer, and that the key of `issuer` made its signature.
 
-    Raises InvalidSignature, or ValueError or TypeError where they do not fit together or the algorithm is not known.
+    Raises InvalidSignature, and ValueError or TypeError if the two do not fit together or the algorithm is unknown.
     """
     if hasattr(subject, "verify_directly_issued_by"):  # from 40 on
         subject.verify_directly_issued_by(issuer)

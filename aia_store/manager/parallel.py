@@ -24,7 +24,7 @@ def in_order(
     at_once: int = AT_ONCE,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Answer]:
-    """Yield what `ask` returns for each item, in order. Threads call it; what it raises is raised here.
+    """Yield what `ask` returns for each item, in order. Threads call `ask`; what it raises is raised here.
 
     `progress` is called from any thread with the number of finished items and of all items. If the caller stops
     iterating, no further items are begun. The threads do not keep the process alive. If the system refuses

@@ -13,9 +13,9 @@ class UnreadableError(ValueError):
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Suppress the warnings of `cryptography` about what it will refuse one day; they are of no use to users.
+    """Suppress the warnings of `cryptography` about what later releases will refuse: they are of no use to users.
 
-    Raises UnreadableError for what it cannot read: its own errors for that have no class in common.
+    Raises UnreadableError in place of the errors of `cryptography`, which have no class in common.
     """
     from cryptography import x509  # it takes 66 ms to import
     from cryptography.exceptions import UnsupportedAlgorithm

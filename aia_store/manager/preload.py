@@ -1,7 +1,7 @@
 """Learn intermediates before any handshake needs them: those in the CCADB's reports that lead to a trust anchor here.
 
-Handshakes can use them. They enter the bundle once a handshake has needed them (see `inside/store.py`). A refresh
-verifies again what was preloaded before. Of what a report says, only revocation is believed.
+Handshakes can use these *preloaded* intermediates. They enter the bundle once a handshake has needed them (see
+`inside/store.py`). Each refresh verifies them again. A report is only believed if it calls a certificate revoked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PreloadError(Exception):
 
 
 class MisnamedReportError(PreloadError):
-    """There can be no such report: the file does not exist, or the URL has another scheme."""
+    """There can be no such report: the file does not exist, or the URL's scheme is not http or https."""
 
 
 class Skipped(NamedTuple):
@@ -66,8 +66,8 @@ def run(
     """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
 
     If a source has a fault, the rest of it and the other sources are still read. `progress` is called with the number
-    of finished new certificates and of all. Raises StoreError, RootsError, and PreloadError if the store cannot be
-    written.
+    of finished new certificates and their total. Raises StoreError, RootsError, and PreloadError if the store cannot
+    be written.
     """
     store = sound_store(settings, to_write=True)
     home = store.home

@@ -1,4 +1,4 @@
-"""One publication of the bundle. Rules decide what goes in (`export_rules`). A reader sees the old or the new one."""
+"""Publish the bundle. `export_rules` decides what goes in. A reader sees the old or the new bundle, never a mixture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Publication:
-    """One publication, in either form, made from what is found now. Raises RootsError."""
+    """One publication, in either form, of the present trust anchors and store. Raises RootsError."""
 
     def __init__(self, settings: Settings, home: Folder, verifier: Verifier | None, progress: Progress) -> None:
         self._home = home
@@ -71,10 +71,10 @@ class Publication:
         self._note(FOLDER, len(intermediates), until)
 
     def _exported(self, asked: list[Certificate], store: IntermediateStore, *, in_folder: bool) -> list[Certificate]:
-        """Those of these certificates that may be exported, sorted by fingerprint."""
+        """The `asked` certificates that may be exported, sorted by fingerprint."""
         if not asked:
             return []
-        from .export_rules import Export  # with what verifies, which takes long to import
+        from .export_rules import Export  # it takes long to import
 
         verifier = None if in_folder else self._verifier
         export = Export(self._anchors, store, verifier, self._verified, with_preloaded=in_folder)
@@ -83,7 +83,7 @@ class Publication:
         return found
 
     def _texts(self, store: Snapshot, verdicts: export_memory.Verdicts, standing: set[str]) -> dict[str, bytes]:
-        """The contents of the new files, by fingerprint. A certificate that is gone by now loses its verdict."""
+        """The contents of the new files, by fingerprint. A certificate that was removed meanwhile loses its verdict."""
         texts = {anchor.fingerprint: anchor.pem.encode("ascii") for anchor in self._anchors}
         for fingerprint in {one for one in verdicts if verdicts[one].is_exported} - standing:
             certificate = store.certificate(fingerprint)

@@ -38,9 +38,9 @@ class BundleError(Exception):
 
 
 class BundleForm:
-    """One form of the bundle: what programs are pointed at, and the note about it, both by name in a store folder.
+    """One form of the bundle: the names in a store folder of what programs are pointed at, and of the note about it.
 
-    `identity` takes the path, and returns a value that changes whenever what was published changes. Raises OSError.
+    `identity` takes the path, and returns a value that changes whenever the published contents change. Raises OSError.
     """
 
     def __init__(self, name: str, note: str, identity: Callable[[str], list[object]]) -> None:
@@ -49,7 +49,7 @@ class BundleForm:
         self.identity = identity
 
     def path(self, home: Folder) -> str:
-        """Where it is published, or would be."""
+        """The path where this form is published, or would be."""
         return os.path.join(home.path, self.name)
 
 
@@ -59,7 +59,7 @@ def _identity_of_the_file(path: str) -> list[object]:
 
 
 def _identity_of_the_folder(path: str) -> list[object]:
-    """Changes if files were added or removed, as the folder's time shows; the next build compares their contents."""
+    """A value that changes if files are added or removed. The next build compares their contents."""
     small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 
@@ -84,7 +84,7 @@ def fresh(settings: Settings, form: BundleForm = FILE) -> str | None:
 def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = False) -> str | None:
     """The path of the last published bundle, even if it is stale; None if there is none, or its contents changed.
 
-    `same_roots`: only if the machine still has the trust anchors that it was made from.
+    With `same_roots`, also None if the machine's trust anchors have changed since.
     """
     for folder in places(settings):
         state = read_state(folder, form)
@@ -99,7 +99,7 @@ def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = 
 def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
     """Like `standing`, but only if the bundle was made under the same `roots` and `extra_roots` settings.
 
-    A bundle that was made without extra roots is good too: it trusts less, and nothing else.
+    A bundle that was made without extra roots is good too, because it only trusts less.
     """
     path, note = standing(settings, form), _note(settings, form)
     if note.get("roots_set") != settings.roots or note.get("extra_roots") not in (None, settings.extra_roots):
@@ -139,9 +139,9 @@ def counts(settings: Settings, form: BundleForm = FILE) -> tuple[int, int] | Non
 
 
 def last_source(settings: Settings) -> str | None:
-    """Where the trust anchors of the last bundle came from, if that was the machine's own place for them.
+    """The place of the machine's own trust anchors from which the last bundle was made.
 
-    None if that was certifi's file or the file of AIA_STORE_ROOTS, or if there is no bundle.
+    None if it was made from certifi's file or the file that AIA_STORE_ROOTS names, or if there is no bundle.
     """
     note = _note(settings, FILE)
     path = note.get("source")
@@ -149,7 +149,7 @@ def last_source(settings: Settings) -> str | None:
 
 
 def places(settings: Settings) -> list[Folder]:
-    """The folders where a bundle may be: the one that is written, or, if none can be, those that are read."""
+    """The folders where a bundle may be: the writable one, or, if there is none, those that are read."""
     store = open_store(settings)
     home = store.home
     return store.folders if home is None else [home]
@@ -174,9 +174,9 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate, without folders that never had one.
+    """When each folder of the store last gained or lost a certificate.
 
-    So the machine's bundle is also fresh for a user who has no store.
+    Folders that never had one are left out, so the machine's bundle is also fresh for a user who has no store.
     """
     return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 
@@ -190,7 +190,7 @@ def _is_whole(folder: Folder, state: dict[str, Any], form: BundleForm) -> bool:
 
 
 def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:
-    """Whether neither the source nor any place that would be preferred to it has changed."""
+    """Whether the noted source, and every place that would be preferred to it, is unchanged."""
     named = state["named"]
     return bool(
         settings.roots == state["roots_set"]

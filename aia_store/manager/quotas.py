@@ -1,7 +1,7 @@
 """How many intermediates each user has recently brought into the site's store, so that no user can fill it.
 
-Each one in the store may enter the bundle, and then costs each program that loads it half a millisecond. The numbers
-are in a file that only the store's owner reads, by user id.
+Each intermediate may enter the bundle, and then costs half a millisecond in each program that loads the bundle. The
+numbers, by user id, are in a file that only the store's owner may read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Verify everything on disk again, drop what is no longer valid, and rebuild the bundle; several may run at once.
+"""Verify everything on disk again, drop what is no longer valid, and rebuild the bundle. Refreshes may run in parallel.
 
-`plan` only looks and decides. `refresh` takes hand-ins, makes a plan with new CRLs, and carries it out.
+`plan` only looks and decides. `run` takes hand-ins, makes a plan with new CRLs, and carries it out.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RefreshReport(NamedTuple):
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
-    """Refresh the folders that this user can write. `progress` is called with the number of finished files and of all.
+    """Refresh the folders that this user can write. `progress` is called with the numbers of finished and of all files.
 
     Raises RootsError and BundleError; what was dropped before that stays dropped. In any case, the store records how
     the refresh went.
@@ -104,7 +104,7 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
         upkeep.sweep(folder)
     clock.believe(settings)
     path = bundle.build(settings, verifier)
-    shared, shared_notes = _shared(settings)  # last, because it may take minutes where the engine is slow
+    shared, shared_notes = _shared(settings)  # last, because a slow shelf may take minutes
     if settings.share and store.home is not None and not published.are_fresh(settings, store.home):
         path = bundle.build(settings, verifier)  # the trust folder also holds what others shared
     counts = len(planned.held), len(planned.preloaded)
@@ -113,7 +113,7 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
-    """What a refresh would do now, with what is known of revocation. Fetches and changes nothing. Raises RootsError.
+    """What a refresh would do now, by what is known of revocation. Fetches and changes nothing. Raises RootsError.
 
     If the clock is not believed, a note says so, and the plan is to do nothing.
     """
@@ -224,7 +224,7 @@ class _Planner:
             return self._widely.path(certificate)
 
     def _drop_revoked(self, reason: Reason) -> None:
-        """Drop what is revoked, and what only leads to an anchor over something revoked."""
+        """Drop what is revoked, and what leads to an anchor only through a revoked certificate."""
         self.verifier.revoked = self._widely.revoked = reason
         self._held, self._preloaded = self._unrevoked(self._held), self._unrevoked(self._preloaded)
 
@@ -270,20 +270,20 @@ def _writable(store: IntermediateStore) -> Iterator[Folder]:
 
 
 def _parts(store: IntermediateStore) -> Iterator[Folder]:
-    """The needed and the preloaded certificates, in the folders that this user can write."""
+    """The folders of needed and of preloaded certificates that this user can write."""
     for folder in _writable(store):
         yield from (folder, folder.preloaded)
 
 
 class Cleared(NamedTuple):
-    """How many certificates were removed, and how many pauses of failed fetches ended."""
+    """How many certificates were removed, and how many pauses after failed fetches were ended."""
 
     certificates: int
     pauses: int
 
 
 def clear(settings: Settings) -> Cleared:
-    """Remove every certificate and every failed fetch from the folders that this user can write."""
+    """Remove every certificate, and forget every failed fetch, in the folders that this user can write."""
     store = open_store(settings)
     folders = list(_parts(store))
     gone = 0

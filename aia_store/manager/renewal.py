@@ -1,6 +1,6 @@
 """Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL.
 
-A successor has the same name and key, and lasts longer. So what the old one issued leads to the successor, too.
+A successor has the same name and key, and lasts longer. So certificates that the old one issued lead to it, too.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Due(NamedTuple):
 def due(held: list[Held]) -> list[Due]:
     """The intermediates that expire soon and have no successor here: in turn for each CA, the earliest first.
 
-    A URL is one that an intermediate of this name and key was fetched from, or that certificates below it name.
+    Their URLs are those that an intermediate of this name and key was fetched from, or that certificates below it name.
     """
     now = time.time()
     alike: dict[tuple[bytes, bytes], list[Held]] = {}
@@ -81,7 +81,7 @@ class _Renewal:
         self._replies: dict[str, list[Certificate] | None] = {}
 
     def of(self, old: Held, urls: list[str]) -> Renewed | None:
-        """The successor of one intermediate that lasts longest, from the first URL that has any."""
+        """The longest-lasting successor of one intermediate, from the first URL that has any."""
         failures = Failures(old.folder)
         for url in urls:
             proxy = fetch.proxy_name(url, self._settings.proxy)
@@ -116,7 +116,7 @@ class _Renewal:
         )
 
     def _behind(self, url: str, proxy: str | None, home: Folder, failures: Failures) -> list[Certificate] | None:
-        """The certificates behind a URL; None if it failed, or was not tried: it is paused, busy, or over the limit."""
+        """The certificates behind a URL; None if fetching failed, or the URL is paused, busy or over the limit."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
@@ -137,7 +137,7 @@ class _Renewal:
         return self._replies[url]
 
     def _fetched(self, url: str, proxy: str | None, failures: Failures, deadline: float) -> list[Certificate] | None:
-        """The certificates behind a URL; None if the fetch failed, which is noted against what is to blame."""
+        """The certificates behind a URL; None if the fetch failed. A failure is noted for the URL, host or proxy."""
         began = time.monotonic()
         networks = self._settings.allowed_networks
         try:

@@ -16,7 +16,7 @@ from .ccadb import ReportError
 LAYOUTS = "MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM and AllCertificatePEMs"
 LARGEST_CERTIFICATE = 65_536  # bytes of DER
 
-_NAMES = ("certificate name", "subject", "sha")  # in the name of a column that names the certificate
+_NAMES = ("certificate name", "subject", "sha")  # a column that names the certificate has one of these in its name
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
@@ -48,7 +48,7 @@ def read(content: bytes) -> Contents:
     if b"\0" in start:
         raise ReportError("it is binary")
     report = ccadb.read(content)
-    pem = report.column("pem")  # in the name of the column that holds the certificate, in every layout
+    pem = report.column("pem")  # every layout has this word in the name of the certificate's column
     if pem is None:
         raise ReportError("none of its columns holds certificates in PEM")
     names = [column for words in _NAMES if (column := report.column(words)) is not None]

@@ -15,7 +15,7 @@ _FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def opened(path: str) -> BufferedReader:
-    """Open a regular file, links followed, or what this process was given: /dev/stdin, or a shell's `<(command)`.
+    """Open a regular file, following links, or what this process was given: /dev/stdin, or a shell's `<(command)`.
 
     Raises OSError, also for any other FIFO, socket or device: reading it may never end. The size of what is opened is
     not limited.
@@ -33,7 +33,7 @@ def opened(path: str) -> BufferedReader:
 
 
 def first_bytes(path: str, most: int) -> bytes:
-    """At most so many bytes of a file that `opened` opens. Raises OSError, also if it has none yet."""
+    """Read at most `most` bytes of a file that `opened` opens. Raises OSError, also if no byte is there yet."""
     with opened(path) as file:
         found: bytes | None = file.read(most)
     if found is None:  # /proc/kmsg calls itself a regular file

@@ -10,7 +10,7 @@ from ..inside.store import Folder, IntermediateStore, is_digest, read_certificat
 
 
 class Snapshot(IntermediateStore):
-    """The same answers as a store gives, for an export, which asks thousands of times for issuers and namesakes."""
+    """Answers as the store does. An export uses it, because it asks thousands of times for issuers and namesakes."""
 
     def __init__(self, folders: list[Folder]) -> None:
         super().__init__(folders)
@@ -19,7 +19,7 @@ class Snapshot(IntermediateStore):
 
     @property
     def names(self) -> dict[str, str]:
-        """The SHA-256 of the subject's canonical name of each certificate that is listed, by fingerprint."""
+        """The SHA-256 of each listed certificate's canonical subject name, by the certificate's fingerprint."""
         return self._all.names
 
     def certificate(self, fingerprint: str) -> Certificate | None:
@@ -34,7 +34,7 @@ class Snapshot(IntermediateStore):
 
 
 class _Listing:
-    """The files of some folders by the name of their subject, and what is in those that were asked for."""
+    """The files of some folders by their subject's name, and the certificates in those that were read."""
 
     def __init__(self, folders: Iterable[Folder]) -> None:
         self.names: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The store folder that is written, according to the settings, and its locks."""
+"""The writable store folder of the settings, and its locks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class BusyError(Exception):
 
 
 def writable_home(settings: Settings) -> Folder:
-    """The store folder that is written. Raises StoreError if none can be."""
+    """The writable store folder of the settings. Raises StoreError if there is none."""
     home = sound_store(settings, to_write=True).home
     assert home is not None  # otherwise sound_store raises
     return home

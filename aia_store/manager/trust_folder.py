@@ -23,7 +23,7 @@ _NEXT_LINK = "next"  # in TRUST_FOLDERS, until it takes the place of TRUST
 
 
 def names(certificates: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Certificates by the names of their files; each is given by the hash of its subject and its fingerprint.
+    """Fingerprints by the names of files. Each certificate is given by its subject's hash and its fingerprint.
 
     OpenSSL looks for the numbers 0, 1 and so on behind the hash, up to the first gap (X509_LOOKUP_hash_dir(3)).
     """
@@ -38,13 +38,13 @@ def names(certificates: Iterable[tuple[str, str]]) -> dict[str, str]:
 def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], texts: dict[str, bytes]) -> None:
     """Point the link at a folder of exactly the `wanted` files: fingerprints by name, as `names` gives them.
 
-    `standing` is what `contents` says of the present folder; `texts` are the contents of the other files, by
+    `standing` is what `contents` says of the present folder. `texts` are the contents of the files that it lacks, by
     fingerprint. Raises OSError.
     """
     before = current(home)
     if before is not None and standing == wanted:
         return
-    numbers = [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]  # killed ones too
+    numbers = [int(name) for name in os.listdir(home.make(TRUST_FOLDERS)) if name.isdigit()]  # incomplete ones too
     reusable = {fingerprint: os.path.join(before or "", name) for name, fingerprint in standing.items()}
     new = _written(home, str(max(numbers, default=0) + 1), wanted, reusable, texts)
     _turn(home, new)
@@ -62,7 +62,7 @@ def put_one_anchor(home: Folder, text: bytes) -> None:
 
 
 def contents(home: Folder) -> dict[str, str]:
-    """The fingerprint of what each file of the present folder holds; empty if that is not exactly one certificate."""
+    """The fingerprint of the certificate in each file of the present folder; empty if a file is not as we write it."""
     folder = current(home)
     if folder is None:
         return {}
@@ -110,7 +110,7 @@ def _write(path: str, text: bytes) -> None:
 
 
 def _sync(folder: str) -> None:
-    """Write the names of a folder's files to the disk. Windows can open no folder, and needs none of this."""
+    """Write the names of a folder's files to the disk. Windows cannot open folders, and does not need this."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -124,7 +124,7 @@ def _turn(home: Folder, folder: str) -> None:
     above, number = os.path.split(folder)
     link = os.path.join(above, _NEXT_LINK)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(link)  # of a publication that was killed
+        os.unlink(link)  # left by a publication that was killed
     os.symlink(os.path.join(TRUST_FOLDERS, number), link, target_is_directory=True)
     os.replace(link, os.path.join(home.path, TRUST))
 

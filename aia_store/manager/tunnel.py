@@ -1,4 +1,4 @@
-"""Connections over https and to TLS servers that go through the proxy that the settings or the environment name."""
+"""Connect through the proxy that the settings or the environment name: to TLS servers, and over https."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LONGEST_REASON = 80
 
 
 class NotConnectedError(OSError):
-    """A proxy does not connect to a host. The message says what it answers."""
+    """A proxy does not connect to a host. The message says what the proxy answers."""
 
 
 def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float) -> None:
-    """Have a proxy, over a connection to it, connect to a host (RFC 9110, 9.3.6); `deadline` is on the monotonic clock.
+    """Over `connection`, ask the proxy to connect to a host (RFC 9110, 9.3.6); `deadline` is on the monotonic clock.
 
     Raises NotConnectedError, and another OSError if the connection to the proxy fails.
     """
@@ -38,7 +38,7 @@ def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadl
 
 
 class ProxyHandler(urllib.request.ProxyHandler):
-    """Sends the requests of urllib through our proxies. `proxy` (host:port) is that of the last request, if any."""
+    """Sends urllib's requests through our proxies. `proxy` is the proxy (host:port) of the last request, or None."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__({})

@@ -1,4 +1,4 @@
-"""The order in which limited time is spent: in turn for each CA below an anchor, so that none uses up all of it."""
+"""The order in which limited time is spent: in turn for each CA below an anchor, so that no CA uses up all of it."""
 
 from __future__ import annotations
 

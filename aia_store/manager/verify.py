@@ -60,10 +60,10 @@ _PUBLIC_KEY = bytes.fromhex(
 class Verifier:
     """Verifies intermediates up to the given trust anchors. It remembers verdicts, so use it for one run only.
 
-    Paths may contain what `find` returns for a canonical subject name, such as `IntermediateStore.find`, and what was
-    given to `offer`. They contain nothing that the system distrusts and nothing that is `revoked`. `revoked` may be set
-    later, and then also applies to paths that were accepted earlier. OpenSSL is not asked again about paths that were
-    `verified` in an earlier process.
+    Paths may contain what was given to `offer`, and what `find` (such as `IntermediateStore.find`) returns for a
+    canonical subject name. They contain nothing that the system distrusts and nothing that is `revoked`. `revoked` may
+    be set later, and then also applies to paths that were accepted earlier. OpenSSL is not asked again about paths that
+    an earlier process `verified`.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Verifier:
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def offer(self, certificates: Iterable[Certificate]) -> None:
-        """Let paths contain these, in place of what was offered before. What had no path is examined again.
+        """Let paths contain these, instead of what was offered before. What had no path is examined again.
 
-        Of each name, as many are used as a store reads.
+        Of each name, no more are used than a store reads.
         """
         self._offered = {}
         for certificate in certificates:
@@ -179,7 +179,7 @@ class Verifier:
     def strict_refusal(self, certificate: Certificate) -> str | None:
         """Why OpenSSL refuses the path of a certificate under X509_V_FLAG_X509_STRICT; None if it does not.
 
-        Raises VerifyError where there is no path at all.
+        Raises VerifyError if there is no path at all.
         """
         path = self.path(certificate)
         if self.verified.holds(path, strict=True):
@@ -197,7 +197,7 @@ class Verifier:
 
 
 def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], list[Certificate]]:
-    """The look-up `find`, but asked only once for each name."""
+    """A look-up that calls `find` only once for each name."""
     return lru_cache(maxsize=4096)(find)
 
 
@@ -206,7 +206,7 @@ class VerifyError(Exception):
 
 
 class NotYetValidError(VerifyError):
-    """The intermediate may lead to one later; or the clock is slow."""
+    """The intermediate's path is not valid yet, or the clock is slow."""
 
 
 @lru_cache(maxsize=8192)

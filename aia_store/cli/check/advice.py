@@ -232,7 +232,7 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
 
 
 def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
-    """Why the URLs for the missing issuer did not help, except those that failed: the tree shows these."""
+    """Why the URLs for the missing issuer did not help. Those that failed are left out: the tree shows them."""
     named = [url.strip(" \t") for url in last.ca_issuers]
     if len(named) >= Budget.too_many_urls:
         yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."
@@ -383,7 +383,7 @@ def headline(answer: Answer) -> str:
 
 
 def summary(results: Counter[Result], noun: str) -> str:
-    """The number of hosts or files for each result; `noun` is what they are."""
+    """The number of hosts or files for each result; `noun` says which of the two they are."""
     words = {
         Result.COMPLETE: "complete",
         Result.ENDING: "ending soon",
@@ -435,7 +435,7 @@ def source_of(certificate: Certificate, finding: Finding) -> str:
 
 
 def how_sent(finding: Finding) -> str:
-    """What is said of a certificate that the server sends, or is to send."""
+    """How a certificate of the chain came: sent by the server, or in the file."""
     return "in the file" if isinstance(finding.target, FileTarget) else "sent"
 
 

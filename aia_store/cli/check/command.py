@@ -36,13 +36,13 @@ LONGEST_LINE = 2_048  # bytes, in a file of hosts
 MOST_LINES = 1_000_000
 MOST_AT_ONCE = 256  # each uses a few descriptors, of which a process usually has 1,024
 
-_WANTED, _REQUIRED = "wanted", "required"  # whether revocation only counts if it is known
+_WANTED, _REQUIRED = "wanted", "required"  # whether revocation may stay unknown
 
 _file = click.Path(dir_okay=False, allow_dash=True)
 
 
 class Form(Protocol):
-    """An output format: gets the answers for each host, in order, and finally `end`."""
+    """An output format: `add` gets the answers for each host, in order; `end` is called last."""
 
     def add(self, answers: Sequence[Answer]) -> None: ...
 
@@ -160,7 +160,7 @@ def check_command(
                 form.end()
         if fullchain is not None:
             _write_fullchain(last, fullchain)
-    except OutputError as error:  # says nothing of the hosts: what is known of them stays true
+    except OutputError as error:  # the results for the hosts stay true
         say(str(error))
         raise click.exceptions.Exit(exit_status(results) or WRONG_USE) from error
     if status := exit_status(results):
@@ -252,7 +252,7 @@ def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
 def _lines(file: str) -> Iterator[tuple[str, str]]:
     """The hosts in a file, each with its place, in words; without comments and empty lines.
 
-    Raises WrongUseError at the first sign that it is something else, or too large.
+    Raises WrongUseError at the first sign that the file holds something else, or is too large.
     """
     name = "standard input" if file == "-" else file
     count = 0
@@ -274,7 +274,7 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
-    """Write the full chain; if there are several, that of the worst answer, which needs it most.
+    """Write the full chain of the worst answer, which needs it most.
 
     If the host could not be checked, nothing is written. If no full chain is known, the old file stays, and OutputError
     is raised.

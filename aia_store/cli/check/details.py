@@ -42,7 +42,7 @@ _LABELS = {
 
 
 def rows(certificate: Certificate) -> Iterator[tuple[str, str]]:
-    """Each field that is there: its label and its value."""
+    """The label and the value of each field that the certificate has."""
     fields = output.described(certificate) | as_json(certificate)
     for name, label in _LABELS.items():
         value = fields[name]

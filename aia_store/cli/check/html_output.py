@@ -118,7 +118,7 @@ class Page:
 
 
 def _section(answer: Answer, number: int, here: Here, *, details: bool) -> str:
-    """One chain as HTML; its fragment in links has this number."""
+    """One chain as HTML; links refer to it by this number."""
     finding = answer.finding
     badge = answer.result.replace("-", " ")
     rest = "".join(_body(answer, finding, here, details=details)) if finding is not None else ""
@@ -181,7 +181,7 @@ def _lines(of: Lines, finding: Finding) -> str:
 
 
 def _taken(pem: str, name: str) -> str:
-    """A link that saves PEM under a name, without a server and without a script."""
+    """A link that saves a PEM text under a name, without a server and without a script."""
     data = f"data:application/x-pem-file,{quote(pem, safe='+/=')}"
     return f'<a class=file download="{text(name)}" href="{data}">{text(name)}</a>'
 

@@ -39,11 +39,11 @@ class Group(NamedTuple):
     number: int  # the worst first
     drawn: list[Drawing]
     rest: list[Drawing]  # those that are only named
-    noun: str  # what they are chains of
+    noun: str  # what the chains are of: "host" or "file"
 
     @property
     def tone(self) -> Result:
-        """How all of them are coloured."""
+        """The result by which all chains of the group are coloured."""
         return (self.drawn or self.rest)[0].tone
 
     def cause(self, drawings: list[Drawing], more: str = "") -> str:
@@ -52,7 +52,7 @@ class Group(NamedTuple):
 
 
 def fragment(number: int) -> str:
-    """The name in links of the section with this number."""
+    """The fragment by which links refer to the section with this number."""
     return f"host-{number + 1}"
 
 
@@ -111,5 +111,5 @@ def named(group: Group) -> str:
 
 
 def _rest_of(group: Group) -> str:
-    """The name in links of the chains that are not drawn."""
+    """The fragment by which links refer to the chains that are not drawn."""
     return f"rest-{group.number + 1}"

@@ -22,7 +22,7 @@ class Document:
     """Prints one array of answers."""
 
     def __init__(self, here: Here, *, details: bool = False) -> None:
-        """`details`: whether to say all that is in each certificate."""
+        """`details`: whether to print all fields of each certificate."""
         self._here = here
         self._details = details
         self._is_empty = True

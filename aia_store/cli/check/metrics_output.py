@@ -29,7 +29,7 @@ class Metrics:
 
     def __init__(self, file: Writable) -> None:
         self._file = file
-        # By their labels: a file of hosts may hold the same useless line twice, but metrics no sample.
+        # By labels, because metrics may hold no sample twice, while a file of hosts may hold a useless line twice.
         self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
 
     def add(self, answers: Sequence[Answer]) -> None:

@@ -15,7 +15,7 @@ SOON = 15  # days; if a certificate expires within them, that is mentioned
 
 
 class Here(NamedTuple):
-    """What the answers say of this machine."""
+    """What the answers need to know of this machine."""
 
     roots_path: str  # where its trust anchors are
     anchor_path: str  # where one of them is
@@ -49,7 +49,7 @@ class Answer(NamedTuple):
     error: str | None = None  # one line
     part: str = ""  # which of the host's chains this is, in words, if there are several
     expiry_days: int = 0  # how many days the chain must last
-    requires_revocation: bool = False  # whether the CRL of each certificate must be had
+    requires_revocation: bool = False  # whether the CRL of each certificate must be available
 
     @property
     def title(self) -> str:
@@ -68,7 +68,7 @@ class Answer(NamedTuple):
 
     @property
     def not_asked(self) -> list[Certificate]:
-        """The links of which it is not known whether they are revoked, although it must be."""
+        """The links whose revocation is unknown, although it must be known."""
         if self.finding is None or self.finding.path is None or not self.requires_revocation:
             return []
         asked = self.finding.asked
@@ -86,18 +86,18 @@ class Answer(NamedTuple):
 
     @property
     def tone(self) -> Result:
-        """The result by which it is coloured: a complete chain that soon expires is coloured as ending."""
+        """The result by which the answer is coloured: a complete chain that soon expires is coloured as ending."""
         is_ending = self.result is Result.COMPLETE and self.finding is not None and self.finding.ending_within(SOON)
         return Result.ENDING if is_ending else self.result
 
     @property
     def rank(self) -> int:
-        """Orders answers, the worst first."""
+        """A key that sorts answers, the worst first."""
         return _WORST_FIRST.index(self.result)
 
 
 def worst(answers: Sequence[Answer]) -> Result:
-    """The result for a host, which is that of its worst chain."""
+    """The result for a host: the result of its worst chain."""
     return min(answers, key=lambda answer: answer.rank).result
 
 
@@ -109,7 +109,7 @@ def worst_tone(answers: Sequence[Answer]) -> Result:
 def exit_status(results: Counter[Result]) -> int:
     """0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
 
-    A definite no has priority: it stays true when the host that could not be checked is back.
+    1 has priority over 2, because it stays true when the host that could not be checked is back.
     """
     if any(count for result, count in results.items() if result not in (Result.COMPLETE, Result.COULD_NOT_TELL)):
         return 1

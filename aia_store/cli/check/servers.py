@@ -1,4 +1,4 @@
-"""How servers are told to send a full chain: the lines for the usual ones."""
+"""The configuration lines by which the usual servers send a full chain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Lines(NamedTuple):
 
 
 def file_name(of: str, ending: str = ".pem") -> str:
-    """The name of the file for a host's full chain, or for another thing with a name."""
+    """The name of the file for a host's full chain, or for anything else with a name."""
     return re.sub(r"[^\w.-]", "_", of, flags=re.ASCII).strip(".") + ending
 
 

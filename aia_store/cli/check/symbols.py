@@ -1,4 +1,4 @@
-"""The signs of the answers as text: one for each state, in colour, and in ASCII where the terminal knows no more."""
+"""The signs of the answers as text: one for each state, in colour, and in ASCII if the terminal has nothing else."""
 
 from __future__ import annotations
 

@@ -23,23 +23,23 @@ MOST_TREES = 8  # hosts; if there are more, each gets one line
 
 
 class Unanswered:
-    """Says on standard error which hosts could not be checked, and nothing else; another form uses standard output."""
+    """Says only which hosts could not be checked, on standard error, because another form uses standard output."""
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Say why there is no finding, where there is none."""
+        """Say for each answer without a finding why it has none."""
         for answer in answers:
             if answer.finding is None:
                 say(answer.error or "")
 
     def end(self) -> None:
-        """There is no summary."""
+        """Print nothing: this form has no summary."""
 
 
 class Shown:
     """Prints answers as text; hosts that could not be checked go to standard error."""
 
     def __init__(self, count: int, here: Here, *, quiet: bool, details: bool = False) -> None:
-        """`count` is how many hosts there will be; `details` shows all that is in each certificate."""
+        """`count` is how many hosts there will be; `details` shows all fields of each certificate."""
         self._details = details
         self._count = count
         self._here = here
@@ -79,7 +79,7 @@ class Shown:
 
 
 def _say(sentence: str, command: str) -> None:
-    """Print a sentence. If a terminal is too narrow for one with the command, that gets a line that can be copied."""
+    """Print a sentence. If the terminal is too narrow for it, its command gets a line of its own, to be copied."""
     before, found, _ = sentence.partition(command)
     if found and sys.stdout.isatty() and cell_len(sentence) > output.console().width:
         output.say(before.rstrip())
@@ -89,7 +89,7 @@ def _say(sentence: str, command: str) -> None:
 
 
 def _print_details(finding: Finding) -> None:
-    """Print all that is in each certificate of the path."""
+    """Print all fields of each certificate of the path."""
     from .details import rows
 
     for certificate in finding.drawn:

@@ -1,4 +1,4 @@
-"""One daemon per store, by a lock that is taken again if the store folder is removed and made anew."""
+"""Ensures one daemon per store, by a lock that is taken again if the store folder is removed and made anew."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DaemonError(Exception):
 
 
 class Keeper:
-    """Holds the lock of the store folder that is written, `home`."""
+    """Holds the lock of the writable store folder, `home`."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises StoreError if the store cannot be written, DaemonError if another daemon already holds its lock."""
@@ -33,11 +33,11 @@ class Keeper:
             self.home = writable_home(self._settings)
             self._lock = _take(self.home)
         except StoreError:
-            return False  # the store cannot be written, by no other manager either
+            return False  # the store cannot be written, so no other daemon can take it
         return True
 
     def holds(self) -> bool:
-        """Whether the store is ours at this moment."""
+        """Whether this daemon holds the lock at this moment."""
         return self._lock is not None and self._lock.is_in_place()
 
     def move(self, settings: Settings) -> None:

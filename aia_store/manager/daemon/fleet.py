@@ -1,7 +1,7 @@
 """The daemon's tasks that share with other machines. Without the setting `share`, they are never due.
 
-What they do depends on others. So an engine that is down is one line in the log, however often it is tried, and
-`status` does not call it a failure of the daemon.
+They depend on other machines. So if an engine is down, the log has one line, however often it is tried, and `status`
+does not call it a failure of the daemon.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ...inside.settings import Settings
 from .work import Outcome
 
 ENDS_WITHIN = 0.4  # seconds after it was asked to end; then it is killed
-_MOST_OUTPUT = 1 << 19  # bytes: more than the longest outcome, in which JSON writes up to 12 for a character
+_MOST_OUTPUT = 1 << 19  # bytes: more than the longest outcome; JSON needs up to 12 for a character
 # Nothing is imported from the working folder. Python 3.11 has -P for that.
 _PROGRAM = """
 import sys
@@ -40,7 +40,7 @@ class Job:
     ) -> None:
         """The caller enforces `deadline` (on the monotonic clock). Raises OSError if no process can be started.
 
-        `ends_with_us`: its standard input stays open as long as this process lives, so that it notices our end.
+        With `ends_with_us`, the child's standard input stays open while this process lives, so it notices our end.
         """
         self._ends_with_us = ends_with_us
         self.deadline = deadline
@@ -56,7 +56,7 @@ class Job:
         following = (json.dumps(vars(settings)).encode(), tell)
         try:
             threading.Thread(target=self._follow, args=following, daemon=True).start()
-        except RuntimeError as error:  # no more threads: a limit was reached between the process and this
+        except RuntimeError as error:  # no more threads: a limit was reached after the process was started
             self.process.kill()
             self.process.communicate()
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error

@@ -1,4 +1,4 @@
-"""When things are due. Times are in seconds; `now` is on the monotonic clock unless it says otherwise."""
+"""When things are due. Times are in seconds; `now` is on the monotonic clock unless a docstring says otherwise."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIRST_REFRESH_WITHIN = 60.0
 
 
 class Burst:
-    """Merges hints that come in a row: due after a quiet moment, or at the latest after the longest time."""
+    """Merges hints that come in a row: due `quiet` seconds after the last, but at most `longest` after the first."""
 
     def __init__(self, quiet: float, longest: float) -> None:
         self._quiet, self._longest = quiet, longest

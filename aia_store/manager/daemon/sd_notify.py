@@ -11,7 +11,7 @@ from ..words import one_line
 
 
 class Supervisor:
-    """The supervisor; if it does not listen, nothing is sent. As a task, it is due with the next sign of life."""
+    """The supervisor; if it does not listen, nothing is sent. As a task, it is due at the next sign of life."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")

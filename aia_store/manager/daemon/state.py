@@ -28,7 +28,7 @@ class DaemonState(NamedTuple):
     """What the daemon reports about itself. Times are in seconds since 1970."""
 
     pid: int
-    process: str  # distinguishes this process from a later one with its number; empty if unknown
+    process: str  # distinguishes this process from a later one with the same number; empty if unknown
     since: float
     watching: str  # how files are watched
     refreshed: float | None = None  # the last successful refresh
@@ -74,7 +74,7 @@ def running(folder: Folder) -> DaemonState | None:
 
 
 def process_mark(pid: int | str = "self") -> str:
-    """A text that distinguishes a process from a later one with its number: its start, in ticks since boot."""
+    """When a process started, in ticks since boot: distinguishes it from a later process with the same number."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # Field 22 of proc(5). Field 2, the name, is in parentheses and may contain anything.

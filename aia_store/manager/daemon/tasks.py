@@ -1,7 +1,7 @@
 """The daemon's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
-The loop calls `run` of each task at its time, `due_at`, which is on the monotonic clock, or infinity. `Look` looks at
-the files, those of the settings included, and then lets each of the others decide. For these, a child process works.
+The loop calls a task's `run` at its `due_at`, which is on the monotonic clock (infinity: never). `Look` looks at the
+files, those of the settings included, and then lets each other task decide. The others work in child processes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ...inside import ownership, toml  # noqa: F401  # to read the settings again, even if our files are gone by then
+from ...inside import ownership, toml  # noqa: F401  # loaded now, to read the settings later even if our files are gone
 from ...inside import settings as config
 from ...inside.store import StoreError
 from .. import published
@@ -44,7 +44,7 @@ class Work(ABC):
 
     @property
     def due_at(self) -> float:
-        """When to start a child; while there is one, when it has ended or must end."""
+        """When to start a child; while there is one, its deadline, or 0 once it has ended."""
         if self.job is None:
             return self.starts_at()
         return 0.0 if self.job.is_over else self.job.deadline
@@ -82,7 +82,7 @@ class Work(ABC):
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
     def report(self, outcome: Outcome) -> None:
-        """Tell `status` of an outcome, and then log it: who reads the log may ask `status` at once."""
+        """Tell `status` of an outcome before logging it: whoever reads the log may run `status` at once."""
         shared = self._shared
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
         shared.tell()
@@ -115,7 +115,7 @@ class Build(Work):
         return 0.0 if self._is_due else float("inf")
 
     def look(self) -> None:
-        """Build if the bundle does not match the present files; during a pause after a build, look when it ends."""
+        """Build if the bundle does not match the present files. In the pause after a build, look again at its end."""
         shared = self._shared
         if self.job is not None:
             return  # at its end, this is called again
@@ -144,7 +144,7 @@ class Build(Work):
         if self._trust_changed and not outcome.failed:
             self._refresh.start_within(REFRESH_AFTER_CHANGE)
         shared.look_at = 0.0
-        shared.supervisor.ready()  # now there is a bundle, if there can be one, for services that waited
+        shared.supervisor.ready()  # services waited for a bundle, and now there is one if there can be
 
 
 class Collect(Work):
@@ -242,7 +242,7 @@ class Look:
         return min(self._shared.changes.due_at, self._shared.look_at)
 
     def reload(self) -> None:
-        """Read the settings again next, changed or not. A signal handler calls this."""
+        """At the next look, read the settings again, changed or not. A signal handler calls this."""
         self._configured = None
         self._shared.look_at = 0.0
 

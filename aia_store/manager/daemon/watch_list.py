@@ -24,7 +24,7 @@ class Lookout:
         self._handins = hand_in_folder(settings)
 
     def watch(self) -> str:
-        """Watch all folders on the present paths to these places; returns a description in words."""
+        """Watch all folders on the present paths to these places; returns how, in words."""
         try:
             self._trust_paths = roots.watched(roots.source(self._settings))
         except roots.RootsError:  # the previous ones stay, and others may appear in any place

@@ -26,24 +26,24 @@ from ..words import reason_of
 from .parent_folders import EVERYTHING, Plan, WatchedFolder
 
 POLLED_EVERY = 2.0  # seconds
-TRIED_AGAIN_EVERY = 600.0  # seconds: whoever used up the change events may have ended
-_STOPS_WITHIN = 0.2  # seconds; its threads end with the process anyway
+TRIED_AGAIN_EVERY = 600.0  # seconds: the process that used up the system's watches may have ended
+_STOPS_WITHIN = 0.2  # seconds; watchdog's threads end with the process anyway
 _IDLE = 3600.0  # seconds that watchdog's threads may sleep; they are woken by events
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM, errno.ENOSYS)
 
 _Kinds = list[type[events.FileSystemEvent]]
 _MADE: _Kinds = [events.FileCreatedEvent, events.FileMovedEvent, events.DirCreatedEvent]
 _MOVES: _Kinds = [*_MADE, events.FileDeletedEvent, events.DirDeletedEvent, events.DirMovedEvent]
-# Times and modes. Before watchdog 7, a file whose time is set, as that of `changed` in a store, was modified.
+# Times and modes. Before watchdog 7, setting a file's time, as for `changed` in a store, counts as a modification.
 _ATTRIBUTES: _Kinds = [events.FileAttribEvent] if hasattr(events, "FileAttribEvent") else []
 _WRITES: _Kinds = [*_MOVES, *_ATTRIBUTES, events.FileModifiedEvent, events.FileClosedEvent]
 _ARRIVALS: _Kinds = [*_MADE, events.FileClosedEvent]
 
-# Before watchdog 6 (Debian 12 has 2.2), observers cannot filter events; the handler passes over the others.
+# Before watchdog 6 (Debian 12 has 2.2), observers cannot filter events; the handler ignores the others.
 _CAN_FILTER = "event_filter" in inspect.signature(BaseObserver.schedule).parameters
 
-# File systems that other machines may change, without this kernel noticing.
-_REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")  # or begin like this
+# Types of file systems that other machines may change unnoticed by this kernel, or the beginnings of their names.
+_REMOTE = re.compile("nfs|cifs|smb|9p|afs|ceph|coda|fuse|gfs|glusterfs|lustre|vboxsf|virtiofs")
 
 logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standard error, which is our log
 

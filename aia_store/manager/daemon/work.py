@@ -1,7 +1,7 @@
 """The work of a child process: `python -m aia_store.manager.daemon.work ACTION`, with the settings on standard input.
 
-It prints the `Outcome` as one JSON object. Everything is written to a temporary file and then renamed, so it may be
-ended at any moment.
+It prints the `Outcome` as one JSON object. Everything is written to a temporary file and then renamed, so the process
+may be ended at any moment.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LONGEST_LINE = 1_000  # characters: text from certificates and hosts may be of a
 
 
 class Outcome(NamedTuple):
-    """How it ended: a message of one line, details of one line each, and whether more of the same is to be done."""
+    """How the work ended: a message of one line, details of one line each, and whether there is more to do."""
 
     failed: bool
     message: str
@@ -86,7 +86,7 @@ def _hand_in(settings: Settings) -> Outcome:
 
 
 def _listen(settings: Settings) -> Outcome:
-    """Take what other machines learn, as soon as they show it, until standard input ends."""
+    """Take what other machines send by the stream, until standard input ends."""
     try:
         from ..share import listening
     except ImportError as error:

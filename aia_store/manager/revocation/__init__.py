@@ -1,4 +1,4 @@
 """Which intermediates are revoked, according to the CRLs that they name and the lists in the settings.
 
-`update` finds this out, for a refresh. `record.reader` tells what is known, for everything else.
+A refresh finds this out with `update`. Everything else reads what is known with `record.reader`.
 """

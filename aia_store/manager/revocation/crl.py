@@ -36,7 +36,7 @@ class CRL:
     """A CRL that this issuer signed, about all of its CA certificates; it may have expired. Raises CRLError."""
 
     def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
-        """`content` is DER or PEM; `urls` are those by which the certificates name the CRL.
+        """`content` is DER or PEM; `urls` are the URLs by which certificates name the CRL.
 
         With `of_leaf`, the CRL must be about all end-entity certificates instead.
         """
@@ -102,7 +102,7 @@ class CRL:
             raise CRLError("its signature is not valid")
 
     def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
-        """The CRL must be complete, by the issuer itself, for all these certificates (RFC 5280, 5.2 and 6.3.3 (b))."""
+        """The CRL must be complete, and the issuer's own, about all such certificates (RFC 5280, 5.2, 6.3.3 (b))."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")

@@ -39,9 +39,9 @@ class CRLs:
         self._downloader = downloader
 
     def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
-        """Get the CRL of this issuer from the first of these URLs, which are mirrors of each other, that has it.
+        """Get this issuer's CRL from the first of these URLs that has it. They are mirrors of each other.
 
-        It must be about all CA certificates; with `of_leaf`, about all others.
+        The CRL must be about all CA certificates; with `of_leaf`, about all others.
         """
         wanted = worth_fetching(urls)
         if not wanted:
@@ -53,7 +53,7 @@ class CRLs:
                 return Obtained(kept, None)
             old = old or kept
         faults, expired = [], None
-        # For all its URLs, so that no certificate takes several times as long.
+        # One deadline for all URLs, so that no certificate takes several times as long.
         deadline = time.monotonic() + download.SECONDS
         for at, url in enumerate(wanted):
             seconds = (deadline - time.monotonic()) / (len(wanted) - at)

@@ -1,7 +1,7 @@
 """What is known to be revoked, and why: in memory, and in a store folder for programs (digests) and people (reasons).
 
-An entry of a list holds as long as the list has it. If a CRL revoked a certificate in the store, that is remembered,
-because the CRL is no longer read once the certificate is gone.
+What a list revokes is revoked as long as the list says so. If a CRL revoked a certificate in the store, that is
+remembered, because the CRL is no longer read once the certificate is gone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Record:
 
     def write(self) -> None:
         """Write the record for programs, if there is anything new. Raises OSError."""
-        known = _read(self._folder)["by_crl"] | self._remembered  # another refresh may have been faster
+        known = _read(self._folder)["by_crl"] | self._remembered  # another refresh may have added to it
         remembered = dict(list(known.items())[-MOST_REMEMBERED:])
         digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}
         content = b"".join(sorted(digests))
@@ -78,7 +78,7 @@ class Record:
 
 
 def reader(folders: Iterable[Folder]) -> Reason:
-    """A function that tells why a certificate is revoked, according to these folders as they are; None if it is not."""
+    """A function that returns why a certificate is revoked, according to these folders; None if it is not revoked."""
     searched = [folder for folder in folders if os.path.exists(os.path.join(folder.path, REVOKED))]
     known: list[dict[str, str]] = []  # read on first use, which is rare
 

@@ -1,7 +1,7 @@
 """The revoked certificates in the CCADB's reports (CSV).
 
 The columns are found by their names, in PublicIntermediateCertsRevokedWithPEMCSV and every other report with a
-revocation status. A report without one says nothing of revocation: MozillaIntermediateCerts lists the valid ones.
+revocation status. A report without this column says nothing of revocation: MozillaIntermediateCerts lists valid ones.
 """
 
 from __future__ import annotations

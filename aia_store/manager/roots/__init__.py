@@ -1,8 +1,8 @@
 """The machine's trust anchors: where each system keeps them, without those that it distrusts, and never our own bundle.
 
-The administrator may add others (`extra`). No others silently replace the machine's own: it is an error if they are
-unreadable, or if the place that the last bundle was made from is gone and no preferred place exists now. certifi's
-trust anchors are used only if the system has none at all.
+The administrator may add others (`extra`). The machine's own are never silently replaced: it is an error if they are
+unreadable, or if the place that the last bundle was made from is gone and no place preferred to it exists now.
+certifi's trust anchors are used only if the system has none at all.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Source(NamedTuple):
     reason: str
     preferred: tuple[str, ...] = ()  # the places that would be used instead, if they existed
     remedy: str | None = None  # for a fallback: how the machine gets trust anchors of its own
-    extra: str | None = None  # the file or folder of those that the administrator adds
+    extra: str | None = None  # the file or folder of the anchors that the administrator adds
 
     @property
     def name(self) -> str:
-        """The path, and that of the added trust anchors."""
+        """The path, and the path of the added trust anchors if there are any."""
         return f"{self.path} and {self.extra}" if self.extra is not None else self.path
 
     @property
@@ -73,9 +73,9 @@ class Roots(NamedTuple):
 def source(settings: Settings) -> Source:
     """Find this machine's trust anchors: the first of the following places that exists, and what the settings add.
 
-    These are the file that the settings name; the system's own place; the file that SSL_CERT_FILE or NIX_SSL_CERT_FILE
-    names, or that the last bundle was made from; certifi's file. Raises RootsError, also if the place that the last
-    bundle was made from is gone, and only less preferred places are left.
+    The places are: the file that the settings name; the system's own place; the file that SSL_CERT_FILE or
+    NIX_SSL_CERT_FILE names, or that the last bundle was made from; certifi's file. Raises RootsError, also if the place
+    that the last bundle was made from is gone, and only less preferred places are left.
     """
     return _first_place(settings)._replace(extra=settings.extra_roots)
 
@@ -132,7 +132,7 @@ def read(where: Source) -> Roots:
 def public() -> list[Certificate]:
     """The roots of the public programmes: those of certifi. Raises RootsError.
 
-    Some distributions make certifi name the system's own file, and some administrators add a company's root to either.
+    Some distributions make certifi name the system's own file, and some administrators add a company's root to a file.
     If the file is not as certifi installed it, only roots that are known to be public are returned
     (`inside/anchors.bin`).
     """
@@ -147,7 +147,7 @@ def public() -> list[Certificate]:
 
 
 def _is_as_installed(path: str) -> bool:
-    """Whether a file has the content that certifi's record of installation says."""
+    """Whether a file has the content that certifi's record of installation names."""
     from importlib import metadata
 
     try:
@@ -176,9 +176,9 @@ def state_of_distrust() -> str:
 
 
 def watched(where: Source | None) -> list[str]:
-    """Every path whose change can change the trust anchors, the source itself first. A path may not exist.
+    """Every path whose change can change the trust anchors, the source itself first. Some paths may not exist.
 
-    Without a source, every place where one may appear.
+    Without a source, these are all places where one may appear.
     """
     if where is None:
         return [*(path for path, _ in _places(None)), *p11kit.watched()]
@@ -277,7 +277,7 @@ def _files_in(path: str) -> list[str]:
 
 
 def _loss(path: str) -> str | None:
-    """Why a place is not used, in words; None if it is used. One that is damaged or unreadable is used.
+    """Why a place is not used, in words; None if it is used. A damaged or unreadable one is used, and is an error then.
 
     Raises RootsError if it cannot be determined whether the place exists.
     """

@@ -1,7 +1,7 @@
 """Trust anchors that the administrator adds to the machine's own (`extra_roots`): a PEM file or a folder of such files.
 
-They are read as strictly as the machine's own. In a folder, a file that holds no certificate is an error: it may be a
-CA's in another format.
+They are read as strictly as the machine's own. In a folder, a file without a certificate is an error: it may hold a
+CA's certificate in another format.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import pem_files
 def certificates(path: str) -> list[Certificate]:
     """The certificates of this file, or of all files in this folder, each once.
 
-    Raises OSError and DamagedError. The message of a DamagedError begins with the file that is at fault. Where this
+    Raises OSError and DamagedError. The message of a DamagedError begins with the file that is at fault. If this
     process serves other users, a file that they can change is at fault, too.
     """
     paths = files(path)

@@ -1,7 +1,7 @@
 """Hashed folders of trust anchors, where a system keeps them one by one, as `openssl rehash` arranges them.
 
 A file is named by the hash of its certificate's subject and a number, by which OpenSSL finds it
-(X509_LOOKUP_hash_dir). OpenSSL never finds a certificate under another name, so that is no trust anchor.
+(X509_LOOKUP_hash_dir). OpenSSL does not find a file with another name, so the certificate in it is no trust anchor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def files(folder: str) -> list[str]:
 
 
 def certificates(folder: str) -> list[Certificate]:
-    """The certificates that OpenSSL would find there, each once. Raises as `pem_files.certificates` does."""
+    """The certificates that OpenSSL would find there, each once. Raises the errors of `pem_files.certificates`."""
     found: list[Certificate] = []
     for path in files(folder):
         name = os.path.basename(path)

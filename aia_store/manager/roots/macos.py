@@ -1,6 +1,6 @@
 """The trust anchors of macOS: Apple's in one keychain, the administrator's in another, with trust settings.
 
-They are read with the `security` command, because they are not in PEM files. Not tested: no Mac was at hand.
+The `security` command reads them, because they are not in PEM files. This was not tested: no Mac was at hand.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Distrust:
         self._certificates: set[bytes] = set()
         self._serials: set[tuple[bytes, bytes]] = set()  # an issuer's canonical name, and a serial number
         self._keys: set[bytes] = set()
-        self._limited: set[bytes] = set()  # keys of anchors with a date
+        self._limited: set[bytes] = set()  # keys of anchors whose new certificates are distrusted from a date on
         self.notes: list[str] = []
         for folder in _parts(folders):
             for path in files(folder):
@@ -132,7 +132,7 @@ class Distrust:
 
 
 def watched(folders: Iterable[str] = FOLDERS) -> list[str]:
-    """Every folder that may distrust something, even if it does not exist, and every file in them."""
+    """Every folder that may distrust something, which may not exist, and every file in it."""
     return [path for folder in _parts(folders) for path in (folder, *files(folder))]
 
 

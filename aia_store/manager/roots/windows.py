@@ -1,7 +1,7 @@
 """The trust anchors of Windows: the ROOT store, without what is in Disallowed.
 
-Windows fetches many of its roots when it first needs them, so one that was never needed is not in the store. Not
-tested: no Windows machine was at hand.
+Windows fetches many of its roots when it first needs them, so the store lacks roots that were never needed. This module
+was not tested: no Windows machine was at hand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A shelf in an object store (S3, GCS, Azure). It needs obstore.
 
-Credentials and endpoints come from the engine's ordinary environment, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
+Credentials and endpoints come from the usual environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _LISTS_FOR = 60.0  # seconds; each request gets a thousand names, and an engine 
 _LONGEST_REASON = 200
 _NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")  # of S3 and GCS, of Azure
 _STATUS = re.compile(r"status code: (\d{3})")
-_CAUSE = re.compile(r'"([^"\n]*)",?$|([A-Z]\w+),$', re.MULTILINE)  # why a connection failed: the innermost
-_CODE = re.compile(r"<Code>(\w+)</Code>")  # of an error, in a reply of any of them
+_CAUSE = re.compile(r'"([^"\n]*)",?$|([A-Z]\w+),$', re.MULTILINE)  # the innermost reason why a connection failed
+_CODE = re.compile(r"<Code>(\w+)</Code>")  # of an error, in a reply of any object store
 _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresses
 
 
@@ -87,7 +87,7 @@ class EngineShelf:
     def _names(self, folder: str, most: int, after: str | None) -> list[str]:
         """The names after a path, in the order of their bytes."""
         try:
-            # Not with asyncio: obstore's threads would call it back, and abort a process that ends meanwhile.
+            # Without asyncio: obstore's threads would call back into it, and abort a process that ends meanwhile.
             found = done_by(time.monotonic() + _LISTS_FOR, lambda: self._listed(folder, most, after))
         except FetchError as error:
             raise ShelfError(f"{self._shown}/{folder} cannot be listed ({error})") from error
@@ -96,7 +96,7 @@ class EngineShelf:
         return found
 
     def _listed(self, folder: str, most: int, after: str | None) -> list[str] | ShelfError:
-        """What `_names` returns or raises."""
+        """What `_names` returns, or the error that it raises."""
         found: list[str] = []
         try:
             with _panics_as_errors():
@@ -111,7 +111,7 @@ class EngineShelf:
         return found[:most]
 
     def _bounded(self, result: GetResult, name: str, most: int) -> bytes:
-        """The content, read only as far as allowed. Raises ShelfError if there is more."""
+        """The content, of at most `most` bytes. Raises ShelfError if there is more."""
         content = b""
         if result.meta["size"] <= most:
             for piece in result.stream(min_chunk_size=1):
@@ -132,7 +132,7 @@ class EngineShelf:
 
 @contextlib.contextmanager
 def _panics_as_errors() -> Iterator[None]:
-    """Obstore panics, for instance at an endpoint without a scheme. That is no Exception, and its class is private."""
+    """Turn obstore's panics, as at an endpoint without a scheme, into errors: their private class is no Exception."""
     try:
         yield
     except BaseException as error:
@@ -142,18 +142,18 @@ def _panics_as_errors() -> Iterator[None]:
 
 
 def _through(proxy: str) -> ClientConfig:
-    """The options of a client for the setting `proxy`; by default, it uses what the environment says."""
+    """The options of a client for the setting `proxy`; by default, the client uses the environment's proxy."""
     if proxy == FROM_ENVIRONMENT:
         return {}
     if proxy == DIRECT:
         return {"proxy_url": "http://localhost", "proxy_excludes": _EVERY_HOST}
-    # The engine separates by commas alone, and knows no ports.
+    # obstore's list is separated by commas alone, and knows no ports.
     exempt = exempting()[1].replace(",", " ").split()
     return {"proxy_url": proxy, "proxy_excludes": ",".join(_EVERY_HOST if one == "*" else one for one in exempt)}
 
 
 def _reason(error: Exception) -> str:
-    """What obstore says, in one line, without what differs each time, and without secrets that a URL may hold."""
+    """An error of obstore in one line, without parts that differ each time, and without secrets in a URL."""
     text = str(error)
     line = (text.splitlines() or [""])[0].partition(": <")[0]
     if code := _CODE.search(text):

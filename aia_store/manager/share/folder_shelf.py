@@ -1,6 +1,6 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
-Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO waited for. IN and OUT may be
+Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO is waited for. IN and OUT may be
 links that root or this user made; nothing is written through links of other users.
 
 A writer that is killed leaves a temporary file. A hub, which lists the folder, removes the file a day later.
@@ -22,15 +22,15 @@ from .. import atomic_write
 from .shelf import IN, AbsentError, DeniedError, Found, ShelfError, UnfitFileError, is_ours
 
 _MOST_LISTED = 1_000_000
-_MOST_OF_A_USER = 10_000  # names; there are no more public CAs, and twenty rounds look at all of them
+_MOST_OF_A_USER = 10_000  # names; there are fewer public CAs, and twenty rounds look at this many
 _MODE = 0o755  # of IN and OUT
-#: What an error of open(2) means. ELOOP is that of a link, ENXIO that of a socket.
+#: What an error of open(2) means. A link gives ELOOP, a socket ENXIO.
 _KINDS = {errno.EACCES: DeniedError, errno.EPERM: DeniedError, errno.ELOOP: UnfitFileError, errno.ENXIO: UnfitFileError}
 _ABANDONED_AFTER = 86_400  # seconds; a write takes a few, but the clocks of machines and file servers differ
 
 
 class FolderShelf:
-    """A folder. It must exist: while a mount is missing, nothing is written beneath its mount point."""
+    """A folder, which must exist: if a mount is missing, nothing is written below its mount point."""
 
     def __init__(self, path: str) -> None:
         """Raises ShelfError."""
@@ -81,7 +81,7 @@ class FolderShelf:
         return found is not None and found.content == content
 
     def names(self, folder: str, most: int) -> list[str]:
-        """At most a limited number of names per user in IN, to leave room for those of others."""
+        """The names in a folder. In IN, each user has a limited number, to leave room for the files of others."""
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
@@ -96,7 +96,7 @@ class FolderShelf:
 
 
 def _make(folder: str) -> None:
-    """Make a folder that all can read, whatever the umask is, unless it is there. Raises OSError and ShelfError."""
+    """Make a missing folder that all can read, whatever the umask is. Raises OSError and ShelfError."""
     try:
         os.mkdir(folder)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Gets certificates from a shelf: a whole pack if several of its certificates are wanted, else one by one."""
+"""Gets certificates from a shelf: a whole pack (`packs`) if several of its certificates are wanted, else one by one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .taking import LARGEST, MOST_OF_A_ROUND
 
 SECONDS = 300.0  # for one round; the next round gets the others
 UNREADABLE = "it cannot be read"
-MOST_FAILURES = 8  # files that cannot be read, in one round; then the engine is down
+MOST_FAILURES = 8  # files that cannot be read in one round; then the engine counts as down
 
 
 class Limits(NamedTuple):
-    """How many packs, and how many certificates one by one, are got in one round."""
+    """How many packs, and how many single certificates, are got in one round."""
 
     packs: int
     single: int
@@ -30,13 +30,13 @@ _REFUSALS: dict[type[ShelfError], str] = {
     DeniedError: "this machine may not read it",
     WithheldError: UNREADABLE,
 }
-#: A hub packs what it publishes, and what is new is in one or two packs. Needing more suggests a hostile shelf.
+#: A hub packs what it publishes, so what is new is in one or two packs. If more are needed, the shelf may be hostile.
 ROUTINE = Limits(packs=4, single=16)
 THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """What came of getting certificates, by the SHA-256 of a certificate or pack."""
+    """The result of getting certificates, by the SHA-256 of a certificate or pack."""
 
     contents: dict[str, bytes]  # unverified
     refused: dict[str, str]  # why a certificate cannot be used
@@ -52,7 +52,7 @@ class Got(NamedTuple):
 def get(
     shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
 ) -> Got:
-    """Get certificates by SHA-256: from OUT if the manifest names them, else from IN. `refuses` names bad packs."""
+    """Get certificates by SHA-256: from OUT if the manifest names them, else from IN. `refuses` knows bad packs."""
     deadline = time.monotonic() + SECONDS
     got = Got({}, {}, {}, {})
     left = limits.packs
@@ -69,7 +69,7 @@ def get(
 
 
 def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> None:
-    """Get those of these certificates that a pack holds. The others are on the shelf by themselves."""
+    """Get the wanted certificates of a pack. Those that it lacks are on the shelf as single files, too."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
     except ShelfError as error:

@@ -1,7 +1,7 @@
 """What a machine hands in: the intermediates that were needed here, if they lead to a public root.
 
-Others need not learn the name of a company's CA. So what leads only to roots of this machine, and to none of certifi's,
-stays here unless `share_private` is set.
+Others need not learn the name of a company's CA. So what leads to none of certifi's roots is only handed in if
+`share_private` is set.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .memory import Remembered
 from .shelf import IN, DeniedError, Shelf, ShelfError, file_of
 
 MOST_OF_A_ROUND = 100
-SECONDS = 60.0  # for one round; the next one goes on
-MOST_DENIED = 8  # files of one round; if that many may not be written, no more are put
+SECONDS = 60.0  # for one round; the next one continues
+MOST_DENIED = 8  # files of one round; if so many may not be written, no more are tried
 
 Permission = Callable[[Certificate], bool]  # whether a certificate may be shown to others
 
@@ -32,9 +32,9 @@ Permission = Callable[[Certificate], bool]  # whether a certificate may be shown
 def offers(
     needed: Iterable[Certificate], published: Collection[str], memory: Remembered, may_be_shared: Permission
 ) -> list[Certificate]:
-    """What others may lack: what is neither published nor taken from others, nor was handed in before.
+    """What others may lack: certificates that were not published, taken from others or handed in before.
 
-    The order is random. If another user has taken names on the shelf, the same certificates do not wait each time.
+    Their order is random: if another user has taken names on the shelf, different certificates wait each time.
     """
     unknown = [
         certificate
@@ -60,7 +60,7 @@ def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
 
 
 def hand_in(shelf: Shelf, certificates: Iterable[Certificate]) -> tuple[list[Certificate], list[ShelfError]]:
-    """Put these on the shelf while there is time and it works; returns which were put, and why others cannot be."""
+    """Put certificates on the shelf while there is time; returns those that were put, and the errors for others."""
     deadline = time.monotonic() + SECONDS
     done: list[Certificate] = []
     failures: list[ShelfError] = []

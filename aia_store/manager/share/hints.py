@@ -1,9 +1,9 @@
 """Hints about dead CA hosts: what a hub could not reach, others need not try.
 
-A hint is the SHA-256 of a URL or host, as `inside/pauses.py` notes failures. A name can be guessed from its digest. So
-a hub publishes only hints about URLs that public certificates name. A machine pauses each URL or host for an hour, at
-most once a day. So a false hint costs an hour, and only for what is not on the shelf. `aia-store add` ignores hints. A
-hub renews its hints within a day, and machines ignore older ones, so the hints of a hub that is gone end.
+A hint is the SHA-256 of a URL or host, as in the notes of failures (`inside/pauses.py`). A name can be guessed from its
+digest. So a hub publishes only hints about URLs that public certificates name. On a hint, a machine pauses the URL or
+host for an hour, at most once a day. So a false hint costs an hour, and only for what is not on the shelf. `aia-store
+add` ignores hints. A hub renews its hints within a day, and machines ignore older ones: hints end with their hub.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .manifest import MOST_DEAD, Manifest
 from .memory import Remembered
 
 MOST_OF_A_DAY = 1_000
-COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone does not take them back
+COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone cannot take them back
 
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
-    """The hosts and URLs named by these certificates that are paused here."""
+    """The hosts and URLs in these certificates that are paused here."""
     urls: set[str] = set()
     for certificate in public:
         with suppress(DERError):
@@ -38,7 +38,7 @@ def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
 
 
 def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> int:
-    """Pause the hosts and URLs that a manifest calls dead; returns for how many this was done."""
+    """Pause the hosts and URLs that a manifest calls dead; returns how many were paused."""
     if are_old(manifest, now):
         return 0
     failures = pauses.Failures(home)

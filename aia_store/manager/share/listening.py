@@ -1,8 +1,8 @@
 """Listens to the stream, in a process of its own, and keeps what leads to a trust anchor here.
 
-At its start, and where the stream does not go back far enough, a round over the shelf brings what was missed. A flood
-of bad entries costs a bounded part of a processor: at most 500 entries a minute are examined. What the stream
-drops meanwhile, honest certificates included, comes with the next round over the shelf.
+At the start, and if the stream does not go back far enough, a round over the shelf brings what was missed. At most 500
+entries a minute are examined, so a flood of bad ones costs a bounded part of a processor. Honest certificates that the
+stream drops meanwhile come with the next round over the shelf.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def listen(settings: Settings, interrupted: int) -> None:
         with open_stream(settings) as stream:
             _listen(settings, stream, interrupted)
     except OversizeError as error:
-        _note(settings, str(error), "")  # the next time, go on behind it
+        _note(settings, str(error), "")  # the next time, continue after it
         raise
     except ShareError as error:
         _note(settings, str(error))
@@ -58,14 +58,14 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
 
 
 def _after_silence(stream: Stream, position: str) -> str:
-    """The position to go on from: the start if the stream was made anew, and so has lower positions."""
+    """The position to continue from: the start if the stream was made anew, and so has lower positions."""
     ends = stream.ends()
     is_behind = position == END or ends is None or order(position) <= order(ends[1])
     return position if is_behind else START
 
 
 def _caught_up(settings: Settings, stream: Stream) -> str:
-    """The position to go on from. If entries were missed, a round takes from the shelf what they brought."""
+    """The position to continue from. If entries were missed, a round takes their certificates from the shelf."""
     noted = memories.read(writable_home(settings)).position
     try:
         ends = stream.ends()

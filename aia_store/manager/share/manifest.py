@@ -43,7 +43,7 @@ class Manifest(NamedTuple):
     packs: Mapping[str, frozenset[str]] = MappingProxyType({})  # the certificates in each
 
     def says_the_same_as(self, other: Manifest) -> bool:
-        """Whether only the time differs."""
+        """Whether the manifests are equal, except for the time when they were made."""
         return self._replace(made=0) == other._replace(made=0)
 
 
@@ -59,7 +59,7 @@ def text(manifest: Manifest) -> bytes:
 
 
 def parse(content: bytes) -> Manifest:
-    """Read a manifest. Raises ManifestError for what is none."""
+    """Read a manifest. Raises ManifestError if the content is none."""
     body, _, checksum = content.rpartition(_CHECKSUM.encode("ascii"))
     if checksum != f"{sha256(body)}\n".encode("ascii"):
         raise ManifestError("it is no manifest, or not whole")

@@ -1,8 +1,8 @@
 """What a machine remembers of sharing, from one round to the next: the file `share.json` in its store folder.
 
 `status` and the metrics read it, too. The manifest that was read last lies beside it (`share.manifest`), so that a
-round that finds it unchanged still knows what is on the shelf. Both change only while the memory is `opened`. Whoever
-only looks reads them without a lock, because they are replaced as a whole.
+round that finds it unchanged still knows what is on the shelf. Both files change only while the memory is `opened`.
+Readers need no lock, because the files are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ ROUND_LOCK, _LOCK = "share", "share-memory"
 WAITS = 30.0  # seconds, for another process
 MOST_REFUSED = 10_000
 REFUSED_FOR = 30 * 86_400  # seconds
-REFUSED_BRIEFLY_FOR = 6 * 3_600.0  # seconds; what may pass: the file is not there, or not what its name says
+REFUSED_BRIEFLY_FOR = 6 * 3_600.0  # seconds; for faults that may pass: a file is missing, or not what its name says
 HANDED_IN_AGAIN_AFTER = 7 * 86_400  # seconds; if no hub has published it by then
-HINTED_AGAIN_AFTER = 86_400  # seconds; a URL pauses for an hour a day on the word of others, at most
+HINTED_AGAIN_AFTER = 86_400  # seconds; hints of others pause a URL for at most an hour a day
 _LARGEST_FILE = 16 << 20
 _LONGEST_TEXT = 500
 _TEXTS = ("unlinked",)  # fields whose entries are texts; those of the others are numbers
@@ -37,7 +37,7 @@ _TEXTS = ("unlinked",)  # fields whose entries are texts; those of the others ar
 
 @dataclass
 class Remembered:
-    """Times are in seconds since 1970, certificates are named by their SHA-256."""
+    """What is remembered. Times are in seconds since 1970; certificates are named by their SHA-256."""
 
     shelf: str = ""  # its URL; what follows is about this one
     terms: str = ""  # under which trust anchors certificates were refused
@@ -61,7 +61,7 @@ class Remembered:
         return now < self.refused.get(digest, 0.0) <= now + REFUSED_FOR
 
     def refuse(self, refused: dict[str, str], now: float, seconds: float = REFUSED_FOR) -> None:
-        """Remember what was refused, and why, for this long; if that is too much, only the latest."""
+        """Remember what was refused, and why, for this long; if there are too many, only the latest."""
         self.refused.update(dict.fromkeys(refused, now + seconds))
         self.refused = dict(list(self.refused.items())[-MOST_REFUSED:])
         self.reasons = dict(Counter(self.reasons) + Counter(refused.values()))
@@ -72,7 +72,7 @@ class Remembered:
         self.unlinked = {digest: issuer for digest, issuer in unlinked.items() if digest in self.refused}
 
     def keep(self, kept: Collection[Certificate]) -> None:
-        """Remember what was taken. What was refused because such an issuer was missing may be offered again."""
+        """Remember what was taken. What was refused for lack of one of these issuers may be offered again."""
         self.taken |= {one.fingerprint for one in kept}
         subjects = {sha256(one.subject_key) for one in kept}
         for digest in [digest for digest, issuer in self.unlinked.items() if issuer in subjects]:
@@ -138,7 +138,7 @@ def held(home: Folder, name: str) -> Iterator[None]:
 
 
 def write(home: Folder, memory: Remembered) -> None:
-    """Write the memory, which must be open. Raises OSError."""
+    """Write the memory, which must be `opened`. Raises OSError."""
     home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
 
 
@@ -156,7 +156,7 @@ def write_manifest(home: Folder, manifest: manifests.Manifest) -> None:
 
 
 def _like(default: object, value: Any, of_entries: Callable[[Any], object]) -> Any:
-    """A value of the type that a field has, or its entries have. Raises ValueError or TypeError."""
+    """A value, converted to the type of a field's default and of its entries. Raises ValueError or TypeError."""
     if isinstance(default, set):
         return {str(digest) for digest in value if is_digest(str(digest))}
     if isinstance(default, dict):

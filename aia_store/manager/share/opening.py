@@ -1,4 +1,4 @@
-"""Opens the shelf and the stream that the settings name, with the code for their kinds."""
+"""Opens the shelf and the stream that the settings name."""
 
 from __future__ import annotations
 

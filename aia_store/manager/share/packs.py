@@ -14,8 +14,8 @@ from itertools import islice
 from ...inside.certificate import DERError, elements, sha256
 
 LARGEST = 1 << 20  # bytes
-MOST_PACKS = 24  # of the largest, that is 18,000 certificates
-MOST_OF_ONE = LARGEST >> 7  # no certificate is as small as 128 bytes, so whoever packs more wants to keep us busy
+MOST_PACKS = 24  # if all have the largest size, they hold 18,000 certificates
+MOST_OF_ONE = LARGEST >> 7  # every certificate is larger than 128 bytes, so a pack with more is hostile
 _MUCH_LARGER = 2.0  # times as many
 
 
@@ -51,7 +51,7 @@ def arrange(
 
 
 def _packed(certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
-    """The members and the content of packs for these; a certificate that would be alone in a pack is in none."""
+    """Packs for certificates: the members and the content of each. A certificate that would be alone gets none."""
     groups: list[list[str]] = [[]]
     size = 0
     for digest, der in sorted(certificates.items()):

@@ -1,11 +1,11 @@
-"""A hub: publishes what was needed here and what others handed in, as far as it leads to the hub's trust anchors.
+"""A hub: publishes what was needed here and what others handed in, if it leads to a trust anchor of the hub.
 
-The certificates come first and the manifest last, so a hub that is killed between them leaves the former manifest. The
+Certificates are written first and the manifest last, so a hub that is killed between them leaves the old manifest. The
 next manifest leaves out certificates that have expired, were revoked or lost their root. It keeps those that another
-hub has published, and this one has not looked at yet.
+hub has published and this hub has not examined yet.
 
 Whoever may write to the shelf can replace files there. So at each publication, a hub reads some of the files in out/
-again, and puts right what is damaged.
+again, and repairs damaged ones.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def to_publish(
 ) -> dict[str, Certificate]:
     """The certificates that a hub publishes, by SHA-256; if there are too many, those needed here come first.
 
-    `shared` are the SHA-256s of what was taken from other machines, or is offered by them now. Of what was preloaded,
-    only these are published.
+    `shared` are the SHA-256s of what was taken from other machines, or is offered by them now. No other preloaded
+    certificates are published.
     """
     preloaded = (certificate for _, certificate in store.entries(preloaded=True))
     sound = {
@@ -66,7 +66,7 @@ def publish(
     now: float,
     unseen: frozenset[str] = frozenset(),
 ) -> Published:
-    """Put on the shelf what is missing or damaged, then the manifest, unless it says the same as `before`.
+    """Put on the shelf what is missing or damaged, then the manifest, unless only its time differs from `before`.
 
     `unseen` are the certificates of `before` that are not here, and were not refused. If there are too many, some are
     left out. Raises ShelfError, also if this takes too long; then the next publication continues.
@@ -106,5 +106,5 @@ def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[s
         except (shelves.AbsentError, shelves.UnfitFileError, shelves.WithheldError):
             found.add(files[name])
         except shelves.DeniedError:
-            break  # a hub that may only write cannot tell
+            break  # a hub that may only write cannot check
     return found

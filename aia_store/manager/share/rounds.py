@@ -1,7 +1,7 @@
 """One round: read the manifest, take what is new, hand in what was learned here, and publish if this is a hub.
 
 A shelf that cannot be used ends the round with a ShareError; whatever was verified before stays. There is one round at
-a time. It opens the memory only between its requests, so what comes or goes by the stream meanwhile does not wait.
+a time. It opens the memory only between its requests, so that work for the stream need not wait.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Round(NamedTuple):
 
 
 def run(settings: Settings, *, publishes: bool | None = None) -> Round:
-    """Make a round; `publishes` is by default what the settings say. Raises ShareError, StoreError and RootsError."""
+    """Make a round. By default, the settings say whether it publishes. Raises ShareError, StoreError, RootsError."""
     is_hub = settings.share_publish if publishes is None else publishes
     limits = getting.THOROUGH if is_hub else getting.ROUTINE
     return _round(settings, publishes=is_hub, hands_in=True, limits=limits)
@@ -99,7 +99,7 @@ def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> 
 
 @contextlib.contextmanager
 def _session(settings: Settings, home: Folder) -> Iterator[_Session]:
-    """A session; if it fails, the memory says why."""
+    """The session of one round. If it fails, the memory notes why."""
     try:
         try:
             yield _Session(settings, home)
@@ -144,7 +144,7 @@ class _Session:
         handed_in = self._hand_in(shelf, manifest) if hands_in else 0
         published = self._publish(shelf, manifest, offered, is_sound=is_sound) if publishes else None
         counted = dict(Counter(taken.refused.values()))
-        # Refusals are no reason to come again soon, or a manifest of rubbish would make all machines busy.
+        # Refusals do not lead to another round soon; otherwise a manifest of rubbish would keep all machines busy.
         progress = len(taken.kept) + (len(taken.refused) if limits is getting.THOROUGH else 0)
         more = progress > 0 and (choice.later > 0 or len(taken.kept) + len(taken.refused) < len(choice.get))
         done = Round(len(offered), len(taken.kept), counted, handed_in, published, more, self._notes)
@@ -174,7 +174,7 @@ class _Session:
         return taking.take(wanted, self._store, self._anchors, memory, self._now)
 
     def _manifest(self, shelf: shelves.Shelf) -> tuple[manifests.Manifest, bool]:
-        """What a hub has published, and True; if that is not sound, what it had published before, and False."""
+        """The shelf's manifest, and True; if it is not sound, the one that was read before, and False."""
         before = memories.read_manifest(self._home)
         mark = memories.read(self._home).mark if before.made else ""
         manifest, is_sound = before, False
@@ -201,7 +201,7 @@ class _Session:
     def _take(
         self, shelf: shelves.Shelf, digests: list[str], manifest: manifests.Manifest, limits: getting.Limits
     ) -> taking.Taken:
-        """Get these from the shelf, and keep those that are verified. A failure does not undo what was got before."""
+        """Get certificates from the shelf, verify and keep them. A failure does not undo what was got before."""
         refuses = memories.read(self._home).refuses
         got = getting.get(shelf, digests, manifest, limits, lambda name: refuses(name, self._now))
         with memories.opened(self._home) as memory:
@@ -235,7 +235,7 @@ class _Session:
         return len(done)
 
     def _send(self, certificates: Iterable[Certificate]) -> bool:
-        """Tell all machines at once, if there is a stream. If that fails, a note says so."""
+        """Send certificates by the stream, if there is one. If that fails, a note says so."""
         if not self._settings.share_notify:
             return False
         try:

@@ -15,7 +15,7 @@ from ...inside.store import is_digest
 
 IN, OUT = "in", "out"
 MANIFEST = f"{OUT}/manifest"
-MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest has a tenth of that
+MOST_NAMES = 100_000  # of a folder, that are looked at in one round; a manifest names a tenth of this
 CERTIFICATE, PACK = ".der", ".pack"  # extensions
 ENGINES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")  # no colon follows, unless somebody writes credentials
 #: What follows the scheme (RFC 3986, 3): user and password, host and port and path, query and fragment.
@@ -47,11 +47,11 @@ class WithheldError(ShelfError):
 
 
 class DeniedError(ShelfError):
-    """This machine may not do that: because of its credentials, or because of the file's own rights."""
+    """This machine may not do that, by its credentials or by the permissions of the file."""
 
 
 def error_of(status: int) -> type[ShelfError]:
-    """The kind of error of this HTTP status: 408 and 429 (RFC 9110, RFC 6585) are about the moment, not the file."""
+    """The class of error for an HTTP status. 408 and 429 (RFC 9110, RFC 6585) may pass, and are not about the file."""
     return WithheldError if 400 <= status < 500 and status not in (408, 429) else ShelfError
 
 
@@ -69,7 +69,7 @@ class Shelf(Protocol):
         """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
-        """Read a file of at most `most` bytes; None if it is unchanged and so still has this mark (of `Found`)."""
+        """Read a file of at most `most` bytes; None if it still has this mark (see `Found`), and so is unchanged."""
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file as a whole."""
@@ -77,7 +77,7 @@ class Shelf(Protocol):
     def names(self, folder: str, most: int) -> list[str]:
         """At most `most` names in a folder, of any form; if there are more, a different choice each time.
 
-        So names that somebody adds cannot keep others from being looked at.
+        So added names cannot keep other names from being looked at.
         """
 
 
@@ -103,7 +103,7 @@ def pack_of(digest: str) -> str:
 
 
 def digests_in(names: Iterable[str], extension: str) -> list[str]:
-    """The SHA-256s in those of these names that are of certificates or of packs, by their extension."""
+    """The SHA-256s in the names with this extension, which is CERTIFICATE or PACK."""
     stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
     return [stem for stem in stems if is_digest(stem)]
 

@@ -28,13 +28,13 @@ _FORM = "valkey://[user:password@]host[:port], with special characters of the pa
 START = "0-0"  # before the first entry
 END = "$"  # behind the last entry, whichever that is when it is read
 _SECONDS, _CONNECT_SECONDS = 10.0, 5.0
-_SECONDS_OF_A_REPLY = 60.0  # whatever the server drips
+_SECONDS_OF_A_REPLY = 60.0  # even if the server sends it byte by byte
 _LARGEST_REPLY = 2 * MOST_READ * LARGEST  # bytes
 _FIELD = b"der"
 _POSITION = re.compile("[0-9]{1,20}-[0-9]{1,20}")
-#: What XADD says once somebody has used the last position there can be.
+#: What XADD answers once somebody has used the last possible position.
 _IS_FULL = re.compile("exhausted the last possible ID|equal or smaller than the target stream top item")
-#: So that a connection that is gone is noticed in some four minutes, although nobody sends anything on it (tcp(7)).
+#: They reveal a dead idle connection within some four minutes (tcp(7)).
 _KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4))
@@ -85,7 +85,7 @@ class Stream:
         self._connection.disconnect()
 
     def send(self, ders: Iterable[bytes]) -> None:
-        """Append certificates, and let old entries go. A stream that can take no further entries is made anew."""
+        """Append certificates, and drop old entries. A stream that can take no further entries is made anew."""
         deadline = time.monotonic() + _SECONDS_OF_A_REPLY
         for der in ders:
             entry = "XADD", KEY, "MAXLEN", "~", MOST_KEPT, "*", _FIELD, der
@@ -130,7 +130,7 @@ class Stream:
         return self._answer()
 
     def _expect(self, deadline: float | None) -> None:
-        """Limit the next reply; its deadline is on the monotonic clock."""
+        """Limit the size and time of the next reply; its deadline is on the monotonic clock."""
         if self._connection._sock is not None:  # else the next command connects again, with a limit of its own
             self._connection._sock.expect(deadline)
 
@@ -143,7 +143,7 @@ class Stream:
             raise self._failure(error) from error
 
     def _entries(self, raws: Any) -> list[StreamEntry]:
-        """The entries of a reply. Raises StreamError if that is none."""
+        """The entries of a reply. Raises StreamError if it is malformed."""
         try:
             return [_entry(raw) for raw in raws or ()]
         except (ValueError, TypeError, AttributeError) as error:
@@ -159,7 +159,7 @@ def is_position(text: str) -> bool:
 
 
 def order(position: str) -> tuple[int, ...]:
-    """Positions in the order of the stream."""
+    """A key that sorts positions in the order of the stream."""
     return tuple(int(part) for part in position.split("-"))
 
 
@@ -185,7 +185,7 @@ class _BoundedSocket:
         self.expect()
 
     def expect(self, deadline: float | None = None) -> None:
-        """Expect another reply, as a whole by the deadline, on the monotonic clock."""
+        """Expect another reply, which must be complete by the deadline (monotonic clock)."""
         self._left = _LARGEST_REPLY
         self._deadline = deadline or time.monotonic() + _SECONDS_OF_A_REPLY
         self._socket.settimeout(self._between_bytes)
@@ -210,7 +210,7 @@ class _BoundedSocket:
 
 
 def _bounded(kind: type[AbstractConnection]) -> type[Any]:
-    """A kind of connection, plain, with TLS or of a Unix socket, with a bounded socket."""
+    """A subclass of this kind of connection (plain, TLS or Unix socket) that has a bounded socket."""
 
     class Bounded(kind):  # type: ignore[valid-type, misc]
         def _connect(self) -> _BoundedSocket:

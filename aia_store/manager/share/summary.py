@@ -16,7 +16,7 @@ _NEVER = "never"
 
 
 class Summary(NamedTuple):
-    """Times are in seconds since 1970, 0 for never. `counts` and `refused` are totals since the shelf was set."""
+    """What is shared. Times are in seconds since 1970, 0: never. `counts` and `refused` are totals for this shelf."""
 
     shelf: str
     stream: str
@@ -46,7 +46,7 @@ class Summary(NamedTuple):
 
 
 def of(settings: Settings, store: IntermediateStore) -> Summary:
-    """What the first folder of the store with a memory of this shelf says; without one, that there was no round."""
+    """The summary in the first store folder that remembers this shelf; if none does, there was no round."""
     shelf = shelves.without_secrets(settings.share)
     found = (memories.read(folder) for folder in store.folders)
     memory = next((one for one in found if one.shelf == shelf), memories.Remembered())

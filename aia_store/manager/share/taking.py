@@ -1,7 +1,7 @@
 """What a machine takes from others: `choose` says which certificates to get, `take` verifies and keeps them.
 
 Nothing is believed. Whatever a shelf or a stream holds, a round gets at most 500 certificates of at most 65,536 bytes
-each, and at most 10,000 are kept in all. If there are more, a round gets 500 at random. What is refused is
+each, and at most 10,000 are kept in all. If more are offered, a round gets 500 of them at random. What is refused is
 remembered, so an honest certificate among ten thousand others comes within twenty rounds.
 """
 
@@ -84,7 +84,7 @@ def take(
 
 
 def _sifted(offered: Mapping[str, bytes]) -> tuple[dict[str, Certificate], dict[str, str]]:
-    """The offered certificates that can be parsed and bear their names, and why the others are refused."""
+    """The offered certificates that can be parsed and match their SHA-256, and why the others are refused."""
     sound: dict[str, Certificate] = {}
     refused: dict[str, str] = {}
     for digest, der in offered.items():

@@ -31,7 +31,7 @@ from .shelf import (
     without_secrets,
 )
 
-_SECONDS = 20.0  # for one file, whatever the server drips
+_SECONDS = 20.0  # for one file, even if the server sends it byte by byte
 _SETTLED_AFTER = 60.0  # seconds
 _SINCE = "since "  # begins a mark that is a date
 _LONGEST_MARK = _LONGEST_REASON = 200
@@ -85,7 +85,7 @@ class WebShelf:
         raise ShelfError(f"{self._shown} is a web server, and cannot be listed")
 
     def _asked(self, name: str, most: int, mark: str, deadline: float) -> Found | ShelfError | None:
-        """What `get` returns or raises."""
+        """What `get` returns, or the error that it raises."""
         url = urlunsplit(self._url._replace(path=f"{self._url.path}/{name}"))
         headers = dict(self._headers)
         if mark.startswith(_SINCE):
@@ -121,7 +121,7 @@ class WebShelf:
 def _mark(headers: Message) -> str:
     """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
 
-    A date has no fractions of a second, so it tells two contents apart only once it is past (RFC 9110, 8.8.2.2).
+    A date has whole seconds: until its second is past, the file may change without a new date (RFC 9110, 8.8.2.2).
     """
     tag, changed = str(headers.get("ETag", "")), str(headers.get("Last-Modified", ""))
     if not tag and changed:
