@@ -50,15 +50,15 @@ def client_hello(cipher: bytes) -> bytes:
 
 
 def prepare_server(context: Any) -> None:
-    """Have a context of ours play a server that requires a certificate."""
+    """Prepare a context of ours to play a server that requires a client's certificate."""
     context.load_cert_chain(NOBODY)
     context.verify_mode = _ssl.CERT_REQUIRED
 
 
 class Allowance:
-    """A number of seconds per minute, for work that takes time or should be rare. Each use counts for at least `least`.
+    """A number of seconds per minute that work may take. Each use counts for at least `least` seconds.
 
-    Work that has begun may go on to its end, so the last uses can overdraw the allowance, by at most its own size.
+    Work that has begun may be finished, so the last uses can overdraw the allowance, by at most `seconds`.
     """
 
     def __init__(self, seconds: float, least: float) -> None:
