@@ -35,9 +35,9 @@ server's clients (`client_certificates`). After the verdict, OpenSSL no longer c
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
 OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
 up for this chain; OpenSSL looks certificates up by name only. Such a context refuses a chain with the same error as the
-program's own would without us. If we could not read all of the chain, or a directory may have a part in it, a chain is
-only refused by a context with the whole file. A file is deferred only if every OpenSSL is sure to read all of it; the
-roots of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+program's own would without us. If we could not read all of the chain, or a directory may have a part in it, we use a
+context with the whole file to refuse it. A file is deferred only if every OpenSSL is sure to read all of it; the roots
+of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
 (`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
 **Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, nothing is
@@ -45,12 +45,12 @@ checked beforehand: OpenSSL decides in the real handshake. Otherwise OpenSSL fir
 they were sent, in a simulated handshake in memory. If it accepts them, nothing is searched, fetched or written, and the
 result is remembered.
 
-**The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise we build certification paths, depth first and
-within one budget. Issuers are looked for in one source after the other, the cheapest first: what the program trusts,
-what the server sent (in any order, with unrelated certificates in between), the store on disk, and last the network,
-under the policy in `fetch`. A machine does not fetch the same URL twice at once (`locks`), nor again soon after a
-failure (`pauses`). Paths with an intermediate that is known to be revoked are skipped (`revoked`). The intermediates of
-an accepted path are kept on disk.
+**The search** (`search`, `store`, `aia`, `fetch`, `reply`). If OpenSSL refuses what was sent, we build certification
+paths, depth first and within one budget. We look for issuers in one source after the other, the cheapest first: what
+the program trusts, what the server sent (in any order, with unrelated certificates in between), the store on disk, and
+last the network, under the policy in `fetch`. A machine does not fetch the same URL twice at once (`locks`), nor again
+soon after a failure (`pauses`). Paths with an intermediate that is known to be revoked are skipped (`revoked`). The
+intermediates of an accepted path are kept on disk.
 
 **The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
 this path, again in a simulated handshake: the leaf, the intermediates as untrusted certificates, and one trusted
@@ -193,9 +193,9 @@ class Interrupted(BaseException):
 def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
-    A signal handler may raise an exception of any class. If this exception causes another error, here or in OpenSSL's
-    wrapper, it is the context of that error. Its traceback holds frames of ours. If such a frame has the exception in a
-    variable, it must delete the variable: the cycle would keep the program's connection open until it is collected.
+    A signal handler may raise an exception of any class. If another error results, here or in OpenSSL's wrapper, the
+    exception is that error's context. The exception's traceback holds frames of ours. If such a frame has the exception
+    in a variable, it must delete the variable: the cycle would keep the program's connection open until collected.
     """
     while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):

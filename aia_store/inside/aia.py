@@ -62,7 +62,7 @@ class AIA:
         self._home = store.home
         self._failures = Failures(self._home, store.failures, patient=patient)
         self._budget = budget
-        self._is_hasty = budget.seconds < budget.fetch_seconds  # as under an event loop
+        self._is_hasty = budget.seconds < budget.fetch_seconds  # less time than for one fetch, as under an event loop
         self._anchors = anchors
         self._anchors_digest: str | None = None
         self._newly_stored = newly_stored
@@ -168,7 +168,7 @@ class AIA:
         self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
-        """Take the lock of this URL; if no file can be locked, only this process has it. False if time ran out."""
+        """Take the lock of this URL, only within this process if no file can be locked. False if time ran out."""
         if url in self._locks:
             return True  # an earlier walk of this search took it, and ended before the fetch
         name = sha256(url.encode())

@@ -44,13 +44,13 @@ class CAFile:
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._blocks: list[slice] = []  # where the lines of base64 of each block are, by its place
+        self._blocks: list[slice] = []  # where the base64 lines of each block are, by its place
         self._anchors: dict[bytes, list[int]] = {}  # the places of known anchors, by the hash of their names
         self._places: dict[bytes, int] = {}  # the places of the other certificates (DER)
         begin = text.find(_BEGIN)
         _demand(
             begin >= 0
-            and b"\0" not in text  # OpenSSL reads lines as C does: one that begins with NUL is the end for it
+            and b"\0" not in text  # OpenSSL reads lines as C does: it stops at a line that begins with NUL
             and _ANY_BEGIN not in text[:begin]
             and text[begin - 1 : begin] in (b"", b"\n")
         )

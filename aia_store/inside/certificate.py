@@ -22,7 +22,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 # Object identifiers, as the bytes of their DER contents.
 SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
 KEY_USAGE = b"\x55\x1d\x0f"
-KEY_CERT_SIGN = 0x04  # in the first octet of its bits
+KEY_CERT_SIGN = 0x04  # in the first octet of the key usage
 BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
@@ -35,7 +35,7 @@ INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
 AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
 SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
-# The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
+# The extensions of a CA certificate that never make OpenSSL refuse certificates below it. (Name constraints can.)
 _USUAL_EXTENSIONS = {
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -152,13 +152,13 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
 
 
 def text_of(value: bytes, tag: int, errors: str = "strict") -> str:
-    """Decode the value of a string with this tag; `errors` are bytes.decode()'s. Raises UnicodeDecodeError."""
+    """Decode the value of a string with this tag; `errors` is as for bytes.decode(). Raises UnicodeDecodeError."""
     with importing:  # Python imports the codec
         return value.decode(STRINGS.get(tag, "latin-1"), errors)
 
 
 def words_of(key: bytes) -> list[bytes]:
-    """The words of a canonical name, the longest first, which any certificate with this name has (see `may_hold`)."""
+    """The words that every certificate with this canonical name contains (see `may_hold`), the longest first."""
     words: set[bytes] = set()
     for _, _, rdn, rdn_end in elements(key, 0, len(key)):
         for _, _, inner, stop in elements(key, rdn, rdn_end):
@@ -204,7 +204,7 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
         stop = text.find(end, start)
         if stop < 0:
             return
-        start = max(start, text.rfind(begin, start, stop) + len(begin))  # the block before it has no end
+        start = max(start, text.rfind(begin, start, stop) + len(begin))  # an earlier BEGIN has no END
         try:
             yield binascii.a2b_base64(text[start:stop])
         except binascii.Error:
@@ -247,7 +247,7 @@ def to_pem(der: bytes) -> str:
 def strict_base64(text: bytes) -> bytes:
     """Decode base64 on one line. Raises ValueError for everything else."""
     found = binascii.a2b_base64(text)
-    if binascii.b2a_base64(found, newline=False) != text:  # the strict mode of Python 3.11
+    if binascii.b2a_base64(found, newline=False) != text:  # like the strict mode, which is new in Python 3.11
         raise ValueError("base64 that is out of order")
     return found
 
@@ -377,7 +377,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """Extension values (the contents of the OCTET STRING) by object identifier. Of a repeated one, the first."""
+        """Extension values (the contents of the OCTET STRING) by object identifier. If one is repeated: the first."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:
@@ -421,7 +421,7 @@ class Certificate:
 
     @cached_property
     def ca_issuers(self) -> list[str]:
-        """The URLs of the caIssuers entries of AIA (RFC 5280, 4.2.2.1) in order, without names that are no URLs."""
+        """The URLs of the caIssuers entries of AIA (RFC 5280, 4.2.2.1) in order. Other kinds of names are left out."""
         value = self.extensions.get(AUTHORITY_INFORMATION_ACCESS)
         if value is None:
             return []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SECONDS = 5.0  # for the fetches of one handshake, and of all handshakes in a minute
-LEAST_SECONDS = 0.25  # that every search counts for, so that there are at most 20 in a minute
+LEAST_SECONDS = 0.25  # every search counts for at least this, so that there are at most 20 in a minute
 PERIOD = 60.0  # seconds until a used-up allowance is full again
 NOBODY = os.path.join(os.path.dirname(__file__), "nobody.pem")
 
@@ -81,7 +81,7 @@ class Allowance:
             self._at = began
             if self._left <= 0:
                 return None
-            self._left -= self._least  # at once, so that a crowd of clients is not let in as a whole
+            self._left -= self._least  # before the work, so that many clients cannot begin together
         try:
             return work(self._most)
         finally:

@@ -31,7 +31,7 @@ class Terms:
     def __init__(self, flags: int, level: int | None, suite_b: str = "", *, from_client: bool = False) -> None:
         self.flags = flags  # the SSL object's X509_V_FLAG_ bits
         self.level = level  # OpenSSL's security level; None for its default
-        self.suite_b = suite_b  # what the cipher list begins with to ask for Suite B, or empty
+        self.suite_b = suite_b  # the keyword for Suite B that the cipher list begins with, or empty
         self.from_client = from_client  # whether the chain is a client's
 
     @property
@@ -90,7 +90,7 @@ _kept: dict[object, Any] = memory_of_contexts()
 def kept(terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = ()) -> Any:
     """Like `made`, but contexts for the same terms and certificates are shared, if they look into no directory."""
     if directories:
-        return made(terms, ders, directories=directories)  # OpenSSL adds to it what it finds there
+        return made(terms, ders, directories=directories)  # OpenSSL adds certificates from there
     key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:

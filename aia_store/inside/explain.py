@@ -106,7 +106,7 @@ def is_at_443(driver: Any) -> bool:
     if not isinstance(driver, _socket.socket):
         return False
     try:
-        # Not the program's own method, if its class has one. Addresses of sockets other than TCP's have other shapes.
+        # Not the method of the program's class, which may have its own. Addresses of other sockets have other shapes.
         return bool(_socket.socket.getpeername(driver)[1:2] == (443,))
     except unless_interrupted(OSError):
         return False
@@ -176,7 +176,7 @@ class Refusal:
         return f" Besides, {leaf} {' and '.join(found)}." if found else ""
 
     def _is_for_others(self) -> bool:
-        """Whether the leaf is surely not for the host. Unsure beyond ASCII and for IPv6, which have many spellings."""
+        """Whether the leaf is surely not for the host; False beyond ASCII and for IPv6, which have many spellings."""
         host = (self._host or "").lower()
         names = [name.lower() for name in host_names(self._leaf)]
         if not host.isascii() or ":" in host or not names:
@@ -206,7 +206,7 @@ class Refusal:
         return [f"{what} {_called(ended)} {self._when(ended)}; this machine's clock says {_date(now)}.", remedy]
 
     def _when(self, certificate: Certificate) -> str:
-        """When a certificate expired, or before when it is not valid."""
+        """The date on which a certificate expired, or before which it is not valid, as a phrase."""
         not_before, not_after = certificate.validity
         has_expired = not_after < time.time()
         return f"expired on {_date(not_after)}" if has_expired else f"is not valid before {_date(not_before)}"
@@ -322,7 +322,7 @@ class Refusal:
         return next((f"The certificate {_called(one)}" for one in found), "A certificate of the chain")
 
     def _upwards(self) -> list[Certificate]:
-        """The leaf, then its likeliest issuer among the certificates at hand, then the issuer's, and so on."""
+        """The leaf, its likeliest issuer among the certificates at hand, the likeliest issuer of that, and so on."""
         with importing:
             from .search import likeliest_first, may_have_issued
 

@@ -493,7 +493,7 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
     is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
     if not (is_gzip or is_zlib):
         return body
-    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # 32: zlib tells gzip from zlib by itself
+    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # 32: zlib recognizes both formats by itself
     try:
         body = unpacker.decompress(body, most + 1)
     except zlib.error as error:

@@ -205,7 +205,7 @@ def complete(context: Any, *, client_certificates: bool = False) -> None:
     if client_certificates:
         _clients_are_completed = True
         state.completes_clients = True
-        _attach(context, state)  # an SNI callback may set this context for connections that it did not make
+        _attach(context, state)  # an SNI callback may set this context for connections that another one made
 
 
 def state_of(context: Any) -> State:
@@ -324,7 +324,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
             _look_after(type(owner._sslsock()))
         return state
     state.may_defer = False
-    state.given.load_deferred(context)  # nobody will see which certificates this connection asks for
+    state.given.load_deferred(context)  # no callback will see which certificates this connection needs
     state.given.is_used = True
     # An SNI callback may move the connection to a context whose clients' chains are completed.
     return state if is_verified and server_side and _clients_are_completed else None
@@ -407,7 +407,7 @@ def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text:
 
 
 def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[int, ...] | None) -> None:
-    """`was`: the identity of the file before OpenSSL read it."""
+    """Note what OpenSSL loaded. `was` is the identity of the file before OpenSSL read it."""
     state = state_of(context)
     is_known = file is None or (was is not None and is_plain_file(file) and identity_of(file) == was)
     state.given.add(file, directory, is_plain=is_known and _is_plain_text(text))
@@ -514,7 +514,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-    """OpenSSL calls this with each message and each record's header; after a Certificate, not before its verdict."""
+    """OpenSSL calls this for each message and record header. The first call after a Certificate follows the verdict."""
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
@@ -664,7 +664,7 @@ def _put_back(connection: Connection) -> None:
 
 
 def _let_go_if_done(connection: Connection, version: int) -> None:
-    """Stop OpenSSL's calls for this connection, which come twice for every record of a download, if we need no more.
+    """If we need no more of this connection's messages, stop OpenSSL's calls: two for every record of a download.
 
     Before TLS 1.3, a renegotiation may bring certificates that need us again. To stop the calls, we set the context on
     the SSL object while the context has no callback. Meanwhile no other thread may see the context, so C code makes the
@@ -734,9 +734,9 @@ def _followed(method: Any) -> Any:
 
 
 def _end_of_callback(driver: Any, error: OSError) -> BaseException | None:
-    """If the chain was refused because the callback failed or could not be called, return the error that prevented it.
+    """If the chain was refused, return the error that ended our callback in spite of its guard, or prevented its call.
 
-    That happens if no stack or memory is left. An error that the program was handling before has its own traceback.
+    No stack or memory was left then. An error that the program was handling before has its own traceback.
     """
     cause = error.__context__
     if not (isinstance(error, _ssl.SSLCertVerificationError) and _lacks_anchors(_connection_of(driver))):

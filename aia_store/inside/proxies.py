@@ -113,7 +113,7 @@ def _parsed(url: str, source: str) -> Proxy:
     for end in "/?#":
         place = place.partition(end)[0]
     host, port = _split(place)
-    host = unquote(host)  # a zone is written %25
+    host = unquote(host)  # in a URL, the % before an IPv6 zone is %25
     number = DEFAULT_PORT if port is None else int(port[:6]) if port.isascii() and port.isdigit() else 0
     if not host or not host.isascii() or not host.isprintable() or " " in host or not 0 < number < 65_536:
         raise ProxyError(f"{source} names no proxy; write http://HOST:PORT")

@@ -47,7 +47,7 @@ def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
 
 
 def issued_digest(issuer: Certificate, serial: bytes) -> bytes:
-    """The digest, for entries of CRLs, of the certificate with this serial number from an issuer's name and key."""
+    """The digest, for entries of CRLs, of the certificate with this serial number, by its issuer's name and key."""
     return _sha256(b"issued" + issuer.subject_key + _sha256(issuer.public_key) + serial)
 
 

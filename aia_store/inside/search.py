@@ -87,7 +87,7 @@ class Search:
         self._budget = budget
         self.stored: set[Certificate] = set()  # what was found in the store
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
-        self.revoked: dict[Certificate, Certificate] = {}  # revoked intermediates, whose paths were skipped: issuers
+        self.revoked: dict[Certificate, Certificate] = {}  # revoked intermediates of skipped paths, and their issuers
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
         self.paused: dict[str, float] = {}  # the URLs that are paused, and until when (seconds since 1970)
         self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was fetched
@@ -293,7 +293,7 @@ class Walk:
 
 
 def _each(certificates: Iterable[Certificate]) -> Generator[Certificate, None, None]:
-    """Yield each certificate. To close this generator also closes the generator that the certificates come from."""
+    """Yield each certificate. Closing this generator also closes the generator that the certificates come from."""
     yield from certificates
 
 

@@ -43,9 +43,9 @@ class Settings:
     def __init__(self) -> None:
         self.dir: str | None = None  # the store's folder
         self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
-        self.extra_roots: str | None = None  # a PEM file of trust anchors to add to the machine's, or a folder of them
+        self.extra_roots: str | None = None  # trust anchors to add to the machine's: a PEM file or a folder of them
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
-        self.proxy = FROM_ENVIRONMENT  # fetch through the environment's proxy, through none, or through this URL's
+        self.proxy = FROM_ENVIRONMENT  # the proxy for fetches: the one in the environment, none, or a URL
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop

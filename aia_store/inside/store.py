@@ -170,7 +170,7 @@ class Folder:
         return path
 
     def make(self, *parts: str) -> str:
-        """Return the path of a folder inside this one, and make it if missing. Raises OSError, also like `within`."""
+        """Return the path of a folder inside this one, and make it if it is missing. Raises OSError (see `within`)."""
         try:
             return self.within(*parts)
         except FileNotFoundError:
@@ -346,7 +346,7 @@ def _trusted_users(folder: os.stat_result) -> set[int]:
 def _check_inner(path: str, trusted: set[int]) -> None:
     """Raise OSError unless this is a folder that belongs to one of these users, and only they can change it.
 
-    On Windows, it only must be a folder: the mode is always 0o777, and it inherits its rights from the folder above.
+    On Windows, it need only be a folder: the mode is always 0o777, and folders inherit their rights from the one above.
     """
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
@@ -431,8 +431,8 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
 def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
-    A CA can issue any number of intermediates with one name. They hide one that this machine uses until it is used
-    again. At most 20 times `most` files are looked at, because each look takes a microsecond or two.
+    A CA can issue any number of intermediates with one name. They can hide the one that this machine uses, until it is
+    used again. At most 20 times `most` files are looked at, because each look takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
     if len(paths) > most:
@@ -453,7 +453,7 @@ def crowded_note(folder: Folder) -> str:
 
 
 class IntermediateStore:
-    """This user's store folders: all are read, and the first writable one is written; if there is none, memory is."""
+    """This user's store folders. All are read; the first writable one is written. If none is, memory is used."""
 
     def __init__(self, folders: list[Folder]) -> None:
         self.folders = [folder for folder in folders if folder.fault() is None]
@@ -522,7 +522,7 @@ class IntermediateStore:
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
         """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
-        They come from `certificates/`, the needed ones; with `preloaded`, from `preloaded/`.
+        These are the certificates that were needed, or, with `preloaded`, those that were preloaded.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:

@@ -129,7 +129,7 @@ class Trusted:
 
     @classmethod
     def of(cls, certificates: Iterable[bytes], flags: int = 0) -> Trusted:
-        """Just these certificates (DER)."""
+        """A `Trusted` of just these certificates (DER)."""
         return cls((Certificates(certificates),), (), flags)
 
     def is_anchor(self, certificate: Certificate) -> bool:

@@ -36,7 +36,7 @@ _HIGHEST_LEVEL = 2
 
 
 class Decision:
-    """The decision in which context connections with one Certificate message are verified."""
+    """Says in which context connections with one Certificate message are verified."""
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 

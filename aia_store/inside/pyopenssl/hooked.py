@@ -65,7 +65,7 @@ class Noted:
         self.has_time = False  # the store verifies for another time than now
         self.has_folders = False  # the store looks certificates up in hashed folders
         self.cipher_list: bytes | None = None
-        self.sources: list[str] = []  # texts that change whenever what the program trusts changes
+        self.sources: list[str] = []  # texts that change whenever the trusted certificates change
         self.settled: dict[int, _Settled] = {}  # what is known of chains that were examined
         # The tokens of work during which the context's own certificate must stay, and of changes to it. Each enters its
         # token before it looks at the other set. A lock would make that work wait, and would not survive a fork.
