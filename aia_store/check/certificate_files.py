@@ -36,8 +36,8 @@ def is_file(text: str) -> bool:
 def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
     """Find the files with a server's certificate in a folder and its subfolders, and what cannot be read there.
 
-    Yields each path, and why it cannot be read, or None. If several files of one folder hold the same certificate, such
-    as certbot's `cert.pem` and `fullchain.pem`, only the file with the most certificates is yielded.
+    Yields each path, and why it cannot be read (None if it can). If several files of one folder hold the same server's
+    certificate, such as certbot's `cert.pem` and `fullchain.pem`, only the one with the most certificates is yielded.
     Raises ProbeError if there are too many files or folders.
     """
     count = 0

@@ -100,7 +100,7 @@ def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
 
 
 def of_key_usage(certificate: Certificate) -> Weakness | None:
-    """Whether a server's certificate forbids its key to sign. All handshakes except those with static RSA need that."""
+    """Whether a server's certificate forbids its key to sign, which every handshake without static RSA requires."""
     try:
         value = certificate.extensions.get(KEY_USAGE)
         if value is None:
