@@ -27,7 +27,7 @@ SECONDS = 30.0  # for all fetches
 
 
 class Built(NamedTuple):
-    """A path that OpenSSL accepted, from the leaf to the trust anchor. `missing`: needed ones that were not sent."""
+    """A path that OpenSSL accepted, from the leaf to the trust anchor. `missing`: what it needs and was not sent."""
 
     path: list[Certificate]
     missing: list[Certificate]

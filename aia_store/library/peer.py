@@ -21,9 +21,9 @@ def target(host: str) -> tuple[str, int]:
 
 
 def certificates(host: str, port: int, seconds: float, settings: Settings) -> list[bytes]:
-    """The certificates that a host sends (DER, unverified), the leaf first.
+    """The certificates that a host sends (DER, unverified), the leaf first; through a proxy if one is named.
 
-    The connection uses a named proxy. `seconds` is for each of its steps. Raises OSError, including ssl.SSLError.
+    `seconds` is for each step of the connection. Raises OSError, including ssl.SSLError.
     """
     sent = look(Target(host, port), seeing_context(), settings, seconds).certificates
     if not sent:

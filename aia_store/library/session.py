@@ -151,7 +151,7 @@ class AIASession:
 def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
     """Describe a certificate (DER): returns "issuer", "subject" and "aia_ca_issuers", a list of URLs.
 
-    Names have the form that the openssl command prints, without running it. Raises AIAError for an unreadable one.
+    Names look as the openssl command prints them, but it is not run. Raises AIAError for an unreadable certificate.
     """
     try:
         certificate = Certificate(cert_der)
