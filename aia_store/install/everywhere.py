@@ -37,7 +37,7 @@ class Standing(NamedTuple):
 
 
 def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
-    """Yield each base interpreter at these paths and, if `usual`, in the usual places, once; or why it fails."""
+    """Yield each base interpreter at these paths (if `usual`, also in the usual places) once, or its error."""
     seen = set()
     for path in [*(candidates() if usual else ()), *paths]:
         try:
@@ -149,7 +149,7 @@ def _users_place(interpreter: Interpreter) -> list[library.Place]:
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
-    """Whether fresh processes of the interpreter and of a virtual environment attach, and the last line of errors."""
+    """Whether fresh processes of the interpreter and of a virtual environment attach, and their last error line."""
     alone = interpreter.run("-c", PROBE)
     with tempfile.TemporaryDirectory() as folder:
         weak = changed_by_others(folder)

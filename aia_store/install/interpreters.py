@@ -116,7 +116,7 @@ def candidates() -> Iterable[str]:
 def ask(path: str) -> Interpreter:
     """Ask the interpreter at this path for its base interpreter, which may be itself. Raises InterpreterError.
 
-    Root runs no interpreter if others can change it, or any code that it would run.
+    Root does not run an interpreter if others can change it or any code that it would run.
     """
     _refuse_foreign(path, _decisive(path))
     answer = run([os.path.abspath(path), "-E", "-s", "-S", "-B", "-c", _QUESTION])

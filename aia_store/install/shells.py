@@ -21,7 +21,7 @@ VARIABLES = (
     "NIX_SSL_CERT_FILE",  # Nix prefers it to SSL_CERT_FILE
 )
 FOLDER_VARIABLE = "SSL_CERT_DIR"
-# If the trust folder is used, the first two name it. The last two are unset, so OpenSSL and curl use SSL_CERT_DIR.
+# With the trust folder, the first of these name it, and the second are unset, so OpenSSL and curl use SSL_CERT_DIR.
 # SSL_CERT_FILE must not name a file with few anchors: OpenSSL would use the folder too, but httpx and others would not.
 _TAKE_A_FOLDER = (FOLDER_VARIABLE, "REQUESTS_CA_BUNDLE")
 _NOT_WITH_A_FOLDER = ("SSL_CERT_FILE", "CURL_CA_BUNDLE")
