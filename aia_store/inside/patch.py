@@ -314,7 +314,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
 
 
 def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
-    """Set our callback, if we complete the next SSL object's chain. Returns None if we need not note the SSL object."""
+    """Set our callback if we complete the next SSL object's chain. Returns the state if we must note it, else None."""
     state = state_of(context)
     is_verified = _has_drivers(owner) and _context.verify_mode.__get__(context) != VERIFY_NONE
     if is_verified and state.is_active and (state.completes_clients or not server_side):

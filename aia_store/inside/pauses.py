@@ -45,7 +45,7 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
-        """Whether this URL is paused by this route (directly or through a proxy), or the proxy, or the direct host."""
+        """Whether a pause runs for this URL by this route, or for the proxy, or (without a proxy) for its host."""
         return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
