@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name that the certificate must be valid for: without the last dot, which only DNS knows."""
+        """The name that the certificate must be valid for, without a final dot, which only DNS uses."""
         return (self.servername or self.host).removesuffix(".")
 
     @property

@@ -1,7 +1,7 @@
 """Finds the certificate files that servers are to use, and reads them.
 
-The same files may hold private keys. The lines of a key are dropped as they are read, and a file that begins like a key
-in DER or a PKCS#12 is not read beyond its first bytes.
+These files may also hold private keys. We drop the lines of a key as we read them. If a file begins like a key in DER
+or a PKCS#12, we read only its first bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .asked import FileTarget
 from .connection import ProbeError, Seen
 
 LARGEST = 1 << 20  # bytes
-MOST_FILES = 10_000  # and folders, in a folder and in those in it
+MOST_FILES = 10_000  # files and folders in a folder and its subfolders
 MOST_NESTED = 100  # folders in each other
 _MOST_CERTIFICATES = 1_000
-_HEAD = 32  # bytes, which show whether DER is a key
+_HEAD = 32  # bytes that show whether DER is a key
 _LINE = 4_096  # bytes, read at once
 _KEY_ENDINGS = (".key", "privkey.pem")
 
@@ -34,9 +34,9 @@ def is_file(text: str) -> bool:
 
 
 def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
-    """Find the files with a server's certificate in a folder and its subfolders, and whatever cannot be read.
+    """Find the files with a server's certificate in a folder and its subfolders, and what cannot be read there.
 
-    Yields each path, with the reason if it cannot be read, else None. If several files of one folder hold the same
+    Yields each path, and why it cannot be read (None if it can). If several files of one folder hold the same server's
     certificate, such as certbot's `cert.pem` and `fullchain.pem`, only the one with the most certificates is yielded.
     Raises ProbeError if there are too many files or folders.
     """
@@ -70,7 +70,7 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
 
 
 def read(target: FileTarget) -> tuple[FileTarget, Seen]:
-    """The target with the certificate's own name, and what a server sends if it uses the file. Raises ProbeError."""
+    """The target with the certificate's own name, and what a server with this file sends. Raises ProbeError."""
     path = target.path
     try:
         certificates, leaf_at = _held(path)
@@ -94,7 +94,7 @@ def holds_key(path: str) -> bool:
 
 
 def _held(path: str) -> tuple[list[Certificate], int]:
-    """The certificates in a file, and the index of the server's own. Raises ProbeError if it has none, and OSError."""
+    """The certificates in a file, and the index of the server's own. Raises OSError, and ProbeError if it has none."""
     with opened(path) as file:
         content = _without_keys(file, path)
     # A certificate that a PEM file holds twice is sent twice.
@@ -105,7 +105,7 @@ def _held(path: str) -> tuple[list[Certificate], int]:
     for at, certificate in enumerate(found):
         if not certificate.basic_constraints[0]:
             return found, at
-    # A certificate made by `openssl req -x509` says that it is a CA's.
+    # `openssl req -x509` makes server certificates that say that they are a CA's.
     for at, certificate in enumerate(found):
         if host_names(certificate):
             return found, at
@@ -142,7 +142,7 @@ def _limited(file: BufferedReader, path: str) -> bytes:
 
 
 def _is_key(head: bytes) -> bool:
-    """Whether DER with this beginning is a private key or a PKCS#12, which begin with a version.
+    """Whether DER with this beginning is a private key or a PKCS#12: both begin with a version.
 
     RFC 5958, 2; RFC 8017, A.1.2; RFC 5915, 3; RFC 7292, 4.
     """

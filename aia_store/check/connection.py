@@ -29,7 +29,7 @@ SECONDS = 10.0  # to connect, and again for everything that follows
 _NO_RFC_5746 = "UNSAFE_LEGACY_RENEGOTIATION_DISABLED"  # OpenSSL's reason
 # OpenSSL's reasons when the other side does not speak TLS at all.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG")
-_KEY_KINDS = {  # by how the OID of the algorithm begins (RFC 8017, RFC 5480)
+_KEY_KINDS = {  # by the beginning of the algorithm's OID (RFC 8017, RFC 5480)
     b"\x2a\x86\x48\x86\xf7\x0d\x01\x01": "RSA",
     b"\x2a\x86\x48\xce\x3d\x02\x01": "ECDSA",
 }
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
     address: str | None  # the IP address that answered; None through a proxy, and for a file
     proxy: str | None  # host and port
     failure: str | None = None  # why the handshake of today's clients fails, in OpenSSL's words
-    weaknesses: tuple[Weakness, ...] = ()  # what in the handshake only some clients refuse
+    weaknesses: tuple[Weakness, ...] = ()  # why only some clients refuse the handshake
     asks_client: bool = False  # whether the server asked for a client's certificate
     leaf_at: int = 0  # how many certificates stand before the leaf in a file
 
@@ -71,7 +71,7 @@ def looks(target: Target, settings: Settings) -> list[Seen]:
 def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
     """What a client sees if it accepts only the other kind of key; None if it gets no readable certificate.
 
-    In TLS 1.2, the cipher suites choose the kind. A server that does not speak TLS 1.2 is asked again, in TLS 1.3.
+    In TLS 1.2, the cipher suites choose the kind. If the server does not speak TLS 1.2, try again with TLS 1.3.
     """
     try:
         seen = look(target, seeing_context(ECDSA_SUITES if kind == "RSA" else RSA_SUITES), settings)
@@ -116,20 +116,20 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
 
 
 def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
-    """What was seen, without weaknesses that a server only shows because it prefers an unusual cipher suite."""
+    """What was seen, without the weaknesses that come only from a server's preference for an unusual cipher suite."""
     if OF_SUITES.isdisjoint(seen.weaknesses):
         return seen
     try:
         usual = look(target, seeing_context(BROWSERS_SUITES), settings)
     except (OSError, starttls.StartTLSError):
         return seen
-    # If the handshake of today's clients failed, the suites of browsers are weak, too.
+    # If the handshake of today's clients failed, even the suites that browsers offer show weaknesses.
     others = [weakness for weakness in seen.weaknesses if weakness not in OF_SUITES]
     return seen._replace(weaknesses=(*others, *(usual.weaknesses if seen.failure is not None else ())))
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
-    """What a client sees if it accepts old and weak TLS; None if that cannot be why today's clients see nothing."""
+    """What a client sees if it accepts old and weak TLS; None if today's clients see nothing for another reason."""
     if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         return None
     if getattr(refusal, "reason", None) in _NO_TLS:
@@ -145,7 +145,7 @@ def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Se
 
 
 def look(target: Target, context: Any, settings: Settings, seconds: float = SECONDS) -> Seen:
-    """Make a handshake with a host, with a context of `witness`; `seconds` is for each step.
+    """Make a handshake with a host, in a context from `witness` or `signing`; `seconds` is the limit for each step.
 
     The result may hold no certificate. Raises StartTLSError and UnicodeError, and OSError if the handshake fails before
     the server has sent its certificates.
@@ -177,7 +177,7 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
 
 
 def addresses(target: Target, settings: Settings) -> list[Target]:
-    """The host at each of its addresses; just the host through a proxy, which chooses one. Raises ProbeError."""
+    """The target once for each address of its host; only once through a proxy, which chooses one. Raises ProbeError."""
     host, port = target.place
     try:
         if _proxy(target, settings) is not None:
@@ -193,7 +193,7 @@ def addresses(target: Target, settings: Settings) -> list[Target]:
 def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
     """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
     host = in_ascii(place[0])
-    if uses_pysocks():  # then all connections of this program go through its proxy
+    if uses_pysocks():  # all connections of this program go through PySocks' proxy
         return socket.create_connection((host, place[1]), seconds)
     deadline = time.monotonic() + seconds
     found = socket.getaddrinfo(host, place[1], type=socket.SOCK_STREAM)
@@ -235,12 +235,12 @@ def _reason(error: Exception) -> str:
         return "the server does not go on"
     if isinstance(error, (ConnectionError, _ssl.SSLEOFError, _ssl.SSLZeroReturnError)):
         return "the server closes the connection"
-    said = re.sub(r"^\[SSL\] | \(_ssl\.c:\d+\)$", "", str(error))  # how Python says a reason that it does not know
+    said = re.sub(r"^\[SSL\] | \(_ssl\.c:\d+\)$", "", str(error))  # Python's text for a reason that it does not know
     return (getattr(error, "reason", None) or said).lower().replace("_", " ")
 
 
 def _is_alert(reason: str) -> bool:
-    """Whether OpenSSL's reason is an alert of the server, which then speaks TLS."""
+    """Whether OpenSSL's reason is an alert of the server, which shows that the server speaks TLS."""
     return "alert" in reason or reason.startswith("tlsv1")
 
 

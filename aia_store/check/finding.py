@@ -57,7 +57,7 @@ class Needless(str, Enum):
 
     ROOT = "root-sent"
     TWICE = "sent-twice"
-    UNUSED = "not-needed"  # no part of the path
+    UNUSED = "not-needed"  # not part of the path
     ORDER = "wrong-order"
 
 
@@ -87,10 +87,10 @@ class Finding:
     missing: list[Certificate]  # certificates of the path that the server should send but does not
     completed_refusal: str | None  # why OpenSSL refuses the whole path, with its anchor only; None if it accepts
     strict_completed_refusal: str | None  # like `completed_refusal`, with the flags of Python 3.13 and newer
-    installed_refusal: str | None  # like it, with all anchors of this machine, of which one may mislead OpenSSL
+    installed_refusal: str | None  # like `completed_refusal`, with all anchors of this machine: one may mislead OpenSSL
     undated_refusal: str | None  # like `completed_refusal`, whatever the dates
     failed: dict[str, str]  # URLs that could not be fetched, and why
-    answered: set[str]  # URLs that returned certificates, of whatever use
+    answered: set[str]  # URLs that returned certificates, useful or not
     revoked: dict[Certificate, str]  # intermediates that were skipped because they are revoked, and why
     refusal_if_trusted: str | None  # why OpenSSL refuses a self-signed leaf even if it is trusted
     lacks_policy: bool  # whether a CA of the path demands a certificate policy that is not there
@@ -119,7 +119,7 @@ class Finding:
 
     @property
     def weaknesses(self) -> list[Weakness]:
-        """Why only some clients refuse the handshake, or else the server's certificate, or the chain."""
+        """Why only some clients refuse the handshake, the server's certificate or the chain."""
         leaf, of_handshake = self.chain.leaf, self.seen.weaknesses
         found = [*of_handshake, of_key(leaf), *of_issuers(self.drawn[1:]), self._weakness_of_name, self.chain_weakness]
         if Weakness.STATIC_RSA not in of_handshake:
@@ -145,12 +145,12 @@ class Finding:
 
     @property
     def hangs_on_revoked(self) -> bool:
-        """Whether every path contains a revoked intermediate, which plain OpenSSL does not know."""
+        """Whether every path contains a revoked intermediate. Plain OpenSSL does not know that it is revoked."""
         return self.path is None and bool(self.revoked)
 
     @property
     def revoked_links(self) -> dict[Certificate, str]:
-        """The revoked certificates of the path, or those without which there is no path, and why they are revoked."""
+        """The revoked certificates of the path (or, if none was found, those that were skipped), and why."""
         asked = {link: status.reason for link, status in self.asked.items() if status.is_revoked}
         return {**(self.revoked if self.path is None else {}), **asked}
 
@@ -175,7 +175,7 @@ class Finding:
         elif self.path is None:
             found.append(Fault.REFUSED if self.is_anchor(self.drawn[-1]) else Fault.NO_PATH)
         else:
-            # OpenSSL accepted the path itself, so only the host name can be wrong.
+            # OpenSSL accepted the path without a host name, so only the host name can be wrong.
             if self.completed_refusal is not None:
                 found.append(Fault.WRONG_NAME)
             elif self.installed_refusal is not None:
@@ -188,7 +188,7 @@ class Finding:
 
     @cached_property
     def drawn(self) -> list[Certificate]:
-        """The path. If none was found: from the leaf along the issuers' names, as far as certificates are known."""
+        """The path; if none was found, the likeliest beginning of one: as far up as certificates are known."""
         if self.path is not None:
             return self.path.certificates
         if self.refused_path is not None:
@@ -221,13 +221,13 @@ class Finding:
 
     @property
     def useless(self) -> list[Certificate]:
-        """The certificates that were sent, or found by the search, but are not part of the path."""
+        """The certificates that were sent, or skipped because they are revoked, and are not part of the path."""
         known = dict.fromkeys([*self.revoked, *self.chain.sent])
         return [certificate for certificate in known if certificate not in self.drawn]
 
     @property
     def not_found(self) -> bytes | None:
-        """The name (DER) of the issuer that could not be found, if the path ends for that reason."""
+        """The name (DER) of the issuer that could not be found; None if this is not why there is no path."""
         last = self.drawn[-1]
         if self.path is not None or last.is_self_signed or self.is_anchor(last) or self.is_last_anchor(last):
             return None
@@ -244,7 +244,7 @@ class Finding:
 
     @property
     def namesakes(self) -> list[Certificate]:
-        """Known certificates with the name of the issuer that was not found, but with another key."""
+        """Known certificates that have the name of the issuer that was not found, but another key."""
         if self.not_found is None:
             return []
         known = dict.fromkeys([*self.chain.sent, *self.sources, *self.stored])
@@ -255,7 +255,7 @@ class Finding:
         return self.chain.trusted.is_anchor(certificate)
 
     def is_held(self, certificate: Certificate) -> bool:
-        """Whether this certificate is among those that this machine trusts, as an anchor or not."""
+        """Whether this machine trusts this certificate, as an anchor or not."""
         return self.chain.trusted.holds(certificate)
 
     @property

@@ -17,7 +17,7 @@ from .connection import Seen, looks
 from .finding import MOST_INTERMEDIATES, Finding
 from .trust import TrustAnchors
 
-_STRICTLY = STRICT | PARTIAL_CHAIN  # what Python's default context sets besides, from 3.13 on
+_STRICTLY = STRICT | PARTIAL_CHAIN  # the flags that Python's default context also sets from 3.13 on
 _POLICY_CHECK = 0x80  # X509_V_FLAG_POLICY_CHECK
 _POLICY_CONSTRAINTS = b"\x55\x1d\x24"  # the extension (RFC 5280, 4.2.1.11)
 FETCH_SECONDS = 30.0  # a command may wait longer than a program
@@ -26,10 +26,10 @@ FETCH_SECONDS = 30.0  # a command may wait longer than a program
 def probe(
     target: Target | FileTarget, settings: Settings, anchors: list[Certificate], *, revocation: bool = False
 ) -> list[Finding]:
-    """Get the chains of a host or file, and look for what is missing. What completes them is kept. Raises ProbeError.
+    """Get the chains of a host or file, search for what is missing, and keep what is found. Raises ProbeError.
 
-    There are two chains if a server has certificates with an RSA key and with another. With `revocation`, the CRLs
-    that the certificates name are read too. OpenSSL loads the anchors once, as long as they stay the same.
+    There are two chains if a server has a certificate with an RSA key and one with an ECDSA key. With `revocation`, the
+    CRLs that the certificates name are read too. OpenSSL loads the anchors once, as long as they stay the same.
     """
     trusted = trust.loaded(tuple(anchors))
     store = open_store(settings)
@@ -82,7 +82,7 @@ def _finding(
     strict_refusal = trusted.refusal(sent, name, _STRICTLY)
     needed = needs(chain, path) if path is not None else []
     found = path.certificates if path is not None else refused
-    if found is None:  # nothing to verify but what was sent
+    if found is None:  # only what was sent can be verified
         completed = installed = undated = refusal
         strict_completed = strict_refusal
     else:

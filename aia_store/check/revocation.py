@@ -1,4 +1,4 @@
-"""What the CRLs say of each certificate of one path, whether it is in the store or not."""
+"""What the CRLs say of each certificate of one path, even if the certificate is not in the store."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SECONDS = 60.0  # for all CRLs of one host
 
 
 class CRLStatus(NamedTuple):
-    """What is known of one certificate: revoked, not revoked, or None if unknown; and why, in words."""
+    """Whether one certificate is revoked (None if unknown), and why, in words."""
 
     is_revoked: bool | None
     reason: str
 
 
 def ask(path: Sequence[Certificate], settings: Settings, store: IntermediateStore) -> dict[Certificate, CRLStatus]:
-    """What the CRLs of their issuers say of the leaf and the intermediates of a path, from the leaf to the anchor."""
+    """What their issuers' CRLs say of the leaf and the intermediates. The path is from the leaf to the anchor."""
     home = store.home
     if home is None:
         return {}

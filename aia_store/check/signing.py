@@ -24,14 +24,14 @@ _PIECE = 16_384  # bytes, read at once
 
 @lru_cache(maxsize=2)
 def signing_context(algorithms: bytes) -> SigningContext:
-    """The context for these signature algorithms. Threads may share it. Raises OSError if it cannot be had."""
+    """The context for these signature algorithms. Threads may share it. Raises OSError if it cannot be made."""
     return SigningContext(algorithms)
 
 
 class SigningContext:
-    """A client's context that offers TLS 1.3 with these signature algorithms only, and accepts everybody.
+    """A client's context that offers TLS 1.3 with these signature algorithms only, and accepts every certificate.
 
-    It has what a `Witness` needs of a context of `ssl`.
+    It has those methods of an `ssl` context that a `Witness` needs.
     """
 
     def __init__(self, algorithms: bytes) -> None:
@@ -50,7 +50,7 @@ class SigningContext:
 
 
 class _Handshake:
-    """One handshake, over two buffers in memory, so that one deadline holds for all of it."""
+    """One handshake, over two buffers in memory, so that one deadline holds for the whole handshake."""
 
     def __init__(self, context: SigningContext, connection: socket.socket, name: str, witness: Witness) -> None:
         lib, ffi = context.lib, context.ffi
@@ -64,13 +64,13 @@ class _Handshake:
             lib.SSL_set_tlsext_host_name(self._ssl, name.encode())
 
     def cipher(self) -> tuple[str]:
-        """The beginning of what `ssl` returns; with TLS 1.3, no suite is weak."""
+        """Stands for the cipher suite that `ssl` would describe: no suite of TLS 1.3 is weak."""
         return ("TLS_",)
 
     def do_handshake(self) -> None:
-        """Make the handshake within the time-out of the connection. Raises OSError; what was sent is noted anyway."""
+        """Make the handshake within the connection's time-out. Raises OSError, after noting what the server sent."""
         deadline = time.monotonic() + (self._connection.gettimeout() or 0.0)
-        self._lib.ERR_clear_error()  # or SSL_get_error takes another's error for ours
+        self._lib.ERR_clear_error()  # otherwise SSL_get_error could return an earlier error
         while True:
             done = self._lib.SSL_do_handshake(self._ssl)
             wants_more = self._lib.SSL_get_error(self._ssl, done) == self._lib.SSL_ERROR_WANT_READ
@@ -84,7 +84,7 @@ class _Handshake:
             self._receive(deadline)
 
     def _reason(self) -> str:
-        """OpenSSL's reason for the error, if there is one; the queue of errors is empty afterwards."""
+        """OpenSSL's reason for the error, if there is one. This empties the queue of errors."""
         found = self._lib.ERR_reason_error_string(self._lib.ERR_peek_error())
         self._lib.ERR_clear_error()
         return "" if found == self._ffi.NULL else self._ffi.string(found).decode("ascii", "replace")

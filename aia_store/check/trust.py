@@ -15,12 +15,12 @@ from .witness import seeing_context
 
 
 class TrustAnchors:
-    """What clients with a context trust, and OpenSSL's verdicts with it. Threads may share it."""
+    """The certificates that clients with a given context trust, and OpenSSL's verdicts there. Threads may share it."""
 
     def __init__(self, certificates: Sequence[Certificate], context: Any, level: int | None = None) -> None:
-        """The context requires whole chains from now on; the certificates are loaded when it is first used.
+        """From now on, the context requires whole chains. The certificates are loaded when it is first used.
 
-        `level` is the security level to judge at, if it is not that of the context.
+        `level` is the security level for the verdicts, by default the context's own.
         """
         context.verify_flags &= ~PARTIAL_CHAIN
         self.certificates = certificates
@@ -32,7 +32,7 @@ class TrustAnchors:
     @cached_property
     def context(self) -> Any:
         """The context, with the certificates in it."""
-        # One by one: OpenSSL takes 36 ms to load 145 at once. Meanwhile no other thread runs, not even an event loop.
+        # One by one, so that other threads (event loops) can run in between: OpenSSL takes 36 ms to load 145 at once.
         for certificate in self.certificates:
             self._context.load_verify_locations(cadata=certificate.pem)
         return self._context

@@ -70,9 +70,9 @@ def _reason(finding: Finding, rule: Rule) -> str:
 
 
 def _first_of_each_name(finding: Finding) -> str | None:
-    """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even if it has expired.
+    """GnuTLS's rule: of several possible issuers, it takes the first that was sent, even one that has expired.
 
-    If a trust anchor has the same name and key as this issuer, GnuTLS ends the search there.
+    If a trust anchor has the name and key of this issuer, GnuTLS ends the path at the anchor.
     """
     for subject, issuer in pairwise(finding.path.certificates if finding.path is not None else ()):
         first = next((sent for sent in finding.chain.sent if may_have_issued(sent, subject)), issuer)
@@ -104,7 +104,7 @@ def _ignores_dates_of_anchors(finding: Finding) -> str | None:
 
 
 def _completes(finding: Finding, as_sent: str | None, completed: str | None) -> str | None:
-    """The hook completes a chain that OpenSSL refuses as it was sent; then OpenSSL must accept it."""
+    """The hook completes a chain that OpenSSL refuses as it was sent. OpenSSL must accept the completed chain."""
     if as_sent is None:
         return None
     if finding.path is not None and len(finding.path.intermediates) > Budget.intermediates:
@@ -113,7 +113,7 @@ def _completes(finding: Finding, as_sent: str | None, completed: str | None) -> 
 
 
 def _fetches(finding: Finding) -> str | None:
-    """What is missing is fetched from the URLs that the certificates name."""
+    """The client fetches missing certificates from the URLs that the certificates below them name."""
     links = pairwise(finding.path.certificates if finding.path is not None else ())
     asked = [subject for subject, issuer in links if issuer in finding.missing]
     lacks_url = None if all(map(_names_url, asked)) else "a certificate names no http URL for its issuer (AIA)"
@@ -131,7 +131,7 @@ def _completed_refusal(finding: Finding) -> str | None:
 
 
 def _preloads(finding: Finding) -> str | None:
-    """What is missing is known if the root is in Mozilla's programme, whose members must disclose intermediates."""
+    """Firefox knows missing intermediates below roots in Mozilla's programme: its members must disclose them."""
     fault = _revoked(finding) or _completed_refusal(finding)
     if fault is not None or finding.path is None or not finding.missing:
         return fault
@@ -189,13 +189,13 @@ _OTHER_BROWSER = _BROWSER | {Weakness.P521_KEY}
 _WINDOWS = _OTHER_BROWSER | {Weakness.CBC_SUITES, Weakness.DHE_ONLY, Weakness.KEY_USAGE, Weakness.COMMON_NAME}
 _GO = _CHROME | {Weakness.SHA1_SIGNATURE, Weakness.ED25519_KEY, Weakness.ED25519_CA}
 _GO |= {Weakness.P521_KEY, Weakness.KEY_USAGE}
-_ONLY_OPENSSL = {Weakness.RARE_SUITES, Weakness.RARE_CURVE_CA, Weakness.NO_POLICY}  # the first not even that
+_ONLY_OPENSSL = {Weakness.RARE_SUITES, Weakness.RARE_CURVE_CA, Weakness.NO_POLICY}  # RARE_SUITES: not even OpenSSL
 _JAVA = frozenset(Weakness) - _ONLY_OPENSSL - {Weakness.OLD_VERSION, Weakness.KEY_USAGE}
 _WGET = frozenset(Weakness) - _ONLY_OPENSSL
 _WGET -= {Weakness.WEAK_DIGEST, Weakness.CBC_SUITES, Weakness.COMMON_NAME_BESIDE_ADDRESSES}
 _GNUTLS = _WGET - {Weakness.KEY_USAGE}
 
-#: The clients: name, family, rule, and what they tolerate that OpenSSL does not at its usual security level.
+#: The clients: name, family, rule, and the weaknesses that they tolerate.
 _CLIENTS = [
     ("Chrome, Edge", "Chrome, Edge", FETCHES, _CHROME),
     ("Safari, programs on Apple's systems", "Safari", FETCHES, _OTHER_BROWSER),

@@ -1,4 +1,4 @@
-"""What makes only some clients refuse a host: its versions and cipher suites, and the kind of its key."""
+"""Weaknesses of a host that only some clients refuse: its TLS versions, its cipher suites, its kind of key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RARE_CIPHERS = ("ARIA", "CAMELLIA", "CCM", "DES", "IDEA", "NULL", "RC4", "SEED"
 
 
 class Weakness(str, Enum):
-    """What makes only some clients refuse a host: in the words of the JSON document, and in those of the advice."""
+    """What makes only some clients refuse a host. Each has its word in the JSON document, and a text for the advice."""
 
     __str__ = str.__str__
     meaning: str
@@ -50,7 +50,7 @@ class Weakness(str, Enum):
     NO_POLICY = "no-policy", "a CA demands a certificate policy that the chain does not have"
 
 
-#: What a server may show although it also has better cipher suites: it prefers the others.
+#: Weaknesses that may only come from the server's preference: it may also have better cipher suites.
 OF_SUITES = frozenset(
     {Weakness.SHA1_SUITES, Weakness.CBC_SUITES, Weakness.RARE_SUITES, Weakness.DHE_ONLY, Weakness.STATIC_RSA}
 )
@@ -73,8 +73,8 @@ _DIGITAL_SIGNATURE = 0x80  # in the first byte of a KeyUsage (RFC 5280, 4.2.1.3)
 def of_handshake(version: int, suite: str, server_key_exchange: bytes) -> tuple[Weakness, ...]:
     """Why some of today's clients refuse a handshake.
 
-    The version is as in the protocol, such as 0x0303 for TLS 1.2; the cipher suite has OpenSSL's name, such as
-    ECDHE-RSA-AES128-SHA256; the message is with its header, and empty for static RSA.
+    `version` is the protocol's number, such as 0x0303 for TLS 1.2. `suite` is OpenSSL's name, such as
+    ECDHE-RSA-AES128-SHA256. `server_key_exchange` is the message with its header; it is empty for static RSA.
     """
     if version < _TLS_1_2:
         return (Weakness.OLD_VERSION,)
@@ -100,7 +100,7 @@ def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
 
 
 def of_key_usage(certificate: Certificate) -> Weakness | None:
-    """Whether a server's certificate forbids its key to sign, as the key must in every handshake without static RSA."""
+    """Whether a server's certificate forbids its key to sign, which every handshake without static RSA requires."""
     try:
         value = certificate.extensions.get(KEY_USAGE)
         if value is None:
@@ -123,7 +123,7 @@ def _of_cipher(suite: str) -> Weakness | None:
 def _of_key_exchange(suite: str, message: bytes) -> Weakness | None:
     if not suite.startswith(("ECDHE-", "DHE-")):
         return Weakness.STATIC_RSA
-    at = 4  # after the header; then come the parameters, and the algorithm of their signature
+    at = 4  # after the header, where the parameters begin; the algorithm of their signature follows them
     if message[at : at + 1] == bytes((_NAMED_CURVE,)) and suite.startswith("ECDHE-"):
         at += 4 + message[at + 3]
     else:

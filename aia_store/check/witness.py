@@ -1,4 +1,4 @@
-"""Sees what a server sends in a handshake, and changes nothing: even an active hook does not complete it."""
+"""Sees what a server sends in a handshake, and changes nothing: even an active hook does not complete the chain."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..inside.patch import HANDSHAKE, NO_COMPRESSED_CERTIFICATES
 
 #: Cipher suites of TLS 1.2 that only a server with this kind of key can use.
 RSA_SUITES, ECDSA_SUITES = "ECDHE+aRSA:DHE+aRSA", "ECDHE+aECDSA"
-#: Those of TLS 1.2 that Chrome and Go offer.
+#: The cipher suites of TLS 1.2 that Chrome and Go offer.
 BROWSERS_SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES+SHA1:kRSA+AESGCM:kRSA+AES+SHA1"
 _SERVER_KEY_EXCHANGE, _CERTIFICATE_REQUEST = 12, 13  # handshake messages
-_LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT: servers without secure renegotiation (RFC 5746), too
+_LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT: allow servers without secure renegotiation (RFC 5746)
 _ANY_VERSION = -2  # ssl.TLSVersion.MINIMUM_SUPPORTED
 
 
@@ -27,11 +27,11 @@ class Witness:
         self.sent: list[bytes] = []
         self.version = 0  # of the protocol, such as 0x0303 for TLS 1.2
         self.asks_client = False  # whether the server asked for a client's certificate
-        self.has_answered = False  # whether it got an answer, which holds no certificate
+        self.has_answered = False  # whether we answered, without a certificate
         self.server_key_exchange = b""  # the message, with its header
 
     def shake_hands(self, context: Any, connection: socket.socket, name: str) -> Any:
-        """Make a handshake as a client, with a context from here, to a server of this name (ASCII).
+        """Make a handshake as a client with a server of this name (ASCII), in a context from this module or `signing`.
 
         Returns the SSL object. Raises OSError, including ssl.SSLError; the server may already have sent its
         certificates.
@@ -43,7 +43,7 @@ class Witness:
 
 @lru_cache(maxsize=4)
 def seeing_context(suites: str | None = None) -> Any:
-    """A client's context that shows each `Witness` the handshake, and accepts everybody. Threads may share it.
+    """A client's context that shows each `Witness` its handshake, and accepts any certificate. Threads may share it.
 
     With `suites`, it offers TLS 1.2 with these cipher suites only.
     """
@@ -56,7 +56,7 @@ def seeing_context(suites: str | None = None) -> Any:
 
 @lru_cache(maxsize=1)
 def tolerant_context() -> Any:
-    """Like `seeing_context`, but also offering what today's clients refuse: old versions, and security level 0."""
+    """Like `seeing_context`, but it also accepts what today's clients refuse: old versions, and security level 0."""
     context = _made()
     context.minimum_version = _ANY_VERSION
     context.set_ciphers("ALL:!aNULL:@SECLEVEL=0")

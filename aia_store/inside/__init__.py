@@ -35,9 +35,9 @@ server's clients (`client_certificates`). After the verdict, OpenSSL no longer c
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
 OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
 up for this chain; OpenSSL looks certificates up by name only. Such a context refuses a chain with the same error as the
-program's own would without us. If we could not read all of the chain, or a directory may have a part in it, a chain is
-only refused by a context with the whole file. A file is deferred only if every OpenSSL is sure to read all of it; the
-roots of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+program's own would without us. If we could not read all of the chain, or a directory may have a part in it, we use a
+context with the whole file to refuse it. A file is deferred only if every OpenSSL is sure to read all of it; the roots
+of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
 (`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
 **Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, nothing is
@@ -45,12 +45,12 @@ checked beforehand: OpenSSL decides in the real handshake. Otherwise OpenSSL fir
 they were sent, in a simulated handshake in memory. If it accepts them, nothing is searched, fetched or written, and the
 result is remembered.
 
-**The search** (`search`, `store`, `aia`, `fetch`, `reply`). Otherwise we build certification paths, depth first and
-within one budget. Issuers are looked for in one source after the other, the cheapest first: what the program trusts,
-what the server sent (in any order, with unrelated certificates in between), the store on disk, and last the network,
-under the policy in `fetch`. A machine does not fetch the same URL twice at once (`locks`), nor again soon after a
-failure (`pauses`). Paths with an intermediate that is known to be revoked are skipped (`revoked`). The intermediates of
-an accepted path are kept on disk.
+**The search** (`search`, `store`, `aia`, `fetch`, `reply`). If OpenSSL refuses what was sent, we build certification
+paths, depth first and within one budget. We look for issuers in one source after the other, the cheapest first: what
+the program trusts, what the server sent (in any order, with unrelated certificates in between), the store on disk, and
+last the network, under the policy in `fetch`. A machine does not fetch the same URL twice at once (`locks`), nor again
+soon after a failure (`pauses`). Paths with an intermediate that is known to be revoked are skipped (`revoked`). The
+intermediates of an accepted path are kept on disk.
 
 **The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
 this path, again in a simulated handshake: the leaf, the intermediates as untrusted certificates, and one trusted
@@ -94,9 +94,9 @@ else:
 class Package(ModuleType):
     """A package that holds no references to its modules, but looks them up in `sys.modules`.
 
-    If anything else refers to a module, the interpreter sets the module's globals to None at its end, those of the last
-    import first. A finalizer might then still use `ssl`, but our wrappers would no longer work. The globals of a module
-    to which only `sys.modules` refers stay as long as its functions are in use.
+    When the interpreter ends, it sets the globals of a module to None if more than `sys.modules` refers to the module.
+    It begins with the latest import, so our wrappers would fail while finalizers still use `ssl`. If only `sys.modules`
+    refers to a module, its globals stay as long as its functions are in use.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -112,15 +112,15 @@ class Package(ModuleType):
 
 sys.modules[__name__].__class__ = Package
 
-# Whether all client connections are completed, because of the hook or `aia_store.enable()`. None until either says so:
-# attaching to a module after `aia_store.disable()` must not undo that.
+# Whether the chains of all client connections are completed. None until the hook or the program decides: the hook may
+# attach to a module after `aia_store.disable()`, and must not undo that call.
 enabled: "bool | None" = None
 
 # The threads that run `aia_store.create_default_context()`. A context that they make is completed from the start, so
 # that loading its CA files can be deferred.
 completing_threads: "set[int]" = set()
-# Contexts of programs that are lent to a rehearsal, by the id of the rehearsal's SSL object. The program's callbacks
-# are not told of that object.
+# The programs' contexts in which chains are being rehearsed, by the id of the rehearsal's SSL object. No callback of a
+# program is called for this object.
 lent_contexts: "dict[int, Any]" = {}
 
 # X509_V_FLAG_X509_STRICT and _PARTIAL_CHAIN, both of which Python's default context sets from 3.13 on.
@@ -151,7 +151,7 @@ if TYPE_CHECKING:
 else:
 
     class cached_property:
-        """Like that of functools, but without its lock (up to Python 3.11), which may stay locked in a forked child."""
+        """`functools.cached_property` without its lock (up to Python 3.11), which may stay locked in a forked child."""
 
         def __init__(self, compute):
             self._compute = compute
@@ -193,9 +193,9 @@ class Interrupted(BaseException):
 def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
-    What a signal handler raised may be of any class. An error that it caused, here or in OpenSSL's wrapper, has it as
-    its context. Its traceback holds frames of ours. A frame that also keeps the exception in a variable must delete
-    that variable in the end: such a cycle would keep the program's connection open until a garbage collection.
+    A signal handler may raise an exception of any class. If another error results, here or in OpenSSL's wrapper, the
+    exception is that error's context. The exception's traceback holds frames of ours. If such a frame has the exception
+    in a variable, it must delete the variable: the cycle would keep the program's connection open until collected.
     """
     while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
@@ -218,7 +218,7 @@ def raise_interrupt_in(error: "BaseException") -> None:
 
 
 def was_raised_in_ours(error: BaseException) -> bool:
-    """Whether our code raised an error, or called what raised it."""
+    """Whether our code, or code that it called, raised this error."""
     step = error.__traceback__
     return step is not None and _module(step.tb_frame).startswith(__name__)
 
@@ -228,7 +228,7 @@ def _module(frame: "FrameType") -> str:
 
 
 def unless_interrupted(*kinds: "type[_Error]") -> "tuple[type[_Error], ...]":
-    """What an `except` names if it handles errors of these classes, but lets what was raised from outside pass.
+    """The classes for an `except` that handles these errors, but not those that a signal handler or a thread raised.
 
     A signal handler may raise an error of any class: many raise TimeoutError, which is an OSError.
     """
@@ -241,7 +241,7 @@ def _was_raised_from_outside(error: BaseException) -> bool:
 
 
 def _was_raised_by_handler(error: BaseException) -> bool:
-    """Whether a signal handler is in the traceback: it gets the frame that it interrupts, the one below its own."""
+    """Whether a signal handler is in the traceback: a function with the frame that called it among its arguments."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         if _has_argument(step.tb_next.tb_frame, step.tb_frame):
@@ -257,10 +257,10 @@ def _has_argument(called: "FrameType", sought: "FrameType") -> bool:
 
 
 def _was_raised_by_thread(error: BaseException) -> bool:
-    """Whether another thread had it raised here (PyThreadState_SetAsyncExc), as some time limits for jobs do.
+    """Whether another thread raised the error in this one (PyThreadState_SetAsyncExc), as some time limits for jobs do.
 
-    We recognize it only by a class of the program's own: our code and the standard library raise no such errors, and no
-    other code was running.
+    We recognize such an error only if the program defines its class: our code and the standard library raise none, and
+    no other code was running.
     """
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
@@ -269,7 +269,7 @@ def _was_raised_by_thread(error: BaseException) -> bool:
 
 
 def _is_known(module: str) -> bool:
-    """Whether a module is ours or the standard library's. In Python 3.9, which has no list of these, always True."""
+    """Whether a module is ours or the standard library's. Always True in Python 3.9, which does not list the latter."""
     top = module.partition(".")[0]
     return top == __name__.partition(".")[0] or top in getattr(sys, "stdlib_module_names", (top,))
 
@@ -316,9 +316,9 @@ believes_environment = not _has_special_rights()
 environ: "Mapping[str, str]" = os.environ if believes_environment else {}
 
 
-# Held around every late import, so that a fork waits for it, though not for ever. The lock of a module that another
-# thread is importing stays locked in a forked child: an import of it there waits for a thread that does not exist.
-# C takes and releases this lock, so no signal handler can run in between.
+# Held around every late import, so that a fork waits for the import, but not for ever. If another thread is importing a
+# module, the module's lock stays locked in a forked child: there, an import would wait for a thread that is gone.
+# C code takes and releases this lock, so no signal handler can run in between.
 importing = RLock()
 
 LONGEST_WAIT_OF_A_FORK = 5.0  # seconds

@@ -54,15 +54,15 @@ class AIA:
         *,
         patient: bool = True,
     ) -> None:
-        """`anchors` returns a text that changes whenever the trust anchors change. `newly_stored` returns the issuers
-        of a certificate that other processes have put into the store since the last look. If not `patient`, URLs that
-        failed recently are tried too."""
+        """`anchors` returns a text that changes whenever the trust anchors change. `newly_stored` takes a certificate,
+        and returns the issuers that other processes have stored since the last look. If not `patient`, URLs that failed
+        recently are tried too."""
         self._allowed_networks = settings.allowed_networks
         self._proxy = settings.proxy
         self._home = store.home
         self._failures = Failures(self._home, store.failures, patient=patient)
         self._budget = budget
-        self._is_hasty = budget.seconds < budget.fetch_seconds  # as under an event loop
+        self._is_hasty = budget.seconds < budget.fetch_seconds  # less time than for one fetch, as under an event loop
         self._anchors = anchors
         self._anchors_digest: str | None = None
         self._newly_stored = newly_stored
@@ -95,8 +95,8 @@ class AIA:
         for url in urls_to_fetch(subject, self._budget):
             if before is not None:  # the URL before this one led to no path
                 self._note_use(before)
-                # A hostile certificate may name slow URLs beside that of an honest CA. We release the lock, so that
-                # nobody who needs that CA waits for those.
+                # A hostile certificate may name an honest CA's URL, and slow URLs after it. We release the lock of the
+                # CA's URL before we try those, so that other processes need not wait.
                 held = self._locks.pop(before, None)
                 if held is not None:
                     held.release()
@@ -104,7 +104,7 @@ class AIA:
             before = url
 
     def _note_use(self, url: str) -> None:
-        """Note whether a reply was useful. It is not noted as useless if a hasty search had no time for a path."""
+        """Note whether a reply was useful. If a hasty search ran out of time, the reply is not noted as useless."""
         found = self.replies.get(url)
         if not found or (self._is_hasty and time.monotonic() >= self._deadline):
             return
@@ -134,9 +134,9 @@ class AIA:
     def _purpose(self, url: str, subject: Certificate) -> str:
         """The key under which a useless reply is noted.
 
-        It holds for this subject only. Otherwise a hostile leaf could name the URL of an honest CA, and so block it. It
-        holds for these anchors only, because another program may trust the root that this one lacks. It holds for this
-        route only, because a proxy may have put the reply in place of the host's.
+        The note holds for this subject only. Otherwise a hostile leaf could block the URL of an honest CA by naming it.
+        It holds for these anchors only, because another program may trust the root that this program lacks. It holds
+        for this route only, because a proxy may have replaced the host's reply.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()
@@ -168,7 +168,7 @@ class AIA:
         self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
-        """Take the lock of this URL; if no file can be locked, within this process only. False if time ran out."""
+        """Take the lock of this URL, only within this process if no file can be locked. False if time ran out."""
         if url in self._locks:
             return True  # an earlier walk of this search took it, and ended before the fetch
         name = sha256(url.encode())
@@ -216,7 +216,7 @@ class AIA:
         if time.monotonic() < deadline:
             self._failures.blame(url, failure, proxy)
         elif deadline - began < min(self._budget.fair_seconds, self._budget.seconds / 2):
-            pass  # other hosts used up its time: a hostile leaf could name such hosts to block an honest CA
+            pass  # other hosts used up the time: a hostile leaf could name slow hosts to block an honest CA
         elif not self._is_hasty:
             self._failures.blame(url, failure, proxy)
         elif failure.is_proxy_dead and failure.proxy is not None:

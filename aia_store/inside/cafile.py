@@ -28,9 +28,9 @@ _END_LINE = _END + b"\n"
 _END_AND_BEGIN = _END_LINE + _BEGIN
 
 ANCHORS = os.path.join(os.path.dirname(__file__), "anchors.bin")
-#: A row holds the first bytes of the SHA-256 of a block's lines, those between BEGIN and END, and the hash of its
-#: subject's name (`subject_hash`). Rows are sorted. Before them stand the offsets (16 bits) of the first row for each
-#: first byte, 0 to 255, and of the end. `packaging/anchors/make.py` writes the file.
+#: A row holds the first bytes of the SHA-256 of a block's lines between BEGIN and END, and the hash of the subject's
+#: name (`subject_hash`). Rows are sorted. The file begins with 16-bit offsets: where the rows for each first byte, 0 to
+#: 255, begin, and where the last row ends. `packaging/anchors/make.py` writes the file.
 DIGEST_SIZE, NAME_SIZE = 16, 4
 STARTS = ">257H"
 
@@ -44,13 +44,13 @@ class CAFile:
 
     def __init__(self, text: bytes) -> None:
         self._text = text
-        self._blocks: list[slice] = []  # where the lines of base64 of each block are, by its place
+        self._blocks: list[slice] = []  # where the base64 lines of each block are, by its place
         self._anchors: dict[bytes, list[int]] = {}  # the places of known anchors, by the hash of their names
         self._places: dict[bytes, int] = {}  # the places of the other certificates (DER)
         begin = text.find(_BEGIN)
         _demand(
             begin >= 0
-            and b"\0" not in text  # OpenSSL reads lines as C does: one that begins with NUL is the end for it
+            and b"\0" not in text  # OpenSSL reads lines as C does: it stops at a line that begins with NUL
             and _ANY_BEGIN not in text[:begin]
             and text[begin - 1 : begin] in (b"", b"\n")
         )
@@ -107,7 +107,7 @@ def _read(path: str) -> bytes:
 
 
 def _next_block(text: bytes, end: int) -> int:
-    """Where the block after this END line begins; -1 if there is none. The next one must be on a line of its own."""
+    """Where the block after this END line begins, on a line of its own; -1 if there is none. Raises NotPlainError."""
     begin = text.find(_BEGIN, end)
     _demand(text.startswith(_END, end))
     after = text[end + len(_END) : begin if begin >= 0 else None]
@@ -120,7 +120,7 @@ def _next_block(text: bytes, end: int) -> int:
 
 
 def anchor_names() -> Callable[[memoryview], bytes | None]:
-    """A function that returns the hash of a known anchor's name for the lines of its block; None for other lines."""
+    """A function that takes a block's lines, and returns the hash of the name if this is a known anchor, else None."""
     table = _read(ANCHORS)
     starts = unpack_from(STARTS, table)
     sha256 = hash_function("sha256")

@@ -22,7 +22,7 @@ UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 # Object identifiers, as the bytes of their DER contents.
 SUBJECT_KEY_IDENTIFIER = b"\x55\x1d\x0e"
 KEY_USAGE = b"\x55\x1d\x0f"
-KEY_CERT_SIGN = 0x04  # in the first octet of its bits
+KEY_CERT_SIGN = 0x04  # in the first octet of the key usage
 BASIC_CONSTRAINTS = b"\x55\x1d\x13"
 NAME_CONSTRAINTS = b"\x55\x1d\x1e"
 CRL_DISTRIBUTION_POINTS = b"\x55\x1d\x1f"
@@ -35,7 +35,7 @@ INHIBIT_ANY_POLICY = b"\x55\x1d\x36"
 AUTHORITY_INFORMATION_ACCESS = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 CA_ISSUERS = b"\x2b\x06\x01\x05\x05\x07\x30\x02"
 SERVER_AUTH = b"\x2b\x06\x01\x05\x05\x07\x03\x01"
-# The extensions of a CA certificate that cannot make OpenSSL refuse what is below it, as name constraints can.
+# The extensions of a CA certificate that never make OpenSSL refuse certificates below it. (Name constraints can.)
 _USUAL_EXTENSIONS = {
     AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
@@ -79,7 +79,7 @@ class DERError(ValueError):
 
 
 def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """Read the element at `at`: its tag, and where its contents begin and end. Definite lengths only."""
+    """The tag of the element at `at`, and where its contents begin and end. Definite lengths only."""
     if at + 2 > end:
         raise DERError("an element is cut short")
     tag = data[at]
@@ -106,7 +106,7 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """The elements between the two offsets. For each: its tag, and where it begins and its contents begin and end."""
+    """For each element between two offsets: its tag, its offset, and where its contents begin and end."""
     at = start
     while at < end:
         tag, inner, stop = read(data, at, end)
@@ -152,20 +152,20 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
 
 
 def text_of(value: bytes, tag: int, errors: str = "strict") -> str:
-    """Decode the value of a string with this tag; `errors` are bytes.decode()'s. Raises UnicodeDecodeError."""
+    """Decode the value of a string with this tag; `errors` is as for bytes.decode(). Raises UnicodeDecodeError."""
     with importing:  # Python imports the codec
         return value.decode(STRINGS.get(tag, "latin-1"), errors)
 
 
 def words_of(key: bytes) -> list[bytes]:
-    """The words of a canonical name that certificates with this name contain (see `may_hold`), the longest first."""
+    """The words that every certificate with this canonical name contains (see `may_hold`), the longest first."""
     words: set[bytes] = set()
     for _, _, rdn, rdn_end in elements(key, 0, len(key)):
         for _, _, inner, stop in elements(key, rdn, rdn_end):
             _, at = expect(key, inner, stop, OID)
             tag, value, end = read(key, at, stop)
             if tag == _UTF8_STRING:
-                # Beyond ASCII, the string types use different bytes.
+                # The string types encode characters beyond ASCII differently.
                 words.update(word for word in key[value:end].split() if word.isascii() and b"\0" not in word)
     return sorted(words, key=len, reverse=True)
 
@@ -173,18 +173,18 @@ def words_of(key: bytes) -> list[bytes]:
 def may_hold(folded_der: bytes, words: list[bytes]) -> bool:
     """Whether a folded certificate contains all of these words, in one, two or four bytes per character.
 
-    That holds if its name has them. This is a hundred times faster than reading the name.
+    A certificate with these words in a name always does. This is a hundred times faster than to read the name.
     """
     return all(word in folded_der for word in words)
 
 
 def folded(der: bytes) -> bytes:
-    """A certificate in the form that `may_hold` takes."""
+    """The form of a certificate (DER) that `may_hold` takes."""
     return der.lower().replace(b"\0", b"")
 
 
 def pem_certificates(text: bytes, *, with_trust_settings: bool = False) -> Iterator[bytes]:
-    """The DER of each CERTIFICATE block of a PEM text, with anything around the blocks. Broken blocks are left out.
+    """The DER of each CERTIFICATE block in a PEM text, which may hold other text too. Broken blocks are left out.
 
     `with_trust_settings`: also OpenSSL's TRUSTED CERTIFICATE blocks, without their settings.
     """
@@ -204,7 +204,7 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
         stop = text.find(end, start)
         if stop < 0:
             return
-        start = max(start, text.rfind(begin, start, stop) + len(begin))  # the block before it has no end
+        start = max(start, text.rfind(begin, start, stop) + len(begin))  # an earlier BEGIN has no END
         try:
             yield binascii.a2b_base64(text[start:stop])
         except binascii.Error:
@@ -215,7 +215,7 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
 def hash_function(name: str) -> Any:
     """The constructor of `hashlib` with this name ("sha1", "sha256"), without the 5 ms that its import takes.
 
-    OpenSSL's is the fastest, but takes 2 ms to load, so it is used only if it was loaded before, or is the only one.
+    OpenSSL's is the fastest, but takes 2 ms to load. So it is used only if it is loaded already, or is the only one.
     """
     with importing:
         if "_hashlib" not in sys.modules:
@@ -247,7 +247,7 @@ def to_pem(der: bytes) -> str:
 def strict_base64(text: bytes) -> bytes:
     """Decode base64 on one line. Raises ValueError for everything else."""
     found = binascii.a2b_base64(text)
-    if binascii.b2a_base64(found, newline=False) != text:  # the strict mode of Python 3.11
+    if binascii.b2a_base64(found, newline=False) != text:  # like the strict mode, which is new in Python 3.11
         raise ValueError("base64 that is out of order")
     return found
 
@@ -255,14 +255,14 @@ def strict_base64(text: bytes) -> bytes:
 def to_cadata(ders: Iterable[bytes]) -> str:
     """Certificates (DER) in PEM, for the `cadata` of `load_verify_locations`.
 
-    Given DER, PyPy raises an error although it has added the certificates; so does CPython if OpenSSL cannot read an
-    extension. Both load the same certificates from PEM.
+    If `cadata` is DER, PyPy adds the certificates, but raises an error; CPython does so if OpenSSL cannot read an
+    extension. Both load the same certificates from PEM without an error.
     """
     return "".join(map(to_pem, ders))
 
 
 def _seconds(tag: int, text: bytes) -> int:
-    """Read a UTCTime or GeneralizedTime as RFC 5280, 4.1.2.5 allows it; returns seconds since 1970."""
+    """Read a UTCTime or GeneralizedTime in the forms of RFC 5280, 4.1.2.5; returns seconds since 1970."""
     digits = text[:-1]
     if tag == UTC_TIME and len(digits) == 12:
         digits = (b"20" if digits < b"50" else b"19") + digits
@@ -281,7 +281,7 @@ def _seconds(tag: int, text: bytes) -> int:
 
 
 class AuthorityKeyIdentifier:
-    """RFC 5280, 4.2.1.1. Each part is None if it is absent."""
+    """The contents of this extension (RFC 5280, 4.2.1.1). Each part is None if it is absent."""
 
     __slots__ = ("issuers", "key_id", "serial")
 
@@ -340,7 +340,7 @@ class Certificate:
     def is_in_der(self) -> bool:
         """Whether everything around the signed part is in DER, as RFC 5280, 4.1 demands.
 
-        OpenSSL reads BER there. So anybody can encode the same certificate in any number of ways, all of them valid.
+        OpenSSL reads BER there. So anybody can encode a certificate in any number of ways that OpenSSL accepts.
         """
         try:
             signed, whole_end = expect(self.der, 0, len(self.der), SEQUENCE)
@@ -377,7 +377,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """Extension values (the contents of their OCTET STRING) by object identifier; if one is repeated, the first."""
+        """Extension values (the contents of the OCTET STRING) by object identifier. If one is repeated: the first."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:
@@ -421,7 +421,7 @@ class Certificate:
 
     @cached_property
     def ca_issuers(self) -> list[str]:
-        """The URLs of the caIssuers entries of AIA, in their order (RFC 5280, 4.2.2.1), without other name forms."""
+        """The URLs of the caIssuers entries of AIA (RFC 5280, 4.2.2.1) in order. Other kinds of names are left out."""
         value = self.extensions.get(AUTHORITY_INFORMATION_ACCESS)
         if value is None:
             return []
@@ -441,7 +441,7 @@ class Certificate:
 
     @cached_property
     def is_self_signed(self) -> bool:
-        """Whether OpenSSL treats this as self-signed: it is self-issued, and its own issuer by AKID (EXFLAG_SS).
+        """Whether OpenSSL treats this as self-signed: it is self-issued, and its AKID allows it as issuer (EXFLAG_SS).
 
         Like OpenSSL, this does not verify the signature. In a context, such a certificate is a trust anchor.
         """
@@ -449,7 +449,7 @@ class Certificate:
 
     @property
     def is_for_servers(self) -> bool:
-        """Whether the purposes allow TLS servers. For a CA, OpenSSL does not accept anyExtendedKeyUsage as one."""
+        """Whether the extended key usage allows TLS servers. OpenSSL does not count a CA's anyExtendedKeyUsage."""
         purposes = self.extensions.get(EXTENDED_KEY_USAGE)
         return purposes is None or encode(OID, SERVER_AUTH) in purposes
 
@@ -479,9 +479,9 @@ class Certificate:
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
     def was_surely_issued_by(self, issuer: Certificate) -> bool:
-        """Whether the AKID names this very key, and the signature is one that this kind of key makes, with SHA-2.
+        """Whether the AKID names the issuer's key, and the signature algorithm is SHA-2 with this kind of key.
 
-        The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so that no other has it.
+        The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so no other key has it.
         """
         akid = self.authority_key_id
         algorithm, key = issuer._algorithm_and_key
@@ -512,7 +512,7 @@ class Certificate:
 def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
     """Whether the certificate's issuer is the first directoryName of these GeneralNames; True if they have none.
 
-    OpenSSL compares no other directoryName either.
+    Like OpenSSL, this compares only the first.
     """
     for tag, _, start, stop in elements(general_names, 0, len(general_names)):
         if tag == 0xA4:
@@ -532,7 +532,7 @@ _NEEDED = (
 
 
 def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
-    """The certificates (DER) in which every field that is needed to find an issuer can be read; each once."""
+    """The certificates whose fields can all be read, as far as a search for issuers needs them; each once."""
     for der in dict.fromkeys(ders):
         try:
             certificate = Certificate(der)
@@ -576,7 +576,7 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
 
 
 def subject_hash(subject_key: bytes) -> str:
-    """The name of a file in a hashed directory, without its number: what `openssl x509 -subject_hash` prints."""
+    """The name of a file in a hashed directory, without the number: as `openssl x509 -subject_hash` prints it."""
     return f"{int.from_bytes(sha1(subject_key)[:4], 'little'):08x}"
 
 
@@ -597,7 +597,7 @@ def handshake_message(kind: int, body: bytes) -> bytes:
 
 
 def sent_in(message: bytes, version: int) -> list[bytes]:
-    """The certificates (DER) in a Certificate message of this TLS version, header included; raises MessageError.
+    """The certificates (DER) in a Certificate message of this TLS version, given with its header. Raises MessageError.
 
     See RFC 8446, 4.4.2 and RFC 5246, 7.4.2. A message of type 25 is decompressed first (RFC 8879).
     """
@@ -618,7 +618,7 @@ def sent_in(message: bytes, version: int) -> list[bytes]:
 
 
 def _vector(data: bytes, at: int, octets: int) -> tuple[bytes, int]:
-    """Read a vector whose length is in this many octets; returns it, and where the next element begins."""
+    """Read a vector that begins with its length, in this many octets; returns its contents, and where it ends."""
     start = at + octets
     stop = start + int.from_bytes(data[at:start], "big")
     if start > len(data) or stop > len(data):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SECONDS = 5.0  # for the fetches of one handshake, and of all handshakes in a minute
-LEAST_SECONDS = 0.25  # that every search counts for, so that there are at most 20 in a minute
+LEAST_SECONDS = 0.25  # every search counts for at least this, so that there are at most 20 in a minute
 PERIOD = 60.0  # seconds until a used-up allowance is full again
 NOBODY = os.path.join(os.path.dirname(__file__), "nobody.pem")
 
@@ -50,15 +50,15 @@ def client_hello(cipher: bytes) -> bytes:
 
 
 def prepare_server(context: Any) -> None:
-    """Have a context of ours play a server that requires a certificate."""
+    """Prepare a context of ours to play a server that requires a client's certificate."""
     context.load_cert_chain(NOBODY)
     context.verify_mode = _ssl.CERT_REQUIRED
 
 
 class Allowance:
-    """A number of seconds per minute, for work that takes time or should be rare. Each use counts for at least `least`.
+    """A number of seconds per minute that work may take. Each use counts for at least `least` seconds.
 
-    Work that has begun may go on to its end, so the last uses can overdraw the allowance, by at most its own size.
+    Work that has begun may be finished, so the last uses can overdraw the allowance, by at most `seconds`.
     """
 
     def __init__(self, seconds: float, least: float) -> None:
@@ -81,7 +81,7 @@ class Allowance:
             self._at = began
             if self._left <= 0:
                 return None
-            self._left -= self._least  # at once, so that a crowd of clients is not let in as a whole
+            self._left -= self._least  # before the work, so that many clients cannot begin together
         try:
             return work(self._most)
         finally:

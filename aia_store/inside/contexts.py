@@ -1,4 +1,4 @@
-"""Contexts of ours, and the terms that a chain is judged under in them.
+"""Contexts of ours, and the terms under which they judge a chain.
 
 A context of ours is complete before its first use, and is never changed. So any number of threads may share it.
 """
@@ -31,7 +31,7 @@ class Terms:
     def __init__(self, flags: int, level: int | None, suite_b: str = "", *, from_client: bool = False) -> None:
         self.flags = flags  # the SSL object's X509_V_FLAG_ bits
         self.level = level  # OpenSSL's security level; None for its default
-        self.suite_b = suite_b  # what the cipher list begins with to ask for Suite B, or empty
+        self.suite_b = suite_b  # the keyword for Suite B that the cipher list begins with, or empty
         self.from_client = from_client  # whether the chain is a client's
 
     @property
@@ -41,7 +41,7 @@ class Terms:
 
 
 class Context(_ssl._SSLContext):
-    """A bare context, which the wrappers do not see. PyPy cannot make instances of the base class itself."""
+    """A bare context, which has none of our wrappers. PyPy cannot make instances of the base class itself."""
 
 
 def made(
@@ -55,9 +55,9 @@ def made(
 ) -> Any:
     """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
-    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, OpenSSL also finds
-    certificates after a gap in the numbers, or in DER, but not in one of `directories`. The flags for CRL checks, which
-    need the program's own CRLs, are only set if `checks_crls` is true.
+    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, but not in one of
+    `directories`, OpenSSL also finds certificates in DER, and those after a gap in the numbers. The flags for CRL
+    checks, which need the program's own CRLs, are only set if `checks_crls` is true.
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
@@ -88,9 +88,9 @@ _kept: dict[object, Any] = memory_of_contexts()
 
 
 def kept(terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = ()) -> Any:
-    """A context of ours like that of `made`, but shared by all that need the same, if it looks into no directory."""
+    """Like `made`, but contexts for the same terms and certificates are shared, if they look into no directory."""
     if directories:
-        return made(terms, ders, directories=directories)  # OpenSSL adds to it what it finds there
+        return made(terms, ders, directories=directories)  # OpenSSL adds certificates from there
     key = terms.key, tuple(ders)
     found = _kept.get(key)
     if found is None:

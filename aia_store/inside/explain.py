@@ -102,11 +102,11 @@ def note(error: Any, presented: Presented, host: str | None, *, checks_name: boo
 
 
 def is_at_443(driver: Any) -> bool:
-    """Whether a connection is known to go to port 443. The note names no other port, because that may be a proxy's."""
+    """Whether a connection is known to go to port 443. The note names no other port, which may be a proxy's."""
     if not isinstance(driver, _socket.socket):
         return False
     try:
-        # Not the program's own method, if its class has one. Addresses of sockets other than TCP's have other shapes.
+        # Not the method of the program's class, which may have its own. Addresses of other sockets have other shapes.
         return bool(_socket.socket.getpeername(driver)[1:2] == (443,))
     except unless_interrupted(OSError):
         return False
@@ -157,7 +157,7 @@ class Refusal:
         return [f"The server's certificate {self._names()}.{besides}", remedy]
 
     def _names(self) -> str:
-        """For which hosts the leaf is, and for which it is not."""
+        """Which hosts the leaf is for, and that this host is not one of them."""
         names = host_names(self._leaf)
         if not names:
             return "names no host (it has no subjectAltName)"
@@ -176,7 +176,7 @@ class Refusal:
         return f" Besides, {leaf} {' and '.join(found)}." if found else ""
 
     def _is_for_others(self) -> bool:
-        """Whether the leaf is surely for other names: a name beyond ASCII, or an IPv6 address, has many spellings."""
+        """Whether the leaf is surely not for the host; False beyond ASCII and for IPv6, which have many spellings."""
         host = (self._host or "").lower()
         names = [name.lower() for name in host_names(self._leaf)]
         if not host.isascii() or ":" in host or not names:
@@ -206,7 +206,7 @@ class Refusal:
         return [f"{what} {_called(ended)} {self._when(ended)}; this machine's clock says {_date(now)}.", remedy]
 
     def _when(self, certificate: Certificate) -> str:
-        """Since when a certificate is not valid any more, or until when not yet."""
+        """The date on which a certificate expired, or before which it is not valid, as a phrase."""
         not_before, not_after = certificate.validity
         has_expired = not_after < time.time()
         return f"expired on {_date(not_after)}" if has_expired else f"is not valid before {_date(not_before)}"
@@ -345,7 +345,7 @@ class Refusal:
         return how_to_trust() if self._whose() == "machine" else "add it to the CA file that the program is given"
 
     def _check(self) -> str:
-        """The command that shows more; none for a host that a shell might take for something else."""
+        """The command that shows more; empty if a shell might misread the host's name."""
         host = self._host
         if self._peer == "client" or not host or not _HOST.issuperset(host) or host.startswith("-"):
             return ""

@@ -6,8 +6,8 @@ slowly or the name takes long to look up. The request reveals neither the progra
 no cookie or credential.
 
 If a proxy is named, it connects in our place. We do not ask it for an address that is not public, nor for a name that
-this machine resolves to one. If this machine cannot resolve a name, the proxy decides where it leads. The proxy may be
-anywhere, because only the environment or the administrator names it.
+this machine resolves to such an address. If this machine cannot resolve a name, the proxy decides where the name leads.
+The proxy may be anywhere, because only the environment or the administrator names it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952, 2.3.1
 _SPECIAL = ipaddress.ip_network("192.0.0.0/24")  # RFC 6890; up to Python 3.12, parts of it count as global
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# From RFC 5737 and RFC 3849. They belong to nobody, so only the default route leads there.
+# Addresses for documentation (RFC 5737, RFC 3849). They belong to nobody, so only the default route leads there.
 _NOBODYS = (_socket.AF_INET, ("192.0.2.1", 80)), (_socket.AF_INET6, ("2001:db8::1", 80))
-# Where a program lets SIGPIPE end it, as commands for pipes do, a host that hangs up at once would end the program.
+# If a program lets SIGPIPE end it, as commands for pipes do, a host that hangs up at once would otherwise end it.
 _NO_SIGPIPE = getattr(_socket, "MSG_NOSIGNAL", 0)
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _NO_ANSWER = (None, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT)  # None: our own time limit
@@ -94,7 +94,7 @@ class _TimedOutError(FetchError):
 
 
 class UnansweredError(Exception):
-    """None of a host's addresses could be connected to; `errors` says why, one for each."""
+    """No address of a host accepted a connection; `errors` has one error for each address."""
 
     def __init__(self, errors: list[OSError]) -> None:
         super().__init__(errors)
@@ -106,7 +106,7 @@ def get(
 ) -> bytes:
     """Return the body behind a URL, of at most `most` bytes. `deadline` is on the monotonic clock.
 
-    `proxy` is the setting. Raises FetchError, and what a signal handler raises meanwhile.
+    `proxy` is the setting of this name. Raises FetchError, and what a signal handler raises meanwhile.
     """
     one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
@@ -116,7 +116,7 @@ def get(
 
 
 def proxy_name(url: str, setting: str) -> str | None:
-    """The proxy (host:port) through which a URL is fetched; None if there is none, or none that can be used."""
+    """The proxy (host:port) through which a URL is fetched; None if there is no usable one."""
     try:
         parts = urlsplit(url)
         proxy = _proxy_for(parts, parts.port or (443 if parts.scheme == "https" else 80), setting)
@@ -126,7 +126,7 @@ def proxy_name(url: str, setting: str) -> str | None:
 
 
 def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
-    """The proxy for a URL. Raises FetchError if the one that is named cannot be used."""
+    """The proxy for a URL; None for a direct connection. Raises FetchError if the named proxy cannot be used."""
     if setting == FROM_ENVIRONMENT and uses_pysocks():
         reason = "the program uses PySocks for all its connections; name an HTTP proxy in AIA_STORE_PROXY, or `none`"
         raise FetchError(reason, is_ours=True)
@@ -143,7 +143,7 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
 def uses_pysocks() -> bool:
     """Whether PySocks replaces the program's `socket.socket`, with a proxy for all connections.
 
-    Programs hide in this way where they connect from. We cannot use a SOCKS proxy, and must not connect past it.
+    This is how programs hide their address. We cannot use a SOCKS proxy, and must not connect without it.
     """
     default = getattr(socket.socket, "default_proxy", None)
     return bool(isinstance(default, tuple) and default and default[0])
@@ -152,7 +152,7 @@ def uses_pysocks() -> bool:
 def done_by(deadline: float, work: Callable[[], T]) -> T:
     """Return what the work returns, if it ends by the deadline (on the monotonic clock).
 
-    The work runs in a thread, which is abandoned at the deadline, because no time limit stops the look-up of a name.
+    The work runs in a thread, which we abandon at the deadline: no time limit stops the look-up of a name.
     Raises FetchError, and what a signal handler raises meanwhile.
     """
     outcome: list[T] = []
@@ -182,23 +182,23 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
 
 
 class _Fetch:
-    """One fetch and its progress: `url` is that of the current redirect."""
+    """One fetch and its progress. After a redirect, `url` is where it leads."""
 
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
-        self._is_connected = False  # to the host of that URL, or to the proxy
-        # Its addresses, which may be on a network of this machine's. Until they are known, it takes a default route.
+        self._is_connected = False  # to the host of `url`, or to the proxy
+        # The addresses of the host or proxy; until they are known, those that only a default route leads to.
         self._tried: Sequence[tuple[int, Any]] = _NOBODYS
         self._began = self._turned_to_host = time.monotonic()
         self._allowed_networks = allowed_networks
         self._deadline = deadline
         self._most = most
         self._setting = proxy
-        self._proxy: Proxy | None = None  # for that URL
+        self._proxy: Proxy | None = None  # for `url`
 
     @property
     def _had_time(self) -> bool:
-        """Whether the present host, or the proxy, had half of the time or more. Hosts that redirect use it up too."""
+        """Whether the present host or proxy had half of the time or more. Hosts that redirected here used the rest."""
         return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
@@ -234,7 +234,7 @@ class _Fetch:
         return self._unreachable(reason) if self._proxy is None else self._dead(f"the proxy {self._proxy} {reason}")
 
     def _failure(self, reason: str) -> FetchError:
-        """An error for which no host and no proxy is to blame for sure."""
+        """The error if neither a host nor a proxy is known to be to blame."""
         if self._proxy is None:
             return FetchError(reason)
         return FetchError(f"{reason}, through the proxy {self._proxy}", proxy=str(self._proxy))
@@ -253,7 +253,7 @@ class _Fetch:
         return FetchError(reason + self._unused_proxies(), dead_url=self.url)
 
     def _unused_proxies(self) -> str:
-        """What to add to the error of a direct connection where proxies are named, but not used for it."""
+        """What to add to the error of a direct connection: which proxies are named but not used, and why."""
         is_set = self._setting not in (FROM_ENVIRONMENT, DIRECT)
         if self._proxy is not None or not (is_set or any(map(os.environ.get, PROXY_VARIABLES))):
             return ""
@@ -292,7 +292,7 @@ class _Fetch:
         return allowed
 
     def _check_for_proxy(self, host: str, port: int) -> None:
-        """Raise RefusedError if any address of the host is not allowed, because the proxy may choose that one."""
+        """Raise RefusedError if any address of the host is not allowed: the proxy may choose any of them."""
         if not _is_name(host):
             found = [host]
         else:
@@ -324,9 +324,9 @@ class _Fetch:
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """The addresses of a host with their families; none if it cannot be found."""
+    """The (family, address) pairs of a host; none if it cannot be found."""
     try:
-        # As bytes: for a str, even in ASCII, Python would import the codec for international names.
+        # In bytes, because for a str, even in ASCII, Python would import the codec for international names.
         answers = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
     except OSError:
         return []
@@ -338,11 +338,11 @@ def _no_public_address(host: str) -> RefusedError:
 
 
 def _is_name(host: str) -> bool:
-    """Whether a host (in lower case) for a proxy is a name, and not an address.
+    """Whether the host (in lower case) to ask a proxy for is a name, and not an address.
 
-    Raises RefusedError for what a proxy may read differently from this machine. 010.8.8.8 is 8.8.8.8 to one and
-    10.8.8.8 to another, so an address is only asked for in its usual form. inet_pton(3) accepts no other; before Python
-    3.9.5, `ipaddress` does (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
+    Raises RefusedError for a host that the proxy may read differently: to some programs 010.8.8.8 is 8.8.8.8, to others
+    10.8.8.8. So an address must have the usual form, the only one that inet_pton(3) accepts; `ipaddress` accepts others
+    before Python 3.9.5 (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
     number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
     """
     last = host.rstrip(".").rpartition(".")[2]
@@ -358,7 +358,7 @@ def _is_name(host: str) -> bool:
 
 
 def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
-    """Connect to the first of these (family, address) that answers; all share the time. Raises UnansweredError."""
+    """Connect to the first (family, address) that answers; all attempts share the time. Raises UnansweredError."""
     errors: list[OSError] = []
     for at, (family, address) in enumerate(addresses):
         try:
@@ -377,7 +377,7 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
 
 
 def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
-    """Whether this machine has a route to any of these (family, address); by default, a default route."""
+    """Whether this machine has a route to any of these (family, address) pairs; by default: has a default route."""
     for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)
@@ -454,8 +454,8 @@ def _get(parts: SplitResult, wire: Wire, most: int, proxy: Proxy | None) -> byte
 def _request(parts: SplitResult, proxy: Proxy | None) -> bytes:
     """The request for a URL, in absolute form for a proxy (RFC 9112, 3.2.2).
 
-    Programs have HTTPConnection print or record requests, or add headers that say where they come from. None of that is
-    meant for this request, so it is not made by HTTPConnection.
+    We do not use HTTPConnection: programs make it print or record requests, or add headers that say where requests come
+    from, and this must not happen to ours.
     """
     host, port = parts.hostname or "", parts.port or 80
     place = (f"[{host}]" if ":" in host else host) + ("" if port == 80 else f":{port}")
@@ -475,7 +475,7 @@ def request_head(line: str, headers: Mapping[str, str]) -> bytes:
 
 def _body(response: http.client.HTTPResponse, most: int) -> bytes:
     body = response.read(most + 1)
-    if response.length:  # less came than Content-Length said, or it says more than we take
+    if response.length:  # less came than Content-Length said, or Content-Length is more than we accept
         raise FetchError("a reply that is too large" if len(body) > most else "a reply that is cut short")
     if len(body) <= most:
         body = _unpacked(body, response.headers.get("Content-Encoding", "").lower(), most)
@@ -487,13 +487,13 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
 def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
     """Undo the content coding of a body. Raises FetchError.
 
-    Real hosts name wrong codings in the header: gzip is recognized by its first bytes alone, zlib only if named too.
+    Real hosts name wrong codings in the header. So the first bytes alone show gzip; for zlib, the header must agree.
     """
     is_gzip = body.startswith(_GZIP)
     is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
     if not (is_gzip or is_zlib):
         return body
-    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # 32: zlib tells gzip from zlib by itself
+    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)  # 32: zlib recognizes both formats by itself
     try:
         body = unpacker.decompress(body, most + 1)
     except zlib.error as error:

@@ -1,9 +1,9 @@
 """Hand in what a user's process learned: leave a copy for the whole machine in the hand-in folder of the site's store.
 
-Everyone may put files there, but nobody may list them, or remove or replace those of others. The daemon or a refresh
-takes the files out, trusts none of them, and keeps in the site's store what it has verified (`manager/handins.py`). A
-copy holds one intermediate, which does not reveal the host that was visited. If anything goes wrong, nothing is handed
-in.
+All users may put files there. They may not list the files, nor remove or replace those of other users. The daemon or a
+refresh takes the files out, trusts none of them, and keeps what it has verified in the site's store
+(`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was visited. If anything goes
+wrong, nothing is handed in.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def leave(certificate: Certificate, folder: str) -> None:
             name = f"{certificate.fingerprint}-{os.urandom(8).hex()}.pem"
             file = os.open(name, _FILE_FLAGS, 0o600, dir_fd=place)
             try:
-                os.fchmod(file, 0o644)  # whatever the umask is: another user may take it out
+                os.fchmod(file, 0o644)  # whatever the umask is: another user may have to read it
                 os.write(file, contents)
             finally:
                 os.close(file)
@@ -56,5 +56,5 @@ def leave(certificate: Certificate, folder: str) -> None:
 
 
 def _is_sound(place: os.stat_result, site: os.stat_result) -> bool:
-    """Whether a folder belongs to the owner of the site's store or to root, and keeps users off each other's files."""
+    """Whether a folder is root's or the store owner's, and sticky, so that users cannot remove each other's files."""
     return stat.S_ISDIR(place.st_mode) and bool(place.st_mode & stat.S_ISVTX) and place.st_uid in (0, site.st_uid)

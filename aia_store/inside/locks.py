@@ -1,8 +1,8 @@
-"""Locks between processes, by files, which the system unlocks when their holder dies; else between threads.
+"""Locks between processes, by files that the system unlocks when their holder dies; locks between threads otherwise.
 
-Waiting here blocks the thread, with all its greenlets. Within OpenSSL's callback no greenlet may switch to another,
-which would wait for locks of OpenSSL that only the first can release. gevent and eventlet replace functions of `time`
-and `_thread` by ones that switch, so we use the interpreter's own.
+A wait here blocks the thread, with all its greenlets. Within OpenSSL's callback, a greenlet must not switch to another:
+that one could wait for a lock of OpenSSL that only the first can release. gevent and eventlet replace functions of
+`time` and `_thread` with functions that switch, so we use the interpreter's own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def as_built(module: ModuleType, name: str) -> Any:
         from importlib.machinery import BuiltinImporter
         from importlib.util import module_from_spec
 
-    spec = BuiltinImporter.find_spec(module.__name__)  # for a second instance of the module, which nobody else sees
+    spec = BuiltinImporter.find_spec(module.__name__)  # for a second instance of the module, which is only ours
     assert spec is not None
     another = module_from_spec(spec)
     BuiltinImporter.exec_module(another)
@@ -97,11 +97,11 @@ class Lock:
         except unless_interrupted(OSError) as error:
             if error.errno in _BUSY:
                 return False
-            self._remove()  # nobody can hold it
+            self._remove()  # no process can hold it
             raise LockError(f"{self._folder} knows no file locks ({error.strerror})") from error
 
     def is_in_place(self) -> bool:
-        """Whether our file still has its name: the last holder removes it."""
+        """Whether our file still has its name: a process that releases the lock removes the file."""
         try:
             return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except unless_interrupted(OSError):
@@ -111,11 +111,11 @@ class Lock:
         """Release the lock. Does nothing in a forked child, because the parent holds it."""
         if _held.get(self._descriptor) is self:
             if self.is_in_place():
-                self._remove()  # except on Windows, which keeps a file that is open; it is empty
+                self._remove()  # Windows keeps an open file, which is empty
             self.close(unlock=True)
 
     def close(self, *, unlock: bool = False) -> None:
-        """Close the file. If a child has it open too, it stays locked, unless `unlock`."""
+        """Close the file. If a forked child has it open too, it stays locked unless `unlock` is true."""
         if _held.pop(self._descriptor, None) is not self:
             return
         try:
@@ -132,7 +132,7 @@ class Lock:
 
 
 class Turn:
-    """A lock of this process, held until `release`."""
+    """A lock between the threads of this process, held until `release`."""
 
     def __init__(self, name: str, held: _thread.LockType) -> None:
         self._name = name
@@ -141,14 +141,14 @@ class Turn:
     def release(self) -> None:
         """Let another thread have it."""
         if _turns.get(self._name) is self._held:
-            del _turns[self._name]  # a waiting thread notices this, and takes a new one
+            del _turns[self._name]  # a waiting thread notices this, and makes a new lock
         self._held.release()
 
 
 def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
     """Wait until `deadline` (on the monotonic clock) for this lock; None if it stays taken. Raises LockError."""
     wait = _FIRST_WAIT
-    left = deadline - time.monotonic()  # counted down from here, because tests of programs stop the clock
+    left = deadline - time.monotonic()  # then counted down by us, because some tests of programs stop the clock
     while True:
         lock = Lock(folder, name)
         is_had = False
@@ -188,14 +188,14 @@ def is_held(path: str) -> bool | None:
 
 
 def acquire_in_process(name: str, deadline: float) -> Turn | None:
-    """Like `acquire`, but among the threads of this process, for when no file can be locked."""
+    """Like `acquire`, but between the threads of this process. Use this if no file can be locked."""
     while True:
         mine = _turns.setdefault(name, new_lock())
         if not mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
             return None
         if _turns.get(name) is mine:
             return Turn(name, mine)
-        mine.release()  # its last holder removed it while we waited
+        mine.release()  # its holder removed it from `_turns` while we waited
 
 
 def _forget_in_child() -> None:

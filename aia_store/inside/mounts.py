@@ -1,4 +1,4 @@
-"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)), as modes and owners may not tell."""
+"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)): modes and owners do not say all."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Mount:
         end = rest.index("-")
         self.root = _unescaped(root)  # the folder of the file system that is seen at `point`
         self.point = _unescaped(point)
-        self.is_shared = end > 0  # other mount namespaces get what is mounted here, or the reverse
+        self.is_shared = end > 0  # a mount made here appears in other mount namespaces, or the reverse
         self.type, self.superblock = rest[end + 1], rest[end + 3].split(",")
         self.is_read_only_everywhere = "ro" in self.superblock
         self.is_read_only = self.is_read_only_everywhere or "ro" in options.split(",")
 
     def shows_part_of(self, other: Mount) -> bool:
-        """Whether something can be reached through both."""
+        """Whether some file can be reached through both mounts."""
         mine, others = self.root.rstrip("/") + "/", other.root.rstrip("/") + "/"
         return self.device == other.device and (mine.startswith(others) or others.startswith(mine))
 
 
 def nobody_can_write(path: str) -> bool:
-    """Whether this is where a file system, or a part of it, is mounted read-only, and users have no other way to it.
+    """Whether a file system or a part of it is mounted read-only at this path, and users cannot write to it elsewhere.
 
-    There is another way if it can be written through another mount. In another mount namespace there may be one, too:
-    for a service with ProtectSystem=strict, everything is read-only, and users write there all the same. Such a
-    namespace shares its mounts with the one it was made from; a container's volumes are its own.
+    They can if another mount of it is writable. That mount may be in another mount namespace: to a service with
+    ProtectSystem=strict everything is read-only, but users can write. The namespace of such a service shares its mounts
+    with the one that it was made from. A container's volumes are not shared.
     """
     mounts = list(mounted())
     here = _at(path, mounts)
@@ -49,9 +49,9 @@ def nobody_can_write(path: str) -> bool:
 
 
 def mounted_by(path: str) -> int:
-    """The id of the user whose program answers for what is mounted here (FUSE); 0 for the kernel.
+    """The id of the user whose program provides the file system mounted here (FUSE); 0 if the kernel does.
 
-    Such a program says which owners and modes its files have, and can say something else each time.
+    Such a program makes up the owners and modes of its files, and can change them at any time.
     """
     mount = _at(path, list(mounted()))
     if mount is None or not mount.type.startswith("fuse"):
@@ -61,7 +61,7 @@ def mounted_by(path: str) -> int:
 
 
 def mounted(table: bytes | None = None) -> Iterator[Mount]:
-    """The mounts in a table, by default those that this process sees; none where that cannot be read."""
+    """The mounts in a table, by default this process's own table; none if that cannot be read."""
     if table is None:
         try:
             with open(_TABLE, "rb") as file:
@@ -76,7 +76,7 @@ def mounted(table: bytes | None = None) -> Iterator[Mount]:
 
 
 def _at(path: str, mounts: list[Mount]) -> Mount | None:
-    """What is mounted at a path without links; if several are, the last covers the others."""
+    """The mount at a path without links: the last one, because it covers earlier ones."""
     return next((mount for mount in reversed(mounts) if mount.point == path), None)
 
 

@@ -1,6 +1,6 @@
 """Whether other users can change a file.
 
-Root trusts no file, and runs no program, that others can change; nor does the user who keeps the site's store.
+If others can change a file, root does not trust it or run it. The same holds for the user who owns the site's store.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
 
     The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
     /tmp, only the owner of an entry can rename or remove it, so root's entries are safe there. In a file system that is
-    mounted read-only, nobody can change a file, whatever its mode: a ConfigMap in a container has mode 777. A user can
-    change whatever that user has mounted (FUSE). Users can change a path that does not exist if they can put something
-    into its last existing folder, sticky or not. A part that cannot be looked at counts as one that others can change.
+    mounted read-only, nobody can change a file, whatever its mode: a ConfigMap in a container has mode 777. Users can
+    change any file system that they have mounted (FUSE). They can change a path that does not exist if they can put
+    something into its last existing folder, sticky or not. A part that we cannot examine counts as changeable.
     """
     missing, links = os.path.abspath(path).split(os.sep)[:0:-1], 0
     at, trusted_users = os.sep, (0, os.geteuid())
@@ -44,7 +44,7 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > MOST_LINKS:
-                return None  # they lead nowhere, and only root can change that
+                return None  # too many links, so the path leads nowhere; only root can change that
             target = os.readlink(at)
             missing += target.split(os.sep)[::-1]
             at = os.sep if os.path.isabs(target) else os.path.dirname(at)
@@ -58,9 +58,9 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
 
 
 def filled_by_others(folder: str, trusted_groups: Container[int] = ()) -> str | None:
-    """Return the folder if users other than its owner can put something into it, also if it is sticky; else None.
+    """Return the folder, sticky or not, if users other than its owner can put something into it; else None.
 
-    They need not be the owners of what they put there: it may be a hard link. Links are not followed.
+    What they put there may belong to others, because it may be a hard link. Symbolic links are not followed.
     """
     try:
         status = os.lstat(folder)
@@ -70,7 +70,7 @@ def filled_by_others(folder: str, trusted_groups: Container[int] = ()) -> str | 
 
 
 def _is_writable(status: os.stat_result, trusted_groups: Container[int]) -> bool:
-    """Whether users other than the owner can change it, or what others have in it."""
+    """Whether users other than the owner can change a file, or rename and remove other users' files in a folder."""
     if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
         return False
     return _lets_others_write(status, trusted_groups)

@@ -1,6 +1,6 @@
 """The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
 
-They are on the Python class directly above `_ssl._SSLContext`. So they also take effect for contexts made before the
+We set them on the Python class directly above `_ssl._SSLContext`. So they also take effect for contexts made before the
 hook, for names imported from ssl, and in urllib3, asyncio, gevent, truststore and pip. They do little: they note what
 is loaded into a context and how an SSL object was made, and set one callback.
 
@@ -60,7 +60,7 @@ HANDSHAKE, CERTIFICATES, FINISHED = 22, (11, 25), 20
 LOOKED_AT = (*CERTIFICATES, FINISHED)
 SUITE_B = ("SUITEB128ONLY", "SUITEB128C2", "SUITEB128", "SUITEB192")  # at the start of a cipher list
 DRIVERS = ("do_handshake", "read", "write", "send")  # methods that may drive a handshake
-WAIT, MOST_WAITS = 0.001, 2_000  # seconds per wait, and number: `load_cert_chain` waits for verdicts in other threads
+WAIT, MOST_WAITS = 0.001, 2_000  # seconds per wait, and their number, while `load_cert_chain` waits for other threads
 
 _context: Any = _ssl._SSLContext
 _ssl_object_type: Any = vars(sys.modules[_context.__module__])["_SSLSocket"]  # which is not in PyPy's `_ssl`
@@ -72,17 +72,17 @@ _has_notes = hasattr(BaseException, "add_note")  # PEP 678: from Python 3.11 on
 
 
 class State:
-    """What is known of one context of the program. `is_new`: it has been known since it was made."""
+    """What is known of one context of the program. `is_new`: the wrappers have seen it from its beginning."""
 
     def __init__(self, context: Any, *, is_new: bool) -> None:
         self.identifier = identifier = id(context)
         self.context = ref(context, _forgetting(_states, identifier))
         self.given = Given(is_complete=is_new)
         if not is_new:
-            # The context may look into the default directories, so we look for issuers there. Whether a chain that ends
-            # there is good, the program's own context decides.
+            # The context may look into the default directories, so we look for issuers there. The program's own context
+            # decides whether a chain that ends there is good.
             _guarded(lambda: self.given.add(None, default_paths()[1] or None))
-        self.is_explicit = is_new and get_ident() in completing_threads  # whether or not the hook is enabled
+        self.is_explicit = is_new and get_ident() in completing_threads  # completed even if the hook is not enabled
         self.completes_clients = False  # whether the chains of a server's clients are completed
         self.may_defer = is_new  # whether every connection of the context calls us
         self.program_callback: Any = None  # the program's message callback, as OpenSSL's wrapper calls it
@@ -103,7 +103,7 @@ class State:
 class Connection:
     """What is known of one SSL object: how it was made, and the context that it had before ours.
 
-    When OpenSSL makes an SSL object, it copies the flags and the certificate of the context.
+    When OpenSSL makes an SSL object, it copies the context's flags and certificate into the object.
     """
 
     def __init__(self, owner: Any, context: Any, state: State) -> None:
@@ -119,19 +119,19 @@ class Connection:
         self.ours: Any = None
         self.thread = 0  # the thread that set ours
         self.was_in_ours = False
-        self.unrehearsed: Decision | None = None  # until the handshake tells what OpenSSL says of it
+        self.unrehearsed: Decision | None = None  # the decision without a rehearsal, until OpenSSL gives its verdict
         self.was_whole = False
         self.raised: BaseException | None = None  # what a signal handler raised within the callback
 
     def ssl_object(self) -> Any:
-        """The object of `_ssl`, in C, which an SSLSocket or SSLObject of the program has; None if that is gone."""
+        """The object of `_ssl`, in C, which the program's SSLSocket or SSLObject holds; None if the latter is gone."""
         owner: Any = self.owner()
-        # gevent's owner is a socket below its SSLSocket, with a weak reference to that.
+        # gevent's owner is a socket below the SSLSocket, to which it has a weak reference.
         return getattr(owner._sslsock() if hasattr(owner, "_sslsock") else owner, "_sslobj", None)
 
 
 class Presented:
-    """The certificates that a peer presented, until OpenSSL returns with its verdict. A note is made from this."""
+    """The certificates that a peer presented, kept until OpenSSL has its verdict. A note may be made from them."""
 
     def __init__(self, connection: Connection, message: bytes, version: int, *, is_from_client: bool) -> None:
         self.connection = connection
@@ -146,7 +146,7 @@ class Presented:
 
 
 _states: dict[int, State] = {}
-_deferring: deque[State] = deque(maxlen=256)  # the latest ones with certificates that OpenSSL has not loaded
+_deferring: deque[State] = deque(maxlen=256)  # of the latest contexts with certificates that OpenSSL has not loaded
 _connections: dict[int, Connection] = {}
 _pending: dict[int, Connection] = {}  # to finish when OpenSSL returns: put a context back, raise an interrupt
 _presented: dict[int, Presented] = {}  # by the thread that is in this handshake
@@ -158,8 +158,8 @@ _clients_are_completed = False  # whether any context completes its clients' cha
 def install(ssl_module: Any) -> bool:
     """Wrap the methods in this `ssl` module, once. Returns False if they cannot be wrapped yet.
 
-    What a signal handler raises may end this at any moment. So the methods that make SSL objects come last, and what
-    was wrapped before them may be wrapped again.
+    A signal handler may raise an exception here at any moment. So the methods that make SSL objects are wrapped last,
+    and the others may be wrapped again.
     """
     kinds = ssl_module.SSLContext, ssl_module.SSLSocket, ssl_module.SSLObject
     if not all(isinstance(kind, type) for kind in kinds):
@@ -179,9 +179,9 @@ def install(ssl_module: Any) -> bool:
 
 
 def _has_stand_ins(owner: Any, drivers: Iterable[Any]) -> bool:
-    """Whether something stands in for a method that we wrap, as `unittest.mock` does during a test.
+    """Whether a method that we wrap is replaced at present, as `unittest.mock` does during a test.
 
-    If we replaced it, the test would not find it called; and the end of the test would remove our wrapper.
+    If we wrapped it, the test would not find its replacement called, and the end of the test would remove our wrapper.
     """
     wrappers = {name: found for kind in (_Loaders, _Makers) for name, found in vars(kind).items() if name[:2] != "__"}
     present = vars(owner)
@@ -205,7 +205,7 @@ def complete(context: Any, *, client_certificates: bool = False) -> None:
     if client_certificates:
         _clients_are_completed = True
         state.completes_clients = True
-        _attach(context, state)  # an SNI callback may set this context for connections that it did not make
+        _attach(context, state)  # an SNI callback may set this context for connections that another one made
 
 
 def state_of(context: Any) -> State:
@@ -221,8 +221,8 @@ def state_of(context: Any) -> State:
 def _state_of_dying(context: Any) -> State | None:
     """The state of a context that is garbage, but with which a finalizer may still connect.
 
-    Python clears the weak references to garbage before it runs finalizers. Such a context still has our callback. No
-    other context of the same id can have our callback without being in `_states`.
+    Python clears the weak references to garbage before it runs finalizers. Such a context still has our callback, but
+    is no longer in `_states`. Every other context with our callback is there, so the id cannot be another context's.
     """
     if _msg_callback.__get__(context) is not _see_message:
         return None
@@ -231,7 +231,7 @@ def _state_of_dying(context: Any) -> State | None:
 
 
 class _Makers:
-    """The methods that replace those of the same names, which make SSL objects."""
+    """The wrappers around the methods that make SSL objects. Each has the name of the method that it replaces."""
 
     def _wrap_socket(self: Any, sock: Any, server_side: Any, *rest: Any, **named: Any) -> Any:
         owner = named.get("owner")
@@ -244,13 +244,13 @@ class _Makers:
 
 
 class _Loaders:
-    """The methods that replace those of the same names, which load something into a context, or show what is there."""
+    """The wrappers around the methods that load something into a context, or show what it holds."""
 
-    # A large CA file is not loaded until somebody looks at the context: one of ours has what a chain names.
+    # A large CA file is not loaded until somebody looks at the context: a context of ours has what a chain names.
     def load_verify_locations(self: Any, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
         file = None if cafile is None else _guarded(_to_defer, self, cafile)
         if cadata is not None or (cafile is not None and file is None):
-            _guarded(_load_deferred, self)  # first, as OpenSSL shows and takes certificates in their order
+            _guarded(_load_deferred, self)  # first, because OpenSSL shows and takes certificates in the order loaded
         if file is not None:
             if capath is not None or cadata is not None:
                 _context.load_verify_locations(self, None, capath, cadata)
@@ -271,7 +271,7 @@ class _Loaders:
             finally:
                 _guarded(_note_defaults, self)
 
-    # OpenSSL completes a client certificate's chain from the context's trusted certificates, so all are loaded.
+    # OpenSSL completes the chain of a context's own certificate from its trusted certificates, so we load them all.
     def load_cert_chain(self: Any, *arguments: Any, **named: Any) -> None:
         state = _guarded(_before_own_certificate, self)
         if state is None:
@@ -291,7 +291,7 @@ class _Loaders:
         finally:  # OpenSSL sets the level even if it finds no cipher
             _guarded(_note_ciphers, self, *arguments)
 
-    # These two show what is trusted, so all of it is loaded.
+    # The next two methods show what is trusted, so we load everything first.
     def get_ca_certs(self: Any, *arguments: Any, **named: Any) -> Any:
         _guarded(_load_deferred, self)
         return _context.get_ca_certs(self, *arguments, **named)
@@ -314,7 +314,7 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
 
 
 def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
-    """Set our callback, if the next SSL object of this context is to be completed; then return the context's state."""
+    """Set our callback if we complete the next SSL object's chain. Returns the state if we must note it, else None."""
     state = state_of(context)
     is_verified = _has_drivers(owner) and _context.verify_mode.__get__(context) != VERIFY_NONE
     if is_verified and state.is_active and (state.completes_clients or not server_side):
@@ -324,22 +324,22 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
             _look_after(type(owner._sslsock()))
         return state
     state.may_defer = False
-    state.given.load_deferred(context)  # nobody will see which certificates this connection asks for
+    state.given.load_deferred(context)  # no callback will see which certificates this connection needs
     state.given.is_used = True
     # An SNI callback may move the connection to a context whose clients' chains are completed.
     return state if is_verified and server_side and _clients_are_completed else None
 
 
 def _has_drivers(owner: Any) -> bool:
-    """Whether we know where the owner of an SSL object keeps it, and wrap the methods that drive its handshake.
+    """Whether we know where the owner of an SSL object keeps the object, and wrap the methods that drive its handshake.
 
-    The owner may also be the socket, or any object of a library that calls `_wrap_socket` itself.
+    We do not if the owner is a plain socket, or any other object of a library that calls `_wrap_socket` itself.
     """
     return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
 
 def _attach(context: Any, state: State) -> None:
-    """Set our message callback, once. Ours calls the program's own, if there is one."""
+    """Set our message callback, once. It calls the program's own callback, if there is one."""
     found = _msg_callback.__get__(context)
     if found is not _see_message:
         _note_callback(context, state, found)
@@ -407,7 +407,7 @@ def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text:
 
 
 def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[int, ...] | None) -> None:
-    """`was`: the identity of the file before OpenSSL read it."""
+    """Note what OpenSSL loaded. `was` is the identity of the file before OpenSSL read it."""
     state = state_of(context)
     is_known = file is None or (was is not None and is_plain_file(file) and identity_of(file) == was)
     state.given.add(file, directory, is_plain=is_known and _is_plain_text(text))
@@ -424,7 +424,7 @@ def _note_defaults(context: Any) -> None:
 
 
 def _load_where_needed(context: Any, state: State) -> None:
-    """Load what was deferred if the program's context holds more than plain certificates: then it may be asked."""
+    """If the context holds more than plain certificates, load what was deferred: chains may be rehearsed in it."""
     if not state.given.is_plain:
         state.may_defer = False
         state.given.load_deferred(context)
@@ -447,7 +447,7 @@ def _before_own_certificate(context: Any) -> State:
 
 
 def _wait_for_copies(context: Any) -> None:
-    """Wait before a load: a certificate must not be loaded while OpenSSL copies the context's, in order to put it back.
+    """Wait until a certificate may be loaded into the context: not while OpenSSL copies its certificate (`_put_back`).
 
     A handshake that comes during a load is left alone. A load waits for handshakes that have a context of ours.
     """
@@ -458,7 +458,7 @@ def _wait_for_copies(context: Any) -> None:
 
 
 def _is_being_copied(context: Any, thread: int) -> bool:
-    """Whether the handshake or rehearsal of another thread is going to set this context."""
+    """Whether this context may be set on an SSL object at any moment, in another thread's handshake or a rehearsal."""
     return any(lent is context for lent in list(lent_contexts.values())) or any(
         other.before is context and other.thread != thread for other in list(_pending.values())
     )
@@ -476,7 +476,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
 
 
 def _may_be_suite_b(context: Any) -> bool:
-    """Whether a context that was made before us may ask for Suite B, which cannot be read back."""
+    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell."""
     older = {cipher["name"] for cipher in _context.get_ciphers(context) if cipher["protocol"] != "TLSv1.3"}
     return bool(older) and older <= {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"}
 
@@ -492,9 +492,9 @@ def _note_callback(context: Any, state: State, callback: Any) -> None:
 def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
     """The callback of a weak reference, which drops what is known of a dead object.
 
-    It is all in C: Python would print, and lose, what a signal handler raises in a callback in Python.
+    It runs only C code. In Python code, a signal handler could raise an exception, which Python would print and lose.
     """
-    return partial(known.pop, identifier)  # the reference is the default
+    return partial(known.pop, identifier)  # the weak reference becomes the default of `pop`
 
 
 def _forget_other_threads() -> None:
@@ -514,7 +514,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-    """Called with each message and each record's header. The first one after a Certificate comes after the verdict."""
+    """OpenSSL calls this for each message and record header. The first call after a Certificate follows the verdict."""
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
@@ -532,7 +532,7 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
 
 
 def _see_message_in_ours(owner: Any, *message: Any) -> None:
-    """The callback of contexts of ours, which also make rehearsals: those are no connections of a program."""
+    """The callback of contexts of ours. It does nothing for rehearsals, which are not the program's connections."""
     if id(owner) in _connections:
         _see_message(owner, *message)
 
@@ -540,7 +540,7 @@ def _see_message_in_ours(owner: Any, *message: Any) -> None:
 def _look_after_message(
     owner: Any, connection: Connection | None, version: int, message_type: int | None, data: bytes
 ) -> None:
-    """Finish what the previous message began; then act on this one, if its type matters to us."""
+    """Finish what the previous message began. Then act on the new message, if its type matters to us."""
     try:
         if connection is not None and connection.ours is not None:
             _put_back(connection)
@@ -561,7 +561,7 @@ def _look_after_message(
             elif connection is None:
                 raise interrupt from None
             else:
-                # OpenSSL's wrapper would only show it as the context of the handshake's own error.
+                # Raised here, it would only become the context of the handshake's own error.
                 connection.raised = interrupt
                 _pending[connection.identifier] = connection
         finally:
@@ -569,7 +569,7 @@ def _look_after_message(
 
 
 def _lacks_anchors(connection: Connection | None) -> bool:
-    """Whether OpenSSL verifies without what was deferred, so that its verdict is worth nothing."""
+    """Whether OpenSSL verifies without the certificates that were deferred, so that its verdict is worth nothing."""
     if connection is None or connection.ours is not None or connection.was_in_ours:
         return False
     return bool(connection.state.given.deferred)
@@ -614,7 +614,7 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
 
 
 def _uncertainty(connection: Connection, context: Any, state: State) -> str | None:
-    """Why it is unknown under which terms the connection is verified; None if they are known."""
+    """Why we do not know under which flags, level and certificate the connection is verified; None if we know."""
     if not connection.is_certain or connection.state is not state:
         return "its context was changed while it was made"
     if connection.certificates is not state.certificates or state.given.loading:
@@ -664,11 +664,11 @@ def _put_back(connection: Connection) -> None:
 
 
 def _let_go_if_done(connection: Connection, version: int) -> None:
-    """Have OpenSSL no longer call us for this connection; it would call twice for every record of a download.
+    """If we need no more of this connection's messages, stop OpenSSL's calls: two for every record of a download.
 
-    But before TLS 1.3, a renegotiation may bring certificates that need us again. When a context is set on an SSL
-    object, the SSL object takes over whether the context has a callback. No other thread may see the context without
-    its callback meanwhile, so C code makes the three calls, with no Python code in between.
+    Before TLS 1.3, a renegotiation may bring certificates that need us again. To stop the calls, we set the context on
+    the SSL object while the context has no callback. Meanwhile no other thread may see the context, so C code makes the
+    three steps, with no Python code in between.
     """
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:
@@ -691,10 +691,10 @@ def _let_go_if_done(connection: Connection, version: int) -> None:
 
 
 def _look_after(kind: Any) -> None:
-    """Wrap every method that may drive a handshake, to do afterwards what is left to be done for it.
+    """Wrap every method of a class that may drive a handshake, to finish afterwards what is left to be done for it.
 
-    The classes may be ssl's own, eventlet's, which waits between calls of ssl's methods, or gevent's, which is
-    independent of ssl and waits within its own methods.
+    The class may be ssl's, or eventlet's, which waits between calls of ssl's methods, or gevent's, which is independent
+    of ssl and waits within its own methods.
     """
     for owner in kind.__mro__:
         members = vars(owner)
@@ -734,9 +734,9 @@ def _followed(method: Any) -> Any:
 
 
 def _end_of_callback(driver: Any, error: OSError) -> BaseException | None:
-    """Return the error that ended the callback in spite of its guard, or prevented its call, if the chain was refused.
+    """If the chain was refused, return the error that ended our callback in spite of its guard, or prevented its call.
 
-    Then no stack or memory was left. An error that the program was handling before has a traceback of its own.
+    No stack or memory was left then. An error that the program was handling before has its own traceback.
     """
     cause = error.__context__
     if not (isinstance(error, _ssl.SSLCertVerificationError) and _lacks_anchors(_connection_of(driver))):
@@ -796,7 +796,7 @@ def _connection_of(driver: Any) -> Connection | None:
 
 
 def _context_property(attribute: Any) -> property:
-    """The `context` of a connection, which is never ours; notes when the program sets one."""
+    """The property `context` of a connection: it never shows a context of ours, and notes when the program sets one."""
 
     def get(self: Any) -> Any:
         connection = _pending_of(self) if _pending else None
@@ -818,13 +818,13 @@ def _before_change(driver: Any, context: Any) -> None:
         return
     _attach(context, state)
     state.given.look(context)
-    # A context that is set brings its certificate, level and Suite B; the flags stay.
+    # The connection takes the certificate, level and Suite B from the new context, and keeps its flags.
     connection.state, connection.certificates = state, state.certificates
     connection.level, connection.suite_b = state.security_level(context), state.suite_b
 
 
 class _Scratch(_ssl._SSLContext):
-    """A context from which we take a message callback that `ssl` has made; then it is thrown away."""
+    """A throwaway context, from which we take a message callback that `ssl` has made."""
 
 
 def _callback_property(attribute: Any) -> property:

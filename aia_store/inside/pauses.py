@@ -1,4 +1,4 @@
-"""Which fetches failed, and how long they are paused, that is, not tried again: a minute, doubling to a day.
+"""Which fetches failed, and when they may be tried again: after a pause of a minute, which doubles up to a day.
 
 Failures are kept on disk, so that not every handshake of every process asks a dead host; in memory if the disk cannot
 be written. Only digests are written, so no file reveals which host was visited. The number of slots for notes is fixed:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 60, 86_400  # seconds
 HINTED_PAUSE = 3_600  # seconds
-LONGEST_BY_PROXY = 600  # seconds: the proxy may have been to blame, and work again
+LONGEST_BY_PROXY = 600  # seconds: the proxy may have been to blame, and may soon work again
 MOST_IN_MEMORY = 4_096  # as many as there are slots on disk
 SLOT_DIGITS = 3  # of a digest: the name of its slot
 
@@ -34,7 +34,7 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 class Failures:
     """The memory of failed fetches: a folder, or `memory` if that cannot be written. A key is any text, such as a URL.
 
-    If not `patient`, nothing is paused, but failures are noted: for a user who has just repaired a server.
+    If not `patient`, failures are noted, but nothing is paused: the user may just have repaired a server.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
-        """Whether this URL is paused by this route (directly, or through a proxy), or the host or the proxy is."""
+        """Whether a pause runs for this URL by this route, or for the proxy, or (without a proxy) for its host."""
         return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
-        """When the last pause of these keys ends (seconds since 1970); 0 where none was noted."""
+        """When the last of these keys' pauses ends (seconds since 1970); 0 if no pause was noted."""
         return max(self._recall(digest_of(key))[1] for key in keys)
 
     def blame(self, url: str, error: FetchError, proxy: str | None = None) -> None:
@@ -65,7 +65,7 @@ class Failures:
             self.failed(host_of(error.dead_url))
 
     def forgive(self, url: str, proxy: str | None = None) -> None:
-        """Forget the failures of a URL and its host or the proxy, after it was fetched by this route."""
+        """Forget the failures of a URL that was fetched, and those of its host (if direct) or of the proxy."""
         self.succeeded(key_of(url, proxy))
         self.succeeded(host_of(url) if proxy is None else proxy)
 
@@ -158,7 +158,7 @@ def _files(folder: Folder) -> Iterator[str]:
 
 
 def _is_running(until: float, now: float) -> bool:
-    """Whether a pause runs. If it is longer than the longest, it was written while the clock was wrong."""
+    """Whether a pause runs. One that would still last longer than LONGEST_PAUSE was noted by a wrong clock."""
     return 0 < until - now <= LONGEST_PAUSE
 
 

@@ -1,8 +1,8 @@
 """Which PEM blocks are plain, so that every version of OpenSSL loads the certificate in them.
 
 A block is plain if it has lines of 64 characters, and holds the DER of a certificate (RFC 5280, 4.1) with nothing
-unusual in it. OpenSSL accepts more; what is not plain is left to it. Like OpenSSL when it loads a certificate, we do
-not ask whether it is valid.
+unusual in it. OpenSSL accepts more, so it loads everything else itself. Like OpenSSL at this point, we do not check
+whether a certificate is valid.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def certificate(text: bytes) -> bytes:
         text[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
         and text[-1:] == b"\n"
         and text.count(b"\n") == lines + bool(rest)
-        and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four, and an end
+        and (rest == 0 or (rest > 1 and rest % 4 == 1))  # groups of four characters, and the line's end
     )
     der = strict_base64(text.replace(b"\n", b""))
     try:
@@ -93,7 +93,7 @@ def _extension(der: bytes, tag: int, start: int, stop: int) -> None:
 
 
 def _name(der: bytes, at: int, end: int) -> int:
-    """Check a Name: not empty, of strings that OpenSSL can make canonical; returns where it ends."""
+    """Check that a Name is not empty, and that OpenSSL can make its strings canonical; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     _demand(start < end)
     _each(der, start, end, _relative_name)
@@ -111,7 +111,7 @@ def _relative_name(der: bytes, tag: int, start: int, stop: int) -> None:
 
 
 def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int], None]) -> None:
-    """Examine each element up to `end`, except if the same bytes were found sound before."""
+    """Examine each element up to `end`, unless an element with the same bytes was found sound before."""
     while at < end:
         length = der[at + 1]
         whole = der[at : at + 2 + length]
@@ -127,7 +127,7 @@ def _each(der: bytes, at: int, end: int, examine: Callable[[bytes, int, int, int
 
 
 def _algorithm(der: bytes, at: int, end: int) -> int:
-    """Check an AlgorithmIdentifier: parameters absent, NULL or an object identifier; returns where it ends."""
+    """Check an AlgorithmIdentifier, whose parameters must be absent, NULL or an OID; returns where it ends."""
     start, end = expect(der, at, end, SEQUENCE)
     whole = der[start:end]
     if whole not in _sound:

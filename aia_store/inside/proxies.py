@@ -1,6 +1,6 @@
-"""Which proxy a connection goes through: as the setting `proxy` says, or else the environment.
+"""Which proxy a connection goes through: the one that the setting `proxy` names, or else the environment.
 
-The variables are those of curl and urllib. The two differ, so the source of each rule stands beside it.
+The environment variables are those that curl and urllib read. The two differ, so each rule names its source.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SETTING = "AIA_STORE_PROXY"
-DEFAULT_PORT = 80  # that of the scheme, as in urllib; curl takes 1080
+DEFAULT_PORT = 80  # the default port of http, as in urllib; curl takes 1080
 
 
 class ProxyError(OSError):
-    """The proxy that is named cannot be used. The message says who names it, and nothing of the proxy's URL."""
+    """The named proxy cannot be used. The message says which variable or setting names it, but not the proxy's URL."""
 
 
 class Proxy:
@@ -50,7 +50,7 @@ def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[
 
 
 def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Which proxies are named but not used for this host ("" for any), and why; None if one is used or none named."""
+    """Which named proxies are not used for this host ("" for any), and why; None if one is used or none is named."""
     is_set = setting not in (FROM_ENVIRONMENT, DIRECT)
     present = [_SETTING] if is_set else [name for name in PROXY_VARIABLES if environ.get(name)]
     if not present:
@@ -75,12 +75,12 @@ def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str
 
 
 def exempting(environ: Mapping[str, str] = environ) -> tuple[str, str]:
-    """The variable that says which hosts no proxy serves, and its value; empty if there is none."""
+    """The variable that lists the hosts without a proxy, and its value; both empty if there is none."""
     return _first(("no_proxy", "NO_PROXY"), environ)
 
 
 def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The variable or setting that names the proxy for a scheme, and the proxy's URL; empty if there is none."""
+    """The variable or setting that names the proxy for a scheme, and the proxy's URL; each empty if there is none."""
     if setting != FROM_ENVIRONMENT:
         return _SETTING, "" if setting == DIRECT else setting
     names = [f"{scheme}_proxy", f"{scheme}_proxy".upper()]
@@ -113,7 +113,7 @@ def _parsed(url: str, source: str) -> Proxy:
     for end in "/?#":
         place = place.partition(end)[0]
     host, port = _split(place)
-    host = unquote(host)  # a zone is written %25
+    host = unquote(host)  # in a URL, the % before an IPv6 zone is %25
     number = DEFAULT_PORT if port is None else int(port[:6]) if port.isascii() and port.isdigit() else 0
     if not host or not host.isascii() or not host.isprintable() or " " in host or not 0 < number < 65_536:
         raise ProxyError(f"{source} names no proxy; write http://HOST:PORT")
@@ -121,7 +121,7 @@ def _parsed(url: str, source: str) -> Proxy:
 
 
 def _authorization(credentials: str) -> str | None:
-    """RFC 7617, with the escapes of the URL undone as curl and urllib do."""
+    """The value of Proxy-Authorization (RFC 7617). Like curl and urllib, this undoes the URL's escapes."""
     if not credentials:
         return None
     pair = credentials if ":" in credentials else f"{credentials}:"
@@ -132,9 +132,9 @@ def _authorization(credentials: str) -> str | None:
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Whether the value of `no_proxy` exempts this host from the proxy.
 
-    Where curl, urllib and Go differ, it is enough that one of them exempts the host: a direct connection is made under
-    our own policy, but a proxy that cannot reach an internal host has learned its name. So entries are separated by
-    commas (all) or spaces (curl), and each is
+    If curl, urllib and Go differ, it is enough that one of them exempts the host: a direct connection is made under our
+    own policy, but a proxy would learn the name of an internal host that it cannot reach. So entries are separated by
+    commas (all) or spaces (curl), and each entry is
 
     - `*`: every host (all);
     - a name, for itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);

@@ -4,7 +4,7 @@ OpenSSL can verify a chain without a key or a socket. In memory, a client gets t
 send: ServerHello, Certificate, and then ServerHelloDone, which is one message too early. If OpenSSL refuses the chain,
 it raises SSLCertVerificationError. If it accepts the chain, it goes on, and fails because the leaf's key does not suit
 the cipher, or because of the early message. Only these two errors mean "accepted". All certificates are in the
-Certificate message, untrusted, so the verdict is that of plain OpenSSL for a server that sends them.
+Certificate message, untrusted, so plain OpenSSL would reach this verdict for a server that sends them.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 # The errors that OpenSSL raises only after it has accepted the chain.
 _AFTER_THE_VERDICT = ("UNEXPECTED_MESSAGE", "WRONG_CERTIFICATE_TYPE", "UNKNOWN_CERTIFICATE_TYPE")
 
-# PyPy leaves an error in OpenSSL's queue (ERR_get_error(3)), where the program's connection would find it when it next
-# reads. PyPy empties the queue whenever it makes an SSL object.
+# PyPy leaves an error in OpenSSL's queue (ERR_get_error(3)). The program's connection would find the error there at its
+# next read. PyPy empties the queue whenever it makes an SSL object.
 _errors_stay = sys.implementation.name == "pypy"
 
 _HANDSHAKE, _CERTIFICATE = 22, 11  # a record's content type, and a handshake message's type
@@ -69,7 +69,7 @@ class Rehearsal:
     def refusal(self, chain: Sequence[bytes], name: str | None = None) -> str | None:
         """Why OpenSSL refuses this chain (DER, the leaf first), in its words; None if it accepts.
 
-        With a name (of a host, in ASCII, or an IP address), the leaf must be valid for it too.
+        If a name is given (a host's, in ASCII, or an IP address), the leaf must be valid for it too.
         """
         self.context.check_hostname = name is not None
         return refusal_in(self.context, self._terms, chain, name)
@@ -79,7 +79,7 @@ _bares: dict[object, Any] = memory_of_contexts()  # by their terms: see `_bare`
 
 
 class Chain:
-    """What a peer sent (DER, the leaf first) and what the other side trusts. Raises DERError for an unreadable leaf."""
+    """What a peer sent (DER, the leaf first), and what we trust. Raises DERError if the leaf cannot be read."""
 
     def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
         self.ders = sent
@@ -105,7 +105,7 @@ class Chain:
         return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """Run a search, passing it the number of seconds for which it may fetch; None if it may not fetch now."""
+        """Return what `search` returns, given the seconds for which it may fetch; None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
                 from .client_certificates import allowance
@@ -115,7 +115,7 @@ class Chain:
 
 
 class Question(Chain):
-    """What was sent to a program's connection, and the program's own context, which is asked if only it knows."""
+    """What was sent to a program's connection, and the program's own context, which verifies paths if ours cannot."""
 
     trusted: Trusted
     findings: Any = None  # the `Findings` of a search that found no path
@@ -125,12 +125,12 @@ class Question(Chain):
         self._context = context
         self._given = given
         if not given.is_plain:
-            self.trusted.may_be_anchors = True  # the program's own context says whether
+            self.trusted.may_be_anchors = True  # the program's own context decides which of them are
         self._look_up = self.trusted.all_named_by([self.leaf, *self.sent])
         self._was_read_whole = len(sent) < MOST_SENT and len(self.sent) == len(set(sent[1:]))
 
     def whole_chain(self) -> Any:
-        """If OpenSSL accepts what was sent, as it was sent: a context of ours with what OpenSSL looks up for it."""
+        """A context of ours with what OpenSSL looks up for the chain, if OpenSSL accepts it as sent; else None."""
         names = (name for sent in (self.leaf, *self.sent) for name in (sent.subject_key, sent.issuer_key))
         if not self._look_up and not self.trusted.opens_files(names):
             return None  # OpenSSL finds nothing that is trusted
@@ -144,9 +144,8 @@ class Question(Chain):
         return min((seconds for seconds in left if seconds > 0), default=0)
 
     def may_be_judged_otherwise(self) -> bool:
-        """Whether the program's own context may judge differently: it does not hold everything, or it has a choice.
-
-        If several trusted certificates have the same name, OpenSSL may take another of them first.
+        """Whether the program's own context may judge differently from `whole_chain`: it lacks deferred certificates,
+        or several trusted certificates have the same name, and OpenSSL may take another of them first.
         """
         if self._given.deferred:
             return True
@@ -160,10 +159,10 @@ class Question(Chain):
     def may_be_completed(self) -> bool:
         """Whether a context of ours can replace the program's own."""
         if self.terms.flags & CRL_CHECK_ALL and self.terms.flags & PARTIAL_CHAIN:
-            # OpenSSL would then need a CRL for the intermediate at which the path ends, and the key of its issuer.
+            # OpenSSL would need a CRL for the intermediate at which the path ends, and the key of the CRL's issuer.
             debug("a chain under VERIFY_CRL_CHECK_CHAIN and VERIFY_X509_PARTIAL_CHAIN is not completed")
             return False
-        # Otherwise the files with its CRLs must be known, so that a context of ours can load them.
+        # With CRL checks, we must know the files with the CRLs, so that a context of ours can load them.
         return self._given.is_complete or not self.terms.flags & CRL_CHECKS
 
     def refusal(self, path: list[Certificate]) -> str | None:
@@ -191,12 +190,12 @@ class Question(Chain):
         )
 
     def refusing_context(self) -> Any:
-        """A context of ours that refuses the chain that was sent, with the same error as the program's own would.
+        """A context of ours that refuses the chain that was sent, with the error that the program's own would give.
 
-        None unless CA files were deferred, so that the program's own context lacks them. It holds what OpenSSL looks up
-        for this chain, and is shared. But if not all of the chain could be read, or OpenSSL could find a certificate in
-        a directory, it holds everything that the program trusts. Then it is not shared, because OpenSSL adds to it what
-        it finds in a directory.
+        It is None if no CA file was deferred: then the program's own context holds everything. Usually it holds what
+        OpenSSL looks up for this chain, and is shared. If part of the chain could not be read, or OpenSSL could find a
+        certificate in a directory, it holds everything that the program trusts. Such a context is not shared, because
+        OpenSSL adds to it what it finds in a directory.
         """
         given = self._given
         if not given.deferred:
@@ -216,10 +215,10 @@ class Question(Chain):
     def _own_refusal(self, chain: Sequence[bytes]) -> str | None:
         """Why OpenSSL refuses this chain (DER, the leaf first) in the program's own context; None if it accepts.
 
-        That context knows what a context of ours cannot: CRLs, trust settings, pinned certificates. The rehearsal is
-        the swap the other way round: the SSL object is made from a context of ours, under the terms of the connection,
-        and gets the program's context only for the verification. So no callback of the program is called, no connection
-        is counted, and its protocol versions and ciphers do not matter.
+        That context knows what a context of ours cannot: CRLs, trust settings, pinned certificates. The SSL object is
+        made from a context of ours, under the terms of the connection, and gets the program's context only for the
+        verification. So no callback of the program is called, no connection is counted, and the context's protocol
+        versions and ciphers do not matter.
         """
         self._given.load_deferred(self._context)
         return refusal_in(_bare(self.terms), self.terms, chain, lent=(self._context, self._given))
@@ -239,7 +238,7 @@ def _finds_the_defaults_as_before(given: Given) -> bool:
 
 
 def _bare(terms: Terms) -> Any:
-    """A context of ours without trust anchors, for SSL objects to which a program's context is lent."""
+    """A context of ours without trust anchors, for SSL objects that get a program's context for the verification."""
     found = _bares.get(terms.key)
     if found is None:
         found = made(terms, (), checks_crls=True)
@@ -249,7 +248,7 @@ def _bare(terms: Terms) -> Any:
 
 
 def _lend(connection: Any, direction: str, _version: int, content_type: int, message_type: int, _data: bytes) -> None:
-    """The message callback: lend the program's context while OpenSSL verifies the chain."""
+    """The message callback: set the program's context on the SSL object before OpenSSL verifies the chain."""
     if content_type == _HANDSHAKE and direction == "read" and message_type == _CERTIFICATE:
         connection.context = lent_contexts[id(connection)]
 
@@ -259,8 +258,8 @@ def refusal_in(
 ) -> str | None:
     """Why OpenSSL refuses this chain (DER, the leaf first) in a context of ours; None if it accepts.
 
-    `lent` is a program's context, and what was loaded into it. Then the chain is verified there, and counts as refused
-    while the program is loading the context's own certificate.
+    `lent` is a program's context, and what was loaded into it. If it is given, the chain is verified there, and counts
+    as refused while the program is loading that context's own certificate.
     """
     incoming = MemoryBIO()
     incoming.write(flight(chain, terms))
@@ -313,7 +312,7 @@ _MOST_IN_A_RECORD = 1 << 14  # bytes
 
 
 def flight(chain: Sequence[bytes], terms: Terms) -> bytes:
-    """The records of the other side: its TLS 1.2 hello, this chain (DER, the leaf first), and a message too early."""
+    """The peer's records: its TLS 1.2 hello, this chain (DER, the leaf first), and a message that comes too early."""
     certificates = b"".join(len(der).to_bytes(3, "big") + der for der in chain)
     message = handshake_message(_CERTIFICATE, len(certificates).to_bytes(3, "big") + certificates)
     messages = _hello(terms) + message + _TOO_EARLY

@@ -53,7 +53,7 @@ def _certificates(body: bytes) -> Iterator[bytes]:
 
 
 def _of_element(body: bytes) -> Iterator[bytes]:
-    """The certificates in DER or PKCS#7. Raises _NoElementError if it cannot be either, DERError at a fault within."""
+    """The certificates in DER or PKCS#7. Raises _NoElementError if the body is neither, DERError at a fault in it."""
     try:
         start, end = _element(body, 0, len(body), 0, SEQUENCE)
     except DERError as error:
@@ -70,7 +70,7 @@ class _NoElementError(DERError):
 
 
 def _of_base64(text: bytes) -> bytes:
-    """Decode the PKCS7 block of a PEM text, or a text that is nothing but base64. Raises DERError."""
+    """Decode the PKCS7 block of a PEM text, or a text that is all base64. Raises DERError."""
     start, stop = (text.find(mark) for mark in _PEM_PKCS7)
     if 0 <= start < stop:
         text = text[start + len(_PEM_PKCS7[0]) : stop]
@@ -83,7 +83,7 @@ def _of_base64(text: bytes) -> bytes:
 
 
 def _of_pkcs7(body: bytes, start: int, end: int) -> Iterator[bytes]:
-    """RFC 5652, 3 and 5.1: ContentInfo { signedData, [0] SignedData { …, [0] certificates, … } }."""
+    """The certificates in ContentInfo { signedData, [0] SignedData { …, [0] certificates, … } } (RFC 5652, 3, 5.1)."""
     inner, at = expect(body, start, end, OID)
     if body[inner:at] != _SIGNED_DATA:
         raise DERError("PKCS#7 that is no SignedData")
@@ -105,7 +105,7 @@ def _element(body: bytes, at: int, end: int, depth: int, tag: int) -> tuple[int,
 
 
 def _elements(body: bytes, at: int, end: int, depth: int) -> Iterator[tuple[int, int, int, int, int]]:
-    """BER elements from `at` on. For each: its tag, and where it begins, its contents begin and end, and it ends."""
+    """For each BER element from `at` on: its tag, its offset, where its contents begin and end, and its own end."""
     if depth > _MOST_DEPTH:
         raise DERError("BER nested too deeply")
     while at < end and body[at : at + 2] != b"\x00\x00":

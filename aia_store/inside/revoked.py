@@ -1,11 +1,11 @@
 """Which certificates are known to be revoked: a file that a refresh writes and every program with the hook reads.
 
-The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 bytes each. So a question costs a few short
-reads, however long the file is. Each certificate has four digests (`digests`), any of which revokes it.
+The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 bytes each. So a look-up costs a few short
+reads, however long the file is. Each certificate has four digests (`digests`). If the file has any, it is revoked.
 
-A CRL is only about certificates that the same key signed: two CAs may have the same name, and one CA's serial numbers
-say nothing about the other's certificates. So a question about a certificate also names its issuer. A key identifier
-could not replace the key, because any CA may write that of another CA into its own certificates.
+A CRL is only about certificates that its signer's key signed: two CAs may have the same name, and one CA's serial
+numbers say nothing about the other's certificates. So a look-up needs the issuer too. A key identifier could not
+replace the issuer's key, because any CA may write another CA's key identifier into its own certificates.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ def digests(certificate: Certificate, issuer: Certificate) -> tuple[bytes, bytes
 
 
 def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
-    """Stands for a certificate by its issuer's canonical name and its serial number (the contents of the INTEGER).
+    """The digest of the certificate with this canonical issuer name and serial number (the contents of the INTEGER).
 
-    This is for lists. They say no more about the issuer, but the administrator has chosen to trust them.
+    It is for entries of revocation lists. They do not say the issuer's key, but the administrator trusts these lists.
     """
     return _sha256(b"serial" + issuer_key + serial)
 
 
 def issued_digest(issuer: Certificate, serial: bytes) -> bytes:
-    """The digest, for CRLs, of the certificate with this serial number from the issuer with this name and key."""
+    """The digest, for entries of CRLs, of the certificate with this serial number, by its issuer's name and key."""
     return _sha256(b"issued" + issuer.subject_key + _sha256(issuer.public_key) + serial)
 
 
@@ -61,7 +61,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether one of the folders says so. A missing file, or one that is not ours, says nothing. Raises DERError."""
+    """Whether a folder has a digest of this certificate. Missing and malformed files have none. Raises DERError."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 
@@ -82,7 +82,7 @@ def _holds_one_of(path: str, certificate: Certificate, issuer: Certificate) -> b
 
 
 def _holds(descriptor: int, count: int, digest: bytes) -> bool:
-    """Binary search."""
+    """Whether a file of this many digests has this digest, by binary search."""
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2

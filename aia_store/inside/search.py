@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """The limits of one search. Each is at least as strict as those of all browsers and operating systems."""
+    """The limits of one search. Each is at least as strict as that of any browser or operating system."""
 
     intermediates = 10  # in a path; paths of the CCADB have 1 to 3
     steps = 200  # certificates tried as issuers, per walk; Chromium stops after 20 paths, GnuTLS after 16 links
     rehearsals = 32  # paths judged by OpenSSL, per walk: about 1 ms each
     fetches = 3  # per chain; Windows: 3, Apple: 3
     urls = 5  # tried per certificate, in the CA's order; Chromium: 5, Windows: 5
-    too_many_urls = 10  # if a certificate names so many, none is fetched; those of the CCADB name 3 at most
+    too_many_urls = 10  # a certificate that names so many gets no fetch; those of the CCADB name 3 at most
     fetch_seconds = 5.0  # for one fetch; Chromium: 10
     fair_seconds = 2.5  # a host that had less time to answer is not blamed
     handshake_seconds = 10.0  # for all fetches of a handshake, as long as Chromium waits for one
@@ -55,7 +55,7 @@ class Path:
 
 
 def seconds_to_fetch(settings: Settings) -> float:
-    """How long this handshake may fetch: less if the thread runs an event loop, which stands still meanwhile."""
+    """How long this handshake may fetch: less if the thread runs an event loop, because a fetch stops the loop."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is not None and running_loop() is not None:
         return settings.async_budget
@@ -63,7 +63,7 @@ def seconds_to_fetch(settings: Settings) -> float:
 
 
 class Findings:
-    """What a search without success found out. It may outlive the search: it refers to nothing of the program."""
+    """What an unsuccessful search found out. It may outlive the search: it refers to none of the program's objects."""
 
     __slots__ = ("answered", "failed", "found", "has_time", "is_offline", "paused", "refusals", "revoked")
 
@@ -87,11 +87,11 @@ class Search:
         self._budget = budget
         self.stored: set[Certificate] = set()  # what was found in the store
         self.refused: dict[tuple[Certificate, ...], str] = {}  # the paths that OpenSSL refused, and why
-        self.revoked: dict[Certificate, Certificate] = {}  # revoked ones whose paths were skipped; with their issuers
+        self.revoked: dict[Certificate, Certificate] = {}  # revoked intermediates of skipped paths, and their issuers
         self.failed: dict[str, str] = {}  # the URLs that could not be fetched, and why
         self.paused: dict[str, float] = {}  # the URLs that are paused, and until when (seconds since 1970)
         self.replies: dict[str, list[Certificate]] = {}  # the certificates behind each URL that was fetched
-        self.fetched: dict[Certificate, str] = {}  # those that bear the name sought, and their URLs
+        self.fetched: dict[Certificate, str] = {}  # fetched certificates with the sought name, and their URLs
 
     @property
     def has_time(self) -> bool:
@@ -99,7 +99,7 @@ class Search:
         return self._budget.seconds > 0
 
     def path(self, settings: Settings, *, patient: bool = True) -> Path | None:
-        """Find the first accepted path, without a fetch if possible, else by AIA, and keep it in the store.
+        """Find the first accepted path, without a fetch if possible, else by AIA; keep its intermediates in the store.
 
         If not `patient`, URLs that failed recently are tried too. Raises Interrupted if a signal handler raises.
         """
@@ -115,8 +115,8 @@ class Search:
     def _path_by_aia(self, settings: Settings, seconds: float, *, patient: bool) -> Path | None:
         """Find a path by AIA, in three walks.
 
-        The first fetches only issuers that are not at hand. If OpenSSL refused the paths at hand, the second also
-        fetches the leaf's issuer, because a wrong intermediate is usually that one. The third fetches any issuer.
+        The first fetches only issuers that are not at hand. If OpenSSL refused a path, the second also fetches the
+        leaf's issuer, because that intermediate is usually the wrong one. The third fetches any issuer.
         """
         with importing:
             from .aia import AIA
@@ -147,7 +147,7 @@ class Search:
     def _accepted(self, issuers_of: IssuersOf) -> Path | None:
         """The first path over these issuers that OpenSSL accepts. No path is rehearsed twice.
 
-        Paths with an intermediate that is known to be revoked are skipped, wherever it came from.
+        A path with an intermediate that is known to be revoked is skipped, whatever its source.
         """
         rehearsals = 0
         paths = self._walk(issuers_of).paths(self._chain.leaf)
@@ -166,7 +166,7 @@ class Search:
                     return None
             return None
         finally:
-            paths.close()  # here, and not when it is collected: what a signal handler raises then is lost
+            paths.close()  # if the collector closed it, Python would lose what a signal handler raises meanwhile
 
     def _walk(self, issuers_of: IssuersOf) -> Walk:
         trusted = self._chain.trusted
@@ -192,9 +192,9 @@ class Search:
         return bool(self._chain.trusted.issuers_of(certificate))
 
     def _has_issuer_at_hand(self, subject: Certificate) -> bool:
-        """Whether a walk without AIA can go on from here."""
+        """Whether a walk without AIA can go on from this certificate."""
         walk = self._walk(self._at_hand)
-        candidates = [*self._at_hand(subject)]  # all: a generator that is given up loses what a signal handler raises
+        candidates = [*self._at_hand(subject)]  # all, because an abandoned generator loses what a signal handler raises
         return any(walk.may_lead_on(candidate, subject) for candidate in candidates)
 
     def _is_revoked(self, path: list[Certificate]) -> bool:
@@ -212,7 +212,7 @@ class Search:
         return bool(found)
 
     def _keep(self, path: Path) -> None:
-        """Keep the intermediates of an accepted path, if the server did not send all that is needed."""
+        """Keep the intermediates of an accepted path, unless the server sent all that OpenSSL needs."""
         if needs(self._chain, path):
             for certificate in path.intermediates:
                 if certificate not in self.stored:
@@ -223,8 +223,8 @@ class Search:
 def needs(chain: Chain, path: Path) -> list[Certificate]:
     """The intermediates of a path that OpenSSL must be given.
 
-    They begin at the first one that was not sent, or that OpenSSL could confuse with another of the same name. All
-    above that one belong to them too, because OpenSSL looks only in its store for the issuers of trusted certificates.
+    They begin at the first one that was not sent, or that OpenSSL could confuse with another of the same name. All the
+    intermediates above it are needed too: OpenSSL looks only in its store for the issuer of a trusted certificate.
     """
 
     def is_certain(certificate: Certificate, below: Certificate) -> bool:
@@ -242,8 +242,8 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
 class Walk:
     """A depth-first walk from a leaf to any trust anchor, bounded in length and in steps (RFC 4158, 8.1).
 
-    `issuers_of` yields the certificates that may have issued one. It is used lazily: an expensive source at its end is
-    only used if those before it led to no path. `now` is in seconds since 1970; None ignores all dates.
+    `issuers_of` yields the certificates that may have issued a certificate. It is used lazily, so it may end with an
+    expensive source for when all other candidates led to no path. `now` is in seconds since 1970; None ignores dates.
     """
 
     def __init__(
@@ -293,12 +293,12 @@ class Walk:
 
 
 def _each(certificates: Iterable[Certificate]) -> Generator[Certificate, None, None]:
-    """Yield each; closing this generator also closes the one that they come from."""
+    """Yield each certificate. Closing this generator also closes the generator that the certificates come from."""
     yield from certificates
 
 
 def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
-    """Whether the path length constraint of an intermediate allows this path below it; OpenSSL looks closer later."""
+    """Whether an intermediate's path length constraint allows this path below it; OpenSSL checks it fully later."""
     _, path_length = candidate.basic_constraints
     return path_length is None or path_length >= len(path) - 1
 
@@ -313,7 +313,7 @@ def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
 
 
 def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
-    """Whether the subject names this very key as its issuer's, by AKID and SKID."""
+    """Whether the subject's AKID names the key of this issuer, by the issuer's SKID."""
     if not may_have_issued(issuer, subject):
         return False
     akid = subject.authority_key_id
@@ -323,7 +323,7 @@ def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
 def likeliest_first(
     subject: Certificate, candidates: Iterable[Certificate], is_near: Callable[[Certificate], bool] = lambda _: False
 ) -> list[Certificate]:
-    """Candidates in the order to try them: named by the AKID first, then near an anchor, then valid longest."""
+    """The candidates, sorted: those that the AKID names first, then those near an anchor, then those valid longest."""
 
     def rank(candidate: Certificate) -> tuple[bool, bool, int, bytes]:
         # The bytes come last, so that a store always gives the same path, in whatever order it lists its files.

@@ -26,8 +26,8 @@ PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "al
 _MOST = 36_500  # days or hours
 _MOST_SECONDS = 10.0  # for the fetches of a handshake
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
-#: The errors for a file that does not exist; and those for a user's file that may exist but is out of reach, because of
-#: ProtectHome=yes, a HOME that was kept when privileges were dropped, or a stale NFS mount.
+#: The errors for a file that does not exist. Then those for a user's file that is out of reach, because of
+#: ProtectHome=yes, or a HOME that was kept when privileges were dropped, or a stale NFS mount.
 _ABSENT = (ENOENT, ENOTDIR, ENAMETOOLONG)
 _OUT_OF_REACH = (*_ABSENT, EACCES, ELOOP, ESTALE)
 _MISSING = tuple((error,) for error in _ABSENT)  # the identities of a file that does not exist
@@ -43,20 +43,20 @@ class Settings:
     def __init__(self) -> None:
         self.dir: str | None = None  # the store's folder
         self.roots: str | None = None  # a PEM file of trust anchors to use as the machine's
-        self.extra_roots: str | None = None  # a PEM file of trust anchors, or a folder of such files, to add to those
+        self.extra_roots: str | None = None  # trust anchors to add to the machine's: a PEM file or a folder of them
         self.allowed_networks: list[str] = []  # networks (CIDR) that a fetch may reach besides public addresses
-        self.proxy = FROM_ENVIRONMENT  # fetch through the proxy that the environment names, none, or that of a URL
+        self.proxy = FROM_ENVIRONMENT  # the proxy for fetches: the one in the environment, none, or a URL
         self.offline = False  # fetch nothing
         self.disable = False  # the hook does nothing
         self.async_budget = 2.0  # seconds that the fetches of a handshake may take under a running event loop
         self.trust_on_demand = True  # from a large CA file, the hook loads only what a chain names
         self.explain = True  # the error of a refused chain carries a note that explains it
-        self.unused_days = 90  # an intermediate that nobody has used for so long is dropped
+        self.unused_days = 90  # an intermediate that no program has used for so long is dropped
         self.refresh_hours = 24  # hours between two refreshes of the daemon
         self.revocation_lists: list[str] = []  # files or URLs: OneCRL (JSON), the CCADB's revoked report (CSV)
-        self.share = ""  # the URL of the shelf where machines share intermediates
-        self.share_publish = False  # this machine is a hub: it publishes what others hand in
-        self.share_private = False  # what leads only to roots of this machine is shared, too
+        self.share = ""  # the URL of the shelf, the place where machines share intermediates
+        self.share_publish = False  # this machine publishes what other machines hand in
+        self.share_private = False  # intermediates that lead only to roots of this machine are shared, too
         self.share_notify = ""  # the URL of the stream that carries what is new
         self.log = ""  # "debug": the hook says on standard error what it does
 
@@ -73,11 +73,11 @@ class Settings:
             read = _networks if key == "allowed_networks" else _texts
             setattr(self, key, read(value, source))
         elif not isinstance(value, str):
-            # What a text holds is not shown, as it may be a URL with a password.
+            # The value is not shown, because it may be a URL with a password.
             raise ConfigError(f"{source} must be a text in quotes")
         elif key in _PATHS:
             path = os.path.expanduser(value) if believes_environment else value
-            # A variable may be relative to the working folder; a ~ that is left has no home to stand for.
+            # A variable's path may be relative to the working folder. If a ~ is left, this user has no home.
             if value and not os.path.isabs(path) and (path.startswith("~") or not source.startswith(_PREFIX)):
                 raise ConfigError(f"{source} must be an absolute path, not {value!r}")
             setattr(self, key, os.path.abspath(path) if value else None)
@@ -101,7 +101,7 @@ def files() -> list[str]:
 
 
 def _files() -> list[tuple[str, tuple[int, ...]]]:
-    """Each configuration file, and the errors that mean that there is none."""
+    """Each configuration file, and the errors that mean that it does not exist."""
     folders = (site_config(), _ABSENT), (user_config(), _OUT_OF_REACH)
     return [(os.path.join(folder, FILE), errors) for folder, errors in folders if folder]
 
@@ -111,7 +111,7 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
     global _read_last, _latest, _ignored
     ignored: list[str] = []
     found = [(path, _identity(path), errors) for path, errors in _files()]
-    # What is missing is not read, because another user may be making it just now.
+    # A file found missing is not read, because another user may have made it since.
     sources = [one for one in found if one[1] not in _MISSING and _is_safe(one[0], ignored)]
     # Another thread may delete a variable meanwhile, so none is looked up twice.
     variables = {name: value for name in _VARIABLES if (value := environ.get(name)) is not None}
@@ -143,7 +143,7 @@ def ignored() -> list[str]:
 
 
 def serves_others() -> bool:
-    """Whether other users trust what this process writes: it is root's, or its user owns the site's store."""
+    """Whether other users trust what this process writes, because its user is root or owns the site's store."""
     site = site_cache()
     if site is None or not hasattr(os, "geteuid"):
         return False
@@ -155,7 +155,7 @@ def serves_others() -> bool:
 
 
 def _is_safe(path: str, ignored: list[str]) -> bool:
-    """Whether a file may decide what is trusted: where this process serves others, only if they cannot change it."""
+    """Whether a file may decide what is trusted. If this process serves others, they must not be able to change it."""
     if not serves_others():
         return True
     with importing:
@@ -168,7 +168,7 @@ def _is_safe(path: str, ignored: list[str]) -> bool:
 
 
 def _identity(path: str) -> tuple[int, ...]:
-    """A value that changes whenever the file or its permissions change, or it is replaced."""
+    """A value that changes whenever the file or its permissions change, or another file replaces it."""
     try:
         status = os.stat(path)
     except unless_interrupted(OSError) as error:
@@ -255,7 +255,7 @@ def _networks(value: object, source: str) -> list[str]:
 
 
 def _is_plain_network(text: str) -> bool:
-    """Whether this is address/length. It does without ipaddress, whose import takes 2 ms."""
+    """Whether this is address/length, told without ipaddress, whose import takes 2 ms."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     address, _, length = text.partition("/")
@@ -269,7 +269,7 @@ def _is_plain_network(text: str) -> bool:
     return host_bits >= 0 and int.from_bytes(packed, "big") % (1 << host_bits) == 0
 
 
-# The folders are those of platformdirs, as a test verifies. Each is None if this user has no home, or if the
+# These folders are the same as in platformdirs, as a test verifies. Each is None if this user has no home, or if the
 # environment cannot be believed.
 
 
@@ -305,7 +305,7 @@ def site_config() -> str | None:
 
 
 def _first_of(variable: str) -> str | None:
-    """Our folder in the first absolute path of an XDG variable; the specification says to ignore relative ones."""
+    """Our folder in the first absolute path of an XDG variable. The specification says to ignore relative paths."""
     value = environ.get(variable, "")
     paths = value.split(os.pathsep) if variable.endswith("_DIRS") else [value]
     return next((os.path.join(path, NAME) for path in paths if os.path.isabs(path)), None)

@@ -3,9 +3,9 @@
 A program that imports neither only loads the watcher (`install/hooks/aia_store_finder.py`), which is a finder in
 `sys.meta_path`. The first import of either loads this module; the first context loads everything else.
 
-The functions `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call those of the same names
-here, in the instance of this module that has patched `ssl`. That may be the hook's, of another version. So these four
-must keep their names, parameters and meaning.
+The functions `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call the functions of the same
+names in the instance of this module that has patched `ssl`. That instance may be the hook's, of another version. So
+these four functions must keep their names, parameters and meaning.
 """
 
 import sys
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 OLDEST = (3, 9)
-MODULES = ("ssl", "OpenSSL.SSL")  # that we attach to; the watcher names them too
+MODULES = ("ssl", "OpenSSL.SSL")  # the modules that we attach to; the watcher names them too
 _YES = ("1", "true", "yes", "on")
 
 is_aia_store_watcher = True  # like the watcher, this module is a finder
 
 
 def attach() -> None:
-    """Complete chains in this process from now on. Silently does nothing if Python is too old, or when disabled."""
+    """Complete chains in this process from now on. If Python is too old or we are disabled, silently do nothing."""
     if _is_wanted():
         if not any(map(_is_ours, sys.meta_path)):
             sys.meta_path.insert(0, sys.modules[__name__])
@@ -92,7 +92,7 @@ def find_spec(
 
 
 def find(path: "Sequence[str] | None", target: "ModuleType | None", name: str = "ssl") -> "ModuleSpec | None":
-    """The spec of a module from the other finders, changed so that we attach once it was executed, also by a reload."""
+    """The spec of a module from the other finders, changed so that we attach after the module is loaded or reloaded."""
     for finder in sys.meta_path:
         spec = None if _is_ours(finder) else finder.find_spec(name, path, target)
         if spec is not None:
@@ -116,7 +116,7 @@ def _attach_after(spec: "ModuleSpec") -> None:
 
 
 def _attach_to_new(module: "ModuleType") -> None:
-    """Attach to a module that was just executed; to ssl with its first context, as most programs never make one."""
+    """Attach to a module that was just executed; to ssl only with its first context: most programs never make one."""
     context: Any = getattr(module, "SSLContext", None)
     make = vars(context).get("__new__") if module.__name__ == "ssl" and context is not None else None
     if make is None:
@@ -129,7 +129,7 @@ def _attach_to_new(module: "ModuleType") -> None:
         try:
             is_over = attach_to(module)
         finally:
-            if not is_over:  # or a signal handler raised something: attach with the next context
+            if not is_over:  # not attached, or a signal handler raised something: attach with the next context
                 context.__new__ = staticmethod(make_the_first)
 
     def make_the_first(cls: "Any", *arguments: "Any", **named: "Any") -> "Any":
@@ -139,23 +139,23 @@ def _attach_to_new(module: "ModuleType") -> None:
 
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         setattr(make_the_first, name, getattr(make.__func__, name))
-    make_the_first.__wrapped__ = make.__func__  # type: ignore[attr-defined]  # whose signature inspect shows
+    make_the_first.__wrapped__ = make.__func__  # type: ignore[attr-defined]  # inspect shows this one's signature
     make_the_first.attach_now = attach_now  # type: ignore[attr-defined]
     context.__new__ = staticmethod(make_the_first)
 
 
 def _attach_to_waiting(module: "ModuleType") -> None:
-    """Attach before `ssl` is reloaded: what was imported from it stays in use, and would see the new classes."""
+    """Attach before `ssl` is reloaded: its old classes may stay in use, but would refer to the new ones afterwards."""
     attach_now = getattr(getattr(getattr(module, "SSLContext", None), "__new__", None), "attach_now", None)
     if attach_now is not None:
         attach_now()
 
 
 def attach_to(module: "ModuleType") -> bool:
-    """Patch `ssl` or `OpenSSL.SSL`; returns False to be called again with the program's next context.
+    """Patch `ssl` or `OpenSSL.SSL`. Returns False if it must be called again, with the program's next context.
 
-    Whatever goes wrong, the program goes on without us. Raises what a signal handler raises meanwhile; then the next
-    call does what is left to be done.
+    Whatever goes wrong, the program goes on without us. Raises what a signal handler raises meanwhile; the next call
+    then does what is left to be done.
     """
     try:
         with importing:
@@ -192,7 +192,7 @@ def _is_wanted() -> bool:
 
 
 def _is_disabled() -> bool:
-    """Whether the settings, config.toml included, say so. If they cannot be read, each search will report that."""
+    """Whether the settings, config.toml included, switch us off. If they are unreadable, each search reports that."""
     with importing:
         from .settings import ConfigError, load
 
@@ -203,9 +203,9 @@ def _is_disabled() -> bool:
 
 
 def _is_fit(module: "ModuleType") -> bool:
-    """Whether the mechanism works here. BoringSSL and similar libraries verify at another moment than OpenSSL.
+    """Whether the mechanism works with this `ssl`. BoringSSL and similar libraries verify at another moment.
 
-    There must be a GIL, because nobody has shown yet that a context can be set safely without one.
+    There must be a GIL, because nobody has shown yet that a context can be set safely without a GIL.
     """
     if module.__name__ == "ssl" and not module.OPENSSL_VERSION.startswith("OpenSSL"):
         return False
@@ -217,8 +217,8 @@ def _is_fit(module: "ModuleType") -> bool:
 def _is_main_interpreter() -> bool:
     """Whether this is the main interpreter. In others, OpenSSL's callbacks are unsafe: they use PyGILState_Ensure.
 
-    Up to Python 3.11 they run in the main interpreter, whichever one set them. From 3.12 on, several at once end the
-    process.
+    Up to Python 3.11, they run in the main interpreter, whichever interpreter set them. From 3.12 on, several callbacks
+    at once end the process.
     """
     import _thread
 

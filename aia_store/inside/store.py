@@ -1,21 +1,21 @@
 """Intermediates on disk: a hint, never an authority.
 
 There is one PEM file per certificate. The file is named by the SHA-256 of its DER, and its folder by the SHA-256 of the
-subject's canonical name. So to find the issuers of a name takes one listing of a small folder, however many folders
-there are:
+subject's canonical name. So we find all issuers with a name by listing one small folder, however many folders there
+are:
 
     certificates/3f/3f0c…/9a51….pem      what was needed on this machine
     preloaded/3f/3f0c…/9a51….pem         what was learned ahead of time (`aia-store preload`)
 
-Certificates are looked up in both. The first handshake that needs a preloaded one copies it to the needed ones, so that
-the needed ones are complete by themselves: the CA file is made from them alone, and only they are dropped when unused.
+Certificates are looked up in both. The first handshake that needs a preloaded certificate copies it to `certificates`.
+So that folder alone has everything needed: the CA file is made from it, and certificates are dropped only there.
 
 Files appear by rename and are never changed. So any number of processes may read and write at once, and a process that
 is killed midway leaves at most a file in `tmp`. A file is ignored if it is malformed, misnamed, not regular, or in a
 folder that others may write to.
 
-The folder has a mark, the file `CACHEDIR.TAG`. A folder that holds other files and no mark is not used. No link in it
-is followed, and only files with names of our own making are ever removed.
+The store folder has a mark, the file `CACHEDIR.TAG`. A folder with other files and no mark is not used. We follow no
+link in the store folder, and remove only files whose names are of our own making.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 98_304  # a certificate of 65,536 bytes, as PEM
 MOST_OF_ONE_NAME = 64
 MOST_NAMES_IN_MEMORY, MOST_OF_ONE_NAME_IN_MEMORY = 128, 8  # where nothing can be written
-MOST_FILES = 20_000  # that are read in a folder; all public CAs together have some ten thousand
+MOST_FILES = 20_000  # read in a folder; all public CAs together have some ten thousand
 USE_IS_NOTED_EVERY = 86_400  # seconds
 LARGEST_URL = 2_048
 
@@ -50,7 +50,7 @@ REVOKED = "revoked"  # digests of revoked certificates, see `revoked.py`
 FAILURES = "failures"  # notes of fetches that failed, see `pauses.py`
 LOCKS, TEMPORARY = "locks", "tmp"
 HAND_IN = "hand-in"  # in the site's store: hand-ins of users, see `handin.py`
-HANDED_IN = "handed-in"  # in a user's store: notes of what was handed in again
+HANDED_IN = "handed-in"  # in a user's store: notes of when certificates were handed in again
 MARK = "CACHEDIR.TAG"  # the mark, which backup programs know too (https://bford.info/cachedir/)
 # Then what only `manager` reads and writes:
 BUNDLE, BUNDLE_STATE = "bundle.pem", "bundle.json"
@@ -84,7 +84,7 @@ READ_FLAGS = (
 
 
 class Folder:
-    """One store folder, the user's or the site's, and its needed certificates. Its methods only raise OSError."""
+    """One store folder, the user's or the site's, and its `certificates`. Its methods raise nothing but OSError."""
 
     PART = CERTIFICATES
 
@@ -95,11 +95,11 @@ class Folder:
 
     @property
     def preloaded(self) -> Preloaded:
-        """What was preloaded into this folder."""
+        """The certificates that were learned ahead of time (`aia-store preload`) and kept in this store folder."""
         return Preloaded(self.path, shared=self.shared)
 
     def fault(self) -> str | None:
-        """Why nothing in the folder is used: what is wrong with it, in words; None if it is sound or missing."""
+        """What is wrong with the folder, so that nothing in it is used, in words; None if it is sound or missing."""
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -132,7 +132,7 @@ class Folder:
             return False
 
     def _mark(self) -> None:
-        """Mark the folder as ours, if it has no mark. This may fail on a full disk: the folder holds only our files."""
+        """Mark the folder as ours, if it has no mark. On a full disk that fails, but then it holds only our files."""
         if not os.path.lexists(os.path.join(self.path, MARK)):
             try:
                 self.write(_MARK_TEXT, MARK)
@@ -140,7 +140,7 @@ class Folder:
                 pass
 
     def _is_placed_by_root(self) -> bool:
-        """Whether this is the site's folder, and only root can have given it to its owner."""
+        """Whether this is the site's folder, in a folder that only root can change: then root has chosen its owner."""
         try:
             above = os.stat(os.path.dirname(os.path.realpath(self.path)))
         except unless_interrupted(OSError):
@@ -157,7 +157,7 @@ class Folder:
         return os.access(self.path, os.W_OK | os.X_OK)
 
     def within(self, *parts: str) -> str:
-        """Return the path of a folder inside. Raises OSError if it is missing, or if others could lead us elsewhere.
+        """Return the path of a folder inside this one. Raises OSError if it is missing, or if others could replace it.
 
         No link is followed. Each folder on the way belongs to the store's owner, this user or root, and only they can
         change it, so the path stays as it was found.
@@ -170,7 +170,7 @@ class Folder:
         return path
 
     def make(self, *parts: str) -> str:
-        """Return the path of a folder inside, and make it if it is missing. Raises OSError, also when `within` does."""
+        """Return the path of a folder inside this one, and make it if it is missing. Raises OSError (see `within`)."""
         try:
             return self.within(*parts)
         except FileNotFoundError:
@@ -186,7 +186,7 @@ class Folder:
         return self.within(*parts)
 
     def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
-        """Write a file as a whole, by rename; returns its path. `durable`: it survives a power failure."""
+        """Write a whole file, by rename; returns its path. `durable`: the file survives a power failure."""
         path = os.path.join(self.make(*parts[:-1]), parts[-1])
         if parts != (MARK,):
             self._mark()
@@ -224,7 +224,7 @@ class Folder:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """Yield the paths in the folders for certificates, foreign files included; sorted, and within limits."""
+        """Yield the paths of all files in the folders of certificates, even foreign ones; sorted, and within limits."""
         left = MOST_FILES
         try:
             certificates = self.within(self.PART)
@@ -242,7 +242,7 @@ class Folder:
                     return
 
     def is_crowded(self) -> bool:
-        """Whether there are more files than are read."""
+        """Whether there are so many files that some may not be read."""
         return sum(1 for _ in self.paths()) >= MOST_FILES
 
     def keep(self, certificate: Certificate, source: str | None = None) -> str:
@@ -289,7 +289,7 @@ class Folder:
         os.unlink(os.path.join(self.within(SOURCES), fingerprint))
 
     def note_change(self) -> None:
-        """Note that a certificate was added or removed, so that what was made from this folder is stale."""
+        """Note that a certificate was added or removed: files made from this folder, such as the bundle, are stale."""
         now = time.time_ns()  # the file system's own time is too coarse to tell two changes apart
         try:
             os.utime(os.path.join(self.path, CHANGED), ns=(now, now))
@@ -306,20 +306,20 @@ class Folder:
     def note_use(self, certificate: Certificate) -> None:
         """Set the file's time to now, at most once a day, so that unused certificates can be recognized.
 
-        Raises PermissionError if this is due but only the owner may do it, FileNotFoundError if there is no such file.
+        Raises PermissionError if a day is over but only the owner may do it, FileNotFoundError if the file is missing.
         """
         path = self.path_of(certificate)
         if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
             os.utime(path)
 
     def path_of(self, certificate: Certificate) -> str:
-        """The path that this certificate has, or would have."""
+        """The path that this certificate has, or would have if it were kept."""
         bucket = _bucket(certificate.subject_key)
         return os.path.join(self.path, self.PART, *bucket, f"{certificate.fingerprint}.pem")
 
 
 class Preloaded(Folder):
-    """The preloaded certificates in a store folder. The URL that they came from is not noted."""
+    """The certificates in a store folder that were learned ahead of time. Where they came from is not noted."""
 
     PART = PRELOADED
 
@@ -344,9 +344,9 @@ def _trusted_users(folder: os.stat_result) -> set[int]:
 
 
 def _check_inner(path: str, trusted: set[int]) -> None:
-    """Raises OSError unless this is a folder that belongs to one of these users and that only they can change.
+    """Raise OSError unless this is a folder that belongs to one of these users, and only they can change it.
 
-    On Windows, the mode says nothing of this (it is always 0o777), and a folder inherits its rights from the one above.
+    On Windows, it need only be a folder: the mode is always 0o777, and folders inherit their rights from the one above.
     """
     status = os.lstat(path)
     if not stat.S_ISDIR(status.st_mode):
@@ -375,12 +375,12 @@ def may_be_changed_by_group(status: os.stat_result) -> bool:
 
 
 def _may_be_noted(source: str) -> bool:
-    """Whether a URL is one line of text, and only says where an issuer is."""
+    """Whether a URL is one line of ASCII, without credentials, query or fragment."""
     return len(source) < LARGEST_URL and source.isascii() and source.isprintable() and not set(" ?#@") & set(source)
 
 
 def read_certificate(path: str) -> Certificate | None:
-    """Read a file of the store; None if it does not contain exactly the certificate that its name says."""
+    """Read a file of the store; None if it does not hold the certificate whose SHA-256 is the file's name."""
     name, extension = os.path.splitext(os.path.basename(path))
     if extension != ".pem":
         return None
@@ -431,8 +431,8 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
 def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
-    A CA can issue any number of intermediates with the name of one that this machine uses. They hide that one until it
-    is used again. At most 20 times as many are looked at, because each look takes a microsecond or two.
+    A CA can issue any number of intermediates with one name. They can hide the one that this machine uses, until it is
+    used again. At most 20 times `most` files are looked at, because each look takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
     if len(paths) > most:
@@ -453,7 +453,7 @@ def crowded_note(folder: Folder) -> str:
 
 
 class IntermediateStore:
-    """The folders of this user: all are read, the first is written. If it cannot be written, memory is used."""
+    """This user's store folders. All are read; the first writable one is written. If none is, memory is used."""
 
     def __init__(self, folders: list[Folder]) -> None:
         self.folders = [folder for folder in folders if folder.fault() is None]
@@ -490,8 +490,8 @@ class IntermediateStore:
     def keep(self, certificate: Certificate, source: str | None = None) -> bool:
         """Keep an intermediate that was verified to lead to an anchor, and the URL that it came from.
 
-        Returns whether it is on disk now. Only DER is kept, because there are any number of BER encodings of the same
-        certificate, with which a server could fill the store.
+        Returns whether it is on disk now. Only DER is kept: a certificate has any number of BER encodings, with which a
+        server could fill the store.
         """
         if not certificate.is_in_der:
             return False
@@ -516,13 +516,13 @@ class IntermediateStore:
         return is_written
 
     def may_know_revoked(self) -> bool:
-        """Whether a folder has a file of revoked certificates. If none has, no code that reads it is loaded."""
+        """Whether a folder has a file of revoked certificates. If none has, we do not load the code that reads it."""
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
         """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
 
-        These are the needed ones, or, with `preloaded`, the preloaded ones.
+        These are the certificates that were needed, or, with `preloaded`, those that were preloaded.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:
@@ -556,9 +556,9 @@ class IntermediateStore:
             self.keep(certificate)
 
     def _hand_in_again(self, certificate: Certificate, site: Folder) -> None:
-        """Hand in a certificate that the site's store has, so that its use is noted there; once a day per user at most.
+        """Hand in a certificate that the site's store has, so that its use is noted there; at most daily per user.
 
-        A note in the user's own store says when this was done. Without such a store, it is not done.
+        A note in the user's own store says when this was done. Users without a store of their own do not do it.
         """
         home = self.home
         if home is None or home is site or not os.path.isdir(os.path.join(site.path, HAND_IN)):
@@ -574,7 +574,7 @@ class IntermediateStore:
 
 
 def _hand_in(certificate: Certificate, site: Folder) -> None:
-    """Leave a copy for the site's store, if it has a hand-in folder; otherwise the code for that is not loaded."""
+    """If the site's store has a hand-in folder, leave a copy there; otherwise do not load the code for it."""
     folder = os.path.join(site.path, HAND_IN)
     if os.path.isdir(folder):
         with importing:
@@ -586,9 +586,9 @@ def _hand_in(certificate: Certificate, site: Folder) -> None:
 def folders_of(settings: Settings) -> list[Folder]:
     """The store folders according to the settings. The first is the one to write.
 
-    If a folder is set, it is the only one. Otherwise these are the user's and the site's, or, for the site's owner,
-    only the site's. If that owner is a service user, root is a user like any other; but root's HOME may be another
-    user's (`sudo -E` keeps it), whose links may lead anywhere.
+    If the settings name a folder, it is the only one. Otherwise the owner of the site's folder has only this one, and
+    all others have their own folder and the site's. Root does not use its own folder if others can change it: `sudo -E`
+    keeps another user's HOME, where links may lead anywhere.
     """
     site = site_cache()
     if settings.dir is not None:
@@ -606,7 +606,7 @@ def folders_of(settings: Settings) -> list[Folder]:
 
 
 def hand_in_folder(settings: Settings) -> str | None:
-    """The path of this machine's hand-in folder, which may not exist; None if the settings name another store."""
+    """The path of the site's hand-in folder, which may not exist; None if the settings name another store."""
     site = site_cache()
     return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
@@ -644,6 +644,6 @@ _stores: dict[str | None, IntermediateStore] = {}  # of this process, by the fol
 
 
 def store_of_process(settings: Settings) -> IntermediateStore:
-    """Like `open_store`, but one for the whole process: if nothing can be written, it remembers in memory."""
+    """Like `open_store`, but always the same store in a process: if nothing can be written, it remembers in memory."""
     found = _stores.get(settings.dir)
     return found if found is not None else _stores.setdefault(settings.dir, open_store(settings))

@@ -38,7 +38,7 @@ _EQUALS, _COMMA, _OPEN, _CLOSE, _END = ("sign", "="), ("sign", ","), ("sign", "[
 class NotReadError(ValueError):
     """The text uses something that this reader does not know.
 
-    The message names the line, but does not show it, as it may hold a password (`proxy`, `share_notify`).
+    The message names the line, but does not show it, because it may hold a password (`proxy`, `share_notify`).
     """
 
 
@@ -81,7 +81,7 @@ def _table(tokens: Iterator[Token]) -> dict[str, Any]:
 
 
 class _Tokens:
-    """The tokens of a text, each with its kind first. Two line ends are added at the end."""
+    """The tokens of a text: pairs of a kind and a text. Two line ends are added at the end."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -44,11 +44,11 @@ _context: Any = _ssl._SSLContext
 
 
 class Given:
-    """What was loaded into one context, by OpenSSL itself or as a CA file whose loading was deferred."""
+    """What was loaded into one context: by OpenSSL, or read by us while OpenSSL's loading is deferred."""
 
     def __init__(self, *, is_complete: bool) -> None:
         self.is_complete = is_complete  # everything since the context was made was noted
-        self.is_plain = is_complete  # only certificates: no trust settings, no CRLs
+        self.is_plain = is_complete  # only certificates were loaded: no trust settings, no CRLs
         self.deferred: tuple[CAFile, ...] = ()
         self.files: list[PathLike] = []  # the files that OpenSSL loaded
         self.directories: list[str] = []
@@ -76,7 +76,7 @@ class Given:
     def look(self, context: _ssl._SSLContext) -> None:
         """Ask OpenSSL what the context holds, if that may have changed.
 
-        Call this only within calls of the program: OpenSSL adds to the list that is read here when a handshake of
+        Call this only while the program calls a method of `ssl`: the list that is read here grows when a handshake of
         another thread looks a certificate up in a directory.
         """
         if not self._is_stale:
@@ -84,8 +84,8 @@ class Given:
         ders: list[bytes] = _context.get_ca_certs(context, True)
         if ders != list(self.loaded.ders):
             self.loaded = Certificates(ders)
-        # OpenSSL shows only CA certificates. If the program pinned another one, only the context itself knows all. It
-        # also shows what it found in a directory, but without the trust settings from there.
+        # OpenSSL shows only CA certificates. If the program pinned another certificate, only the context itself has it.
+        # OpenSSL also shows what it found in a directory, but without the trust settings from there.
         is_all = _context.cert_store_stats(context)["x509"] == len(ders) and not (self.directories and self.is_used)
         self.is_plain = self.is_plain and is_all
         self.is_used = True
@@ -94,7 +94,7 @@ class Given:
             self.load_deferred(context)
 
     def load_deferred(self, context: _ssl._SSLContext) -> None:
-        """Load what was deferred into the program's context, because somebody is about to look at it.
+        """Load the deferred CA files into the program's context, because somebody is about to look at the context.
 
         Other threads may use the context, so we load it as `cadata`, which OpenSSL adds under the store's lock.
         """
@@ -103,7 +103,7 @@ class Given:
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
             self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
-            # Only now, because another thread may have looked, or deferred another file, meanwhile.
+            # Only after the load, because meanwhile another thread may have looked at `deferred`, or added a file.
             self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
@@ -115,8 +115,8 @@ class Given:
 class Trusted:
     """The certificates that a context trusts, found by their names.
 
-    `flags` are the X509_V_FLAG_ bits of the connection. Any trusted certificate is an anchor under PARTIAL_CHAIN, or if
-    all `may_be_anchors` by their own trust settings; otherwise only a self-signed one is.
+    `flags` are the X509_V_FLAG_ bits of the connection. A trusted certificate is an anchor if it is self-signed. Every
+    trusted certificate is one under PARTIAL_CHAIN, or if `may_be_anchors` says that its trust settings may make it one.
     """
 
     def __init__(self, lists: Sequence[CertificateList], directories: Sequence[str] = (), flags: int = 0) -> None:
@@ -129,7 +129,7 @@ class Trusted:
 
     @classmethod
     def of(cls, certificates: Iterable[bytes], flags: int = 0) -> Trusted:
-        """Just these certificates (DER)."""
+        """A `Trusted` of just these certificates (DER)."""
         return cls((Certificates(certificates),), (), flags)
 
     def is_anchor(self, certificate: Certificate) -> bool:
@@ -158,7 +158,7 @@ class Trusted:
         return self._look_up(chain)[1]
 
     def only_one_for(self, chain: Iterable[Certificate]) -> Certificate | None:
-        """What OpenSSL could look up for this chain, directories included, if that is one certificate."""
+        """The certificate that OpenSSL could look up for this chain, directories included; None if not exactly one."""
         names, ders = self._look_up(chain)
         found = {*ders, *(der for name in names for der in self._in_directories(name))}
         certificates = list(readable(found))
@@ -167,7 +167,7 @@ class Trusted:
     def opens_files(self, names: Iterable[bytes]) -> bool:
         """Whether OpenSSL opens a file in the directories, given as `capath`, when it looks up these names.
 
-        It looks for the numbers of a name in their order, and stops at the first that is missing.
+        For each name, OpenSSL tries the files in the order of their numbers, and stops at the first that is missing.
         """
         if not self.directories:
             return False
@@ -177,7 +177,7 @@ class Trusted:
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
         """Whether OpenSSL could find a certificate in the directories when it verifies this chain.
 
-        In a default directory, it also finds certificates after a gap, or in DER.
+        In a default directory, OpenSSL also finds certificates in DER, and those after a gap in the numbers.
         """
         if not self.directories:
             return False
@@ -187,7 +187,7 @@ class Trusted:
     def _look_up(self, chain: Iterable[Certificate]) -> tuple[list[bytes], list[bytes]]:
         """The names that OpenSSL looks up, and the certificates (DER) of these names that are not in directories.
 
-        It looks by name only: for the subjects and issuers of what was sent, and for the issuers of what it finds.
+        OpenSSL looks by name only: for the subjects and issuers of what was sent, and for the issuers of what it finds.
         """
         names = dict.fromkeys(name for found in chain for name in (found.subject_key, found.issuer_key))
         queue = list(names)
@@ -226,7 +226,7 @@ class Trusted:
 
 
 def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
-    """The files in a hashed directory; if it cannot be listed, possible names with these stems."""
+    """The names of the files in a hashed directory; if it cannot be listed, those of these stems that have a file."""
     try:
         return os.listdir(folder)
     except unless_interrupted(OSError):
@@ -240,10 +240,10 @@ def default_paths() -> tuple[str, str]:
 
 
 def default_paths_are_certain() -> bool:
-    """Whether OpenSSL is sure to use those paths.
+    """Whether OpenSSL is sure to use the paths that `default_paths` returns.
 
-    It reads the environment of the process, which a program may have hidden behind another mapping, and which it
-    ignores in a process with special rights.
+    OpenSSL reads the environment of the process, and ignores it in a process with special rights. A program may have
+    hidden this environment from us by putting another mapping into `os.environ`.
     """
     if not isinstance(os.environ, os._Environ):
         return False
@@ -267,9 +267,9 @@ def time_of_change(path: str) -> int:
 
 
 def identity_of(path: PathLike) -> tuple[int, ...] | None:
-    """A value that changes whenever a regular file changes; None for anything else, and for a file too large to read.
+    """A value that changes whenever a regular file changes; None for other things, and for a file too large to read.
 
-    Raises TypeError if this is no path.
+    Raises TypeError if `path` is not a path.
     """
     try:
         found = os.stat(os.fspath(path))  # fspath refuses a descriptor

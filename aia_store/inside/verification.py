@@ -36,17 +36,17 @@ _HIGHEST_LEVEL = 2
 
 
 class Decision:
-    """In which context connections with the same Certificate message are verified."""
+    """Says in which context connections with one Certificate message are verified."""
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 
     def __init__(
         self, context: Any, until: float, *, was_rehearsed: bool = True, findings: Findings | None = None
     ) -> None:
-        self.context = context  # one of ours; None if the program's own suffices, or nothing helps
+        self.context = context  # a context of ours; None if the program's own suffices, or nothing helps
         self.until = until  # seconds since 1970
         self.was_rehearsed = was_rehearsed
-        self.was_refused = False  # without a rehearsal, the handshake tells
+        self.was_refused = False  # set by the handshake if there was no rehearsal
         self.findings = findings  # of a search that found no path
 
 
@@ -54,7 +54,7 @@ _decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
-    """The decision for a connection, which holds for equal ones until the first certificate of the path expires.
+    """The decision for a connection. It holds for equal connections until the first certificate of the path expires.
 
     `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
     `given` is what was loaded into it. May raise any exception.
@@ -146,7 +146,7 @@ def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """How many seconds a decision holds, and its context of ours, if any; None if OpenSSL is to refuse the chain."""
+    """How many seconds the decision holds, and its context (None: the program's); None if OpenSSL is to refuse."""
     whole = question.whole_chain()
     if whole is not None:
         return question.seconds_left(), whole if question.may_be_judged_otherwise() else None

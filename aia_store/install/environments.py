@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .interpreters import Interpreter, expanded, home_of
 
 MOST = 1_000  # environments; they are only shown
-_PARTS = ("", "/.venv", "/venv")  # where a project's folder has its environment
+_PARTS = ("", "/.venv", "/venv")  # where environments are, relative to a project's folder
 _PLACES = (
     "{WORKON_HOME}/*",
     "{PIPX_HOME}/venvs/*",
@@ -37,9 +37,9 @@ class Environment(NamedTuple):
     is_orphan: bool  # its interpreter is gone
 
     def is_of(self, interpreter: Interpreter) -> bool:
-        """Whether it was made from this interpreter."""
+        """Whether this environment was made from this interpreter."""
         real = os.path.realpath(os.path.join(self.folder, "bin", "python"))
-        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copy, so pyvenv.cfg must tell
+        if real.startswith(os.path.realpath(self.folder) + os.sep):  # a copied interpreter: see pyvenv.cfg
             real = os.path.join(os.path.realpath(self.home), os.path.basename(os.path.realpath(interpreter.python)))
         return real == os.path.realpath(interpreter.python)
 

@@ -27,9 +27,9 @@ class Standing(NamedTuple):
 
     interpreter: Interpreter
     reached: str  # one of the four constants above
-    by: list[str]  # the files by which it is reached
-    obstacles: list[str]  # what prevents it, each as a line with the remedy
-    notes: list[str]  # what is worth knowing but needs no remedy
+    by: list[str]  # the files of ours that reach it
+    obstacles: list[str]  # why the hook does not work fully, each as a line with the remedy
+    notes: list[str]  # facts that need no remedy
 
     @property
     def is_fine(self) -> bool:
@@ -37,7 +37,7 @@ class Standing(NamedTuple):
 
 
 def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
-    """The base interpreters in the usual places and at these paths, each once, or the error for one that fails."""
+    """Yield each base interpreter at these paths (if `usual`, also in the usual places) once, or its error."""
     seen = set()
     for path in [*(candidates() if usual else ()), *paths]:
         try:
@@ -79,7 +79,7 @@ def install(interpreter: Interpreter) -> Standing:
 def remove(interpreter: Interpreter) -> list[str]:
     """Remove the hook from one interpreter; returns the files that were changed. Raises HookError."""
     changed = []
-    for place in reversed(_places(interpreter)):  # the user's own first, because the other may be root's
+    for place in reversed(_places(interpreter)):  # the user's own place first, because the other may be root's
         if place.is_ours:
             try:
                 changed += library.remove(place)
@@ -149,7 +149,7 @@ def _users_place(interpreter: Interpreter) -> list[library.Place]:
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
-    """Whether fresh processes of the interpreter and of a virtual environment attach, and what they say about it."""
+    """Whether fresh processes of the interpreter and of a virtual environment attach, and their last error line."""
     alone = interpreter.run("-c", PROBE)
     with tempfile.TemporaryDirectory() as folder:
         weak = changed_by_others(folder)

@@ -1,8 +1,8 @@
 """Install the hook for every program of one interpreter, remove it, and say whether it works.
 
 `site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both only wait until the program
-imports ssl. Whatever is broken, neither can stop an interpreter from starting, and a `.pth` never prints anything.
-For a `.start`, `site` reports a missing or broken watcher. It does not report a missing or broken package.
+imports ssl. Whatever is broken, neither file can stop an interpreter from starting, and a `.pth` never prints anything.
+For a `.start`, `site` reports a missing or broken watcher, but not a missing or broken package.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def install() -> list[str]:
 
 
 def stage(folder: str, root: str) -> list[str]:
-    """For packagers: write the files for `folder`, which also holds the package, below the build root `root`.
+    """For packagers: write the hook's files below the build root `root`, to be installed in `folder` with the package.
 
     Returns their paths. Raises OSError.
     """
@@ -97,7 +97,7 @@ def status() -> HookStatus:
     """Look for the files, and test whether a fresh interpreter attaches."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     command = [sys.executable, "-c", PROBE]
-    # Python imports from the working folder, so this must be one that others cannot change.
+    # Python imports from the working folder, so it must be a folder that others cannot change.
     answer = subprocess.run(command, capture_output=True, check=False, cwd=sys.prefix, env=environment, text=True)
     files = _present()
     return HookStatus(
@@ -105,12 +105,12 @@ def status() -> HookStatus:
         sys.version.split()[0],
         files,
         [path for path in files if watcher.contents(path) != _contents()[os.path.basename(path)]],
-        answer.stdout.splitlines()[-1:] == ["True"],  # other start-up hooks may print something before it
+        answer.stdout.splitlines()[-1:] == ["True"],  # other start-up hooks may print something before the answer
     )
 
 
 def _contents(inside: str = watcher.INSIDE) -> dict[str, bytes]:
-    """The files of the hook. The one that `site` runs comes last, so that it never finds the others missing."""
+    """The files of the hook. Those that `site` runs come last, so that `site` never finds the others missing."""
     module = WATCHER_FILE.removesuffix(".py")
     return {
         WATCHER_FILE: watcher.source(inside),
@@ -145,7 +145,7 @@ def _unlink(path: str) -> None:
     compiled = watcher.compiled(path, sys.implementation.cache_tag)
     for file in filter(os.path.exists, compiled):
         os.unlink(file)
-    with contextlib.suppress(OSError):  # it holds what others compiled
+    with contextlib.suppress(OSError):  # the folder may hold compiled files of other modules
         os.rmdir(os.path.dirname(compiled[0]))
 
 

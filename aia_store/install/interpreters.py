@@ -94,12 +94,12 @@ class Interpreter(NamedTuple):
         return os.path.exists(os.path.join(self.stdlib, "EXTERNALLY-MANAGED"))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run it as a program of the machine would, without writing compiled files. Raises InterpreterError."""
+        """Run it as any program of this machine would, but without writing compiled files. Raises InterpreterError."""
         return run([self.python, "-B", *arguments])
 
 
 def candidates() -> Iterable[str]:
-    """Paths of interpreters: those in the usual places, and then the running one; each file once."""
+    """The paths of the interpreters in the usual places, and then of the running one; each file once."""
     usual = [
         path
         for pattern in map(expanded, _FOLDERS)
@@ -116,7 +116,7 @@ def candidates() -> Iterable[str]:
 def ask(path: str) -> Interpreter:
     """Ask the interpreter at this path for its base interpreter, which may be itself. Raises InterpreterError.
 
-    Root does not run an interpreter that others can change, or that would run code that others can change.
+    Root does not run an interpreter if others can change it or any code that it would run.
     """
     _refuse_foreign(path, _decisive(path))
     answer = run([os.path.abspath(path), "-E", "-s", "-S", "-B", "-c", _QUESTION])
@@ -140,7 +140,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run an interpreter in the root folder, without settings for Python or aia-store. Raises InterpreterError."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AIA_STORE_"))}
     if os.geteuid() == 0:
-        environment["PYTHONNOUSERSITE"] = "1"  # HOME may be another user's, under sudo
+        environment["PYTHONNOUSERSITE"] = "1"  # under sudo, HOME may be another user's
     try:
         return subprocess.run(
             command,
@@ -182,10 +182,10 @@ def _refuse_foreign(path: str, decisive: Iterable[str]) -> None:
 
 
 def _decisive(path: str) -> Iterator[str]:
-    """The paths that decide which code an interpreter runs first: its own, pyvenv.cfg, and its prefixes.
+    """The paths that decide which code an interpreter runs first: its own path, pyvenv.cfg, and its prefixes.
 
-    Python looks for pyvenv.cfg beside the path that it was started by and one level up, without following links (PEP
-    405). It looks for the standard library above its own path, links followed, or above the `home` in pyvenv.cfg.
+    Python looks for pyvenv.cfg beside the path that started it and one level up, without following links (PEP 405). It
+    looks for the standard library above its own path, links followed, or above the `home` in pyvenv.cfg.
     """
     path = os.path.abspath(path)
     folder = os.path.dirname(path)

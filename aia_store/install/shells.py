@@ -1,4 +1,4 @@
-"""The shell lines that point the tools of a machine at the bundle."""
+"""The shell lines that make a machine's tools use our CA file (the bundle) or our folder of trust anchors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ VARIABLES = (
     "NIX_SSL_CERT_FILE",  # Nix prefers it to SSL_CERT_FILE
 )
 FOLDER_VARIABLE = "SSL_CERT_DIR"
-# With the trust folder, the first variables name it. The others are unset, so that OpenSSL and curl use SSL_CERT_DIR.
-# For OpenSSL, SSL_CERT_FILE could name a file with few anchors; but httpx and others would then trust nothing else.
+# With the trust folder, the first of these name it, and the second are unset, so OpenSSL and curl use SSL_CERT_DIR.
+# SSL_CERT_FILE must not name a file with few anchors: OpenSSL would use the folder too, but httpx and others would not.
 _TAKE_A_FOLDER = (FOLDER_VARIABLE, "REQUESTS_CA_BUNDLE")
 _NOT_WITH_A_FOLDER = ("SSL_CERT_FILE", "CURL_CA_BUNDLE")
 SHELLS = ("sh", "fish", "csh", "powershell")

@@ -3,13 +3,13 @@
 - `aia_store_finder.py`: the watcher, which knows where the package is.
 - `sitecustomize.py`, which imports the watcher: a file of ours if there is none, else a marked block at the end of the
   existing one. (Debian's is a conffile behind a link: the block goes into the link's target, and dpkg keeps it.)
-- `aia_store_hook.json`, the receipt: what was there before, so that `remove` can restore it byte for byte.
+- `aia_store_hook.json`, the receipt, notes what was there before, so that `remove` can restore it byte for byte.
 
-Another sitecustomize earlier on the path hides ours, and not all of them run the next one. So unless another package
-manager owns the site-packages, a `.pth` there (from Python 3.15 on, a `.start`) loads the watcher for the base
-interpreter.
+A sitecustomize earlier on the path hides ours, and may not run the next one. So a `.pth` in the site-packages (from
+Python 3.15 on, a `.start`) also loads the watcher for the base interpreter, if no other package manager owns the
+site-packages.
 
-Each file is written under another name and then renamed, because it may be a hard link into the cache of uv or conda.
+Each file is written under another name and then renamed: an existing one may be a hard link into uv's or conda's cache.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _TEXT, _FOLDER = 0o644, 0o755
 class NewFiles(NamedTuple):
     """What `remove` removes from the package: compiled files and folders that were not there before."""
 
-    files: list[str]  # some may not exist yet: programs of root's add those of their level of optimization
+    files: list[str]  # some may not exist yet: programs of root's write those for their level of optimization
     folders: list[str]  # the deepest first
 
 
@@ -127,7 +127,7 @@ def remove(place: Place) -> list[str]:
 
 
 def fault(place: Place) -> str | None:
-    """What is not as `install` left it; None if nothing. Only for a place that has files of ours."""
+    """What was changed since `install`, in words; None if nothing. Only for a place that has files of ours."""
     for path, contents in _contents(place).items():
         found = watcher.contents(path)
         if place.is_library and path == place.sitecustomize:
@@ -145,7 +145,7 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 
 def compile_package(interpreter: Interpreter) -> NewFiles:
-    """Compile the modules that programs load, if we may write there: they may not. Returns what is new."""
+    """Compile the modules that programs load, if we may write there: programs may not. Returns what is new."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     if not all(os.access(folder, os.W_OK) for folder in folders):
         return NewFiles([], [])
@@ -165,7 +165,7 @@ def compile_package(interpreter: Interpreter) -> NewFiles:
 
 
 def _contents(place: Place) -> dict[str, bytes]:
-    """The files as they should be. Those that Python runs come after what they load."""
+    """The files as they should be, by path. Those that Python runs come after the files that they load."""
     wanted = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
@@ -178,7 +178,7 @@ def _contents(place: Place) -> dict[str, bytes]:
 
 
 def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
-    """What was there before us. An earlier receipt stays valid for what still exists."""
+    """What was there before the hook. What an earlier receipt says of things that still exist stays valid."""
     earlier = _read_receipt(place)
     current = _read_or_raise(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
@@ -258,7 +258,7 @@ def _compile(place: Place, name: str) -> None:
 
 
 class _Lockable(NamedTuple):
-    """A folder that contains its lock files itself, while a store folder has a folder for them."""
+    """A folder that contains its lock files itself. (A store folder has an inner folder for them.)"""
 
     path: str
 
@@ -271,7 +271,7 @@ class _Lockable(NamedTuple):
 def _locked(folder: str) -> Iterator[None]:
     """Hold a lock, so that two processes do not undo each other's changes of the same file.
 
-    Only its owner can open the file of the lock. Otherwise, anybody could hold the lock for ever.
+    Only the lock file's owner can open it. Otherwise, any user could hold the lock for ever.
     """
     try:
         lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
@@ -292,7 +292,7 @@ def _write(path: str, contents: bytes) -> None:
 
 
 def _read_or_raise(path: str) -> bytes:
-    """Read a file before it is changed; empty if missing. Raises OSError, so that no unreadable contents are lost."""
+    """Read a file before it is changed; empty if missing. Raises OSError: unreadable contents must not be replaced."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:

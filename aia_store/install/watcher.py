@@ -35,8 +35,8 @@ def contents(path: str) -> bytes:
 def compiled(source: str, tag: str | None) -> list[str]:
     """Where an interpreter with this cache tag keeps the compiled forms of a source file, the unoptimized one first.
 
-    Programs that run with -O or -OO use the others. If the tag is None, Python keeps no compiled files, and no file has
-    these names.
+    Programs that run with -O or -OO use the other two. If the tag is None, Python keeps no compiled files, and there
+    are no files at these paths.
     """
     folder, name = os.path.split(source)
     return [os.path.join(folder, "__pycache__", f"{name.removesuffix('.py')}.{tag}{level}.pyc") for level in _LEVELS]
@@ -45,12 +45,12 @@ def compiled(source: str, tag: str | None) -> list[str]:
 def pth_line(module: str) -> str:
     """The line of a .pth file by which site imports this module, and prints nothing if that fails.
 
-    site executes a line that begins with "import", and prints what it raises.
+    site executes each line that begins with "import", and prints the exceptions that the line raises.
     """
     load = f"try:import {module}\nexcept Exception:0"  # short, because every start of the interpreter compiles it
     return f"import sys; exec({load!r})\n"
 
 
 def start_line(module: str) -> str:
-    """The line of a .start file by which site calls `attach` of this module. Errors cannot be suppressed there."""
+    """The line of a .start file by which site calls this module's `attach`. A .start file cannot suppress errors."""
     return f"{module}:attach\n"

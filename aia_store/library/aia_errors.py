@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DownloadError(Exception):
-    """A download ended with another status than 200."""
+    """A download ended with a status other than 200."""
 
 
 class AIAError(Exception):

@@ -17,7 +17,7 @@ from .aia_errors import AIAError
 
 
 def of(certificates: Iterable[bytes]) -> TrustAnchors:
-    """Use these certificates (DER) as trust anchors, in a context that is otherwise Python's default one.
+    """Use these certificates (DER) as trust anchors, in a context with the settings of Python's default one.
 
     Raises AIAError if none of them is self-signed.
     """
@@ -32,9 +32,9 @@ _loaded: tuple[object, TrustAnchors] | None = None  # the state of the files, an
 
 
 def of_this_machine() -> TrustAnchors:
-    """The trust anchors in the file that AIA_STORE_ROOTS names, else in that of SSL_CERT_FILE, else the system's.
+    """The trust anchors in the file that AIA_STORE_ROOTS or else SSL_CERT_FILE names, else the system's.
 
-    Those of AIA_STORE_EXTRA_ROOTS are added. If a file changes, it is read again. Raises AIAError.
+    AIA_STORE_EXTRA_ROOTS adds more. If a file changes, it is read again. Raises AIAError.
     """
     global _loaded
     try:
@@ -49,7 +49,7 @@ def of_this_machine() -> TrustAnchors:
 
 
 def _source(settings: Settings) -> roots.Source:
-    # A program whose anchors are set by this variable must not get the system's from us.
+    # If a user sets the anchors by this variable, we must not use the system's.
     path = os.environ.get("SSL_CERT_FILE")
     if path and settings.roots is None and not roots.is_our_bundle(path):
         return roots.Source(path, "SSL_CERT_FILE names it", extra=settings.extra_roots)

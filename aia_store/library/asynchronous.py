@@ -1,6 +1,6 @@
-"""`AIASession` for asyncio: blocking work is done in the event loop's threads, and the loop goes on meanwhile.
+"""`AIASession` for asyncio: blocking work runs in threads of the event loop's executor, and the loop goes on meanwhile.
 
-If the awaiting task is cancelled, its thread still goes on until its own time limit.
+If the awaiting task is cancelled, the thread still works until its own time limit.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .session import DEFAULT_USER_AGENT, AIASession
 
 
 class AsyncAIASession:
-    """`AIASession` with methods to be awaited: the same arguments, the same results, the same errors."""
+    """`AIASession` with methods to await. They take, return and raise what those of `AIASession` do."""
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
-        """As for `AIASession`: `user_agent` is the one that `download` sends; `timeout` is in seconds."""
+        """`user_agent` is the one that `download` sends; `timeout` (seconds) is for each step of a connection."""
         self._session = AIASession(user_agent, timeout=timeout)
 
     async def get_host_cert(self, host: str) -> bytes:
@@ -37,7 +37,7 @@ class AsyncAIASession:
         await asyncio.to_thread(self._session.validate_certificate_chain, der_certs)
 
     async def cadata_from_host(self, host: str) -> str:
-        """The certificates that verify a host, as PEM: its intermediates and, last, the root."""
+        """The intermediates and, last, the root that verify a host's certificate, as PEM."""
         return await asyncio.to_thread(self._session.cadata_from_host, host)
 
     async def cadata_from_url(self, url: str) -> str:

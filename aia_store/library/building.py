@@ -27,7 +27,7 @@ SECONDS = 30.0  # for all fetches
 
 
 class Built(NamedTuple):
-    """A path that OpenSSL accepted, from the leaf to the trust anchor. `missing`: what had to be found for it."""
+    """A path that OpenSSL accepted, from the leaf to the trust anchor. `missing`: what it needs and was not sent."""
 
     path: list[Certificate]
     missing: list[Certificate]
@@ -48,7 +48,7 @@ def build(
         path = None if chain.is_hopeless() else search.path(settings)
     except DERError as error:
         raise AIAError(f"the certificate of the server cannot be read ({error})") from error
-    except Interrupted as interrupt:  # by Ctrl-C; only a handshake needs to wrap it
+    except Interrupted as interrupt:  # Ctrl-C, for example; the wrapper class is only for handshakes
         raise interrupt.raised from None
     if path is None:
         raise _why_not(chain, search)
@@ -117,8 +117,8 @@ def fetch_issuer(certificate: bytes, *, timeout: float = SECONDS) -> list[bytes]
     """Fetch what the caIssuers URLs of a certificate (DER) offer as its issuer; returns DER, **unverified**.
 
     The list may be empty. Its certificates bear the issuer's name, and nothing more is known of them; `build_path`
-    tells what leads to a trust anchor. The URLs are tried in their order (RFC 5280, 4.2.2.1) until one offers
-    something, within `timeout` seconds, under the policy of all fetches (docs/trust-model.md). Nothing is kept.
+    tells what leads to a trust anchor. The URLs are tried in their order (RFC 5280, 4.2.2.1), for `timeout` seconds at
+    most, until one offers an issuer. The policy of all fetches applies (docs/trust-model.md). Nothing is kept.
 
     Raises AIADownloadError if URLs failed and no other URL offered an issuer, AIASchemeError if no URL may be fetched,
     AIAError if the certificate names no URL or cannot be read.

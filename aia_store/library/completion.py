@@ -19,8 +19,8 @@ def disable() -> None:
 def complete(context: "ssl.SSLContext", *, client_certificates: bool = False) -> "ssl.SSLContext":
     """Complete the chains of all client connections of this context; returns the context.
 
-    `client_certificates`: if it is a server's context, complete the chains of its clients too. Nothing else does that.
-    Clients can then make the server fetch, within limits: see docs/trust-model.md.
+    `client_certificates`: if this is a server's context, complete its clients' chains too. The hook and `enable` do not
+    do this. Clients can then make the server fetch, within limits: see docs/trust-model.md.
     """
     _instance().complete(context, client_certificates)
     return context
@@ -35,7 +35,7 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
 def _instance() -> "Any":
     """The instance of `inside.startup` that has patched ssl, or will: the hook's, if it was first, else ours.
 
-    It may be of another version. Its docstring says what may be called.
+    The hook's may be of another version. Call only the functions that the docstring of `inside.startup` names.
     """
     import ssl  # noqa: F401  # if there is a hook, it attaches now
     import sys

@@ -28,7 +28,7 @@ class LearnError(Exception):
 
 
 class Learned(NamedTuple):
-    """One certificate that was offered: `reason` is why it was not kept, None if it was."""
+    """One certificate that a source offered. `reason` is why it was not kept; None if it was kept."""
 
     certificate: Certificate
     reason: str | None
@@ -57,7 +57,7 @@ def keep(
     progress: Callable[[int, int], None] = lambda done, total: None,
     url: str | None = None,
 ) -> list[Learned]:
-    """Keep the certificates that lead to one of these anchors, if necessary through each other; `url` is their source.
+    """Keep the certificates that lead to one of these anchors, directly or over each other. `url` is their source.
 
     Raises LearnError, StoreError.
     """

@@ -1,4 +1,4 @@
-"""For asyncio: learn what hosts do not send, before their handshakes would have to fetch it."""
+"""For asyncio: learn the intermediates that hosts do not send, before handshakes would have to fetch them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .building import Built
 
-AT_ONCE = 4  # hosts; few, because each computing thread can keep the loop from running for up to 5 ms
+AT_ONCE = 4  # hosts; few, because each computing thread can stop the event loop for up to 5 ms at a time
 SECONDS = 30.0  # for each step of a connection
 
 
@@ -20,12 +20,12 @@ class Prepared(NamedTuple):
     """What `prepare` learned of one host."""
 
     host: str  #: as it was given
-    missing: list[bytes]  #: the intermediates (DER) that it does not send, and that are now in the store
+    missing: list[bytes]  #: the intermediates (DER) that the host does not send, and that are now in the store
     error: Exception | None  #: why there is no path: an AIAError, ssl.SSLError or OSError; None if there is one
 
 
 async def prepare(*hosts: str, timeout: float = SECONDS) -> list[Prepared]:
-    """Learn what these hosts do not send, so that no handshake with them has to fetch while the event loop waits.
+    """Learn the intermediates that these hosts do not send, so that no handshake with them stops the loop to fetch.
 
     Each host is "name", "name:port", an IPv6 address, "[address]:port" or an https URL. Threads connect once to each, a
     few at a time. `timeout` (seconds) is for each step of a connection. Returns what was learned about each host, in
@@ -33,7 +33,7 @@ async def prepare(*hosts: str, timeout: float = SECONDS) -> list[Prepared]:
     """
     if not hosts:
         return []
-    # In a thread, because the import takes longer than a loop should stand still.
+    # In a thread, because the import takes longer than an event loop should stand still.
     build_for = await asyncio.to_thread(_imported)
     turn = asyncio.Semaphore(AT_ONCE)
 

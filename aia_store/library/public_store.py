@@ -19,7 +19,7 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Open the store in this folder, which is made when something is kept; by default the store of the settings.
+        """Open the store in this folder, by default that of the settings. It is made when something is kept.
 
         Raises AIAError if the folder cannot be used, for instance because everybody may write to it.
         """
@@ -39,13 +39,13 @@ class Store:
         return sought in self.internal.find(sought.subject_key)
 
     def issuers_of(self, certificate: bytes) -> list[bytes]:
-        """The certificates here that bear the name of this one's issuer. Raises AIAError if it cannot be read."""
+        """The stored certificates with the name of this one's issuer. Raises AIAError if this one is unreadable."""
         return [found.der for found in self.internal.find(_readable(certificate).issuer_key)]
 
     def add(self, certificate: bytes) -> None:
-        """Keep an intermediate, if it leads to a trust anchor of this machine, directly or over what is in the store.
+        """Keep an intermediate that leads to a trust anchor of this machine, directly or over stored certificates.
 
-        Raises InvalidCAError with the reason if it does not, AIAError if it cannot be kept.
+        Raises InvalidCAError with the reason if it leads to none, AIAError if it cannot be kept.
         """
         from . import anchors, learn
 

@@ -37,10 +37,10 @@ class AIASession:
     (`https_proxy`, `http_proxy`, `no_proxy`). What a host sent is remembered for an hour, and its intermediates are
     kept in the store.
 
-    The trust anchors are this machine's: from the file that AIA_STORE_ROOTS names, else from the one that SSL_CERT_FILE
-    names, else the system's. Methods that build a chain raise InvalidCAError if it leads to no trust anchor,
-    AIADownloadError if an issuer could not be fetched, AIASchemeError if its URLs may not be fetched, ssl.SSLError if
-    OpenSSL refuses the chain, and OSError if the host cannot be reached.
+    The trust anchors are this machine's: those in the file that AIA_STORE_ROOTS or else SSL_CERT_FILE names, else the
+    system's. Methods that build a chain raise InvalidCAError if it leads to no trust anchor, AIADownloadError if an
+    issuer could not be fetched, AIASchemeError if its URLs may not be fetched, ssl.SSLError if OpenSSL refuses the
+    chain, and OSError if the host cannot be reached.
     """
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
@@ -74,10 +74,10 @@ class AIASession:
             raise ssl.SSLError(f"OpenSSL refuses the chain: {refusal}")
 
     def cadata_from_host(self, host: str) -> str:
-        """The certificates that verify a host, as PEM: its intermediates and, last, the root; not its own certificate.
+        """The intermediates and, last, the root that verify a host's certificate, as PEM.
 
-        Take care with CA files: Python 3.13 and many other programs treat every certificate in a CA file as a trust
-        anchor. The context of `ssl_context_from_host` does not.
+        Take care if you use this as a CA file: Python 3.13 and many other programs treat every certificate in a CA file
+        as a trust anchor. The context of `ssl_context_from_host` does not.
         """
         path = self._built(self._sent(host)).path
         return "".join(certificate.pem for certificate in path[1:] or path)
@@ -89,8 +89,8 @@ class AIASession:
     def ssl_context_from_host(self, host: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
         """Like `ssl.create_default_context`, but for one host: it only trusts the root that the host's chain leads to.
 
-        The intermediates are in the context too, but not as trust anchors: it requires whole chains, also on Python
-        3.13.
+        The intermediates are in the context too, but are no trust anchors: even on Python 3.13, the context requires
+        whole chains.
         """
         return _trusting(self.cadata_from_host(host), purpose)
 
@@ -106,7 +106,7 @@ class AIASession:
     ) -> HTTPResponse:
         """Like `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
 
-        Raises what urllib raises; but if a chain leads to no trust anchor, raises InvalidCAError.
+        Raises InvalidCAError if a chain leads to no trust anchor; otherwise what urllib raises.
         """
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):
@@ -151,7 +151,7 @@ class AIASession:
 def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
     """Describe a certificate (DER): returns "issuer", "subject" and "aia_ca_issuers", a list of URLs.
 
-    Names are as the openssl command prints them; it is not called. Raises AIAError if the certificate is unreadable.
+    Names look as the openssl command prints them, but it is not run. Raises AIAError for an unreadable certificate.
     """
     try:
         certificate = Certificate(cert_der)
@@ -167,7 +167,7 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
     """A context like Python's default one, with these certificates, that requires whole chains."""
     context = ssl.create_default_context(purpose, cadata=cadata)
-    # By this flag, set by default from 3.13 on, every certificate in the context would be a trust anchor.
+    # With this flag, which Python sets from 3.13 on, every certificate in the context would be a trust anchor.
     context.verify_flags &= ~PARTIAL_CHAIN
     return context
 

@@ -40,7 +40,7 @@ PROTOCOLS = {
 
 
 def start(protocol: str, connection: socket.socket, name: str, deadline: float) -> None:
-    """Make the server expect TLS next, before a time on the monotonic clock. Raises StartTLSError and OSError."""
+    """Make the server expect TLS next. `deadline` is on the monotonic clock. Raises StartTLSError and OSError."""
     PROTOCOLS[protocol].dialogue(Conversation(connection, deadline), name)
 
 

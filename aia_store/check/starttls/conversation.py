@@ -16,7 +16,7 @@ _MOST_SHOWN = 80  # characters of what the server said
 
 
 class StartTLSError(Exception):
-    """TLS cannot be started. The message is to follow the host: "HOST:PORT does not …"."""
+    """TLS cannot be started. The message is meant to be shown after the host's name: "HOST:PORT does not …"."""
 
 
 class Conversation:
@@ -47,7 +47,7 @@ class Conversation:
         """Read up to the first of these marks, inclusive."""
         data = b""
         while True:
-            # Peek first, because what comes after the mark is not ours to take.
+            # Peek first, because we must not read what comes after the mark.
             self._set_timeout()
             ahead = data + self._connection.recv(LONGEST_LINE, socket.MSG_PEEK)
             if len(ahead) == len(data):

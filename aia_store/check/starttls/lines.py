@@ -84,7 +84,7 @@ def _request(talk: Conversation, command: bytes, code: bytes) -> None:
 
 
 def _reply(talk: Conversation) -> list[bytes]:
-    """A reply of one or more lines: the last has the code of the first and no hyphen (RFC 959, 4.2; RFC 5321, 4.2)."""
+    """A reply of one or more lines: the last has the first one's code and no hyphen (RFC 959, 4.2; RFC 5321, 4.2)."""
     lines = [talk.line()]
     code = lines[0][:3]
     while lines[0][3:4] == b"-" and not (lines[-1][:3] == code and lines[-1][3:4] != b"-"):

@@ -23,7 +23,7 @@ def ldap(talk: Conversation, name: str) -> None:
     tag, length = head = talk.read(2)
     if tag != SEQUENCE:
         raise unexpected("LDAP", head)
-    if length > 0x80:  # OpenLDAP, for one, writes short lengths in four octets
+    if length > 0x80:  # some servers, such as OpenLDAP, write short lengths in four octets
         length = int.from_bytes(talk.read(length & 0x7F), "big")
     if length > _MOST:
         raise unexpected("LDAP", head)

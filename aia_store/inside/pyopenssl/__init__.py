@@ -7,14 +7,14 @@ connection verified in an SSL_CTX of ours. The program's own is never changed. W
 any kind, when OpenSSL has its verdict, and at the latest when the program's call returns (`hooked`).
 
 **What a program trusts** (`completed`). The bindings cannot list the certificates in an X509_STORE, but OpenSSL can
-verify with it. X509_verify_cert with the program's store alone tells whether the sent chain is complete, and which
-trusted certificate issued another. So we need not know how the program loaded what it trusts.
+verify with it. X509_verify_cert with the program's store tells whether the sent chain is complete, and which trusted
+certificate issued a given one. So we need not know how the program loaded what it trusts.
 
 **The rehearsal** (`bindings`) uses the program's own SSL_CTX, because flags, time and CRLs are in its store and cannot
 be read back. A connection in memory is made from a bare SSL_CTX of ours, and gets what a TLS 1.2 server would send,
-with the leaf and the path's intermediates. The program's SSL_CTX is set only for the verification. So the verdict is
-that of plain OpenSSL for a server that sends the whole path. No callback of the program is called, and its TLS versions
-and ciphers do not matter.
+with the leaf and the path's intermediates. The program's SSL_CTX is set only for the verification. So plain OpenSSL
+would reach this verdict for a server that sends the whole path. No callback of the program is called, and its TLS
+versions and ciphers do not matter.
 
 **Why an SSL_CTX of ours accepts nothing else.** It holds the one path that OpenSSL has just built in that rehearsal:
 the leaf, its intermediates, and the anchor as it is in the program's store, with its trust settings. OpenSSL looks for
@@ -22,12 +22,12 @@ issuers in a store first, so it finds that path whatever the server sent. The ci
 the security level and Suite B. The flags are the program's too, except those for what was already judged (CRLs,
 policies, the time), and except X509_V_FLAG_PARTIAL_CHAIN, unless the program pinned the anchor.
 
-**What is left alone.** Servers, DTLS and VERIFY_NONE; contexts that have no anchor, or that were made before the hooks,
-so that their security level is unknown; connections that have a certificate of their own, or were made before their
-context's certificate was loaded, because SSL_set_SSL_CTX would replace it; and programs that accept every certificate.
-A chain with an unknown root looks like one with a missing intermediate, and only a fetch could tell them apart. But if
-the verify callback ignores OpenSSL's verdict (`callbacks`), or has accepted a chain that OpenSSL refused, the fetch
-would change nothing, so it is not made.
+**What is left alone.** Servers, DTLS and VERIFY_NONE. Contexts without an anchor. Contexts that were made before the
+hooks, because their security level is unknown. Connections with a certificate of their own, or made before their
+context's certificate was loaded, because SSL_set_SSL_CTX would replace the connection's certificate. Programs that
+accept every certificate: if the verify callback ignores OpenSSL's verdict (`callbacks`), or has accepted a chain that
+OpenSSL refused, a fetch would change nothing. (Only a fetch shows whether a chain lacks an intermediate or has an
+unknown root.)
 """
 
 import sys

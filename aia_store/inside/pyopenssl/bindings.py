@@ -39,14 +39,14 @@ class OpenSSL:
         self._callback = ffi.callback(MESSAGE_CALLBACK, self._see_rehearsed)
 
     def count(self, ssl_ctx: Any) -> int:
-        """How many certificates and CRLs its store has loaded; those in hashed folders are loaded when needed."""
+        """How many certificates and CRLs the SSL_CTX's store has loaded. From hashed folders, it loads when needed."""
         return int(self.lib.sk_X509_OBJECT_num(self.lib.X509_STORE_get0_objects(self._store_of(ssl_ctx))))
 
     def verify(self, ssl_ctx: Any, chain: Sequence[bytes]) -> tuple[int, list[bytes]]:
         """Let OpenSSL verify the first certificate (DER) with the store of an SSL_CTX; the others are untrusted.
 
-        Returns its error (X509_V_ERR_, 0 for none), and the chain that it built, which may be incomplete. The store's
-        own flags, time and CRLs apply, but not the purpose, the host name, the security level or the program's
+        Returns OpenSSL's error (X509_V_ERR_, 0 for none), and the chain that it built, which may be incomplete. The
+        store's own flags, time and CRLs apply, but not the purpose, the host name, the security level or the program's
         callback. Raises BindingsError if the first certificate cannot be read.
         """
         lib, ffi = self.lib, self.ffi
@@ -70,9 +70,9 @@ class OpenSSL:
         """Let OpenSSL verify, in an SSL_CTX of the program, what a TLS 1.2 server sends in this flight.
 
         Returns the error (X509_V_ERR_, 0 for none), and the chain that OpenSSL built (X509, the leaf first, the anchor
-        last, as it is in the store). The SSL is made from an SSL_CTX of ours. The program's is set only for the
-        verification, which takes from it all that it needs: certificates, CRLs, trust settings, flags, time, depth,
-        security level, Suite B. Raises BindingsError if OpenSSL reached no verdict.
+        last, as it is in the store). The SSL is made from an SSL_CTX of ours. The program's SSL_CTX is set only for the
+        verification, and gives it certificates, CRLs, trust settings, flags, time, depth, security level and Suite B.
+        Raises BindingsError if OpenSSL reached no verdict.
         """
         lib, ffi = self.lib, self.ffi
         bare = self._new_context(REHEARSED_CIPHER)
@@ -111,7 +111,7 @@ class OpenSSL:
         return ssl_ctx
 
     def has_certificate_of(self, ssl: Any, ssl_ctx: Any) -> bool:
-        """Whether an SSL has the SSL_CTX's own certificate (or both have none), which SSL_set_SSL_CTX would give it."""
+        """Whether an SSL has the SSL_CTX's own certificate, or both have none, so SSL_set_SSL_CTX changes nothing."""
         fresh = self.ffi.gc(self.lib.SSL_new(ssl_ctx), self.lib.SSL_free)
         return bool(self.lib.SSL_get_certificate(fresh) == self.lib.SSL_get_certificate(ssl))
 

@@ -1,4 +1,4 @@
-"""Whether a program's verify callback uses OpenSSL's verdict at all, as its bytecode tells.
+"""Whether a program's verify callback uses OpenSSL's verdict at all. Its bytecode tells.
 
 A callback that never reads the verdict accepts every certificate, like Scrapy's, or `lambda *_: True`.
 """
@@ -22,7 +22,7 @@ def ignores_the_verdict(code: CodeType) -> bool:
 
 
 def _may_tell(code: CodeType) -> set[str]:
-    """The parameters with the verdict: the third and the fifth of five; otherwise, as in a method, any may have it."""
+    """The parameters that may hold the verdict: of five, the third and fifth; otherwise, as in a method, any."""
     if code.co_argcount == TAKES and not code.co_flags & _HAS_VARIABLE_ARGUMENTS:
         return {code.co_varnames[2], code.co_varnames[4]}
     return set(code.co_varnames)

@@ -41,7 +41,7 @@ _TERMS = Terms(0, None, "SUITEB128ONLY")  # under which a server chooses the cip
 
 
 class StoreTrusted:
-    """What an X509_STORE of the program trusts, as far as it was asked: the counterpart of `inside.trusted`."""
+    """What an X509_STORE of the program trusts, as far as OpenSSL has looked it up: like `inside.trusted.Trusted`."""
 
     def __init__(self, openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> None:
         self._openssl = openssl
@@ -65,7 +65,7 @@ class StoreTrusted:
         return sha256("\n".join(sorted({*self._sources})).encode("utf-8", "replace"))
 
     def issuers_of(self, subject: Certificate) -> list[Certificate]:
-        """The issuer of a certificate that OpenSSL itself takes from the store: one, or none."""
+        """The issuer that OpenSSL takes from the store for a certificate: one, or none."""
         found = self._issuers.get(subject.der)
         if found is None:
             try:
@@ -98,9 +98,9 @@ class _StoreChain(Chain):
 
 
 def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> list[bytes] | None:
-    """Find the intermediates (DER, the leaf's issuer first) with which the program accepts this leaf; else None.
+    """Find the intermediates (DER, the leaf's issuer first) with which the program accepts the leaf; None if not found.
 
-    `sent` is DER too. May raise any exception, and Interrupted.
+    `sent` is what the server sent (DER, the leaf first). May raise any exception, and Interrupted.
     """
     settings = load()
     chain = _StoreChain(sent, openssl, ssl_ctx, noted)
@@ -116,12 +116,11 @@ def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> 
 
 
 def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> Any:
-    """Build an SSL_CTX of ours that accepts this leaf over this path, if the program's own accepts it now; else None.
+    """Build an SSL_CTX of ours that accepts this path, if the program's SSL_CTX accepts it now; else return None.
 
-    The chain is the leaf and its intermediates (DER). Ours trusts only the one path that the program's own has just
-    verified, and the anchor is the very certificate in the program's store. So OpenSSL can only find that path again,
-    whatever else the server sent. The program's own has checked CRLs, policies and a time other than now. Raises
-    BindingsError.
+    `chain` is the leaf and its intermediates (DER). Our SSL_CTX trusts only the path that the program's has just
+    verified, with the very anchor (X509) in its store. So OpenSSL can only find that path again, whatever else the
+    server sent. The program's SSL_CTX has checked CRLs, policies and a time other than now. Raises BindingsError.
     """
     error, path = _rehearsed(openssl, ssl_ctx, noted, chain)
     if error:

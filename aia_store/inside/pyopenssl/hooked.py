@@ -38,14 +38,14 @@ LONGEST_WAIT, ONE_WAIT = 1.0, 0.001  # seconds that a change of a context's cert
 MOST_SETTLED = 256
 SETTLED_FOR, FAILED_FOR = 3600.0, 60.0  # seconds until a known chain is examined again
 
-_hooked: set[type] = set()  # the `Context` classes with hooks; a reloaded module has a new one
+_hooked: set[type] = set()  # the `Context` classes with hooks; a reloaded module has a new class
 
 
 def install(module: ModuleType) -> None:
     """Install the hooks in `OpenSSL.SSL`, once.
 
-    This does nothing if the bindings have no message callback (cryptography before 39), if another library is used
-    instead of OpenSSL (BoringSSL verifies at another moment), or without a GIL (not yet shown to be safe).
+    This does nothing if the bindings have no message callback (cryptography before 39), if they use another library
+    than OpenSSL (BoringSSL verifies at another moment), or if there is no GIL (not yet shown to be safe).
     """
     bindings: Any = module
     lib = bindings._lib
@@ -65,15 +65,15 @@ class Noted:
         self.has_time = False  # the store verifies for another time than now
         self.has_folders = False  # the store looks certificates up in hashed folders
         self.cipher_list: bytes | None = None
-        self.sources: list[str] = []  # texts that change whenever what the program trusts changes
+        self.sources: list[str] = []  # texts that change whenever the trusted certificates change
         self.settled: dict[int, _Settled] = {}  # what is known of chains that were examined
-        # Who needs the context's own certificate to stay, and who changes it. There is no lock: the former must not
-        # wait, and a lock would not survive a fork. Each enters a token here before it looks at the others.
+        # The tokens of work during which the context's own certificate must stay, and of changes to it. Each enters its
+        # token before it looks at the other set. A lock would make that work wait, and would not survive a fork.
         self.keeping: set[object] = set()
         self.changing: set[object] = set()
 
     def while_kept(self, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns, called while the context's own certificate stays; None if it is being changed."""
+        """Call `work` while the context's own certificate stays, and return its result; None during a change."""
         token = object()
         self.keeping.add(token)
         try:
@@ -82,7 +82,7 @@ class Noted:
             self.keeping.discard(token)
 
     def change(self, change: Callable[[], Any]) -> Any:
-        """Change the context's own certificate once nobody needs it to stay, or after LONGEST_WAIT."""
+        """Change the context's own certificate when nobody needs it to stay, or after LONGEST_WAIT seconds."""
         token = object()
         self.changing.add(token)
         try:
@@ -123,11 +123,11 @@ class _Hooks:
         self._noted: WeakKeyDictionary[Any, Noted] = WeakKeyDictionary()  # by SSL_CTX
         self._of_store: WeakValueDictionary[int, Noted] = WeakValueDictionary()
         self._code_of: WeakKeyDictionary[Any, CodeType] = WeakKeyDictionary()  # a verify callback's code, by its helper
-        self._is_plain: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # a function: no method, no closure
-        # Whether a verify callback accepts every certificate, if known; by its code, if plain, or else by its helper.
+        self._is_plain: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # whether it is no method and no closure
+        # Whether a verify callback accepts every certificate, if known: by its code if it is plain, else by its helper.
         self._accepting: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-        # By SSL, and not for longer than one call of the program: connections in an SSL_CTX of ours; the callbacks
-        # from which we wait for a verdict; what a signal handler raised.
+        # Each by SSL, and only during one call of the program: connections in an SSL_CTX of ours; callbacks whose
+        # verdict we wait for; exceptions that signal handlers raised.
         self._swaps: dict[Any, _Swap] = {}
         self._judging: dict[Any, Any] = {}
         self._interrupts: dict[Any, BaseException] = {}
@@ -152,7 +152,7 @@ class _Hooks:
             _look_on(connection, name, lambda connection, *_, **__: self._put_back(connection._ssl), first=True)
         for name in CHANGES_CERTIFICATE:
             setattr(context, name, self._apart(getattr(context, name)))
-        # Each call of OpenSSL ends in this method, except for a shutdown that is half done.
+        # pyOpenSSL calls this method after each call of OpenSSL, except for a shutdown that is half done.
         connection._raise_ssl_error = self._step(connection._raise_ssl_error)
         connection.shutdown = self._step(connection.shutdown)
 
@@ -161,11 +161,11 @@ class _Hooks:
     def _see_message(
         self, writes: int, version: int, content_type: int, data: Any, size: int, ssl: Any, _: Any
     ) -> None:
-        # This comes twice for every record: do as little as possible for the others.
+        # OpenSSL calls this twice for every record, so do as little as possible for messages that do not matter.
         if self._swaps:
             self._put_back(ssl)
         if self._judging and (callback := self._judging.pop(ssl, None)) is not None and not writes:
-            self._accepting[callback] = True  # it accepted what OpenSSL refused
+            self._accepting[callback] = True  # the callback accepted a chain that OpenSSL refused
         if content_type != HANDSHAKE or writes or not size or version >> 8 == DTLS:
             return
         contents = self._ffi.buffer(data, size)
@@ -258,7 +258,7 @@ class _Hooks:
             self._lib.SSL_CTX_set_info_callback(ours, context._info_callback)
         swap = self._swaps[ssl] = _Swap(context, noted, ours)
         noted.keeping.add(swap)
-        # A certificate that the program gave to this connection alone, or later to the context, must not be changed.
+        # If the program gave a certificate to this connection alone, or later to the context, leave the connection.
         if not noted.changing and self._openssl.has_certificate_of(ssl, context._context):
             self._lib.SSL_set_SSL_CTX(ssl, ours)
         else:
@@ -274,12 +274,12 @@ class _Hooks:
     # What pyOpenSSL calls.
 
     def _step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that calls OpenSSL: put the program's SSL_CTX back, and raise what a signal handler raised."""
+        """Wrap a method that calls OpenSSL: then put the program's SSL_CTX back, and raise what a handler raised."""
 
         @wraps(method)
         def step(connection: Any, *arguments: Any, **named: Any) -> Any:
             try:
-                return method(connection, *arguments, **named)  # it empties OpenSSL's queue of errors
+                return method(connection, *arguments, **named)  # this empties OpenSSL's queue of errors
             finally:
                 self._end_step(connection._ssl)
 
@@ -293,7 +293,7 @@ class _Hooks:
             raise self._interrupts.pop(ssl) from None
 
     def _apart(self, change: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that changes a context's certificate: it waits for what needs the certificate to stay."""
+        """Wrap a method that changes a context's certificate: it waits until no connection needs the old one."""
 
         @wraps(change)
         def apart(context: Any, *arguments: Any, **named: Any) -> Any:
@@ -396,6 +396,6 @@ def _guarded(note: Callable[..., None], *arguments: Any, **named: Any) -> None:
 
 
 def _interrupt_later(kind: type[BaseException], *_: Any) -> None:
-    """Keep what was raised before or after our guard, which cffi would otherwise print."""
+    """Keep an exception that was raised outside our guard. cffi would print it otherwise."""
     if issubclass(kind, KeyboardInterrupt):
         interrupt_main()
