@@ -309,9 +309,10 @@ def _hello(terms: Terms) -> bytes:
 
 _TOO_EARLY = handshake_message(14, b"")  # ServerHelloDone, which a server does not expect at all
 _MOST_IN_A_RECORD = 1 << 14  # bytes
+_USUAL_TERMS = Terms(0, None, "SUITEB128ONLY")  # from a server, with the more usual of the two ciphers
 
 
-def flight(chain: Sequence[bytes], terms: Terms) -> bytes:
+def flight(chain: Sequence[bytes], terms: Terms = _USUAL_TERMS) -> bytes:
     """The peer's records: its TLS 1.2 hello, this chain (DER, the leaf first), and a message that comes too early."""
     certificates = b"".join(len(der).to_bytes(3, "big") + der for der in chain)
     message = handshake_message(_CERTIFICATE, len(certificates).to_bytes(3, "big") + certificates)

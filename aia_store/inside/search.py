@@ -8,6 +8,7 @@ from . import importing
 from .certificate import Certificate, DERError
 from .contexts import NO_CHECK_TIME
 from .settings import debug
+from .store import store_of_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Path:
     def above(self, certificate: Certificate) -> list[Certificate]:
         """The certificates above this one in the path, its issuer first."""
         return self.certificates[self.certificates.index(certificate) + 1 :]
+
+
+def search_for(chain: Chain, settings: Settings) -> Search:
+    """The search for the chain of a handshake."""
+    return Search(chain, store_of_process(settings), Budget(seconds_to_fetch(settings)))
 
 
 def seconds_to_fetch(settings: Settings) -> float:

@@ -166,10 +166,9 @@ def _path(question: Question) -> Path | None:
     if settings.disable:
         return None
     with importing:
-        from .search import Budget, Findings, Search, seconds_to_fetch
-        from .store import store_of_process
+        from .search import Findings, search_for
 
-    search = Search(question, store_of_process(settings), Budget(seconds_to_fetch(settings)))
+    search = search_for(question, settings)
     path = search.path(settings)
     if path is None:
         debug("no path to a trust anchor was found")

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 # X509_V_FLAG_POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP and NOTIFY_POLICY. When OpenSSL calls a verify
 # callback because of a policy, it passes no certificate, which crashes pyOpenSSL: we must not cause that.
 POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
-_TERMS = Terms(0, None, "SUITEB128ONLY")  # under which a server chooses the cipher of `OpenSSL.rehearse`
 
 
 class StoreTrusted:
@@ -138,7 +137,7 @@ def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted
 
 
 def _rehearsed(openssl: OpenSSL, ssl_ctx: Any, noted: Noted, chain: list[bytes]) -> tuple[int, list[Any]]:
-    found: tuple[int, list[Any]] | None = noted.while_kept(lambda: openssl.rehearse(ssl_ctx, flight(chain, _TERMS)))
+    found: tuple[int, list[Any]] | None = noted.while_kept(lambda: openssl.rehearse(ssl_ctx, flight(chain)))
     if found is None:
         raise BindingsError("the context is being changed")
     return found
