@@ -55,9 +55,9 @@ def made(
 ) -> Any:
     """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
 
-    `defaults`: it also trusts what OpenSSL finds in its default paths. In a default directory, but not in one of
-    `directories`, OpenSSL also finds certificates in DER, and those after a gap in the numbers. The flags for CRL
-    checks, which need the program's own CRLs, are only set if `checks_crls` is true.
+        With `defaults`, it also trusts what OpenSSL finds in its default paths. There, OpenSSL also finds files in DER, and
+    files after a gap in the numbering (`.0`, `.2`); in `directories` it does not. The flags for CRL checks, which need
+    the program's own CRLs, are only set if `checks_crls` is true.
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"

@@ -124,7 +124,7 @@ class Connection:
         self.raised: BaseException | None = None  # what a signal handler raised within the callback
 
     def ssl_object(self) -> Any:
-        """The object of `_ssl`, in C, which the program's SSLSocket or SSLObject holds; None if the latter is gone."""
+        """The C object (of `_ssl`) that the program's SSLSocket or SSLObject holds; None if that one is gone."""
         owner: Any = self.owner()
         # gevent's owner is a socket below the SSLSocket, to which it has a weak reference.
         return getattr(owner._sslsock() if hasattr(owner, "_sslsock") else owner, "_sslobj", None)
@@ -614,7 +614,7 @@ def _see_certificates(owner: Any, connection: Connection | None, data: bytes, ve
 
 
 def _uncertainty(connection: Connection, context: Any, state: State) -> str | None:
-    """Why we do not know under which flags, level and certificate the connection is verified; None if we know."""
+    """Why the flags, the security level or the client certificate of the connection are unknown; None if known."""
     if not connection.is_certain or connection.state is not state:
         return "its context was changed while it was made"
     if connection.certificates is not state.certificates or state.given.loading:

@@ -85,7 +85,7 @@ class Findings:
 
 
 class Search:
-    """The search for a path for one chain. `chain.refusal` tells OpenSSL's verdict on each path."""
+    """The search for a path for one chain. `chain.refusal(path)` says why OpenSSL refuses a path, or returns None."""
 
     def __init__(self, chain: Chain, store: IntermediateStore, budget: Budget) -> None:
         self._chain = chain

@@ -1,7 +1,6 @@
 """From the start of an interpreter until `ssl` is patched: wait for an import of ssl or pyOpenSSL, then attach.
 
-A program that imports neither only loads the watcher (`install/hooks/aia_store_finder.py`), which is a finder in
-`sys.meta_path`. The first import of either loads this module; the first context loads everything else.
+A program that imports neither only loads the finder (`install/hooks/aia_store_finder.py`) into `sys.meta_path`. The first import of either loads this module; the first context loads everything else.
 
 The functions `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call the functions of the same
 names in the instance of this module that has patched `ssl`. That instance may be the hook's, of another version. So
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 OLDEST = (3, 9)
-MODULES = ("ssl", "OpenSSL.SSL")  # the modules that we attach to; the watcher names them too
+MODULES = ("ssl", "OpenSSL.SSL")  # the modules that we attach to; the finder names them too
 _YES = ("1", "true", "yes", "on")
 
-is_aia_store_watcher = True  # like the watcher, this module is a finder
+is_aia_store_watcher = True  # like the installed finder, this module is one
 
 
 def attach() -> None:

@@ -140,7 +140,7 @@ class Folder:
                 pass
 
     def _is_placed_by_root(self) -> bool:
-        """Whether this is the site's folder, in a folder that only root can change: then root has chosen its owner."""
+        """Whether this is the site's folder, and only root can change its parent, so that root chose its owner."""
         try:
             above = os.stat(os.path.dirname(os.path.realpath(self.path)))
         except unless_interrupted(OSError):

@@ -177,7 +177,7 @@ class Trusted:
     def looks_up_files(self, chain: Iterable[Certificate]) -> bool:
         """Whether OpenSSL could find a certificate in the directories when it verifies this chain.
 
-        In a default directory, OpenSSL also finds certificates in DER, and those after a gap in the numbers.
+        In a default directory, OpenSSL also finds files in DER, and files after a gap in the numbering (`.0`, `.2`).
         """
         if not self.directories:
             return False

@@ -36,7 +36,7 @@ _HIGHEST_LEVEL = 2
 
 
 class Decision:
-    """Says in which context connections with one Certificate message are verified."""
+    """For all connections that get the same Certificate message: the context in which they are verified."""
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 

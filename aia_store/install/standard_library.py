@@ -1,12 +1,12 @@
 """The files in the standard library folder of a base interpreter, where its virtual environments see them too.
 
-- `aia_store_finder.py`: the watcher, which knows where the package is.
-- `sitecustomize.py`, which imports the watcher: a file of ours if there is none, else a marked block at the end of the
+- `aia_store_finder.py`: the finder, which knows where the package is.
+- `sitecustomize.py`, which imports the finder: a file of ours if there is none, else a marked block at the end of the
   existing one. (Debian's is a conffile behind a link: the block goes into the link's target, and dpkg keeps it.)
 - `aia_store_hook.json`, the receipt, notes what was there before, so that `remove` can restore it byte for byte.
 
 A sitecustomize earlier on the path hides ours, and may not run the next one. So a `.pth` in the site-packages (from
-Python 3.15 on, a `.start`) also loads the watcher for the base interpreter, if no other package manager owns the
+Python 3.15 on, a `.start`) also loads the finder for the base interpreter, if no other package manager owns the
 site-packages.
 
 Each file is written under another name and then renamed: an existing one may be a hard link into uv's or conda's cache.

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-INSIDE = os.path.join(PACKAGE, "inside")  # what the watcher loads
+INSIDE = os.path.join(PACKAGE, "inside")  # what the finder loads
 HOOKS = os.path.join(PACKAGE, "install", "hooks")
 FILE = "aia_store_finder.py"
 _LEVELS = ("", ".opt-1", ".opt-2")  # of optimization (PEP 488)

@@ -33,8 +33,8 @@ def path(
 ) -> str:
     """Return the path of the bundle in this form, after building it if it is missing or stale.
 
-    If building fails and there is an earlier bundle, its path is returned, and `warn` is called with the reason, one
-    line. Raises BundleError. Raises RootsError, even if there is an earlier bundle (see `last_good`).
+    If building fails, the path of an earlier bundle is returned, and `warn` is called with the reason, one line. Raises
+    BundleError if there is none. Raises RootsError in any case if the roots cannot be read (see `last_good`).
     """
     bundle = fresh(settings, form)
     if bundle is not None:

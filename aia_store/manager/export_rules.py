@@ -127,7 +127,7 @@ def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
 
 
 def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
-    """Rule 4: it is not revoked, and nothing above it is distrusted, not even from some date on.
+    """Rule 4: it is not revoked, and everything above it is trusted, without an end date.
 
     Certificates that are revoked or wholly distrusted, and all below them, already fail rule 1. What remains is
     distrust from a date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.

@@ -38,7 +38,7 @@ class BundleError(Exception):
 
 
 class BundleForm:
-    """One form of the bundle: the names in a store folder of what programs are pointed at, and of the note about it.
+    """One form of the bundle: under which names a store folder holds what programs use, and the note about that.
 
     `identity` takes the path, and returns a value that changes whenever the published contents change. Raises OSError.
     """
@@ -97,9 +97,8 @@ def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = 
 
 
 def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
-    """Like `standing`, but only if the bundle was made under the same `roots` and `extra_roots` settings.
-
-    A bundle that was made without extra roots is good too, because it only trusts less.
+    """Like `standing`, but only if the bundle was made with the same setting `roots`, and the same `extra_roots` or
+    none: without extra roots, a bundle only trusts less.
     """
     path, note = standing(settings, form), _note(settings, form)
     if note.get("roots_set") != settings.roots or note.get("extra_roots") not in (None, settings.extra_roots):

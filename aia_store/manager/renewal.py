@@ -153,7 +153,7 @@ class _Renewal:
 
 
 def _urls(alike: list[Held], below: Iterable[Certificate]) -> list[str]:
-    """The URLs of intermediates with one name and key, up to a limit; they may be hostile."""
+    """The URLs that intermediates of one name and key contain, up to a limit. The URLs may be hostile."""
     urls = [one.folder.source_of(one.certificate) or "" for one in alike]
     for certificate in below:
         if may_have_issued(alike[0].certificate, certificate):

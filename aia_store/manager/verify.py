@@ -84,9 +84,9 @@ class Verifier:
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def offer(self, certificates: Iterable[Certificate]) -> None:
-        """Let paths contain these, instead of what was offered before. What had no path is examined again.
+        """Let paths contain these, instead of those offered before. Certificates without a path are examined again.
 
-        Of each name, no more are used than a store reads.
+        Of certificates with one name, only as many are used as a store would read.
         """
         self._offered = {}
         for certificate in certificates:

@@ -169,7 +169,7 @@ def _advised(advice: Advice, sent: str) -> str:
 
 
 def _named(certificates: Iterable[Certificate]) -> str:
-    """Certificates by their names, each once; only the first of many."""
+    """The names of certificates, each once; if there are many, only the first few."""
     names = [output.subject(certificate) for certificate in dict.fromkeys(certificates)]
     return ", ".join([*names[:MOST_LISTED], "…"] if len(names) > MOST_LISTED else names)
 

@@ -132,7 +132,7 @@ def _reason(error: Exception) -> str:
 
 
 def _described(item: object) -> str:
-    """A line of a report: a text, or an entry's file and reason."""
+    """An item of a report as a line: the text itself, or an entry's file and reason."""
     return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
 
 

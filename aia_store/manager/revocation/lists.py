@@ -20,7 +20,7 @@ MOST_DIGESTS = 100_000  # of all lists
 
 
 def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> tuple[dict[bytes, str], list[str]]:
-    """Read every list, or its kept copy: returns the reasons by digest, and notes on what could not be read."""
+    """Read every list, or its kept copy: why certificates are revoked, by digest, and notes on what was unreadable."""
     reasons: dict[bytes, str] = {}
     notes = []
     for source in settings.revocation_lists:

@@ -17,8 +17,8 @@ from . import pem_files
 def certificates(path: str) -> list[Certificate]:
     """The certificates of this file, or of all files in this folder, each once.
 
-    Raises OSError and DamagedError. The message of a DamagedError begins with the file that is at fault. If this
-    process serves other users, a file that they can change is at fault, too.
+    Raises OSError and DamagedError. The message of a DamagedError begins with the damaged file. If this process serves
+    other users, a file that they can change counts as damaged.
     """
     paths = files(path)
     if not paths:
