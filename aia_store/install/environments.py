@@ -1,4 +1,4 @@
-"""The virtual environments of this machine or user, according to their pyvenv.cfg files; none of them is run."""
+"""Finds the virtual environments of this machine or user by their pyvenv.cfg files, and runs none of them."""
 
 from __future__ import annotations
 

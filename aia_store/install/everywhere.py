@@ -1,6 +1,6 @@
 """Install the hook for every Python program of the machine: for its interpreters and the environments made from them.
 
-If one interpreter fails, a line says so, and the others still get the hook.
+If this fails for one interpreter, a line says so, and the others still get the hook.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Standing(NamedTuple):
 
 
 def interpreters(paths: tuple[str, ...], *, usual: bool) -> Iterator[Interpreter | InterpreterError]:
-    """Yield each base interpreter at these paths (if `usual`, also in the usual places) once, or its error."""
+    """Yield each base interpreter at these paths once, or its error. `usual` adds those in the usual places."""
     seen = set()
     for path in [*(candidates() if usual else ()), *paths]:
         try:
@@ -77,7 +77,7 @@ def install(interpreter: Interpreter) -> Standing:
 
 
 def remove(interpreter: Interpreter) -> list[str]:
-    """Remove the hook from one interpreter; returns the files that were changed. Raises HookError."""
+    """Remove the hook from one interpreter. Returns the changed files. Raises HookError if one cannot be changed."""
     changed = []
     for place in reversed(_places(interpreter)):  # the user's own place first, because the other may be root's
         if place.is_ours:
@@ -91,7 +91,7 @@ def remove(interpreter: Interpreter) -> list[str]:
 
 
 def status(interpreter: Interpreter) -> Standing:
-    """The state of the hook for one interpreter, as fresh processes show. Raises InterpreterError."""
+    """The state of the hook for one interpreter, tested in fresh processes. Raises InterpreterError if these fail."""
     if not interpreter.is_supported:
         return Standing(interpreter, TOO_OLD, [], [], [])
     places = [place for place in _places(interpreter) if place.is_ours]
@@ -115,7 +115,7 @@ def status(interpreter: Interpreter) -> Standing:
 
 
 def refuse_unsafe() -> None:
-    """Prevent root from making every program run code that another user can change. Raises HookError."""
+    """Raises HookError if `--all` is impossible, or if root would make programs run code that others can change."""
     if os.name != "posix":
         raise HookError("`--all` is for POSIX systems; run `aia-store hook install` in each environment")
     if not os.path.isfile(os.path.join(watcher.HOOKS, library.FINDER)):
@@ -131,7 +131,7 @@ def refuse_unsafe() -> None:
 
 
 def hiding() -> list[str]:
-    """Folders in this shell's PYTHONPATH with another sitecustomize, which may hide ours."""
+    """The folders in PYTHONPATH that have a sitecustomize.py of another origin, which may hide the hook's."""
     folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     return [folder for folder in folders if library.is_foreign_sitecustomize(folder)]
 
@@ -141,7 +141,7 @@ def _places(interpreter: Interpreter) -> list[library.Place]:
 
 
 def _users_place(interpreter: Interpreter) -> list[library.Place]:
-    """The place for the programs of a user who may not write to the standard library folder; none for root."""
+    """The user's site-packages, for users who may not write to the standard library folder. Empty for root."""
     if os.geteuid() == 0 or not interpreter.is_supported:
         return []
     folder = _last_line(interpreter.run("-c", _USER_SITE).stdout)
@@ -149,7 +149,7 @@ def _users_place(interpreter: Interpreter) -> list[library.Place]:
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
-    """Whether fresh processes of the interpreter and of a virtual environment attach, and their last error line."""
+    """Whether the hook works in a fresh process, whether also in a virtual environment, and their last error line."""
     alone = interpreter.run("-c", PROBE)
     with tempfile.TemporaryDirectory() as folder:
         weak = changed_by_others(folder)
@@ -169,7 +169,7 @@ def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
 
 
 def _last_line(output: str) -> str:
-    """The answer to our question; another start-up hook may have printed something before it."""
+    """The last line, which is the answer. Another start-up hook may have printed something before it."""
     return "".join(output.splitlines()[-1:])
 
 

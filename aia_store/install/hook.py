@@ -1,8 +1,8 @@
 """Install the hook for every program of one interpreter, remove it, and say whether it works.
 
-`site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both only wait until the program
-imports ssl. Whatever is broken, neither file can stop an interpreter from starting, and a `.pth` never prints anything.
-For a `.start`, `site` reports a missing or broken watcher, but not a missing or broken package.
+`site` runs a `.pth` file at every start; Python 3.15 reads `.start` files instead. Both load the watcher, which waits
+until the program imports ssl. Whatever is broken, neither file can stop an interpreter from starting. Our `.pth` never
+prints anything. For a `.start`, `site` reports a missing or broken watcher, but not a missing or broken package.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HookStatus(NamedTuple):
 
 
 def folders() -> list[str]:
-    """Where the hook's files may be: this interpreter's site-packages or the user's, the preferred folder first."""
+    """The folders where the hook's files may be: this interpreter's site-packages, preferably, or the user's."""
     found = [sysconfig.get_path("purelib")]
     if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE:
         users = site.getusersitepackages()
@@ -58,7 +58,7 @@ def folders() -> list[str]:
 
 
 def install() -> list[str]:
-    """Write the files of the hook; returns their paths. Raises HookError."""
+    """Write the files of the hook; returns their paths. Raises HookError if no folder can be written."""
     problems = []
     for folder in folders():
         try:
@@ -83,7 +83,7 @@ def stage(folder: str, root: str) -> list[str]:
 
 
 def remove() -> list[str]:
-    """Remove the files of the hook wherever they are; returns their paths. Raises HookError."""
+    """Remove the hook's files from all `folders`; returns their paths. Raises HookError if one cannot be removed."""
     paths = _present()
     for path in paths:
         try:
@@ -94,7 +94,7 @@ def remove() -> list[str]:
 
 
 def status() -> HookStatus:
-    """Look for the files, and test whether a fresh interpreter attaches."""
+    """Look for the hook's files, and test whether the hook works in a fresh interpreter."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIA_STORE_")}
     command = [sys.executable, "-c", PROBE]
     # Python imports from the working folder, so it must be a folder that others cannot change.
@@ -110,7 +110,7 @@ def status() -> HookStatus:
 
 
 def _contents(inside: str = watcher.INSIDE) -> dict[str, bytes]:
-    """The files of the hook. Those that `site` runs come last, so that `site` never finds the others missing."""
+    """The contents of the hook's files, by name. Those that `site` runs come last, because they need the watcher."""
     module = WATCHER_FILE.removesuffix(".py")
     return {
         WATCHER_FILE: watcher.source(inside),

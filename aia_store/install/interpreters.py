@@ -94,7 +94,7 @@ class Interpreter(NamedTuple):
         return os.path.exists(os.path.join(self.stdlib, "EXTERNALLY-MANAGED"))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run it as any program of this machine would, but without writing compiled files. Raises InterpreterError."""
+        """Run this interpreter with these arguments, without writing compiled files. Raises what `run` raises."""
         return run([self.python, "-B", *arguments])
 
 
@@ -114,9 +114,9 @@ def candidates() -> Iterable[str]:
 
 
 def ask(path: str) -> Interpreter:
-    """Ask the interpreter at this path for its base interpreter, which may be itself. Raises InterpreterError.
+    """Ask the interpreter at this path for its base interpreter, which may be itself.
 
-    Root does not run an interpreter if others can change it or any code that it would run.
+    Raises InterpreterError if this fails, or if root asks and others can change the interpreter or code that it runs.
     """
     _refuse_foreign(path, _decisive(path))
     answer = run([os.path.abspath(path), "-E", "-s", "-S", "-B", "-c", _QUESTION])
@@ -137,7 +137,10 @@ def ask(path: str) -> Interpreter:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run an interpreter in the root folder, without settings for Python or aia-store. Raises InterpreterError."""
+    """Run an interpreter in the folder /, without Python's and aia-store's variables.
+
+    Raises InterpreterError if it cannot be started, or does not end in 20 seconds.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AIA_STORE_"))}
     if os.geteuid() == 0:
         environment["PYTHONNOUSERSITE"] = "1"  # under sudo, HOME may be another user's
@@ -167,7 +170,7 @@ def expanded(pattern: str) -> str:
 
 
 def changed_by_others(path: str) -> str | None:
-    """The part of a path that users other than root can change, if this process is root's; else None."""
+    """The first part of a path that users other than root can change; None if there is none, or this is not root."""
     is_root = os.name == "posix" and os.geteuid() == 0
     return ownership.changed_by_others(path, SYSTEM_GROUPS) if is_root else None
 

@@ -1,4 +1,4 @@
-"""The shell lines that make a machine's tools use our CA file (the bundle) or our folder of trust anchors."""
+"""The shell lines that make a machine's tools use the bundle or the trust folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KIN = {"bash": "sh", "zsh": "sh", "dash": "sh", "ksh": "sh", "tcsh": "csh", "pws
 
 
 def variables(file: str, folder: str | None = None) -> dict[str, str | None]:
-    """The value of each variable: the path of the bundle or of the trust folder; None if it is to be unset."""
+    """The value of each environment variable: the path of the bundle or of the trust folder; None means unset."""
     found: dict[str, str | None] = dict.fromkeys(VARIABLES, file)
     if folder is not None:
         found |= dict.fromkeys(_TAKE_A_FOLDER, folder) | dict.fromkeys(_NOT_WITH_A_FOLDER)
@@ -38,12 +38,12 @@ def variables(file: str, folder: str | None = None) -> dict[str, str | None]:
 
 
 def no_variables() -> dict[str, str | None]:
-    """All the variables, to be unset."""
+    """All the variables with the value None, which means unset."""
     return dict.fromkeys((*VARIABLES, FOLDER_VARIABLE))
 
 
 def lines(values: dict[str, str | None], shell: str) -> str:
-    """The lines that set or unset the variables in one of SHELLS."""
+    """The lines that set or unset these variables in `shell`, which is one of SHELLS."""
     return "".join(
         f"{_removal(name, shell) if value is None else _assignment(name, value, shell)}\n"
         for name, value in values.items()
@@ -58,7 +58,7 @@ def current_shell() -> str:
 
 
 def evaluation(shell: str) -> str:
-    """The command by which one of SHELLS evaluates the lines, also in its start-up file."""
+    """The command that evaluates the output of `aia-store env` in `shell` (one of SHELLS) or its start-up file."""
     return {
         "fish": "aia-store env | source",
         "csh": 'eval "`aia-store env`"',

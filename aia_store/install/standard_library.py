@@ -1,11 +1,11 @@
-"""The files in the standard library folder of a base interpreter, where its virtual environments see them too.
+"""The hook's files in the standard library folder of a base interpreter, where its virtual environments see them, too.
 
 - `aia_store_finder.py`: the finder, which knows where the package is.
 - `sitecustomize.py`, which imports the finder: a file of ours if there is none, else a marked block at the end of the
-  existing one. (Debian's is a conffile behind a link: the block goes into the link's target, and dpkg keeps it.)
+  existing one. (Debian's is a link to a conffile: the block goes into this file, and dpkg keeps it.)
 - `aia_store_hook.json`, the receipt, notes what was there before, so that `remove` can restore it byte for byte.
 
-A sitecustomize earlier on the path hides ours, and may not run the next one. So a `.pth` in the site-packages (from
+Another sitecustomize earlier on the path hides ours, and may not run it. So a `.pth` in the site-packages (from
 Python 3.15 on, a `.start`) also loads the finder for the base interpreter, if no other package manager owns the
 site-packages.
 
@@ -49,14 +49,14 @@ _TEXT, _FOLDER = 0o644, 0o755
 
 
 class NewFiles(NamedTuple):
-    """What `remove` removes from the package: compiled files and folders that were not there before."""
+    """Compiled files and folders that the hook adds to the package. `remove` removes them."""
 
     files: list[str]  # some may not exist yet: programs of root's write those for their level of optimization
     folders: list[str]  # the deepest first
 
 
 class Place(NamedTuple):
-    """Where the files of one interpreter go."""
+    """Where the hook's files for one interpreter go."""
 
     interpreter: Interpreter
     folder: str  # the standard library's, or a user's site-packages, which virtual environments do not see
@@ -68,17 +68,17 @@ class Place(NamedTuple):
 
     @property
     def is_library(self) -> bool:
-        """Whether virtual environments see a sitecustomize there."""
+        """Whether this is the standard library folder, where virtual environments see a sitecustomize."""
         return self.folder == self.interpreter.stdlib
 
     @property
     def sitecustomize(self) -> str:
-        """The file that holds the sitecustomize of this place, links followed."""
+        """The real path of the sitecustomize.py in this place."""
         return os.path.realpath(os.path.join(self.folder, SITECUSTOMIZE))
 
     @property
     def is_ours(self) -> bool:
-        """Whether anything of ours is there."""
+        """Whether this place has a file of the hook, or a block of ours in its sitecustomize."""
         return any(os.path.lexists(os.path.join(self.folder, name)) for name in (RECEIPT, FINDER)) or (
             self.is_library and _without_ours(current := watcher.contents(self.sitecustomize)) != current
         )
@@ -92,7 +92,7 @@ def place_of(interpreter: Interpreter) -> Place:
 
 
 def install(place: Place, in_package: NewFiles) -> None:
-    """Install everything. `in_package` is what `compile_package` returned. Raises OSError."""
+    """Write the hook's files into a place. `in_package` is what `compile_package` returned. Raises OSError."""
     receipt = _receipt(place, in_package)  # first, because it notes which folders we make
     with _locked(place.folder):
         cache = os.path.join(place.folder, "__pycache__")
@@ -108,7 +108,7 @@ def install(place: Place, in_package: NewFiles) -> None:
 
 
 def remove(place: Place) -> list[str]:
-    """Restore what was there before; returns what was changed. Raises OSError."""
+    """Remove the hook's files, and restore what was there before; returns the changed paths. Raises OSError."""
     with _locked(place.folder):
         receipt = _read_receipt(place)
         changed = _restore_sitecustomize(place, receipt.get("before") or {}) if place.is_library else []
@@ -127,7 +127,7 @@ def remove(place: Place) -> list[str]:
 
 
 def fault(place: Place) -> str | None:
-    """What was changed since `install`, in words; None if nothing. Only for a place that has files of ours."""
+    """What was changed in a place since `install`, in words; None if nothing. The place must be `is_ours`."""
     for path, contents in _contents(place).items():
         found = watcher.contents(path)
         if place.is_library and path == place.sitecustomize:
@@ -139,13 +139,13 @@ def fault(place: Place) -> str | None:
 
 
 def is_foreign_sitecustomize(folder: str) -> bool:
-    """Whether this folder has a sitecustomize.py, and it is not ours."""
+    """Whether this folder has a sitecustomize.py that contains nothing of ours."""
     contents = watcher.contents(os.path.join(folder, SITECUSTOMIZE))
     return bool(contents) and _without_ours(contents) == contents
 
 
 def compile_package(interpreter: Interpreter) -> NewFiles:
-    """Compile the modules that programs load, if we may write there: programs may not. Returns what is new."""
+    """Compile the modules that programs load, because programs may not write the files. Returns which files are new."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     if not all(os.access(folder, os.W_OK) for folder in folders):
         return NewFiles([], [])
@@ -165,7 +165,7 @@ def compile_package(interpreter: Interpreter) -> NewFiles:
 
 
 def _contents(place: Place) -> dict[str, bytes]:
-    """The files as they should be, by path. Those that Python runs come after the files that they load."""
+    """The contents that the files should have, by path. A file that Python runs comes after the files that it loads."""
     wanted = {os.path.join(place.folder, FINDER): watcher.source()}
     if place.is_library:
         rest = _without_ours(current := _read_or_raise(place.sitecustomize))
@@ -178,7 +178,7 @@ def _contents(place: Place) -> dict[str, bytes]:
 
 
 def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
-    """What was there before the hook. What an earlier receipt says of things that still exist stays valid."""
+    """What was there before the hook, for the receipt. If the hook is there already, the earlier receipt counts."""
     earlier = _read_receipt(place)
     current = _read_or_raise(place.sitecustomize) if place.is_library else b""
     before = earlier.get("before")
@@ -199,7 +199,7 @@ def _receipt(place: Place, in_package: NewFiles) -> dict[str, Any]:
 
 
 def _missing(folder: str) -> list[str]:
-    """The folders that must be made for this one, the deepest first."""
+    """The folders on this path that do not exist, the deepest first."""
     missing = []
     while not os.path.exists(folder):
         missing.append(folder)
@@ -251,14 +251,14 @@ def _is_compiled_ours(path: str) -> bool:
 
 
 def _compile(place: Place, name: str) -> None:
-    """Compile a file, for programs that may not write there. If this fails, they compile it at each start."""
+    """Compile the file `name`, because programs may not write there. If this fails, they compile it at each start."""
     place.interpreter.run("-I", "-S", "-m", "py_compile", os.path.join(place.folder, name))
     if os.path.exists(compiled := _compiled(place, name)[0]):
         os.chmod(compiled, _TEXT)  # whatever the umask
 
 
 class _Lockable(NamedTuple):
-    """A folder that contains its lock files itself. (A store folder has an inner folder for them.)"""
+    """A folder whose lock files are directly in it. (A store folder keeps them in a subfolder.)"""
 
     path: str
 
@@ -269,9 +269,9 @@ class _Lockable(NamedTuple):
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """Hold a lock, so that two processes do not undo each other's changes of the same file.
+    """Hold the lock of a folder, so that two processes do not undo each other's changes of the same file.
 
-    Only the lock file's owner can open it. Otherwise, any user could hold the lock for ever.
+    Only its owner can open the lock file. Otherwise, any user could hold the lock for ever. Raises OSError.
     """
     try:
         lock = locks.acquire(_Lockable(folder), LOCK, time.monotonic() + LONGEST_WAIT)
@@ -286,13 +286,13 @@ def _locked(folder: str) -> Iterator[None]:
 
 
 def _write(path: str, contents: bytes) -> None:
-    """Replace or make a file. The owner, mode and attributes of an existing one stay."""
+    """Make or replace a file. The owner, mode and attributes of a replaced file stay."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     atomic_write.write(path, contents, like_the_old=True)
 
 
 def _read_or_raise(path: str) -> bytes:
-    """Read a file before it is changed; empty if missing. Raises OSError: unreadable contents must not be replaced."""
+    """Read a file that will be changed; empty if missing. Raises OSError if it is unreadable, so that it stays."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:

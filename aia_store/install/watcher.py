@@ -1,4 +1,4 @@
-"""The watcher, which every kind of installation includes, and the lines by which `site` loads it at every start."""
+"""The watcher, a module that waits until a program imports ssl, and the lines by which `site` loads it at a start."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WHERE = re.compile(rb"^inside = .*$", re.MULTILINE)
 
 
 def source(inside: str = INSIDE) -> bytes:
-    """The watcher's source, with the path of the folder `inside`. Raises OSError if the package is incomplete."""
+    """The watcher's source, which gets the path of the folder `inside`. Raises OSError if the package is incomplete."""
     return _WHERE.sub(lambda _: f"inside = {inside!a}".encode("ascii"), packaged(FILE), count=1)
 
 
 def packaged(name: str) -> bytes:
-    """A file of the hook from the package. Raises OSError if the package is incomplete."""
+    """The content of a file of the hook in the package. Raises OSError if the package is incomplete."""
     return Path(HOOKS, name).read_bytes()
 
 

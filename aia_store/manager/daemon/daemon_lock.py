@@ -25,7 +25,7 @@ class Keeper:
         self._lock: Lock | None = _take(self.home)
 
     def keep(self) -> bool:
-        """Take the lock again if it was removed; returns whether it was. Raises DaemonError if another has taken it."""
+        """Take the lock again if its file is gone; returns whether it did. Raises DaemonError if others have it."""
         if self.holds():
             return False
         self.release()
@@ -41,7 +41,7 @@ class Keeper:
         return self._lock is not None and self._lock.is_in_place()
 
     def move(self, settings: Settings) -> None:
-        """Keep the store of these settings instead. Raises what the constructor raises; then nothing has changed."""
+        """Lock the store of these settings instead. If this fails, nothing changes. Raises StoreError, DaemonError."""
         home = writable_home(settings)
         if home.path != self.home.path:
             lock = _take(home)

@@ -1,7 +1,7 @@
-"""The daemon's tasks that share with other machines. Without the setting `share`, they are never due.
+"""The daemon's tasks that share intermediates with other machines. Without the setting `share`, they are never due.
 
-They depend on other machines. So if an engine is down, the log has one line, however often it is tried, and `status`
-does not call it a failure of the daemon.
+They depend on other machines. So if the shelf's server is down, the log has one line, however many attempts fail, and
+`status` shows no failure of the daemon.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIRST_RECONNECT, LONGEST_RECONNECT = 1.0, 600.0  # seconds on average
 
 
 class Rhythm:
-    """After how many seconds, chosen at random, a machine makes its first and its next round."""
+    """Chooses at random how many seconds to wait before the first and each next round (exchange with the shelf)."""
 
     def __init__(self, *, is_hub: bool = False) -> None:
         self._every = HUB_ROUND_EVERY if is_hub else ROUND_EVERY
@@ -36,7 +36,7 @@ class Rhythm:
         return jittered(FIRST_ROUND_AFTER)
 
     def next(self, *, failed: bool, has_more: bool) -> float:
-        """Seconds until the next round, by how the last one ended."""
+        """Seconds until the next round. They depend on how the last round ended."""
         if failed:
             self._pause.failed(0.0)
             return jittered(self._pause.until)
@@ -45,7 +45,7 @@ class Rhythm:
 
 
 class Sharing(Work):
-    """A task that depends on other machines: a message is not logged twice in a row."""
+    """A task that depends on other machines. If a message repeats, it is logged only once."""
 
     _said = ""
 
@@ -76,7 +76,7 @@ class Share(Sharing):
 
 
 class HandIn(Sharing):
-    """Hands in what was learned here: at once where there is a stream, else a little later."""
+    """Hands in certificates that were learned here: at once if there is a stream, else about a minute later."""
 
     action, seconds = "hand-in", 120.0
 
@@ -110,7 +110,7 @@ class HandIn(Sharing):
 
 
 class Listen(Sharing):
-    """Listens to the stream, in a child that lives as long as the daemon and is started again when it fails."""
+    """Listens to the stream in a child process, which lives as long as the daemon and is restarted when it fails."""
 
     action, seconds, ends_with_us = "listen", float("inf"), True
 
@@ -128,7 +128,7 @@ class Listen(Sharing):
         super().start()
 
     def restart(self) -> None:
-        """End the child: the next one has the new settings."""
+        """End the child process, so that the next one starts with the new settings."""
         self._pause.succeeded(0.0)
         self._at = 0.0
         if self.job is not None:

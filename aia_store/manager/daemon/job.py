@@ -40,7 +40,7 @@ class Job:
     ) -> None:
         """The caller enforces `deadline` (on the monotonic clock). Raises OSError if no process can be started.
 
-        With `ends_with_us`, the child's standard input stays open while this process lives, so it notices our end.
+        With `ends_with_us`, the child's standard input closes when this process ends, so the child can end, too.
         """
         self._ends_with_us = ends_with_us
         self.deadline = deadline

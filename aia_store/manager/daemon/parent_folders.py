@@ -12,7 +12,7 @@ EVERYTHING = "*"  # every name in this folder matters
 
 
 class WatchedFolder:
-    """What matters in a folder: the names that may appear or vanish, and whether writing to them matters too."""
+    """What matters in a folder: the names that may appear or vanish, and whether writes to these files matter, too."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -23,10 +23,10 @@ Plan = dict[str, WatchedFolder]
 
 
 def plan(paths: Iterable[str]) -> Plan:
-    """The real folders on these paths, and what matters in each.
+    """The folders on these paths, by their real paths, and what matters in each.
 
     If a path is a folder, everything in it matters. Symbolic links are followed one by one, because each of them may be
-    changed. If a part of a path is missing, the last existing folder shows when it appears.
+    changed. If a part of a path is missing, the last existing folder is included, where the part may appear.
     """
     found: Plan = {}
     for path in paths:
@@ -42,7 +42,7 @@ def plan(paths: Iterable[str]) -> Plan:
 
 
 def _hops(path: str) -> Iterator[tuple[str, str]]:
-    """Yield each (real folder, name in it) on the way to an absolute path, and on the way to every link's target."""
+    """Yield a pair (real folder, name in it) for each step along a path, and along the targets of links on the way."""
     where = PurePath(os.path.abspath(path))
     folder, ahead = where.anchor, list(where.parts[1:])
     links = 0
@@ -69,7 +69,7 @@ def _hops(path: str) -> Iterator[tuple[str, str]]:
 
 
 def identity(path: str) -> tuple[object, ...]:
-    """A value that changes whenever a file, or a folder or its entries, change; empty if there is nothing."""
+    """A value that changes whenever a file, a folder or an entry of the folder changes; empty if nothing is there."""
     own = own_identity(path)
     try:
         names = sorted(os.listdir(path))[:MOST_ENTRIES]
@@ -79,7 +79,7 @@ def identity(path: str) -> tuple[object, ...]:
 
 
 def own_identity(path: str) -> tuple[int, ...]:
-    """A value that changes whenever a file changes, or a name appears in a folder or vanishes; empty if it is gone."""
+    """A value that changes whenever a file changes, or a folder gains or loses a name; empty if nothing is there."""
     try:
         status = os.stat(path)
     except OSError:

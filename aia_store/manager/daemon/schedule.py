@@ -10,7 +10,7 @@ FIRST_REFRESH_WITHIN = 60.0
 
 
 class Burst:
-    """Merges hints that come in a row: due `quiet` seconds after the last, but at most `longest` after the first."""
+    """Merges events that come in a row. It is due `quiet` seconds after the last, at most `longest` after the first."""
 
     def __init__(self, quiet: float, longest: float) -> None:
         self._quiet, self._longest = quiet, longest
@@ -27,7 +27,7 @@ class Burst:
         return float("inf") if self._first is None else min(self._last + self._quiet, self._first + self._longest)
 
     def take(self, now: float) -> bool:
-        """Whether it is time to act; if so, start over."""
+        """Whether it is time to act. If so, the burst is over, and the next event begins another."""
         if now < self.due_at:
             return False
         self._first = None
@@ -52,14 +52,14 @@ class Pause:
 
 
 def jittered(seconds: float) -> float:
-    """A time of this many seconds on average, with full jitter, so that machines that began together spread out."""
+    """A random time from 0 to twice as many seconds, so that machines that started together spread out."""
     return random.uniform(0, 2 * seconds)
 
 
 def next_refresh(last: float | None, hours: int, now: float) -> float:
-    """When the next refresh is due, in wall-clock time: `hours` after the last, varied a little.
+    """When the next refresh is due: `hours` after the last, or up to 10 % earlier. Times are in seconds since 1970.
 
-    It is due soon if there was none, if it is overdue, or if the clock was set back to before the last one.
+    It is due within a minute if there was none, if it is overdue, or if `last` is after `now` (the clock was set back).
     """
     soon = now + random.uniform(0.1, 1) * FIRST_REFRESH_WITHIN
     if last is None or last > now:

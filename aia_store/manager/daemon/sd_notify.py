@@ -1,4 +1,4 @@
-"""Notifies the supervisor by the protocol of sd_notify(3): datagrams of lines to the socket in NOTIFY_SOCKET."""
+"""Notifies the supervisor, such as systemd, by datagrams to the socket that NOTIFY_SOCKET names (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..words import one_line
 
 
 class Supervisor:
-    """The supervisor; if it does not listen, nothing is sent. As a task, it is due at the next sign of life."""
+    """Sends messages to the supervisor, if it listens. As a task, it is due when the next sign of life must be sent."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
@@ -21,7 +21,7 @@ class Supervisor:
         self._is_ready = False
 
     def ready(self) -> None:
-        """Say, once, that we are ready."""
+        """Say that the daemon is ready. Only the first call sends this."""
         if not self._is_ready:
             self._is_ready = True
             self._send("READY=1")
@@ -54,7 +54,7 @@ class Supervisor:
 
 
 def _half_of_the_watchdog() -> float:
-    """Seconds between two signs of life; infinity if nobody expects them from this process."""
+    """Seconds between two signs of life; infinity if the supervisor does not expect any from this process."""
     microseconds, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not microseconds.isdecimal() or int(microseconds) == 0 or process not in ("", str(os.getpid())):
         return float("inf")

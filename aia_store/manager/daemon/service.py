@@ -63,6 +63,6 @@ class Service:
         self._is_stopping = True
 
     def _on_broken_thread(self, broken: threading.ExceptHookArgs) -> None:
-        """A watch may have died: look at the files now; they are also looked at regularly."""
+        """Log the exception that ended a thread, and look at the files now: the thread may have watched them."""
         self._shared.journal.say("watch", f"{broken.exc_type.__name__}: {broken.exc_value}", failed=True)
         self._shared.see_change()

@@ -22,7 +22,7 @@ QUIET, LONGEST_BURST = 0.3, 1.5  # seconds; a trust manager causes thousands of 
 
 
 class Shared:
-    """The settings and the lookout change with the configuration; everything else lives as long as the daemon."""
+    """A change of the configuration replaces `settings` and `lookout`. Everything else lives as long as the daemon."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         """Raises StoreError if the store cannot be written, DaemonError if another daemon already holds its lock."""
@@ -40,7 +40,7 @@ class Shared:
         self.state = state.DaemonState(os.getpid(), state.process_mark(), time.time(), "", refreshed)
 
     def use(self, settings: Settings) -> None:
-        """Use other settings. Raises what the constructor raises; then nothing has changed."""
+        """Use other settings. If this fails, nothing changes; raises what the constructor raises."""
         self.keeper.move(settings)
         self.settings = settings
         self.lookout.watcher.stop()
@@ -51,7 +51,7 @@ class Shared:
         self._hint(self.changes)
 
     def note(self, **news: Any) -> None:
-        """Replace these fields of the state, for the next `tell`."""
+        """Replace these fields of the daemon's state, which `tell` reports."""
         self.state = self.state._replace(**news)
 
     def tell(self) -> None:

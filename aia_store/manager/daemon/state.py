@@ -1,4 +1,4 @@
-"""The state of the daemon, as a file in the store folder for `status`; and whether the daemon runs."""
+"""The daemon's state, in a file in the store folder for `aia-store status`. Also says whether the daemon runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_TEXT = 1_000
 
 
 class Last(NamedTuple):
-    """The last action: which, when (seconds since 1970), its outcome, and whether it failed."""
+    """The daemon's last action: its name, when it ended (seconds since 1970), its outcome, and whether it failed."""
 
     action: str
     at: float
@@ -43,7 +43,7 @@ def write(folder: Folder, state: DaemonState) -> None:
 
 
 def read(folder: Folder) -> DaemonState | None:
-    """What the last daemon of this folder wrote; None if there is nothing, or it is not ours."""
+    """Read the state that a daemon wrote to this store folder; None if there is no valid file."""
     try:
         found = json.loads(read_regular_file(os.path.join(folder.path, DAEMON_STATE), _LARGEST))
         last = found["last"]
@@ -74,7 +74,7 @@ def running(folder: Folder) -> DaemonState | None:
 
 
 def process_mark(pid: int | str = "self") -> str:
-    """When a process started, in ticks since boot: distinguishes it from a later process with the same number."""
+    """When a process started, in ticks since boot; empty if unknown. A later process with the same pid has another."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # Field 22 of proc(5). Field 2, the name, is in parentheses and may contain anything.

@@ -1,7 +1,8 @@
 """The daemon's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
-The loop calls a task's `run` at its `due_at`, which is on the monotonic clock (infinity: never). `Look` looks at the
-files, those of the settings included, and then lets each other task decide. The others work in child processes.
+The loop calls a task's `run` at its `due_at`, which is on the monotonic clock (infinity: never). `Look` examines the
+watched files, including the configuration, and lets each other task decide whether to act. The others work in child
+processes.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Work(ABC):
 
     @property
     def due_at(self) -> float:
-        """When to start a child; while there is one, its deadline, or 0 once it has ended."""
+        """When to call `run`: to start a child, at the deadline of a running child, or 0 (at once) if one has ended."""
         if self.job is None:
             return self.starts_at()
         return 0.0 if self.job.is_over else self.job.deadline
@@ -55,7 +56,7 @@ class Work(ABC):
 
     @abstractmethod
     def follow(self, outcome: Outcome) -> None:
-        """Plan what follows from this outcome."""
+        """Plan the next start, by the outcome of the last child process."""
 
     def look(self) -> None:  # noqa: B027  # not everything depends on files
         """Plan anew, because the files may have changed."""
@@ -64,7 +65,7 @@ class Work(ABC):
         """Plan anew, because the settings have changed."""
 
     def run(self) -> None:
-        """Start a child, handle the outcome of one that has ended, or end one that takes too long."""
+        """Start a child process. If there is one already, handle its outcome if it has ended, or else end it."""
         if self.job is None:
             self.start()
         elif self.job.is_over:
@@ -82,7 +83,7 @@ class Work(ABC):
             self._finish(Outcome(True, f"no process can be started ({error.strerror})", []))
 
     def report(self, outcome: Outcome) -> None:
-        """Tell `status` of an outcome before logging it: whoever reads the log may run `status` at once."""
+        """Write an outcome for `aia-store status`, and then log it: a reader of the log may run `status` at once."""
         shared = self._shared
         shared.note(last=Last(self.action, time.time(), outcome.message, outcome.failed))
         shared.tell()
@@ -98,7 +99,7 @@ class Work(ABC):
 
 
 class Build(Work):
-    """Publishes the bundle: at once when the trust anchors have changed, otherwise not too often."""
+    """Builds the bundle: at once if the trust anchors have changed, else after a short pause since the last build."""
 
     action, seconds = "build", 120.0
 
@@ -115,7 +116,7 @@ class Build(Work):
         return 0.0 if self._is_due else float("inf")
 
     def look(self) -> None:
-        """Build if the bundle does not match the present files. In the pause after a build, look again at its end."""
+        """Plan a build if the bundle is not up to date. In the pause after a build, look again when the pause ends."""
         shared = self._shared
         if self.job is not None:
             return  # at its end, this is called again
@@ -148,7 +149,7 @@ class Build(Work):
 
 
 class Collect(Work):
-    """Takes what users handed in."""
+    """Takes the intermediates that users of this machine have handed in, into the machine's store."""
 
     action, seconds = "collect", 300.0
 
@@ -161,7 +162,7 @@ class Collect(Work):
         return max(self._shared.arrivals.due_at, self._pause.until)
 
     def look(self) -> None:
-        """Collect if something was handed in without an event."""
+        """Plan to collect if something was handed in and no event reported it."""
         found = self._shared.lookout.handins()
         if self.job is None and found != self._seen:
             self._seen = found
@@ -180,7 +181,7 @@ class Collect(Work):
 
 
 class Refresh(Work):
-    """Verifies everything again, on schedule, in wall-clock time."""
+    """Does what `aia-store refresh` does, on a schedule in wall-clock time."""
 
     action, seconds = "refresh", 3600.0
 
@@ -194,7 +195,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Start a refresh in this time, even if one runs: it may have read old files. A signal handler calls this."""
+        """Plan a refresh within `seconds`. If one runs (maybe with old files), another follows. Signal handlers call this."""
         self._wanted_at = min(self._wanted_at, time.monotonic() + seconds)
         self._note_next()
 
@@ -203,7 +204,7 @@ class Refresh(Work):
         super().start()
 
     def look(self) -> None:
-        """Plan anew if the clock was set back."""
+        """Plan the next refresh anew if the clock was set back."""
         if self._at - time.time() > (self._shared.settings.refresh_hours + 1) * HOUR:
             self.restart()
 
@@ -229,7 +230,7 @@ class Refresh(Work):
 
 
 class Look:
-    """Looks at the files, those of the settings included: after events, and regularly."""
+    """Examines the watched files, including the configuration: after change events, and every minute."""
 
     def __init__(self, shared: Shared, works: Sequence[Work]) -> None:
         self._shared = shared
@@ -238,16 +239,16 @@ class Look:
 
     @property
     def due_at(self) -> float:
-        """When events have settled, or it is time to look anyway."""
+        """When to look: soon after change events, and at least once a minute."""
         return min(self._shared.changes.due_at, self._shared.look_at)
 
     def reload(self) -> None:
-        """At the next look, read the settings again, changed or not. A signal handler calls this."""
+        """At the next look, read the settings again, even if they are unchanged. A signal handler calls this."""
         self._configured = None
         self._shared.look_at = 0.0
 
     def run(self) -> None:
-        """Let every task decide by the present files."""
+        """Examine the files, read changed settings, and let every task decide whether to act."""
         shared, now = self._shared, time.monotonic()
         shared.changes.take(now)
         shared.look_at = now + LOOKS_EVERY

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class Bell:
-    """One thread waits, others ring. A ring before the wait ends it at once."""
+    """One thread waits until another rings. If another rang before, the wait ends at once."""
 
     def __init__(self) -> None:
         self._heard, self._rung = socket.socketpair()
@@ -26,7 +26,7 @@ class Bell:
         signal.set_wakeup_fd(self._rung.fileno(), warn_on_full_buffer=False)
 
     def wait(self, seconds: float) -> None:
-        """Wait until it is rung, but no longer than this many seconds."""
+        """Wait for a ring, but no longer than this many seconds."""
         select.select([self._heard], [], [], max(0.0, seconds))
         with suppress(BlockingIOError):
             while self._heard.recv(4096):

@@ -15,7 +15,7 @@ SETTLES = 5  # attempts to set watches while paths may be changing
 
 
 class Lookout:
-    """The trust anchors, the configuration, the hand-in folder and the store folders of the settings."""
+    """Watches the trust anchors, the configuration, the store folders, and the folder for certificates from users."""
 
     def __init__(self, settings: Settings, watcher: Watcher) -> None:
         self.watcher = watcher
@@ -24,7 +24,7 @@ class Lookout:
         self._handins = hand_in_folder(settings)
 
     def watch(self) -> str:
-        """Watch all folders on the present paths to these places; returns how, in words."""
+        """Watch all folders on the present paths of these files; returns in words how they are watched."""
         try:
             self._trust_paths = roots.watched(roots.source(self._settings))
         except roots.RootsError:  # the previous ones stay, and others may appear in any place
@@ -50,7 +50,7 @@ class Lookout:
         return source, *map(identity, self._trust_paths)
 
     def handins(self) -> object:
-        """A value that changes whenever something was handed in or taken away."""
+        """A value that changes whenever a file appears or vanishes in the folder for certificates from users."""
         return own_identity(self._handins) if self._handins is not None else None
 
 

@@ -1,7 +1,7 @@
-"""Watches folders for changes: by inotify or its equivalent; otherwise, and on network file systems, by polling.
+"""Watches folders for changes, by inotify or its equivalent. On network file systems, or if there is none, it polls.
 
-Only whole folders are watched, never files, because a watch on a file ends when another is renamed over it. Folders
-have their real paths, because nothing is noticed through a link. Reading is no event, or the daemon would wake itself.
+Only whole folders are watched, never files: a watch on a file ends when another file is renamed over it. Folders are
+watched by their real paths: a link shows no changes. Reading causes no event; otherwise, the daemon would wake itself.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ logging.getLogger("watchdog").addHandler(logging.NullHandler())  # not to standa
 
 
 class Watcher:
-    """Watches a plan of folders, and one folder where new files arrive.
+    """Watches the folders of a plan (see `parent_folders`), and one folder where new files arrive.
 
-    Threads of watchdog call `on_change` and `on_arrival`. `say` gets a line when polling begins, with the reason, and
-    when change events are back.
+    Threads of the package watchdog call `on_change` and `on_arrival`. `say` gets a message with the reason when polling
+    begins, and another when the system offers change events again.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Watcher:
 
     @property
     def method(self) -> str:
-        """How the folders are watched: by `events`, `polling`, or both; if neither, the daemon looks now and then."""
+        """How folders are watched: by events, polling, or both. If neither works, the daemon looks every minute."""
         used = [("events", self._native), ("polling", self._polling)]
         return " and ".join(name for name, observer in used if observer is not None) or "a look every minute"
 
     def watch(self, plan: Plan, arrivals: str | None = None) -> bool:
-        """Watch exactly these folders from now on; returns whether one of them was not watched before.
+        """Watch these folders from now on, and no others. Returns whether any of them was not watched before.
 
         Earlier changes in such a folder were not noticed, so the caller must look again.
         """
@@ -154,7 +154,7 @@ class Watcher:
 
 
 class _Watch(events.FileSystemEventHandler):
-    """A watched folder. Reports the events in it that matter; with `place` None, every file that arrives."""
+    """A watched folder. It reports the events that matter in it; if `place` is None, only new files matter."""
 
     status: os.stat_result  # of the folder, when it began to be watched
     _observer: Any
@@ -167,7 +167,7 @@ class _Watch(events.FileSystemEventHandler):
         self._is_gone = False
 
     def begin(self, observer: Any) -> None:
-        """Have this observer report events. Raises OSError, and RuntimeError if it cannot start a thread."""
+        """Let this observer report events. Raises OSError, and RuntimeError if the observer cannot start a thread."""
         only: dict[str, Any] = {"event_filter": self._kinds} if _CAN_FILTER else {}
         self._observer, self._scheduled = observer, observer.schedule(self, self._folder, **only)
 
@@ -176,7 +176,7 @@ class _Watch(events.FileSystemEventHandler):
             self._observer.unschedule(self._scheduled)
 
     def is_still_right(self, place: WatchedFolder | None) -> bool:
-        """Whether the folder is the one that the watch was set on, and the events are those that matter in `place`."""
+        """Whether the folder was not replaced since it is watched, and the events are those that matter in `place`."""
         try:
             is_same = os.path.samestat(os.stat(self._folder), self.status)
         except OSError:
@@ -196,12 +196,12 @@ class _Watch(events.FileSystemEventHandler):
 
 
 def _kinds(place: WatchedFolder | None) -> _Kinds:
-    """The events that matter in a place; None is the folder where files arrive."""
+    """The types of events that matter in a folder; `place` is None for the folder where new files arrive."""
     return _ARRIVALS if place is None else _WRITES if place.is_written_to else _MOVES
 
 
 def is_remote(device: int, mounts: str | None = None) -> bool:
-    """Whether the file system with this device number may change unnoticed; `mounts` is the kernel's list of mounts."""
+    """Whether the file system with this device number may change without events. `mounts` is the text of mountinfo."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
     mount = next((mount for mount in mounted(os.fsencode(mounts) if mounts else None) if mount.device == wanted), None)
     return mount is not None and _REMOTE.match(mount.type) is not None

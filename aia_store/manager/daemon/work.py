@@ -23,7 +23,7 @@ LONGEST_LINE = 1_000  # characters: text from certificates and hosts may be of a
 
 
 class Outcome(NamedTuple):
-    """How the work ended: a message of one line, details of one line each, and whether there is more to do."""
+    """How the work ended: whether it failed, a message of one line, details (lines), and whether more work remains."""
 
     failed: bool
     message: str
@@ -42,7 +42,7 @@ def build(settings: Settings) -> Outcome:
 
 
 def _refresh(settings: Settings) -> Outcome:
-    """Take hand-ins, verify everything again, and publish the bundle anew."""
+    """Take what users handed in, verify every stored intermediate again, and publish the bundle anew."""
     from .. import refresh
 
     report = refresh.run(settings)
@@ -106,7 +106,7 @@ ACTIONS: dict[str, Callable[[Settings], Outcome]] = {
 
 
 def main() -> None:
-    """Do what the command line says, with the settings from standard input."""
+    """Do the action that the command line names, with the settings from standard input, and print the outcome."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the daemon decides when we end
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception, so that files half written are removed
     settings = Settings()
@@ -132,7 +132,7 @@ def _reason(error: Exception) -> str:
 
 
 def _described(item: object) -> str:
-    """An item of a report as a line: the text itself, or an entry's file and reason."""
+    """An item of a refresh report as one line: a text as it is, an entry as its path and reason."""
     return item if isinstance(item, str) else f"{getattr(item, 'path', item)}: {getattr(item, 'reason', '')}"
 
 

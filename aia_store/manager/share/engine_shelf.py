@@ -1,4 +1,4 @@
-"""A shelf in an object store (S3, GCS, Azure). It needs obstore.
+"""A shelf in an object store (S3, GCS, Azure). It needs the package obstore.
 
 Credentials and endpoints come from the usual environment variables, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
 """
@@ -40,10 +40,10 @@ _EVERY_HOST = "*,0.0.0.0/0,::/0"  # of `proxy_excludes`: all names, all addresse
 
 
 class EngineShelf:
-    """A place in an object store."""
+    """A shelf in an object store."""
 
     def __init__(self, url: str, proxy: str) -> None:
-        """`proxy` is the setting of that name. Raises ShelfError."""
+        """`proxy` is the setting of that name. Raises ShelfError if obstore does not accept the URL or the proxy."""
         self._shown = without_secrets(url).rstrip("/")
         try:
             # http is allowed, because nothing depends on the connection: every file is verified.
@@ -85,7 +85,7 @@ class EngineShelf:
         return found + first[: most - len(found)]
 
     def _names(self, folder: str, most: int, after: str | None) -> list[str]:
-        """The names after a path, in the order of their bytes."""
+        """At most `most` file names in a folder, sorted by bytes; only those after the path `after`, if it is given."""
         try:
             # Without asyncio: obstore's threads would call back into it, and abort a process that ends meanwhile.
             found = done_by(time.monotonic() + _LISTS_FOR, lambda: self._listed(folder, most, after))
@@ -96,7 +96,7 @@ class EngineShelf:
         return found
 
     def _listed(self, folder: str, most: int, after: str | None) -> list[str] | ShelfError:
-        """What `_names` returns, or the error that it raises."""
+        """What `_names` returns; if the listing fails, the ShelfError that `_names` will raise."""
         found: list[str] = []
         try:
             with _panics_as_errors():
@@ -111,7 +111,7 @@ class EngineShelf:
         return found[:most]
 
     def _bounded(self, result: GetResult, name: str, most: int) -> bytes:
-        """The content, of at most `most` bytes. Raises ShelfError if there is more."""
+        """The content of the file `name`. Raises UnfitFileError if it is larger than `most` bytes."""
         content = b""
         if result.meta["size"] <= most:
             for piece in result.stream(min_chunk_size=1):
@@ -132,7 +132,7 @@ class EngineShelf:
 
 @contextlib.contextmanager
 def _panics_as_errors() -> Iterator[None]:
-    """Turn obstore's panics, as at an endpoint without a scheme, into errors: their private class is no Exception."""
+    """Turn panics of obstore, which are no Exceptions, into BaseError. One cause is an endpoint without a scheme."""
     try:
         yield
     except BaseException as error:
@@ -142,7 +142,7 @@ def _panics_as_errors() -> Iterator[None]:
 
 
 def _through(proxy: str) -> ClientConfig:
-    """The options of a client for the setting `proxy`; by default, the client uses the environment's proxy."""
+    """Turn the setting `proxy` into options of obstore's HTTP client. The value `environment` needs no options."""
     if proxy == FROM_ENVIRONMENT:
         return {}
     if proxy == DIRECT:
@@ -153,7 +153,7 @@ def _through(proxy: str) -> ClientConfig:
 
 
 def _reason(error: Exception) -> str:
-    """An error of obstore in one line, without parts that differ each time, and without secrets in a URL."""
+    """The reason of an obstore error in one line, without durations, and without secrets in URLs."""
     text = str(error)
     line = (text.splitlines() or [""])[0].partition(": <")[0]
     if code := _CODE.search(text):

@@ -1,9 +1,9 @@
 """A shelf in a folder of the file system, such as a network mount; it needs nothing but the standard library.
 
-Files are opened as `inside/store.py` opens its own: no link is followed, and no FIFO is waited for. IN and OUT may be
-links that root or this user made; nothing is written through links of other users.
+As in `inside/store.py`, opening a file follows no link and waits for no FIFO. The folders in/ and out/ may be links
+that root or this user made. Nothing is written through a link of another user.
 
-A writer that is killed leaves a temporary file. A hub, which lists the folder, removes the file a day later.
+If a writer is killed, its temporary file stays. When a hub lists the folder a day later, it removes this file.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _ABANDONED_AFTER = 86_400  # seconds; a write takes a few, but the clocks of mac
 
 
 class FolderShelf:
-    """A folder, which must exist: if a mount is missing, nothing is written below its mount point."""
+    """A shelf in an existing folder. A missing folder is not made, because its file system may not be mounted."""
 
     def __init__(self, path: str) -> None:
-        """Raises ShelfError."""
+        """Raises ShelfError if there is no folder at this path."""
         self._path = path
         if not os.path.isdir(path):
             raise ShelfError(f"{path} is no folder; mount or make it")
 
     def is_read_only(self, folder: str) -> bool:
-        """Whether the shelf is mounted read-only, or this user may not write there."""
+        """Whether the shelf is mounted read-only, or this user may not write to this folder."""
         path = os.path.join(self._path, folder)
         return not os.access(path if os.path.isdir(path) else self._path, os.W_OK | os.X_OK)
 
@@ -81,7 +81,7 @@ class FolderShelf:
         return found is not None and found.content == content
 
     def names(self, folder: str, most: int) -> list[str]:
-        """The names in a folder. In IN, each user has a limited number, to leave room for the files of others."""
+        """At most `most` file names in a folder. In IN, at most 10,000 per user, so that no user crowds out others."""
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
@@ -96,7 +96,7 @@ class FolderShelf:
 
 
 def _make(folder: str) -> None:
-    """Make a missing folder that all can read, whatever the umask is. Raises OSError and ShelfError."""
+    """Make a folder that all users can read, if it is missing. Raises OSError; ShelfError for another user's link."""
     try:
         os.mkdir(folder)
     except FileExistsError:
@@ -113,7 +113,7 @@ def _make(folder: str) -> None:
 
 
 def _swept(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
-    """The names of files, without temporary ones. Abandoned temporary files are removed, if this user may do so."""
+    """Yield the names of files that are not temporary. Remove temporary files older than a day, if this is allowed."""
     for entry in entries:
         of = atomic_write.TEMPORARY.fullmatch(entry.name)
         if of is None or not is_ours(of[1]):
@@ -125,7 +125,7 @@ def _swept(entries: Iterable[os.DirEntry[str]]) -> Iterator[str]:
 
 
 def _by_owner(folder: str) -> dict[int, list[str]]:
-    """The names in a folder by the owners of the files, for each owner a limited number. Raises OSError."""
+    """The file names in a folder, by the owner's user id: at most 10,000 for each owner. Raises OSError."""
     found: dict[int, _Sample] = {}
     with os.scandir(folder) as entries:
         for entry in islice(entries, _MOST_LISTED):
@@ -136,7 +136,7 @@ def _by_owner(folder: str) -> dict[int, list[str]]:
 
 
 class _Sample:
-    """All names, or `most` of them at random (algorithm R, J. S. Vitter 1985), without holding more."""
+    """Collects names. If there are more than `most`, it keeps a random choice (algorithm R, J. S. Vitter 1985)."""
 
     def __init__(self, most: int, names: Iterable[str] = ()) -> None:
         self.kept: list[str] = []

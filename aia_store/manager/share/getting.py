@@ -1,4 +1,4 @@
-"""Gets certificates from a shelf: a whole pack (`packs`) if several of its certificates are wanted, else one by one."""
+"""Gets certificates from a shelf. If several are in the same pack (a file, see `packs`), it gets the whole pack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_FAILURES = 8  # files that cannot be read in one round; then the engine cou
 
 
 class Limits(NamedTuple):
-    """How many packs, and how many single certificates, are got in one round."""
+    """How many packs, and how many single certificates, one round (one exchange with the shelf) may get."""
 
     packs: int
     single: int
@@ -36,7 +36,7 @@ THOROUGH = Limits(packs=packs.MOST_PACKS, single=MOST_OF_A_ROUND)
 
 
 class Got(NamedTuple):
-    """The result of getting certificates, by the SHA-256 of a certificate or pack."""
+    """The result of `get`: four mappings, each by the SHA-256 of a certificate or pack."""
 
     contents: dict[str, bytes]  # unverified
     refused: dict[str, str]  # why a certificate cannot be used
@@ -45,14 +45,14 @@ class Got(NamedTuple):
 
     @property
     def is_down(self) -> bool:
-        """Whether so much failed that the engine is to blame, and not single files."""
+        """Whether so many files could not be read that the shelf's server counts as down."""
         return len(self.failures) >= MOST_FAILURES
 
 
 def get(
     shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
 ) -> Got:
-    """Get certificates by SHA-256: from OUT if the manifest names them, else from IN. `refuses` knows bad packs."""
+    """Get certificates (SHA-256s): from OUT if the manifest names them, else from IN. `refuses` detects bad packs."""
     deadline = time.monotonic() + SECONDS
     got = Got({}, {}, {}, {})
     left = limits.packs
@@ -69,7 +69,7 @@ def get(
 
 
 def _get_pack(shelf: Shelf, name: str, wanted: Collection[str], got: Got) -> None:
-    """Get the wanted certificates of a pack. Those that it lacks are on the shelf as single files, too."""
+    """Add the wanted certificates of the pack `name` to `got`. If the pack is unusable or lacks some, `got` says so."""
     try:
         found = shelf.get(pack_of(name), packs.LARGEST)
     except ShelfError as error:

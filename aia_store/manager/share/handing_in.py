@@ -1,7 +1,7 @@
-"""What a machine hands in: the intermediates that were needed here, if they lead to a public root.
+"""Hands in intermediates: puts those that this machine needed into in/ of the shelf, if they lead to a public root.
 
-Others need not learn the name of a company's CA. So what leads to none of certifi's roots is only handed in if
-`share_private` is set.
+An intermediate that leads to none of certifi's roots may reveal the name of a company's CA. It is handed in only if the
+setting `share_private` is on.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Permission = Callable[[Certificate], bool]  # whether a certificate may be shown
 def offers(
     needed: Iterable[Certificate], published: Collection[str], memory: Remembered, may_be_shared: Permission
 ) -> list[Certificate]:
-    """What others may lack: certificates that were not published, taken from others or handed in before.
+    """At most 100 of the needed certificates that were not published, taken from others or handed in before.
 
-    Their order is random: if another user has taken names on the shelf, different certificates wait each time.
+    The order is random: if some files cannot be written, `hand_in` gives up, and the next round tries others first.
     """
     unknown = [
         certificate
@@ -46,7 +46,7 @@ def offers(
 
 
 def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
-    """Which intermediates that lead to a trust anchor of this machine may be shown to others. Raises RootsError."""
+    """Returns a function: may others see this certificate, which leads to an anchor here? It raises RootsError."""
 
     @functools.cache  # made when the first certificate is asked about, which is rare
     def verifier() -> Verifier:
@@ -60,7 +60,7 @@ def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
 
 
 def hand_in(shelf: Shelf, certificates: Iterable[Certificate]) -> tuple[list[Certificate], list[ShelfError]]:
-    """Put certificates on the shelf while there is time; returns those that were put, and the errors for others."""
+    """Put certificates into IN, for at most 60 seconds. Returns those that were put, and the errors of the others."""
     deadline = time.monotonic() + SECONDS
     done: list[Certificate] = []
     failures: list[ShelfError] = []

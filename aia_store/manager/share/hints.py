@@ -1,9 +1,10 @@
-"""Hints about dead CA hosts: what a hub could not reach, others need not try.
+"""Hints about dead CA hosts: if a hub could not reach a host, other machines need not try.
 
-A hint is the SHA-256 of a URL or host, as in the notes of failures (`inside/pauses.py`). A name can be guessed from its
-digest. So a hub publishes only hints about URLs that public certificates name. On a hint, a machine pauses the URL or
-host for an hour, at most once a day. So a false hint costs an hour, and only for what is not on the shelf. `aia-store
-add` ignores hints. A hub renews its hints within a day, and machines ignore older ones: hints end with their hub.
+A hint is the SHA-256 of a URL or host, as in the notes of failures (`inside/pauses.py`). Whoever guesses a name can
+confirm it by the digest. So a hub publishes only hints about URLs that public certificates name. A machine that reads a
+hint does not use the URL or host for an hour, at most once a day. So a false hint delays a fetch by an hour, if the
+certificate is not on the shelf. `aia-store add` ignores hints. A hub renews its hints within a day, and machines ignore
+older hints. So when a hub is gone, its hints expire.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ COUNT_FOR = 86_400  # seconds after they were published: a hub that is gone cann
 
 
 def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[str]:
-    """The hosts and URLs in these certificates that are paused here."""
+    """The SHA-256s of those caIssuers URLs and hosts in these certificates that this machine pauses after failures."""
     urls: set[str] = set()
     for certificate in public:
         with suppress(DERError):
@@ -33,12 +34,12 @@ def dead(store: IntermediateStore, public: Iterable[Certificate]) -> frozenset[s
 
 
 def are_old(manifest: Manifest, now: float, seconds: float = COUNT_FOR) -> bool:
-    """Whether the hints in a manifest were published more than `seconds` ago, or by a clock that far ahead of ours."""
+    """Whether a manifest has hints, and its time is more than `seconds` before or after `now`."""
     return bool(manifest.dead) and abs(now - manifest.made) > seconds
 
 
 def follow(manifest: Manifest, home: Folder, memory: Remembered, now: float) -> int:
-    """Pause the hosts and URLs that a manifest calls dead; returns how many were paused."""
+    """For an hour, fetch nothing from the hosts and URLs that a manifest calls dead. Returns how many were paused."""
     if are_old(manifest, now):
         return 0
     failures = pauses.Failures(home)

@@ -1,8 +1,8 @@
-"""Listens to the stream, in a process of its own, and keeps what leads to a trust anchor here.
+"""Listens to the stream, in its own process, and keeps certificates that lead to a trust anchor of this machine.
 
-At the start, and if the stream does not go back far enough, a round over the shelf brings what was missed. At most 500
-entries a minute are examined, so a flood of bad ones costs a bounded part of a processor. Honest certificates that the
-stream drops meanwhile come with the next round over the shelf.
+At the start, if the stream may lack entries since the last time, a round (an exchange with the shelf) brings them. At
+most 500 entries a minute are examined, so a flood of bad entries costs a bounded part of a processor. If the stream
+drops honest certificates during a flood, the next round brings them.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ def _listen(settings: Settings, stream: Stream, interrupted: int) -> None:
 
 
 def _after_silence(stream: Stream, position: str) -> str:
-    """The position to continue from: the start if the stream was made anew, and so has lower positions."""
+    """The position to continue from: the start if the stream was made anew (its newest entry is before `position`)."""
     ends = stream.ends()
     is_behind = position == END or ends is None or order(position) <= order(ends[1])
     return position if is_behind else START
 
 
 def _caught_up(settings: Settings, stream: Stream) -> str:
-    """The position to continue from. If entries were missed, a round takes their certificates from the shelf."""
+    """The position to continue from. If entries may be missed, take their certificates from the shelf first."""
     noted = memories.read(writable_home(settings)).position
     try:
         ends = stream.ends()

@@ -1,16 +1,16 @@
-"""The manifest of a shelf: which certificates a hub has published, and which CA hosts are dead as far as it knows.
+"""The manifest of a shelf: which certificates a hub has published, and which CA hosts the hub could not reach.
 
 It is text, and each line has one meaning:
 
     aia-store manifest 1
-    made 1795683600
-    9a51… 0                 the SHA-256 of a certificate in out/, sorted, and the number of its pack, if it has one
-    pack 5c1e…              the SHA-256 of a pack (see `packs`), in the order of their numbers, from 0
-    dead 03ff…              the SHA-256 of a URL or host that failed (see `inside/pauses.py`), sorted
+    made 1795683600         when, in seconds since 1970
+    9a51… 0                 the SHA-256 of a certificate in out/, and the number of its pack, if it has one
+    pack 5c1e…              the SHA-256 of a pack (see `packs`); the first pack has the number 0
+    dead 03ff…              the SHA-256 of a URL or host that failed (see `inside/pauses.py`)
     sha256 77c0…            of all lines before
 
-The checksum shows that a manifest was cut short or mixed up. It proves nothing else, because whoever can write to the
-shelf can write any manifest.
+Lines for certificates and failures are sorted. The checksum shows whether a manifest was cut short or mixed up. It
+proves nothing else, because whoever can write to the shelf can write any manifest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEAD, _MADE, _PACK, _DEAD, _CHECKSUM = "aia-store manifest 1", "made ", "pack "
 
 
 class ManifestError(Exception):
-    """This is no manifest. The message is the reason."""
+    """The content is no valid manifest. The message says why."""
 
 
 class Manifest(NamedTuple):
@@ -59,7 +59,7 @@ def text(manifest: Manifest) -> bytes:
 
 
 def parse(content: bytes) -> Manifest:
-    """Read a manifest. Raises ManifestError if the content is none."""
+    """Parse the content of a manifest. Raises ManifestError if it is not valid."""
     body, _, checksum = content.rpartition(_CHECKSUM.encode("ascii"))
     if checksum != f"{sha256(body)}\n".encode("ascii"):
         raise ManifestError("it is no manifest, or not whole")
@@ -80,7 +80,7 @@ def parse(content: bytes) -> Manifest:
 
 
 def _members(names: list[str], entries: list[tuple[str, str, str]]) -> Mapping[str, frozenset[str]]:
-    """The members of each pack. Raises ManifestError if an entry names a pack that is not there."""
+    """Map each pack to the certificates in it. Raises ManifestError if the pack of an entry is not in `names`."""
     members: dict[str, set[str]] = {str(number): set() for number in range(len(names))}
     try:
         for digest, _, number in entries:

@@ -1,8 +1,8 @@
-"""What a machine remembers of sharing, from one round to the next: the file `share.json` in its store folder.
+"""What a machine remembers between two rounds (exchanges with the shelf): the file `share.json` in its store folder.
 
-`status` and the metrics read it, too. The manifest that was read last lies beside it (`share.manifest`), so that a
-round that finds it unchanged still knows what is on the shelf. Both files change only while the memory is `opened`.
-Readers need no lock, because the files are replaced as a whole.
+`aia-store status` and the metrics also read this file. The file `share.manifest` beside it is a copy of the manifest
+that was read last. A round uses the copy if the manifest on the shelf is unchanged. Both files change only while the
+memory is `opened`. Readers need no lock, because each file is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TEXTS = ("unlinked",)  # fields whose entries are texts; those of the others ar
 
 @dataclass
 class Remembered:
-    """What is remembered. Times are in seconds since 1970; certificates are named by their SHA-256."""
+    """What a machine remembers of sharing. Times are in seconds since 1970; certificates are named by their SHA-256."""
 
     shelf: str = ""  # its URL; what follows is about this one
     terms: str = ""  # under which trust anchors certificates were refused
@@ -57,22 +57,22 @@ class Remembered:
     stream: str = ""  # its state, in words
 
     def refuses(self, digest: str, now: float) -> bool:
-        """Whether this was refused not long ago."""
+        """Whether the certificate or pack with this SHA-256 is still refused at the time `now`."""
         return now < self.refused.get(digest, 0.0) <= now + REFUSED_FOR
 
     def refuse(self, refused: dict[str, str], now: float, seconds: float = REFUSED_FOR) -> None:
-        """Remember what was refused, and why, for this long; if there are too many, only the latest."""
+        """For `seconds`, refuse certificates or packs (reasons by SHA-256). Only the latest 10,000 are remembered."""
         self.refused.update(dict.fromkeys(refused, now + seconds))
         self.refused = dict(list(self.refused.items())[-MOST_REFUSED:])
         self.reasons = dict(Counter(self.reasons) + Counter(refused.values()))
 
     def refuse_unlinked(self, refused: Iterable[Certificate]) -> None:
-        """Remember which certificates were refused because an issuer was missing: it may be found later."""
+        """Remember the issuers of these refused certificates. Once `keep` gets an issuer, they may be offered again."""
         unlinked = self.unlinked | {one.fingerprint: sha256(one.issuer_key) for one in refused}
         self.unlinked = {digest: issuer for digest, issuer in unlinked.items() if digest in self.refused}
 
     def keep(self, kept: Collection[Certificate]) -> None:
-        """Remember what was taken. What was refused for lack of one of these issuers may be offered again."""
+        """Remember what was taken. Refused certificates that one of these may have issued can be offered again."""
         self.taken |= {one.fingerprint for one in kept}
         subjects = {sha256(one.subject_key) for one in kept}
         for digest in [digest for digest, issuer in self.unlinked.items() if issuer in subjects]:
@@ -83,11 +83,11 @@ class Remembered:
         self.counts[what] = self.counts.get(what, 0) + number
 
     def ends(self, message: str, *, failed: bool) -> None:
-        """Note how a round ended."""
+        """Note the end of a round (an exchange with the shelf): when, a message, and whether it failed."""
         self.at, self.message, self.failed = time.time(), message[:_LONGEST_TEXT], failed
 
     def begin(self, shelf: str, terms: str, now: float) -> None:
-        """Forget what no longer holds: what another shelf said, refusals under other trust anchors, old entries."""
+        """Before a round, forget old entries, what another shelf said, and refusals under other `terms` (anchors)."""
         if shelf != self.shelf:
             self.mark, self.handed_in = "", {}
         if terms != self.terms:
@@ -99,7 +99,7 @@ class Remembered:
 
 
 def read(home: Folder) -> Remembered:
-    """The memory of a store folder; a new one if there is none, or it is not ours."""
+    """Read the memory from a store folder. If the file is missing or not valid, the memory is empty."""
     try:
         noted = json.loads(read_regular_file(os.path.join(home.path, SHARE), _LARGEST_FILE))
         fields = vars(Remembered()).items()
@@ -112,9 +112,10 @@ def read(home: Folder) -> Remembered:
 
 @contextlib.contextmanager
 def opened(home: Folder) -> Iterator[Remembered]:
-    """Yield the memory under its lock, and write it when the `with` ends, after an error too.
+    """Lock the memory, yield it, and write it at the end of the `with` block, even after an error.
 
-    Do not wait for an engine within the `with`. Raises ShareError, StoreError, and OSError if it cannot be written.
+    Send no request within the block, because others wait. Raises ShareError if another process holds the lock for long,
+    StoreError if the folder cannot be used, and OSError if the memory cannot be written.
     """
     with held(home, _LOCK):
         memory = read(home)
@@ -126,7 +127,7 @@ def opened(home: Folder) -> Iterator[Remembered]:
 
 @contextlib.contextmanager
 def held(home: Folder, name: str) -> Iterator[None]:
-    """Hold a lock of the store folder. Raises StoreError, and ShareError if another process has it for long."""
+    """Hold the lock `name` of a store folder. Raises StoreError, and ShareError if it is not free within 30 seconds."""
     try:
         lock = take_lock(home, name, WAITS)
     except BusyError as error:
@@ -138,12 +139,12 @@ def held(home: Folder, name: str) -> Iterator[None]:
 
 
 def write(home: Folder, memory: Remembered) -> None:
-    """Write the memory, which must be `opened`. Raises OSError."""
+    """Write the memory to disk; only for use within `opened`. Raises OSError."""
     home.write(json.dumps({**asdict(memory), "taken": sorted(memory.taken)}).encode(), SHARE)
 
 
 def read_manifest(home: Folder) -> manifests.Manifest:
-    """The manifest that was read last; an empty one if there is none."""
+    """The copy of the manifest that was read last from the shelf; an empty manifest if there is no valid copy."""
     try:
         return manifests.parse(read_regular_file(os.path.join(home.path, SHARE_MANIFEST), manifests.LARGEST))
     except (OSError, manifests.ManifestError):
@@ -151,12 +152,12 @@ def read_manifest(home: Folder) -> manifests.Manifest:
 
 
 def write_manifest(home: Folder, manifest: manifests.Manifest) -> None:
-    """Write the manifest that was read last. Raises OSError."""
+    """Keep a copy of the manifest that was read from the shelf. Raises OSError."""
     home.write(manifests.text(manifest), SHARE_MANIFEST)
 
 
 def _like(default: object, value: Any, of_entries: Callable[[Any], object]) -> Any:
-    """A value, converted to the type of a field's default and of its entries. Raises ValueError or TypeError."""
+    """Convert `value` to the type of `default`, and a dict's values by `of_entries`. Raises ValueError or TypeError."""
     if isinstance(default, set):
         return {str(digest) for digest in value if is_digest(str(digest))}
     if isinstance(default, dict):

@@ -16,7 +16,7 @@ _KINDS = "file:///…, s3://…, gs://…, az://… or https://…"
 
 
 def open_shelf(settings: Settings) -> Shelf:
-    """The shelf that the settings name. Raises ShelfError, and RootsError for a web server."""
+    """The shelf that the setting `share` names. Raises ShelfError; for a web server, also RootsError."""
     shown = without_secrets(settings.share)
     scheme, separator, rest = settings.share.partition("://")
     if separator and scheme == "file" and rest.startswith("/"):
@@ -37,7 +37,7 @@ def open_shelf(settings: Settings) -> Shelf:
 
 
 def open_stream(settings: Settings) -> Stream:
-    """The stream that the settings name, connected. Raises ShareError."""
+    """A connection to the stream that the setting `share_notify` names. Raises ShareError."""
     shown = without_secrets(settings.share_notify)
     if settings.offline:
         raise ShareError(f"{shown} is not used, because AIA_STORE_OFFLINE is set")

@@ -1,8 +1,8 @@
-"""Packs: certificates that were published together, in one file, so that a machine needs few requests.
+"""Packs: files on the shelf with several certificates each, so that a machine needs few requests.
 
-A pack is their DER, one after another; its name is the SHA-256 of all of it. At each publication, a hub packs what is
-new, together with the newest packs, as long as these are not much larger. So there are few packs, and what a machine
-has not seen yet is in one or two of them. Each certificate is on the shelf by itself, too.
+A pack is the DER of its certificates, one after another. Its name is the SHA-256 of its content. At each publication, a
+hub makes a pack of the new certificates, and of those in the newest packs as long as these are not much larger. So
+there are few packs, and one or two hold all that is new to a machine. Each certificate is also in a file of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MUCH_LARGER = 2.0  # times as many
 
 
 def split(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The certificates in a pack, each with its SHA-256; if the pack is damaged, those before the damage."""
+    """Yield the SHA-256 and the DER of each certificate in a pack, or if it is damaged, of those before the damage."""
     with contextlib.suppress(DERError):
         for _, begin, _, stop in islice(elements(content, 0, len(content)), MOST_OF_ONE):
             der = content[begin:stop]
@@ -30,10 +30,10 @@ def split(content: bytes) -> Iterator[tuple[str, bytes]]:
 def arrange(
     certificates: Mapping[str, bytes], before: Mapping[str, frozenset[str]], unseen: frozenset[str] = frozenset()
 ) -> tuple[dict[str, frozenset[str]], dict[str, bytes]]:
-    """Pack certificates (DER, by SHA-256), leaving the larger packs of `before` as they are.
+    """Pack certificates (DER, by SHA-256). The larger packs of `before` stay as they are.
 
-    Returns the packs for the shelf, and the contents of the new ones. Packs are given by their names, the newest last,
-    with the certificates in each. `unseen` certificates are still published, but not here, so their packs stay.
+    `before` and the first result map the name of each pack, the newest last, to the certificates in it. The second
+    result has the contents of new packs. `unseen` are published certificates that this hub lacks; their packs stay.
     """
     there = certificates.keys() | unseen
     packs = {name: left for name, members in before.items() if len(left := members & there) > 1}
@@ -51,7 +51,7 @@ def arrange(
 
 
 def _packed(certificates: Mapping[str, bytes]) -> Iterator[tuple[frozenset[str], bytes]]:
-    """Packs for certificates: the members and the content of each. A certificate that would be alone gets none."""
+    """Yield each pack: the SHA-256s of its certificates, and its content. No pack is made for a single certificate."""
     groups: list[list[str]] = [[]]
     size = 0
     for digest, der in sorted(certificates.items()):

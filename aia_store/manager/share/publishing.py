@@ -1,7 +1,7 @@
-"""A hub: publishes what was needed here and what others handed in, if it leads to a trust anchor of the hub.
+"""Publishes, as a hub does, what was needed here or handed in by others, if it leads to a trust anchor of the hub.
 
-Certificates are written first and the manifest last, so a hub that is killed between them leaves the old manifest. The
-next manifest leaves out certificates that have expired, were revoked or lost their root. It keeps those that another
+A hub writes the certificates first and the manifest last. If it is killed in between, the old manifest stays. A new
+manifest leaves out certificates that have expired, were revoked or lost their root. It keeps certificates that another
 hub has published and this hub has not examined yet.
 
 Whoever may write to the shelf can replace files there. So at each publication, a hub reads some of the files in out/
@@ -37,16 +37,16 @@ class Published(NamedTuple):
     repaired: int = 0  # files on the shelf that were not what their names say
 
     def followed_by(self, other: Published) -> Published:
-        """Both publications as one."""
+        """The sum of this publication and a later one."""
         return Published(other.total, self.new + other.new, self.repaired + other.repaired)
 
 
 def to_publish(
     store: IntermediateStore, shared: Collection[str], verifier: Verifier, may_be_shared: Permission
 ) -> dict[str, Certificate]:
-    """The certificates that a hub publishes, by SHA-256; if there are too many, those needed here come first.
+    """The certificates that a hub publishes, by SHA-256: at most 10,000, first those that this machine needed.
 
-    `shared` are the SHA-256s of what was taken from other machines, or is offered by them now. No other preloaded
+    `shared` are the SHA-256s of certificates that other machines shared before or offer now. No other preloaded
     certificates are published.
     """
     preloaded = (certificate for _, certificate in store.entries(preloaded=True))
@@ -66,10 +66,10 @@ def publish(
     now: float,
     unseen: frozenset[str] = frozenset(),
 ) -> Published:
-    """Put on the shelf what is missing or damaged, then the manifest, unless only its time differs from `before`.
+    """Put missing and damaged files on the shelf; then the manifest, if it differs from `before` or its hints are old.
 
-    `unseen` are the certificates of `before` that are not here, and were not refused. If there are too many, some are
-    left out. Raises ShelfError, also if this takes too long; then the next publication continues.
+    `unseen` are certificates of `before` that this hub neither has nor refused. They stay in the manifest if there is
+    room. Raises ShelfError, also if this takes longer than 300 seconds; then the next publication continues.
     """
     deadline = time.monotonic() + SECONDS
     names = shelf.names(shelves.OUT, shelves.MOST_NAMES)
@@ -96,7 +96,7 @@ def publish(
 
 
 def _damaged(shelf: shelves.Shelf, files: Mapping[str, str], most: int) -> set[str]:
-    """Read some of these files (SHA-256s by name), chosen at random; returns the SHA-256s of the damaged ones."""
+    """Read at most `most` of these files (SHA-256s by name), at random. Returns the SHA-256s of damaged files."""
     found = set()
     for name in random.sample(sorted(files), min(len(files), most)):
         try:

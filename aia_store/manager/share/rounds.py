@@ -1,7 +1,8 @@
 """One round: read the manifest, take what is new, hand in what was learned here, and publish if this is a hub.
 
-A shelf that cannot be used ends the round with a ShareError; whatever was verified before stays. There is one round at
-a time. It opens the memory only between its requests, so that work for the stream need not wait.
+If the shelf cannot be used, the round ends with a ShareError, and certificates that were kept before stay. Only one
+round runs at a time. It never holds the lock of the `memory` during a request, so the process that listens to the
+stream need not wait.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ class Round(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The round in one line."""
+        """What the round did, in one line."""
         parts = [f"{self.taken} taken", f"{sum(self.refused.values())} refused", f"{self.handed_in} handed in"]
         if self.published is not None:
             parts.append(f"{self.published.total} published ({self.published.new} of them new)")
         return "; ".join([", ".join(parts), *self.notes])
 
     def as_dict(self) -> dict[str, object]:
-        """The round as JSON documents show it."""
+        """The round as a dict for JSON."""
         return {**self._asdict(), "published": self.published._asdict() if self.published is not None else None}
 
     def followed_by(self, other: Round) -> Round:
-        """Both rounds as one."""
+        """This round and a later one, as one result."""
         return other._replace(
             taken=self.taken + other.taken,
             refused=dict(Counter(self.refused) + Counter(other.refused)),
@@ -68,14 +69,14 @@ class Round(NamedTuple):
 
 
 def run(settings: Settings, *, publishes: bool | None = None) -> Round:
-    """Make a round. By default, the settings say whether it publishes. Raises ShareError, StoreError, RootsError."""
+    """Make a round. If `publishes` is None, the settings decide. Raises ShareError, StoreError and RootsError."""
     is_hub = settings.share_publish if publishes is None else publishes
     limits = getting.THOROUGH if is_hub else getting.ROUTINE
     return _round(settings, publishes=is_hub, hands_in=True, limits=limits)
 
 
 def pull(settings: Settings) -> Round:
-    """Make a round that only takes, and takes all that it may. Raises ShareError, StoreError and RootsError."""
+    """Make a round that only takes certificates, as many as allowed. Raises ShareError, StoreError and RootsError."""
     return _round(settings, publishes=False, hands_in=False, limits=getting.THOROUGH)
 
 
@@ -86,20 +87,20 @@ def _round(settings: Settings, *, publishes: bool, hands_in: bool, limits: getti
 
 
 def hand_in(settings: Settings) -> Round:
-    """Hand in what was learned here, without looking at the shelf. Raises ShareError, StoreError and RootsError."""
+    """Hand in what was learned here, without reading the shelf. Raises ShareError, StoreError and RootsError."""
     with _session(settings, writable_home(settings)) as session:
         return session.hand_in_only()
 
 
 def receive(settings: Settings, offered: Mapping[str, bytes], position: str) -> None:
-    """Take what came by the stream (DER, by SHA-256) up to a position. Raises ShareError, StoreError and RootsError."""
+    """Take what the stream brought (DER, by SHA-256) up to `position`. Raises ShareError, StoreError and RootsError."""
     with _session(settings, writable_home(settings)) as session:
         session.receive(offered, position)
 
 
 @contextlib.contextmanager
 def _session(settings: Settings, home: Folder) -> Iterator[_Session]:
-    """The session of one round. If it fails, the memory notes why."""
+    """Yield the state for one round. If the round fails, the memory notes why."""
     try:
         try:
             yield _Session(settings, home)
@@ -115,7 +116,7 @@ class _Session:
     """The state of one round."""
 
     def __init__(self, settings: Settings, home: Folder) -> None:
-        """Raises RootsError, and ShareError if the clock is not believed."""
+        """Raises RootsError, StoreError, and ShareError if the clock of this machine seems wrong."""
         self._settings = settings
         self._home = home
         self._now = time.time()
@@ -169,12 +170,12 @@ class _Session:
         return fingerprints([*self._store.folders, *self._store.preloaded])
 
     def _keep(self, offered: Mapping[str, bytes], memory: memories.Remembered) -> taking.Taken:
-        """Keep the offered certificates that are wanted and lead to a trust anchor here."""
+        """Keep those offered certificates that are new here and lead to a trust anchor of this machine."""
         wanted = {digest: offered[digest] for digest in self._choice(offered, memory).get}
         return taking.take(wanted, self._store, self._anchors, memory, self._now)
 
     def _manifest(self, shelf: shelves.Shelf) -> tuple[manifests.Manifest, bool]:
-        """The shelf's manifest, and True; if it is not sound, the one that was read before, and False."""
+        """The shelf's manifest, and True. If it is not valid, the manifest that was read before, and False."""
         before = memories.read_manifest(self._home)
         mark = memories.read(self._home).mark if before.made else ""
         manifest, is_sound = before, False
@@ -201,7 +202,7 @@ class _Session:
     def _take(
         self, shelf: shelves.Shelf, digests: list[str], manifest: manifests.Manifest, limits: getting.Limits
     ) -> taking.Taken:
-        """Get certificates from the shelf, verify and keep them. A failure does not undo what was got before."""
+        """Get certificates from the shelf, verify and keep them. If reading fails, those that were read before stay."""
         refuses = memories.read(self._home).refuses
         got = getting.get(shelf, digests, manifest, limits, lambda name: refuses(name, self._now))
         with memories.opened(self._home) as memory:
@@ -217,7 +218,7 @@ class _Session:
         return taking.Taken(taken.kept, {**unread, **got.refused, **taken.refused})
 
     def _hand_in(self, shelf: shelves.Shelf, manifest: manifests.Manifest) -> int:
-        """Hand in what others may lack. If that fails, a note says so, and the round goes on."""
+        """Hand in certificates that others may lack; returns how many. If this fails, a note says so."""
         if shelf.is_read_only(shelves.IN) and not self._settings.share_notify:
             return 0
         may_be_shared = handing_in.may_be_shared(self._settings, self._store)
@@ -235,7 +236,7 @@ class _Session:
         return len(done)
 
     def _send(self, certificates: Iterable[Certificate]) -> bool:
-        """Send certificates by the stream, if there is one. If that fails, a note says so."""
+        """Send certificates by the stream, if one is set; returns whether they were sent. A note tells of a failure."""
         if not self._settings.share_notify:
             return False
         try:

@@ -1,7 +1,7 @@
 """A shelf: a folder in an object store, on a web server or on a file system, where machines share intermediates.
 
 It has three operations: `names`, `get` and `put`. There is no lock and no removal. Whatever a shelf returns may be
-hostile: its size is limited, and the callers verify it.
+hostile, so its size is limited, and the callers verify it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class ShareError(Exception):
 
 
 class ShelfError(ShareError):
-    """A shelf cannot be used. The message names it."""
+    """A shelf cannot be used. The message names the shelf."""
 
 
 class MisnamedShelfError(ShelfError, ConfigError):
-    """The setting `share` names nothing that can be a shelf."""
+    """The setting `share` is not the URL of a shelf."""
 
 
 class AbsentError(ShelfError):
@@ -43,46 +43,46 @@ class UnfitFileError(ShelfError):
 
 
 class WithheldError(ShelfError):
-    """The engine withholds this file, and may give others."""
+    """The shelf's server refuses to send this file. It may send others."""
 
 
 class DeniedError(ShelfError):
-    """This machine may not do that, by its credentials or by the permissions of the file."""
+    """This machine's credentials, or the permissions of the file, do not allow the operation."""
 
 
 def error_of(status: int) -> type[ShelfError]:
-    """The class of error for an HTTP status. 408 and 429 (RFC 9110, RFC 6585) may pass, and are not about the file."""
+    """The class of error for an HTTP status. 408 and 429 (RFC 9110, RFC 6585) say nothing about the file itself."""
     return WithheldError if 400 <= status < 500 and status not in (408, 429) else ShelfError
 
 
 class Found(NamedTuple):
-    """The content of a file, and a mark by which the same content is recognized later."""
+    """The content of a file, and a mark (such as an ETag) that shows later whether the file has changed."""
 
     content: bytes
     mark: str
 
 
 class Shelf(Protocol):
-    """The three operations. Each raises ShelfError; names are paths below the shelf's URL."""
+    """What every shelf can do. Each operation raises ShelfError if it fails. `name` is a path below the shelf's URL."""
 
     def is_read_only(self, folder: str) -> bool:
-        """Whether nothing can be put into IN or OUT, as far as this can be told beforehand."""
+        """Whether this machine cannot write to the folder (IN or OUT), as far as this is known without trying."""
 
     def get(self, name: str, most: int, mark: str = "") -> Found | None:
-        """Read a file of at most `most` bytes; None if it still has this mark (see `Found`), and so is unchanged."""
+        """Read a file of at most `most` bytes. None if it is unchanged: its mark (see `Found`) is still `mark`."""
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file as a whole."""
 
     def names(self, folder: str, most: int) -> list[str]:
-        """At most `most` names in a folder, of any form; if there are more, a different choice each time.
+        """At most `most` file names in a folder, valid or not. If there are more, the choice differs each time.
 
-        So added names cannot keep other names from being looked at.
+        So nobody can hide files by adding many others.
         """
 
 
 def without_secrets(url: str) -> str:
-    """A URL without user, password, query and fragment, for messages; only the scheme if its parts are not clear."""
+    """A URL for messages, without user, password, query and fragment; only its scheme, if it cannot be split safely."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…" if "@" in url else re.split(r"[?#]", url, maxsplit=1)[0]
@@ -93,21 +93,21 @@ def without_secrets(url: str) -> str:
 
 
 def file_of(folder: str, digest: str) -> str:
-    """The name of a certificate in IN or OUT, from its SHA-256."""
+    """The path on the shelf of the certificate with this SHA-256, in the folder IN or OUT."""
     return f"{folder}/{digest}{CERTIFICATE}"
 
 
 def pack_of(digest: str) -> str:
-    """The name of a pack, from its SHA-256."""
+    """The path on the shelf of the pack with this SHA-256."""
     return f"{OUT}/{digest}{PACK}"
 
 
 def digests_in(names: Iterable[str], extension: str) -> list[str]:
-    """The SHA-256s in the names with this extension, which is CERTIFICATE or PACK."""
+    """The SHA-256s in those file names that have this extension (CERTIFICATE or PACK)."""
     stems = (name.removesuffix(extension) for name in names if name.endswith(extension))
     return [stem for stem in stems if is_digest(stem)]
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file of this name in IN or OUT is a certificate, a pack or the manifest."""
+    """Whether this is the file name of a certificate, of a pack or of the manifest."""
     return f"{OUT}/{name}" == MANIFEST or any(digests_in([name], extension) for extension in (CERTIFICATE, PACK))

@@ -1,7 +1,7 @@
 """The stream that carries new certificates to every machine at once: XADD and XREAD of Valkey, or of Redis.
 
-It needs the client `valkey`. A machine that is late finds what it missed on the shelf. Nothing is believed: the callers
-verify what they get, and a reply that is too large ends the connection before it fills the memory.
+It needs the package `valkey`. If a machine misses entries, it finds their certificates on the shelf. Entries are not
+trusted: the callers verify them. A reply that is too large ends the connection before it fills the memory.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _KEEPALIVE = {
 
 
 class StreamError(ShareError):
-    """The stream cannot be used. The message names it."""
+    """The stream cannot be used. The message names the stream."""
 
 
 class OversizeError(StreamError):
-    """An entry, or a reply, is larger than honest machines make it."""
+    """A reply is larger than all the entries that honest machines could have sent."""
 
 
 class StreamEntry(NamedTuple):
@@ -58,7 +58,7 @@ class StreamEntry(NamedTuple):
 
 
 class Stream:
-    """One connection. Use it in a `with`. Every method raises StreamError."""
+    """A connection to the stream, for a `with` statement. Every method raises StreamError if the stream is unusable."""
 
     def __init__(self, url: str) -> None:
         self._shown = without_secrets(url)
@@ -85,7 +85,7 @@ class Stream:
         self._connection.disconnect()
 
     def send(self, ders: Iterable[bytes]) -> None:
-        """Append certificates, and drop old entries. A stream that can take no further entries is made anew."""
+        """Append certificates (DER), and drop old entries. If no later position is left, the stream is made anew."""
         deadline = time.monotonic() + _SECONDS_OF_A_REPLY
         for der in ders:
             entry = "XADD", KEY, "MAXLEN", "~", MOST_KEPT, "*", _FIELD, der
@@ -130,7 +130,7 @@ class Stream:
         return self._answer()
 
     def _expect(self, deadline: float | None) -> None:
-        """Limit the size and time of the next reply; its deadline is on the monotonic clock."""
+        """Limit the size and time of the next reply. `deadline` is on the monotonic clock; None is in 60 seconds."""
         if self._connection._sock is not None:  # else the next command connects again, with a limit of its own
             self._connection._sock.expect(deadline)
 
@@ -154,7 +154,7 @@ class Stream:
 
 
 def is_position(text: str) -> bool:
-    """Whether this text is a position: the form in which the server names its entries."""
+    """Whether this text has the form of a position, which is the server's name for an entry."""
     return _POSITION.fullmatch(text) is not None
 
 
@@ -164,9 +164,9 @@ def order(position: str) -> tuple[int, ...]:
 
 
 def _entry(raw: Any) -> StreamEntry:
-    """An entry of a reply; if no honest machine can have made it, its certificate is empty.
+    """Parse one entry of a reply. If it does not hold one certificate of a permitted size, `der` is empty.
 
-    Raises ValueError, TypeError or AttributeError if it is no entry.
+    Raises ValueError, TypeError or AttributeError if `raw` is no entry.
     """
     position, fields = raw
     text = position.decode("ascii")
@@ -177,7 +177,7 @@ def _entry(raw: Any) -> StreamEntry:
 
 
 class _BoundedSocket:
-    """A socket that limits the bytes and the time of what is read, until `expect` is called again."""
+    """A socket that limits the size and the time of each reply. Call `expect` before a new reply."""
 
     def __init__(self, unbounded: Any) -> None:
         self._socket = unbounded
@@ -185,7 +185,7 @@ class _BoundedSocket:
         self.expect()
 
     def expect(self, deadline: float | None = None) -> None:
-        """Expect another reply, which must be complete by the deadline (monotonic clock)."""
+        """Expect a new reply, which must be complete by the deadline (monotonic clock; None: in 60 seconds)."""
         self._left = _LARGEST_REPLY
         self._deadline = deadline or time.monotonic() + _SECONDS_OF_A_REPLY
         self._socket.settimeout(self._between_bytes)
@@ -210,7 +210,7 @@ class _BoundedSocket:
 
 
 def _bounded(kind: type[AbstractConnection]) -> type[Any]:
-    """A subclass of this kind of connection (plain, TLS or Unix socket) that has a bounded socket."""
+    """A subclass of this kind of connection (plain, TLS or Unix socket) that uses `_BoundedSocket`."""
 
     class Bounded(kind):  # type: ignore[valid-type, misc]
         def _connect(self) -> _BoundedSocket:

@@ -1,4 +1,4 @@
-"""What is shared, with whom, when last, and what came of it; for `aia-store share status`, `status` and the metrics."""
+"""The state of sharing with other machines, for `aia-store share status`, `aia-store status` and the metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEVER = "never"
 
 
 class Summary(NamedTuple):
-    """What is shared. Times are in seconds since 1970, 0: never. `counts` and `refused` are totals for this shelf."""
+    """The state of sharing. Times are in seconds since 1970; 0 means never. `counts` and `refused` are totals."""
 
     shelf: str
     stream: str
@@ -31,7 +31,7 @@ class Summary(NamedTuple):
     refused: dict[str, int]  # by reason
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """The summary in words: names and values."""
+        """Yield the lines of the summary: a name and a value, both in words."""
         yield "shelf", self.shelf + (" (this machine is a hub)" if self.hub else "")
         yield "stream", self.stream
         shared = "also what leads only to roots of this machine" if self.private else "what leads to public roots"
@@ -46,7 +46,7 @@ class Summary(NamedTuple):
 
 
 def of(settings: Settings, store: IntermediateStore) -> Summary:
-    """The summary in the first store folder that remembers this shelf; if none does, there was no round."""
+    """The summary, from the first store folder that remembers the shelf of the settings. If none does, it is empty."""
     shelf = shelves.without_secrets(settings.share)
     found = (memories.read(folder) for folder in store.folders)
     memory = next((one for one in found if one.shelf == shelf), memories.Remembered())

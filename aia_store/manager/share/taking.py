@@ -1,7 +1,7 @@
 """What a machine takes from others: `choose` says which certificates to get, `take` verifies and keeps them.
 
-Nothing is believed. Whatever a shelf or a stream holds, a round gets at most 500 certificates of at most 65,536 bytes
-each, and at most 10,000 are kept in all. If more are offered, a round gets 500 of them at random. What is refused is
+Nothing is believed. A round (an exchange with the shelf) gets at most 500 certificates of at most 65,536 bytes each. At
+most 10,000 are kept in all. If more are offered, a round gets 500 of them at random. Refused certificates are
 remembered, so an honest certificate among ten thousand others comes within twenty rounds.
 """
 
@@ -26,26 +26,26 @@ _MAY_PASS = (_MISNAMED, NOT_YET_VALID)
 
 
 class Choice(NamedTuple):
-    """Which certificates to get (SHA-256), and how many more there are for later rounds."""
+    """The SHA-256s of the certificates to get now, and how many remain for later rounds."""
 
     get: list[str]
     later: int
 
 
 def unseen(offered: Iterable[str], here: Collection[str], memory: Remembered, now: float) -> list[str]:
-    """Those of the offered certificates that this machine neither has (`here`) nor refused."""
+    """The offered certificates (SHA-256s) that this machine neither has (`here`) nor refuses at the time `now`."""
     return [digest for digest in offered if digest not in here and not memory.refuses(digest, now)]
 
 
 def choose(offered: Iterable[str], here: Collection[str], memory: Remembered, now: float) -> Choice:
-    """Choose from what is offered and unseen."""
+    """Choose, at random, at most 500 of the offered certificates (SHA-256s) that are `unseen`."""
     new = unseen(offered, here, memory, now)
     get = random.sample(new, min(len(new), MOST_OF_A_ROUND, max(0, MOST_TAKEN - len(memory.taken))))
     return Choice(get, len(new) - len(get) if get else 0)
 
 
 class Taken(NamedTuple):
-    """What was kept, and why the others were refused, by SHA-256."""
+    """The certificates that were kept, and the reasons why others were refused, by SHA-256."""
 
     kept: list[Certificate]
     refused: dict[str, str]
@@ -58,9 +58,9 @@ def take(
     memory: Remembered,
     now: float,
 ) -> Taken:
-    """Keep the certificates (DER, by the SHA-256 that they are offered under) that lead to a trust anchor here.
+    """Keep the offered certificates (unverified DER, by SHA-256) that lead to one of the trust anchors.
 
-    The memory remembers what was kept and refused. Raises CrowdedError, and OSError if the store cannot be written.
+    `memory` notes what was kept and refused. Raises CrowdedError if the store is full, OSError if writing fails.
     """
     sound, refused = _sifted(offered)
     kept, unlinked = [], []
@@ -84,7 +84,7 @@ def take(
 
 
 def _sifted(offered: Mapping[str, bytes]) -> tuple[dict[str, Certificate], dict[str, str]]:
-    """The offered certificates that can be parsed and match their SHA-256, and why the others are refused."""
+    """The offered certificates that can be parsed and match their SHA-256; and the reasons to refuse the others."""
     sound: dict[str, Certificate] = {}
     refused: dict[str, str] = {}
     for digest, der in offered.items():

@@ -1,4 +1,4 @@
-"""A shelf in a web server's folder, which is only read; it needs nothing but the standard library.
+"""A shelf in a folder of a web server. It can only be read, and needs only the standard library.
 
 No redirect is followed, because it may lead to hosts that only this machine can reach.
 """
@@ -39,10 +39,10 @@ _KINDS = {401: DeniedError, 403: DeniedError, 404: AbsentError, 410: AbsentError
 
 
 class WebShelf:
-    """A folder on a web server, reached as the setting `proxy` says; https is verified with this machine's anchors."""
+    """A shelf on a web server. The setting `proxy` applies. For https, this machine's trust anchors count."""
 
     def __init__(self, url: str, settings: Settings) -> None:
-        """Raises ShelfError and RootsError."""
+        """Raises ShelfError if the URL is not valid; for https, also RootsError if no trust anchors can be read."""
         self._shown = without_secrets(url).rstrip("/")
         try:
             parts = urlsplit(url)
@@ -85,7 +85,7 @@ class WebShelf:
         raise ShelfError(f"{self._shown} is a web server, and cannot be listed")
 
     def _asked(self, name: str, most: int, mark: str, deadline: float) -> Found | ShelfError | None:
-        """What `get` returns, or the error that it raises."""
+        """What `get` returns; if the request fails, the ShelfError that `get` will raise."""
         url = urlunsplit(self._url._replace(path=f"{self._url.path}/{name}"))
         headers = dict(self._headers)
         if mark.startswith(_SINCE):
@@ -119,9 +119,10 @@ class WebShelf:
 
 
 def _mark(headers: Message) -> str:
-    """The ETag, else the date of the last change, which every web server sends for a file; else nothing.
+    """The ETag; if there is none, the date of the last change, which every web server sends for a file.
 
-    A date has whole seconds: until its second is past, the file may change without a new date (RFC 9110, 8.8.2.2).
+    If that date is less than a minute old, the mark is empty: the file may change again within the same second, without
+    a new date (RFC 9110, 8.8.2.2).
     """
     tag, changed = str(headers.get("ETag", "")), str(headers.get("Last-Modified", ""))
     if not tag and changed:
