@@ -115,7 +115,7 @@ def status(interpreter: Interpreter) -> Standing:
 
 
 def refuse_unsafe() -> None:
-    """Raises HookError if `--all` is impossible, or if root would make programs run code that others can change."""
+    """Raises HookError if `hook install --all` cannot work here, or would make root run code that others can change."""
     if os.name != "posix":
         raise HookError("`--all` is for POSIX systems; run `aia-store hook install` in each environment")
     if not os.path.isfile(os.path.join(watcher.HOOKS, library.FINDER)):
@@ -131,7 +131,7 @@ def refuse_unsafe() -> None:
 
 
 def hiding() -> list[str]:
-    """The folders in PYTHONPATH that have a sitecustomize.py of another origin, which may hide the hook's."""
+    """The folders in PYTHONPATH that have another program's sitecustomize.py. It may hide the one of the hook."""
     folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     return [folder for folder in folders if library.is_foreign_sitecustomize(folder)]
 
@@ -149,7 +149,7 @@ def _users_place(interpreter: Interpreter) -> list[library.Place]:
 
 
 def _try(interpreter: Interpreter) -> tuple[bool, bool, str]:
-    """Whether the hook works in a fresh process, whether also in a virtual environment, and their last error line."""
+    """Whether the hook works in a fresh process, whether it works in a virtual environment, and the last error line."""
     alone = interpreter.run("-c", PROBE)
     with tempfile.TemporaryDirectory() as folder:
         weak = changed_by_others(folder)

@@ -94,7 +94,7 @@ class Interpreter(NamedTuple):
         return os.path.exists(os.path.join(self.stdlib, "EXTERNALLY-MANAGED"))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run this interpreter with these arguments, without writing compiled files. Raises what `run` raises."""
+        """Run this interpreter with these arguments, without writing compiled files. Raises InterpreterError."""
         return run([self.python, "-B", *arguments])
 
 

@@ -145,7 +145,7 @@ def is_foreign_sitecustomize(folder: str) -> bool:
 
 
 def compile_package(interpreter: Interpreter) -> NewFiles:
-    """Compile the modules that programs load, because programs may not write the files. Returns which files are new."""
+    """Compile the modules that programs load, if this user may (programs often may not). Returns what is new."""
     folders = [watcher.INSIDE, os.path.join(watcher.INSIDE, "pyopenssl")]
     if not all(os.access(folder, os.W_OK) for folder in folders):
         return NewFiles([], [])

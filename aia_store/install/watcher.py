@@ -1,4 +1,4 @@
-"""The watcher, a module that waits until a program imports ssl, and the lines by which `site` loads it at a start."""
+"""The watcher (a module that waits until a program imports ssl), and the lines by which `site` loads it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WHERE = re.compile(rb"^inside = .*$", re.MULTILINE)
 
 
 def source(inside: str = INSIDE) -> bytes:
-    """The watcher's source, which gets the path of the folder `inside`. Raises OSError if the package is incomplete."""
+    """The watcher's source code, with the path of the folder `inside`. Raises OSError if the package is incomplete."""
     return _WHERE.sub(lambda _: f"inside = {inside!a}".encode("ascii"), packaged(FILE), count=1)
 
 
@@ -43,7 +43,7 @@ def compiled(source: str, tag: str | None) -> list[str]:
 
 
 def pth_line(module: str) -> str:
-    """The line of a .pth file by which site imports this module, and prints nothing if that fails.
+    """The line of a .pth file that makes site import this module, and print nothing if this fails.
 
     site executes each line that begins with "import", and prints the exceptions that the line raises.
     """

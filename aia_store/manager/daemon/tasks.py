@@ -1,8 +1,7 @@
 """The daemon's tasks. Each one decides when it is due, what it does, how long it may take, and what follows.
 
 The loop calls a task's `run` at its `due_at`, which is on the monotonic clock (infinity: never). `Look` examines the
-watched files, including the configuration, and lets each other task decide whether to act. The others work in child
-processes.
+watched files, also the configuration, and lets each other task decide when to act. The others work in child processes.
 """
 
 from __future__ import annotations
@@ -195,7 +194,7 @@ class Refresh(Work):
         return min(time.monotonic() + self._at - time.time(), self._wanted_at)
 
     def start_within(self, seconds: float) -> None:
-        """Plan a refresh within `seconds`. If one runs (maybe with old files), another follows. Signal handlers call this."""
+        """Plan a new refresh within `seconds`: a running one may have read old files. A signal handler calls this."""
         self._wanted_at = min(self._wanted_at, time.monotonic() + seconds)
         self._note_next()
 

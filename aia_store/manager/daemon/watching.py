@@ -176,7 +176,7 @@ class _Watch(events.FileSystemEventHandler):
             self._observer.unschedule(self._scheduled)
 
     def is_still_right(self, place: WatchedFolder | None) -> bool:
-        """Whether the folder was not replaced since it is watched, and the events are those that matter in `place`."""
+        """Whether the path still leads to the watched folder, and `place` needs the events that the watch reports."""
         try:
             is_same = os.path.samestat(os.stat(self._folder), self.status)
         except OSError:

@@ -81,7 +81,7 @@ class FolderShelf:
         return found is not None and found.content == content
 
     def names(self, folder: str, most: int) -> list[str]:
-        """At most `most` file names in a folder. In IN, at most 10,000 per user, so that no user crowds out others."""
+        """At most `most` file names; in the folder IN, at most 10,000 per user, so that no user crowds out others."""
         path = os.path.join(self._path, folder)
         try:
             with os.scandir(path) as entries:
@@ -96,7 +96,7 @@ class FolderShelf:
 
 
 def _make(folder: str) -> None:
-    """Make a folder that all users can read, if it is missing. Raises OSError; ShelfError for another user's link."""
+    """Make a missing folder, which all users can read. Raises OSError, and ShelfError for a link of another user."""
     try:
         os.mkdir(folder)
     except FileExistsError:

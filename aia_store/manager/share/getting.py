@@ -1,4 +1,4 @@
-"""Gets certificates from a shelf. If several are in the same pack (a file, see `packs`), it gets the whole pack."""
+"""Gets certificates from a shelf. If several are in the same file (a *pack*, see `packs`), it gets that file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ class Got(NamedTuple):
 def get(
     shelf: Shelf, wanted: Collection[str], manifest: Manifest, limits: Limits, refuses: Callable[[str], bool]
 ) -> Got:
-    """Get certificates (SHA-256s): from OUT if the manifest names them, else from IN. `refuses` detects bad packs."""
+    """Get the `wanted` certificates (SHA-256s), from OUT if the manifest names them, else from IN.
+
+    If `refuses` returns true for the SHA-256 of a pack, the pack is not read.
+    """
     deadline = time.monotonic() + SECONDS
     got = Got({}, {}, {}, {})
     left = limits.packs

@@ -46,7 +46,7 @@ def offers(
 
 
 def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
-    """Returns a function: may others see this certificate, which leads to an anchor here? It raises RootsError."""
+    """A function that says whether others may see a certificate with a path to an anchor here. It raises RootsError."""
 
     @functools.cache  # made when the first certificate is asked about, which is rare
     def verifier() -> Verifier:
@@ -60,7 +60,7 @@ def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
 
 
 def hand_in(shelf: Shelf, certificates: Iterable[Certificate]) -> tuple[list[Certificate], list[ShelfError]]:
-    """Put certificates into IN, for at most 60 seconds. Returns those that were put, and the errors of the others."""
+    """Write certificates into the folder IN, for at most 60 seconds. Returns the written ones, and the errors."""
     deadline = time.monotonic() + SECONDS
     done: list[Certificate] = []
     failures: list[ShelfError] = []

@@ -65,7 +65,7 @@ def _after_silence(stream: Stream, position: str) -> str:
 
 
 def _caught_up(settings: Settings, stream: Stream) -> str:
-    """The position to continue from. If entries may be missed, take their certificates from the shelf first."""
+    """The position to continue from. If entries may have been missed, a round first takes what is on the shelf."""
     noted = memories.read(writable_home(settings)).position
     try:
         ends = stream.ends()

@@ -7,7 +7,7 @@ It is text, and each line has one meaning:
     9a51… 0                 the SHA-256 of a certificate in out/, and the number of its pack, if it has one
     pack 5c1e…              the SHA-256 of a pack (see `packs`); the first pack has the number 0
     dead 03ff…              the SHA-256 of a URL or host that failed (see `inside/pauses.py`)
-    sha256 77c0…            of all lines before
+    sha256 77c0…            the checksum: the SHA-256 of all lines before
 
 Lines for certificates and failures are sorted. The checksum shows whether a manifest was cut short or mixed up. It
 proves nothing else, because whoever can write to the shelf can write any manifest.

@@ -67,12 +67,12 @@ class Remembered:
         self.reasons = dict(Counter(self.reasons) + Counter(refused.values()))
 
     def refuse_unlinked(self, refused: Iterable[Certificate]) -> None:
-        """Remember the issuers of these refused certificates. Once `keep` gets an issuer, they may be offered again."""
+        """Remember the issuers of refused certificates. If `keep` gets an issuer, they may be tried again."""
         unlinked = self.unlinked | {one.fingerprint: sha256(one.issuer_key) for one in refused}
         self.unlinked = {digest: issuer for digest, issuer in unlinked.items() if digest in self.refused}
 
     def keep(self, kept: Collection[Certificate]) -> None:
-        """Remember what was taken. Refused certificates that one of these may have issued can be offered again."""
+        """Remember what was taken. Refused certificates that one of these may have issued may be tried again."""
         self.taken |= {one.fingerprint for one in kept}
         subjects = {sha256(one.subject_key) for one in kept}
         for digest in [digest for digest, issuer in self.unlinked.items() if issuer in subjects]:

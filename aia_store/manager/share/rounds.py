@@ -1,8 +1,7 @@
 """One round: read the manifest, take what is new, hand in what was learned here, and publish if this is a hub.
 
 If the shelf cannot be used, the round ends with a ShareError, and certificates that were kept before stay. Only one
-round runs at a time. It never holds the lock of the `memory` during a request, so the process that listens to the
-stream need not wait.
+round runs at a time. It never locks the `memory` during a request, so work for the stream need not wait.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class Stream:
         return self._answer()
 
     def _expect(self, deadline: float | None) -> None:
-        """Limit the size and time of the next reply. `deadline` is on the monotonic clock; None is in 60 seconds."""
+        """Limit the size and time of the next reply. `deadline` is on the monotonic clock; None means in 60 seconds."""
         if self._connection._sock is not None:  # else the next command connects again, with a limit of its own
             self._connection._sock.expect(deadline)
 

@@ -39,7 +39,7 @@ _KINDS = {401: DeniedError, 403: DeniedError, 404: AbsentError, 410: AbsentError
 
 
 class WebShelf:
-    """A shelf on a web server. The setting `proxy` applies. For https, this machine's trust anchors count."""
+    """A shelf on a web server. The setting `proxy` applies. https is verified with this machine's trust anchors."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         """Raises ShelfError if the URL is not valid; for https, also RootsError if no trust anchors can be read."""
