@@ -37,7 +37,7 @@ class Mount:
 def nobody_can_write(path: str) -> bool:
     """Whether a file system or a part of it is mounted read-only at this path, and users cannot write to it elsewhere.
 
-    If another mount of the file system is writable, users can write there. It may be in another mount namespace. For
+    If another mount of the file system is writable, users can write there. That mount may be in another namespace. For
     example, everything is read-only to a service with ProtectSystem=strict, but users can write. Its mounts are shared
     with the namespace that it was started from, so the answer is False. A container's volumes are not shared.
     """

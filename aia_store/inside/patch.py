@@ -1,11 +1,12 @@
-"""The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
+"""Wrappers around the methods of `ssl` that make SSL objects or load certificates, whichever library calls them.
 
 We set them on the Python class directly above `_ssl._SSLContext`. So they also take effect for contexts made before the
 hook, for names imported from ssl, and in urllib3, asyncio, gevent, truststore and pip. They do little: they note what
 is loaded into a context and how an SSL object was made, and set one callback.
 
-What is known of contexts and connections is kept beside them, found by their ids and dropped with them. So a copy or a
-pickle of the program's objects contains nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
+We keep nothing in the program's objects. What we know of a context or connection is found by the object's id, and
+dropped when the object dies. So copies and pickles contain nothing of ours, and a subclass may have any `__eq__`,
+`__hash__` or `__slots__`.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class State:
 
 
 class Connection:
-    """What is known of one SSL object: how it was made, and the context that it had before ours.
+    """What is known of one SSL object: how it was made, and the program's context, while it has a context of ours.
 
     When OpenSSL makes an SSL object, it copies the context's flags and certificate into the object.
     """
@@ -410,7 +411,7 @@ def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text:
 
 
 def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[int, ...] | None) -> None:
-    """Note what OpenSSL loaded. `was` is the identity of the file before OpenSSL read it."""
+    """Note what OpenSSL loaded. `was` is what `identity_of(file)` returned before OpenSSL read the file."""
     state = state_of(context)
     is_known = file is None or (was is not None and is_plain_file(file) and identity_of(file) == was)
     state.given.add(file, directory, is_plain=is_known and _is_plain_text(text))
@@ -461,7 +462,7 @@ def _wait_for_copies(context: Any) -> None:
 
 
 def _is_being_copied(context: Any, thread: int) -> bool:
-    """Whether another thread's handshake, or a rehearsal, may at any moment set this context on its SSL object."""
+    """Whether another thread may at any moment set this context on an SSL object, in a handshake or a rehearsal."""
     return any(lent is context for lent in list(lent_contexts.values())) or any(
         other.before is context and other.thread != thread for other in list(_pending.values())
     )
@@ -479,7 +480,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
 
 
 def _may_be_suite_b(context: Any) -> bool:
-    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell."""
+    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell, but shows ciphers."""
     older = {cipher["name"] for cipher in _context.get_ciphers(context) if cipher["protocol"] != "TLSv1.3"}
     return bool(older) and older <= {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"}
 
@@ -517,7 +518,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-    """OpenSSL calls this for each message and record header. It verifies a chain just after the call for the chain."""
+    """OpenSSL calls this for messages and record headers. After the call for a Certificate, it verifies the chain."""
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
@@ -572,7 +573,7 @@ def _look_after_message(
 
 
 def _lacks_anchors(connection: Connection | None) -> bool:
-    """Whether OpenSSL verifies in a context that lacks deferred certificates, so that its refusal means nothing."""
+    """Whether OpenSSL verifies in a context whose CA file we have not loaded yet, so that its refusal means nothing."""
     if connection is None or connection.ours is not None or connection.was_in_ours:
         return False
     return bool(connection.state.given.deferred)
@@ -667,7 +668,7 @@ def _put_back(connection: Connection) -> None:
 
 
 def _let_go_if_done(connection: Connection, version: int) -> None:
-    """If we need no more of this connection's messages, stop OpenSSL's calls: two for every record of a download.
+    """If we need no further messages of this connection, stop OpenSSL's calls of our callback, two for each record.
 
     Before TLS 1.3, a renegotiation may bring certificates that need us again. To stop the calls, we set the context on
     the SSL object while the context has no callback. Meanwhile no other thread may see the context, so C code makes the

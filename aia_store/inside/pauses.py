@@ -46,7 +46,7 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
-        """Whether a pause runs for this URL (through this proxy), or for the proxy; without a proxy, for its host."""
+        """Whether the URL (through this proxy) or the proxy is paused; without a proxy, the URL or its host."""
         return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
@@ -54,7 +54,7 @@ class Failures:
         return max(self._recall(digest_of(key))[1] for key in keys)
 
     def blame(self, url: str, error: FetchError, proxy: str | None = None) -> None:
-        """Note a failed fetch of the URL, and its host or proxy if that is dead. If the error is ours, note nothing."""
+        """Note that the URL could not be fetched; also note a dead host or proxy. If we are to blame, note nothing."""
         if error.is_ours:
             return
         longest = longest_pause(error.proxy)
@@ -159,7 +159,7 @@ def _files(folder: Folder) -> Iterator[str]:
 
 
 def _is_running(until: float, now: float) -> bool:
-    """Whether a pause runs. If it would last longer than LONGEST_PAUSE from now, the clock was wrong: it does not."""
+    """Whether a pause runs. One with more than LONGEST_PAUSE left does not: the clock was wrong when it was noted."""
     return 0 < until - now <= LONGEST_PAUSE
 
 

@@ -99,7 +99,7 @@ def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str
 
 
 def _parsed(url: str, source: str) -> Proxy:
-    """Parse [http://][user:password@]host[:port]; any character may be in the password. Raises ProxyError otherwise."""
+    """Parse [http://][user:password@]host[:port], or raise ProxyError. The password may contain any character."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "http", url
@@ -133,8 +133,8 @@ def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Whether the value of `no_proxy` exempts this host from the proxy.
 
     curl, urllib and Go have different rules. It is enough that one of them exempts the host: a direct connection is
-    made under our own policy, but a proxy would learn the name of an internal host that it cannot reach. The programs
-    with a rule are in parentheses. Entries are separated by commas (all) or spaces (curl). Each entry is
+    made under our own policy, but a proxy would learn the name of an internal host that it cannot reach. In parentheses
+    are the programs that have the rule. Entries are separated by commas (all) or spaces (curl). Each entry is
 
     - `*`: every host (all);
     - a name: itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);

@@ -105,7 +105,7 @@ class Chain:
         return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """Call `search` with the seconds for which it may fetch, and return its result; None if no fetch is allowed."""
+        """Call `search` with the seconds for which it may fetch; return its result, or None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
                 from .client_certificates import allowance
@@ -154,7 +154,7 @@ class Question(Chain):
         return not self._asks_the_program() and len(set(names)) < len(names)
 
     def is_accepted_as_sent(self) -> bool:
-        """Whether the program's own context holds more than plain certificates, and accepts the chain as sent."""
+        """Whether the program's own context has what ours lacks (CRLs, for example), and accepts the chain as sent."""
         return not self._is_plain() and self._own_refusal(self.ders) is None
 
     def may_be_completed(self) -> bool:

@@ -61,7 +61,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether a sound file in one of these folders lists the certificate. Raises DERError if a name is unreadable."""
+    """Whether a sound file `revoked` in these folders lists the certificate. Raises DERError for unreadable names."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 

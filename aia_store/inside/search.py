@@ -329,7 +329,7 @@ def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
 def likeliest_first(
     subject: Certificate, candidates: Iterable[Certificate], is_near: Callable[[Certificate], bool] = lambda _: False
 ) -> list[Certificate]:
-    """The candidates, sorted: first those whose key the AKID names, then those near an anchor, then by expiry."""
+    """The candidates, sorted: those whose key the AKID names, then those near an anchor, then those valid longest."""
 
     def rank(candidate: Certificate) -> tuple[bool, bool, int, bytes]:
         # The bytes come last, so that a store always gives the same path, in whatever order it lists its files.

@@ -61,7 +61,7 @@ class Settings:
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:
-        """Set one value, from TOML or from a variable's text. Raises ConfigError, with `source`, if it is wrong."""
+        """Set a value from TOML or from a variable's text. Raises ConfigError, which names `source`, if it is wrong."""
         current = getattr(self, key)
         if isinstance(current, bool):
             setattr(self, key, _boolean(value, source))
@@ -132,7 +132,7 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
 
 
 def is_on(key: str) -> bool:
-    """Whether a setting is on: by its variable now, else by the files as the last `load` read them. Never raises."""
+    """Whether a setting is on: by its environment variable, else by what the last `load` read. Never raises."""
     value = environ.get(_PREFIX + key.upper(), getattr(_latest, key))
     return value if isinstance(value, bool) else value.lower() not in _NO
 
@@ -255,7 +255,7 @@ def _networks(value: object, source: str) -> list[str]:
 
 
 def _is_plain_network(text: str) -> bool:
-    """Whether a text is a network, address/length. This does without ipaddress, whose import takes 2 ms."""
+    """Whether a text is a network: address/length. The check does not import ipaddress, which would take 2 ms."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     address, _, length = text.partition("/")

@@ -224,7 +224,7 @@ class Folder:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """Yield the sorted paths of the files in the folders of certificates, foreign files included, within limits."""
+        """Yield the sorted paths of all files in the folders of certificates, even foreign ones, up to MOST_FILES."""
         left = MOST_FILES
         try:
             certificates = self.within(self.PART)
@@ -606,7 +606,7 @@ def folders_of(settings: Settings) -> list[Folder]:
 
 
 def hand_in_folder(settings: Settings) -> str | None:
-    """The path, existing or not, where users leave copies for the site's store; None if the settings name another."""
+    """The folder (which may not exist) where users leave copies for the site's store; None if another store is set."""
     site = site_cache()
     return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 

@@ -1,4 +1,4 @@
-"""Read the part of TOML that config.toml needs, for Pythons without tomllib; importing tomllib takes 3 ms.
+"""Read the part of TOML that config.toml needs: Python before 3.11 has no tomllib, and its import takes 3 ms.
 
 It reads strings on one line, booleans, decimal numbers, arrays of strings, comments and bare keys. A test shows that
 tomllib reads these in the same way. Everything else is left to tomllib, if there is one.

@@ -1,9 +1,9 @@
 """The chain in a Certificate message: whether it is complete, what completes it, and the context that verifies it.
 
-Most chains are first verified in memory (`rehearsal`). This is not needed if every link of the sent chain is certain,
-up to one anchor of the program. A link is certain if names, key identifiers, dates, purposes and signature algorithms
-are right. OpenSSL can then refuse the chain only for a forged signature or a weak key. If it does, the chain is
-rehearsed before the next handshake.
+A chain is first verified in memory (a rehearsal). This is left out if every link of the sent chain is certain, up to
+one anchor of the program. A link is certain if names, key identifiers, dates, purposes and signature algorithms are
+right. OpenSSL can then refuse the chain only for a forged signature or a weak key. If it does, the chain is rehearsed
+at the next handshake.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
-    """The decision for a connection. It also holds for the next ones with the same message, until `Decision.until`.
+    """The decision for a connection. It also holds for later connections with the same message: see `Decision.until`.
 
     `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
     `given` is what was loaded into it. May raise any exception.
@@ -146,7 +146,7 @@ def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """How many seconds the decision holds, and its context (None: the program's). None alone if nothing helps."""
+    """How many seconds the decision holds, and its context (None: the program's); just None if nothing helps."""
     whole = question.whole_chain()
     if whole is not None:
         return question.seconds_left(), whole if question.may_be_judged_otherwise() else None
@@ -161,7 +161,7 @@ def _answer(question: Question) -> tuple[float, Any] | None:
 
 
 def _path(question: Question) -> Path | None:
-    """A path that OpenSSL accepts, which is kept in the store."""
+    """Search for a path that OpenSSL accepts, and keep it in the store; None if there is no such path."""
     settings = load()
     if settings.disable:
         return None

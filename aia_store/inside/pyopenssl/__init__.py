@@ -1,4 +1,4 @@
-"""Completion for pyOpenSSL, and so for Twisted and urllib3.contrib.pyopenssl. Standard library only.
+"""Completion for pyOpenSSL, and so for Twisted and urllib3.contrib.pyopenssl. It uses only the standard library.
 
 These programs have an OpenSSL of their own, in the bindings of `cryptography`, and Python's `ssl` never sees their
 connections. As with `ssl`, we act in OpenSSL's message callback, at the server's Certificate message. (cryptography
@@ -10,11 +10,11 @@ next callback, when OpenSSL has its verdict, or at the latest when the program's
 verify with it. X509_verify_cert with the program's store tells whether the sent chain is complete, and which trusted
 certificate issued a given one. So we need not know how the program loaded what it trusts.
 
-**The rehearsal** (`bindings`) uses the program's own SSL_CTX, because flags, time and CRLs are in its store and cannot
-be read back. A connection in memory is made from a bare SSL_CTX of ours, and gets what a TLS 1.2 server would send,
-with the leaf and the path's intermediates. The program's SSL_CTX is set only for the verification. So plain OpenSSL
-would reach the same verdict for a server that sends the whole path. No callback of the program is called, and its TLS
-versions and ciphers do not matter.
+**The rehearsal** (`bindings`) is a first verification in memory. It uses the program's own SSL_CTX, because flags, time
+and CRLs are in its store and cannot be read back. A connection is made from a bare SSL_CTX of ours, and gets what a TLS
+1.2 server would send, with the leaf and the path's intermediates. The program's SSL_CTX is set only for the
+verification. So plain OpenSSL would reach the same verdict for a server that sends the whole path. No callback of the
+program is called, and its TLS versions and ciphers do not matter.
 
 **Why an SSL_CTX of ours accepts nothing else.** It holds only the path that OpenSSL has just built in the rehearsal:
 the leaf, its intermediates, and the anchor as it is in the program's store, with its trust settings. OpenSSL looks for

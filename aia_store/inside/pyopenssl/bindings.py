@@ -1,4 +1,4 @@
-"""The parts of OpenSSL that completion needs, through the bindings of `cryptography`. Threads may share them."""
+"""The parts of OpenSSL that completion needs, through the bindings of `cryptography`. Threads may use them at once."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class OpenSSL:
         return int(lib.SSL_get_verify_result(ssl)), chain
 
     def context_with(self, trusted: Sequence[Any], flags: int, cipher_list: bytes | None) -> Any:
-        """An SSL_CTX with these trusted X509, X509_V_FLAG_ bits and ciphers. Raises BindingsError if OpenSSL fails."""
+        """An SSL_CTX with these trusted X509s, flags (X509_V_FLAG_) and ciphers. Raises BindingsError on a failure."""
         lib = self.lib
         ssl_ctx = self._new_context(cipher_list)
         store = self._store_of(ssl_ctx)
@@ -111,7 +111,7 @@ class OpenSSL:
         return ssl_ctx
 
     def has_certificate_of(self, ssl: Any, ssl_ctx: Any) -> bool:
-        """Whether an SSL has the same own certificate as the SSL_CTX, or both have none: SSL_set_SSL_CTX keeps it."""
+        """Whether SSL_set_SSL_CTX leaves the SSL's own certificate as it is: it is the SSL_CTX's, or both have none."""
         fresh = self.ffi.gc(self.lib.SSL_new(ssl_ctx), self.lib.SSL_free)
         return bool(self.lib.SSL_get_certificate(fresh) == self.lib.SSL_get_certificate(ssl))
 

@@ -73,7 +73,7 @@ class Noted:
         self.changing: set[object] = set()
 
     def while_kept(self, work: Callable[[], Any]) -> Any:
-        """Return what `work` returns. While it runs, `change` waits; if a change is already running, return None."""
+        """Return what `work` returns. While `work` runs, `change` waits. If a change already runs, return None."""
         token = object()
         self.keeping.add(token)
         try:
@@ -82,7 +82,7 @@ class Noted:
             self.keeping.discard(token)
 
     def change(self, change: Callable[[], Any]) -> Any:
-        """Change the context's own certificate. First wait for running `while_kept`, at most LONGEST_WAIT seconds."""
+        """Change the context's own certificate. First wait until no `while_kept` runs, at most LONGEST_WAIT seconds."""
         token = object()
         self.changing.add(token)
         try:
@@ -245,7 +245,7 @@ class _Hooks:
         return known
 
     def _swap(self, connection: Any, ssl: Any, noted: Noted, chain: list[bytes]) -> None:
-        """Have a connection verified in an SSL_CTX of ours, if the program accepts this chain (DER, no anchor)."""
+        """If the program accepts this chain (DER, without the anchor), have it verified in an SSL_CTX of ours."""
         with importing:
             from . import completed
 
@@ -274,7 +274,7 @@ class _Hooks:
     # What pyOpenSSL calls.
 
     def _step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that calls OpenSSL. After it, put the program's SSL_CTX back; raise what a handler raised."""
+        """Wrap a method that calls OpenSSL: then put the program's SSL_CTX back, and raise a signal handler's error."""
 
         @wraps(method)
         def step(connection: Any, *arguments: Any, **named: Any) -> Any:
@@ -372,7 +372,7 @@ def _note_paths(noted: Noted, cafile: Any, capath: Any) -> None:
 
 
 def _look_on(owner: Any, name: str, note: Callable[..., None], *, first: bool = False) -> None:
-    """Wrap a method: after each call (with `first`, before it), call `note` with its arguments. Errors are ignored."""
+    """Wrap a method to call `note` after each call, or before it if `first`. Errors that `note` raises are ignored."""
     method = getattr(owner, name)
 
     @wraps(method)
