@@ -76,7 +76,7 @@ def mounted(table: bytes | None = None) -> Iterator[Mount]:
 
 
 def _at(path: str, mounts: list[Mount]) -> Mount | None:
-    """The mount whose mount point is this path (with links resolved). The last one counts: it covers earlier ones."""
+    """The mount whose mount point is this path, which has no links. The last mount counts: it covers earlier ones."""
     return next((mount for mount in reversed(mounts) if mount.point == path), None)
 
 

@@ -335,7 +335,7 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
 
 
 def _has_drivers(owner: Any) -> bool:
-    """Whether the owner of an SSL object is of a class whose handshake methods we have wrapped.
+    """Whether the owner of an SSL object is of a class whose handshake methods we wrap.
 
     This is not so if a library calls `_wrap_socket` itself, for a plain socket or another object.
     """
@@ -480,7 +480,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
 
 
 def _may_be_suite_b(context: Any) -> bool:
-    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell, but shows ciphers."""
+    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell: its ciphers decide."""
     older = {cipher["name"] for cipher in _context.get_ciphers(context) if cipher["protocol"] != "TLSv1.3"}
     return bool(older) and older <= {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"}
 

@@ -41,7 +41,8 @@ class Proxy:
 def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = environ) -> Proxy | None:
     """The proxy for an http or https connection to this host; None if the connection is to be direct.
 
-    `setting` is "environment", "none" or a proxy's URL. `no_proxy` always applies. Raises ProxyError for a bad proxy.
+    `setting` is "environment", "none" or a proxy's URL. `no_proxy` always applies, as in curl. Raises ProxyError if the
+    proxy that is named cannot be used.
     """
     source, url = _named(scheme, setting, environ)
     if not url or is_exempt(host, port, exempting(environ)[1]):
@@ -121,7 +122,7 @@ def _parsed(url: str, source: str) -> Proxy:
 
 
 def _authorization(credentials: str) -> str | None:
-    """The value of Proxy-Authorization (RFC 7617); None without credentials. Like curl, we decode percent-escapes."""
+    """The value of Proxy-Authorization (RFC 7617), or None. Percent-escapes are decoded, as in curl and urllib."""
     if not credentials:
         return None
     pair = credentials if ":" in credentials else f"{credentials}:"

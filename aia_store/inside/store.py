@@ -160,7 +160,7 @@ class Folder:
         """Return the path of a folder inside this one. Raises OSError if it is missing, or if others could replace it.
 
         No link is followed. Each folder on the way belongs to the store's owner, this user or root, and only they can
-        change it.
+        change it, so the path stays as it was found.
         """
         path = self.path
         trusted = _trusted_users(os.stat(path))
