@@ -43,7 +43,7 @@ def console() -> Console:
 
 @functools.cache
 def _console(name: Literal["stdout", "stderr"]) -> Console:
-    """The console of a stream, very wide if that is no terminal.
+    """The console of a stream. If the stream is no terminal, the console is very wide.
 
     There is one per stream, because rich keeps output out of a progress bar only if both use the same console.
     """
@@ -155,7 +155,7 @@ def described(certificate: Certificate) -> dict[str, object]:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar, if standard error is a terminal. If standard output is one, too, output goes above the bar."""
+    """A progress bar, if standard error is a terminal. Output to the same terminal appears above the bar."""
     from rich.progress import Progress
 
     bar = Progress(

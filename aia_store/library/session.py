@@ -44,7 +44,7 @@ class AIASession:
     """
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
-        """`user_agent` is the one that `download` sends; `timeout` (seconds) is for each step of a connection."""
+        """`user_agent` is the header that `download` sends; `timeout` (seconds) is for each step of a connection."""
         self.user_agent = user_agent
         self.timeout = timeout
         self._seen: dict[tuple[str, int], tuple[float, list[bytes]]] = {}
@@ -151,7 +151,7 @@ class AIASession:
 def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
     """Describe a certificate (DER): returns "issuer", "subject" and "aia_ca_issuers", a list of URLs.
 
-    Names look as the openssl command prints them, but it is not run. Raises AIAError for an unreadable certificate.
+    Names are written as the openssl command prints them. Raises AIAError if the certificate cannot be read.
     """
     try:
         certificate = Certificate(cert_der)
@@ -165,7 +165,7 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
 
 
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-    """A context like Python's default one, with these certificates, that requires whole chains."""
+    """A context like Python's default one, which trusts the root in this PEM text, but not the intermediates."""
     context = ssl.create_default_context(purpose, cadata=cadata)
     # With this flag, which Python sets from 3.13 on, every certificate in the context would be a trust anchor.
     context.verify_flags &= ~PARTIAL_CHAIN
