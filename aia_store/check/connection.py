@@ -116,7 +116,7 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
 
 
 def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
-    """Drop the weaknesses of the cipher suite from `seen`, if the server also accepts a suite that browsers offer."""
+    """Returns `seen` without the weaknesses of its cipher suite if the server also accepts a suite of browsers."""
     if OF_SUITES.isdisjoint(seen.weaknesses):
         return seen
     try:
@@ -129,7 +129,7 @@ def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
-    """What a client that accepts old and weak TLS sees; None if old and weak TLS does not help after this refusal."""
+    """What a client that accepts old and weak TLS sees; None if that client gets no certificate either."""
     if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         return None
     if getattr(refusal, "reason", None) in _NO_TLS:

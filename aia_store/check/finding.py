@@ -255,7 +255,7 @@ class Finding:
         return self.chain.trusted.is_anchor(certificate)
 
     def is_held(self, certificate: Certificate) -> bool:
-        """Whether this certificate is among the trusted ones of this machine, even if no path may end at it."""
+        """Whether this machine trusts this certificate. Unlike with `is_anchor`, a trusted intermediate counts."""
         return self.chain.trusted.holds(certificate)
 
     @property

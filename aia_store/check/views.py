@@ -84,7 +84,7 @@ def _first_of_each_name(finding: Finding) -> str | None:
 
 
 def _backtracks(finding: Finding) -> str | None:
-    """The rule of clients that try every path: one must lead from what was sent to a root."""
+    """The rule of clients that try every path: one path of sent certificates must lead to a root."""
     if finding.partial_refusal is None or (finding.completed_refusal is None and not finding.missing):
         return None
     return finding.refusal

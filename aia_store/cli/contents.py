@@ -52,7 +52,7 @@ def _last_used(path: str) -> float:
 def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
     """Find the only certificate in the store whose fingerprint starts with these digits.
 
-    Returns it with the paths of its files, by whether they are preloaded. Raises NotInStoreError and click.UsageError.
+    Returns the certificate and its files, as {whether preloaded: path}. Raises NotInStoreError and click.UsageError.
     """
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):

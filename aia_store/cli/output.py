@@ -79,7 +79,7 @@ def print_table(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> No
 
 
 def _print_cells(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print the cells of each row below each other: those without a heading on one line, the others indented."""
+    """Print each row as several lines: first the cells without a heading, then each other cell, indented."""
     for row in rows:
         titled = list(zip(headings or [""] * len(row), row, strict=True))
         first = Text(" ").join([_text(cell) for heading, cell in titled if not heading] or [_text(row[0])])

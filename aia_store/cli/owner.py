@@ -1,4 +1,4 @@
-"""For root: run as the owner of the site's store (the store for the whole machine), if that is another user.
+"""For root: say which settings are ignored, and run as the owner of the machine's store if that is another user.
 
 This owner is called the service user. What a command makes then belongs to the service user, and no link that the
 service user made can mislead root.
@@ -22,7 +22,7 @@ _OF_ROOT = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def say_what_is_ignored() -> None:
-    """Tell root and the owner of the site's store which settings are ignored because others can change their files."""
+    """Tell root and the store's owner which settings are ignored because others can change their files."""
     if "_AIA_STORE_COMPLETE" in os.environ or not config.serves_others():
         return
     try:
@@ -34,10 +34,10 @@ def say_what_is_ignored() -> None:
 
 
 def become_owner(arguments: list[str]) -> None:
-    """If this is root and the command uses the site's store, become the owner of that store until the process ends.
+    """If this is root and the command uses the machine's store, become its owner until the process ends.
 
-    `check` stays root if it reads or writes a file, because only root may have access to it. Then `check` only
-    proposes what it learns to the store (`inside/handin.py`).
+    `check` stays root if it reads or writes a file, because only root may have access to it. Then what `check`
+    learns enters the store only after the owner has verified it (`inside/handin.py`).
     """
     if not arguments or not (arguments[0] in _ON_THE_STORE or (arguments[0] == "check" and _names_no_file(arguments))):
         return
@@ -52,7 +52,7 @@ def become_owner(arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def as_owner() -> Iterator[None]:
-    """For root: be the owner of the site's store in the `with` block, which must only read and start no process."""
+    """For root: be the owner of the machine's store in the `with` block, which must only read and start no process."""
     status = _other_owner()
     if status is None:
         yield
@@ -74,7 +74,7 @@ def as_owner() -> Iterator[None]:
 
 
 def _other_owner() -> os.stat_result | None:
-    """The status of the site's store if this is root and another user owns the store; None if root is to stay root."""
+    """The status (`os.stat`) of the machine's store if root is to become its owner; None if nothing is to change."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
     site = config.site_cache()

@@ -164,7 +164,7 @@ def _bundle(settings: Settings) -> Aspect:
 
 
 def _environment(settings: Settings) -> Aspect:
-    """The variables of this shell. Missing ones are a hint; one that names no file breaks every connection."""
+    """The variables of this shell. A missing one is a hint. One that names no file breaks every connection."""
     absent = [name for name in shells.VARIABLES if os.environ.get(name) and not os.path.exists(os.environ[name])]
     if absent:
         state = f"{', '.join(f'{name} ({os.environ[name]})' for name in absent)}: there is no such file"

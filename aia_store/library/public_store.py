@@ -39,7 +39,7 @@ class Store:
         return sought in self.internal.find(sought.subject_key)
 
     def issuers_of(self, certificate: bytes) -> list[bytes]:
-        """The stored certificates that bear the issuer name of this one. Raises AIAError if this one cannot be read."""
+        """The stored certificates whose subject is `certificate`'s issuer. Raises AIAError if it cannot be read."""
         return [found.der for found in self.internal.find(_readable(certificate).issuer_key)]
 
     def add(self, certificate: bytes) -> None:

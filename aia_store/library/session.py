@@ -77,7 +77,7 @@ class AIASession:
         """The intermediates and, last, the root that verify a host's certificate, as PEM.
 
         Take care if you use this as a CA file: Python 3.13 and many other programs treat every certificate in a CA file
-        as a trust anchor. The context of `ssl_context_from_host` does not.
+        as a trust anchor. The context of `ssl_context_from_host` trusts only the root.
         """
         path = self._built(self._sent(host)).path
         return "".join(certificate.pem for certificate in path[1:] or path)
@@ -106,7 +106,7 @@ class AIASession:
     ) -> HTTPResponse:
         """Like `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
 
-        Raises InvalidCAError if a chain leads to no trust anchor; otherwise what urllib raises.
+        Raises InvalidCAError if a chain leads to no trust anchor, and whatever urllib raises.
         """
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):
@@ -124,7 +124,7 @@ class AIASession:
         return response
 
     def download(self, url: str) -> bytes:
-        """The body of a GET of this URL. Raises DownloadError unless the status is 200; otherwise like `urlopen`."""
+        """The body of a GET of this URL. Raises DownloadError if the status is not 200, and what `urlopen` raises."""
         request = urllib.request.Request(url, headers={"User-Agent": self.user_agent})
         try:
             with self.urlopen(request) as response:

@@ -168,7 +168,7 @@ def check_command(
 
 
 def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Counter[Result]) -> Sequence[Answer]:
-    """Pass on the answers for each host as they come, and count the results; returns those for the last host."""
+    """Pass the answers for each host to `forms`, and count the results. Returns the answers for the last host."""
     answers: Sequence[Answer] = ()
     for answers in hosts:
         results[worst(answers)] += 1
@@ -234,7 +234,7 @@ def _named(
 
 
 def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
-    """A file to check, or the files of a folder. If something in it cannot be read, the answer holds the error."""
+    """A file to check, or the files of a folder. If one in the folder cannot be read, its answer holds the error."""
     if not os.path.isdir(path):
         yield Answer(path, FileTarget(path, servername))
         return

@@ -1,7 +1,7 @@
 """Answers as one HTML file, which loads nothing from elsewhere, and runs nothing.
 
-Its texts come from hosts and certificates. `text` escapes them. If that ever failed, the page's own policy would still
-allow its style sheet only.
+Its texts come from hosts and certificates. `text` escapes them. If that ever failed, the page's Content-Security-Policy
+would still allow only its style sheet.
 """
 
 from __future__ import annotations

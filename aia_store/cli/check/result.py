@@ -40,7 +40,7 @@ _WORST_FIRST = (Result.BROKEN, Result.INCOMPLETE, Result.ENDING, Result.COULD_NO
 class Answer(NamedTuple):
     """One host or file as the user named it, and what was found. After the check, `finding` or `error` is set.
 
-    A host has an answer for each chain that it sends: for each kind of key and, if all are checked, for each address.
+    A host may send several chains: one for each kind of key, at each address. Each chain has its own answer.
     """
 
     named: str
@@ -63,7 +63,7 @@ class Answer(NamedTuple):
 
     @property
     def ending(self) -> list[Certificate]:
-        """The leaf and the intermediates, as far as they expire within `expiry_days`."""
+        """The certificates that expire within `expiry_days`, among the leaf and the intermediates."""
         return self.finding.ending_within(self.expiry_days) if self.finding is not None else []
 
     @property
@@ -109,7 +109,7 @@ def worst_tone(answers: Sequence[Answer]) -> Result:
 def exit_status(results: Counter[Result]) -> int:
     """0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
 
-    1 has priority over 2, because it stays true when the host that could not be checked is back.
+    1 has priority over 2, because it is true whatever the host that could not be checked sends.
     """
     if any(count for result, count in results.items() if result not in (Result.COMPLETE, Result.COULD_NOT_TELL)):
         return 1
