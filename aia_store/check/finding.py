@@ -112,7 +112,7 @@ class Finding:
 
     @property
     def chain_weakness(self) -> Weakness | None:
-        """Why only some clients refuse the chain."""
+        """The weakness of the chain that only some clients refuse; None if there is none."""
         if self.lenient is None:
             return None
         return Weakness.SMALL_KEY if "key" in (self.completed_refusal or "") else Weakness.WEAK_DIGEST

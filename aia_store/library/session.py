@@ -89,8 +89,8 @@ class AIASession:
     def ssl_context_from_host(self, host: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
         """Like `ssl.create_default_context`, but for one host: it only trusts the root that the host's chain leads to.
 
-        The intermediates are in the context too, but are no trust anchors: even on Python 3.13, the context requires
-        whole chains.
+        The intermediates are in the context too, but are no trust anchors: even on Python 3.13, a chain must end at the
+        root.
         """
         return _trusting(self.cadata_from_host(host), purpose)
 

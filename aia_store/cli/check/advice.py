@@ -155,7 +155,7 @@ def _remedies(weaknesses: Iterable[Weakness]) -> Iterator[str]:
 
 
 def _advised(advice: Advice, sent: str) -> str:
-    """One piece of advice, and what it costs not to follow it."""
+    """One piece of advice as a sentence, with the bytes that it would save."""
     names, several = _named(advice.certificates), len(advice.certificates) > 1
     are, them, roots = ("are", "them", "roots") if several else ("is", "it", "a root")
     cost = f"{advice.size:,} bytes in each handshake for nothing"
