@@ -26,7 +26,7 @@ copies that context's own certificate into the SSL object. If the program is loa
 or has loaded one since it made the SSL object, we leave the connection alone.
 
 **The wrappers** (`patch`). Whatever library a program uses, `_wrap_socket` or `_wrap_bio` of `_ssl._SSLContext` makes
-its SSL objects. When the program makes its first context, we wrap these two methods on the Python subclass,
+its SSL objects. When the program makes its first context, we wrap these two methods in the standard library's subclass,
 `ssl.SSLContext`. What we know of a context or a connection is kept beside it and dies with it. We leave connections
 alone if they verify nothing, or if the program is the server: only `aia_store.complete(context,
 client_certificates=True)` completes the chains of a server's clients (`client_certificates`). After the verdict,
@@ -56,15 +56,15 @@ intermediates of an accepted path are kept on disk.
 **The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
 this path, again in a simulated handshake: the leaf, the intermediates as untrusted certificates, and one trusted
 anchor, under the flags of the SSL object and the security level and Suite B of its context. If the program's own
-context has CRLs, trust settings or pinned certificates that we cannot copy, the path must also pass a rehearsal in that
+context has CRLs, trust settings or pinned certificates that only it knows, the path must also pass a rehearsal in that
 context. Then the real handshake verifies the path once more.
 
 **The note** (`explain`). If OpenSSL still refuses the chain, we add a note (PEP 678) to the error that the program
-gets. The note says why, from what the search found. Nothing else about the error changes.
+gets. The note says why, from what the handshake found. Nothing else about the error changes.
 
-**Why this cannot widen trust.** A context of ours holds what the program trusts. It holds an intermediate besides only
-if OpenSSL has accepted the very path to which the intermediate belongs, up to an anchor that the program trusts. This
-matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on: with this flag, OpenSSL stops
+**Why this cannot widen trust.** A context of ours holds what the program trusts. It holds any other intermediate only
+if OpenSSL has accepted the very path to which this intermediate belongs, up to an anchor that the program trusts. This
+matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on. With this flag, OpenSSL stops
 at the first intermediate that our context holds, and looks at nothing above it. So a context with such an intermediate
 serves only the chain that was rehearsed, leaf included, and only until the first of its certificates expires. A
 self-signed certificate from a server, the network or the disk is never used.
@@ -152,7 +152,7 @@ if TYPE_CHECKING:
 else:
 
     class cached_property:
-        """`functools.cached_property` without its lock. In Python up to 3.11, it may stay locked in a forked child."""
+        """`functools.cached_property` without Python's lock (up to 3.11), which may stay locked in a forked child."""
 
         def __init__(self, compute):
             self._compute = compute
@@ -260,7 +260,7 @@ def _has_argument(called: "FrameType", sought: "FrameType") -> bool:
 def _was_raised_by_thread(error: BaseException) -> bool:
     """Whether another thread raised the error in this thread (PyThreadState_SetAsyncExc), as some job time limits do.
 
-    We recognize such an error by its class: neither our code nor the standard library, which were running, defines it.
+    We recognize such an error by its class: only our code and the standard library ran, and neither defines it.
     """
     step = error.__traceback__
     while step is not None and step.tb_next is not None:

@@ -1,6 +1,6 @@
 """Issuers by AIA (RFC 5280, 4.2.2.1): the last source of a search, and the only one that uses the network.
 
-There is one fetch per URL and machine. The process that holds the URL's lock fetches it, and keeps the lock while it
+There is one fetch per URL and machine. The process that holds a URL's lock fetches the URL. It keeps the lock while it
 searches upwards from the reply. Processes that waited for the lock then find the certificates in the store, or a note
 that the fetch failed.
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class AIA:
-    """Fetches issuers from caIssuers URLs for one search, within its budget. Use it as a context manager."""
+    """Fetches issuers from caIssuers URLs for one search, within the search's budget. Use it as a context manager."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class AIA:
 
         The note holds for this subject only. Otherwise a hostile leaf could block the URL of an honest CA by naming it.
         It holds for the same trust anchors only, because another program may trust the root that this program lacks. It
-        holds for the same proxy only, because a proxy may have replaced the host's reply.
+        holds for the same proxy (or none) only, because a proxy may have replaced the host's reply.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()
@@ -168,7 +168,7 @@ class AIA:
         self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
-        """Take the lock of this URL; False if time ran out. If no file can be locked, only threads share the lock."""
+        """Take the lock of this URL. False if time ran out. If no file can be locked, the lock is for threads only."""
         if url in self._locks:
             return True  # an earlier walk of this search took it, and ended before the fetch
         name = sha256(url.encode())

@@ -40,7 +40,7 @@ class NotPlainError(ValueError):
 
 
 class CAFile:
-    """The certificates of a CA file, found by name. Raises NotPlainError if some OpenSSL may not load all of them."""
+    """The certificates of a CA file, found by name. Raises NotPlainError if an OpenSSL may not load them all."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text

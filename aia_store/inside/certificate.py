@@ -79,7 +79,7 @@ class DERError(ValueError):
 
 
 def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """The tag of the element at offset `at`, and the offsets where its contents begin and end. Raises DERError."""
+    """The tag of the element at `at`, and where its contents begin and end. Raises DERError on a bad length."""
     if at + 2 > end:
         raise DERError("an element is cut short")
     tag = data[at]
@@ -106,7 +106,7 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield, for each DER element from `start` to `end`: its tag, its offset, and the two offsets of its contents."""
+    """Yield, for each element from `start` to `end`: its tag, its offset, and where its contents begin and end."""
     at = start
     while at < end:
         tag, inner, stop = read(data, at, end)
@@ -152,7 +152,7 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
 
 
 def text_of(value: bytes, tag: int, errors: str = "strict") -> str:
-    """Decode the contents of a DER string with this tag. `errors` is as for bytes.decode(), which may raise."""
+    """Decode the value of a string with this DER tag. `errors` is as for bytes.decode(). Raises UnicodeDecodeError."""
     with importing:  # Python imports the codec
         return value.decode(STRINGS.get(tag, "latin-1"), errors)
 
@@ -377,7 +377,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """The contents of each extension's OCTET STRING, by object identifier. If one is repeated, the first counts."""
+        """By object identifier, the contents of each extension's OCTET STRING. Of repeated ones, the first counts."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:
@@ -441,7 +441,7 @@ class Certificate:
 
     @cached_property
     def is_self_signed(self) -> bool:
-        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): it is self-issued, and its AKID fits itself.
+        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): self-issued, and an AKID that fits the same certificate.
 
         Like OpenSSL, this does not verify the signature. In an SSL context, such a certificate is a trust anchor.
         """
@@ -597,10 +597,10 @@ def handshake_message(kind: int, body: bytes) -> bytes:
 
 
 def sent_in(message: bytes, version: int) -> list[bytes]:
-    """The certificates (DER, at most 100) in a Certificate message of this TLS version. Raises MessageError.
+    """The certificates (DER, at most 100) in a Certificate message of this TLS version.
 
     `message` includes the handshake header (RFC 8446, 4.4.2; RFC 5246, 7.4.2). A message of type 25 is decompressed
-    first (RFC 8879).
+    first (RFC 8879). Raises MessageError if the message cannot be read.
     """
     body = message[4:]
     if message[:1] == bytes((COMPRESSED_CERTIFICATE,)):

@@ -35,7 +35,7 @@ _EXTENSIONS = (
 
 
 def client_hello(cipher: bytes) -> bytes:
-    """The ClientHello of a TLS 1.2 client that offers this cipher (2 bytes). It does not restrict the client's key."""
+    """The ClientHello of a TLS 1.2 client. The cipher must fit the server's key; the client's may be of any kind."""
     return handshake_message(
         1,
         b"\x03\x03"
@@ -50,7 +50,7 @@ def client_hello(cipher: bytes) -> bytes:
 
 
 def prepare_server(context: Any) -> None:
-    """Give an SSL context a certificate and key, and make it require a client's certificate."""
+    """Give an SSL context the certificate and key of `nobody.pem`, and make it require a client's certificate."""
     context.load_cert_chain(NOBODY)
     context.verify_mode = _ssl.CERT_REQUIRED
 

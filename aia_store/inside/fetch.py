@@ -63,7 +63,7 @@ _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread
 
 
 class FetchError(Exception):
-    """A fetch failed. The message says why. The attributes say what else is to blame besides the URL."""
+    """A fetch failed. The message says why. The attributes say what is to blame besides the URL."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ def get(
 ) -> bytes:
     """Fetch a URL and return the body, of at most `most` bytes. `deadline` is a time of `time.monotonic()`.
 
-    `proxy` is the setting AIA_STORE_PROXY. Raises FetchError if the fetch fails, and what a signal handler raises.
+    `proxy` is the setting AIA_STORE_PROXY. Raises FetchError if the fetch fails. Exceptions of signal handlers pass.
     """
     one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
@@ -116,7 +116,7 @@ def get(
 
 
 def proxy_name(url: str, setting: str) -> str | None:
-    """The proxy (host:port) through which a URL is fetched under this AIA_STORE_PROXY; None if none is usable."""
+    """The proxy (host:port) for a URL under this AIA_STORE_PROXY setting; None if there is no usable proxy."""
     try:
         parts = urlsplit(url)
         proxy = _proxy_for(parts, parts.port or (443 if parts.scheme == "https" else 80), setting)
@@ -153,7 +153,7 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
     """Call `work` in a thread, and return what it returns. `deadline` is a time of `time.monotonic()`.
 
     At the deadline, we abandon the thread, because the look-up of a name cannot be stopped. Raises FetchError if `work`
-    fails or is late, and what a signal handler raises.
+    fails or is late. Exceptions of signal handlers pass.
     """
     outcome: list[T] = []
     failure: list[FetchError] = []
@@ -182,7 +182,7 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
 
 
 class _Fetch:
-    """One fetch and its progress. `url` is the first URL; after a redirect, the URL to which it leads."""
+    """One fetch and its progress. `url` is the present URL: after a redirect, the URL to which it leads."""
 
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
@@ -284,7 +284,7 @@ class _Fetch:
             wire.hang_up()
 
     def _allowed_addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
-        """The host's addresses to which we may connect. Raises RefusedError if it only has others."""
+        """The host's addresses to which we may connect. Raises RefusedError if it has only other addresses."""
         found = _addresses(host, port)
         allowed = [one for one in found if is_allowed(str(one[1][0]), self._allowed_networks)]
         if found and not allowed:

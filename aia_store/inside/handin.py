@@ -29,7 +29,7 @@ _left = 0
 
 
 def leave(certificate: Certificate, folder: str) -> None:
-    """Leave a copy of an intermediate in a hand-in folder, if `_is_sound`. Each process leaves at most 16 copies."""
+    """Leave a copy of an intermediate in a hand-in folder, if the folder is safe. At most 16 copies per process."""
     global _left
     contents = certificate.pem.encode("ascii")
     if _left >= MOST_OF_A_PROCESS or len(contents) > LARGEST_FILE or not hasattr(os, "O_PATH"):

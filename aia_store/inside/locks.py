@@ -71,9 +71,9 @@ class LockError(Exception):
 
 
 class Lock:
-    """A lock between processes, by a file. `release` removes the file, except on Windows.
+    """A lock between processes: a locked file. `release` removes the file, except on Windows.
 
-    If somebody removes the file (or its folder) earlier, another process may make a new file and take the lock too.
+    If somebody else removes the file (or its folder) earlier, another process may make and lock a new file.
     """
 
     def __init__(self, folder: Lockable, name: str) -> None:
@@ -146,7 +146,7 @@ class Turn:
 
 
 def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
-    """Take a lock by `deadline` (monotonic clock); None if it stays taken. Raises LockError if files have no locks."""
+    """Wait for a lock until `deadline` (monotonic); None if it stays taken. Raises LockError if files have no locks."""
     wait = _FIRST_WAIT
     left = deadline - time.monotonic()  # then counted down by us, because some tests of programs stop the clock
     while True:
@@ -188,7 +188,7 @@ def is_held(path: str) -> bool | None:
 
 
 def acquire_in_process(name: str, deadline: float) -> Turn | None:
-    """Like `acquire`, but the lock is only between the threads of this process. For when no file can be locked."""
+    """Like `acquire`, but the lock is only between the threads of this process. Use it if no file can be locked."""
     while True:
         mine = _turns.setdefault(name, new_lock())
         if not mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
