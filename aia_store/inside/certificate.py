@@ -441,7 +441,7 @@ class Certificate:
 
     @cached_property
     def is_self_signed(self) -> bool:
-        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): self-issued, and an AKID that fits the same certificate.
+        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): it is self-issued, and its AKID names no other issuer.
 
         Like OpenSSL, this does not verify the signature. In an SSL context, such a certificate is a trust anchor.
         """
