@@ -233,7 +233,7 @@ def sha256(data: bytes) -> str:
 
 
 def sha1(data: bytes) -> bytes:
-    """The SHA-1 of `data` (20 bytes), also in OpenSSL's FIPS mode. Only for uses on which no security depends."""
+    """The SHA-1 of `data` (20 bytes), also in OpenSSL's FIPS mode. Use it only where no security depends on it."""
     return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 
@@ -377,7 +377,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """By object identifier, the contents of each extension's OCTET STRING. Of repeated ones, the first counts."""
+        """The contents of each extension's OCTET STRING, by object identifier. If one is repeated, the first counts."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:
@@ -441,7 +441,7 @@ class Certificate:
 
     @cached_property
     def is_self_signed(self) -> bool:
-        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): it is self-issued, and its AKID names no other issuer.
+        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): it is self-issued and its AKID names no other issuer.
 
         Like OpenSSL, this does not verify the signature. In an SSL context, such a certificate is a trust anchor.
         """

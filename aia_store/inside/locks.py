@@ -1,4 +1,4 @@
-"""Locks between processes, by files that the system unlocks when a process dies; and locks between threads.
+"""Locks between processes, by files that the system unlocks when a process dies. Also locks between threads.
 
 A wait here blocks the thread with all its greenlets. Within OpenSSL's callback, we must not switch to another greenlet:
 it could wait for a lock of OpenSSL that only the first greenlet can release. gevent and eventlet replace functions of
