@@ -209,7 +209,7 @@ def interrupt_in(error: "BaseException | None") -> "BaseException | None":
 
 
 def raise_interrupt_in(error: "BaseException") -> None:
-    """Raise the exception that `interrupt_in` finds in this error. If it finds none, do nothing."""
+    """Raise the exception that `interrupt_in` finds; do nothing if there is none."""
     interrupt = interrupt_in(error)
     try:
         if interrupt is not None:

@@ -228,7 +228,7 @@ def hash_function(name: str) -> Any:
 
 
 def sha256(data: bytes) -> str:
-    """The SHA-256 of `data` as 64 hexadecimal digits."""
+    """The SHA-256 of some bytes, 64 hexadecimal digits."""
     return str(hash_function("sha256")(data).hexdigest())
 
 
@@ -328,7 +328,7 @@ class Certificate:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of the certificate as 64 hexadecimal digits."""
+        """The SHA-256 of the certificate, 64 hexadecimal digits."""
         return sha256(self.der)
 
     @property
@@ -371,7 +371,7 @@ class Certificate:
         return not_before, _seconds(tag, self.der[start:stop])
 
     def is_valid_at(self, moment: float) -> bool:
-        """Whether this moment (seconds since 1970) lies between notBefore and notAfter, both included."""
+        """Whether this moment, in seconds since 1970, lies within the validity."""
         not_before, not_after = self.validity
         return not_before <= moment <= not_after
 
@@ -421,7 +421,7 @@ class Certificate:
 
     @cached_property
     def ca_issuers(self) -> list[str]:
-        """The URLs of the caIssuers entries of AIA (RFC 5280, 4.2.2.1), in order. Other kinds of names are left out."""
+        """The URLs of the caIssuers entries of AIA (RFC 5280, 4.2.2.1) in order. Other kinds of names are left out."""
         value = self.extensions.get(AUTHORITY_INFORMATION_ACCESS)
         if value is None:
             return []
@@ -436,7 +436,7 @@ class Certificate:
 
     @cached_property
     def is_self_issued(self) -> bool:
-        """Whether the subject and the issuer have the same name."""
+        """Whether subject and issuer are the same name."""
         return self.subject == self.issuer or self.subject_key == self.issuer_key
 
     @cached_property

@@ -94,7 +94,7 @@ class _TimedOutError(FetchError):
 
 
 class UnansweredError(Exception):
-    """No address of a host accepted a connection. `errors` has one error for each address."""
+    """No address of a host accepted a connection; `errors` has one error for each address."""
 
     def __init__(self, errors: list[OSError]) -> None:
         super().__init__(errors)
@@ -106,7 +106,7 @@ def get(
 ) -> bytes:
     """Fetch a URL and return the body, of at most `most` bytes. `deadline` is a time of `time.monotonic()`.
 
-    `proxy` is the setting AIA_STORE_PROXY. Raises FetchError if the fetch fails. Exceptions of signal handlers pass.
+    `proxy` is the setting AIA_STORE_PROXY. Raises FetchError if the fetch fails. Exceptions of signal handlers pass through.
     """
     one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
@@ -153,7 +153,7 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
     """Call `work` in a thread, and return what it returns. `deadline` is a time of `time.monotonic()`.
 
     At the deadline, we abandon the thread, because the look-up of a name cannot be stopped. Raises FetchError if `work`
-    fails or is late. Exceptions of signal handlers pass.
+    fails or is late. Exceptions of signal handlers pass through.
     """
     outcome: list[T] = []
     failure: list[FetchError] = []
@@ -228,7 +228,7 @@ class _Fetch:
         raise FetchError("too many redirects")
 
     def timed_out(self, reason: str) -> FetchError:
-        """Make the error for a fetch that ran out of time."""
+        """The error for a fetch whose time is over."""
         if self._is_connected or not self._had_time:
             return self._failure(reason)
         return self._unreachable(reason) if self._proxy is None else self._dead(f"the proxy {self._proxy} {reason}")
@@ -292,7 +292,7 @@ class _Fetch:
         return allowed
 
     def _check_for_proxy(self, host: str, port: int) -> None:
-        """Raise RefusedError if any address of the host is not allowed, because the proxy may choose this address."""
+        """Raise RefusedError if any address of the host is not allowed: the proxy may choose any of them."""
         if not _is_name(host):
             found = [host]
         else:

@@ -132,7 +132,7 @@ class Lock:
 
 
 class Turn:
-    """A lock between the threads of this process. A thread holds it until `release`."""
+    """A lock between the threads of this process, held until `release`."""
 
     def __init__(self, name: str, held: _thread.LockType) -> None:
         self._name = name
@@ -169,7 +169,7 @@ def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float
 
 
 def is_held(path: str) -> bool | None:
-    """Whether a process holds the lock of this file; None if that cannot be found out."""
+    """Whether a living process holds the lock of this file; None if that is unknown."""
     if sys.platform == "win32":
         return None
     try:
