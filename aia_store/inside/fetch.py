@@ -106,7 +106,7 @@ def get(
 ) -> bytes:
     """Fetch a URL and return the body, of at most `most` bytes. `deadline` is a time of `time.monotonic()`.
 
-    `proxy` is the setting AIA_STORE_PROXY. Raises FetchError if the fetch fails. Exceptions of signal handlers pass through.
+    `proxy` is as in AIA_STORE_PROXY. Raises FetchError if the fetch fails. Exceptions of signal handlers pass through.
     """
     one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
