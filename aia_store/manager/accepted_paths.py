@@ -23,7 +23,7 @@ _SIZE = 32  # bytes of a digest
 
 
 class Verified:
-    """The paths that OpenSSL accepted to these trust anchors. A file in the folder keeps them, if there is a folder."""
+    """The paths to these trust anchors that OpenSSL accepted. If there is a folder, a file in it keeps them."""
 
     def __init__(self, folder: Folder | None, anchors: Iterable[Certificate]) -> None:
         self._folder = folder
@@ -62,7 +62,7 @@ class Verified:
 
 
 def terms(anchors: Iterable[Certificate]) -> bytes:
-    """A digest of what the verdicts on all paths depend on, except dates and revocation: see the module's docstring."""
+    """A digest of the terms that all verdicts depend on: the trust anchors, the security level, and the versions."""
     fingerprints = sorted(anchor.fingerprint for anchor in anchors)
     return _digest([__version__, _ssl.OPENSSL_VERSION, str(SECURITY_LEVEL), *fingerprints])
 

@@ -21,7 +21,7 @@ from .verify import Verifier, remembered
 
 
 class CrowdedError(Exception):
-    """The folder already holds as many files as programs read. The message, one line, names it and says what to do."""
+    """The folder already holds as many files as programs read. The message, one line, says what to do."""
 
 
 class Admission:

@@ -59,10 +59,10 @@ def path(
 def build(
     settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen, form: BundleForm = FILE
 ) -> str:
-    """Build and publish the bundle in this form, and in each form in use. Returns the path of this form.
+    """Build and publish the bundle as a file and, if there is a trust folder or `form` is FOLDER, as a trust folder.
 
-    `verifier` may have verified the store just before; its verdicts are used. `progress` is called with the number of
-    finished intermediates and the total. Raises BundleError, and RootsError if the trust anchors cannot be read.
+    Returns the path of this form. `verifier` may have verified the store just before; its verdicts are used. `progress`
+    is called with the number of finished intermediates and the total. Raises BundleError and RootsError.
     """
     home = open_store(settings).home
     if home is None:

@@ -18,7 +18,7 @@ class MisnamedError(DocumentError):
 
 
 def contents(source: str, settings: Settings, downloader: Downloader, most: int) -> bytes:
-    """Return the contents of a file, or of an http or https URL. Raises DocumentError, also above `most` bytes."""
+    """Return the contents of a file, or of an http or https URL. Raises DocumentError, also if too large."""
     scheme, separator, _ = source.partition("://")
     try:
         if separator and scheme == "http":

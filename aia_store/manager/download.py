@@ -1,4 +1,4 @@
-"""Fetch outside of handshakes, with the same rules: failures are remembered, and time is limited."""
+"""Fetch outside of handshakes, with the same rules as there: failures are remembered, and time is limited."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Downloader:
         return fetch.proxy_name(url, self._settings.proxy)
 
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
-        """Return what `get` returns for a deadline. Raises UnavailableError, also where `get` raises FetchError."""
+        """Call `get` with a deadline; return its result. Raises UnavailableError, also if `get` raises FetchError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         proxy = self.proxy_to(url)

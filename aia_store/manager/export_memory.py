@@ -26,7 +26,7 @@ _NEVER = 2.0**40  # seconds since 1970
 
 
 class Verdict(NamedTuple):
-    """Whether an intermediate is exported; `name` and `issuer` are the SHA-256 of its canonical names."""
+    """Whether an intermediate is exported; `name` and `issuer` are the SHA-256 of its canonical subject and issuer."""
 
     name: str
     issuer: str
@@ -38,7 +38,7 @@ Verdicts = dict[str, Verdict]  # by fingerprint
 
 
 def verdict(certificate: Certificate, *, is_exported: bool) -> Verdict:
-    """Make the record of whether this certificate, which was just examined, is exported."""
+    """The verdict on a certificate that was just examined, with the names that it depends on."""
     return Verdict(
         sha256(certificate.subject_key),
         sha256(certificate.issuer_key),
@@ -48,7 +48,7 @@ def verdict(certificate: Certificate, *, is_exported: bool) -> Verdict:
 
 
 class Memory:
-    """The verdicts of the last export of a store folder, as far as the terms are unchanged."""
+    """The verdicts of the last export from a store folder; none if the terms have changed since."""
 
     def __init__(self, home: Folder, folders: Iterable[Folder], anchors: list[Certificate]) -> None:
         self._home = home
@@ -70,8 +70,7 @@ class Memory:
     def save(self, verdicts: Verdicts, judged: Iterable[Certificate]) -> float:
         """Write all verdicts for the next export. Returns until when they are valid, in seconds since 1970.
 
-        `judged` are the certificates on whose dates the new verdicts depend. If writing fails, the next export starts
-        anew.
+        `judged` are the certificates on whose dates new verdicts depend. If writing fails, the next export starts anew.
         """
         until = min([self._until, *map(self._next_moment, judged)])
         content = {"terms": self._terms, "since": self._now, "until": until, "verdicts": verdicts}
@@ -92,13 +91,13 @@ class Memory:
         return found
 
     def _next_moment(self, certificate: Certificate) -> float:
-        """When a date of this certificate can next change a verdict: it must stay valid for two more rebuilds."""
+        """When a date of this certificate can next change a verdict. To be exported, it must outlast two rebuilds."""
         not_before, not_after = certificate.validity
         moments = (not_before, not_after - 2 * REBUILT_EVERY, not_after)
         return min((moment for moment in moments if moment > self._now), default=_NEVER)
 
     def _read(self) -> tuple[float, Verdicts]:
-        """Read when the written verdicts stop being valid, and the verdicts: none if they no longer stand."""
+        """Until when the verdicts in the file are valid, and these verdicts; none if they are no longer valid."""
         try:
             found = json.loads(read_regular_file(os.path.join(self._home.path, EXPORTED), _LARGEST_FILE))
             if found["terms"] != self._terms or not found["since"] <= self._now < found["until"]:

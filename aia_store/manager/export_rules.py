@@ -27,8 +27,8 @@ Progress = Callable[[int, int], None]
 class Export:
     """Decides which intermediates one export may contain beside these trust anchors. Use it for one run only.
 
-    If `with_preloaded`, preloaded intermediates may be exported. `verifier` must have the same trust anchors; verdicts
-    that it has reached already are used. `verified` has the paths that earlier processes verified.
+    If `with_preloaded`, preloaded intermediates may be exported. `verifier` must have the same trust anchors; its
+    earlier verdicts are used. `verified` has the paths that earlier processes verified.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Export:
         return self._objections[certificate]
 
     def among(self, certificates: Iterable[Certificate], progress: Progress) -> list[Certificate]:
-        """Those that may be exported, sorted by fingerprint. `progress` gets the finished number and the total."""
+        """The certificates that may be exported, by fingerprint. `progress` gets the number done and the total."""
         asked = list(certificates)
         found = []
         for done, certificate in enumerate(asked):
@@ -129,8 +129,8 @@ def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
 def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
     """Rule 4: it is not revoked, and everything above it is trusted, without an end date.
 
-    Certificates that are revoked or wholly distrusted, and all below them, already fail rule 1. So this only looks for
-    distrust from a date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
+    Certificates that are revoked or wholly distrusted, and all below them, already fail rule 1. So this function only
+    looks for distrust from a date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
     """
     if any(map(export.distrust.limits, export.above(certificate))):
         return "its trust anchor's newer certificates are distrusted, which a CA file cannot express"
@@ -153,7 +153,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
     """Rule 6: no other known CA has its name with another key, and no CAs above it lead back to its name.
 
     If certificates share a name, OpenSSL takes the first and tries no other. It searches the CA file before the sent
-    certificates, so curl, Node and Python would refuse a server under the other key. If CAs certified each other in a
+    certificates, so curl, Node and Python would refuse a server below the other CA. If CAs certified each other in a
     ring, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]

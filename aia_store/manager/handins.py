@@ -182,7 +182,7 @@ class _Collection:
         return True
 
     def _read(self, name: str) -> Certificate | None:
-        """The certificate in a file of the hand-in folder; None if the file holds none. Its name does not matter."""
+        """The certificate in this file of the hand-in folder; None if the file holds none."""
         try:
             file = os.open(name, READ_FLAGS, dir_fd=self._place)
         except OSError:

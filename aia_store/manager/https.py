@@ -67,7 +67,7 @@ def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
 
 
 def _unreachable(reason: str | BaseException, proxy: str | None) -> FetchError:
-    """The error for a connection that failed for this reason, directly or through this proxy (host:port)."""
+    """The error for a connection that failed. If there is a proxy (host:port), the reason may be its answer."""
     if proxy is None:
         return FetchError(str(reason), is_ours=not has_network())
     is_dead = isinstance(reason, (ConnectionRefusedError, socket.gaierror)) or getattr(reason, "errno", 0) in NO_ROUTE

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
     """Check that `subject` names `issuer` as its issuer, and that the key of `issuer` made its signature.
 
-    Raises InvalidSignature if the signature is wrong, and ValueError or TypeError if it cannot be checked or the names
-    differ.
+    Raises InvalidSignature for a wrong signature, ValueError or TypeError if the names differ or it cannot be checked.
     """
     if hasattr(subject, "verify_directly_issued_by"):  # from 40 on
         subject.verify_directly_issued_by(issuer)
@@ -22,7 +21,7 @@ def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
 
 
 def check_signature(subject: x509.Certificate, issuer: x509.Certificate) -> None:
-    """Like `check_issued`, for releases before 40. Refuses RSASSA-PSS, because they cannot read its parameters."""
+    """Like `check_issued`, for releases before 40. RSASSA-PSS fails: these releases cannot read its parameters."""
     if subject.issuer != issuer.subject:
         raise ValueError("another issuer is named")
     try:

@@ -15,7 +15,7 @@ class UnreadableError(ValueError):
 def quietly() -> Iterator[None]:
     """In this `with` block, `cryptography` does not warn about what its later releases will refuse.
 
-    Raises UnreadableError in place of its errors, which have no class in common.
+    Raises UnreadableError in place of the errors of `cryptography`, which have no class in common.
     """
     from cryptography import x509  # it takes 66 ms to import
     from cryptography.exceptions import UnsupportedAlgorithm

@@ -1,8 +1,7 @@
 """Learn intermediates before any handshake needs them: those in the CCADB's reports that lead to a trust anchor here.
 
 Handshakes can use these *preloaded* intermediates. They enter the bundle once a handshake has needed them (see
-`inside/store.py`). Each refresh verifies them again. Of what a report says about a certificate, only a revocation is
-believed.
+`inside/store.py`). Each refresh verifies them again. A report is only believed if it calls a certificate revoked.
 """
 
 from __future__ import annotations
@@ -124,7 +123,7 @@ class _Run:
         self.skipped: list[Skipped] = []
 
     def sift(self, entries: list[reports.Entry]) -> dict[Certificate, str]:
-        """The certificates that are neither preloaded nor revoked according to the reports, with their names there."""
+        """The certificates that are not preloaded and that no report calls revoked, each with its name in a report."""
         offered = {}
         self._revoked = {sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
         for entry in {entry.der or entry: entry for entry in entries}.values():
@@ -153,7 +152,7 @@ class _Run:
         reason: Reason,
         progress: Callable[[int, int], None],
     ) -> None:
-        """Keep each certificate that passes verification, and note why others do not. `reason` finds revocations."""
+        """Keep each certificate that can be verified, and note why others cannot. `reason` says why one is revoked."""
         admission = Admission(
             self._store,
             anchors,

@@ -157,7 +157,7 @@ def places(settings: Settings) -> list[Folder]:
 
 
 def read_state(home: Folder, form: BundleForm = FILE) -> dict[str, Any]:
-    """The note on what the bundle was made from, in JSON; empty if there is none, or if we did not write it."""
+    """The note on what the bundle was made from; empty if there is no note, or if we did not write it."""
     try:
         state = json.loads(read_regular_file(os.path.join(home.path, form.note), _LARGEST_NOTE))
         return state if isinstance(state, dict) else {}
@@ -166,7 +166,7 @@ def read_state(home: Folder, form: BundleForm = FILE) -> dict[str, Any]:
 
 
 def file_identity(path: str) -> list[object] | None:
-    """A value, for JSON, that changes whenever the file changes; None if there is no file."""
+    """A JSON value that changes whenever the file changes; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:

@@ -26,7 +26,7 @@ class Shares:
         self._taken = self._read()
 
     def take(self, user: int) -> bool:
-        """Count one more intermediate for this user id. Returns False if the user already has the most for a period."""
+        """Count one more intermediate for this user id. Returns False if the user's share of this period is full."""
         since, count = self._taken.get(str(user), (self._now, 0))
         self._taken[str(user)] = since, min(count + 1, MOST)
         return count < MOST

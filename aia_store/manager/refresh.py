@@ -41,7 +41,7 @@ SECONDS_TO_COLLECT = 60.0  # after which no further run begins
 
 
 class Plan(NamedTuple):
-    """What a refresh will do with each intermediate, and what it could not find out."""
+    """What a refresh will do with each intermediate, and notes on what could not be examined."""
 
     held: list[Held]  # needed intermediates that stay
     preloaded: list[Held]
@@ -67,7 +67,7 @@ class RefreshReport(NamedTuple):
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
-    """Refresh the folders that this user can write. `progress` is called with the number of finished files and of all.
+    """Refresh the folders that this user can write. `progress` gets the number of finished files and the total.
 
     Raises RootsError, and BundleError if the bundle cannot be built; what was dropped before stays dropped. In any
     case, the store records how the refresh went.
@@ -115,8 +115,7 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
     """What a refresh would do now. Fetches and changes nothing. Raises RootsError.
 
-    Revocation is judged by what is on disk. If the clock is not believed, the plan is to do nothing, and a note says
-    why.
+    Revocation is judged by what is on disk. If the clock is not believed, the plan is empty, and a note says why.
     """
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
@@ -160,7 +159,7 @@ def _shared(settings: Settings) -> tuple[Round | None, list[str]]:
 class _Planner:
     """Makes a plan: which intermediates stay, which are dropped, and which should be dropped but cannot be.
 
-    In the paths of `verifier` are only needed intermediates; in those of `_widely`, preloaded ones too.
+    `verifier` makes paths of needed intermediates only; `_widely` also uses preloaded ones.
     """
 
     def __init__(self, settings: Settings, anchors: list[Certificate]) -> None:

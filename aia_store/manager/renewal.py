@@ -43,9 +43,9 @@ class Due(NamedTuple):
 
 
 def due(held: list[Held]) -> list[Due]:
-    """The intermediates that expire soon and have no successor on disk: one for each CA in turn, the earliest first.
+    """The intermediates that expire soon and have no successor on disk, sorted by `in_turn`, the earliest first.
 
-    The URLs are where intermediates of this name and key came from, and those that certificates below them name.
+    Their URLs are those that intermediates of the same name and key came from, and that certificates below them name.
     """
     now = time.time()
     alike: dict[tuple[bytes, bytes], list[Held]] = {}

@@ -15,7 +15,7 @@ _FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def opened(path: str) -> BufferedReader:
-    """Open a regular file, or what this process was given open: /dev/stdin, or a shell's `<(command)`.
+    """Open a regular file, or one that this process has open already: /dev/stdin, or a shell's `<(command)`.
 
     Links are followed. Raises OSError, also for any other FIFO, socket or device, because reading it may never end. The
     size is not limited.

@@ -10,7 +10,7 @@ from ..inside.store import Folder, StoreError, sound_store
 
 
 class BusyError(Exception):
-    """Another process holds the lock for too long."""
+    """Another process has held the lock for too long."""
 
 
 def writable_home(settings: Settings) -> Folder:
@@ -21,7 +21,7 @@ def writable_home(settings: Settings) -> Folder:
 
 
 def take_lock(home: Folder, name: str, seconds: float) -> locks.Lock:
-    """Take a lock. Raises BusyError if it is held by others for this many seconds, StoreError if it cannot be made."""
+    """Take a lock. Raises BusyError if others hold it for this many seconds, StoreError if it cannot be used."""
     try:
         lock = locks.acquire(home, name, time.monotonic() + seconds)
     except locks.LockError as error:

@@ -1,9 +1,9 @@
 """The trust folder: trust anchors and intermediates as files, of which OpenSSL opens those that a chain names.
 
     trust                    a link to the current folder, for programs: SSL_CERT_DIR, `--capath` and the like
-    trust-folders/17         that folder: 3f2c1a0b.0 and so on, one certificate per file, as `openssl rehash` names them
-    trust-folders/16         the one before it, for programs that have it open
-    one-anchor.pem           the first trust anchor, for programs that want a CA file too: a small one
+    trust-folders/17         the current folder: one certificate per file, named as by `openssl rehash` (3f2c1a0b.0)
+    trust-folders/16         the previous folder, for programs that have it open
+    one-anchor.pem           a small CA file, the first trust anchor, for programs that also want a CA file
 
 A folder is complete before the link leads to it, and is never changed afterwards. One rename replaces the link. So a
 reader that follows the link finds a whole folder, the old one or the new one. Files that did not change are hard links

@@ -62,7 +62,7 @@ class Verifier:
 
     Paths may contain what was given to `offer`, and what `find` (such as `IntermediateStore.find`) returns for a
     canonical subject name. They contain nothing that the system distrusts and nothing that is `revoked`. If `revoked`
-    is set later, it also applies to paths that were accepted earlier. OpenSSL does not verify the paths in `verified`
+    is set later, it also applies to paths that were accepted earlier. OpenSSL does not verify paths in `verified`
     again.
     """
 
@@ -86,8 +86,7 @@ class Verifier:
     def offer(self, certificates: Iterable[Certificate]) -> None:
         """Let paths contain these certificates, in place of those from the last call.
 
-        Intermediates without a path are examined again. Of many with the same name, the first `MOST_OF_ONE_NAME` are
-        used.
+        Intermediates without a path are examined again. Only the first `MOST_OF_ONE_NAME` of each name are used.
         """
         self._offered = {}
         for certificate in certificates:

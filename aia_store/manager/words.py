@@ -29,7 +29,7 @@ def reason_of(error: object) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text from outside, with each character replaced that controls a terminal."""
+    """Text from outside, in which characters that control a terminal are replaced."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
@@ -39,5 +39,5 @@ def shortened(text: str, most: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as one line, as `harmless` returns it."""
+    """Any text as one line, in which characters that control a terminal are replaced."""
     return harmless(" ".join(text.split()))

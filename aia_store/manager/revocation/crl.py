@@ -33,7 +33,7 @@ class ExpiredError(CRLError):
 
 
 class CRL:
-    """A CRL that this issuer signed for all CA certificates that it issued. It may have expired. Raises CRLError."""
+    """A CRL that this issuer signed for all CA certificates that it issued. The CRL may have expired."""
 
     def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
         """Parse and check a CRL (DER or PEM), which certificates of this issuer name by `urls`. Raises CRLError.
@@ -102,7 +102,7 @@ class CRL:
             raise CRLError("its signature is not valid")
 
     def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
-        """Raises CRLError unless this is a complete CRL for the issuer's CAs, or leaves (RFC 5280, 5.2, 6.3.3 (b))."""
+        """Raises CRLError unless this is a complete CRL about all CAs, or leaves (RFC 5280, 5.2, 6.3.3 (b))."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")

@@ -20,7 +20,7 @@ MOST_DIGESTS = 100_000  # of all lists
 
 
 def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> tuple[dict[bytes, str], list[str]]:
-    """Read every list, or its last copy. Returns reasons for revocation (by digest), and notes on what failed."""
+    """Read every list, or its last copy. Returns why certificates are revoked, by digest, and notes on failures."""
     reasons: dict[bytes, str] = {}
     notes = []
     for source in settings.revocation_lists:
@@ -70,7 +70,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
 
 
 def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
-    """The contents of a list's copy (reasons by digest), and a remark on how old it is or that there is none."""
+    """What the copy of a list says (why certificates are revoked, by digest), and a remark on the copy's date."""
     path = os.path.join(folder.path, KEPT_LISTS, digest_of(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))

@@ -16,7 +16,7 @@ MOST_OBJECTS = 500_000  # in the JSON; OneCRL has some 4,000
 
 
 def records(content: bytes) -> list[Any]:
-    """The records of a list, or of {"data": [...]}. Raises ValueError for anything else."""
+    """The records in a JSON list, or in an object {"data": [...]}. Raises ValueError for anything else."""
     if content.count(b"{") + content.count(b"[") > MOST_OBJECTS:  # each costs 64 bytes of memory, or more
         raise ValueError("too many records")
     try:

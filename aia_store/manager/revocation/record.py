@@ -78,7 +78,7 @@ class Record:
 
 
 def reader(folders: Iterable[Folder]) -> Reason:
-    """A function that returns why these folders call a certificate of an issuer revoked; None if they do not."""
+    """A function that says why a certificate of an issuer is revoked according to these folders; None if it is not."""
     searched = [folder for folder in folders if os.path.exists(os.path.join(folder.path, REVOKED))]
     known: list[dict[str, str]] = []  # read on first use, which is rare
 

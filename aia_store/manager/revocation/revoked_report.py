@@ -17,7 +17,7 @@ _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certifica
 
 
 def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
-    """The rows about revoked certificates, each with the reason. Raises ValueError if any row is unreadable."""
+    """The rows about revoked certificates, each with the reason. Raises ValueError if they cannot all be read."""
     report = ccadb.read(content)
     if report.status is None:
         raise ValueError("no column holds a revocation status")

@@ -60,7 +60,7 @@ class _Answer(NamedTuple):
 
 
 def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
-    """Find out which of these intermediates are revoked, note it in the folder, and set it in the verifier.
+    """Find out which of these intermediates are revoked, note it in the folder, and make the verifier refuse them.
 
     If a CRL or list cannot be read, nothing is raised: a note says so, and what was known before stays known.
     """
@@ -103,7 +103,7 @@ def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocat
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
-    """The CRLs that valid certificates name, each once: one for each CA below an anchor in turn, higher CAs first."""
+    """The CRLs that valid certificates name, each once, sorted by `in_turn`, those of higher CAs first."""
     found: dict[tuple[bytes, bytes, tuple[str, ...]], _Wanted] = {}
     for certificate in certificates:
         urls = crl_urls(certificate)

@@ -171,14 +171,14 @@ def distrust() -> Distrust:
 
 
 def state_of_distrust() -> str:
-    """A text that changes whenever what this system distrusts may have changed."""
+    """A text that changes whenever a file or folder changes that may distrust certificates."""
     return str([(path, published.file_identity(path)) for path in p11kit.watched()])
 
 
 def watched(where: Source | None) -> list[str]:
     """Every path whose change can change the trust anchors, the source itself first. Some paths may not exist.
 
-    If there is no source, these are all places where trust anchors may appear, and what may distrust them.
+    If there is no source, these are all places where trust anchors may appear, and all that may distrust them.
     """
     if where is None:
         return [*(path for path, _ in _places(None)), *p11kit.watched()]
@@ -277,7 +277,7 @@ def _files_in(path: str) -> list[str]:
 
 
 def _loss(path: str) -> str | None:
-    """Why a place is passed over, in words; None if it is used. A damaged place is used, which is an error later.
+    """Why a place is passed over, in words; None if it is used. A damaged place is used: reading it raises an error.
 
     Raises RootsError if it cannot be determined whether the place exists.
     """

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def files(folder: str) -> list[str]:
-    """The paths of the files in a folder that have the name of a hash and a number, sorted. Raises OSError."""
+    """The paths of the files in a folder whose names are a hash and a number, sorted. Raises OSError."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if _NAME.fullmatch(name))
 
 
