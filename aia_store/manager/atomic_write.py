@@ -27,7 +27,10 @@ class Replacement:
         self.file = open(descriptor, "wb")  # noqa: SIM115  # closed below
 
     def publish(self, *, like_the_old: bool = False) -> None:
-        """Rename the file to the path, readable for all (if `like_the_old`: as the old file is). Raises OSError."""
+        """Rename the file to the path. Raises OSError.
+
+        All users may read it. If `like_the_old`, it gets the owner, mode and attributes of the file that it replaces.
+        """
         self.file.flush()
         descriptor = self.file.fileno()  # others who may write to the folder could replace the name by a link
         if like_the_old and os.path.exists(self._path):

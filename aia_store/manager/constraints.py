@@ -45,7 +45,7 @@ def _path_length_is_carried(certificate: Certificate, issuer: Certificate, betwe
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether the issuer has no name constraints, or the certificate has the same and none is on directory names."""
+    """Whether the issuer has no name constraints, or the certificate has the same, and none is on directory names."""
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True

@@ -1,6 +1,6 @@
-"""Take hand-ins, the intermediates that users leave in the hand-in folder, and keep the valid ones in the site's store.
+"""Take hand-ins (intermediates that users leave in the hand-in folder), and keep the valid ones in the machine's store.
 
-Everything in the folder may be hostile. Certificates are verified up to the site's trust anchors, and every program
+Everything in the folder may be hostile. Certificates are verified up to the machine's trust anchors, and every program
 verifies them again, so no user can change what others trust. Each user's files, time and part of the store are limited,
 so no user can block the others. Users come in random order. The path of one user's hand-in may not contain another
 user's hand-in. Nothing in the store is replaced or removed. Whatever was examined is removed from the folder, even if
@@ -42,7 +42,7 @@ class CollectError(Exception):
 
 
 class Collected(NamedTuple):
-    """What a run did: how many intermediates are new in the site's store, and how many files were refused and removed.
+    """What a run did: how many intermediates are new in the store, and how many files were refused and removed.
 
     `more`: a limit was reached, or a file was still incomplete. A run a second later will find more.
     """
@@ -53,7 +53,7 @@ class Collected(NamedTuple):
 
 
 def collect(settings: Settings) -> Collected:
-    """Take everything out of the hand-in folder, and keep the valid intermediates in the site's store.
+    """Take everything out of the hand-in folder, and keep the valid intermediates in the machine's store.
 
     If the folder is missing, it is made. If this user may not write the store, nothing is done. Raises CollectError and
     RootsError; what was not examined before the error stays in the folder.

@@ -84,8 +84,8 @@ def fresh(settings: Settings, form: BundleForm = FILE) -> str | None:
 def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = False) -> str | None:
     """The path of the last published bundle, even if it is stale; None if there is none.
 
-    A bundle that somebody else has changed does not count. With `same_roots`, neither does a bundle that was made from
-    other trust anchors than the present ones.
+    A bundle that somebody else has changed does not count. If `same_roots`, the bundle must have been made from the
+    trust anchors that the machine has now.
     """
     for folder in places(settings):
         state = read_state(folder, form)
@@ -150,7 +150,7 @@ def last_source(settings: Settings) -> str | None:
 
 
 def places(settings: Settings) -> list[Folder]:
-    """The folders where a bundle may be: the writable store folder, or, if there is none, all readable ones."""
+    """The store folders where a bundle may be: the one that this user can write; if there is none, all readable ones."""
     store = open_store(settings)
     home = store.home
     return store.folders if home is None else [home]

@@ -1,4 +1,4 @@
-"""How many intermediates each user has recently brought into the site's store, so that no user can fill it.
+"""How many intermediates each user has recently brought into the machine's store, so that no user can fill it.
 
 Each intermediate may enter the bundle, and then costs half a millisecond in each program that loads the bundle. Only
 the store's owner may read the file with the numbers.
@@ -18,7 +18,7 @@ _LARGEST_FILE = 4 << 20
 
 
 class Shares:
-    """How many intermediates each user has brought in during the current period, from the file in the site's store."""
+    """How many intermediates each user has brought in during the current period. They are counted in a file."""
 
     def __init__(self, site: Folder) -> None:
         self._site = site
@@ -26,7 +26,7 @@ class Shares:
         self._taken = self._read()
 
     def take(self, user: int) -> bool:
-        """Count one more intermediate for this user id. Returns False if the user's share of this period is full."""
+        """Count one more intermediate for this user id. Returns False if the user has reached the limit."""
         since, count = self._taken.get(str(user), (self._now, 0))
         self._taken[str(user)] = since, min(count + 1, MOST)
         return count < MOST

@@ -62,7 +62,7 @@ def put_one_anchor(home: Folder, text: bytes) -> None:
 
 
 def contents(home: Folder) -> dict[str, str]:
-    """The fingerprints of the certificates in the present folder, by file name; empty for a file not written by us."""
+    """The fingerprints of the certificates in the present folder, by file name; an empty text for a file not ours."""
     folder = current(home)
     if folder is None:
         return {}

@@ -17,11 +17,11 @@ _LONGEST_REASON = 80
 
 
 class NotConnectedError(OSError):
-    """The proxy refuses to connect to a host. The message says what the proxy answers."""
+    """The proxy does not connect to the host. The message says what the proxy answers."""
 
 
 def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float) -> None:
-    """Ask the proxy, over this connection, to connect to a host (RFC 9110, 9.3.6). `deadline`: on the monotonic clock.
+    """Ask the proxy, over this connection, to connect to a host (RFC 9110, 9.3.6), by `deadline` (monotonic clock).
 
     Raises NotConnectedError if the proxy refuses, and another OSError if the connection to the proxy fails.
     """
@@ -46,7 +46,7 @@ class ProxyHandler(urllib.request.ProxyHandler):
         self.proxy: str | None = None
 
     def http_open(self, request: urllib.request.Request) -> None:
-        """Set the proxy of a request. Raises ProxyError if it cannot be used, and ValueError if the URL is bad."""
+        """Set the proxy of a request. Raises ProxyError if the proxy is unusable, ValueError if the URL is bad."""
         parts = urlsplit(request.full_url)
         port = parts.port or _PORTS[request.type]
         proxy = proxy_for(request.type, parts.hostname or "", port, self._settings.proxy)

@@ -46,7 +46,7 @@ def sweep(folder: Folder) -> None:
 
 
 def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
-    """The regular files, in this part of a store folder, that have names of ours, and when each was modified."""
+    """The paths of the files in this part of a store folder that have names of ours, and when each was modified."""
     with contextlib.suppress(OSError), os.scandir(folder.within(part)) as entries:
         for entry, _ in zip(entries, range(MOST_SWEPT), strict=False):
             status = entry.stat(follow_symlinks=False)

@@ -26,7 +26,7 @@ def crl_urls(certificate: Certificate) -> list[str]:
 
 
 def worth_fetching(urls: list[str]) -> list[str]:
-    """Those of the URLs that may be fetched, in their order, with the same limits as for URLs in AIA."""
+    """The URLs that may be fetched, in the given order. The limits are those for URLs in AIA."""
     return [url for url in urls if is_fetchable(url)][: Budget.urls] if len(urls) < Budget.too_many_urls else []
 
 

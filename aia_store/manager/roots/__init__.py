@@ -73,9 +73,9 @@ class Roots(NamedTuple):
 def source(settings: Settings) -> Source:
     """Find this machine's trust anchors: the first of the following places that exists, and what the settings add.
 
-    The places are: the file that the settings name; the system's own place; the file that SSL_CERT_FILE or
-    NIX_SSL_CERT_FILE names, or that the last bundle was made from; certifi's file. Raises RootsError if there is none,
-    or if the place that the last bundle was made from is gone and only later places of this list are left.
+    The file that the settings name comes first, then the system's own place, then the file that SSL_CERT_FILE or
+    NIX_SSL_CERT_FILE names, then the place that the last bundle was made from, and last certifi's file. Raises
+    RootsError if no place exists, or if the place of the last bundle is gone and only later places are left.
     """
     return _first_place(settings)._replace(extra=settings.extra_roots)
 
