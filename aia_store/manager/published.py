@@ -150,7 +150,7 @@ def last_source(settings: Settings) -> str | None:
 
 
 def places(settings: Settings) -> list[Folder]:
-    """The store folders where a bundle may be: the one that this user can write; if there is none, all readable ones."""
+    """The store folders where a bundle may be: the one that this user can write, or else all that are read."""
     store = open_store(settings)
     home = store.home
     return store.folders if home is None else [home]
