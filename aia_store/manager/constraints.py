@@ -45,7 +45,10 @@ def _path_length_is_carried(certificate: Certificate, issuer: Certificate, betwe
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether the issuer has no name constraints, or the certificate has the same, and none is on directory names."""
+    """Whether the issuer has no name constraints, or the certificate has the same, byte for byte.
+
+    Constraints on directory names never pass, because they also apply to the CA's own name.
+    """
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True
@@ -53,7 +56,7 @@ def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def _key_usages_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether the EKU of the certificate allows only purposes that the issuer's EKU allows, as OpenSSL demands."""
+    """Whether the certificate's EKU allows only what the issuer's allows; anyExtendedKeyUsage allows everything."""
     allowed = extended_key_usages(issuer)
     if allowed is None or ANY_EXTENDED_KEY_USAGE in allowed:
         return True

@@ -102,7 +102,7 @@ class CRL:
             raise CRLError("its signature is not valid")
 
     def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
-        """Raises CRLError unless this is a complete CRL about all CAs, or leaves (RFC 5280, 5.2, 6.3.3 (b))."""
+        """Raises CRLError unless it is the issuer's complete CRL of all CAs, or leaves (RFC 5280, 5.2, 6.3.3 (b))."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")
