@@ -480,7 +480,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
 
 
 def _may_be_suite_b(context: Any) -> bool:
-    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell: its ciphers decide."""
+    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell: its ciphers hint."""
     older = {cipher["name"] for cipher in _context.get_ciphers(context) if cipher["protocol"] != "TLSv1.3"}
     return bool(older) and older <= {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"}
 
