@@ -70,7 +70,7 @@ def found_in(folder: str) -> Iterator[tuple[str, str | None]]:
 
 
 def read(target: FileTarget) -> tuple[FileTarget, Seen]:
-    """The target with the certificate's own name, and what a server with this file sends. Raises ProbeError."""
+    """The target, with a host name from the certificate, and what a server with this file sends. Raises ProbeError."""
     path = target.path
     try:
         certificates, leaf_at = _held(path)
@@ -94,7 +94,7 @@ def holds_key(path: str) -> bool:
 
 
 def _held(path: str) -> tuple[list[Certificate], int]:
-    """The certificates in a file, and the index of the server's own. Raises OSError, and ProbeError if it has none."""
+    """The certificates in a file, and the index of the server's own. Raises OSError and ProbeError."""
     with opened(path) as file:
         content = _without_keys(file, path)
     # A certificate that a PEM file holds twice is sent twice.

@@ -1,7 +1,7 @@
 """What one connection to a host shows: what it sends, and whether the handshake succeeds.
 
-Nothing is verified in these handshakes, so a handshake that fails is noticed whatever the chain is like. OpenSSL
-verifies the chain afterwards, in a simulated handshake (`inside/rehearsal.py`).
+These handshakes verify nothing, so if one fails, the chain is not the cause. OpenSSL verifies the chain afterwards,
+in a simulated handshake (`inside/rehearsal.py`).
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Seen(NamedTuple):
 
 
 def looks(target: Target, settings: Settings) -> list[Seen]:
-    """Make a handshake with a host, and another for a certificate with the other kind of key. Raises ProbeError.
+    """Make handshakes with a host for each kind of key (RSA, ECDSA). Returns one result for each certificate.
 
-    A server may have a certificate with each kind of key (RSA, ECDSA), and sends the one that suits the client.
+    A server that has a certificate of each kind sends the one that suits the client. Raises ProbeError.
     """
     first = _look_of_today(target, settings)
     leaf = next(readable(first.certificates[:1]), None)
@@ -69,7 +69,7 @@ def looks(target: Target, settings: Settings) -> list[Seen]:
 
 
 def _look_for_another_than(kind: str, target: Target, settings: Settings) -> Seen | None:
-    """What a client sees if it accepts only the other kind of key; None if it gets no readable certificate.
+    """What a client sees if it does not accept this kind of key; None if it gets no readable certificate.
 
     In TLS 1.2, the cipher suites choose the kind. If the server does not speak TLS 1.2, try again with TLS 1.3.
     """
@@ -95,7 +95,7 @@ def key_kind(certificate: Certificate) -> str:
 
 
 def _look_of_today(target: Target, settings: Settings) -> Seen:
-    """What today's clients see. If they see no certificate: what a client sees if it accepts old and weak TLS."""
+    """What today's clients see. If they get no certificate, what a client that accepts old and weak TLS sees."""
     place = address(*target.place)
     try:
         seen = look(target, seeing_context(), settings)
@@ -116,7 +116,7 @@ def _look_of_today(target: Target, settings: Settings) -> Seen:
 
 
 def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen:
-    """What was seen, without the weaknesses that come only from a server's preference for an unusual cipher suite."""
+    """Returns `seen` without the weaknesses of its cipher suite if the server also accepts a suite of browsers."""
     if OF_SUITES.isdisjoint(seen.weaknesses):
         return seen
     try:
@@ -129,7 +129,7 @@ def _without_preferences(seen: Seen, target: Target, settings: Settings) -> Seen
 
 
 def _tolerant_look(target: Target, refusal: Exception, settings: Settings) -> Seen | None:
-    """What a client sees if it accepts old and weak TLS; None if today's clients see nothing for another reason."""
+    """What a client that accepts old and weak TLS sees; None if that client gets no certificate either."""
     if not isinstance(refusal, (_ssl.SSLError, ConnectionResetError, BrokenPipeError)):
         return None
     if getattr(refusal, "reason", None) in _NO_TLS:
@@ -177,7 +177,7 @@ def look(target: Target, context: Any, settings: Settings, seconds: float = SECO
 
 
 def addresses(target: Target, settings: Settings) -> list[Target]:
-    """The target once for each address of its host; only once through a proxy, which chooses one. Raises ProbeError."""
+    """One target for each address of the host; only one if a proxy chooses the address. Raises ProbeError."""
     host, port = target.place
     try:
         if _proxy(target, settings) is not None:
@@ -191,7 +191,7 @@ def addresses(target: Target, settings: Settings) -> list[Target]:
 
 
 def _directly(place: tuple[str, int], seconds: float) -> socket.socket:
-    """Connect to the first of the host's addresses that answers; one time limit for all. Raises OSError."""
+    """Connect to the first of the host's addresses that answers, in this many seconds altogether. Raises OSError."""
     host = in_ascii(place[0])
     if uses_pysocks():  # all connections of this program go through PySocks' proxy
         return socket.create_connection((host, place[1]), seconds)
@@ -210,7 +210,7 @@ def _proxy(target: Target, settings: Settings) -> Proxy | None:
 
 
 def _through_proxy(proxy: Proxy, place: tuple[str, int], seconds: float) -> socket.socket:
-    """Connect through a proxy; one time limit for all. Raises OSError."""
+    """Connect through a proxy, in this many seconds altogether. Raises OSError."""
     deadline = time.monotonic() + seconds
     connection = _directly((proxy.host, proxy.port), seconds)
     try:

@@ -112,7 +112,7 @@ class Finding:
 
     @property
     def chain_weakness(self) -> Weakness | None:
-        """Why only some clients refuse the chain."""
+        """The weakness of the chain that only some clients refuse; None if there is none."""
         if self.lenient is None:
             return None
         return Weakness.SMALL_KEY if "key" in (self.completed_refusal or "") else Weakness.WEAK_DIGEST
@@ -130,7 +130,7 @@ class Finding:
 
     @property
     def _weakness_of_name(self) -> Weakness | None:
-        """Whether OpenSSL accepts the host's name only because it is the common name, which browsers do not read."""
+        """The weakness if OpenSSL finds the host's name only in the common name, which browsers do not read."""
         names = host_names(self.chain.leaf)
         if self.completed_refusal is not None or is_address(self.target.name) or not all(map(is_address, names)):
             return None
@@ -145,12 +145,12 @@ class Finding:
 
     @property
     def hangs_on_revoked(self) -> bool:
-        """Whether every path contains a revoked intermediate. Plain OpenSSL does not know that it is revoked."""
+        """Whether every path contains a revoked intermediate. Plain OpenSSL does not know of the revocation."""
         return self.path is None and bool(self.revoked)
 
     @property
     def revoked_links(self) -> dict[Certificate, str]:
-        """The revoked certificates of the path (or, if none was found, those that were skipped), and why."""
+        """The revoked certificates of the path, and why. If no path was found: those that the search skipped."""
         asked = {link: status.reason for link, status in self.asked.items() if status.is_revoked}
         return {**(self.revoked if self.path is None else {}), **asked}
 
@@ -188,7 +188,7 @@ class Finding:
 
     @cached_property
     def drawn(self) -> list[Certificate]:
-        """The path; if none was found, the likeliest beginning of one: as far up as certificates are known."""
+        """The path. If none was found, its likeliest beginning, as far up as certificates are known."""
         if self.path is not None:
             return self.path.certificates
         if self.refused_path is not None:
@@ -221,13 +221,13 @@ class Finding:
 
     @property
     def useless(self) -> list[Certificate]:
-        """The certificates that were sent, or skipped because they are revoked, and are not part of the path."""
+        """The certificates outside the path: those that were sent, and those that the search skipped as revoked."""
         known = dict.fromkeys([*self.revoked, *self.chain.sent])
         return [certificate for certificate in known if certificate not in self.drawn]
 
     @property
     def not_found(self) -> bytes | None:
-        """The name (DER) of the issuer that could not be found; None if this is not why there is no path."""
+        """The name (DER) of the issuer that could not be found; None if no issuer is missing."""
         last = self.drawn[-1]
         if self.path is not None or last.is_self_signed or self.is_anchor(last) or self.is_last_anchor(last):
             return None
@@ -255,7 +255,7 @@ class Finding:
         return self.chain.trusted.is_anchor(certificate)
 
     def is_held(self, certificate: Certificate) -> bool:
-        """Whether this machine trusts this certificate, as an anchor or not."""
+        """Whether this machine trusts this certificate. Unlike with `is_anchor`, a trusted intermediate counts."""
         return self.chain.trusted.holds(certificate)
 
     @property
@@ -265,7 +265,7 @@ class Finding:
 
     @property
     def ends(self) -> int:
-        """When the first of the links expires, in seconds since 1970."""
+        """When the first of `links` expires, in seconds since 1970."""
         return min(link.validity[1] for link in self.links)
 
     def days_left(self, certificate: Certificate) -> int:
@@ -273,7 +273,7 @@ class Finding:
         return int((certificate.validity[1] - self.chain.now) // DAY)
 
     def ending_within(self, days: int) -> list[Certificate]:
-        """The links that expire within this many days, or have expired."""
+        """The certificates in `links` that expire within this many days, or have expired."""
         return [link for link in self.links if self.days_left(link) < days]
 
     @property

@@ -29,7 +29,7 @@ def probe(
     """Get the chains of a host or file, search for what is missing, and keep what is found. Raises ProbeError.
 
     There are two chains if a server has a certificate with an RSA key and one with an ECDSA key. With `revocation`, the
-    CRLs that the certificates name are read too. OpenSSL loads the anchors once, as long as they stay the same.
+    CRLs that the certificates name are read too. OpenSSL loads the anchors again only if they change.
     """
     trusted = trust.loaded(tuple(anchors))
     store = open_store(settings)
@@ -76,7 +76,7 @@ def _finding(
     refused: list[Certificate] | None,
     store: IntermediateStore,
 ) -> Finding:
-    """Put together what is known of a chain, with OpenSSL's verdicts under `trusted`'s flags and security level."""
+    """Put together what is known of a chain. OpenSSL verifies it with the flags and security level of `trusted`."""
     sent, name = seen.certificates, in_ascii(target.name)
     refusal = trusted.refusal(sent, name)
     strict_refusal = trusted.refusal(sent, name, _STRICTLY)

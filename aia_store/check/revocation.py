@@ -26,7 +26,7 @@ class CRLStatus(NamedTuple):
 
 
 def ask(path: Sequence[Certificate], settings: Settings, store: IntermediateStore) -> dict[Certificate, CRLStatus]:
-    """What their issuers' CRLs say of the leaf and the intermediates. The path is from the leaf to the anchor."""
+    """What the issuers' CRLs say of the leaf and the intermediates of a path (from the leaf to the trust anchor)."""
     home = store.home
     if home is None:
         return {}

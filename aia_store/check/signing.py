@@ -64,7 +64,7 @@ class _Handshake:
             lib.SSL_set_tlsext_host_name(self._ssl, name.encode())
 
     def cipher(self) -> tuple[str]:
-        """Stands for the cipher suite that `ssl` would describe: no suite of TLS 1.3 is weak."""
+        """Only the beginning of the cipher suite's name: no suite of TLS 1.3 is weak, so the rest does not matter."""
         return ("TLS_",)
 
     def do_handshake(self) -> None:

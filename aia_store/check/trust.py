@@ -15,10 +15,10 @@ from .witness import seeing_context
 
 
 class TrustAnchors:
-    """The certificates that clients with a given context trust, and OpenSSL's verdicts there. Threads may share it."""
+    """Trust anchors, and OpenSSL's verdicts on chains that are verified with them. Threads may share an instance."""
 
     def __init__(self, certificates: Sequence[Certificate], context: Any, level: int | None = None) -> None:
-        """From now on, the context requires whole chains. The certificates are loaded when it is first used.
+        """Make the context require chains up to a root. OpenSSL loads the certificates when `context` is first read.
 
         `level` is the security level for the verdicts, by default the context's own.
         """
@@ -62,7 +62,7 @@ class TrustAnchors:
 
 @lru_cache(maxsize=1)
 def loaded(certificates: tuple[Certificate, ...]) -> TrustAnchors:
-    """These trust anchors, for verdicts like those of Python's default client."""
+    """`TrustAnchors` with these certificates, whose verdicts are like those of Python's default client."""
     return TrustAnchors(certificates, seeing_context())
 
 

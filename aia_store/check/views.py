@@ -84,7 +84,7 @@ def _first_of_each_name(finding: Finding) -> str | None:
 
 
 def _backtracks(finding: Finding) -> str | None:
-    """What was sent must lead to a root by any path."""
+    """The rule of clients that try every path: one path of sent certificates must lead to a root."""
     if finding.partial_refusal is None or (finding.completed_refusal is None and not finding.missing):
         return None
     return finding.refusal
@@ -126,12 +126,12 @@ def _fetches_up_to_a_root(finding: Finding) -> str | None:
 
 
 def _completed_refusal(finding: Finding) -> str | None:
-    """Why a browser refuses the whole path, which may end at any trusted CA."""
+    """Why a browser refuses the complete path. Browsers let a path end at any trusted CA, even if it is no root."""
     return None if finding.ends_at_no_root and len(finding.drawn) > 1 else finding.completed_refusal
 
 
 def _preloads(finding: Finding) -> str | None:
-    """Firefox knows missing intermediates below roots in Mozilla's programme: its members must disclose them."""
+    """Firefox knows the intermediates below Mozilla's roots in advance, because Mozilla makes CAs disclose them."""
     fault = _revoked(finding) or _completed_refusal(finding)
     if fault is not None or finding.path is None or not finding.missing:
         return fault

@@ -100,7 +100,7 @@ def of_issuers(issuers: Sequence[Certificate]) -> Iterator[Weakness]:
 
 
 def of_key_usage(certificate: Certificate) -> Weakness | None:
-    """Whether a server's certificate forbids its key to sign, which every handshake without static RSA requires."""
+    """The weakness if a certificate forbids its key to sign. Every handshake without static RSA needs a signature."""
     try:
         value = certificate.extensions.get(KEY_USAGE)
         if value is None:

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _open_what_was_closed() -> None:
-    """Open each closed standard descriptor; otherwise the first files that we open would get its number."""
+    """Open each standard descriptor that is closed. Otherwise the next file that we open would get its number."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:  # that of standard error
         descriptor = os.open(os.devnull, os.O_RDWR)

@@ -50,7 +50,10 @@ def _last_used(path: str) -> float:
 
 
 def _named(store: IntermediateStore, fingerprint: str) -> tuple[Certificate, dict[bool, str]]:
-    """The one certificate whose fingerprint starts with this, and its files: needed (False), preloaded (True)."""
+    """Find the only certificate in the store whose fingerprint starts with these digits.
+
+    Returns the certificate and its files, as {whether preloaded: path}. Raises NotInStoreError and click.UsageError.
+    """
     digits = fingerprint.lower().replace(":", "")
     if digits.strip("0123456789abcdef"):
         raise click.UsageError(f"{fingerprint!r} is not a fingerprint; `aia-store list` shows them")
@@ -357,7 +360,7 @@ def _print_some(lines: list[str], more: str, echo: Callable[[str], None]) -> Non
 
 
 def _name(item: history.Dropped) -> str:
-    """The name of a dropped item: the certificate's, or the file's if it holds none."""
+    """The name of a dropped certificate, or of its file if the file holds no certificate."""
     name = output.subject(item.certificate) if item.certificate is not None else os.path.basename(item.path)
     return output.harmless(name)
 

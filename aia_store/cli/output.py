@@ -43,7 +43,7 @@ def console() -> Console:
 
 @functools.cache
 def _console(name: Literal["stdout", "stderr"]) -> Console:
-    """The console of a stream, very wide if that is no terminal.
+    """The console of a stream. If the stream is no terminal, the console is very wide.
 
     There is one per stream, because rich keeps output out of a progress bar only if both use the same console.
     """
@@ -79,7 +79,7 @@ def print_table(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> No
 
 
 def _print_cells(headings: list[str], rows: Sequence[Sequence[str | Text]]) -> None:
-    """Print the cells of each row below each other: those without a heading on one line, the others indented."""
+    """Print each row as several lines: first the cells without a heading, then each other cell, indented."""
     for row in rows:
         titled = list(zip(headings or [""] * len(row), row, strict=True))
         first = Text(" ").join([_text(cell) for heading, cell in titled if not heading] or [_text(row[0])])
@@ -155,7 +155,7 @@ def described(certificate: Certificate) -> dict[str, object]:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar, if standard error is a terminal. If standard output is one, too, output goes above the bar."""
+    """A progress bar, if standard error is a terminal. Output to the same terminal appears above the bar."""
     from rich.progress import Progress
 
     bar = Progress(

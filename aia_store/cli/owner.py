@@ -1,6 +1,7 @@
-"""For root: ignore files that others can change, and run as the service user if the site's store belongs to one.
+"""For root: say which settings are ignored, and run as the owner of the machine's store if that is another user.
 
-What a command makes then belongs to the service user, and no link that the service user made can lead root astray.
+This owner is called the service user. What a command makes then belongs to the service user, and no link that the
+service user made can mislead root.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _OF_ROOT = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def say_what_is_ignored() -> None:
-    """Tell root, and the service user, which settings are ignored because others can change their files."""
+    """Tell root and the store's owner which settings are ignored because others can change their files."""
     if "_AIA_STORE_COMPLETE" in os.environ or not config.serves_others():
         return
     try:
@@ -33,10 +34,10 @@ def say_what_is_ignored() -> None:
 
 
 def become_owner(arguments: list[str]) -> None:
-    """If this is root and the command writes to the site's store, become the owner of that store, for good.
+    """If this is root and the command uses the machine's store, become its owner until the process ends.
 
-    `check` stays root if it reads or writes a file, because only root may have access to it. What it learns is then
-    handed in (`inside/handin.py`).
+    `check` stays root if it reads or writes a file, because only root may have access to it. Then what `check`
+    learns enters the store only after the owner has verified it (`inside/handin.py`).
     """
     if not arguments or not (arguments[0] in _ON_THE_STORE or (arguments[0] == "check" and _names_no_file(arguments))):
         return
@@ -51,7 +52,7 @@ def become_owner(arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def as_owner() -> Iterator[None]:
-    """If this is root, be the owner of the site's store within the `with`, which must only read and start nothing."""
+    """For root: be the owner of the machine's store in the `with` block, which must only read and start no process."""
     status = _other_owner()
     if status is None:
         yield
@@ -73,7 +74,7 @@ def as_owner() -> Iterator[None]:
 
 
 def _other_owner() -> os.stat_result | None:
-    """The site's store, if this is root and the store belongs to another user; None if root is to stay root."""
+    """The status (`os.stat`) of the machine's store if root is to become its owner; None if nothing is to change."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None
     site = config.site_cache()

@@ -1,4 +1,4 @@
-"""The command bundle, which must be fast."""
+"""The command `bundle`, which must be fast because shells run it at their start."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def usable_bundle(settings: Settings, form: BundleForm = published.FILE) -> tupl
 
 
 def _built(build: Callable[[Progress], str]) -> str:
-    """Build the bundle. If standard error is a terminal, show a progress bar; only then its library is imported."""
+    """Build the bundle; returns its path. If standard error is a terminal, import rich and show a progress bar."""
     if not sys.stderr.isatty():
         return build(lambda done, total: None)
     from .output import progress

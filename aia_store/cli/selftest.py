@@ -145,7 +145,7 @@ def _curl_step(url: str, environment: dict[str, str]) -> Step:
 
 
 def _line(at: int, text: str) -> str:
-    """The first (0) or last (-1) line of a text; empty if there is none."""
+    """The first (`at` = 0) or last (`at` = -1) line of a text; empty if the text has no lines."""
     return one_line((text.strip().splitlines() or [""])[at])
 
 

@@ -67,7 +67,7 @@ def _settings() -> Settings:
 
 
 def _repeated(make: Callable[[Settings], Round]) -> Round:
-    """Make rounds while there is more to share, and time."""
+    """Share in rounds, until nothing is left to share or a limit is reached. Returns all rounds as one."""
     settings = _settings()
     deadline = time.monotonic() + SECONDS
     done = make(settings)

@@ -164,7 +164,7 @@ def _bundle(settings: Settings) -> Aspect:
 
 
 def _environment(settings: Settings) -> Aspect:
-    """The variables of this shell. Missing ones are a hint; one that names no file breaks every connection."""
+    """The variables of this shell. A missing one is a hint. One that names no file breaks every connection."""
     absent = [name for name in shells.VARIABLES if os.environ.get(name) and not os.path.exists(os.environ[name])]
     if absent:
         state = f"{', '.join(f'{name} ({os.environ[name]})' for name in absent)}: there is no such file"
@@ -188,7 +188,7 @@ def _environment(settings: Settings) -> Aspect:
 
 
 def _network(settings: Settings) -> Aspect:
-    """What prevents fetches, or stands in their way: a setting, a proxy, pauses after failures."""
+    """What prevents or delays fetches: a setting, a proxy, pauses after failures."""
     if settings.offline:
         return Aspect("fetches", OK, "none, by a setting (AIA_STORE_OFFLINE)")
     told = []
@@ -216,7 +216,7 @@ def _network(settings: Settings) -> Aspect:
 
 
 def _daemon(settings: Settings) -> Aspect:
-    """The daemon of the user's store or the site's; it need not run."""
+    """The state of the daemon for the user's store or the machine's. It is no problem if no daemon runs."""
     sound = [folder for folder in folders_of(settings) if folder.fault() is None]
     state = next(filter(None, map(daemon_state.running, sound)), None)
     if state is None:

@@ -21,29 +21,30 @@ any callback again. At that next callback, we put the program's own context back
 changed, and one server's intermediates never affect the next server.
 
 Verification flags, purpose, depth and host name belong to the SSL object, from the time that it is made. The security
-level and Suite B come from the context, so a context of ours has the same ones. Setting a context also copies that
-context's own certificate into the SSL object. If the program is loading such a certificate at that moment, or has
-loaded one since it made the SSL object, we leave the connection alone.
+level and Suite B come from the context, so our context gets those of the program's context. Setting a context also
+copies that context's own certificate into the SSL object. If the program is loading its own certificate at that moment,
+or has loaded one since it made the SSL object, we leave the connection alone.
 
 **The wrappers** (`patch`). Whatever library a program uses, `_wrap_socket` or `_wrap_bio` of `_ssl._SSLContext` makes
-its SSL objects. When the program makes its first context, we wrap these two methods on the Python class directly above.
-What we know of a context or a connection is kept beside it and dies with it. We leave servers' connections alone, and
-those that verify nothing; only `aia_store.complete(context, client_certificates=True)` completes the chains of a
-server's clients (`client_certificates`). After the verdict, OpenSSL no longer calls us, so a download costs nothing.
+its SSL objects. When the program makes its first context, we wrap these two methods in the standard library's subclass,
+`ssl.SSLContext`. What we know of a context or a connection is kept beside it and dies with it. We leave connections
+alone if they verify nothing, or if the program is the server: only `aia_store.complete(context,
+client_certificates=True)` completes the chains of a server's clients (`client_certificates`). After the verdict,
+OpenSSL no longer calls us, so we do not slow down the data that follows.
 
 **Trust on demand** (`cafile`, `plain`, `trusted`). Parsing a CA file of 144 roots takes most of the time that a program
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
-OpenSSL does not parse it yet. We verify each chain in a context of ours with every certificate that OpenSSL could look
-up for this chain; OpenSSL looks certificates up by name only. Such a context refuses a chain with the same error as the
-program's own would without us. If we could not read all of the chain, or a directory may have a part in it, we use a
-context with the whole file to refuse it. A file is deferred only if every OpenSSL is sure to read all of it; the roots
-of the public programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+OpenSSL does not parse it yet. OpenSSL looks certificates up by name only. So for each chain, we make a context of ours
+with every certificate that OpenSSL could look up. Such a context refuses a chain with the same error as the program's
+own would without us. If we could not read all of the chain, or a directory may have a part in it, we use a context with
+the whole file to refuse it. A file is deferred only if every version of OpenSSL reads all of it. The roots of the
+public root programmes are known to load (`anchors.bin`). Before anything looks at the program's context
 (`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
-**Is anything missing?** (`verification`) If every link of what was sent is certain, up to one anchor, nothing is
-checked beforehand: OpenSSL decides in the real handshake. Otherwise OpenSSL first verifies the certificates just as
-they were sent, in a simulated handshake in memory. If it accepts them, nothing is searched, fetched or written, and the
-result is remembered.
+**Is anything missing?** (`verification`) If each sent certificate surely issued the one before it, up to one anchor,
+nothing is checked beforehand: OpenSSL decides in the real handshake. Otherwise OpenSSL first verifies the certificates
+just as they were sent, in a simulated handshake in memory. If it accepts them, nothing is searched, fetched or written,
+and the result is remembered.
 
 **The search** (`search`, `store`, `aia`, `fetch`, `reply`). If OpenSSL refuses what was sent, we build certification
 paths, depth first and within one budget. We look for issuers in one source after the other, the cheapest first: what
@@ -54,18 +55,18 @@ intermediates of an accepted path are kept on disk.
 
 **The rehearsal** (`rehearsal`). We find paths; OpenSSL judges them. Before a path is used, OpenSSL verifies exactly
 this path, again in a simulated handshake: the leaf, the intermediates as untrusted certificates, and one trusted
-anchor, under the flags of the SSL object and the security level and Suite B of its context. If only the program's own
-context knows its CRLs, trust settings or pinned certificates, the path must also pass a rehearsal in that context. Then
-the real handshake verifies the path once more.
+anchor, under the flags of the SSL object and the security level and Suite B of its context. If the program's own
+context has CRLs, trust settings or pinned certificates that only it knows, the path must also pass a rehearsal in that
+context. Then the real handshake verifies the path once more.
 
 **The note** (`explain`). If OpenSSL still refuses the chain, we add a note (PEP 678) to the error that the program
-gets. It says why, from what was found on the way. Nothing else about the error changes.
+gets. The note says why, from what the handshake found. Nothing else about the error changes.
 
-**Why this cannot widen trust.** A context of ours holds what the program trusts. It holds another intermediate only if
-OpenSSL has accepted the very path to which it belongs, up to an anchor that the program trusts. This matters most
-under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on: there OpenSSL stops at the first
-intermediate in a context of ours and looks at nothing above it. So a context with such an intermediate serves only the
-one chain that was rehearsed as a whole, leaf included, and only until the first of its certificates expires. A
+**Why this cannot widen trust.** A context of ours holds what the program trusts. It holds any other intermediate only
+if OpenSSL has accepted the very path to which this intermediate belongs, up to an anchor that the program trusts. This
+matters most under X509_V_FLAG_PARTIAL_CHAIN, which Python sets by default from 3.13 on. With this flag, OpenSSL stops
+at the first intermediate that our context holds, and looks at nothing above it. So a context with such an intermediate
+serves only the chain that was rehearsed, leaf included, and only until the first of its certificates expires. A
 self-signed certificate from a server, the network or the disk is never used.
 
 **Why this cannot break a program.** Whatever goes wrong, the handshake goes on in the program's own context, as it
@@ -73,7 +74,7 @@ would without us. Everything that our error handling needs is loaded together wi
 We hold no lock while OpenSSL or the program's code runs, and each lock is made anew in a forked child. If a signal
 handler raises an exception meanwhile, the method that the program called raises that same exception.
 
-pyOpenSSL brings an OpenSSL of its own, which has hooks of its own (`inside.pyopenssl`).
+pyOpenSSL brings its own OpenSSL, for which `inside.pyopenssl` does the same.
 """
 
 import os
@@ -95,8 +96,8 @@ class Package(ModuleType):
     """A package that holds no references to its modules, but looks them up in `sys.modules`.
 
     When the interpreter ends, it sets the globals of a module to None if more than `sys.modules` refers to the module.
-    It begins with the latest import, so our wrappers would fail while finalizers still use `ssl`. If only `sys.modules`
-    refers to a module, its globals stay as long as its functions are in use.
+    It begins with the module imported last. So our wrappers of `ssl` would fail while finalizers still use `ssl`. If
+    only `sys.modules` refers to a module, its globals stay as long as its functions are in use.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -128,19 +129,19 @@ STRICT, PARTIAL_CHAIN = 0x20, 0x80000
 
 
 def is_enabled() -> bool:
-    """Whether the chains of all client connections of this process are completed, where an intermediate is missing."""
+    """Whether aia-store completes the chains of all client connections that this process makes."""
     return enabled is True
 
 
 def set_enabled(now: bool, *, by_hook: bool = False) -> None:
-    """Set `is_enabled`. What the hook sets holds only until the program itself sets something."""
+    """Set what `is_enabled` returns. With `by_hook`, do nothing if it was set before."""
     global enabled
     if enabled is None or not by_hook:
         enabled = now
 
 
 def remember(memory: "dict[Any, Any]", key: "Any", value: "Any", most: int) -> None:
-    """Put a value into a memory that holds at most `most` values; a full one is emptied first."""
+    """Put a value into a memory that holds at most `most` values. If the memory is full, it is emptied first."""
     if len(memory) >= most:
         memory.clear()
     memory[key] = value
@@ -151,7 +152,7 @@ if TYPE_CHECKING:
 else:
 
     class cached_property:
-        """`functools.cached_property` without its lock (up to Python 3.11), which may stay locked in a forked child."""
+        """`functools.cached_property` without Python's lock (up to 3.11), which may stay locked in a forked child."""
 
         def __init__(self, compute):
             self._compute = compute
@@ -168,14 +169,14 @@ _of_parent: "list[dict[Any, Any]]" = []
 
 
 def forget_unfreed(memory: "dict[Any, Any]") -> None:
-    """Empty a memory in a forked child, but free nothing: a thread of the parent may have held OpenSSL's locks."""
+    """Empty a memory in a forked child, but keep its values alive: freeing them may need a lock that stays taken."""
     if memory:
         _of_parent.append(memory.copy())
         memory.clear()
 
 
 def memory_of_contexts() -> "dict[Any, Any]":
-    """A new memory that holds contexts of ours, and that is forgotten in each forked child."""
+    """Return a new, empty memory for SSL contexts. Each forked child of this process starts with an empty one."""
     memory: dict[Any, Any] = {}
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: forget_unfreed(memory))
@@ -183,7 +184,7 @@ def memory_of_contexts() -> "dict[Any, Any]":
 
 
 class Interrupted(BaseException):
-    """The program's own code, such as a signal handler, raised an exception (`raised`) inside the callback."""
+    """The program's own code, such as a signal handler, raised an exception (`raised`) while our code was running."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__(raised)
@@ -193,9 +194,9 @@ class Interrupted(BaseException):
 def interrupt_in(error: "BaseException | None") -> "BaseException | None":
     """Return the exception that a signal handler or another thread raised within our code; None for an error of ours.
 
-    A signal handler may raise an exception of any class. If another error results, here or in OpenSSL's wrapper, the
-    exception is that error's context. The exception's traceback holds frames of ours. If such a frame has the exception
-    in a variable, it must delete the variable: the cycle would keep the program's connection open until collected.
+    A signal handler may raise an exception of any class. If our code or `ssl` then raises another error, we find the
+    exception in that error's `__context__`. Callers must delete their variable that holds the exception: its traceback
+    refers to their frame, and this reference cycle would keep the program's connection open until it is collected.
     """
     while error is not None and was_raised_in_ours(error):
         if isinstance(error, Interrupted):
@@ -228,7 +229,7 @@ def _module(frame: "FrameType") -> str:
 
 
 def unless_interrupted(*kinds: "type[_Error]") -> "tuple[type[_Error], ...]":
-    """The classes for an `except` that handles these errors, but not those that a signal handler or a thread raised.
+    """Return `kinds` for an `except`; no class if a signal handler or another thread raised the current error.
 
     A signal handler may raise an error of any class: many raise TimeoutError, which is an OSError.
     """
@@ -241,7 +242,7 @@ def _was_raised_from_outside(error: BaseException) -> bool:
 
 
 def _was_raised_by_handler(error: BaseException) -> bool:
-    """Whether a signal handler is in the traceback: a function with the frame that called it among its arguments."""
+    """Whether the error's traceback has a signal handler: a function that got its caller's frame as an argument."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         if _has_argument(step.tb_next.tb_frame, step.tb_frame):
@@ -257,10 +258,9 @@ def _has_argument(called: "FrameType", sought: "FrameType") -> bool:
 
 
 def _was_raised_by_thread(error: BaseException) -> bool:
-    """Whether another thread raised the error in this one (PyThreadState_SetAsyncExc), as some time limits for jobs do.
+    """Whether another thread raised the error in this thread (PyThreadState_SetAsyncExc), as some job time limits do.
 
-    We recognize such an error only if the program defines its class: our code and the standard library raise none, and
-    no other code was running.
+    We recognize such an error by its class: only our code and the standard library ran, and neither defines it.
     """
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
@@ -269,7 +269,7 @@ def _was_raised_by_thread(error: BaseException) -> bool:
 
 
 def _is_known(module: str) -> bool:
-    """Whether a module is ours or the standard library's. Always True in Python 3.9, which does not list the latter."""
+    """Whether a module is ours or the standard library's. Always True in Python 3.9, which cannot list the latter."""
     top = module.partition(".")[0]
     return top == __name__.partition(".")[0] or top in getattr(sys, "stdlib_module_names", (top,))
 
@@ -281,8 +281,8 @@ _WORD = 8 if sys.maxsize > 1 << 32 else 4  # bytes of a C long
 def _has_special_rights() -> bool:
     """Whether this process has more rights than the user who started it: by set-user-ID, set-group-ID or capabilities.
 
-    If the kernel says so (AT_SECURE, getauxval(3)), OpenSSL ignores the environment (secure_getenv(3)). A process that
-    has dropped its privileges may be unable to read what the kernel said.
+    The kernel says so in AT_SECURE (getauxval(3)). If it is set, OpenSSL ignores the environment (secure_getenv(3)). If
+    the process has dropped its privileges and cannot read AT_SECURE, its capabilities decide.
     """
     if not hasattr(os, "geteuid"):
         return False

@@ -1,6 +1,6 @@
 """Issuers by AIA (RFC 5280, 4.2.2.1): the last source of a search, and the only one that uses the network.
 
-There is one fetch per URL and machine. The process that holds the URL's lock fetches it, and keeps the lock while it
+There is one fetch per URL and machine. The process that holds a URL's lock fetches the URL. It keeps the lock while it
 searches upwards from the reply. Processes that waited for the lock then find the certificates in the store, or a note
 that the fetch failed.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class Budget(Protocol):
-        """The part of `search.Budget` that is needed here."""
+        """The attributes of `search.Budget` (the limits of one search) that `AIA` uses."""
 
         seconds: float
         fetches: int
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class AIA:
-    """Certificates from caIssuers URLs, within the budget of one search. Use it in a `with`."""
+    """Fetches issuers from caIssuers URLs for one search, within the search's budget. Use it as a context manager."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class AIA:
         patient: bool = True,
     ) -> None:
         """`anchors` returns a text that changes whenever the trust anchors change. `newly_stored` takes a certificate,
-        and returns the issuers that other processes have stored since the last look. If not `patient`, URLs that failed
-        recently are tried too."""
+        and returns those of its issuers that other processes have put into the store during the search. If `patient` is
+        false, URLs that failed recently are tried too."""
         self._allowed_networks = settings.allowed_networks
         self._proxy = settings.proxy
         self._home = store.home
@@ -90,7 +90,7 @@ class AIA:
                 held.release()
 
     def issuers_of(self, subject: Certificate) -> Iterator[Certificate]:
-        """Yield certificates with the name of the subject's issuer, fetching as needed. May raise Interrupted."""
+        """Yield certificates with the name of the subject's issuer; fetch them if needed. May raise Interrupted."""
         before = None
         for url in urls_to_fetch(subject, self._budget):
             if before is not None:  # the URL before this one led to no path
@@ -104,7 +104,7 @@ class AIA:
             before = url
 
     def _note_use(self, url: str) -> None:
-        """Note whether a reply was useful. If a hasty search ran out of time, the reply is not noted as useless."""
+        """Note whether this URL's reply was useful. If the search had little time and it ran out, note nothing."""
         found = self.replies.get(url)
         if not found or (self._is_hasty and time.monotonic() >= self._deadline):
             return
@@ -132,11 +132,11 @@ class AIA:
                 yield candidate
 
     def _purpose(self, url: str, subject: Certificate) -> str:
-        """The key under which a useless reply is noted.
+        """The key under which a reply from this URL is noted as useless.
 
         The note holds for this subject only. Otherwise a hostile leaf could block the URL of an honest CA by naming it.
-        It holds for these anchors only, because another program may trust the root that this program lacks. It holds
-        for this route only, because a proxy may have replaced the host's reply.
+        It holds for the same trust anchors only, because another program may trust the root that this program lacks. It
+        holds for the same proxy (or none) only, because a proxy may have replaced the host's reply.
         """
         if self._anchors_digest is None:
             self._anchors_digest = self._anchors()
@@ -144,7 +144,7 @@ class AIA:
         return f"{key} for {subject.fingerprint} under {self._anchors_digest}"
 
     def _may_fetch(self, url: str, purpose: str) -> bool:
-        """Whether the budget has a fetch left, and this URL is not paused."""
+        """Whether the budget has a fetch left, and no pause runs for this URL or for `purpose` (see `_purpose`)."""
         if self._fetches_left <= 0:
             return False
         proxy = proxy_name(url, self._proxy)
@@ -159,7 +159,7 @@ class AIA:
         return True
 
     def _was_too_slow(self, url: str, proxy: str | None) -> bool:
-        """Whether a hasty search recently waited in vain for this URL, or for the proxy."""
+        """Whether a search with little time recently waited in vain for this URL or for the proxy."""
         keys = (key_of(url, proxy), *([] if proxy is None else [proxy]))
         return any(self._failures.paused(_in_a_hurry(key)) for key in keys)
 
@@ -168,7 +168,7 @@ class AIA:
         self.paused[url] = self._failures.pause_ends(*keys, *map(_in_a_hurry, keys))
 
     def _is_locked(self, url: str) -> bool:
-        """Take the lock of this URL, only within this process if no file can be locked. False if time ran out."""
+        """Take the lock of this URL. False if time ran out. If no file can be locked, the lock is for threads only."""
         if url in self._locks:
             return True  # an earlier walk of this search took it, and ended before the fetch
         name = sha256(url.encode())
@@ -184,7 +184,7 @@ class AIA:
         return held is not None
 
     def _fetched(self, url: str) -> list[Certificate]:
-        """Fetch the certificates behind a URL. A failure is noted against whoever is to blame."""
+        """Fetch the certificates behind a URL. If the fetch fails, note what is to blame, and return an empty list."""
         proxy = proxy_name(url, self._proxy)
         debug(f"fetching {url}" + (f" through the proxy {proxy}" if proxy is not None else ""))
         began = time.monotonic()
@@ -212,7 +212,7 @@ class AIA:
         return []
 
     def _blame(self, url: str, proxy: str | None, failure: FetchError, began: float, deadline: float) -> None:
-        """Note a failed fetch, which had the time from `began` to `deadline` (on the monotonic clock)."""
+        """Note a failed fetch, which had the time from `began` to `deadline` (in seconds of the monotonic clock)."""
         if time.monotonic() < deadline:
             self._failures.blame(url, failure, proxy)
         elif deadline - began < min(self._budget.fair_seconds, self._budget.seconds / 2):
@@ -226,7 +226,7 @@ class AIA:
 
 
 def _waiting(wait: Callable[[], T]) -> T:
-    """Call a function that only waits: any exception is a signal handler's, and is raised as Interrupted."""
+    """Call a function that only waits, and return its result. If a signal handler raises, raise Interrupted instead."""
     try:
         return wait()
     except BaseException as error:
@@ -238,12 +238,12 @@ def _sleep(seconds: float) -> None:
 
 
 def _in_a_hurry(key: str) -> str:
-    """The key that is paused if a URL or a proxy took longer than a hasty handshake could wait."""
+    """The key of a pause that holds only for searches with little time. `key` is that of a slow URL or proxy."""
     return f"{key} in a hurry"
 
 
 def urls_to_fetch(subject: Certificate, budget: Budget) -> list[str]:
-    """The URLs worth fetching, in the CA's order (CA/B Baseline Requirements, 7.1.2.7.7)."""
+    """The subject's caIssuers URLs that may be fetched, in the CA's order (CA/B Baseline Requirements, 7.1.2.7.7)."""
     try:
         urls = subject.ca_issuers
     except DERError:

@@ -1,7 +1,7 @@
-"""CA files whose loading may be deferred, because they are so plain that every version of OpenSSL reads all of them.
+"""CA files whose loading may be deferred, because they are plain.
 
-A text is plain if all its PEM blocks are certificates that every version of OpenSSL loads. The roots of the public
-programmes are known to load: `anchors.bin` has a digest of each, so most files need hashing only. Other blocks are
+A file is plain if all its PEM blocks are certificates that every version of OpenSSL loads. The roots of the public root
+programmes are known to load: `anchors.bin` has a digest of each, so most blocks need hashing only. Other blocks are
 examined (`plain`). A file that was read once serves all contexts of the process, as long as its bytes stay the same.
 """
 
@@ -36,11 +36,11 @@ STARTS = ">257H"
 
 
 class NotPlainError(ValueError):
-    """Only OpenSSL can tell what this text contains."""
+    """A CA file contains something that only OpenSSL can interpret."""
 
 
 class CAFile:
-    """The certificates of a plain CA file, found by name. Raises NotPlainError for every other text."""
+    """The certificates of a CA file, found by name. Raises NotPlainError if an OpenSSL may not load them all."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -70,11 +70,11 @@ class CAFile:
 
     @cached_property
     def ders(self) -> tuple[bytes, ...]:
-        """All certificates (DER), in their order."""
+        """All certificates (DER), in the order of the file."""
         return tuple(a2b_base64(self._text[block]) for block in self._blocks)
 
     def named(self, subject_key: bytes) -> list[bytes]:
-        """The certificates (DER) whose subject may have this canonical name, in their order."""
+        """The certificates (DER) whose subject may have this canonical name, in the order of the file."""
         others = [(self._places[der], der) for der in self._others.named(subject_key)]
         anchors = self._anchors.get(bytes.fromhex(subject_hash(subject_key)), ())
         found = [(place, a2b_base64(self._text[self._blocks[place]])) for place in anchors]
@@ -85,7 +85,7 @@ _known: dict[str, tuple[bytes, CAFile | None]] = {}  # by path: the bytes that w
 
 
 def of(path: str) -> CAFile | None:
-    """Read a file, if its loading may be deferred; None if OpenSSL must load it. Raises OSError."""
+    """Read a CA file; None if OpenSSL must load it at once. Raises OSError if the file cannot be read."""
     text = _read(path)
     known = _known.get(path)
     if known is None or known[0] != text:
@@ -98,7 +98,7 @@ def of(path: str) -> CAFile | None:
 
 
 def _read(path: str) -> bytes:
-    """The contents of a regular file. Raises OSError."""
+    """The contents of a file. Raises OSError if it cannot be read, is not a regular file, or is too large."""
     with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
@@ -107,7 +107,7 @@ def _read(path: str) -> bytes:
 
 
 def _next_block(text: bytes, end: int) -> int:
-    """Where the block after this END line begins, on a line of its own; -1 if there is none. Raises NotPlainError."""
+    """The offset of the next BEGIN line after the END line at `end`, or -1. Raises NotPlainError on unusual lines."""
     begin = text.find(_BEGIN, end)
     _demand(text.startswith(_END, end))
     after = text[end + len(_END) : begin if begin >= 0 else None]
@@ -120,7 +120,10 @@ def _next_block(text: bytes, end: int) -> int:
 
 
 def anchor_names() -> Callable[[memoryview], bytes | None]:
-    """A function that takes a block's lines, and returns the hash of the name if this is a known anchor, else None."""
+    """Return a function that takes the base64 lines of a PEM block.
+
+    If the block is a known root, the function returns the hash of the root's name (`subject_hash`), else None.
+    """
     table = _read(ANCHORS)
     starts = unpack_from(STARTS, table)
     sha256 = hash_function("sha256")

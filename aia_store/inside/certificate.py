@@ -1,7 +1,7 @@
 """Read certificates with the standard library alone: from DER, from PEM, and from the TLS message that carries them.
 
 Only the few fields that are needed to find an issuer are read, and nothing is judged: OpenSSL decides whether a
-certificate is good. Everything here may come from a hostile server; what cannot be read raises `DERError`.
+certificate is good. All input may come from a hostile server. Functions raise `DERError` if they cannot read it.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ STRINGS = {
 
 
 class DERError(ValueError):
-    """These bytes are not the DER that they should be."""
+    """The bytes are not DER, or have another type than expected."""
 
 
 def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """The tag of the element at `at`, and where its contents begin and end. Definite lengths only."""
+    """The tag of the element at `at`, and where its contents begin and end. Raises DERError on a bad length."""
     if at + 2 > end:
         raise DERError("an element is cut short")
     tag = data[at]
@@ -98,7 +98,7 @@ def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 
 def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
-    """Where the contents of the element at `at` begin and end. The element must have this tag."""
+    """Where the contents of the element at `at` begin and end. Raises DERError if the element has another tag."""
     found, start, stop = read(data, at, end)
     if found != tag:
         raise DERError(f"tag {found:#04x} where {tag:#04x} belongs")
@@ -106,7 +106,7 @@ def expect(data: bytes, at: int, end: int, tag: int) -> tuple[int, int]:
 
 
 def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """For each element between two offsets: its tag, its offset, and where its contents begin and end."""
+    """Yield, for each element from `start` to `end`: its tag, its offset, and where its contents begin and end."""
     at = start
     while at < end:
         tag, inner, stop = read(data, at, end)
@@ -115,7 +115,7 @@ def elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int,
 
 
 def encode(tag: int, contents: bytes) -> bytes:
-    """One element, in DER."""
+    """One DER element with this tag and these contents."""
     length = len(contents)
     if length < 0x80:
         return bytes((tag, length)) + contents
@@ -152,7 +152,7 @@ def _canonical_attribute(name: bytes, start: int, end: int) -> bytes:
 
 
 def text_of(value: bytes, tag: int, errors: str = "strict") -> str:
-    """Decode the value of a string with this tag; `errors` is as for bytes.decode(). Raises UnicodeDecodeError."""
+    """Decode the value of a string with this DER tag. `errors` is as for bytes.decode(). Raises UnicodeDecodeError."""
     with importing:  # Python imports the codec
         return value.decode(STRINGS.get(tag, "latin-1"), errors)
 
@@ -171,22 +171,22 @@ def words_of(key: bytes) -> list[bytes]:
 
 
 def may_hold(folded_der: bytes, words: list[bytes]) -> bool:
-    """Whether a folded certificate contains all of these words, in one, two or four bytes per character.
+    """Whether a certificate, as `folded` returns it, contains all of these words anywhere.
 
-    A certificate with these words in a name always does. This is a hundred times faster than to read the name.
+    If not, no name in the certificate has these words. Reading the names would take a hundred times as long.
     """
     return all(word in folded_der for word in words)
 
 
 def folded(der: bytes) -> bytes:
-    """The form of a certificate (DER) that `may_hold` takes."""
+    """A certificate (DER) in the form that `may_hold` takes: lower case, and one byte per ASCII character."""
     return der.lower().replace(b"\0", b"")
 
 
 def pem_certificates(text: bytes, *, with_trust_settings: bool = False) -> Iterator[bytes]:
     """The DER of each CERTIFICATE block in a PEM text, which may hold other text too. Broken blocks are left out.
 
-    `with_trust_settings`: also OpenSSL's TRUSTED CERTIFICATE blocks, without their settings.
+    With `with_trust_settings`, OpenSSL's TRUSTED CERTIFICATE blocks follow, without their trust settings.
     """
     yield from _blocks(text, _PEM_BEGIN, _PEM_END)
     if with_trust_settings:
@@ -213,9 +213,9 @@ def _blocks(text: bytes, begin: bytes, end: bytes) -> Iterator[bytes]:
 
 
 def hash_function(name: str) -> Any:
-    """The constructor of `hashlib` with this name ("sha1", "sha256"), without the 5 ms that its import takes.
+    """Return `hashlib.sha1` or `hashlib.sha256`, by name, without importing `hashlib`, which takes 5 ms.
 
-    OpenSSL's is the fastest, but takes 2 ms to load. So it is used only if it is loaded already, or is the only one.
+    OpenSSL's are the fastest, but take 2 ms to load. They are used if they are loaded already, or are the only ones.
     """
     with importing:
         if "_hashlib" not in sys.modules:
@@ -233,7 +233,7 @@ def sha256(data: bytes) -> str:
 
 
 def sha1(data: bytes) -> bytes:
-    """The SHA-1 of some bytes, where security does not depend on it (OpenSSL must be told so in FIPS mode)."""
+    """The SHA-1 of `data` (20 bytes), also in OpenSSL's FIPS mode. Use it only where no security depends on it."""
     return bytes(hash_function("sha1")(data, usedforsecurity=False).digest())
 
 
@@ -245,7 +245,7 @@ def to_pem(der: bytes) -> str:
 
 
 def strict_base64(text: bytes) -> bytes:
-    """Decode base64 on one line. Raises ValueError for everything else."""
+    """Decode base64. Raises ValueError if `text` has line breaks, white space or any other irregularity."""
     found = binascii.a2b_base64(text)
     if binascii.b2a_base64(found, newline=False) != text:  # like the strict mode, which is new in Python 3.11
         raise ValueError("base64 that is out of order")
@@ -255,14 +255,14 @@ def strict_base64(text: bytes) -> bytes:
 def to_cadata(ders: Iterable[bytes]) -> str:
     """Certificates (DER) in PEM, for the `cadata` of `load_verify_locations`.
 
-    If `cadata` is DER, PyPy adds the certificates, but raises an error; CPython does so if OpenSSL cannot read an
-    extension. Both load the same certificates from PEM without an error.
+    If `cadata` is DER, PyPy adds the certificates, but raises an error. CPython does the same if OpenSSL cannot read an
+    extension. With PEM, neither raises an error.
     """
     return "".join(map(to_pem, ders))
 
 
 def _seconds(tag: int, text: bytes) -> int:
-    """Read a UTCTime or GeneralizedTime in the forms of RFC 5280, 4.1.2.5; returns seconds since 1970."""
+    """Read a UTCTime or GeneralizedTime in a form that RFC 5280, 4.1.2.5 allows. Returns seconds since 1970."""
     digits = text[:-1]
     if tag == UTC_TIME and len(digits) == 12:
         digits = (b"20" if digits < b"50" else b"19") + digits
@@ -281,7 +281,7 @@ def _seconds(tag: int, text: bytes) -> int:
 
 
 class AuthorityKeyIdentifier:
-    """The contents of this extension (RFC 5280, 4.2.1.1). Each part is None if it is absent."""
+    """The contents of the authorityKeyIdentifier extension (RFC 5280, 4.2.1.1). Each part is None if it is absent."""
 
     __slots__ = ("issuers", "key_id", "serial")
 
@@ -296,8 +296,8 @@ class AuthorityKeyIdentifier:
 class Certificate:
     """One certificate, read from DER (bytes). Raises `DERError` if its outer structure cannot be read.
 
-    Names, the public key and extension values are the DER bytes from the certificate; times are seconds since 1970.
-    Fields are read on first use, and may raise `DERError` then. Two certificates are equal if their bytes are.
+    Names, the public key and extension values are the DER bytes from the certificate. Times are in seconds since 1970.
+    Most fields are read on first use, and may raise `DERError` then. Two objects are equal if their DER is equal.
     """
 
     def __init__(self, der: bytes) -> None:
@@ -340,7 +340,7 @@ class Certificate:
     def is_in_der(self) -> bool:
         """Whether everything around the signed part is in DER, as RFC 5280, 4.1 demands.
 
-        OpenSSL reads BER there. So anybody can encode a certificate in any number of ways that OpenSSL accepts.
+        OpenSSL accepts BER there. So anybody can encode the same certificate in any number of other ways.
         """
         try:
             signed, whole_end = expect(self.der, 0, len(self.der), SEQUENCE)
@@ -354,17 +354,17 @@ class Certificate:
 
     @cached_property
     def subject_key(self) -> bytes:
-        """The subject's canonical name, by which an issuer is found."""
+        """The subject's canonical name (see `canonical_name`)."""
         return canonical_name(self.subject)
 
     @cached_property
     def issuer_key(self) -> bytes:
-        """The issuer's canonical name."""
+        """The issuer's canonical name (see `canonical_name`)."""
         return self.subject_key if self.issuer == self.subject else canonical_name(self.issuer)
 
     @cached_property
     def validity(self) -> tuple[int, int]:
-        """notBefore and notAfter."""
+        """notBefore and notAfter, in seconds since 1970."""
         tag, start, stop = read(self.der, self._validity, self._end)
         not_before = _seconds(tag, self.der[start:stop])
         tag, start, stop = read(self.der, stop, self._end)
@@ -377,7 +377,7 @@ class Certificate:
 
     @cached_property
     def extensions(self) -> dict[bytes, bytes]:
-        """Extension values (the contents of the OCTET STRING) by object identifier. If one is repeated: the first."""
+        """The contents of each extension's OCTET STRING, by object identifier. If one is repeated, the first counts."""
         values: dict[bytes, bytes] = {}
         for field, _, tagged, tagged_end in elements(self.der, self._after_key, self._end):
             if field != 0xA3:
@@ -441,20 +441,20 @@ class Certificate:
 
     @cached_property
     def is_self_signed(self) -> bool:
-        """Whether OpenSSL treats this as self-signed: it is self-issued, and its AKID allows it as issuer (EXFLAG_SS).
+        """Whether OpenSSL treats this as self-signed (EXFLAG_SS): it is self-issued and its AKID names no other issuer.
 
-        Like OpenSSL, this does not verify the signature. In a context, such a certificate is a trust anchor.
+        Like OpenSSL, this does not verify the signature. In an SSL context, such a certificate is a trust anchor.
         """
         return self.is_self_issued and self.names_as_issuer(self)
 
     @property
     def is_for_servers(self) -> bool:
-        """Whether the extended key usage allows TLS servers. OpenSSL does not count a CA's anyExtendedKeyUsage."""
+        """Whether the extended key usage is absent or names serverAuth. Like OpenSSL, we ignore anyExtendedKeyUsage."""
         purposes = self.extensions.get(EXTENDED_KEY_USAGE)
         return purposes is None or encode(OID, SERVER_AUTH) in purposes
 
     def is_sound_ca(self, below: int) -> bool:
-        """Whether this CA may have `below` intermediates below it, and has nothing unusual in it."""
+        """Whether this is a CA for TLS servers, with only usual extensions, that may have `below` CAs below it."""
         is_ca, path_length = self.basic_constraints
         usage = self.extensions.get(KEY_USAGE, b"")
         return (
@@ -468,7 +468,7 @@ class Certificate:
         )
 
     def names_as_issuer(self, issuer: Certificate) -> bool:
-        """Whether this certificate's AKID allows that issuer (OpenSSL's X509_check_akid)."""
+        """Whether this certificate's authority key identifier fits `issuer` (as OpenSSL's X509_check_akid)."""
         akid = self.authority_key_id
         if akid is None:
             return True
@@ -479,9 +479,9 @@ class Certificate:
         return akid.issuers is None or _issuer_is_among(akid.issuers, issuer)
 
     def was_surely_issued_by(self, issuer: Certificate) -> bool:
-        """Whether the AKID names the issuer's key, and the signature algorithm is SHA-2 with this kind of key.
+        """Whether names and AKID fit `issuer`, and the signature algorithm is SHA-2 with the issuer's kind of key.
 
-        The issuer's key identifier must be the SHA-1 of its key (RFC 5280, 4.2.1.2, method 1), so no other key has it.
+        The AKID must be the SHA-1 of the issuer's key (RFC 5280, 4.2.1.2, method 1), so no other key fits.
         """
         akid = self.authority_key_id
         algorithm, key = issuer._algorithm_and_key
@@ -512,7 +512,7 @@ class Certificate:
 def _issuer_is_among(general_names: bytes, certificate: Certificate) -> bool:
     """Whether the certificate's issuer is the first directoryName of these GeneralNames; True if they have none.
 
-    Like OpenSSL, this compares only the first.
+    Like OpenSSL, this ignores further directoryNames.
     """
     for tag, _, start, stop in elements(general_names, 0, len(general_names)):
         if tag == 0xA4:
@@ -532,7 +532,7 @@ _NEEDED = (
 
 
 def readable(ders: Iterable[bytes]) -> Iterator[Certificate]:
-    """The certificates whose fields can all be read, as far as a search for issuers needs them; each once."""
+    """Yield each certificate once, if all fields that a search for issuers needs can be read."""
     for der in dict.fromkeys(ders):
         try:
             certificate = Certificate(der)
@@ -557,7 +557,7 @@ class Certificates:
         return hash(self.ders)
 
     def named(self, subject_key: bytes) -> list[bytes]:
-        """The certificates with this canonical subject name, and those whose name cannot be read here."""
+        """The certificates (DER) whose subject has this canonical name or cannot be read."""
         if not self.ders:
             return []
         if not self._folded:
@@ -576,7 +576,7 @@ def _may_be_of(der: bytes, subject_key: bytes) -> bool:
 
 
 def subject_hash(subject_key: bytes) -> str:
-    """The name of a file in a hashed directory, without the number: as `openssl x509 -subject_hash` prints it."""
+    """The hash of a canonical name, as `openssl x509 -subject_hash` prints it. It names files in hashed directories."""
     return f"{int.from_bytes(sha1(subject_key)[:4], 'little'):08x}"
 
 
@@ -588,18 +588,19 @@ _ZLIB, _ZSTD = 1, 3
 
 
 class MessageError(ValueError):
-    """These bytes are no readable Certificate message."""
+    """The bytes are not a Certificate message that can be read."""
 
 
 def handshake_message(kind: int, body: bytes) -> bytes:
-    """A handshake message of this type (RFC 5246, 7.4)."""
+    """A TLS handshake message of this type (RFC 5246, 7.4): header and body."""
     return bytes((kind,)) + len(body).to_bytes(3, "big") + body
 
 
 def sent_in(message: bytes, version: int) -> list[bytes]:
-    """The certificates (DER) in a Certificate message of this TLS version, given with its header. Raises MessageError.
+    """The certificates (DER, at most 100) in a Certificate message of this TLS version.
 
-    See RFC 8446, 4.4.2 and RFC 5246, 7.4.2. A message of type 25 is decompressed first (RFC 8879).
+    `message` includes the handshake header (RFC 8446, 4.4.2; RFC 5246, 7.4.2). A message of type 25 is decompressed
+    first (RFC 8879). Raises MessageError if the message cannot be read.
     """
     body = message[4:]
     if message[:1] == bytes((COMPRESSED_CERTIFICATE,)):
@@ -618,7 +619,7 @@ def sent_in(message: bytes, version: int) -> list[bytes]:
 
 
 def _vector(data: bytes, at: int, octets: int) -> tuple[bytes, int]:
-    """Read a vector that begins with its length, in this many octets; returns its contents, and where it ends."""
+    """Read the TLS vector at offset `at`. Its length field has `octets` bytes. Returns its contents and its end."""
     start = at + octets
     stop = start + int.from_bytes(data[at:start], "big")
     if start > len(data) or stop > len(data):

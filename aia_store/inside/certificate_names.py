@@ -1,4 +1,4 @@
-"""The names in a certificate, as people know them. They are not escaped, and may be hostile."""
+"""The names in a certificate, for messages to people. They are not escaped, and a hostile peer may have chosen them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def host_names(certificate: Certificate) -> list[str]:
 
 
 def common_name(name: bytes) -> str:
-    """The part of a Name (DER) that people know: the last common name, else unit, else organization; empty if none."""
+    """The last commonName of a Name (DER), else its last organizational unit or organization, else an empty text."""
     found: dict[bytes, str] = {}
     try:
         start, end = expect(name, 0, len(name), SEQUENCE)

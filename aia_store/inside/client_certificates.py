@@ -1,8 +1,8 @@
-"""Complete the chains of a server's clients, for contexts whose program asked for it.
+"""Complete the chains that clients send to a server, if the server's program asked for it.
 
-Three things differ from a server's chain. OpenSSL verifies for the purpose of a client (extended key usage clientAuth),
-so it plays the server in the rehearsal, with the certificate and key in `nobody.pem`. Useless replies are noted apart
-from those for servers' chains. And all clients together may only cost a limited time, because anybody may connect.
+Three things differ from a server's chain. OpenSSL verifies for the purpose of a client (extended key usage clientAuth).
+So it plays the server in the rehearsal (a handshake in memory), with the certificate and key in `nobody.pem`. Useless
+replies are noted apart from those for servers' chains. All clients share a time limit, because anybody may connect.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _EXTENSIONS = (
 
 
 def client_hello(cipher: bytes) -> bytes:
-    """The ClientHello of a TLS 1.2 client. The cipher fits the server's key; the client's key may be of any kind."""
+    """The ClientHello of a TLS 1.2 client. The cipher must fit the server's key; the client's may be of any kind."""
     return handshake_message(
         1,
         b"\x03\x03"
@@ -50,15 +50,15 @@ def client_hello(cipher: bytes) -> bytes:
 
 
 def prepare_server(context: Any) -> None:
-    """Prepare a context of ours to play a server that requires a client's certificate."""
+    """Give an SSL context the certificate and key of `nobody.pem`, and make it require a client's certificate."""
     context.load_cert_chain(NOBODY)
     context.verify_mode = _ssl.CERT_REQUIRED
 
 
 class Allowance:
-    """A number of seconds per minute that work may take. Each use counts for at least `least` seconds.
+    """Limits work to `seconds` in each minute. Each use counts for at least `least` seconds.
 
-    Work that has begun may be finished, so the last uses can overdraw the allowance, by at most `seconds`.
+    Work that has begun may finish, so uses can overdraw the allowance. At most `seconds` of debt are counted.
     """
 
     def __init__(self, seconds: float, least: float) -> None:
@@ -74,7 +74,7 @@ class Allowance:
         self._counting = RLock()  # reentrant, because a signal handler may make a handshake too
 
     def use(self, work: Callable[[float], T]) -> T | None:
-        """Call `work` with the seconds that it may take, and return its result; if none are left, return None."""
+        """Call `work` with the seconds that it may take, and return its result. If no time is left, return None."""
         began = time.monotonic()
         with self._counting:
             self._left = min(self._most, self._left + (began - self._at) * self._most / PERIOD)

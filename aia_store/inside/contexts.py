@@ -1,6 +1,6 @@
-"""Contexts of ours, and the terms under which they judge a chain.
+"""The SSL contexts that aia-store makes ("ours", not the program's), and the terms under which they judge a chain.
 
-A context of ours is complete before its first use, and is never changed. So any number of threads may share it.
+Such a context is complete before its first use, and is never changed. So any number of threads may share it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_KEPT = 64  # contexts
 
 
 class Terms:
-    """The terms under which a chain is verified, besides the trusted certificates."""
+    """What OpenSSL's verdict on a chain depends on, besides the trusted certificates."""
 
     __slots__ = ("flags", "from_client", "level", "suite_b")
 
@@ -36,12 +36,12 @@ class Terms:
 
     @property
     def key(self) -> tuple[int, int | None, str, bool]:
-        """Equal for equal terms."""
+        """A key for dictionaries. It is equal for two `Terms` that have the same values."""
         return self.flags, self.level, self.suite_b, self.from_client
 
 
 class Context(_ssl._SSLContext):
-    """A bare context, which has none of our wrappers. PyPy cannot make instances of the base class itself."""
+    """An SSL context without our wrappers of `ssl.SSLContext`. PyPy cannot make instances of the base class itself."""
 
 
 def made(
@@ -53,11 +53,11 @@ def made(
     defaults: bool = False,
     checks_crls: bool = False,
 ) -> Any:
-    """A context of ours, which trusts these certificates (DER), and those in these files and hashed directories.
+    """Make an SSL context that trusts these certificates (DER), and those in these files and hashed directories.
 
-        With `defaults`, it also trusts what OpenSSL finds in its default paths. There, OpenSSL also finds files in DER, and
-    files after a gap in the numbering (`.0`, `.2`); in `directories` it does not. The flags for CRL checks, which need
-    the program's own CRLs, are only set if `checks_crls` is true.
+    With `defaults`, it also trusts what OpenSSL finds in its default paths. There, OpenSSL also finds files in DER, and
+    files after a gap in the numbering (`.0`, `.2`). In `directories`, it does not. CRL checks need the program's own
+    CRLs, so their flags are set only with `checks_crls`.
     """
     # Without a level, OpenSSL's default is used: Python 3.9 cannot read the level.
     level = "" if terms.level is None else f":@SECLEVEL={terms.level}"
@@ -88,7 +88,7 @@ _kept: dict[object, Any] = memory_of_contexts()
 
 
 def kept(terms: Terms, ders: Sequence[bytes], directories: Sequence[str] = ()) -> Any:
-    """Like `made`, but contexts for the same terms and certificates are shared, if they look into no directory."""
+    """Like `made`, but without `directories`, calls with the same terms and certificates share one context."""
     if directories:
         return made(terms, ders, directories=directories)  # OpenSSL adds certificates from there
     key = terms.key, tuple(ders)

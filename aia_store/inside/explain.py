@@ -1,10 +1,10 @@
-"""Why a chain was refused, in words: the note on the error (PEP 678).
+"""The note on the error of a refused chain (PEP 678): it says in words why OpenSSL refused the chain.
 
 A note has two or three lines: what is wrong, why the chain could not be completed, and what to do. It is made after the
-handshake has failed, from what the handshake found; nothing is fetched or verified for it.
+handshake has failed, from what was found during the handshake. Nothing is fetched or verified for it.
 
-What a peer sends may be hostile, and a program's tracebacks may go where only ASCII can be written. So the note shows
-texts cut to a length, in ASCII, and without control characters.
+What a peer sends may be hostile, and a program's tracebacks may go where only ASCII can be written. So texts in a note
+are cut to a length, in ASCII, and without control characters.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .trusted import Given
 
     class Presented(Protocol):
-        """The part of `patch.Presented` that is needed here."""
+        """What a note needs to know of a peer's certificates and connection: attributes of `patch.Presented`."""
 
         message: bytes
         version: int
@@ -80,8 +80,8 @@ _FOR_THE_PROGRAM = (3, 12)  # verdicts that the program itself can mend
 def note(error: Any, presented: Presented, host: str | None, *, checks_name: bool, at_443: bool) -> str | None:
     """The note for an SSLCertVerificationError; None if notes are switched off. May raise any exception.
 
-    `host` is the name that the program asked for; `checks_name`: whether the certificate must be for it; `at_443`:
-    whether the connection is known to go to port 443. A program that soon tries again gets the same note.
+    `host` is the name that the program asked for. `checks_name` says whether the certificate must be for this name, and
+    `at_443` whether the port is known to be 443. If the program tries again within a minute, it gets the same note.
     """
     if not is_on("explain"):
         return None
@@ -102,7 +102,7 @@ def note(error: Any, presented: Presented, host: str | None, *, checks_name: boo
 
 
 def is_at_443(driver: Any) -> bool:
-    """Whether a connection is known to go to port 443. The note names no other port, which may be a proxy's."""
+    """Whether this is a socket connected to port 443. Notes name no other port, because it may be a proxy's."""
     if not isinstance(driver, _socket.socket):
         return False
     try:
@@ -113,7 +113,7 @@ def is_at_443(driver: Any) -> bool:
 
 
 class Refusal:
-    """A chain that OpenSSL refused. Raises MessageError or DERError if the leaf cannot be read."""
+    """Explains why OpenSSL refused a chain. Raises MessageError or DERError if the leaf cannot be read."""
 
     def __init__(self, error: Any, presented: Presented, host: str | None, *, checks_name: bool, at_443: bool) -> None:
         ders = sent_in(presented.message, presented.version)
@@ -132,7 +132,7 @@ class Refusal:
         self._at_443 = at_443
 
     def lines(self) -> list[str]:
-        """The lines of the note."""
+        """The lines of the note, without the prefix "aia-store: "."""
         if self._code in (HOSTNAME_MISMATCH, ADDRESS_MISMATCH):
             return self._for_other_names()
         is_incomplete = self._code in INCOMPLETE
@@ -157,7 +157,7 @@ class Refusal:
         return [f"The server's certificate {self._names()}.{besides}", remedy]
 
     def _names(self) -> str:
-        """Which hosts the leaf is for, and that this host is not one of them."""
+        """A phrase that says which hosts the leaf is for, and which host the program asked for instead."""
         names = host_names(self._leaf)
         if not names:
             return "names no host (it has no subjectAltName)"
@@ -167,7 +167,7 @@ class Refusal:
         return f"is for {listed}{more}{asked}"
 
     def _besides(self, leaf: str) -> str:
-        """What OpenSSL would say of the leaf next, as a sentence; empty if nothing. `leaf` is its subject."""
+        """A sentence, with `leaf` as its subject, on what else is wrong with the leaf (dates, names); may be empty."""
         found = []
         if self._is_out_of_time(self._leaf):
             found.append(self._when(self._leaf))
@@ -176,7 +176,7 @@ class Refusal:
         return f" Besides, {leaf} {' and '.join(found)}." if found else ""
 
     def _is_for_others(self) -> bool:
-        """Whether the leaf is surely not for the host; False beyond ASCII and for IPv6, which have many spellings."""
+        """Whether the leaf is surely not for the host. False if the host has many spellings: beyond ASCII, or IPv6."""
         host = (self._host or "").lower()
         names = [name.lower() for name in host_names(self._leaf)]
         if not host.isascii() or ":" in host or not names:
@@ -206,7 +206,7 @@ class Refusal:
         return [f"{what} {_called(ended)} {self._when(ended)}; this machine's clock says {_date(now)}.", remedy]
 
     def _when(self, certificate: Certificate) -> str:
-        """The date on which a certificate expired, or before which it is not valid, as a phrase."""
+        """A phrase that says when a certificate expired, or before which date it is not valid."""
         not_before, not_after = certificate.validity
         has_expired = not_after < time.time()
         return f"expired on {_date(not_after)}" if has_expired else f"is not valid before {_date(not_before)}"
@@ -316,13 +316,13 @@ class Refusal:
         return [what, remedy]
 
     def _unfit(self) -> str:
-        """The first certificate of the chain whose extended key usage lacks the peer's purpose."""
+        """A phrase that names the first certificate whose extended key usage excludes the peer (server or client)."""
         purpose = _CLIENT_AUTH if self._peer == "client" else SERVER_AUTH
         found = (one for one in self._upwards() if purpose not in one.extensions.get(EXTENDED_KEY_USAGE, purpose))
         return next((f"The certificate {_called(one)}" for one in found), "A certificate of the chain")
 
     def _upwards(self) -> list[Certificate]:
-        """The leaf, its likeliest issuer among the certificates at hand, the likeliest issuer of that, and so on."""
+        """The leaf, then its likeliest issuer among the known certificates, then that issuer's issuer, and so on."""
         with importing:
             from .search import likeliest_first, may_have_issued
 
@@ -338,14 +338,14 @@ class Refusal:
         return chain
 
     def _whose(self) -> str:
-        """Whose trust anchors count: the machine's, if the program uses the default paths."""
+        """Whose trust anchors were used: "machine" if the program uses OpenSSL's default paths, else "program"."""
         return "machine" if default_paths()[1] in self._trusted.directories else "program"
 
     def _how_to_trust(self) -> str:
         return how_to_trust() if self._whose() == "machine" else "add it to the CA file that the program is given"
 
     def _check(self) -> str:
-        """The command that shows more; empty if a shell might misread the host's name."""
+        """Words that name the `aia-store check` command for the host; empty for clients and names unsafe in a shell."""
         host = self._host
         if self._peer == "client" or not host or not _HOST.issuperset(host) or host.startswith("-"):
             return ""
@@ -354,7 +354,7 @@ class Refusal:
 
 
 def how_to_trust(root: str = "/") -> str:
-    """How to add a root to this system's trust anchors. `root` is the system's root folder."""
+    """Say how to add a root certificate to this system's trust anchors. `root` is the top folder of its file system."""
     if sys.platform == "darwin":
         return "add it to the System keychain: security add-trusted-cert -d -k /Library/Keychains/System.keychain FILE"
     if sys.platform == "win32":
@@ -372,7 +372,7 @@ def how_to_trust(root: str = "/") -> str:
 
 
 def printable(text: str, most: int = LONGEST_REASON) -> str:
-    """Text from anywhere in harmless ASCII, cut after `most` characters."""
+    """A text that may be hostile, cut after `most` characters, in ASCII without control characters."""
     cut = text if len(text) <= most else text[:most] + "..."
     return escaped(cut).encode("ascii", "backslashreplace").decode("ascii")
 
@@ -397,5 +397,5 @@ def _date(moment: float) -> str:
 
 
 def _clock(moment: float) -> str:
-    """A time within a day, in local time, rounded up to the minute."""
+    """A moment (seconds since 1970) as HH:MM in local time, rounded up to the minute."""
     return time.strftime("%H:%M", time.localtime(moment + 59))

@@ -1,13 +1,13 @@
 """Fetch one caIssuers URL, under a policy at least as strict as the strictest browser's.
 
-Only plain http is allowed, also after a redirect, and only to public addresses. We connect to the very address that we
-checked, so a name cannot resolve differently in between. The size and the time have limits, even if the server sends
-slowly or the name takes long to look up. The request reveals neither the program nor the host that it visits, and uses
-no cookie or credential.
+Only plain http to public addresses is allowed, also after a redirect. We connect to the very address that we checked,
+so a name cannot resolve differently in between. The size and the time have limits, even if the server sends slowly or
+the name takes long to look up. The request reveals neither the program nor the host that the program visits. It has no
+cookie or credential.
 
-If a proxy is named, it connects in our place. We do not ask it for an address that is not public, nor for a name that
-this machine resolves to such an address. If this machine cannot resolve a name, the proxy decides where the name leads.
-The proxy may be anywhere, because only the environment or the administrator names it.
+If a proxy is set, the proxy connects in our place. We do not ask it for an address that is not public, nor for a name
+that this machine resolves to such an address. If this machine cannot resolve a name, the proxy decides where the name
+leads. The proxy's own address need not be public, because only the environment or the administrator can set a proxy.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _start_thread: Callable[[Callable[[], None], tuple[()]], int] = as_built(_thread
 
 
 class FetchError(Exception):
-    """A fetch that failed. The message says why; the attributes say what is to blame besides the URL."""
+    """A fetch failed. The message says why. The attributes say what is to blame besides the URL."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class UnansweredError(Exception):
 def get(
     url: str, allowed_networks: list[str], deadline: float, most: int = MOST_BYTES, proxy: str = FROM_ENVIRONMENT
 ) -> bytes:
-    """Return the body behind a URL, of at most `most` bytes. `deadline` is on the monotonic clock.
+    """Fetch a URL and return the body, of at most `most` bytes. `deadline` is a time of `time.monotonic()`.
 
-    `proxy` is the setting of this name. Raises FetchError, and what a signal handler raises meanwhile.
+    `proxy` is as in AIA_STORE_PROXY. Raises FetchError if the fetch fails. Exceptions of signal handlers pass through.
     """
     one = _Fetch(url, allowed_networks, deadline, most, proxy)
     try:
@@ -116,7 +116,7 @@ def get(
 
 
 def proxy_name(url: str, setting: str) -> str | None:
-    """The proxy (host:port) through which a URL is fetched; None if there is no usable one."""
+    """The proxy (host:port) for a URL under this AIA_STORE_PROXY setting; None if there is no usable proxy."""
     try:
         parts = urlsplit(url)
         proxy = _proxy_for(parts, parts.port or (443 if parts.scheme == "https" else 80), setting)
@@ -141,19 +141,19 @@ def _proxy_for(parts: SplitResult, port: int, setting: str) -> Proxy | None:
 
 
 def uses_pysocks() -> bool:
-    """Whether PySocks replaces the program's `socket.socket`, with a proxy for all connections.
+    """Whether PySocks replaces the program's `socket.socket`, so that all connections go through a SOCKS proxy.
 
-    This is how programs hide their address. We cannot use a SOCKS proxy, and must not connect without it.
+    Programs do this to hide their address. We cannot use a SOCKS proxy, and must not connect without it.
     """
     default = getattr(socket.socket, "default_proxy", None)
     return bool(isinstance(default, tuple) and default and default[0])
 
 
 def done_by(deadline: float, work: Callable[[], T]) -> T:
-    """Return what the work returns, if it ends by the deadline (on the monotonic clock).
+    """Call `work` in a thread, and return what it returns. `deadline` is a time of `time.monotonic()`.
 
-    The work runs in a thread, which we abandon at the deadline: no time limit stops the look-up of a name.
-    Raises FetchError, and what a signal handler raises meanwhile.
+    At the deadline, we abandon the thread, because the look-up of a name cannot be stopped. Raises FetchError if `work`
+    fails or is late. Exceptions of signal handlers pass through.
     """
     outcome: list[T] = []
     failure: list[FetchError] = []
@@ -182,7 +182,7 @@ def done_by(deadline: float, work: Callable[[], T]) -> T:
 
 
 class _Fetch:
-    """One fetch and its progress. After a redirect, `url` is where it leads."""
+    """One fetch and its progress. `url` is the present URL: after a redirect, the URL to which it leads."""
 
     def __init__(self, url: str, allowed_networks: list[str], deadline: float, most: int, proxy: str) -> None:
         self.url = url
@@ -198,11 +198,11 @@ class _Fetch:
 
     @property
     def _had_time(self) -> bool:
-        """Whether the present host or proxy had half of the time or more. Hosts that redirected here used the rest."""
+        """Whether the present host or proxy had at least half of the time. Hosts that redirected used the rest."""
         return self._deadline - self._turned_to_host >= self._turned_to_host - self._began
 
     def body(self) -> bytes:
-        """Return the body, after any redirects. Raises FetchError."""
+        """Follow the redirects, and return the body of the last reply. Raises FetchError if the fetch fails."""
         try:
             return self._followed()
         except FetchError as error:
@@ -234,26 +234,26 @@ class _Fetch:
         return self._unreachable(reason) if self._proxy is None else self._dead(f"the proxy {self._proxy} {reason}")
 
     def _failure(self, reason: str) -> FetchError:
-        """The error if neither a host nor a proxy is known to be to blame."""
+        """Make the error for a failure that cannot be blamed on an unreachable host or proxy."""
         if self._proxy is None:
             return FetchError(reason)
         return FetchError(f"{reason}, through the proxy {self._proxy}", proxy=str(self._proxy))
 
     def _unreachable(self, reason: str) -> FetchError:
-        """The error for a host or proxy that could not be found or connected to, or for a machine without a network."""
+        """Make the error if the host or proxy cannot be reached. If this machine has no network, the error says so."""
         if has_network(self._tried):
             return self._dead(reason)
         what = "route to it" if has_network() else "network"
         return FetchError(f"{reason}; this machine has no {what}{self._unused_proxies()}", is_ours=True)
 
     def _dead(self, reason: str) -> FetchError:
-        """The error for a host or proxy that could not be found or connected to."""
+        """Make the error that blames the proxy, or if there is none, the host: it cannot be found or connected to."""
         if self._proxy is not None:
             return FetchError(reason, proxy=str(self._proxy), is_proxy_dead=True)
         return FetchError(reason + self._unused_proxies(), dead_url=self.url)
 
     def _unused_proxies(self) -> str:
-        """What to add to the error of a direct connection: which proxies are named but not used, and why."""
+        """Text for the error of a direct connection: which proxies are set but were not used, and why. May be empty."""
         is_set = self._setting not in (FROM_ENVIRONMENT, DIRECT)
         if self._proxy is not None or not (is_set or any(map(os.environ.get, PROXY_VARIABLES))):
             return ""
@@ -264,7 +264,7 @@ class _Fetch:
         return f"; {why}" if why else ""
 
     def _response(self) -> bytes | str:
-        """The body behind the present URL, or the location of a redirect."""
+        """Request `url`; return the body (bytes), or if the reply is a redirect, its Location (str)."""
         parts = checked_url(self.url)
         host, port = parts.hostname or "", parts.port or 80
         self._proxy = _proxy_for(parts, port, self._setting)
@@ -284,7 +284,7 @@ class _Fetch:
             wire.hang_up()
 
     def _allowed_addresses(self, host: str, port: int) -> list[tuple[int, Any]]:
-        """The addresses to which we may connect. Raises RefusedError if a host has only others."""
+        """The host's addresses to which we may connect. Raises RefusedError if it has only other addresses."""
         found = _addresses(host, port)
         allowed = [one for one in found if is_allowed(str(one[1][0]), self._allowed_networks)]
         if found and not allowed:
@@ -306,7 +306,7 @@ class _Fetch:
             raise _no_public_address(host)
 
     def _connection(self, whom: str, addresses: list[tuple[int, Any]]) -> _socket.socket:
-        """Connect to the first of these addresses that answers."""
+        """Connect to the first of these addresses that answers. Raises FetchError, whose message names `whom`."""
         if not addresses:
             raise self._unreachable(f"{whom} has no address")
         self._tried = addresses
@@ -324,7 +324,7 @@ class _Fetch:
 
 
 def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """The (family, address) pairs of a host; none if it cannot be found."""
+    """The (family, address) pairs of a host; an empty list if the host's name cannot be resolved."""
     try:
         # In bytes, because for a str, even in ASCII, Python would import the codec for international names.
         answers = _socket.getaddrinfo(host.encode("ascii"), port, 0, _socket.SOCK_STREAM)
@@ -338,12 +338,12 @@ def _no_public_address(host: str) -> RefusedError:
 
 
 def _is_name(host: str) -> bool:
-    """Whether the host (in lower case) to ask a proxy for is a name, and not an address.
+    """Whether `host` (in lower case), for which we want to ask a proxy, is a name and not an IP address.
 
-    Raises RefusedError for a host that the proxy may read differently: to some programs 010.8.8.8 is 8.8.8.8, to others
-    10.8.8.8. So an address must have the usual form, the only one that inet_pton(3) accepts; `ipaddress` accepts others
-    before Python 3.9.5 (CVE-2021-29921). A host is an address if its last label is a number (WHATWG URL, "ends in a
-    number"). `localhost` means the proxy's own machine (RFC 6761, 6.3).
+    A host is an address if its last label is a number (WHATWG URL, "ends in a number"). Raises RefusedError if a proxy
+    may read it differently: to some programs 010.8.8.8 is 8.8.8.8, to others 10.8.8.8. So inet_pton(3) must accept the
+    address. (Before Python 3.9.5, `ipaddress` accepts other forms: CVE-2021-29921.) `localhost` is refused, because it
+    means the proxy's own machine (RFC 6761, 6.3).
     """
     last = host.rstrip(".").rpartition(".")[2]
     if ":" in host or last.isdigit() or last.startswith("0x"):
@@ -358,7 +358,7 @@ def _is_name(host: str) -> bool:
 
 
 def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.socket:
-    """Connect to the first (family, address) that answers; all attempts share the time. Raises UnansweredError."""
+    """Connect to the first (family, address) that answers, by the deadline. Raises UnansweredError if none does."""
     errors: list[OSError] = []
     for at, (family, address) in enumerate(addresses):
         try:
@@ -377,7 +377,7 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
 
 
 def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
-    """Whether this machine has a route to any of these (family, address) pairs; by default: has a default route."""
+    """Whether this machine has a route to any of these (family, address) pairs; by default, a default route."""
     for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)
@@ -394,7 +394,7 @@ def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
 
 
 def checked_url(url: str) -> SplitResult:
-    """Return the parts of a URL that may be fetched. Raises RefusedError for any other URL."""
+    """Split a URL into its parts. Raises RefusedError if the text of the URL shows that it must not be fetched."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
         raise RefusedError("a URL that is too long, or has characters that belong in none")
     try:
@@ -414,7 +414,7 @@ def checked_url(url: str) -> SplitResult:
 
 
 def is_fetchable(url: str) -> bool:
-    """Whether the policy allows a URL, judging by its text alone."""
+    """Whether `checked_url` accepts this URL. The addresses of its host are not looked up."""
     try:
         checked_url(url)
     except RefusedError:
@@ -452,10 +452,10 @@ def _get(parts: SplitResult, wire: Wire, most: int, proxy: Proxy | None) -> byte
 
 
 def _request(parts: SplitResult, proxy: Proxy | None) -> bytes:
-    """The request for a URL, in absolute form for a proxy (RFC 9112, 3.2.2).
+    """The HTTP request for a URL. For a proxy, the request names the whole URL (absolute form; RFC 9112, 3.2.2).
 
-    We do not use HTTPConnection: programs make it print or record requests, or add headers that say where requests come
-    from, and this must not happen to ours.
+    We do not use HTTPConnection, because programs may have changed it: to print or record requests, or to add headers
+    that say where requests come from.
     """
     host, port = parts.hostname or "", parts.port or 80
     place = (f"[{host}]" if ":" in host else host) + ("" if port == 80 else f":{port}")
@@ -469,7 +469,7 @@ def _request(parts: SplitResult, proxy: Proxy | None) -> bytes:
 
 
 def request_head(line: str, headers: Mapping[str, str]) -> bytes:
-    """A request without a body: its first line and its headers (RFC 9112, 2.1)."""
+    """The bytes of an HTTP request that has no body: `line`, the request line, and the headers (RFC 9112, 2.1)."""
     return "\r\n".join([line, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode("ascii")
 
 
@@ -485,9 +485,10 @@ def _body(response: http.client.HTTPResponse, most: int) -> bytes:
 
 
 def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """Undo the content coding of a body. Raises FetchError.
+    """Undo the content coding of a body. Raises FetchError if that is impossible.
 
-    Real hosts name wrong codings in the header. So the first bytes alone show gzip; for zlib, the header must agree.
+    Some hosts send a wrong Content-Encoding (`encoding`). So the first bytes of the body alone show gzip. For zlib, the
+    header must agree.
     """
     is_gzip = body.startswith(_GZIP)
     is_zlib = encoding == "deflate" and body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950
@@ -508,7 +509,8 @@ def _unpacked(body: bytes, encoding: str, most: int) -> bytes:
 class Wire(io.RawIOBase):
     """The part of a socket that HTTPResponse uses, with a deadline and a limit on what is read.
 
-    It uses `_socket`, which gevent and eventlet do not replace: no greenlet may switch within OpenSSL's callback.
+    It uses `_socket`, which gevent and eventlet do not replace. Their sockets switch to other greenlets, which must not
+    happen within OpenSSL's callback.
     """
 
     def __init__(self, connected: _socket.socket, deadline: float, most: int) -> None:
@@ -539,7 +541,7 @@ class Wire(io.RawIOBase):
 
 
 def _remaining(deadline: float) -> float:
-    """The seconds left. Raises TimeoutError if there are none."""
+    """The seconds until the deadline (on the monotonic clock). Raises TimeoutError if it has passed."""
     remaining = deadline - time.monotonic()
     if remaining <= 0:
         raise TimeoutError("timed out")

@@ -1,9 +1,9 @@
-"""Hand in what a user's process learned: leave a copy for the whole machine in the hand-in folder of the site's store.
+"""Hand in an intermediate: a user's process leaves a copy in the hand-in folder of the machine's shared store.
 
-All users may put files there. They may not list the files, nor remove or replace those of other users. The daemon or a
-refresh takes the files out, trusts none of them, and keeps what it has verified in the site's store
-(`manager/handins.py`). A copy holds one intermediate, which does not reveal the host that was visited. If anything goes
-wrong, nothing is handed in.
+All users may put files into this folder. They may not list the files, nor remove or replace those of other users. The
+daemon or `aia-store refresh` takes the files out, trusts none of them, and keeps what it has verified in the shared
+store (`manager/handins.py`). A file holds one intermediate, and does not reveal the host that was visited. If anything
+goes wrong, nothing is handed in.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _left = 0
 
 
 def leave(certificate: Certificate, folder: str) -> None:
-    """Leave a copy of an intermediate in this hand-in folder, if it is sound; at most a few per process."""
+    """Leave a copy of an intermediate in a hand-in folder, if the folder is safe. At most 16 copies per process."""
     global _left
     contents = certificate.pem.encode("ascii")
     if _left >= MOST_OF_A_PROCESS or len(contents) > LARGEST_FILE or not hasattr(os, "O_PATH"):
@@ -56,5 +56,5 @@ def leave(certificate: Certificate, folder: str) -> None:
 
 
 def _is_sound(place: os.stat_result, site: os.stat_result) -> bool:
-    """Whether a folder is root's or the store owner's, and sticky, so that users cannot remove each other's files."""
+    """Whether `place` belongs to root or to the owner of `site`, and is sticky: users cannot remove others' files."""
     return stat.S_ISDIR(place.st_mode) and bool(place.st_mode & stat.S_ISVTX) and place.st_uid in (0, site.st_uid)

@@ -1,8 +1,8 @@
-"""Locks between processes, by files that the system unlocks when their holder dies; locks between threads otherwise.
+"""Locks between processes, by files that the system unlocks when a process dies. Also locks between threads.
 
-A wait here blocks the thread, with all its greenlets. Within OpenSSL's callback, a greenlet must not switch to another:
-that one could wait for a lock of OpenSSL that only the first can release. gevent and eventlet replace functions of
-`time` and `_thread` with functions that switch, so we use the interpreter's own.
+A wait here blocks the thread with all its greenlets. Within OpenSSL's callback, we must not switch to another greenlet:
+it could wait for a lock of OpenSSL that only the first greenlet can release. gevent and eventlet replace functions of
+`time` and `_thread` with functions that switch, so we use the interpreter's own functions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Lockable(Protocol):
-        """The part of a store folder that a lock needs."""
+        """The attributes and methods of a store's folder that `Lock` uses."""
 
         @property
         def path(self) -> str: ...
@@ -44,7 +44,7 @@ _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, 0)
 
 
 def as_built(module: ModuleType, name: str) -> Any:
-    """A function of a built-in module, as it was before anybody replaced it."""
+    """The original function of this name in a built-in module, even if a library such as gevent has replaced it."""
     found = getattr(module, name)
     if isinstance(found, BuiltinFunctionType):
         return found
@@ -71,13 +71,13 @@ class LockError(Exception):
 
 
 class Lock:
-    """A lock held by this process until `release`; its file is gone afterwards, except on Windows.
+    """A lock between processes: a locked file. `release` removes the file, except on Windows.
 
-    If somebody removes the file (or the whole folder) meanwhile, another process may make a new one and take the lock.
+    If somebody else removes the file (or its folder) earlier, another process may make and lock a new file.
     """
 
     def __init__(self, folder: Lockable, name: str) -> None:
-        """Open the file of the lock. Raises LockError."""
+        """Open the file of the lock, but do not take the lock yet. Raises LockError if the folder cannot be written."""
         self._folder = folder.path
         try:
             self._path = os.path.join(folder.make(LOCKS), name)
@@ -87,7 +87,7 @@ class Lock:
         _held[self._descriptor] = self
 
     def take(self) -> bool:
-        """Try to take the lock; returns whether this process holds it now. Raises LockError."""
+        """Take the lock, if it is free. Returns whether it was. Raises LockError if the file system has no locks."""
         try:
             if sys.platform == "win32":
                 msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, 1)
@@ -101,21 +101,21 @@ class Lock:
             raise LockError(f"{self._folder} knows no file locks ({error.strerror})") from error
 
     def is_in_place(self) -> bool:
-        """Whether our file still has its name: a process that releases the lock removes the file."""
+        """Whether the file that we opened is still there. A process that releases the lock removes its file."""
         try:
             return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except unless_interrupted(OSError):
             return False
 
     def release(self) -> None:
-        """Release the lock. Does nothing in a forked child, because the parent holds it."""
+        """Release the lock. In a forked child, this does nothing, because the parent holds the lock."""
         if _held.get(self._descriptor) is self:
             if self.is_in_place():
                 self._remove()  # Windows keeps an open file, which is empty
             self.close(unlock=True)
 
     def close(self, *, unlock: bool = False) -> None:
-        """Close the file. If a forked child has it open too, it stays locked unless `unlock` is true."""
+        """Close the file. If a forked child has the file open too, `unlock` must be true to release the lock."""
         if _held.pop(self._descriptor, None) is not self:
             return
         try:
@@ -139,14 +139,14 @@ class Turn:
         self._held = held
 
     def release(self) -> None:
-        """Let another thread have it."""
+        """Release the lock. Another thread can take it then."""
         if _turns.get(self._name) is self._held:
             del _turns[self._name]  # a waiting thread notices this, and makes a new lock
         self._held.release()
 
 
 def acquire(folder: Lockable, name: str, deadline: float, sleep: Callable[[float], None] = sleep) -> Lock | None:
-    """Wait until `deadline` (on the monotonic clock) for this lock; None if it stays taken. Raises LockError."""
+    """Wait for a lock until `deadline` (monotonic); None if it stays taken. Raises LockError if files have no locks."""
     wait = _FIRST_WAIT
     left = deadline - time.monotonic()  # then counted down by us, because some tests of programs stop the clock
     while True:
@@ -188,7 +188,7 @@ def is_held(path: str) -> bool | None:
 
 
 def acquire_in_process(name: str, deadline: float) -> Turn | None:
-    """Like `acquire`, but between the threads of this process. Use this if no file can be locked."""
+    """Like `acquire`, but the lock is only between the threads of this process. Use it if no file can be locked."""
     while True:
         mine = _turns.setdefault(name, new_lock())
         if not mine.acquire(timeout=max(0.0, deadline - time.monotonic())):
@@ -199,7 +199,7 @@ def acquire_in_process(name: str, deadline: float) -> Turn | None:
 
 
 def _forget_in_child() -> None:
-    """A forked child holds none of the locks of its parent or of the parent's other threads."""
+    """In a forked child, forget all locks, because the parent holds them, not the child."""
     _turns.clear()
     for lock in list(_held.values()):
         try:

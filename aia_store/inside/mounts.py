@@ -1,4 +1,4 @@
-"""Who can change a file system, by /proc/self/mountinfo (proc_pid_mountinfo(5)): modes and owners do not say all."""
+"""Who can change a file system: /proc/self/mountinfo (proc_pid_mountinfo(5)) shows what modes and owners do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USER = "user_id="
 
 
 class Mount:
-    """One line of the table."""
+    """One line of /proc/self/mountinfo."""
 
     def __init__(self, line: str) -> None:
         _, _, self.device, root, point, options, *rest = line.split(" ")
@@ -37,9 +37,9 @@ class Mount:
 def nobody_can_write(path: str) -> bool:
     """Whether a file system or a part of it is mounted read-only at this path, and users cannot write to it elsewhere.
 
-    They can if another mount of it is writable. That mount may be in another mount namespace: to a service with
-    ProtectSystem=strict everything is read-only, but users can write. The namespace of such a service shares its mounts
-    with the one that it was made from. A container's volumes are not shared.
+    If another mount of the file system is writable, users can write there. That mount may be in another namespace. For
+    example, everything is read-only to a service with ProtectSystem=strict, but users can write. Its mounts are shared
+    with the namespace that it was started from, so the answer is False. A container's volumes are not shared.
     """
     mounts = list(mounted())
     here = _at(path, mounts)
@@ -61,7 +61,7 @@ def mounted_by(path: str) -> int:
 
 
 def mounted(table: bytes | None = None) -> Iterator[Mount]:
-    """The mounts in a table, by default this process's own table; none if that cannot be read."""
+    """The mounts in the text of a mountinfo table, by default this process's; none if its table cannot be read."""
     if table is None:
         try:
             with open(_TABLE, "rb") as file:
@@ -76,7 +76,7 @@ def mounted(table: bytes | None = None) -> Iterator[Mount]:
 
 
 def _at(path: str, mounts: list[Mount]) -> Mount | None:
-    """The mount at a path without links: the last one, because it covers earlier ones."""
+    """The mount whose mount point is this path, which has no links. The last mount counts: it covers earlier ones."""
     return next((mount for mount in reversed(mounts) if mount.point == path), None)
 
 

@@ -18,7 +18,7 @@ MOST_LINKS = 40  # as Linux follows (path_resolution(7))
 
 
 def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | None:
-    """Return the first part of a path that users other than root and this one can change; None if there is none.
+    """Return the first part of a path that users other than root and this user can change; None if there is none.
 
     The parts are each folder on the way, each link (links are followed) and the file itself. In a sticky folder such as
     /tmp, only the owner of an entry can rename or remove it, so root's entries are safe there. In a file system that is
@@ -60,7 +60,7 @@ def changed_by_others(path: str, trusted_groups: Container[int] = ()) -> str | N
 def filled_by_others(folder: str, trusted_groups: Container[int] = ()) -> str | None:
     """Return the folder, sticky or not, if users other than its owner can put something into it; else None.
 
-    What they put there may belong to others, because it may be a hard link. Symbolic links are not followed.
+    A user can put another user's file there, by a hard link. Symbolic links are not followed.
     """
     try:
         status = os.lstat(folder)

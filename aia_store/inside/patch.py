@@ -1,11 +1,12 @@
-"""The wrappers around methods of `ssl` by which every connection of every library gets its SSL object.
+"""Wrappers around the methods of `ssl` that make SSL objects or load certificates, whichever library calls them.
 
 We set them on the Python class directly above `_ssl._SSLContext`. So they also take effect for contexts made before the
 hook, for names imported from ssl, and in urllib3, asyncio, gevent, truststore and pip. They do little: they note what
 is loaded into a context and how an SSL object was made, and set one callback.
 
-What is known of contexts and connections is kept beside them, found by their ids and dropped with them. So a copy or a
-pickle of the program's objects contains nothing of ours, whatever `__eq__`, `__hash__` or `__slots__` a subclass has.
+We keep nothing in the program's objects. What we know of a context or connection is found by the object's id, and
+dropped when the object dies. So copies and pickles contain nothing of ours, and a subclass may have any `__eq__`,
+`__hash__` or `__slots__`.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _has_notes = hasattr(BaseException, "add_note")  # PEP 678: from Python 3.11 on
 
 
 class State:
-    """What is known of one context of the program. `is_new`: the wrappers have seen it from its beginning."""
+    """What is known of one context of the program. `is_new` says that the context was made after the hook."""
 
     def __init__(self, context: Any, *, is_new: bool) -> None:
         self.identifier = identifier = id(context)
@@ -96,12 +97,12 @@ class State:
         return is_enabled() or self.is_explicit
 
     def security_level(self, context: Any) -> int | None:
-        """OpenSSL's security level; None for its default, if the context does not tell (Python 3.9)."""
+        """The context's security level. Python 3.9 does not tell it: there, None means that no cipher list set it."""
         return self.level if _security_level is None else int(_security_level.__get__(context))
 
 
 class Connection:
-    """What is known of one SSL object: how it was made, and the context that it had before ours.
+    """What is known of one SSL object: how it was made, and the program's context, while it has a context of ours.
 
     When OpenSSL makes an SSL object, it copies the context's flags and certificate into the object.
     """
@@ -124,14 +125,14 @@ class Connection:
         self.raised: BaseException | None = None  # what a signal handler raised within the callback
 
     def ssl_object(self) -> Any:
-        """The C object (of `_ssl`) that the program's SSLSocket or SSLObject holds; None if that one is gone."""
+        """The `_ssl._SSLSocket` in the program's SSLSocket or SSLObject; None if the program has dropped either."""
         owner: Any = self.owner()
         # gevent's owner is a socket below the SSLSocket, to which it has a weak reference.
         return getattr(owner._sslsock() if hasattr(owner, "_sslsock") else owner, "_sslobj", None)
 
 
 class Presented:
-    """The certificates that a peer presented, kept until OpenSSL has its verdict. A note may be made from them."""
+    """The certificates that a peer presented. If OpenSSL refuses them, they serve to explain the error."""
 
     def __init__(self, connection: Connection, message: bytes, version: int, *, is_from_client: bool) -> None:
         self.connection = connection
@@ -156,10 +157,10 @@ _clients_are_completed = False  # whether any context completes its clients' cha
 
 
 def install(ssl_module: Any) -> bool:
-    """Wrap the methods in this `ssl` module, once. Returns False if they cannot be wrapped yet.
+    """Wrap the methods in this `ssl` module. Returns False if they cannot be wrapped yet; a second call does nothing.
 
-    A signal handler may raise an exception here at any moment. So the methods that make SSL objects are wrapped last,
-    and the others may be wrapped again.
+    A signal handler may raise an exception here at any moment. So the methods that make SSL objects are wrapped last.
+    Until they are, the next call wraps the others again.
     """
     kinds = ssl_module.SSLContext, ssl_module.SSLSocket, ssl_module.SSLObject
     if not all(isinstance(kind, type) for kind in kinds):
@@ -314,7 +315,10 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
 
 
 def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
-    """Set our callback if we complete the next SSL object's chain. Returns the state if we must note it, else None."""
+    """Before an SSL object is made, set our callback if its chain is to be completed.
+
+    Returns the context's state if the SSL object must be noted, else None.
+    """
     state = state_of(context)
     is_verified = _has_drivers(owner) and _context.verify_mode.__get__(context) != VERIFY_NONE
     if is_verified and state.is_active and (state.completes_clients or not server_side):
@@ -331,15 +335,15 @@ def _attached(context: Any, server_side: bool, owner: Any) -> State | None:
 
 
 def _has_drivers(owner: Any) -> bool:
-    """Whether we know where the owner of an SSL object keeps the object, and wrap the methods that drive its handshake.
+    """Whether the owner of an SSL object is of a class whose handshake methods we wrap.
 
-    We do not if the owner is a plain socket, or any other object of a library that calls `_wrap_socket` itself.
+    This is not so if a library calls `_wrap_socket` itself, for a plain socket or another object.
     """
     return not _looked_after.isdisjoint(type(owner).__mro__) or hasattr(owner, "_sslsock")
 
 
 def _attach(context: Any, state: State) -> None:
-    """Set our message callback, once. It calls the program's own callback, if there is one."""
+    """Set our message callback, unless it is set. It calls the program's own callback, if there is one."""
     found = _msg_callback.__get__(context)
     if found is not _see_message:
         _note_callback(context, state, found)
@@ -365,7 +369,7 @@ def _note_birth(context: Any) -> None:
 
 
 def _to_defer(context: Any, path: PathLike) -> CAFile | None:
-    """Read a CA file that need not be loaded now; None if OpenSSL must load it. May raise any exception."""
+    """Read a CA file that OpenSSL need not load now; return None if it must load it. May raise any exception."""
     state = state_of(context)
     if not (state.may_defer and state.is_active and state.given.is_plain):
         return None
@@ -385,7 +389,7 @@ def _to_defer(context: Any, path: PathLike) -> CAFile | None:
 
 
 def _default_to_defer(context: Any) -> CAFile | None:
-    """Like `_to_defer` for `set_default_verify_paths`; loads the directories if the file is deferred."""
+    """Like `_to_defer`, for OpenSSL's default CA file. If its load is deferred, load the default directories now."""
     path, directories = default_paths()
     file = _to_defer(context, path) if default_paths_are_certain() else None
     if file is not None:
@@ -407,7 +411,7 @@ def _note_deferred(context: Any, file: CAFile, directory: PathLike | None, text:
 
 
 def _note_loaded(context: Any, file: Any, directory: Any, text: Any, was: tuple[int, ...] | None) -> None:
-    """Note what OpenSSL loaded. `was` is the identity of the file before OpenSSL read it."""
+    """Note what OpenSSL loaded. `was` is what `identity_of(file)` returned before OpenSSL read the file."""
     state = state_of(context)
     is_known = file is None or (was is not None and is_plain_file(file) and identity_of(file) == was)
     state.given.add(file, directory, is_plain=is_known and _is_plain_text(text))
@@ -424,14 +428,14 @@ def _note_defaults(context: Any) -> None:
 
 
 def _load_where_needed(context: Any, state: State) -> None:
-    """If the context holds more than plain certificates, load what was deferred: chains may be rehearsed in it."""
+    """If trust settings or CRLs were loaded too, load the deferred CA files: chains may be verified in this context."""
     if not state.given.is_plain:
         state.may_defer = False
         state.given.load_deferred(context)
 
 
 def _is_plain_text(text: Any) -> bool:
-    """Whether a `cadata` holds only plain certificates. PEM is a str; DER can hold nothing else."""
+    """Whether a `cadata` holds no trust settings and no CRLs. Only PEM, which is a str, can hold them."""
     return not isinstance(text, str) or is_plain(text.encode("ascii", "replace"))
 
 
@@ -447,9 +451,9 @@ def _before_own_certificate(context: Any) -> State:
 
 
 def _wait_for_copies(context: Any) -> None:
-    """Wait until a certificate may be loaded into the context: not while OpenSSL copies its certificate (`_put_back`).
+    """Wait while another handshake may copy this context's own certificate (`_put_back`), for two seconds at most.
 
-    A handshake that comes during a load is left alone. A load waits for handshakes that have a context of ours.
+    Only then may the program load another certificate. Handshakes that begin during this load are left alone.
     """
     for _ in range(MOST_WAITS):
         if not _is_being_copied(context, get_ident()):
@@ -458,7 +462,7 @@ def _wait_for_copies(context: Any) -> None:
 
 
 def _is_being_copied(context: Any, thread: int) -> bool:
-    """Whether this context may be set on an SSL object at any moment, in another thread's handshake or a rehearsal."""
+    """Whether another thread may at any moment set this context on an SSL object, in a handshake or a rehearsal."""
     return any(lent is context for lent in list(lent_contexts.values())) or any(
         other.before is context and other.thread != thread for other in list(_pending.values())
     )
@@ -476,7 +480,7 @@ def _note_ciphers(context: Any, rules: str) -> None:
 
 
 def _may_be_suite_b(context: Any) -> bool:
-    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell."""
+    """Whether a context that was made before the hook may ask for Suite B. OpenSSL does not tell: its ciphers hint."""
     older = {cipher["name"] for cipher in _context.get_ciphers(context) if cipher["protocol"] != "TLSv1.3"}
     return bool(older) and older <= {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"}
 
@@ -490,15 +494,15 @@ def _note_callback(context: Any, state: State, callback: Any) -> None:
 
 
 def _forgetting(known: dict[int, Any], identifier: int) -> Callable[[Any], Any]:
-    """The callback of a weak reference, which drops what is known of a dead object.
+    """A callback for a weak reference: when the object dies, drop what is known of it.
 
-    It runs only C code. In Python code, a signal handler could raise an exception, which Python would print and lose.
+    The callback runs only C code. In Python code, a signal handler could raise; Python would print and lose that error.
     """
     return partial(known.pop, identifier)  # the weak reference becomes the default of `pop`
 
 
 def _forget_other_threads() -> None:
-    """A forked child has only one thread, which is in no handshake of ours."""
+    """In a forked child, forget the handshakes of other threads: they do not exist there."""
     for memory in (_pending, _presented, lent_contexts):
         forget_unfreed(memory)
     for state in list(_states.values()):
@@ -514,7 +518,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _see_message(owner: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-    """OpenSSL calls this for each message and record header. The first call after a Certificate follows the verdict."""
+    """OpenSSL calls this for messages and record headers. After the call for a Certificate, it verifies the chain."""
     if lent_contexts and id(owner) in lent_contexts:
         return
     connection = _connections.get(id(owner))
@@ -532,7 +536,7 @@ def _see_message(owner: Any, direction: str, version: int, content_type: int, me
 
 
 def _see_message_in_ours(owner: Any, *message: Any) -> None:
-    """The callback of contexts of ours. It does nothing for rehearsals, which are not the program's connections."""
+    """The message callback of contexts of ours. It ignores SSL objects that are not the program's connections."""
     if id(owner) in _connections:
         _see_message(owner, *message)
 
@@ -540,7 +544,7 @@ def _see_message_in_ours(owner: Any, *message: Any) -> None:
 def _look_after_message(
     owner: Any, connection: Connection | None, version: int, message_type: int | None, data: bytes
 ) -> None:
-    """Finish what the previous message began. Then act on the new message, if its type matters to us."""
+    """Put the program's context back if the previous message replaced it. Then act on the new message if need be."""
     try:
         if connection is not None and connection.ours is not None:
             _put_back(connection)
@@ -569,7 +573,7 @@ def _look_after_message(
 
 
 def _lacks_anchors(connection: Connection | None) -> bool:
-    """Whether OpenSSL verifies without the certificates that were deferred, so that its verdict is worth nothing."""
+    """Whether OpenSSL verifies in a context whose CA file we have not loaded yet, so that its refusal means nothing."""
     if connection is None or connection.ours is not None or connection.was_in_ours:
         return False
     return bool(connection.state.given.deferred)
@@ -664,7 +668,7 @@ def _put_back(connection: Connection) -> None:
 
 
 def _let_go_if_done(connection: Connection, version: int) -> None:
-    """If we need no more of this connection's messages, stop OpenSSL's calls: two for every record of a download.
+    """If we need no further messages of this connection, stop OpenSSL's calls of our callback, two for each record.
 
     Before TLS 1.3, a renegotiation may bring certificates that need us again. To stop the calls, we set the context on
     the SSL object while the context has no callback. Meanwhile no other thread may see the context, so C code makes the
@@ -691,10 +695,10 @@ def _let_go_if_done(connection: Connection, version: int) -> None:
 
 
 def _look_after(kind: Any) -> None:
-    """Wrap every method of a class that may drive a handshake, to finish afterwards what is left to be done for it.
+    """Wrap every method of a class that may drive a handshake: after each call, the program's context is put back.
 
-    The class may be ssl's, or eventlet's, which waits between calls of ssl's methods, or gevent's, which is independent
-    of ssl and waits within its own methods.
+    The class is ssl's, eventlet's or gevent's. eventlet waits between calls of ssl's methods. gevent does not use these
+    methods, and waits within its own.
     """
     for owner in kind.__mro__:
         members = vars(owner)
@@ -734,9 +738,10 @@ def _followed(method: Any) -> Any:
 
 
 def _end_of_callback(driver: Any, error: OSError) -> BaseException | None:
-    """If the chain was refused, return the error that ended our callback in spite of its guard, or prevented its call.
+    """If the chain was refused because our callback failed, return the error of the callback; else None.
 
-    No stack or memory was left then. An error that the program was handling before has its own traceback.
+    This happens if too little stack or memory is left to run or to guard the callback. `error.__context__` may also be
+    an error that the program was handling before: that has a traceback from elsewhere.
     """
     cause = error.__context__
     if not (isinstance(error, _ssl.SSLCertVerificationError) and _lacks_anchors(_connection_of(driver))):
@@ -769,7 +774,7 @@ def _preceded(wait: Any) -> Any:
 
 
 def _finish(driver: Any) -> None:
-    """Put the program's context back if that is still to be done; raise what a signal handler raised."""
+    """Put the program's context back if a context of ours is still set. Then raise what a signal handler raised."""
     connection = _pending_of(driver)
     if connection is None:
         return
@@ -796,7 +801,7 @@ def _connection_of(driver: Any) -> Connection | None:
 
 
 def _context_property(attribute: Any) -> property:
-    """The property `context` of a connection: it never shows a context of ours, and notes when the program sets one."""
+    """The property `context` of a connection. It never shows a context of ours, and notes each context that is set."""
 
     def get(self: Any) -> Any:
         connection = _pending_of(self) if _pending else None
@@ -824,7 +829,7 @@ def _before_change(driver: Any, context: Any) -> None:
 
 
 class _Scratch(_ssl._SSLContext):
-    """A throwaway context, from which we take a message callback that `ssl` has made."""
+    """A throwaway context: `ssl` wraps the program's message callback for it, and we take the wrapped one."""
 
 
 def _callback_property(attribute: Any) -> property:
@@ -856,7 +861,7 @@ def _resembling(wrapper: Any, original: Any) -> Any:
 
 
 def _guarded(action: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what the action returns, or None if it fails: the program must not fail because of us."""
+    """Return what the action returns, or None if it raises an Exception: the program must not fail because of us."""
     try:
         return action(*arguments)
     except Exception as error:

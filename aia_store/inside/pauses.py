@@ -1,9 +1,9 @@
 """Which fetches failed, and when they may be tried again: after a pause of a minute, which doubles up to a day.
 
-Failures are kept on disk, so that not every handshake of every process asks a dead host; in memory if the disk cannot
-be written. Only digests are written, so no file reveals which host was visited. The number of slots for notes is fixed:
-a hostile server that names ever new URLs can replace other notes, but never fill a disk. Each note may be in one of two
-slots, so that no two notes keep replacing each other.
+Failures are noted on disk, so that all processes know of a dead host. If the disk cannot be written, they are noted in
+memory. Only digests of URLs and hosts are written, so no file reveals which host was visited. The number of files for
+notes, the slots, is fixed: a hostile server that names ever new URLs can replace other notes, but never fill a disk.
+Each note may be in one of two slots, so that no two notes keep replacing each other.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ SLOT_DIGITS = 3  # of a digest: the name of its slot
 
 
 class Failures:
-    """The memory of failed fetches: a folder, or `memory` if that cannot be written. A key is any text, such as a URL.
+    """The memory of failed fetches: a folder, or `memory` if the folder cannot be written.
 
-    If not `patient`, failures are noted, but nothing is paused: the user may just have repaired a server.
+    A key is a URL, a host or a proxy. Without `patient`, failures are noted, but nothing is paused: the user may just
+    have repaired a server.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Failures:
         self._memory = {} if memory is None else memory  # by digest
 
     def url_is_paused(self, url: str, proxy: str | None = None) -> bool:
-        """Whether a pause runs for this URL by this route, or for the proxy, or (without a proxy) for its host."""
+        """Whether the URL (through this proxy) or the proxy is paused; without a proxy, the URL or its host."""
         return self.paused(key_of(url, proxy)) or self.paused(host_of(url) if proxy is None else proxy)
 
     def pause_ends(self, *keys: str) -> float:
@@ -53,7 +54,7 @@ class Failures:
         return max(self._recall(digest_of(key))[1] for key in keys)
 
     def blame(self, url: str, error: FetchError, proxy: str | None = None) -> None:
-        """Note a failed fetch by this route, against what is to blame: the URL, a host, a proxy, or nothing."""
+        """Note that the URL could not be fetched; also note a dead host or proxy. If we are to blame, note nothing."""
         if error.is_ours:
             return
         longest = longest_pause(error.proxy)
@@ -65,16 +66,16 @@ class Failures:
             self.failed(host_of(error.dead_url))
 
     def forgive(self, url: str, proxy: str | None = None) -> None:
-        """Forget the failures of a URL that was fetched, and those of its host (if direct) or of the proxy."""
+        """After a successful fetch, forget the failures of the URL and of the proxy; without a proxy, of the host."""
         self.succeeded(key_of(url, proxy))
         self.succeeded(host_of(url) if proxy is None else proxy)
 
     def paused(self, key: str) -> bool:
-        """Whether this key failed recently, and must not be tried now."""
+        """Whether a pause runs for this key, so that it must not be tried now."""
         return self._patient and _is_running(self._recall(digest_of(key))[1], time.time())
 
     def failed(self, key: str, longest: int = LONGEST_PAUSE) -> None:
-        """Note one more failure, and pause twice as long as after the previous one, for `longest` seconds at most."""
+        """Note one more failure of this key, and double its pause, up to `longest` seconds."""
         digest = digest_of(key)
         count = self._recall(digest)[0] + 1
         pause = min(FIRST_PAUSE << min(count - 1, 11), longest)
@@ -89,7 +90,7 @@ class Failures:
     def hinted(self, digest: str) -> bool:
         """Do not try the URL or host with this digest for an hour: another machine could not reach it.
 
-        A failure noted on this machine tells more, so it stays. Returns whether the hint was noted.
+        A failure that this machine has noted itself stays as it is. Returns whether the hint was noted.
         """
         if self._recall(digest)[0]:
             return False
@@ -97,7 +98,7 @@ class Failures:
         return True
 
     def _recall(self, digest: str) -> tuple[int, float]:
-        """How often this failed in a row, and when the pause ends (seconds since 1970)."""
+        """How often the key with this digest failed in a row, and when its pause ends (seconds since 1970)."""
         found = [(count, until) for whose, count, until in self._notes(digest).values() if whose == digest]
         return max([self._memory.get(digest, (0, 0.0)), *found])
 
@@ -119,7 +120,7 @@ class Failures:
         remember(self._memory, digest, (count, until), MOST_IN_MEMORY)
 
     def _slot(self, digest: str) -> str:
-        """The slot for a note: the one that has it, else one whose pause has ended, else the first one."""
+        """The slot to write a note to: the one that has it already, else one whose pause has ended, else the first."""
         now = time.time()
         notes = self._notes(digest)
         mine = [slot for slot, (whose, _, _) in notes.items() if whose == digest]
@@ -128,7 +129,7 @@ class Failures:
 
 
 def running(folder: Folder) -> dict[str, float]:
-    """The running pauses noted in a folder, of URLs and hosts: when each ends (seconds since 1970), by digest."""
+    """The pauses in a folder that still run: the digest of each key, and when its pause ends (seconds since 1970)."""
     now = time.time()
     notes = [(os.path.basename(path), read_note(path)) for path in _files(folder)]
     return {whose: until for slot, (whose, _, until) in notes if slot in slots(whose) and _is_running(until, now)}
@@ -146,7 +147,7 @@ def clear(folder: Folder) -> int:
 
 
 def _files(folder: Folder) -> Iterator[str]:
-    """The slots in use. Other files were not made by us."""
+    """The paths of the slots in use. Files whose names are not a slot's are skipped."""
     try:
         path = folder.within(FAILURES)
         names = os.listdir(path)
@@ -158,27 +159,27 @@ def _files(folder: Folder) -> Iterator[str]:
 
 
 def _is_running(until: float, now: float) -> bool:
-    """Whether a pause runs. One that would still last longer than LONGEST_PAUSE was noted by a wrong clock."""
+    """Whether a pause runs. One with more than LONGEST_PAUSE left does not: the clock was wrong when it was noted."""
     return 0 < until - now <= LONGEST_PAUSE
 
 
 def key_of(url: str, proxy: str | None) -> str:
-    """The key of a URL by this route: directly, or through a proxy (host:port)."""
+    """The key of a URL that is fetched directly, or through this proxy (host:port)."""
     return url if proxy is None else f"{url} through {proxy}"
 
 
 def longest_pause(proxy: str | None) -> int:
-    """How many seconds a URL is paused at most after failures by this route."""
+    """How many seconds a URL is paused at most if it was fetched directly, or through this proxy."""
     return LONGEST_PAUSE if proxy is None else LONGEST_BY_PROXY
 
 
 def host_of(url: str) -> str:
-    """The scheme, host and port of a URL, which are paused if the host is dead."""
+    """The scheme, host and port of a URL: the key that is paused if the host is dead."""
     return "/".join(url.split("/", 3)[:3]).lower()
 
 
 def slots(digest: str) -> tuple[str, str]:
-    """The names of the slots in which a failure may be noted."""
+    """The names of the two slots in which the failures of the key with this digest may be noted."""
     return digest[:SLOT_DIGITS], digest[SLOT_DIGITS : 2 * SLOT_DIGITS]
 
 

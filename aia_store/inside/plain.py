@@ -1,8 +1,8 @@
 """Which PEM blocks are plain, so that every version of OpenSSL loads the certificate in them.
 
 A block is plain if it has lines of 64 characters, and holds the DER of a certificate (RFC 5280, 4.1) with nothing
-unusual in it. OpenSSL accepts more, so it loads everything else itself. Like OpenSSL at this point, we do not check
-whether a certificate is valid.
+unusual in it. OpenSSL also accepts other blocks, so these are left to OpenSSL. Like OpenSSL at this point, we do not
+check whether a certificate is valid.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _sound: dict[bytes, None] = {}  # parts of certificates that were found sound; m
 
 
 def certificate(text: bytes) -> bytes:
-    """The certificate (DER) in a plain block, given the lines between BEGIN and END. Raises ValueError for others."""
+    """The certificate (DER) in a block, which is given without BEGIN and END. Raises ValueError if it is not plain."""
     lines, rest = divmod(len(text), _COLUMNS)
     _demand(
         text[_COLUMNS - 1 :: _COLUMNS] == b"\n" * lines
@@ -140,7 +140,7 @@ def _algorithm(der: bytes, at: int, end: int) -> int:
 
 
 def _identifier(der: bytes, at: int, end: int) -> int:
-    """Check an object identifier in its shortest form (X.690, 8.19.2); returns where it ends."""
+    """Check that an object identifier is in its shortest form (X.690, 8.19.2); returns where it ends."""
     start, end = expect(der, at, end, OID)
     value = der[start:end]
     if value not in _sound:
@@ -151,7 +151,7 @@ def _identifier(der: bytes, at: int, end: int) -> int:
 
 
 def _serial(der: bytes, at: int, end: int) -> int:
-    """Check an INTEGER in its shortest form (X.690, 8.3.2); returns where it ends."""
+    """Check that an INTEGER is in its shortest form (X.690, 8.3.2); returns where it ends."""
     start, end = expect(der, at, end, INTEGER)
     first = der[start : min(start + 2, end)]
     _demand(bool(first) and (len(first) == 1 or not (first < b"\0\x80" or first >= b"\xff\x80")))

@@ -1,6 +1,6 @@
 """Which proxy a connection goes through: the one that the setting `proxy` names, or else the environment.
 
-The environment variables are those that curl and urllib read. The two differ, so each rule names its source.
+The environment variables are those that curl and urllib read. These programs differ, so each rule names its source.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ProxyError(OSError):
 
 
 class Proxy:
-    """An HTTP proxy. Its text is host:port, without the credentials."""
+    """An HTTP proxy. `str` returns its host:port, without the credentials."""
 
     def __init__(self, host: str, port: int, authorization: str | None, source: str) -> None:
         self.host = host
@@ -39,9 +39,10 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = environ) -> Proxy | None:
-    """The proxy for an http or https connection to this host; None for a direct one. Raises ProxyError.
+    """The proxy for an http or https connection to this host; None if the connection is to be direct.
 
-    `setting` is "environment", "none" or the proxy's URL. `no_proxy` always applies, as in curl.
+    `setting` is "environment", "none" or a proxy's URL. `no_proxy` always applies, as in curl. Raises ProxyError if the
+    proxy that is named cannot be used.
     """
     source, url = _named(scheme, setting, environ)
     if not url or is_exempt(host, port, exempting(environ)[1]):
@@ -50,7 +51,7 @@ def proxy_for(scheme: str, host: str, port: int, setting: str, environ: Mapping[
 
 
 def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Which named proxies are not used for this host ("" for any), and why; None if one is used or none is named."""
+    """Say which proxies are named but not used for this host ("": any), and why; None if one is used or none named."""
     is_set = setting not in (FROM_ENVIRONMENT, DIRECT)
     present = [_SETTING] if is_set else [name for name in PROXY_VARIABLES if environ.get(name)]
     if not present:
@@ -75,7 +76,7 @@ def unused(scheme: str, host: str, port: int, setting: str, environ: Mapping[str
 
 
 def exempting(environ: Mapping[str, str] = environ) -> tuple[str, str]:
-    """The variable that lists the hosts without a proxy, and its value; both empty if there is none."""
+    """The variable that lists the hosts without a proxy, and its value; both empty if no such variable is set."""
     return _first(("no_proxy", "NO_PROXY"), environ)
 
 
@@ -92,14 +93,14 @@ def _named(scheme: str, setting: str, environ: Mapping[str, str]) -> tuple[str, 
 
 
 def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str]:
-    """The first of these variables that is set, and its value. An empty one says that there is no proxy."""
+    """The first of these variables that is set, even to an empty value, and its value; both empty if none is set."""
     # Another thread may delete a variable meanwhile, so none is looked up twice.
     values = ((name, environ.get(name)) for name in names)
     return next(((name, value.strip()) for name, value in values if value is not None), ("", ""))
 
 
 def _parsed(url: str, source: str) -> Proxy:
-    """The proxy in [http://][user:password@]host[:port]. A password may contain any character. Raises ProxyError."""
+    """Parse [http://][user:password@]host[:port], or raise ProxyError. The password may contain any character."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "http", url
@@ -121,7 +122,7 @@ def _parsed(url: str, source: str) -> Proxy:
 
 
 def _authorization(credentials: str) -> str | None:
-    """The value of Proxy-Authorization (RFC 7617). Like curl and urllib, this undoes the URL's escapes."""
+    """The value of Proxy-Authorization (RFC 7617), or None. Percent-escapes are decoded, as in curl and urllib."""
     if not credentials:
         return None
     pair = credentials if ":" in credentials else f"{credentials}:"
@@ -132,15 +133,15 @@ def _authorization(credentials: str) -> str | None:
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Whether the value of `no_proxy` exempts this host from the proxy.
 
-    If curl, urllib and Go differ, it is enough that one of them exempts the host: a direct connection is made under our
-    own policy, but a proxy would learn the name of an internal host that it cannot reach. So entries are separated by
-    commas (all) or spaces (curl), and each entry is
+    curl, urllib and Go have different rules. It is enough that one of them exempts the host: a direct connection is
+    made under our own policy, but a proxy would learn the name of an internal host that it cannot reach. In parentheses
+    are the programs that have the rule. Entries are separated by commas (all) or spaces (curl). Each entry is
 
     - `*`: every host (all);
-    - a name, for itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);
-    - an address, in any spelling of `ipaddress`, an IPv6 one in brackets or not (curl);
-    - a network, such as 10.0.0.0/8, for addresses in a URL; names are not looked up for it (curl 7.86, Go);
-    - any name or address with a port, for that port only (urllib, Go).
+    - a name: itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);
+    - an address, in any spelling that `ipaddress` reads; an IPv6 address may be in brackets (curl);
+    - a network, such as 10.0.0.0/8: all its addresses; names are not looked up for this (curl 7.86, Go);
+    - a name or address with a port: that port only (urllib, Go).
     """
     name = host.lower().rstrip(".")
     return any(_exempts(entry.lower(), name, port) for entry in no_proxy.replace(",", " ").split())

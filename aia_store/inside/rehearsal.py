@@ -4,7 +4,7 @@ OpenSSL can verify a chain without a key or a socket. In memory, a client gets t
 send: ServerHello, Certificate, and then ServerHelloDone, which is one message too early. If OpenSSL refuses the chain,
 it raises SSLCertVerificationError. If it accepts the chain, it goes on, and fails because the leaf's key does not suit
 the cipher, or because of the early message. Only these two errors mean "accepted". All certificates are in the
-Certificate message, untrusted, so plain OpenSSL would reach this verdict for a server that sends them.
+Certificate message, untrusted, so plain OpenSSL would reach the same verdict for a server that sends them all.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
     class TrustedCertificates(Protocol):
-        """What a search needs to know: `trusted.Trusted`, or its counterpart for pyOpenSSL."""
+        """What a search must know of trusted certificates: `trusted.Trusted`, or its counterpart for pyOpenSSL."""
 
         flags: int
 
@@ -79,7 +79,7 @@ _bares: dict[object, Any] = memory_of_contexts()  # by their terms: see `_bare`
 
 
 class Chain:
-    """What a peer sent (DER, the leaf first), and what we trust. Raises DERError if the leaf cannot be read."""
+    """What a peer sent (DER, the leaf first), and what is trusted. Raises DERError if the leaf cannot be read."""
 
     def __init__(self, sent: list[bytes], trusted: TrustedCertificates, terms: Terms) -> None:
         self.ders = sent
@@ -105,7 +105,7 @@ class Chain:
         return f"{self.trusted.digest()} for clients" if self.terms.from_client else self.trusted.digest()
 
     def fetch(self, search: Callable[[float], T], seconds: float) -> T | None:
-        """Return what `search` returns, given the seconds for which it may fetch; None if it may not fetch now."""
+        """Call `search` with the seconds for which it may fetch; return its result, or None if it may not fetch now."""
         if self.terms.from_client:
             with importing:
                 from .client_certificates import allowance
@@ -115,7 +115,7 @@ class Chain:
 
 
 class Question(Chain):
-    """What was sent to a program's connection, and the program's own context, which verifies paths if ours cannot."""
+    """A chain that a connection of the program got. If a context of ours cannot verify it, the program's own does."""
 
     trusted: Trusted
     findings: Any = None  # the `Findings` of a search that found no path
@@ -130,7 +130,7 @@ class Question(Chain):
         self._was_read_whole = len(sent) < MOST_SENT and len(self.sent) == len(set(sent[1:]))
 
     def whole_chain(self) -> Any:
-        """A context of ours with what OpenSSL looks up for the chain, if OpenSSL accepts it as sent; else None."""
+        """A context of ours with the trusted certificates that the chain names; None if it refuses the sent chain."""
         names = (name for sent in (self.leaf, *self.sent) for name in (sent.subject_key, sent.issuer_key))
         if not self._look_up and not self.trusted.opens_files(names):
             return None  # OpenSSL finds nothing that is trusted
@@ -144,8 +144,9 @@ class Question(Chain):
         return min((seconds for seconds in left if seconds > 0), default=0)
 
     def may_be_judged_otherwise(self) -> bool:
-        """Whether the program's own context may judge differently from `whole_chain`: it lacks deferred certificates,
-        or several trusted certificates have the same name, and OpenSSL may take another of them first.
+        """Whether the program's own context may judge the chain differently from the context of `whole_chain`.
+
+        It may if it lacks deferred certificates. It also may if several trusted certificates have the same name.
         """
         if self._given.deferred:
             return True
@@ -153,7 +154,7 @@ class Question(Chain):
         return not self._asks_the_program() and len(set(names)) < len(names)
 
     def is_accepted_as_sent(self) -> bool:
-        """Whether the program's own context, with what only it knows, accepts what was sent."""
+        """Whether the program's own context has what ours lacks (CRLs, for example), and accepts the chain as sent."""
         return not self._is_plain() and self._own_refusal(self.ders) is None
 
     def may_be_completed(self) -> bool:
@@ -192,10 +193,10 @@ class Question(Chain):
     def refusing_context(self) -> Any:
         """A context of ours that refuses the chain that was sent, with the error that the program's own would give.
 
-        It is None if no CA file was deferred: then the program's own context holds everything. Usually it holds what
-        OpenSSL looks up for this chain, and is shared. If part of the chain could not be read, or OpenSSL could find a
-        certificate in a directory, it holds everything that the program trusts. Such a context is not shared, because
-        OpenSSL adds to it what it finds in a directory.
+        Returns None if no CA file was deferred, because the program's own context then holds everything. Usually our
+        context holds what OpenSSL looks up for this chain, and is shared. If part of the chain could not be read, or
+        OpenSSL could find a certificate in a directory, our context holds everything that the program trusts. Such a
+        context is not shared, because OpenSSL adds to it what it finds in a directory.
         """
         given = self._given
         if not given.deferred:
@@ -225,7 +226,7 @@ class Question(Chain):
 
 
 def _finds_the_defaults_as_before(given: Given) -> bool:
-    """Whether OpenSSL's default paths are used, and have not changed since their file was deferred."""
+    """Whether the default CA file was deferred, and neither the default paths nor this file have changed since."""
     if not given.defaults or given.defaults != default_paths():
         return False
     with importing:
@@ -258,8 +259,8 @@ def refusal_in(
 ) -> str | None:
     """Why OpenSSL refuses this chain (DER, the leaf first) in a context of ours; None if it accepts.
 
-    `lent` is a program's context, and what was loaded into it. If it is given, the chain is verified there, and counts
-    as refused while the program is loading that context's own certificate.
+    `lent` is a program's context, and what was loaded into it. If it is given, the chain is verified in this context,
+    and counts as refused while the program is loading the context's own certificate.
     """
     incoming = MemoryBIO()
     incoming.write(flight(chain, terms))
@@ -288,7 +289,7 @@ def refusal_in(
 
 
 def _hello(terms: Terms) -> bytes:
-    """The hello message of the other side, which comes before its certificates."""
+    """The peer's ServerHello or ClientHello, which comes before its certificates."""
     # Suite B has these two ciphers; each of its levels allows one of them.
     cipher = b"\xc0\x2b" if terms.suite_b == "SUITEB128ONLY" else b"\xc0\x2c"
     if terms.from_client:

@@ -1,7 +1,7 @@
-"""The certificates in the reply of an AIA host: DER, certs-only PKCS#7, either of them in base64, or PEM.
+"""The certificates in the reply of an AIA host: DER, certs-only PKCS#7, the base64 of either, or PEM.
 
-The content tells which. RFC 5280, 4.2.2.1 allows the first two, but real hosts send all of them. 12 % of the real URLs
-lead to PKCS#7, some of it in BER.
+We tell the format by the content. RFC 5280, 4.2.2.1 allows the first two, but real hosts send all of them. 12 % of the
+real URLs lead to PKCS#7, some of it in BER.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _certificates(body: bytes) -> Iterator[bytes]:
 
 
 def _of_element(body: bytes) -> Iterator[bytes]:
-    """The certificates in DER or PKCS#7. Raises _NoElementError if the body is neither, DERError at a fault in it."""
+    """The certificates in DER or PKCS#7. Raises _NoElementError if the body is neither, DERError if it is malformed."""
     try:
         start, end = _element(body, 0, len(body), 0, SEQUENCE)
     except DERError as error:
@@ -70,7 +70,7 @@ class _NoElementError(DERError):
 
 
 def _of_base64(text: bytes) -> bytes:
-    """Decode the PKCS7 block of a PEM text, or a text that is all base64. Raises DERError."""
+    """Decode the PKCS7 block of a PEM text, or a text that is all base64. Raises DERError if it is neither."""
     start, stop = (text.find(mark) for mark in _PEM_PKCS7)
     if 0 <= start < stop:
         text = text[start + len(_PEM_PKCS7[0]) : stop]

@@ -1,7 +1,7 @@
 """Which certificates are known to be revoked: a file that a refresh writes and every program with the hook reads.
 
 The file `revoked` in a store folder only holds SHA-256 digests, sorted, 32 bytes each. So a look-up costs a few short
-reads, however long the file is. Each certificate has four digests (`digests`). If the file has any, it is revoked.
+reads, however long the file is. Each certificate has four digests (`digests`). It is revoked if the file has any.
 
 A CRL is only about certificates that its signer's key signed: two CAs may have the same name, and one CA's serial
 numbers say nothing about the other's certificates. So a look-up needs the issuer too. A key identifier could not
@@ -28,7 +28,7 @@ _SIZE = 32  # bytes of a digest
 
 
 def digests(certificate: Certificate, issuer: Certificate) -> tuple[bytes, bytes, bytes, bytes]:
-    """The digests of a certificate from this issuer that the file may hold. Raises DERError for unreadable names."""
+    """The digests by which the file may list a certificate of this issuer. Raises DERError if a name is unreadable."""
     key_hash = _sha256(certificate.public_key)
     return (
         _sha256(certificate.der),
@@ -47,7 +47,7 @@ def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
 
 
 def issued_digest(issuer: Certificate, serial: bytes) -> bytes:
-    """The digest, for entries of CRLs, of the certificate with this serial number, by its issuer's name and key."""
+    """The digest for a CRL's entry: of this issuer's name and key, and the serial number (contents of the INTEGER)."""
     return _sha256(b"issued" + issuer.subject_key + _sha256(issuer.public_key) + serial)
 
 
@@ -61,7 +61,7 @@ def _sha256(data: bytes) -> bytes:
 
 
 def is_revoked(certificate: Certificate, issuer: Certificate, folders: Iterable[Folder]) -> bool:
-    """Whether a folder has a digest of this certificate. Missing and malformed files have none. Raises DERError."""
+    """Whether a sound file `revoked` in these folders lists the certificate. Raises DERError for unreadable names."""
     return any(_holds_one_of(os.path.join(folder.path, REVOKED), certificate, issuer) for folder in folders)
 
 
@@ -82,7 +82,7 @@ def _holds_one_of(path: str, certificate: Certificate, issuer: Certificate) -> b
 
 
 def _holds(descriptor: int, count: int, digest: bytes) -> bool:
-    """Whether a file of this many digests has this digest, by binary search."""
+    """Whether a file with this many digests has this digest. This is a binary search."""
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2

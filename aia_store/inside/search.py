@@ -61,7 +61,7 @@ def search_for(chain: Chain, settings: Settings) -> Search:
 
 
 def seconds_to_fetch(settings: Settings) -> float:
-    """How long this handshake may fetch: less if the thread runs an event loop, because a fetch stops the loop."""
+    """How many seconds this handshake may fetch: fewer if the thread runs an event loop, which each fetch stops."""
     running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running_loop is not None and running_loop() is not None:
         return settings.async_budget
@@ -107,7 +107,7 @@ class Search:
     def path(self, settings: Settings, *, patient: bool = True) -> Path | None:
         """Find the first accepted path, without a fetch if possible, else by AIA; keep its intermediates in the store.
 
-        If not `patient`, URLs that failed recently are tried too. Raises Interrupted if a signal handler raises.
+        Without `patient`, URLs that failed recently are tried too. Raises Interrupted if a signal handler raises.
         """
         path = self._accepted(self._at_hand)
         if path is not None:
@@ -119,10 +119,10 @@ class Search:
         return path
 
     def _path_by_aia(self, settings: Settings, seconds: float, *, patient: bool) -> Path | None:
-        """Find a path by AIA, in three walks.
+        """Find a path by AIA, in up to three walks.
 
-        The first fetches only issuers that are not at hand. If OpenSSL refused a path, the second also fetches the
-        leaf's issuer, because that intermediate is usually the wrong one. The third fetches any issuer.
+        The first walk fetches only issuers that are not at hand. If OpenSSL refused a path, the second walk also
+        fetches the leaf's issuer, because that intermediate is usually the wrong one. The third fetches any issuer.
         """
         with importing:
             from .aia import AIA
@@ -151,9 +151,9 @@ class Search:
             return path
 
     def _accepted(self, issuers_of: IssuersOf) -> Path | None:
-        """The first path over these issuers that OpenSSL accepts. No path is rehearsed twice.
+        """The first path over these issuers that OpenSSL accepts. A path that it has refused is not tried again.
 
-        A path with an intermediate that is known to be revoked is skipped, whatever its source.
+        A path with an intermediate that is known to be revoked is skipped, wherever the intermediate came from.
         """
         rehearsals = 0
         paths = self._walk(issuers_of).paths(self._chain.leaf)
@@ -194,7 +194,7 @@ class Search:
         return likeliest_first(subject, found)
 
     def _is_near(self, certificate: Certificate) -> bool:
-        """Whether a trusted certificate bears the name of this one's issuer."""
+        """Whether a trusted certificate bears the name of this certificate's issuer."""
         return bool(self._chain.trusted.issuers_of(certificate))
 
     def _has_issuer_at_hand(self, subject: Certificate) -> bool:
@@ -248,8 +248,8 @@ def needs(chain: Chain, path: Path) -> list[Certificate]:
 class Walk:
     """A depth-first walk from a leaf to any trust anchor, bounded in length and in steps (RFC 4158, 8.1).
 
-    `issuers_of` yields the certificates that may have issued a certificate. It is used lazily, so it may end with an
-    expensive source for when all other candidates led to no path. `now` is in seconds since 1970; None ignores dates.
+    `issuers_of` yields the certificates that may have issued a certificate. An expensive source can come last, because
+    the walk asks for the next certificate only when it needs it. `now` is in seconds since 1970; None ignores dates.
     """
 
     def __init__(
@@ -310,7 +310,7 @@ def _has_room_for(path: list[Certificate], candidate: Certificate) -> bool:
 
 
 def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
-    """Whether names and key identifiers allow that `issuer` issued `subject`; OpenSSL verifies the signature."""
+    """Whether names and key identifiers allow that `issuer` issued `subject`. OpenSSL verifies the signature later."""
     try:
         is_named = issuer.subject == subject.issuer or issuer.subject_key == subject.issuer_key
         return is_named and subject.names_as_issuer(issuer)
@@ -319,7 +319,7 @@ def may_have_issued(issuer: Certificate, subject: Certificate) -> bool:
 
 
 def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
-    """Whether the subject's AKID names the key of this issuer, by the issuer's SKID."""
+    """Whether the subject's AKID is the SKID of this issuer, and the names match too."""
     if not may_have_issued(issuer, subject):
         return False
     akid = subject.authority_key_id
@@ -329,7 +329,7 @@ def surely_issued(issuer: Certificate, subject: Certificate) -> bool:
 def likeliest_first(
     subject: Certificate, candidates: Iterable[Certificate], is_near: Callable[[Certificate], bool] = lambda _: False
 ) -> list[Certificate]:
-    """The candidates, sorted: those that the AKID names first, then those near an anchor, then those valid longest."""
+    """The candidates, sorted: those whose key the AKID names, then those near an anchor, then those valid longest."""
 
     def rank(candidate: Certificate) -> tuple[bool, bool, int, bytes]:
         # The bytes come last, so that a store always gives the same path, in whatever order it lists its files.

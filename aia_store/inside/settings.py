@@ -1,7 +1,7 @@
-"""The settings of this machine, the folders of the site and the user, and the debug log.
+"""The settings, the folders of the user and of the site (the whole machine), and the debug log.
 
 A setting comes from an environment variable, else from the user's config.toml, else from the site's. Programs load this
-module with their first context, so it imports nothing that they do not already have.
+module with their first context, so it imports only what they already have.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MISSING = tuple((error,) for error in _ABSENT)  # the identities of a file that
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used. The message is one line that names it and says what to do."""
+    """A setting cannot be used. The message is one line that names the setting and says what to do."""
 
 
 class Settings:
@@ -61,7 +61,7 @@ class Settings:
         self.log = ""  # "debug": the hook says on standard error what it does
 
     def set(self, key: str, value: object, source: str) -> None:
-        """Set one value, from TOML or from the text of a variable. Raises ConfigError."""
+        """Set a value from TOML or from a variable's text. Raises ConfigError, which names `source`, if it is wrong."""
         current = getattr(self, key)
         if isinstance(current, bool):
             setattr(self, key, _boolean(value, source))
@@ -96,18 +96,18 @@ _ignored: list[str] = []
 
 
 def files() -> list[str]:
-    """The configuration files that could be read, the weakest first."""
+    """The paths of all configuration files, existing or not. A later file overrides an earlier one."""
     return [path for path, _ in _files()]
 
 
 def _files() -> list[tuple[str, tuple[int, ...]]]:
-    """Each configuration file, and the errors that mean that it does not exist."""
+    """The path of each configuration file, and the error numbers (errno) that mean that it does not exist."""
     folders = (site_config(), _ABSENT), (user_config(), _OUT_OF_REACH)
     return [(os.path.join(folder, FILE), errors) for folder, errors in folders if folder]
 
 
 def load(environ: Mapping[str, str] = environ) -> Settings:
-    """The settings as they stand now; the files are read again only if they changed. Raises ConfigError."""
+    """The current settings. Files are read again only if they changed. Raises ConfigError if a setting is unusable."""
     global _read_last, _latest, _ignored
     ignored: list[str] = []
     found = [(path, _identity(path), errors) for path, errors in _files()]
@@ -132,7 +132,7 @@ def load(environ: Mapping[str, str] = environ) -> Settings:
 
 
 def is_on(key: str) -> bool:
-    """A setting that is true or false, as the last `load` read it, without looking at the files. Never raises."""
+    """Whether a setting is on: by its environment variable, else by what the last `load` read. Never raises."""
     value = environ.get(_PREFIX + key.upper(), getattr(_latest, key))
     return value if isinstance(value, bool) else value.lower() not in _NO
 
@@ -155,7 +155,7 @@ def serves_others() -> bool:
 
 
 def _is_safe(path: str, ignored: list[str]) -> bool:
-    """Whether a file may decide what is trusted. If this process serves others, they must not be able to change it."""
+    """Whether a file may decide what is trusted. If we serve other users, they must not be able to change the file."""
     if not serves_others():
         return True
     with importing:
@@ -255,7 +255,7 @@ def _networks(value: object, source: str) -> list[str]:
 
 
 def _is_plain_network(text: str) -> bool:
-    """Whether this is address/length, told without ipaddress, whose import takes 2 ms."""
+    """Whether a text is a network: address/length. The check does not import ipaddress, which would take 2 ms."""
     from _socket import AF_INET, AF_INET6, inet_pton
 
     address, _, length = text.partition("/")
@@ -274,7 +274,7 @@ def _is_plain_network(text: str) -> bool:
 
 
 def user_cache() -> str | None:
-    """The user's store."""
+    """The path of the user's store."""
     if sys.platform == "win32":
         return _windows("LOCALAPPDATA", "Cache")
     mac = sys.platform == "darwin"
@@ -282,7 +282,7 @@ def user_cache() -> str | None:
 
 
 def site_cache() -> str | None:
-    """The store of the whole machine."""
+    """The path of the site's store, which is for the whole machine."""
     if sys.platform == "win32":
         return _windows("PROGRAMDATA", "Cache")
     return os.path.join("/Library/Caches" if sys.platform == "darwin" else "/var/cache", NAME)
@@ -336,5 +336,5 @@ def debug(event: str) -> None:
 
 
 def escaped(text: str) -> str:
-    """Any text as one line: characters that control a terminal or break a line are escaped as Python does."""
+    """Return the text as one line. Characters that control a terminal or break a line are escaped as Python does."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,6 +1,7 @@
 """From the start of an interpreter until `ssl` is patched: wait for an import of ssl or pyOpenSSL, then attach.
 
-A program that imports neither only loads the finder (`install/hooks/aia_store_finder.py`) into `sys.meta_path`. The first import of either loads this module; the first context loads everything else.
+If a program imports neither of them, only the finder (`install/hooks/aia_store_finder.py`) is loaded. The first import
+of either loads this module, and the first context loads everything else.
 
 The functions `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call the functions of the same
 names in the instance of this module that has patched `ssl`. That instance may be the hook's, of another version. So
@@ -27,7 +28,7 @@ is_aia_store_watcher = True  # like the installed finder, this module is one
 
 
 def attach() -> None:
-    """Complete chains in this process from now on. If Python is too old or we are disabled, silently do nothing."""
+    """Complete chains in this process from now on. If Python is too old or AIA_STORE_DISABLE is set, do nothing."""
     if _is_wanted():
         if not any(map(_is_ours, sys.meta_path)):
             sys.meta_path.insert(0, sys.modules[__name__])
@@ -51,7 +52,7 @@ def disable() -> None:
 
 
 def complete(context: "ssl.SSLContext", client_certificates: bool = False) -> None:
-    """Complete the chains of this context's client connections; with `client_certificates`, of a server's clients."""
+    """Complete the chains that servers send to this context; with `client_certificates`, also those of its clients."""
     import ssl
 
     if not _is_fit(ssl):
@@ -86,7 +87,7 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
 def find_spec(
     name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
 ) -> "ModuleSpec | None":
-    """Called by the import system, as for any finder."""
+    """Called by the import system for each import, because this module is in `sys.meta_path`."""
     return find(path, target, name) if name in MODULES else None
 
 
@@ -115,7 +116,7 @@ def _attach_after(spec: "ModuleSpec") -> None:
 
 
 def _attach_to_new(module: "ModuleType") -> None:
-    """Attach to a module that was just executed; to ssl only with its first context: most programs never make one."""
+    """Attach to a module that was just executed. To `ssl`, attach only when the program makes its first context."""
     context: Any = getattr(module, "SSLContext", None)
     make = vars(context).get("__new__") if module.__name__ == "ssl" and context is not None else None
     if make is None:
@@ -144,7 +145,7 @@ def _attach_to_new(module: "ModuleType") -> None:
 
 
 def _attach_to_waiting(module: "ModuleType") -> None:
-    """Attach before `ssl` is reloaded: its old classes may stay in use, but would refer to the new ones afterwards."""
+    """If we still wait for the first context of `ssl`, attach before `ssl` is reloaded: old classes may stay in use."""
     attach_now = getattr(getattr(getattr(module, "SSLContext", None), "__new__", None), "attach_now", None)
     if attach_now is not None:
         attach_now()
@@ -153,8 +154,8 @@ def _attach_to_waiting(module: "ModuleType") -> None:
 def attach_to(module: "ModuleType") -> bool:
     """Patch `ssl` or `OpenSSL.SSL`. Returns False if it must be called again, with the program's next context.
 
-    Whatever goes wrong, the program goes on without us. Raises what a signal handler raises meanwhile; the next call
-    then does what is left to be done.
+    Whatever goes wrong, the program goes on without us. If a signal handler raises an exception meanwhile, it is
+    raised here, and the next call does the rest.
     """
     try:
         with importing:
@@ -191,7 +192,7 @@ def _is_wanted() -> bool:
 
 
 def _is_disabled() -> bool:
-    """Whether the settings, config.toml included, switch us off. If they are unreadable, each search reports that."""
+    """Whether the settings, config.toml included, disable us. If they are unreadable, each search reports that."""
     with importing:
         from .settings import ConfigError, load
 
@@ -214,7 +215,7 @@ def _is_fit(module: "ModuleType") -> bool:
 
 
 def _is_main_interpreter() -> bool:
-    """Whether this is the main interpreter. In others, OpenSSL's callbacks are unsafe: they use PyGILState_Ensure.
+    """Whether this is the main interpreter. In subinterpreters, `ssl`'s callbacks are unsafe (PyGILState_Ensure).
 
     Up to Python 3.11, they run in the main interpreter, whichever interpreter set them. From 3.12 on, several callbacks
     at once end the process.

@@ -8,7 +8,7 @@ are:
     preloaded/3f/3f0c…/9a51….pem         what was learned ahead of time (`aia-store preload`)
 
 Certificates are looked up in both. The first handshake that needs a preloaded certificate copies it to `certificates`.
-So that folder alone has everything needed: the CA file is made from it, and certificates are dropped only there.
+So `certificates` has everything needed: the bundle is made from it, and certificates are dropped only there.
 
 Files appear by rename and are never changed. So any number of processes may read and write at once, and a process that
 is killed midway leaves at most a file in `tmp`. A file is ignored if it is malformed, misnamed, not regular, or in a
@@ -84,7 +84,7 @@ READ_FLAGS = (
 
 
 class Folder:
-    """One store folder, the user's or the site's, and its `certificates`. Its methods raise nothing but OSError."""
+    """One store folder, the user's or the site's, and its `certificates`. The methods raise only OSError."""
 
     PART = CERTIFICATES
 
@@ -99,7 +99,7 @@ class Folder:
         return Preloaded(self.path, shared=self.shared)
 
     def fault(self) -> str | None:
-        """What is wrong with the folder, so that nothing in it is used, in words; None if it is sound or missing."""
+        """Say why nothing in the folder may be used; None if the folder is sound or missing."""
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
@@ -132,7 +132,7 @@ class Folder:
             return False
 
     def _mark(self) -> None:
-        """Mark the folder as ours, if it has no mark. On a full disk that fails, but then it holds only our files."""
+        """Mark the folder as ours, if it has no mark. A full disk is no error: the folder then has only our files."""
         if not os.path.lexists(os.path.join(self.path, MARK)):
             try:
                 self.write(_MARK_TEXT, MARK)
@@ -140,7 +140,7 @@ class Folder:
                 pass
 
     def _is_placed_by_root(self) -> bool:
-        """Whether this is the site's folder, and only root can change its parent, so that root chose its owner."""
+        """Whether this is the site's folder, and only root can change its parent. If so, root chose its owner."""
         try:
             above = os.stat(os.path.dirname(os.path.realpath(self.path)))
         except unless_interrupted(OSError):
@@ -186,7 +186,7 @@ class Folder:
         return self.within(*parts)
 
     def write(self, contents: bytes, *parts: str, mode: int | None = None, durable: bool = False) -> str:
-        """Write a whole file, by rename; returns its path. `durable`: the file survives a power failure."""
+        """Write a whole file, by rename; returns its path. If `durable`, the file survives a power failure."""
         path = os.path.join(self.make(*parts[:-1]), parts[-1])
         if parts != (MARK,):
             self._mark()
@@ -224,7 +224,7 @@ class Folder:
                 yield certificate
 
     def paths(self) -> Iterator[str]:
-        """Yield the paths of all files in the folders of certificates, even foreign ones; sorted, and within limits."""
+        """Yield the sorted paths of all files in the folders of certificates, even foreign ones, up to MOST_FILES."""
         left = MOST_FILES
         try:
             certificates = self.within(self.PART)
@@ -255,7 +255,7 @@ class Folder:
         return path
 
     def source_of(self, certificate: Certificate) -> str | None:
-        """The URL that a certificate came from, which may be hostile; None if none is noted."""
+        """The URL that a certificate came from; None if no URL is noted. The URL may be hostile."""
         try:
             text = read_regular_file(os.path.join(self.within(SOURCES), certificate.fingerprint), LARGEST_URL)
             return text.decode("ascii").removesuffix("\n")
@@ -304,9 +304,9 @@ class Folder:
             return 0
 
     def note_use(self, certificate: Certificate) -> None:
-        """Set the file's time to now, at most once a day, so that unused certificates can be recognized.
+        """Set the time of the certificate's file to now, at most once a day. So unused certificates can be recognized.
 
-        Raises PermissionError if a day is over but only the owner may do it, FileNotFoundError if the file is missing.
+        Raises FileNotFoundError if the file is missing, PermissionError if a day has passed but we may not set it.
         """
         path = self.path_of(certificate)
         if time.time() - os.stat(path).st_mtime > USE_IS_NOTED_EVERY:
@@ -410,7 +410,7 @@ def read_open_file(descriptor: int, path: str, most: int) -> bytes:
 
 
 def _folders(path: str, trusted: set[int]) -> Iterator[str]:
-    """The sorted paths of those subfolders that belong to these users and that only they can change."""
+    """The sorted paths of the subfolders that belong to one of these users, and that only such users can change."""
     for inner in _listing(path):
         try:
             _check_inner(inner, trusted)
@@ -431,8 +431,8 @@ def _listing(path: str, most: int = MOST_FILES) -> list[str]:
 def _latest(path: str, most: int) -> list[str]:
     """The paths in a folder, sorted; if it has more than `most`, those that were kept or used last.
 
-    A CA can issue any number of intermediates with one name. They can hide the one that this machine uses, until it is
-    used again. At most 20 times `most` files are looked at, because each look takes a microsecond or two.
+    A CA can issue any number of intermediates with the same name. Those that came later can push out the one that this
+    machine uses, until it is used again. At most 20 times `most` files are looked at: each takes a microsecond or two.
     """
     paths = _listing(path, 20 * most)
     if len(paths) > most:
@@ -448,12 +448,12 @@ def _time(path: str) -> float:
 
 
 def crowded_note(folder: Folder) -> str:
-    """The message about a crowded folder."""
+    """The message that a folder has more files than are read."""
     return f"{folder.path} holds more than {MOST_FILES:,} files; the others are ignored"
 
 
 class IntermediateStore:
-    """This user's store folders. All are read; the first writable one is written. If none is, memory is used."""
+    """This user's store folders. All are read. The first that is writable is written; if none is, memory is used."""
 
     def __init__(self, folders: list[Folder]) -> None:
         self.folders = [folder for folder in folders if folder.fault() is None]
@@ -463,7 +463,7 @@ class IntermediateStore:
 
     @property
     def home(self) -> Folder | None:
-        """The folder that is written, which is made if it is missing; None if no folder can be written."""
+        """The folder to write to, which is made if it is missing; None if no folder can be written."""
         for folder in self.folders:
             try:
                 folder.make()
@@ -520,9 +520,9 @@ class IntermediateStore:
         return any(os.path.exists(os.path.join(folder.path, REVOKED)) for folder in self.folders)
 
     def entries(self, fingerprint: str = "", *, preloaded: bool = False) -> Iterator[tuple[str, Certificate]]:
-        """Yield the path and the certificate of every sound file whose fingerprint starts with this, each once.
+        """Yield the path and the certificate of each sound file whose fingerprint starts with this text.
 
-        These are the certificates that were needed, or, with `preloaded`, those that were preloaded.
+        Each certificate occurs once. They are those that were needed; with `preloaded`, those that were preloaded.
         """
         seen: set[Certificate] = set()
         for folder in self.preloaded if preloaded else self.folders:
@@ -535,7 +535,7 @@ class IntermediateStore:
                     yield path, certificate
 
     def certificates(self) -> list[Certificate]:
-        """Every intermediate that was needed, once."""
+        """All intermediates on disk that were needed on this machine, each once."""
         return [certificate for _, certificate in self.entries()]
 
     def note_use(self, certificate: Certificate) -> None:
@@ -556,9 +556,9 @@ class IntermediateStore:
             self.keep(certificate)
 
     def _hand_in_again(self, certificate: Certificate, site: Folder) -> None:
-        """Hand in a certificate that the site's store has, so that its use is noted there; at most daily per user.
+        """Leave a copy of a certificate for the site's store, which has it, so that its use is noted there.
 
-        A note in the user's own store says when this was done. Users without a store of their own do not do it.
+        A note in the user's own store makes sure that this happens at most daily. Without such a store, do nothing.
         """
         home = self.home
         if home is None or home is site or not os.path.isdir(os.path.join(site.path, HAND_IN)):
@@ -574,7 +574,7 @@ class IntermediateStore:
 
 
 def _hand_in(certificate: Certificate, site: Folder) -> None:
-    """If the site's store has a hand-in folder, leave a copy there; otherwise do not load the code for it."""
+    """If the site's store has a hand-in folder, where all users may leave certificates for it, leave a copy there."""
     folder = os.path.join(site.path, HAND_IN)
     if os.path.isdir(folder):
         with importing:
@@ -606,7 +606,7 @@ def folders_of(settings: Settings) -> list[Folder]:
 
 
 def hand_in_folder(settings: Settings) -> str | None:
-    """The path of the site's hand-in folder, which may not exist; None if the settings name another store."""
+    """The folder (which may not exist) where users leave copies for the site's store; None if another store is set."""
     site = site_cache()
     return os.path.join(site, HAND_IN) if site is not None and settings.dir in (None, site) else None
 
@@ -624,7 +624,7 @@ class StoreError(Exception):
 
 
 def sound_store(settings: Settings, *, to_write: bool = False) -> IntermediateStore:
-    """Open the store of the settings. Raises StoreError if a folder cannot be used, or none can be written."""
+    """Open the settings' store. Raises StoreError if a folder is unusable or, with `to_write`, if none is writable."""
     tried = folders_of(settings)
     faults = [fault for fault in (folder.fault() for folder in tried) if fault is not None]
     store = IntermediateStore(tried)
@@ -636,7 +636,7 @@ def sound_store(settings: Settings, *, to_write: bool = False) -> IntermediateSt
 
 
 def open_store(settings: Settings) -> IntermediateStore:
-    """Open the store of the settings."""
+    """Open the store that the settings name. Folders that cannot be used are left out."""
     return IntermediateStore(folders_of(settings))
 
 
@@ -644,6 +644,6 @@ _stores: dict[str | None, IntermediateStore] = {}  # of this process, by the fol
 
 
 def store_of_process(settings: Settings) -> IntermediateStore:
-    """Like `open_store`, but always the same store in a process: if nothing can be written, it remembers in memory."""
+    """Like `open_store`, but each call in a process returns the same store, so what it keeps in memory is not lost."""
     found = _stores.get(settings.dir)
     return found if found is not None else _stores.setdefault(settings.dir, open_store(settings))

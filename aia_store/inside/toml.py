@@ -1,4 +1,4 @@
-"""Read the part of TOML that config.toml needs, for Pythons without tomllib; importing tomllib takes 3 ms.
+"""Read the part of TOML that config.toml needs: Python before 3.11 has no tomllib, and its import takes 3 ms.
 
 It reads strings on one line, booleans, decimal numbers, arrays of strings, comments and bare keys. A test shows that
 tomllib reads these in the same way. Everything else is left to tomllib, if there is one.
@@ -43,7 +43,7 @@ class NotReadError(ValueError):
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Parse a text in TOML. Raises ValueError, or RecursionError if it is nested too deeply."""
+    """Parse a text in TOML. Raises ValueError if it is not TOML, RecursionError if it is nested too deeply."""
     try:
         return read(text)
     except NotReadError as error:
@@ -56,7 +56,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def read(text: str) -> dict[str, Any]:
-    """Parse without the help of tomllib. Raises ValueError."""
+    """Parse a text without tomllib. Raises NotReadError if this reader does not know something in it."""
     tokens = _Tokens(text.replace("\r\n", "\n"))
     try:
         return _table(tokens)
@@ -106,7 +106,7 @@ class _Tokens:
         return _END
 
     def line(self) -> str:
-        """The number of the last token's line."""
+        """The line of the last token, as "line 3"."""
         return f"line {self._text.count(chr(10), 0, self._at) + 1}"
 
 

@@ -96,7 +96,7 @@ class Given:
     def load_deferred(self, context: _ssl._SSLContext) -> None:
         """Load the deferred CA files into the program's context, because somebody is about to look at the context.
 
-        Other threads may use the context, so we load it as `cadata`, which OpenSSL adds under the store's lock.
+        Other threads may use the context, so we load them as `cadata`, which OpenSSL adds under the store's lock.
         """
         files = self.deferred
         ders = [der for file in files for der in file.ders]
@@ -108,15 +108,15 @@ class Given:
 
     @property
     def lists(self) -> tuple[CertificateList, ...]:
-        """All certificates that are not in directories."""
+        """All certificates that are not in directories, as several lists."""
         return (self.loaded, *self.deferred)
 
 
 class Trusted:
     """The certificates that a context trusts, found by their names.
 
-    `flags` are the X509_V_FLAG_ bits of the connection. A trusted certificate is an anchor if it is self-signed. Every
-    trusted certificate is one under PARTIAL_CHAIN, or if `may_be_anchors` says that its trust settings may make it one.
+    `flags` are the X509_V_FLAG_ bits of the connection. A trusted certificate is an anchor if it is self-signed. If
+    `may_be_anchors` is true, every one is an anchor: PARTIAL_CHAIN is set, or trust settings may make it an anchor.
     """
 
     def __init__(self, lists: Sequence[CertificateList], directories: Sequence[str] = (), flags: int = 0) -> None:
@@ -133,7 +133,7 @@ class Trusted:
         return cls((Certificates(certificates),), (), flags)
 
     def is_anchor(self, certificate: Certificate) -> bool:
-        """Whether a path may end here: the certificate is trusted, and is self-signed or need not be."""
+        """Whether a path may end at this certificate: it is trusted, and self-signed unless `may_be_anchors`."""
         return (self.may_be_anchors or certificate.is_self_signed) and self.holds(certificate)
 
     def holds(self, certificate: Certificate) -> bool:
@@ -158,7 +158,7 @@ class Trusted:
         return self._look_up(chain)[1]
 
     def only_one_for(self, chain: Iterable[Certificate]) -> Certificate | None:
-        """The certificate that OpenSSL could look up for this chain, directories included; None if not exactly one."""
+        """The certificate that OpenSSL could look up for this chain, directories included, if there is just one."""
         names, ders = self._look_up(chain)
         found = {*ders, *(der for name in names for der in self._in_directories(name))}
         certificates = list(readable(found))
@@ -167,7 +167,7 @@ class Trusted:
     def opens_files(self, names: Iterable[bytes]) -> bool:
         """Whether OpenSSL opens a file in the directories, given as `capath`, when it looks up these names.
 
-        For each name, OpenSSL tries the files in the order of their numbers, and stops at the first that is missing.
+        For each name, OpenSSL tries the files in the order of their numbers, up to the first that is missing.
         """
         if not self.directories:
             return False
@@ -187,7 +187,7 @@ class Trusted:
     def _look_up(self, chain: Iterable[Certificate]) -> tuple[list[bytes], list[bytes]]:
         """The names that OpenSSL looks up, and the certificates (DER) of these names that are not in directories.
 
-        OpenSSL looks by name only: for the subjects and issuers of what was sent, and for the issuers of what it finds.
+        OpenSSL looks only by name: for the subjects and issuers of the chain, and for the issuers of what it finds.
         """
         names = dict.fromkeys(name for found in chain for name in (found.subject_key, found.issuer_key))
         queue = list(names)
@@ -226,7 +226,7 @@ class Trusted:
 
 
 def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
-    """The names of the files in a hashed directory; if it cannot be listed, those of these stems that have a file."""
+    """The names of the files in a hashed directory. If it cannot be listed: the stems whose `.0` or `.r0` exists."""
     try:
         return os.listdir(folder)
     except unless_interrupted(OSError):
@@ -234,7 +234,7 @@ def _names_in(folder: str, stems: Iterable[str]) -> list[str]:
 
 
 def default_paths() -> tuple[str, str]:
-    """The paths from which `set_default_verify_paths` loads: a file, and one or more directories, as in PATH."""
+    """The paths from which `set_default_verify_paths` loads: a file, and directories, separated as in PATH."""
     file_variable, file, directory_variable, directory = _ssl.get_default_verify_paths()
     return os.environ.get(file_variable, file), os.environ.get(directory_variable, directory)
 
@@ -267,7 +267,7 @@ def time_of_change(path: str) -> int:
 
 
 def identity_of(path: PathLike) -> tuple[int, ...] | None:
-    """A value that changes whenever a regular file changes; None for other things, and for a file too large to read.
+    """A value that changes whenever a regular file changes; None if this is no regular file, or if it is too large.
 
     Raises TypeError if `path` is not a path.
     """
@@ -281,7 +281,7 @@ def identity_of(path: PathLike) -> tuple[int, ...] | None:
 
 
 def is_plain_file(path: PathLike) -> bool:
-    """Whether this is a readable regular file that `is_plain`. Anything else, such as a FIFO, is not opened."""
+    """Whether this is a readable regular file without trust settings and CRLs. Other things (a FIFO) are not opened."""
     if identity_of(path) is None:
         return False
     try:

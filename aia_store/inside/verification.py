@@ -1,9 +1,9 @@
-"""One Certificate message: whether it is complete, what completes it, and in which context it is verified.
+"""The chain in a Certificate message: whether it is complete, what completes it, and the context that verifies it.
 
-If every link of what was sent is certain, up to one anchor of the program, there is no rehearsal: OpenSSL decides in
-the real handshake. Links are certain if names, key identifiers, dates, purposes and signature algorithms are right, so
-that OpenSSL can refuse the chain only for a forged signature or a weak key. If it does, the next handshake is
-rehearsed. All other chains are rehearsed before their first handshake.
+A chain is first verified in memory (a rehearsal). This is left out if every link of the sent chain is certain, up to
+one anchor of the program. A link is certain if names, key identifiers, dates, purposes and signature algorithms are
+right. OpenSSL can then refuse the chain only for a forged signature or a weak key. If it does, the chain is rehearsed
+at the next handshake.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HIGHEST_LEVEL = 2
 
 
 class Decision:
-    """For all connections that get the same Certificate message: the context in which they are verified."""
+    """The context in which connections are verified if they get the same Certificate message."""
 
     __slots__ = ("context", "findings", "until", "was_refused", "was_rehearsed")
 
@@ -54,7 +54,7 @@ _decisions: dict[object, Decision] = memory_of_contexts()  # those that hold for
 
 
 def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given: Given, terms: Terms) -> Decision:
-    """The decision for a connection. It holds for equal connections until the first certificate of the path expires.
+    """The decision for a connection. It also holds for later connections with the same message: see `Decision.until`.
 
     `message` is the peer's Certificate message in this TLS version, header included. `context` is the program's, and
     `given` is what was loaded into it. May raise any exception.
@@ -78,7 +78,7 @@ def decision_for(message: bytes, version: int, context: _ssl._SSLContext, given:
 
 
 def _is_shared(given: Given) -> bool:
-    """Whether a decision for this context holds for every context with the same certificates."""
+    """Whether a decision for this context also holds for every other context with the same certificates."""
     return given.is_plain and not given.directories
 
 
@@ -109,7 +109,7 @@ def _decide(
 
 
 def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> Decision | None:
-    """The decision for what was sent (DER), if every link is certain, up to one anchor; None if any link is not."""
+    """The decision for the sent chain (DER) if every link is certain, up to an anchor; None if any link is not."""
     if not given.is_plain or terms.flags & ~_USUAL_FLAGS or (terms.level or 0) > _HIGHEST_LEVEL:
         return None
     if terms.suite_b or terms.from_client:
@@ -127,7 +127,7 @@ def _if_certain(sent: list[bytes], given: Given, terms: Terms, now: float) -> De
 
 
 def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate] | None:
-    """What was sent, in its order, and the anchor above it; None if a link is not certain.
+    """The sent chain, in its order, and the anchor above it; None if a link is not certain.
 
     The anchor is the only trusted certificate that OpenSSL could look up, so OpenSSL has no choice.
     """
@@ -146,7 +146,7 @@ def _certain_path(sent: list[Certificate], trusted: Trusted) -> list[Certificate
 
 
 def _answer(question: Question) -> tuple[float, Any] | None:
-    """How many seconds the decision holds, and its context (None: the program's); None if OpenSSL is to refuse."""
+    """How many seconds the decision holds, and its context (None: the program's); just None if nothing helps."""
     whole = question.whole_chain()
     if whole is not None:
         return question.seconds_left(), whole if question.may_be_judged_otherwise() else None
@@ -161,7 +161,7 @@ def _answer(question: Question) -> tuple[float, Any] | None:
 
 
 def _path(question: Question) -> Path | None:
-    """A path that OpenSSL accepts, which is kept in the store."""
+    """Search for a path that OpenSSL accepts, and keep it in the store; None if there is no such path."""
     settings = load()
     if settings.disable:
         return None

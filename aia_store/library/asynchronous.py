@@ -19,7 +19,7 @@ class AsyncAIASession:
     """`AIASession` with methods to await. They take, return and raise what those of `AIASession` do."""
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
-        """`user_agent` is the one that `download` sends; `timeout` (seconds) is for each step of a connection."""
+        """`user_agent` is the header that `download` sends; `timeout` (seconds) is for each step of a connection."""
         self._session = AIASession(user_agent, timeout=timeout)
 
     async def get_host_cert(self, host: str) -> bytes:
@@ -58,7 +58,7 @@ class AsyncAIASession:
         data: bytes | Iterable[bytes] | None = None,
         timeout: float | None = None,
     ) -> HTTPResponse:
-        """Like `urllib.request.urlopen`. Reading the response blocks: `await asyncio.to_thread(response.read)`."""
+        """Like `urllib.request.urlopen`. Reading the response blocks, so `await asyncio.to_thread(response.read)`."""
         return await asyncio.to_thread(self._session.urlopen, url, data, timeout)
 
     async def download(self, url: str) -> bytes:

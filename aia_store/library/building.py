@@ -1,4 +1,4 @@
-"""Build certification paths outside of any handshake, with the same search and the same rehearsal."""
+"""Build certification paths without a handshake. The search is the hook's, and OpenSSL verifies each path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECONDS = 30.0  # for all fetches
 
 
 class Built(NamedTuple):
-    """A path that OpenSSL accepted, from the leaf to the trust anchor. `missing`: what it needs and was not sent."""
+    """A path that OpenSSL accepted, from leaf to trust anchor. `missing`: the intermediates that were not sent."""
 
     path: list[Certificate]
     missing: list[Certificate]

@@ -12,7 +12,7 @@ def enable() -> None:
 
 
 def disable() -> None:
-    """Undo `enable` for this process, and the hook too. Contexts given to `complete` stay as they are."""
+    """Turn off `enable` and the hook for this process. Contexts given to `complete` stay as they are."""
     _instance().disable()
 
 
@@ -33,9 +33,9 @@ def create_default_context(*arguments: "Any", **named: "Any") -> "ssl.SSLContext
 
 
 def _instance() -> "Any":
-    """The instance of `inside.startup` that has patched ssl, or will: the hook's, if it was first, else ours.
+    """The module `inside.startup` that patches ssl: the hook's copy if there is a hook, otherwise ours.
 
-    The hook's may be of another version. Call only the functions that the docstring of `inside.startup` names.
+    The hook's copy may be of another version. Call only the functions that the docstring of `inside.startup` names.
     """
     import ssl  # noqa: F401  # if there is a hook, it attaches now
     import sys

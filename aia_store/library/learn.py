@@ -57,7 +57,7 @@ def keep(
     progress: Callable[[int, int], None] = lambda done, total: None,
     url: str | None = None,
 ) -> list[Learned]:
-    """Keep the certificates that lead to one of these anchors, directly or over each other. `url` is their source.
+    """Keep the certificates that lead to one of these anchors, directly or by intermediates. `url` is their source.
 
     Raises LearnError, StoreError.
     """

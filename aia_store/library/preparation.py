@@ -25,7 +25,7 @@ class Prepared(NamedTuple):
 
 
 async def prepare(*hosts: str, timeout: float = SECONDS) -> list[Prepared]:
-    """Learn the intermediates that these hosts do not send, so that no handshake with them stops the loop to fetch.
+    """Learn the intermediates that these hosts do not send, so that no later handshake blocks the loop with a fetch.
 
     Each host is "name", "name:port", an IPv6 address, "[address]:port" or an https URL. Threads connect once to each, a
     few at a time. `timeout` (seconds) is for each step of a connection. Returns what was learned about each host, in

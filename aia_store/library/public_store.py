@@ -19,7 +19,7 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Open the store in this folder, by default that of the settings. It is made when something is kept.
+        """Open the store in this folder, by default the one in the settings. `add` makes the folder.
 
         Raises AIAError if the folder cannot be used, for instance because everybody may write to it.
         """
@@ -39,11 +39,11 @@ class Store:
         return sought in self.internal.find(sought.subject_key)
 
     def issuers_of(self, certificate: bytes) -> list[bytes]:
-        """The stored certificates with the name of this one's issuer. Raises AIAError if this one is unreadable."""
+        """The stored certificates whose subject is `certificate`'s issuer. Raises AIAError if it cannot be read."""
         return [found.der for found in self.internal.find(_readable(certificate).issuer_key)]
 
     def add(self, certificate: bytes) -> None:
-        """Keep an intermediate that leads to a trust anchor of this machine, directly or over stored certificates.
+        """Keep an intermediate that leads to a trust anchor of this machine, directly or through stored ones.
 
         Raises InvalidCAError with the reason if it leads to none, AIAError if it cannot be kept.
         """

@@ -44,7 +44,7 @@ class AIASession:
     """
 
     def __init__(self, user_agent: str = DEFAULT_USER_AGENT, *, timeout: float = SECONDS) -> None:
-        """`user_agent` is the one that `download` sends; `timeout` (seconds) is for each step of a connection."""
+        """`user_agent` is the header that `download` sends; `timeout` (seconds) is for each step of a connection."""
         self.user_agent = user_agent
         self.timeout = timeout
         self._seen: dict[tuple[str, int], tuple[float, list[bytes]]] = {}
@@ -77,7 +77,7 @@ class AIASession:
         """The intermediates and, last, the root that verify a host's certificate, as PEM.
 
         Take care if you use this as a CA file: Python 3.13 and many other programs treat every certificate in a CA file
-        as a trust anchor. The context of `ssl_context_from_host` does not.
+        as a trust anchor. The context of `ssl_context_from_host` trusts only the root.
         """
         path = self._built(self._sent(host)).path
         return "".join(certificate.pem for certificate in path[1:] or path)
@@ -89,8 +89,8 @@ class AIASession:
     def ssl_context_from_host(self, host: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
         """Like `ssl.create_default_context`, but for one host: it only trusts the root that the host's chain leads to.
 
-        The intermediates are in the context too, but are no trust anchors: even on Python 3.13, the context requires
-        whole chains.
+        The intermediates are in the context too, but are no trust anchors: even on Python 3.13, a chain must end at the
+        root.
         """
         return _trusting(self.cadata_from_host(host), purpose)
 
@@ -106,7 +106,7 @@ class AIASession:
     ) -> HTTPResponse:
         """Like `urllib.request.urlopen`, for http and https; chains are completed within the handshake.
 
-        Raises InvalidCAError if a chain leads to no trust anchor; otherwise what urllib raises.
+        Raises InvalidCAError if a chain leads to no trust anchor, and whatever urllib raises.
         """
         scheme = urlsplit(url if isinstance(url, str) else url.full_url).scheme
         if scheme not in ("http", "https"):
@@ -124,7 +124,7 @@ class AIASession:
         return response
 
     def download(self, url: str) -> bytes:
-        """The body of a GET of this URL. Raises DownloadError unless the status is 200; otherwise like `urlopen`."""
+        """The body of a GET of this URL. Raises DownloadError if the status is not 200, and what `urlopen` raises."""
         request = urllib.request.Request(url, headers={"User-Agent": self.user_agent})
         try:
             with self.urlopen(request) as response:
@@ -151,7 +151,7 @@ class AIASession:
 def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
     """Describe a certificate (DER): returns "issuer", "subject" and "aia_ca_issuers", a list of URLs.
 
-    Names look as the openssl command prints them, but it is not run. Raises AIAError for an unreadable certificate.
+    Names are written as the openssl command prints them. Raises AIAError if the certificate cannot be read.
     """
     try:
         certificate = Certificate(cert_der)
@@ -165,7 +165,7 @@ def openssl_get_cert_info(cert_der: bytes) -> dict[str, Any]:
 
 
 def _trusting(cadata: str, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.SSLContext:
-    """A context like Python's default one, with these certificates, that requires whole chains."""
+    """A context like Python's default one, which trusts the root in this PEM text, but not the intermediates."""
     context = ssl.create_default_context(purpose, cadata=cadata)
     # With this flag, which Python sets from 3.13 on, every certificate in the context would be a trust anchor.
     context.verify_flags &= ~PARTIAL_CHAIN

@@ -1,8 +1,8 @@
-"""Which certification paths OpenSSL accepted before, so that a refresh, preload or export only verifies what is new.
+"""Which certification paths OpenSSL accepted before, so that a refresh, preload or export verifies only new paths.
 
-The file `verified` in a store folder holds SHA-256 digests: the first is of the terms (the trust anchors, the security
-level, the versions of OpenSSL and of this package), the others are of the paths. If the terms have changed, the file is
-ignored. A verdict also depends on dates and revocation, which are checked each time. No handshake reads the file.
+The file `verified` in a store folder holds SHA-256 digests. The first is the digest of the terms: the trust anchors,
+the security level, and the versions of OpenSSL and of this package. Each of the others is the digest of a path. If the
+terms have changed, the file is ignored. Dates and revocation are checked each time. No handshake reads the file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIZE = 32  # bytes of a digest
 
 
 class Verified:
-    """The accepted paths to these anchors, kept in a file in a store folder. Without a folder, nothing is kept."""
+    """The paths to these trust anchors that OpenSSL accepted. If there is a folder, a file in it keeps them."""
 
     def __init__(self, folder: Folder | None, anchors: Iterable[Certificate]) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Verified:
         self._used: set[bytes] = set()
 
     def holds(self, path: Iterable[Certificate], *, strict: bool = False) -> bool:
-        """Whether exactly this path, anchor included, was accepted before; `strict`: under X509_V_FLAG_X509_STRICT."""
+        """Whether OpenSSL accepted exactly this path before, with X509_V_FLAG_X509_STRICT if `strict`."""
         digest = _of(path, strict=strict)
         is_known = digest in self._before or digest in self._used
         if is_known:
@@ -40,11 +40,11 @@ class Verified:
         return is_known
 
     def add(self, path: Iterable[Certificate], *, strict: bool = False) -> None:
-        """Note that OpenSSL accepted this path; `strict`: under X509_V_FLAG_X509_STRICT, too."""
+        """Note that OpenSSL accepted this path; if `strict`, with and without X509_V_FLAG_X509_STRICT."""
         self._used |= {_of(path, strict=flag) for flag in {False, strict}}
 
     def save(self) -> None:
-        """Write the paths to the file. If that fails, the next process verifies them again."""
+        """Write the digests of the paths to the file. If writing fails, the next process verifies the paths again."""
         known = self._before | self._used
         if self._folder is None or known == self._before:
             return
@@ -62,7 +62,7 @@ class Verified:
 
 
 def terms(anchors: Iterable[Certificate]) -> bytes:
-    """A digest of what all verdicts depend on, dates and revocation aside."""
+    """A digest of the terms that all verdicts depend on: the trust anchors, the security level, and the versions."""
     fingerprints = sorted(anchor.fingerprint for anchor in anchors)
     return _digest([__version__, _ssl.OPENSSL_VERSION, str(SECURITY_LEVEL), *fingerprints])
 

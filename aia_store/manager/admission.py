@@ -21,13 +21,13 @@ from .verify import Verifier, remembered
 
 
 class CrowdedError(Exception):
-    """The folder is full: more files would not be read. The message, one line, names the folder and says what to do."""
+    """The folder already holds as many files as programs read. The message, one line, says what to do."""
 
 
 class Admission:
-    """Decides about certificates that were offered together, and keeps those that are fit and lead to an anchor.
+    """Decides which of the offered certificates are kept: those for TLS servers that lead to a trust anchor.
 
-    Paths may contain the certificates in the store and in `beside`. The store needs a writable folder (`sound_store`).
+    The paths may use the certificates in the store and in `beside`. `store` must have a folder that can be written.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Admission:
         self._stored = fingerprints(store.preloaded)
 
     def refusal(self, certificate: Certificate) -> str | None:
-        """Keep a certificate, or return why it is refused. Raises CrowdedError, and OSError if writing fails."""
+        """Keep a certificate, or return why it is refused. Raises CrowdedError, and OSError if it cannot be written."""
         refusal = unfitness(certificate) or self._verifier.refusal(certificate)
         if refusal is None:
             if len(self._stored) >= MOST_FILES:
@@ -52,12 +52,12 @@ class Admission:
         return refusal
 
     def save(self) -> None:
-        """Remember which paths OpenSSL accepted."""
+        """Write down which paths OpenSSL accepted, so that they are not verified again."""
         self._verified.save()
 
 
 def is_parsed(certificate: Certificate) -> bool:
-    """Whether `cryptography` can read it. It checks the signatures, and is stricter than OpenSSL."""
+    """Whether `cryptography`, which later checks the signatures, can parse the certificate. OpenSSL is less strict."""
     try:
         with quietly():
             x509.load_der_x509_certificate(certificate.der)

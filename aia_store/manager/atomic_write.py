@@ -1,4 +1,4 @@
-"""Replace a file as a whole: write another file beside it, sync it, and rename it once it is complete.
+"""Replace a file as a whole: write a temporary file beside it, sync that file, and rename it once it is complete.
 
 For files in a store folder, use `Folder.write`: it also checks who can change the folders on the way.
 """
@@ -17,17 +17,20 @@ TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}\.tmp")
 
 
 class Replacement:
-    """A new file for a path. Use it in a `with`, whose end removes what was not published."""
+    """A temporary file that `publish` puts at a path. Use it in a `with` block, which removes an unpublished file."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError if no file can be made in the folder of the path."""
+        """Create the temporary file in the folder of the path. Raises OSError if that fails."""
         self._path = path
         folder, name = os.path.split(path)
         descriptor, self._temporary = tempfile.mkstemp(".tmp", f".{name}.", folder or os.curdir)
         self.file = open(descriptor, "wb")  # noqa: SIM115  # closed below
 
     def publish(self, *, like_the_old: bool = False) -> None:
-        """Rename it to the path: readable for all, or `like_the_old` in owner, mode and attributes. Raises OSError."""
+        """Rename the file to the path. Raises OSError.
+
+        All users may read it. If `like_the_old`, it gets the owner, mode and attributes of the file that it replaces.
+        """
         self.file.flush()
         descriptor = self.file.fileno()  # others who may write to the folder could replace the name by a link
         if like_the_old and os.path.exists(self._path):
@@ -60,7 +63,7 @@ def _copy_attributes(path: str, descriptor: int) -> None:
 
 
 def write(path: str, contents: bytes, *, like_the_old: bool = False) -> None:
-    """Replace or create a file as a whole, as `Replacement.publish` does. Raises OSError."""
+    """Replace the file at the path, or create it (see `Replacement.publish`). Raises OSError."""
     with Replacement(path) as new:
         new.file.write(contents)
         new.publish(like_the_old=like_the_old)

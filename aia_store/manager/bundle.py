@@ -1,7 +1,7 @@
 """The merged CA bundle: the machine's trust anchors and intermediates, as a file and as a folder.
 
-The file holds the intermediates that handshakes needed here. The folder holds the preloaded ones too, and is published
-once it was asked for. `published` says whether the last bundle is still fresh; if not, `publication` builds a new one.
+The file holds the intermediates that handshakes needed here. The trust folder holds the preloaded ones too, and is made
+once it is asked for. `published` says whether the last bundle is fresh, and `publication` builds a new one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def path(
 ) -> str:
     """Return the path of the bundle in this form, after building it if it is missing or stale.
 
-    If building fails, the path of an earlier bundle is returned, and `warn` is called with the reason, one line. Raises
-    BundleError if there is none. Raises RootsError in any case if the roots cannot be read (see `last_good`).
+    If it cannot be built, `warn` is called with the reason (one line), and the last good bundle's path is returned.
+    Raises BundleError if there is none. Raises RootsError whenever the trust anchors cannot be read.
     """
     bundle = fresh(settings, form)
     if bundle is not None:
@@ -59,10 +59,10 @@ def path(
 def build(
     settings: Settings, verifier: Verifier | None = None, progress: Progress = _unseen, form: BundleForm = FILE
 ) -> str:
-    """Build and publish the bundle, in `form` and in each form that is kept up to date; returns the path of `form`.
+    """Build and publish the bundle as a file and, if there is a trust folder or `form` is FOLDER, as a trust folder.
 
-    What a `verifier` has just verified in the store is not verified again. `progress` is called with the number of
-    finished intermediates and the total. Raises BundleError, RootsError.
+    Returns the path of this form. `verifier` may have verified the store just before; its verdicts are used. `progress`
+    is called with the number of finished intermediates and the total. Raises BundleError and RootsError.
     """
     home = open_store(settings).home
     if home is None:

@@ -1,4 +1,4 @@
-"""The CCADB's reports, which are CSV. Their columns differ, so they are found by their names in the first row."""
+"""Read the CCADB's reports (CSV). Each report has other columns, so a column is found by its name in the first row."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _HARMLESS = re.compile(r"[A-Za-z0-9 ()]{1,60}")  # a reason that may be shown
 
 
 class ReportError(ValueError):
-    """This is no report of the CCADB. The message is the reason."""
+    """The contents are not a report of the CCADB. The message is the reason."""
 
 
 class Table(NamedTuple):
-    """The rows of a report, by column (in lower case); `fault`: why the rest of the report could not be read."""
+    """The rows of a report: texts by column name (lower case). `fault` says why the rest of it could not be read."""
 
     columns: list[str]
     rows: list[dict[str, str]]
     fault: str | None
 
     def column(self, words: str) -> str | None:
-        """The first column whose name contains these words."""
+        """The name of the first column whose name contains these words; None if there is none."""
         return next((column for column in self.columns if words in column), None)
 
     @property
     def status(self) -> str | None:
-        """The column with the revocation status."""
+        """The name of the column with the revocation status; None if there is none."""
         return self.column("revocation status")
 
 
@@ -57,7 +57,7 @@ def read(content: bytes) -> Table:
 
 
 class _Lines:
-    """The lines of a report. The reader calls `end_row` after each row. Raises csv.Error at a row that is too long."""
+    """The lines of a report. Raises csv.Error in a row that is too long; `end_row` must be called after each row."""
 
     def __init__(self, content: bytes) -> None:
         self._lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "replace", newline="")
@@ -78,7 +78,7 @@ class _Lines:
 
 
 def revocation(report: Table, row: dict[str, str]) -> str | None:
-    """Who says that the certificate of a row is revoked, and why if the row says so; None if it is not revoked."""
+    """Why the certificate in this row of a report counts as revoked, in words; None if it is not revoked."""
     if report.status is None or row.get(report.status, "").strip().lower() not in ("revoked", "parent cert revoked"):
         return None
     code = row.get("rfc 5280 revocation reason code", "").strip()

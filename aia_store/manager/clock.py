@@ -1,7 +1,7 @@
-"""Whether the clock is plausible. If it is years off, every certificate looks expired, or unused for ages.
+"""Whether the clock is plausible. If it is years off, every certificate looks expired or long unused.
 
 A store folder records the last refresh, and when an intermediate was last added, removed or used. A handshake that used
-one verified a leaf, which is valid for about a year. So the clock was then right to about a year.
+one verified a leaf, which is valid for about a year. So the clock was at most about a year off at that time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DOUBTED_FOR = 7 * 86_400  # seconds; a doubted clock that keeps running for this
 
 
 def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
-    """Why nothing should be verified now, in words: the clock is wrong, or no trust anchor is valid; else None."""
+    """Why nothing should be verified now (a wrong clock, or no valid trust anchor), in words; None if all is well."""
     now = time.time()
     today = day(now)
     if now < FIRST_RELEASE:
@@ -48,7 +48,7 @@ def doubt(settings: Settings, anchors: list[Certificate]) -> str | None:
 
 
 def believe(settings: Settings) -> None:
-    """Note that a refresh was made with this clock."""
+    """Write down that a refresh just ran, and no longer doubt the clock."""
     home = open_store(settings).home
     if home is not None:
         _write_time(home, REFRESHED)

@@ -1,7 +1,7 @@
-"""Whether a certificate repeats every constraint of the certificates above it, so that it may be a trust anchor.
+"""Whether an intermediate repeats every constraint of the certificates above it, so that it may be a trust anchor.
 
-A program that treats an intermediate as a trust anchor (see `export_rules`) does not look at what is above it. So each
-constraint from above must be in the intermediate too, and be at least as narrow.
+A program that treats an intermediate as a trust anchor (see `export_rules`) does not look at the certificates above it.
+So the intermediate itself must contain each of their constraints, at least as narrow.
 """
 
 from __future__ import annotations
@@ -38,14 +38,17 @@ def _carries(certificate: Certificate, issuer: Certificate, between: int) -> boo
 
 
 def _path_length_is_carried(certificate: Certificate, issuer: Certificate, between: int) -> bool:
-    """Whether its path length fits: n in a CA allows n - 1 in the CA below (RFC 5280, 6.1.4 (l, m))."""
+    """Whether the path length is small enough: n in a CA allows n - 1 in the CA below it (RFC 5280, 6.1.4 (l, m))."""
     limit = issuer.basic_constraints[1]
     own = certificate.basic_constraints[1]
     return limit is None or (own is not None and own <= limit - between - 1)
 
 
 def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """Name constraints must be equal, byte for byte. Those on directory names never pass: they bind the CA's name."""
+    """Whether the issuer has no name constraints, or the certificate has the same, byte for byte.
+
+    Constraints on directory names never pass, because they also apply to the CA's own name.
+    """
     names = issuer.extensions.get(NAME_CONSTRAINTS)
     if names is None:
         return True
@@ -53,7 +56,7 @@ def _names_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def _key_usages_are_carried(certificate: Certificate, issuer: Certificate) -> bool:
-    """OpenSSL applies the EKU of a CA to what it issues; anyExtendedKeyUsage allows everything."""
+    """Whether the certificate's EKU allows only what the issuer's allows; anyExtendedKeyUsage allows everything."""
     allowed = extended_key_usages(issuer)
     if allowed is None or ANY_EXTENDED_KEY_USAGE in allowed:
         return True
@@ -62,7 +65,7 @@ def _key_usages_are_carried(certificate: Certificate, issuer: Certificate) -> bo
 
 
 def extended_key_usages(certificate: Certificate) -> set[bytes] | None:
-    """The purposes of the EKU extension, as contents of object identifiers; None without the extension."""
+    """The purposes in the EKU extension, as DER contents of object identifiers; None if there is no such extension."""
     value = certificate.extensions.get(EXTENDED_KEY_USAGE)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""Read a list or a report as a whole: from a file, or over http or https."""
+"""Read a list or a report from a file, or from an http or https URL."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .safe_reading import first_bytes
 
 
 class DocumentError(Exception):
-    """The document cannot be read. The message is the reason, without the document's name."""
+    """The document cannot be read. The message is the reason, and does not name the document."""
 
 
 class MisnamedError(DocumentError):
-    """There can be no such document: the file does not exist, or the URL's scheme is not http or https."""
+    """The document cannot exist: there is no such file, or the URL's scheme is not http or https."""
 
 
 def contents(source: str, settings: Settings, downloader: Downloader, most: int) -> bytes:
-    """Read a file or an http or https URL, of at most `most` bytes. Raises DocumentError."""
+    """Return the contents of a file, or of an http or https URL. Raises DocumentError, also if too large."""
     scheme, separator, _ = source.partition("://")
     try:
         if separator and scheme == "http":

@@ -1,4 +1,4 @@
-"""Fetch outside of handshakes, under the policy for handshakes: failures are remembered, and time is limited."""
+"""Fetch outside of handshakes, with the same rules as there: failures are remembered, and time is limited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnavailableError(Exception):
 
 
 class Downloader:
-    """Fetches under given settings, until `deadline` (on the monotonic clock). Threads may share it."""
+    """Fetches URLs with these settings until `deadline` (on the monotonic clock). Threads may share it."""
 
     def __init__(self, settings: Settings, failures: Failures, deadline: float) -> None:
         self._settings = settings
@@ -27,7 +27,7 @@ class Downloader:
         self._deadline = deadline
 
     def plain(self, url: str, most: int, seconds: float = math.inf) -> bytes:
-        """Return the body behind an http URL, of at most `most` bytes. Raises UnavailableError."""
+        """Fetch an http URL and return the body, at most `most` bytes. Raises UnavailableError."""
         networks, proxy = self._settings.allowed_networks, self._settings.proxy
         return self.download(url, lambda deadline: fetch.get(url, networks, deadline, most, proxy), seconds)
 
@@ -36,7 +36,7 @@ class Downloader:
         return fetch.proxy_name(url, self._settings.proxy)
 
     def download(self, url: str, get: Callable[[float], bytes], seconds: float = math.inf) -> bytes:
-        """Call `get`, which may raise FetchError, with a deadline, and return its result. Raises UnavailableError."""
+        """Call `get` with a deadline; return its result. Raises UnavailableError, also if `get` raises FetchError."""
         if self._settings.offline:
             raise UnavailableError("AIA_STORE_OFFLINE is set")
         proxy = self.proxy_to(url)
@@ -57,7 +57,7 @@ class Downloader:
 
 
 def was_fair(began: float, deadline: float, usual: float) -> bool:
-    """Whether a fetch that has just failed had enough time. If not, other fetches used it up: the host is not to blame.
+    """Whether a fetch that has just failed had enough time. If other fetches used it up, the host is not to blame.
 
     `began` and `deadline` are on the monotonic clock; `usual` is how many seconds a fetch usually has.
     """

@@ -1,8 +1,8 @@
 """The seven rules of export: which intermediates may be in a CA file or folder beside the trust anchors.
 
-Most programs treat an intermediate there as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca accept
-a leaf under it even if its root is missing. So it may be there only if it changes no verdict: no server is accepted
-that would be refused with the whole path, and no server with a good path is refused.
+Most programs treat such an intermediate as a trust anchor: Python from 3.13 on, curl, Go, GnuTLS, Java and pyca accept
+a leaf under it even if its root is missing. So an intermediate is only exported if this changes no verdict: programs
+accept no server that they would refuse with the whole path, and refuse no server that has a good path.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Progress = Callable[[int, int], None]
 
 
 class Export:
-    """Decides what may be in one export beside these trust anchors. Use it for one run only.
+    """Decides which intermediates one export may contain beside these trust anchors. Use it for one run only.
 
-    `with_preloaded` admits preloaded intermediates. `verifier` has these anchors, and may have just verified the needed
-    intermediates. `verified` are the paths that were verified earlier.
+    If `with_preloaded`, preloaded intermediates may be exported. `verifier` must have the same trust anchors; its
+    earlier verdicts are used. `verified` has the paths that earlier processes verified.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Export:
 
     @cached_property
     def widely(self) -> Verifier:
-        """A verifier whose paths may contain preloaded intermediates too."""
+        """A verifier whose paths may contain preloaded intermediates, not only needed ones."""
         return self._through(self.store.find)
 
     def _through(self, find: Callable[[bytes], list[Certificate]]) -> Verifier:
@@ -70,7 +70,7 @@ class Export:
         return self._objections[certificate]
 
     def among(self, certificates: Iterable[Certificate], progress: Progress) -> list[Certificate]:
-        """Those that may be exported, by fingerprint. `progress` gets the number of finished ones and the total."""
+        """The certificates that may be exported, by fingerprint. `progress` gets the number done and the total."""
         asked = list(certificates)
         found = []
         for done, certificate in enumerate(asked):
@@ -80,17 +80,17 @@ class Export:
         return sorted(found, key=lambda certificate: certificate.fingerprint)
 
     def above(self, certificate: Certificate) -> list[Certificate]:
-        """The certificates above it in its path, its issuer first, the trust anchor last. Raises VerifyError."""
+        """The certificates above this one in its path: its issuer first, the trust anchor last. Raises VerifyError."""
         if certificate not in self._above:
             self._above[certificate] = self.verifier.path(certificate)[1:]
         return self._above[certificate]
 
 
 def leads_to_an_exported_anchor(certificate: Certificate, export: Export) -> str | None:
-    """Rule 1: its path, verified without partial chains, leads to an exported anchor, over exported intermediates.
+    """Rule 1: its path, verified without partial chains, leads over exported intermediates to an exported anchor.
 
-    Without X509_V_FLAG_PARTIAL_CHAIN, OpenSSL continues from an intermediate in a CA file to its issuer. The path must
-    also pass X509_V_FLAG_X509_STRICT: Python from 3.13 on sets both flags, so it checks nothing above an intermediate.
+    If X509_V_FLAG_PARTIAL_CHAIN is not set, OpenSSL continues from an intermediate in a CA file to its issuer. The path
+    must also pass X509_V_FLAG_X509_STRICT: Python from 3.13 on sets both, so it checks nothing above an intermediate.
     """
     if certificate in export.anchors:
         return "it is a trust anchor itself"
@@ -118,10 +118,10 @@ def outlasts_the_export(certificate: Certificate, export: Export) -> str | None:
 
 
 def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
-    """Rule 3: a CA that may sign certificates of TLS servers, with a sound key and signature.
+    """Rule 3: it is a CA that may sign certificates of TLS servers, with a sound key and signature.
 
-    OpenSSL checks none of this for an anchor, which is only a name and a key (RFC 5280, 6.1). The key and the signature
-    were checked with the path of rule 1, at security level 2.
+    OpenSSL checks none of this for an anchor, which is only a name and a key (RFC 5280, 6.1). Rule 1 has verified the
+    path, and with it the key and the signature, at security level 2.
     """
     return unfitness(certificate)
 
@@ -129,8 +129,8 @@ def is_a_ca_for_servers(certificate: Certificate, export: Export) -> str | None:
 def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
     """Rule 4: it is not revoked, and everything above it is trusted, without an end date.
 
-    Certificates that are revoked or wholly distrusted, and all below them, already fail rule 1. What remains is
-    distrust from a date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
+    Certificates that are revoked or wholly distrusted, and all below them, already fail rule 1. So this function only
+    looks for distrust from a date on (CKA_NSS_SERVER_DISTRUST_AFTER), which a CA file cannot express.
     """
     if any(map(export.distrust.limits, export.above(certificate))):
         return "its trust anchor's newer certificates are distrusted, which a CA file cannot express"
@@ -138,10 +138,10 @@ def is_not_withdrawn(certificate: Certificate, export: Export) -> str | None:
 
 
 def carries_all_constraints(certificate: Certificate, export: Export) -> str | None:
-    """Rule 5: it repeats each constraint from above, and has no name constraints.
+    """Rule 5: it repeats each constraint of the certificates above it, and neither it nor they have name constraints.
 
-    Programs look at nothing above an anchor. Java does not apply the name constraints in an anchor's certificate: its
-    PKIX validator takes them from the TrustAnchor object, and Java's key stores set none there.
+    Programs look at nothing above an anchor. Java ignores the name constraints in an anchor's certificate: its PKIX
+    validator takes them from the TrustAnchor object, and Java's key stores set none there.
     """
     above = export.above(certificate)
     if any(NAME_CONSTRAINTS in one.extensions for one in (certificate, *above)):
@@ -150,11 +150,11 @@ def carries_all_constraints(certificate: Certificate, export: Export) -> str | N
 
 
 def is_no_rival(certificate: Certificate, export: Export) -> str | None:
-    """Rule 6: no other CA that is exported or known here has its name with another key, or forms a ring with it.
+    """Rule 6: no other known CA has its name with another key, and no CAs above it lead back to its name.
 
-    If certificates share a name, OpenSSL takes the first and tries no other. The CA file comes before what was sent. So
-    a server under the other key would be refused (curl, Node, Python). In a ring of CAs that certified each other,
-    OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
+    If certificates share a name, OpenSSL takes the first and tries no other. It searches the CA file before the sent
+    certificates, so curl, Node and Python would refuse a server below the other CA. If CAs certified each other in a
+    ring, OpenSSL may go round until the chain is too long. Only CAs that lead to an anchor matter.
     """
     namesakes = [*export.anchors, *export.store.find(certificate.subject_key)]
     for other in namesakes:
@@ -167,7 +167,7 @@ def is_no_rival(certificate: Certificate, export: Export) -> str | None:
 
 
 def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
-    """The canonical names that OpenSSL may meet above a certificate, whichever issuer of each name it takes."""
+    """All canonical names above a certificate, through every issuer that OpenSSL may choose."""
     found: set[bytes] = set()
     queue = [certificate.issuer_key]
     while queue:
@@ -181,8 +181,8 @@ def _names_above(certificate: Certificate, export: Export) -> set[bytes]:
 def was_needed(certificate: Certificate, export: Export) -> str | None:
     """Rule 7: a handshake on this machine needed it.
 
-    A file with all known intermediates would cost each program a second per context (2,308 intermediates: 1.1 s). In a
-    hashed folder, OpenSSL opens only what a chain names, so this rule does not apply there.
+    A file with all known intermediates (2,308) would cost each program 1.1 s per context. In a hashed folder, OpenSSL
+    opens only the files that a chain names, so this rule does not apply there.
     """
     if certificate in export.store.needed(certificate.subject_key):
         return None

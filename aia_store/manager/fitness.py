@@ -1,6 +1,6 @@
-"""Whether a certificate, by its own fields, can be an intermediate for TLS servers.
+"""Whether the fields of a certificate allow it to be an intermediate for TLS servers.
 
-The strength of its key and signature is checked with its path, at SECURITY_LEVEL (see `verify`).
+`verify` checks the strength of its key and signature, at SECURITY_LEVEL, when it verifies the path.
 """
 
 from __future__ import annotations

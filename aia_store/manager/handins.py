@@ -1,10 +1,10 @@
-"""Take hand-ins, the intermediates that users leave in the hand-in folder, and keep the valid ones in the site's store.
+"""Take hand-ins (intermediates that users leave in the hand-in folder), and keep the valid ones in the machine's store.
 
-Everything in the folder may be hostile. No user can change what others trust, because everything is verified up to the
-site's trust anchors, and again by every program. No user can keep others from being served: each has limited shares of
-files, time and the store. Users come in random order, and one user's hand-ins are no issuers for another's. Nothing in
-the store is replaced or removed. Whatever was examined is removed from the folder, whether it was kept or not: files,
-links, FIFOs, devices and empty folders.
+Everything in the folder may be hostile. Certificates are verified up to the machine's trust anchors, and every program
+verifies them again, so no user can change what others trust. Each user's files, time and part of the store are limited,
+so no user can block the others. Users come in random order. The path of one user's hand-in may not contain another
+user's hand-in. Nothing in the store is replaced or removed. Whatever was examined is removed from the folder, even if
+it is not kept: files, links, FIFOs, devices and empty folders.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _PLACE_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFO
 
 
 class CollectError(Exception):
-    """Nothing can be taken or kept. The message is one line that says why and what to do."""
+    """The hand-in folder cannot be used, or the store cannot be written. The message, one line, says what to do."""
 
 
 class Collected(NamedTuple):
-    """What a run did: how many intermediates are new in the site's store, and how many files were refused and removed.
+    """What a run did: how many intermediates are new in the store, and how many files were refused and removed.
 
-    `more`: a limit was reached, or a file was not complete yet. A run a second later will find more.
+    `more`: a limit was reached, or a file was still incomplete. A run a second later will find more.
     """
 
     kept: int
@@ -53,10 +53,10 @@ class Collected(NamedTuple):
 
 
 def collect(settings: Settings) -> Collected:
-    """Take everything out of the hand-in folder, and keep what is valid in the site's store.
+    """Take everything out of the hand-in folder, and keep the valid intermediates in the machine's store.
 
-    A missing folder is made. Does nothing if this user may not write the store. Raises CollectError and RootsError;
-    what was not examined then stays in the folder.
+    If the folder is missing, it is made. If this user may not write the store, nothing is done. Raises CollectError and
+    RootsError; what was not examined before the error stays in the folder.
     """
     path = hand_in_folder(settings)
     store = open_store(settings)
@@ -73,7 +73,7 @@ def collect(settings: Settings) -> Collected:
 
 
 def _opened(path: str) -> int:
-    """A descriptor of the hand-in folder, which is ours and has the right mode. Raises CollectError."""
+    """Open the hand-in folder and return its descriptor. Makes the folder and sets its mode. Raises CollectError."""
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
@@ -117,7 +117,7 @@ class _Collection:
         return Collected(self._kept, self._refused, self._more)
 
     def _names(self) -> dict[int, list[str]]:
-        """The names of each user's files, within the user's share. Everything that is no hand-in is rubbish."""
+        """The names of each user's files, by user id, up to a limit. All else in the folder is noted as rubbish."""
         names: dict[int, list[str]] = {}
         looked_at = 0
         deadline = time.monotonic() + SECONDS_TO_LOOK
@@ -142,7 +142,7 @@ class _Collection:
         return names
 
     def _clear(self) -> None:
-        """Remove the rubbish. This comes last, so that users who make it delay nobody else."""
+        """Remove the rubbish. This comes last, so that nobody can delay other users by leaving rubbish."""
         deadline = time.monotonic() + SECONDS_TO_CLEAR
         for name, remove in self._rubbish:
             if time.monotonic() > deadline:
@@ -151,7 +151,7 @@ class _Collection:
             self._refused += self._removed(name, remove)
 
     def _take(self, user: int, names: Iterable[str], verifier: Verifier) -> None:
-        """Take one user's hand-ins. What exceeds the user's time or share of the store is removed."""
+        """Keep one user's valid hand-ins, within the user's limits, and remove the files. An unfinished file stays."""
         deadline = time.monotonic() + SECONDS_FOR_ONE_USER
         found = {name: self._read(name) for name in names}
         verifier.offer(certificate for certificate in found.values() if certificate is not None)
@@ -164,7 +164,7 @@ class _Collection:
             self._refused += self._removed(name) and not is_kept
 
     def _is_kept(self, certificate: Certificate, user: int, verifier: Verifier) -> bool:
-        """Keep a certificate if it is valid; returns whether it is in the store now."""
+        """Keep a certificate and those above it, if it is valid; returns whether it is in the store now."""
         if certificate in self._site.find(certificate.subject_key):
             with contextlib.suppress(OSError):  # another process dropped it
                 self._site.note_use(certificate)  # it was handed in again to say that it is used
@@ -182,7 +182,7 @@ class _Collection:
         return True
 
     def _read(self, name: str) -> Certificate | None:
-        """The certificate in a file; the file's name does not matter."""
+        """The certificate in this file of the hand-in folder; None if the file holds none."""
         try:
             file = os.open(name, READ_FLAGS, dir_fd=self._place)
         except OSError:
@@ -205,7 +205,7 @@ class _Collection:
         return 0 <= age < SETTLED_AFTER
 
     def _removed(self, name: str, remove: Callable[..., None] = os.unlink) -> bool:
-        """Remove something from the folder; returns whether that was possible."""
+        """Remove this file or empty folder from the hand-in folder; returns whether that was possible."""
         try:
             remove(name, dir_fd=self._place)
         except OSError:

@@ -22,7 +22,7 @@ _LARGEST_FILE = 16 << 20
 
 
 class Dropped(NamedTuple):
-    """A file that leaves the store, and why; `certificate` is None if it holds none."""
+    """A file that was removed from the store or should be, and why; `certificate` is None if the file holds none."""
 
     path: str
     certificate: Certificate | None
@@ -55,14 +55,14 @@ class LastRefresh(NamedTuple):
 
 
 def note_dropped(home: Folder | None, dropped: Iterable[Dropped]) -> None:
-    """Remember which files left the store, and why."""
+    """Write down which certificates left the store, and why."""
     now = time.time()
     events = [Event(now, one.certificate.fingerprint, "dropped", one.reason) for one in dropped if one.certificate]
     _append(home, events)
 
 
 def note_renewed(home: Folder | None, renewed: Iterable[Renewed]) -> None:
-    """Remember which certificate replaced which: one event for each of the two."""
+    """Write down which intermediate replaced which: one event for the old one, and one for the new one."""
     now = time.time()
     events = []
     for one in renewed:
@@ -79,13 +79,13 @@ def of(folders: Iterable[Folder], start: str) -> list[Event]:
 
 
 def note_refresh(home: Folder | None, message: str, *, failed: bool) -> None:
-    """Remember how a refresh went."""
+    """Write down how a refresh went, as `last_refresh` returns it."""
     last = LastRefresh(time.time(), failed, message[:LONGEST_TEXT])
     _write(home, LAST_REFRESH, json.dumps(last._asdict()))
 
 
 def last_refresh(folders: Iterable[Folder]) -> LastRefresh | None:
-    """How the last refresh of these folders went; None if there was none."""
+    """When and how the last refresh of these folders ended; None if none is recorded."""
     found = []
     for folder in folders:
         try:
@@ -109,7 +109,7 @@ def _write(home: Folder | None, name: str, text: str) -> None:
 
 
 def _read(folder: Folder) -> list[Event]:
-    """The valid events in the file, which may contain anything."""
+    """The valid events in the folder's file `history`, which may contain anything."""
     try:
         text = read_regular_file(os.path.join(folder.path, HISTORY), _LARGEST_FILE).decode("utf-8", "replace")
     except OSError:

@@ -23,18 +23,18 @@ class TooLargeError(FetchError):
 
 
 def get(url: str, settings: Settings, deadline: float, most: int) -> bytes:
-    """Return the body (at most `most` bytes) behind an https URL by `deadline` (monotonic clock). Raises FetchError."""
+    """Return the body behind an https URL, at most `most` bytes, by `deadline` (monotonic clock). Raises FetchError."""
     return done_by(deadline, lambda: _body(url, settings, deadline, most))
 
 
 def context(settings: Settings) -> ssl.SSLContext:
-    """A context that trusts this machine's trust anchors, and nothing else. Raises RootsError."""
+    """An SSL context that trusts this machine's trust anchors only. Raises RootsError."""
     anchors = roots.load(roots.source(settings))
     return ssl.create_default_context(cadata=to_cadata(anchor.der for anchor in anchors))
 
 
 def body(response: http.client.HTTPResponse, most: int, deadline: float) -> bytes:
-    """The body, at most `most` bytes, by `deadline` (monotonic clock). Raises FetchError, and what reading raises."""
+    """The body, at most `most` bytes, by `deadline` (monotonic clock). Raises FetchError, OSError, HTTPException."""
     pieces, size = [], 0
     while piece := response.read1(65_536):
         pieces.append(piece)
@@ -67,7 +67,7 @@ def _body(url: str, settings: Settings, deadline: float, most: int) -> bytes:
 
 
 def _unreachable(reason: str | BaseException, proxy: str | None) -> FetchError:
-    """The error for a connection that could not be made; through a proxy, `reason` may be what the proxy answered."""
+    """The error for a connection that failed. If there is a proxy (host:port), the reason may be its answer."""
     if proxy is None:
         return FetchError(str(reason), is_ours=not has_network())
     is_dead = isinstance(reason, (ConnectionRefusedError, socket.gaierror)) or getattr(reason, "errno", 0) in NO_ROUTE

@@ -1,4 +1,4 @@
-"""The state of the store as metrics in Prometheus' text format, for the textfile collector of its node exporter.
+"""The state of the store as metrics in Prometheus' text format, for the textfile collector of the node exporter.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -33,14 +33,14 @@ _HELP = {
 
 
 class Pauses(NamedTuple):
-    """How many URLs and hosts are paused after failures, and when the last pause ends (seconds since 1970)."""
+    """How many URLs and hosts are paused because they failed, and when the last pause ends (seconds since 1970)."""
 
     number: int
     until: float
 
 
 def paused(settings: Settings) -> Pauses:
-    """The running pauses in all folders of the settings."""
+    """The pauses that have not ended yet, in all store folders of the settings."""
     running: dict[str, float] = {}
     for folder in open_store(settings).folders:
         running.update(pauses.running(folder))
@@ -48,7 +48,7 @@ def paused(settings: Settings) -> Pauses:
 
 
 def measure(settings: Settings) -> dict[str, float]:
-    """The value of each metric, by its name without the prefix; unknown values are left out."""
+    """The value of each metric, by the metric's name without `aia_store_`. Unknown values are left out."""
     store = open_store(settings)
     needed = store.certificates()
     values: dict[str, float] = {
@@ -85,10 +85,10 @@ def _shared(settings: Settings, store: IntermediateStore) -> dict[str, float]:
 
 
 def exposition(values: dict[str, float]) -> str:
-    """These metrics as text."""
+    """The values that `measure` returns, in Prometheus' text format."""
     return "".join(family(f"aia_store_{name}", _HELP[name], [f" {value:.0f}"]) for name, value in values.items())
 
 
 def family(name: str, text: str, samples: Iterable[str]) -> str:
-    """A gauge in Prometheus' text format; each sample is its labels, if any, a space and its value."""
+    """A gauge in Prometheus' text format. Each sample consists of its labels, if any, a space and its value."""
     return f"# HELP {name} {text}\n# TYPE {name} gauge\n" + "".join(f"{name}{sample}\n" for sample in samples)

@@ -1,7 +1,8 @@
-"""Mirrors of the CCADB's intermediates made by upki: a manifest, and one PEM file for each first byte of a fingerprint.
+"""Read a mirror of the CCADB's intermediates made by upki: a manifest, and PEM files sorted by fingerprint.
 
-`upki-mirror` writes them (https://github.com/rustls/upki): `manifest.json` names each file, `00.pem` to `ff.pem`, with
-its SHA-256. A mirror is a folder, such as a cache or a copy, or the http or https URL of its manifest.
+`upki-mirror` writes them (https://github.com/rustls/upki): `manifest.json` has the name and SHA-256 of each file. The
+files `00.pem` to `ff.pem` are named by the first byte of the fingerprints in them. A mirror is given as a folder, such
+as upki's cache or a copy, or as the http or https URL of its manifest.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST_BYTES = 64 << 20  # of all files; all public intermediates together have so
 
 
 def manifest_of(source: str) -> str | None:
-    """The manifest's file or URL, None if the source is no mirror. Raises MisnamedError for a folder without one."""
+    """The manifest's file or URL; None if the source is no mirror. Raises MisnamedError if a folder has no manifest."""
     if source.endswith(f"/{MANIFEST}"):
         return source
     if "://" in source:
@@ -38,10 +39,10 @@ def manifest_of(source: str) -> str | None:
 
 
 def read(manifest: str, get: Callable[[str, int], bytes]) -> Contents:
-    """Read everything that a manifest names. `get` reads a file or URL, up to a number of bytes.
+    """Read every file that a manifest names. `get` returns the contents of a file or URL, up to a number of bytes.
 
-    If some files cannot be read, or are not what the manifest says, the contents have a `fault`, and the rest is still
-    read. Raises DocumentError if this is no manifest of upki, and what `get` raises for the manifest.
+    If a file cannot be read or has another SHA-256, the others are still read, and `fault` of the result says why.
+    Raises DocumentError if this is no manifest of upki, and whatever `get` raises for the manifest.
     """
     made, files = _parsed(get(manifest, LARGEST_MANIFEST))
     left = MOST_BYTES
@@ -67,7 +68,7 @@ def read(manifest: str, get: Callable[[str, int], bytes]) -> Contents:
 
 
 def _parsed(content: bytes) -> tuple[str, dict[str, str]]:
-    """The day on which a manifest was made, and the SHA-256 of each file that it names. Raises DocumentError."""
+    """The day on which a manifest was made, and the SHA-256 of each file, by its name. Raises DocumentError."""
     try:
         manifest = json.loads(content)
         made = time.strftime("%Y-%m-%d", time.gmtime(int(manifest["generated_at"])))

@@ -51,14 +51,14 @@ def as_rfc4514(name: bytes) -> str:
 
 
 def in_short(name: bytes) -> str:
-    """The last common name of a Name (DER), else its last attribute; cut if it is very long. Raises DERError."""
+    """The last common name in a Name (DER), or else its last attribute, cut after 128 characters. Raises DERError."""
     attributes = [attribute for part in _parsed(name) for attribute in part]
     best = [attribute for attribute in attributes if attribute.kind == _COMMON_NAME] or attributes
     return shortened(best[-1].value, _LONGEST_VALUE) if best else "(no name)"
 
 
 def _parsed(name: bytes) -> Iterator[list[_Attribute]]:
-    """The relative distinguished names of a Name (DER), each with its attributes."""
+    """The relative distinguished names of a Name (DER), in order: the attributes of each. Raises DERError."""
     start, end = expect(name, 0, len(name), SEQUENCE)
     for _, _, inner, stop in elements(name, start, end):
         yield [_attribute(name, *attribute[2:]) for attribute in elements(name, inner, stop)]
@@ -71,7 +71,7 @@ def _attribute(name: bytes, start: int, end: int) -> _Attribute:
 
 
 def _dotted(contents: bytes) -> str:
-    """An object identifier as numbers. Raises DERError if it is too long."""
+    """An object identifier (DER contents) as numbers with dots. Raises DERError if it is too long."""
     if len(contents) > _LONGEST_IDENTIFIER:
         raise DERError("an object identifier that is too long")
     arcs, arc = [], 0
@@ -85,7 +85,7 @@ def _dotted(contents: bytes) -> str:
 
 
 def _short_name(kind: str) -> str:
-    """OpenSSL's short name of an object identifier, else the identifier."""
+    """OpenSSL's short name of an object identifier, such as `CN`; the identifier itself if OpenSSL has none."""
     try:
         return str(_ssl.txt2obj(kind, False)[1])
     except ValueError:
@@ -93,5 +93,5 @@ def _short_name(kind: str) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A value, escaped as in RFC 4514, 2.4."""
+    """The value of an attribute, escaped as in RFC 4514, 2.4."""
     return harmless(re.sub(r'["+,;<>\\]|^[# ]| $', r"\\\g<0>", value))

@@ -1,4 +1,4 @@
-"""Functions that `cryptography` lacks before its releases 40 and 42. Debian 12 has 38."""
+"""Functions that older releases of `cryptography` lack: before 40, or before 42. Debian 12 has 38."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
     """Check that `subject` names `issuer` as its issuer, and that the key of `issuer` made its signature.
 
-    Raises InvalidSignature, and ValueError or TypeError if the two do not fit together or the algorithm is unknown.
+    Raises InvalidSignature for a wrong signature, ValueError or TypeError if the names differ or it cannot be checked.
     """
     if hasattr(subject, "verify_directly_issued_by"):  # from 40 on
         subject.verify_directly_issued_by(issuer)
@@ -21,7 +21,7 @@ def check_issued(subject: x509.Certificate, issuer: x509.Certificate) -> None:
 
 
 def check_signature(subject: x509.Certificate, issuer: x509.Certificate) -> None:
-    """Like `check_issued`, for releases before 40; without RSASSA-PSS, whose parameters they cannot read."""
+    """Like `check_issued`, for releases before 40. RSASSA-PSS fails: these releases cannot read its parameters."""
     if subject.issuer != issuer.subject:
         raise ValueError("another issuer is named")
     try:
@@ -40,7 +40,7 @@ def check_signature(subject: x509.Certificate, issuer: x509.Certificate) -> None
 
 
 def crl_updates(crl: x509.CertificateRevocationList) -> tuple[datetime, datetime | None]:
-    """When this CRL was issued, and when the next one will be, if it says so; both with a time zone."""
+    """When this CRL was issued, and when the next one is due, if the CRL says so. Both times have a time zone."""
     if hasattr(crl, "next_update_utc"):  # from 42 on
         return crl.last_update_utc, crl.next_update_utc
     this_update, next_update = crl.last_update, crl.next_update

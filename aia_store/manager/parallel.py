@@ -24,11 +24,11 @@ def in_order(
     at_once: int = AT_ONCE,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[Answer]:
-    """Yield what `ask` returns for each item, in order. Threads call `ask`; what it raises is raised here.
+    """Yield what `ask` returns for each item, in the items' order. Threads call `ask`; its errors are raised here.
 
-    `progress` is called from any thread with the number of finished items and of all items. If the caller stops
-    iterating, no further items are begun. The threads do not keep the process alive. If the system refuses
-    threads, there are fewer; if it refuses all, this thread calls `ask`.
+    `progress` is called from any thread with the number of finished items and the total. If the caller stops iterating,
+    no further items are begun. The threads do not keep the process alive. If the system refuses some of the threads,
+    the others do the work; if it refuses all, the caller's thread calls `ask`.
     """
     tasks: _Tasks[Answer, Item] = queue.SimpleQueue()
     threads = _started(min(at_once, len(items)), ask, tasks)

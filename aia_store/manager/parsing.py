@@ -1,4 +1,4 @@
-"""Parse any certificate or CRL with `cryptography`, without warnings, and with one error for all faults."""
+"""Parse any certificate or CRL with `cryptography`, without warnings. All its errors become UnreadableError."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 
 class UnreadableError(ValueError):
-    """`cryptography` cannot read this, or knows no such algorithm."""
+    """`cryptography` cannot read a certificate or CRL, or does not know its algorithm."""
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Suppress the warnings of `cryptography` about what later releases will refuse: they are of no use to users.
+    """In this `with` block, `cryptography` does not warn about what its later releases will refuse.
 
     Raises UnreadableError in place of the errors of `cryptography`, which have no class in common.
     """

@@ -30,15 +30,15 @@ SECONDS = 300.0  # for all fetches
 
 
 class PreloadError(Exception):
-    """A report cannot be fetched, read or kept. The message is one line that names it and says what to do."""
+    """A report cannot be fetched or read, or a certificate cannot be kept. The message, one line, says what to do."""
 
 
 class MisnamedReportError(PreloadError):
-    """There can be no such report: the file does not exist, or the URL's scheme is not http or https."""
+    """The report cannot exist: there is no such file, or the URL's scheme is not http or https."""
 
 
 class Skipped(NamedTuple):
-    """An entry of a report that was not kept; `certificate` is None if it could not be read."""
+    """A certificate in a report that was not kept, and why; `certificate` is None if it could not be read."""
 
     name: str  # its name in the report, which must be escaped
     certificate: Certificate | None
@@ -48,8 +48,8 @@ class Skipped(NamedTuple):
 class PreloadReport(NamedTuple):
     """What was done: how many certificates are new, how many were preloaded before, and which were skipped.
 
-    `found` describes each mirror. `faults` are about reports that could not be fetched or read, or only in part.
-    `notes` are about revocation lists.
+    `found` describes each mirror. `faults` say which reports could not be read, wholly or in part. `notes` say which
+    revocation lists could not be read.
     """
 
     new: int
@@ -63,11 +63,11 @@ class PreloadReport(NamedTuple):
 def run(
     sources: Iterable[str], settings: Settings, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> PreloadReport:
-    """Keep the fit certificates of these sources: CCADB reports and mirrors, as files, folders, or http or https URLs.
+    """Keep the intermediates in these sources (CCADB reports or mirrors) that lead to a trust anchor here.
 
-    If a source has a fault, the rest of it and the other sources are still read. `progress` is called with the number
-    of finished new certificates and their total. Raises StoreError, RootsError, and PreloadError if the store cannot
-    be written.
+    A source is a file, a folder, or an http or https URL. If a part of a source cannot be read, the rest and the other
+    sources still are. `progress` is called with the number of finished new certificates and the total. Raises
+    StoreError, RootsError, and PreloadError if the store cannot be written.
     """
     store = sound_store(settings, to_write=True)
     home = store.home
@@ -123,7 +123,7 @@ class _Run:
         self.skipped: list[Skipped] = []
 
     def sift(self, entries: list[reports.Entry]) -> dict[Certificate, str]:
-        """The certificates that are neither preloaded nor revoked according to a report, with their names in it."""
+        """The certificates that are not preloaded and that no report calls revoked, each with its name in a report."""
         offered = {}
         self._revoked = {sha256(entry.der): entry.revoked for entry in entries if entry.der and entry.revoked}
         for entry in {entry.der or entry: entry for entry in entries}.values():
@@ -152,7 +152,7 @@ class _Run:
         reason: Reason,
         progress: Callable[[int, int], None],
     ) -> None:
-        """Verify each certificate, and keep it or note why not. `reason` tells why a certificate is revoked."""
+        """Keep each certificate that can be verified, and note why others cannot. `reason` says why one is revoked."""
         admission = Admission(
             self._store,
             anchors,

@@ -1,4 +1,4 @@
-"""Publish the bundle. `export_rules` decides what goes in. A reader sees the old or the new bundle, never a mixture."""
+"""Build and publish the bundle. While it is replaced, a program reads the old or the new bundle, never a mixture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Publication:
-    """One publication, in either form, of the present trust anchors and store. Raises RootsError."""
+    """One publication of the bundle, made from the present trust anchors and store. Raises RootsError."""
 
     def __init__(self, settings: Settings, home: Folder, verifier: Verifier | None, progress: Progress) -> None:
         self._home = home
@@ -39,7 +39,7 @@ class Publication:
         self._verified = verifier.verified if verifier is not None else Verified(home, self._anchors)
 
     def file(self) -> None:
-        """Publish the file. Raises BundleError, OSError."""
+        """Publish the bundle as a file. Raises BundleError if OpenSSL does not load all of it, and OSError."""
         found = self._exported(self._store.certificates(), self._store, in_folder=False)
         text = _text(self._anchors, found)
         if loaded(text.decode("ascii")) != len(self._anchors) + len(found):
@@ -71,7 +71,7 @@ class Publication:
         self._note(FOLDER, len(intermediates), until)
 
     def _exported(self, asked: list[Certificate], store: IntermediateStore, *, in_folder: bool) -> list[Certificate]:
-        """The `asked` certificates that may be exported, sorted by fingerprint."""
+        """Those of the `asked` certificates that may be exported, sorted by fingerprint."""
         if not asked:
             return []
         from .export_rules import Export  # it takes long to import
@@ -83,7 +83,7 @@ class Publication:
         return found
 
     def _texts(self, store: Snapshot, verdicts: export_memory.Verdicts, standing: set[str]) -> dict[str, bytes]:
-        """The contents of the new files, by fingerprint. A certificate that was removed meanwhile loses its verdict."""
+        """The PEM of all anchors and of new intermediates, by fingerprint. Drops verdicts on removed certificates."""
         texts = {anchor.fingerprint: anchor.pem.encode("ascii") for anchor in self._anchors}
         for fingerprint in {one for one in verdicts if verdicts[one].is_exported} - standing:
             certificate = store.certificate(fingerprint)

@@ -1,7 +1,7 @@
-"""The published bundle in its two forms, and the notes beside it that say what it was made from.
+"""The published bundle, and the notes beside it that say what it was made from.
 
-The forms are a file, and a hashed folder once somebody has asked for it. This module needs few imports, so that a
-shell's start-up file can afford `aia-store bundle`.
+The bundle has two forms: a file, and a hashed folder once somebody has asked for it. This module needs few imports, so
+that a shell's start-up file can afford `aia-store bundle`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _LARGEST_NOTE = 1 << 20
 
 
 class BundleError(Exception):
-    """No bundle can be built or published; the message is one line that says why and what to do."""
+    """No bundle can be built or published. The message, one line, says why and what to do."""
 
 
 class BundleForm:
-    """One form of the bundle: under which names a store folder holds what programs use, and the note about that.
+    """One form of the bundle: the name of its file or link in a store folder, and the name of the note about it.
 
-    `identity` takes the path, and returns a value that changes whenever the published contents change. Raises OSError.
+    `identity` returns, for the path, a value that changes whenever the published contents change. It raises OSError.
     """
 
     def __init__(self, name: str, note: str, identity: Callable[[str], list[object]]) -> None:
@@ -49,7 +49,7 @@ class BundleForm:
         self.identity = identity
 
     def path(self, home: Folder) -> str:
-        """The path where this form is published, or would be."""
+        """The path in this store folder where programs find this form, once it is published."""
         return os.path.join(home.path, self.name)
 
 
@@ -59,7 +59,7 @@ def _identity_of_the_file(path: str) -> list[object]:
 
 
 def _identity_of_the_folder(path: str) -> list[object]:
-    """A value that changes if files are added or removed. The next build compares their contents."""
+    """A value that changes if a file is added or removed. A changed file is noticed at the next build."""
     small = _identity_of_the_file(os.path.join(os.path.dirname(path), ONE_ANCHOR))
     return [os.readlink(path), os.stat(path).st_mtime_ns, *small]
 
@@ -69,12 +69,12 @@ FOLDER = BundleForm(TRUST, TRUST_STATE, _identity_of_the_folder)
 
 
 def forms_in(home: Folder) -> list[BundleForm]:
-    """The forms of the bundle that are kept up to date: the file, and the folder if it was published before."""
+    """The forms of the bundle that are kept up to date: the file, and the trust folder if there is one."""
     return [FILE, FOLDER] if os.path.islink(FOLDER.path(home)) else [FILE]
 
 
 def fresh(settings: Settings, form: BundleForm = FILE) -> str | None:
-    """The path of a bundle that need not be rebuilt; None if there is none."""
+    """The path of a bundle that need not be rebuilt; None if there is no such bundle."""
     for folder in places(settings):
         if is_fresh(settings, folder, form):
             return form.path(folder)
@@ -82,9 +82,10 @@ def fresh(settings: Settings, form: BundleForm = FILE) -> str | None:
 
 
 def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = False) -> str | None:
-    """The path of the last published bundle, even if it is stale; None if there is none, or its contents changed.
+    """The path of the last published bundle, even if it is stale; None if there is none.
 
-    With `same_roots`, also None if the machine's trust anchors have changed since.
+    A bundle that somebody else has changed does not count. If `same_roots`, the bundle must have been made from the
+    trust anchors that the machine has now.
     """
     for folder in places(settings):
         state = read_state(folder, form)
@@ -97,8 +98,9 @@ def standing(settings: Settings, form: BundleForm = FILE, *, same_roots: bool = 
 
 
 def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
-    """Like `standing`, but only if the bundle was made with the same setting `roots`, and the same `extra_roots` or
-    none: without extra roots, a bundle only trusts less.
+    """The path that `standing` returns, if that bundle was made with the present settings; else None.
+
+    The setting `roots` must be the same. `extra_roots` must be the same or none: without it, a bundle only trusts less.
     """
     path, note = standing(settings, form), _note(settings, form)
     if note.get("roots_set") != settings.roots or note.get("extra_roots") not in (None, settings.extra_roots):
@@ -107,7 +109,7 @@ def last_good(settings: Settings, form: BundleForm = FILE) -> str | None:
 
 
 def is_fresh(settings: Settings, home: Folder, form: BundleForm = FILE) -> bool:
-    """Whether the bundle exists and was made from the present trust anchors and store."""
+    """Whether the bundle exists, is recent, and was made from the present trust anchors and store."""
     state = read_state(home, form)
     try:
         return bool(
@@ -122,7 +124,7 @@ def is_fresh(settings: Settings, home: Folder, form: BundleForm = FILE) -> bool:
 
 
 def are_fresh(settings: Settings, home: Folder) -> bool:
-    """Whether every form that is kept up to date is fresh."""
+    """Whether the bundle is fresh in every form that is kept up to date."""
     return all(is_fresh(settings, home, form) for form in forms_in(home))
 
 
@@ -138,7 +140,7 @@ def counts(settings: Settings, form: BundleForm = FILE) -> tuple[int, int] | Non
 
 
 def last_source(settings: Settings) -> str | None:
-    """The place of the machine's own trust anchors from which the last bundle was made.
+    """The file or folder of the system's trust anchors from which the last bundle was made.
 
     None if it was made from certifi's file or the file that AIA_STORE_ROOTS names, or if there is no bundle.
     """
@@ -148,14 +150,14 @@ def last_source(settings: Settings) -> str | None:
 
 
 def places(settings: Settings) -> list[Folder]:
-    """The folders where a bundle may be: the writable one, or, if there is none, those that are read."""
+    """The store folders where a bundle may be: the one that this user can write, or else all that are read."""
     store = open_store(settings)
     home = store.home
     return store.folders if home is None else [home]
 
 
 def read_state(home: Folder, form: BundleForm = FILE) -> dict[str, Any]:
-    """The contents of the note; empty if there is none, or it is not ours."""
+    """The note on what the bundle was made from; empty if there is no note, or if we did not write it."""
     try:
         state = json.loads(read_regular_file(os.path.join(home.path, form.note), _LARGEST_NOTE))
         return state if isinstance(state, dict) else {}
@@ -164,7 +166,7 @@ def read_state(home: Folder, form: BundleForm = FILE) -> dict[str, Any]:
 
 
 def file_identity(path: str) -> list[object] | None:
-    """A value, for JSON, that changes whenever the file changes; None if there is no file."""
+    """A JSON value that changes whenever the file changes; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -173,9 +175,9 @@ def file_identity(path: str) -> list[object] | None:
 
 
 def changes(settings: Settings) -> list[list[object]]:
-    """When each folder of the store last gained or lost a certificate.
+    """For each store folder, its path and when it last gained or lost a certificate.
 
-    Folders that never had one are left out, so the machine's bundle is also fresh for a user who has no store.
+    Folders that never had one are left out, so that the machine's bundle is also fresh for a user who has no store.
     """
     return [[folder.path, changed] for folder in folders_of(settings) if (changed := folder.changed())]
 
@@ -189,7 +191,7 @@ def _is_whole(folder: Folder, state: dict[str, Any], form: BundleForm) -> bool:
 
 
 def _has_these_roots(settings: Settings, state: dict[str, Any]) -> bool:
-    """Whether the noted source, and every place that would be preferred to it, is unchanged."""
+    """Whether the bundle of this note was made from the present trust anchors."""
     named = state["named"]
     return bool(
         settings.roots == state["roots_set"]

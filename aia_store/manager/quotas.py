@@ -1,7 +1,7 @@
-"""How many intermediates each user has recently brought into the site's store, so that no user can fill it.
+"""How many intermediates each user has recently brought into the machine's store, so that no user can fill it.
 
-Each intermediate may enter the bundle, and then costs half a millisecond in each program that loads the bundle. The
-numbers, by user id, are in a file that only the store's owner may read.
+Each intermediate may enter the bundle, and then costs half a millisecond in each program that loads the bundle. Only
+the store's owner may read the file with the numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LARGEST_FILE = 4 << 20
 
 
 class Shares:
-    """The current shares. `save` writes what was taken."""
+    """How many intermediates each user has brought in during the current period. They are counted in a file."""
 
     def __init__(self, site: Folder) -> None:
         self._site = site
@@ -26,13 +26,13 @@ class Shares:
         self._taken = self._read()
 
     def take(self, user: int) -> bool:
-        """Count one more for this user; False if the user's share of this period is used up."""
+        """Count one more intermediate for this user id. Returns False if the user has reached the limit."""
         since, count = self._taken.get(str(user), (self._now, 0))
         self._taken[str(user)] = since, min(count + 1, MOST)
         return count < MOST
 
     def save(self) -> None:
-        """Write the shares, if they have changed. Raises OSError."""
+        """Write the counts to the file, if they have changed. Raises OSError."""
         if self._taken != self._read():
             self._site.write(json.dumps(self._taken).encode(), SHARES, mode=0o600)
 

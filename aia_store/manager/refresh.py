@@ -1,6 +1,6 @@
 """Verify everything on disk again, drop what is no longer valid, and rebuild the bundle. Refreshes may run in parallel.
 
-`plan` only looks and decides. `run` takes hand-ins, makes a plan with new CRLs, and carries it out.
+`plan` decides what to do, and changes nothing. `run` takes hand-ins, reads new CRLs, makes a plan, and carries it out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SECONDS_TO_COLLECT = 60.0  # after which no further run begins
 
 
 class Plan(NamedTuple):
-    """What a refresh will do."""
+    """What a refresh will do with each intermediate, and notes on what could not be examined."""
 
     held: list[Held]  # needed intermediates that stay
     preloaded: list[Held]
@@ -67,10 +67,10 @@ class RefreshReport(NamedTuple):
 
 
 def run(settings: Settings, progress: Progress = lambda done, total: None) -> RefreshReport:
-    """Refresh the folders that this user can write. `progress` is called with the numbers of finished and of all files.
+    """Refresh the folders that this user can write. `progress` gets the number of finished files and the total.
 
-    Raises RootsError and BundleError; what was dropped before that stays dropped. In any case, the store records how
-    the refresh went.
+    Raises RootsError, and BundleError if the bundle cannot be built; what was dropped before stays dropped. In any
+    case, the store records how the refresh went.
     """
     try:
         report = _refreshed(settings, progress)
@@ -113,9 +113,9 @@ def _refreshed(settings: Settings, progress: Progress) -> RefreshReport:
 
 
 def plan(settings: Settings, progress: Progress = lambda done, total: None) -> Plan:
-    """What a refresh would do now, by what is known of revocation. Fetches and changes nothing. Raises RootsError.
+    """What a refresh would do now. Fetches and changes nothing. Raises RootsError.
 
-    If the clock is not believed, a note says so, and the plan is to do nothing.
+    Revocation is judged by what is on disk. If the clock is not believed, the plan is empty, and a note says why.
     """
     anchors = roots.load(roots.source(settings))
     doubt = clock.doubt(settings, anchors)
@@ -129,7 +129,7 @@ def _faults(settings: Settings) -> list[str]:
 
 
 def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
-    """Take hand-ins; returns notes if that is impossible."""
+    """Take the hand-ins; returns what was done, and a note if they cannot be taken."""
     kept, refused, notes = 0, 0, []
     deadline = time.monotonic() + SECONDS_TO_COLLECT
     try:
@@ -144,7 +144,7 @@ def _collected(settings: Settings) -> tuple[handins.Collected, list[str]]:
 
 
 def _shared(settings: Settings) -> tuple[Round | None, list[str]]:
-    """Share with other machines, if the settings say where; returns notes if that is impossible."""
+    """Share with other machines if the settings say where; returns what was done, and notes on what failed."""
     if not settings.share:
         return None, []
     from .share import rounds  # nobody else needs it
@@ -157,9 +157,9 @@ def _shared(settings: Settings) -> tuple[Round | None, list[str]]:
 
 
 class _Planner:
-    """One pass over the folders: what stays, what is to be dropped, and what should be dropped but cannot be.
+    """Makes a plan: which intermediates stay, which are dropped, and which should be dropped but cannot be.
 
-    `verifier` only uses needed intermediates, `_widely` also preloaded ones.
+    `verifier` makes paths of needed intermediates only; `_widely` also uses preloaded ones.
     """
 
     def __init__(self, settings: Settings, anchors: list[Certificate]) -> None:
@@ -174,7 +174,7 @@ class _Planner:
         self._left: list[Dropped] = []
 
     def plan(self, progress: Progress, *, ask_revocation: bool) -> Plan:
-        """Examine everything. With `ask_revocation`, CRLs and lists are read first, and what they say is noted."""
+        """Make the plan. With `ask_revocation`, read the CRLs and revocation lists first, and note what they say."""
         notes = _faults(self._settings)
         self._verify(progress)
         home = self.store.home
@@ -195,7 +195,7 @@ class _Planner:
         return Plan(self._held, self._preloaded, self._drop, self._left, due, notes)
 
     def _verify(self, progress: Progress) -> None:
-        """Drop what is no certificate, has expired, or no longer leads to an anchor."""
+        """Plan to drop each file that holds no certificate, an expired one, or one that leads to no anchor."""
         total = sum(1 for folder in _parts(self.store) for _ in folder.paths())
         files = ((folder, path) for folder in _parts(self.store) for path in folder.paths())
         for done, (folder, path) in enumerate(files):
@@ -217,14 +217,14 @@ class _Planner:
             self._plan_to_drop(folder, path, certificate, str(error))
 
     def _links(self, certificate: Certificate) -> list[Certificate]:
-        """The path of a certificate. Raises VerifyError."""
+        """The path of a certificate, if possible over needed intermediates only. Raises VerifyError."""
         try:
             return self.verifier.path(certificate)
         except VerifyError:
             return self._widely.path(certificate)
 
     def _drop_revoked(self, reason: Reason) -> None:
-        """Drop what is revoked, and what leads to an anchor only through a revoked certificate."""
+        """Plan to drop what is revoked, and what leads to an anchor only over a revoked certificate."""
         self.verifier.revoked = self._widely.revoked = reason
         self._held, self._preloaded = self._unrevoked(self._held), self._unrevoked(self._preloaded)
 
@@ -238,7 +238,7 @@ class _Planner:
         return found
 
     def _drop_unused(self, seconds: float) -> None:
-        """Drop what no handshake has used for this long, unless something below it is still needed."""
+        """Plan to drop what no handshake has used for this long, except what a used intermediate needs in its path."""
         now = time.time()
         # If the file is gone, another refresh has just dropped it.
         used = [one for one in self._held if upkeep.modified(one.path, now) > now - seconds]
@@ -253,7 +253,7 @@ class _Planner:
 
 
 def _remove(folder: Folder, path: str) -> bool:
-    """Remove a regular file or a link. A folder, a FIFO or a device stays, because we did not make it."""
+    """Remove a regular file or a link; returns whether it is gone. Anything else stays, because we did not make it."""
     try:
         if stat.S_IFMT(os.lstat(path).st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
             return False
@@ -270,7 +270,7 @@ def _writable(store: IntermediateStore) -> Iterator[Folder]:
 
 
 def _parts(store: IntermediateStore) -> Iterator[Folder]:
-    """The folders of needed and of preloaded certificates that this user can write."""
+    """The folders of needed and of preloaded intermediates that this user can write."""
     for folder in _writable(store):
         yield from (folder, folder.preloaded)
 

@@ -1,6 +1,6 @@
-"""Fetch successors of what will soon expire: a CA publishes the successor of an intermediate under the same URL.
+"""Fetch the successors of intermediates that will soon expire: a CA publishes a successor under the same URL.
 
-A successor has the same name and key, and lasts longer. So certificates that the old one issued lead to it, too.
+A successor has the same name and key, and lasts longer. So it is also the issuer of the certificates below the old one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FETCHES = 30
 
 
 class Held(NamedTuple):
-    """An intermediate on disk that leads to a trust anchor: its file, and its path, both ends included."""
+    """An intermediate on disk that leads to a trust anchor: its file, and its path from itself to the anchor."""
 
     folder: Folder
     path: str
@@ -43,9 +43,9 @@ class Due(NamedTuple):
 
 
 def due(held: list[Held]) -> list[Due]:
-    """The intermediates that expire soon and have no successor here: in turn for each CA, the earliest first.
+    """The intermediates that expire soon and have no successor on disk, sorted by `in_turn`, the earliest first.
 
-    Their URLs are those that an intermediate of this name and key was fetched from, or that certificates below it name.
+    Their URLs are those that intermediates of the same name and key came from, and that certificates below them name.
     """
     now = time.time()
     alike: dict[tuple[bytes, bytes], list[Held]] = {}
@@ -62,16 +62,16 @@ def due(held: list[Held]) -> list[Due]:
 
 
 def renew(settings: Settings, due: list[Due], known: set[Certificate], verifier: Verifier) -> list[Renewed]:
-    """For each intermediate that is due, fetch its successor and keep it, unless it is `known`. Raises nothing.
+    """For each intermediate that is due, fetch and keep a successor that is not `known`. Returns those that were kept.
 
-    The old ones stay until they expire.
+    The old intermediates stay until they expire. If a fetch fails, nothing is raised.
     """
     renewal = _Renewal(settings, verifier, set(known))
     return [found for one in due if (found := renewal.of(one.old, one.urls)) is not None]
 
 
 class _Renewal:
-    """The fetches of one refresh, and their limits."""
+    """Fetches the successors in one refresh, up to a number of URLs and within limited time."""
 
     def __init__(self, settings: Settings, verifier: Verifier, known: set[Certificate]) -> None:
         self._settings = settings
@@ -81,7 +81,7 @@ class _Renewal:
         self._replies: dict[str, list[Certificate] | None] = {}
 
     def of(self, old: Held, urls: list[str]) -> Renewed | None:
-        """The longest-lasting successor of one intermediate, from the first URL that has any."""
+        """Keep the longest-lasting successor of one intermediate, from the first URL that has any; None if none has."""
         failures = Failures(old.folder)
         for url in urls:
             proxy = fetch.proxy_name(url, self._settings.proxy)
@@ -116,7 +116,7 @@ class _Renewal:
         )
 
     def _behind(self, url: str, proxy: str | None, home: Folder, failures: Failures) -> list[Certificate] | None:
-        """The certificates behind a URL; None if fetching failed, or the URL is paused, busy or over the limit."""
+        """The certificates at a URL; None if the fetch fails, or if the URL may not be fetched now."""
         if url in self._replies:
             return self._replies[url]
         left = self._deadline - time.monotonic()
@@ -137,7 +137,7 @@ class _Renewal:
         return self._replies[url]
 
     def _fetched(self, url: str, proxy: str | None, failures: Failures, deadline: float) -> list[Certificate] | None:
-        """The certificates behind a URL; None if the fetch failed. A failure is noted for the URL, host or proxy."""
+        """Fetch the certificates at a URL; None if that fails. The failure is noted for the URL, host or proxy."""
         began = time.monotonic()
         networks = self._settings.allowed_networks
         try:
@@ -153,7 +153,7 @@ class _Renewal:
 
 
 def _urls(alike: list[Held], below: Iterable[Certificate]) -> list[str]:
-    """The URLs that intermediates of one name and key contain, up to a limit. The URLs may be hostile."""
+    """The URLs where a successor of these intermediates (of the same name and key) may be, up to a limit."""
     urls = [one.folder.source_of(one.certificate) or "" for one in alike]
     for certificate in below:
         if may_have_issued(alike[0].certificate, certificate):
@@ -162,5 +162,5 @@ def _urls(alike: list[Held], below: Iterable[Certificate]) -> list[str]:
 
 
 def _identity(certificate: Certificate) -> tuple[bytes, bytes]:
-    """The name and the key, by which a leaf finds its issuer."""
+    """The name and the key of a CA, by which the certificates that it issued find it."""
     return certificate.subject_key, certificate.public_key

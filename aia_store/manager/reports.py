@@ -1,4 +1,4 @@
-"""The certificates in a report of the CCADB.
+"""Read the certificates in a report of the CCADB.
 
 Three layouts can be read: MozillaIntermediateCerts, PublicAllIntermediateCertsWithPEM (PEM in single quotes) and
 AllCertificatePEMs (lines of 65 characters). Any other CSV with a column of PEM can be read too. A file that is cut
@@ -21,7 +21,7 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 class Entry(NamedTuple):
-    """One row: its certificate (DER), or None if it has none; and who says that it is revoked, if it is."""
+    """A certificate in a report. `der` is None if its row has none; `revoked` says who revoked it, if it is revoked."""
 
     name: str  # its name in the report, unescaped
     der: bytes | None
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """The entries of a report or a mirror; `fault`: why the rest could not be read; `found` describes a mirror."""
+    """The entries of a report or a mirror. `fault` says why a part could not be read; `found` describes a mirror."""
 
     entries: list[Entry]
     fault: str | None
@@ -37,7 +37,7 @@ class Contents(NamedTuple):
 
 
 def read(content: bytes) -> Contents:
-    """Read every row of a report. Raises ReportError if it is none."""
+    """Read every row of a report. Raises ReportError if the contents are not a report with certificates."""
     start = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start:
         raise ReportError("it is empty")
@@ -62,7 +62,7 @@ def read(content: bytes) -> Contents:
 
 
 def _cut(report: ccadb.Table, pem: str) -> str | None:
-    """The fault of a report whose last row is incomplete; None if it is complete."""
+    """A message if the last row of a report is incomplete; None if it is complete."""
     if not report.rows:
         return None
     last = report.rows[-1]

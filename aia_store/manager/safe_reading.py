@@ -15,10 +15,10 @@ _FLAGS = READ_FLAGS & ~getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def opened(path: str) -> BufferedReader:
-    """Open a regular file, following links, or what this process was given: /dev/stdin, or a shell's `<(command)`.
+    """Open a regular file, or one that this process has open already: /dev/stdin, or a shell's `<(command)`.
 
-    Raises OSError, also for any other FIFO, socket or device: reading it may never end. The size of what is opened is
-    not limited.
+    Links are followed. Raises OSError, also for any other FIFO, socket or device, because reading it may never end. The
+    size is not limited.
     """
     file = open(os.open(path, _FLAGS), "rb")  # noqa: SIM115  # for the caller
     try:
@@ -33,7 +33,7 @@ def opened(path: str) -> BufferedReader:
 
 
 def first_bytes(path: str, most: int) -> bytes:
-    """Read at most `most` bytes of a file that `opened` opens. Raises OSError, also if no byte is there yet."""
+    """Read at most `most` bytes of a file, opened as `opened` does. Raises OSError, also if no byte is there yet."""
     with opened(path) as file:
         found: bytes | None = file.read(most)
     if found is None:  # /proc/kmsg calls itself a regular file

@@ -1,4 +1,4 @@
-"""A store as it was at one moment: listed once, and each file read once at most, when somebody asks for it."""
+"""A store as it was at one moment: its folders are listed once, and each file is read at most once, when needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..inside.store import Folder, IntermediateStore, is_digest, read_certificat
 
 
 class Snapshot(IntermediateStore):
-    """Answers as the store does. An export uses it, because it asks thousands of times for issuers and namesakes."""
+    """A store that remembers what it has read. An export asks it thousands of times for issuers and namesakes."""
 
     def __init__(self, folders: list[Folder]) -> None:
         super().__init__(folders)
@@ -23,7 +23,7 @@ class Snapshot(IntermediateStore):
         return self._all.names
 
     def certificate(self, fingerprint: str) -> Certificate | None:
-        """The certificate of this fingerprint; None if it cannot be read, or has been removed meanwhile."""
+        """The certificate with this fingerprint; None if it cannot be read, or was removed meanwhile."""
         return next((one for one in self._all.named(self.names[fingerprint]) if one.fingerprint == fingerprint), None)
 
     def find(self, subject_key: bytes) -> list[Certificate]:
@@ -34,7 +34,7 @@ class Snapshot(IntermediateStore):
 
 
 class _Listing:
-    """The files of some folders by their subject's name, and the certificates in those that were read."""
+    """The files of some folders, by their certificates' subject names, and the certificates that were read so far."""
 
     def __init__(self, folders: Iterable[Folder]) -> None:
         self.names: dict[str, str] = {}
@@ -56,6 +56,6 @@ class _Listing:
 
 
 def fingerprints(folders: Iterable[Folder]) -> set[str]:
-    """The fingerprints of the certificates in these folders, by the names of their files."""
+    """The fingerprints of the certificates in these folders, taken from the file names."""
     names = (os.path.basename(path) for folder in folders for path in folder.paths())
     return {name.removesuffix(".pem") for name in names}

@@ -1,4 +1,4 @@
-"""The writable store folder of the settings, and its locks."""
+"""The store folder that this user can write, and its locks."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ..inside.store import Folder, StoreError, sound_store
 
 
 class BusyError(Exception):
-    """Another process holds the lock."""
+    """Another process has held the lock for too long."""
 
 
 def writable_home(settings: Settings) -> Folder:
-    """The writable store folder of the settings. Raises StoreError if there is none."""
+    """The store folder that this user can write, according to the settings. Raises StoreError if there is none."""
     home = sound_store(settings, to_write=True).home
     assert home is not None  # otherwise sound_store raises
     return home
 
 
 def take_lock(home: Folder, name: str, seconds: float) -> locks.Lock:
-    """Take a lock of a store folder. Raises BusyError if others hold it for this many seconds, and StoreError."""
+    """Take a lock. Raises BusyError if others hold it for this many seconds, StoreError if it cannot be used."""
     try:
         lock = locks.acquire(home, name, time.monotonic() + seconds)
     except locks.LockError as error:

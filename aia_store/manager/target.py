@@ -1,4 +1,4 @@
-"""Parse a host as people write it."""
+"""Parse a host, as users write it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ HTTPS = 443
 
 
 class TargetError(Exception):
-    """The text names no host. The message is one line that says how to write one."""
+    """The text names no host. The message, one line, says how to write a host."""
 
 
 def address(host: str, port: int) -> str:
-    """Host and port in the usual form, an IPv6 address in brackets."""
+    """Host and port as HOST:PORT, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -32,7 +32,7 @@ def parse_target(target: str, port: int = HTTPS) -> tuple[str, int]:
 
 
 def in_ascii(host: str) -> str:
-    """A host as DNS and TLS use it: an address unchanged, a name in A-labels. Raises UnicodeError."""
+    """The form of a host for DNS and TLS: an IP address unchanged, a name in A-labels. Raises UnicodeError."""
     return host if is_address(host) else host.encode("idna").decode("ascii")
 
 

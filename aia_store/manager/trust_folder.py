@@ -1,9 +1,9 @@
 """The trust folder: trust anchors and intermediates as files, of which OpenSSL opens those that a chain names.
 
     trust                    a link to the current folder, for programs: SSL_CERT_DIR, `--capath` and the like
-    trust-folders/17         that folder: 3f2c1a0b.0 and so on, one certificate per file, as `openssl rehash` names them
-    trust-folders/16         the one before it, for programs that have it open
-    one-anchor.pem           the first trust anchor, for programs that want a CA file too: a small one
+    trust-folders/17         the current folder: one certificate per file, named as by `openssl rehash` (3f2c1a0b.0)
+    trust-folders/16         the previous folder, for programs that have it open
+    one-anchor.pem           a small CA file, the first trust anchor, for programs that also want a CA file
 
 A folder is complete before the link leads to it, and is never changed afterwards. One rename replaces the link. So a
 reader that follows the link finds a whole folder, the old one or the new one. Files that did not change are hard links
@@ -23,7 +23,7 @@ _NEXT_LINK = "next"  # in TRUST_FOLDERS, until it takes the place of TRUST
 
 
 def names(certificates: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Fingerprints by the names of files. Each certificate is given by its subject's hash and its fingerprint.
+    """Give each certificate (subject's hash, fingerprint) a file name; returns the fingerprints by file name.
 
     OpenSSL looks for the numbers 0, 1 and so on behind the hash, up to the first gap (X509_LOOKUP_hash_dir(3)).
     """
@@ -36,10 +36,10 @@ def names(certificates: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], texts: dict[str, bytes]) -> None:
-    """Point the link at a folder of exactly the `wanted` files: fingerprints by name, as `names` gives them.
+    """Make a folder of exactly the `wanted` files, and point the link at it. Raises OSError.
 
-    `standing` is what `contents` says of the present folder. `texts` are the contents of the files that it lacks, by
-    fingerprint. Raises OSError.
+    `wanted` has fingerprints by file name, as `names` returns them, and `standing` those of the present folder, as
+    `contents` returns them. `texts` has the contents of the files that the present folder lacks, by fingerprint.
     """
     before = current(home)
     if before is not None and standing == wanted:
@@ -54,7 +54,7 @@ def publish(home: Folder, wanted: dict[str, str], standing: dict[str, str], text
 
 
 def put_one_anchor(home: Folder, text: bytes) -> None:
-    """Write the small CA file, unless it already holds this text. Raises OSError."""
+    """Write the file `one-anchor.pem`, unless it already holds this text. Raises OSError."""
     with contextlib.suppress(OSError):
         if read_regular_file(os.path.join(home.path, ONE_ANCHOR), LARGEST_FILE) == text:
             return
@@ -62,7 +62,7 @@ def put_one_anchor(home: Folder, text: bytes) -> None:
 
 
 def contents(home: Folder) -> dict[str, str]:
-    """The fingerprint of the certificate in each file of the present folder; empty if a file is not as we write it."""
+    """The fingerprints of the certificates in the present folder, by file name; an empty text for a file not ours."""
     folder = current(home)
     if folder is None:
         return {}
@@ -70,7 +70,7 @@ def contents(home: Folder) -> dict[str, str]:
 
 
 def current(home: Folder) -> str | None:
-    """The folder that the link leads to; None if it leads to no folder of our making."""
+    """The path of the folder that the link leads to; None if we did not make that folder."""
     try:
         above, number = os.path.split(os.readlink(os.path.join(home.path, TRUST)))
         return home.within(TRUST_FOLDERS, number) if above == TRUST_FOLDERS and number.isdigit() else None
@@ -79,7 +79,7 @@ def current(home: Folder) -> str | None:
 
 
 def _written(home: Folder, name: str, wanted: dict[str, str], reusable: dict[str, str], texts: dict[str, bytes]) -> str:
-    """Make a folder of these files, synced to the disk; what can be reused is linked."""
+    """Make a folder of the `wanted` files, synced to the disk. Files in `reusable` are linked, not copied."""
     folder = home.make(TRUST_FOLDERS, name)
     try:
         for file, fingerprint in wanted.items():
@@ -110,7 +110,7 @@ def _write(path: str, text: bytes) -> None:
 
 
 def _sync(folder: str) -> None:
-    """Write the names of a folder's files to the disk. Windows cannot open folders, and does not need this."""
+    """Sync the names of a folder's files to the disk. Windows cannot open folders, and does not need this."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -120,7 +120,7 @@ def _sync(folder: str) -> None:
 
 
 def _turn(home: Folder, folder: str) -> None:
-    """Point the link at this folder."""
+    """Point the link `trust` at this folder."""
     above, number = os.path.split(folder)
     link = os.path.join(above, _NEXT_LINK)
     with contextlib.suppress(FileNotFoundError):
@@ -130,7 +130,7 @@ def _turn(home: Folder, folder: str) -> None:
 
 
 def _fingerprint(path: str) -> str:
-    """The fingerprint of the certificate in a file; empty if the file is not as we would write it."""
+    """The fingerprint of the certificate in a file; an empty text if the file is not as we write it."""
     try:
         text = read_regular_file(path, LARGEST_FILE)
     except OSError:
@@ -140,7 +140,7 @@ def _fingerprint(path: str) -> str:
 
 
 def _remove(folder: str) -> None:
-    """Remove a folder that nobody needs any more; what cannot be removed stays until the next time."""
+    """Remove a folder that nobody needs any more. What cannot be removed stays until the next publication."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             os.unlink(os.path.join(folder, name))

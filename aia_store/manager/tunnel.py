@@ -1,4 +1,4 @@
-"""Connect through the proxy that the settings or the environment name: to TLS servers, and over https."""
+"""Connect to TLS servers, and fetch over https, through the proxy that the settings or the environment name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LONGEST_REASON = 80
 
 
 class NotConnectedError(OSError):
-    """A proxy does not connect to a host. The message says what the proxy answers."""
+    """The proxy does not connect to the host. The message says what the proxy answers."""
 
 
 def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float) -> None:
-    """Over `connection`, ask the proxy to connect to a host (RFC 9110, 9.3.6); `deadline` is on the monotonic clock.
+    """Ask the proxy, over this connection, to connect to a host (RFC 9110, 9.3.6), by `deadline` (monotonic clock).
 
-    Raises NotConnectedError, and another OSError if the connection to the proxy fails.
+    Raises NotConnectedError if the proxy refuses, and another OSError if the connection to the proxy fails.
     """
     place = address(host, port)
     wire = Wire(connection, deadline, 0)
@@ -38,7 +38,7 @@ def connect(connection: socket.socket, proxy: Proxy, host: str, port: int, deadl
 
 
 class ProxyHandler(urllib.request.ProxyHandler):
-    """Sends urllib's requests through our proxies. `proxy` is the proxy (host:port) of the last request, or None."""
+    """Makes urllib use the proxies of the settings. `proxy` is the last request's proxy (host:port), or None."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__({})
@@ -46,7 +46,7 @@ class ProxyHandler(urllib.request.ProxyHandler):
         self.proxy: str | None = None
 
     def http_open(self, request: urllib.request.Request) -> None:
-        """Set the proxy of a request, for the handlers that follow. Raises ProxyError, and ValueError for a bad URL."""
+        """Set the proxy of a request. Raises ProxyError if the proxy is unusable, ValueError if the URL is bad."""
         parts = urlsplit(request.full_url)
         port = parts.port or _PORTS[request.type]
         proxy = proxy_for(request.type, parts.hostname or "", port, self._settings.proxy)

@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 def in_turn(items: Iterable[T], path_of: Callable[[T], Sequence[Certificate]]) -> list[T]:
-    """One item for each CA below an anchor, then a second one for each, and so on. Each CA's items keep their order.
+    """Sort the items: the first item of each CA below an anchor, then the second one of each, and so on.
 
-    `path_of` returns the path of the certificate that an item is about, which ends with the anchor.
+    `path_of` returns the path, up to the anchor, of an item's certificate. The items of each CA keep their order.
     """
     numbers: dict[tuple[bytes, bytes], int] = {}
     numbered = []

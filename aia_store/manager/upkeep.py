@@ -1,6 +1,6 @@
-"""Remove what processes left behind in a store folder: temporary files, unheld locks, old failures.
+"""Remove what processes left behind in a store folder: temporary files, unheld locks, notes on old failures.
 
-Only files with names of our own making are removed, and only from folders that `Folder.within` accepts.
+Only files with the names that we give are removed, and only from folders that `Folder.within` accepts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OWN_NAMES = {
 
 
 def sweep(folder: Folder) -> None:
-    """Remove from this folder what nobody needs any longer. Raises nothing; what cannot be removed stays."""
+    """Remove from this folder what nobody needs any longer. What cannot be removed stays; nothing is raised."""
     now = time.time()
     for path, modified in own_files(folder, TEMPORARY):
         if abs(now - modified) > ABANDONED_AFTER:
@@ -46,7 +46,7 @@ def sweep(folder: Folder) -> None:
 
 
 def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
-    """The regular files of our making in a part of a store folder, each with its time of modification."""
+    """The paths of the files in this part of a store folder that have names of ours, and when each was modified."""
     with contextlib.suppress(OSError), os.scandir(folder.within(part)) as entries:
         for entry, _ in zip(entries, range(MOST_SWEPT), strict=False):
             status = entry.stat(follow_symlinks=False)
@@ -55,7 +55,7 @@ def own_files(folder: Folder, part: str) -> Iterator[tuple[str, float]]:
 
 
 def modified(path: str, otherwise: float) -> float:
-    """When a file was modified, or a certificate used (seconds since 1970); `otherwise` if the file is gone."""
+    """When a file was modified, or a certificate last used (seconds since 1970); `otherwise` if the file is gone."""
     try:
         return os.lstat(path).st_mtime
     except OSError:

@@ -1,9 +1,9 @@
-"""Whether an intermediate leads to a trust anchor of this machine, outside of a handshake: there is no leaf.
+"""Whether an intermediate leads to a trust anchor of this machine. No handshake and no leaf is needed to decide this.
 
-OpenSSL decides here too, but it only verifies leaves. So the path is rehearsed with a leaf made for this purpose, which
-names the intermediate as its issuer and has a garbage signature. OpenSSL checks signatures last, beginning with the
-anchor's. If it refuses the leaf's signature, it has accepted everything else, except perhaps other signatures. Those
-are checked with `cryptography`, one by one.
+OpenSSL decides here too, but it only verifies leaves. So we rehearse: we make a leaf that names the intermediate as its
+issuer and has a garbage signature, and let OpenSSL verify its path. OpenSSL checks signatures last, beginning with the
+anchor's. If it refuses the leaf's signature, it has accepted everything else, except perhaps other signatures.
+`cryptography` checks those, one by one.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Verifier:
     """Verifies intermediates up to the given trust anchors. It remembers verdicts, so use it for one run only.
 
     Paths may contain what was given to `offer`, and what `find` (such as `IntermediateStore.find`) returns for a
-    canonical subject name. They contain nothing that the system distrusts and nothing that is `revoked`. `revoked` may
-    be set later, and then also applies to paths that were accepted earlier. OpenSSL is not asked again about paths that
-    an earlier process `verified`.
+    canonical subject name. They contain nothing that the system distrusts and nothing that is `revoked`. If `revoked`
+    is set later, it also applies to paths that were accepted earlier. OpenSSL does not verify paths in `verified`
+    again.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Verifier:
         self._verdicts: dict[Certificate, list[Certificate] | VerifyError] = {}
 
     def offer(self, certificates: Iterable[Certificate]) -> None:
-        """Let paths contain these, instead of those offered before. Certificates without a path are examined again.
+        """Let paths contain these certificates, in place of those from the last call.
 
-        Of certificates with one name, only as many are used as a store would read.
+        Intermediates without a path are examined again. Only the first `MOST_OF_ONE_NAME` of each name are used.
         """
         self._offered = {}
         for certificate in certificates:
@@ -96,7 +96,7 @@ class Verifier:
         self._verdicts = {one: verdict for one, verdict in self._verdicts.items() if isinstance(verdict, list)}
 
     def path(self, certificate: Certificate) -> list[Certificate]:
-        """Return a path from an intermediate to an anchor, both included, that OpenSSL accepts. Raises VerifyError."""
+        """A path from an intermediate to an anchor, both included, that OpenSSL accepts. Raises VerifyError."""
         verdict = self._verdicts.get(certificate)
         if verdict is None or (isinstance(verdict, list) and self._revoked_link(verdict) is not None):
             try:
@@ -109,7 +109,7 @@ class Verifier:
         return verdict
 
     def refusal(self, certificate: Certificate) -> str | None:
-        """Why an intermediate has no path, in words; None if it has one."""
+        """Why the intermediate does not lead to a trust anchor, in words; None if it does."""
         try:
             self.path(certificate)
         except VerifyError as error:
@@ -142,7 +142,7 @@ class Verifier:
         raise VerifyError(reason)
 
     def _revoked_link(self, path: list[Certificate]) -> str | None:
-        """Which certificate of a path is revoked and why, in words; None if none is."""
+        """Why a path may not be used, in words, if one of its certificates is revoked; None if none is."""
         for certificate, issuer in pairwise(path):
             reason = self.revoked(certificate, issuer)
             if reason is not None and certificate is path[0]:
@@ -177,9 +177,9 @@ class Verifier:
         return refusal
 
     def strict_refusal(self, certificate: Certificate) -> str | None:
-        """Why OpenSSL refuses the path of a certificate under X509_V_FLAG_X509_STRICT; None if it does not.
+        """Why OpenSSL refuses the path of a certificate under X509_V_FLAG_X509_STRICT; None if it accepts the path.
 
-        Raises VerifyError if there is no path at all.
+        Raises VerifyError if there is no path even without this flag.
         """
         path = self.path(certificate)
         if self.verified.holds(path, strict=True):
@@ -187,7 +187,7 @@ class Verifier:
         return self._rehearsed(Certificate(leaf_under(certificate)), path, STRICT)
 
     def _rehearsed(self, leaf: Certificate, path: list[Certificate], flags: int) -> str | None:
-        """Why OpenSSL refuses a path under these flags, signatures aside; None if it does not."""
+        """Why OpenSSL refuses a path under these flags, apart from signatures; None if it has no other reason."""
         anchor = path[-1].der
         if (anchor, flags) not in self._rehearsals:
             self._rehearsals[anchor, flags] = Rehearsal(Terms(flags, SECURITY_LEVEL), [anchor])
@@ -197,7 +197,7 @@ class Verifier:
 
 
 def remembered(find: Callable[[bytes], list[Certificate]]) -> Callable[[bytes], list[Certificate]]:
-    """A look-up that calls `find` only once for each name."""
+    """A function that returns what `find` returns, but calls it only once for each name."""
     return lru_cache(maxsize=4096)(find)
 
 
@@ -206,12 +206,12 @@ class VerifyError(Exception):
 
 
 class NotYetValidError(VerifyError):
-    """The intermediate's path is not valid yet, or the clock is slow."""
+    """The intermediate is not valid yet, or the clock is slow."""
 
 
 @lru_cache(maxsize=8192)
 def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
-    """Whether the issuer's key made the subject's signature (both DER)."""
+    """Whether the issuer's key made the subject's signature. Both certificates are given as DER."""
     from cryptography import x509  # the import takes 66 ms, and only new paths need it
     from cryptography.exceptions import InvalidSignature
 
@@ -226,7 +226,7 @@ def _is_signed_by(subject: bytes, issuer: bytes) -> bool:
 
 
 def leaf_under(issuer: Certificate) -> bytes:
-    """The DER of a leaf for the rehearsal, which names this issuer; nobody signed it."""
+    """The DER of the leaf for a rehearsal (see the module), which names this issuer and has a garbage signature."""
     kind = issuer.public_key[:32]
     algorithm = next((signature for key, signature in _SIGNATURES.items() if encode(OID, key) in kind), None)
     if algorithm is None:
@@ -252,7 +252,7 @@ def leaf_under(issuer: Certificate) -> bytes:
 
 
 def _authority_key_id(issuer: Certificate) -> bytes:
-    """The AKID extension of what this issuer issues (RFC 5280, 4.2.1.1); nothing where the issuer has no SKID."""
+    """The AKID extension of certificates from this issuer (RFC 5280, 4.2.1.1); empty if the issuer has no SKID."""
     if issuer.subject_key_id is None:
         return b""
     value = encode(SEQUENCE, encode(0x80, issuer.subject_key_id))

@@ -1,4 +1,4 @@
-"""Words for messages: plurals, errors, and text that is harmless for a terminal."""
+"""Text for messages: plurals, dates, errors, and text that is harmless for a terminal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def day(seconds: float) -> str:
-    """A time (seconds since 1970) as a date (UTC)."""
+    """The date (UTC) of a time that is given in seconds since 1970."""
     return shown_time(seconds, "%Y-%m-%d")
 
 
 def shown_time(seconds: float, form: str) -> str:
-    """A time (seconds since 1970) in a form of strftime(3), in UTC."""
+    """A time (seconds since 1970) as text in UTC, in a format of strftime(3)."""
     try:
         return time.strftime(form, time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):
@@ -24,20 +24,20 @@ def shown_time(seconds: float, form: str) -> str:
 
 
 def reason_of(error: object) -> str:
-    """What went wrong: an error in words, without its number if it comes from the system."""
+    """An error in words. For an error from the system, the number is left out."""
     return str(getattr(error, "strerror", None) or error)
 
 
 def harmless(text: str) -> str:
-    """Text from a certificate, a server or a file's name, without characters that control a terminal."""
+    """Text from outside, in which characters that control a terminal are replaced."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def shortened(text: str, most: int) -> str:
-    """Like `harmless`, cut after `most` characters."""
+    """The text as `harmless` returns it, cut after `most` characters."""
     return harmless(text if len(text) <= most else f"{text[:most]}…")
 
 
 def one_line(text: str) -> str:
-    """Any text as one line that is harmless for a terminal."""
+    """Any text as one line, in which characters that control a terminal are replaced."""
     return harmless(" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""A finding in words: as sentences with what to do, as one line, and in phrases that all output formats share."""
+"""Puts a finding into words: sentences that say what to do, a headline, and phrases that all output formats share."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def sentences(answer: Answer, here: Here) -> Iterator[str]:
 
 
 def _of_faults(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
-    """What is wrong with the handshake, with the order in a file, and then with the chain."""
+    """What is wrong with the handshake, with the order of certificates in a file, and with the chain."""
     faults = finding.faults
     if not faults:
         yield from _complete(answer, finding)
@@ -155,7 +155,7 @@ def _remedies(weaknesses: Iterable[Weakness]) -> Iterator[str]:
 
 
 def _advised(advice: Advice, sent: str) -> str:
-    """One piece of advice, and what it costs not to follow it."""
+    """One piece of advice as a sentence, with the bytes that it would save."""
     names, several = _named(advice.certificates), len(advice.certificates) > 1
     are, them, roots = ("are", "them", "roots") if several else ("is", "it", "a root")
     cost = f"{advice.size:,} bytes in each handshake for nothing"
@@ -232,7 +232,7 @@ def _without_path(finding: Finding, here: Here) -> Iterator[str]:
 
 
 def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
-    """Why the URLs for the missing issuer did not help. Those that failed are left out: the tree shows them."""
+    """Why each URL for the missing issuer did not help. Failed URLs are left out: the output lists them elsewhere."""
     named = [url.strip(" \t") for url in last.ca_issuers]
     if len(named) >= Budget.too_many_urls:
         yield f"{len(named)} URLs are named for its issuer, which is too many: none was fetched."
@@ -251,7 +251,7 @@ def _of_no_help(last: Certificate, finding: Finding) -> Iterator[str]:
 
 
 def _with_refused_path(finding: Finding, here: Here) -> Iterator[str]:
-    """A path to a trust anchor is known, but OpenSSL does not accept it."""
+    """What to say if OpenSSL refuses the path to a trust anchor."""
     reason = output.harmless(finding.completed_refusal or finding.refusal or "")
     yield f"Broken: {reason}. OpenSSL refuses the path to the trust anchor {output.subject(finding.drawn[-1])}."
     yield from _works_in(finding)
@@ -275,7 +275,7 @@ def _out_of_time(certificate: Certificate, finding: Finding) -> str:
 
 
 def _behind_an_anchor(finding: Finding, here: Here) -> Iterator[str]:
-    """A trust anchor of this machine misleads OpenSSL, so that it does not find the path."""
+    """What to say if a trust anchor of this machine hides the path from OpenSSL."""
     yield f"Broken on this machine: {output.harmless(finding.installed_refusal or '')}."
     for anchor in finding.anchors_in_the_way:
         yield f"{_of_an_anchor(anchor, here)}, and hides the path to {output.subject(finding.drawn[-1])} from OpenSSL."
@@ -467,14 +467,14 @@ def uselessness(certificate: Certificate, finding: Finding) -> str:
 
 
 def lasting(certificate: Certificate, finding: Finding) -> str:
-    """The end of its validity, and how many days are left."""
+    """When a certificate expires, and how many days are left."""
     days = finding.days_left(certificate)
     until = output.day(certificate.validity[1])
     return f"until {until} ({counted(days, 'day')})" if days >= 0 else f"until {until} (ended)"
 
 
 def revocation_of(certificate: Certificate, finding: Finding) -> str:
-    """What its issuer's CRL says, if it was read."""
+    """What the issuer's CRL says of a certificate; empty if no CRLs were to be read."""
     status = finding.asked.get(certificate)
     if status is None:
         return ""
@@ -490,7 +490,7 @@ def names_of(leaf: Certificate) -> str:
 
 
 def fullchain_command(target: Target | FileTarget) -> str:
-    """The command that checks this host or file again and writes the file to install, as a user types it."""
+    """The command, as a user types it, that checks this host or file again and writes its full chain to a file."""
     words = ["aia-store", "check", target.address]
     options = {"--servername": target.servername}
     if isinstance(target, Target):
@@ -502,7 +502,7 @@ def fullchain_command(target: Target | FileTarget) -> str:
 
 
 def how_reached(finding: Finding) -> str:
-    """How the host was reached, in words, if its name does not say it all."""
+    """How the host was reached: by STARTTLS, under which name, at which address, or through which proxy."""
     target, seen = finding.target, finding.seen
     parts = []
     if isinstance(target, Target) and target.starttls is not None:

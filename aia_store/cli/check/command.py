@@ -168,7 +168,7 @@ def check_command(
 
 
 def _tell(forms: Sequence[Form], hosts: Iterable[Sequence[Answer]], results: Counter[Result]) -> Sequence[Answer]:
-    """Pass on the answers for each host as they come, and count the results; returns those for the last host."""
+    """Pass the answers for each host to `forms`, and count the results. Returns the answers for the last host."""
     answers: Sequence[Answer] = ()
     for answers in hosts:
         results[worst(answers)] += 1
@@ -182,7 +182,7 @@ def _answers(
     places: Callable[[Target | FileTarget], Sequence[Target | FileTarget]],
     probe_one: Callable[[Target | FileTarget], list[Finding]],
 ) -> list[Answer]:
-    """The answers for one host or file: one for each address that is asked, and for each chain that it sends."""
+    """Check one host or file. Returns an answer for each chain that it sends, at each address that `places` returns."""
     if wanted.target is None or wanted.error is not None:
         return [wanted]
     try:
@@ -207,9 +207,9 @@ def _answers(
 def _named(
     hosts: Iterable[str], file: str | None, servername: str | None, connect: str | None, starttls: str | None
 ) -> list[Answer]:
-    """The hosts and files to check, in order and each once. A text that names neither gets an answer with its error.
+    """The hosts and files to check, in order and each once. If a text names neither, its answer holds the error.
 
-    Raises WrongUseError if the options or the file cannot be used.
+    Raises WrongUseError if an option or the list of hosts in `file` cannot be used.
     """
     port = PROTOCOLS[starttls].port if starttls is not None else HTTPS
     try:
@@ -234,7 +234,7 @@ def _named(
 
 
 def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
-    """A file to check, or the files of a folder; what cannot be read gets an answer with its error."""
+    """A file to check, or the files of a folder. If one in the folder cannot be read, its answer holds the error."""
     if not os.path.isdir(path):
         yield Answer(path, FileTarget(path, servername))
         return
@@ -250,9 +250,9 @@ def _files_at(path: str, servername: str | None) -> Iterator[Answer]:
 
 
 def _lines(file: str) -> Iterator[tuple[str, str]]:
-    """The hosts in a file, each with its place, in words; without comments and empty lines.
+    """Each host that a file lists, and its place, such as "hosts.txt, line 3: ". Comments and empty lines are skipped.
 
-    Raises WrongUseError at the first sign that the file holds something else, or is too large.
+    Raises WrongUseError if the file holds something else, is too large, or cannot be read.
     """
     name = "standard input" if file == "-" else file
     count = 0
@@ -274,10 +274,10 @@ def _lines(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _write_fullchain(answers: Sequence[Answer], path: str) -> None:
-    """Write the full chain of the worst answer, which needs it most.
+    """Write the full chain for the worst of a host's answers.
 
-    If the host could not be checked, nothing is written. If no full chain is known, the old file stays, and OutputError
-    is raised.
+    If the host could not be checked, nothing is written. Raises OutputError, and leaves the old file, if no full chain
+    is known or if the old file holds a private key.
     """
     found = sorted((answer for answer in answers if answer.finding is not None), key=lambda answer: answer.rank)
     if not found:

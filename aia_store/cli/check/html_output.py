@@ -1,7 +1,7 @@
 """Answers as one HTML file, which loads nothing from elsewhere, and runs nothing.
 
-Its texts come from hosts and certificates. `text` escapes them. If that ever failed, the page's own policy would still
-allow its style sheet only.
+Its texts come from hosts and certificates. `text` escapes them. If that ever failed, the page's Content-Security-Policy
+would still allow only its style sheet.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _section(answer: Answer, number: int, here: Here, *, details: bool) -> str:
 
 
 def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Iterator[str]:
-    """What to do, the chain, and the rest."""
+    """What to do, the path, what is not part of the path, and which clients can connect."""
     sentences = "".join(_sentences(answer, finding, here))
     is_mended_by_chain = answer.result is Result.INCOMPLETE
     yield _install(finding) if is_mended_by_chain else sentences
@@ -145,7 +145,7 @@ def _body(answer: Answer, finding: Finding, here: Here, *, details: bool) -> Ite
 
 
 def _sentences(answer: Answer, finding: Finding, here: Here) -> Iterator[str]:
-    """The verdict, as in a terminal, without what is drawn below it."""
+    """The sentences that a terminal shows, except the one about clients, and how the host was reached."""
     command = advice.fullchain_command(finding.target)
     words = " ".join(f"<span>{text(word)}</span>" for word in command.split(" "))
     for sentence in advice.sentences(answer, here):

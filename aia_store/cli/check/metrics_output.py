@@ -25,7 +25,7 @@ _METRICS = {
 
 
 class Metrics:
-    """Writes the metrics of all answers to a file, each metric's samples together."""
+    """Writes the metrics of all answers to a file, with all samples of a metric in one group."""
 
     def __init__(self, file: Writable) -> None:
         self._file = file
@@ -33,7 +33,7 @@ class Metrics:
         self._samples: dict[str, dict[str, int]] = {name: {} for name in _METRICS}
 
     def add(self, answers: Sequence[Answer]) -> None:
-        """Add a host or file: the worst of its chains. A text that names neither is shown as not checked."""
+        """Add a host or file, each metric with the worst value of its chains. An invalid name counts as not checked."""
         is_unknown = any(answer.result is Result.COULD_NOT_TELL for answer in answers)
         values: dict[str, int] = {"could_not_tell": int(is_unknown)}
         findings = [answer.finding for answer in answers if answer.finding is not None]
@@ -49,7 +49,7 @@ class Metrics:
             self._samples[name][labels] = value
 
     def end(self) -> None:
-        """Write them."""
+        """Write the metrics."""
         for name, text in _METRICS.items():
             samples = [f"{{{labels}}} {value}" for labels, value in self._samples[name].items()]
             self._file.write(family(f"{_PREFIX}{name}", text, samples))
@@ -67,5 +67,5 @@ def _labels(answer: Answer) -> str:
 
 
 def _escaped(value: str) -> str:
-    """A label's value, without characters that control a terminal or are no Unicode."""
+    """Escape a label's value, including characters that control a terminal or are not valid Unicode."""
     return escaped(value).replace("\\", r"\\").replace('"', r"\"")

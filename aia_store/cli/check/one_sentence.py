@@ -164,7 +164,7 @@ def _listed(certificates: Sequence[Certificate]) -> str:
 
 
 def _all(names: Sequence[str]) -> str:
-    """Names as a list in a sentence; empty without any."""
+    """Join names for a sentence: "A, B and C". Without names, the result is empty."""
     *first, last = names or [""]
     return f"{', '.join(first)} and {last}" if first else last
 

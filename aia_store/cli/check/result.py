@@ -1,4 +1,4 @@
-"""What is known of one chain of a host or file: a finding, or why there is none; and the result and exit status."""
+"""The answer for one chain of a host or file: a finding or an error. Also the result and the exit status."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _WORST_FIRST = (Result.BROKEN, Result.INCOMPLETE, Result.ENDING, Result.COULD_NO
 
 
 class Answer(NamedTuple):
-    """One host or file as it was named, and what was found. Either `finding` or `error` is set.
+    """One host or file as the user named it, and what was found. After the check, `finding` or `error` is set.
 
-    A host has an answer for each chain that it sends: for each kind of key, and for each address if all are asked.
+    A host may send several chains: one for each kind of key, at each address. Each chain has its own answer.
     """
 
     named: str
@@ -63,12 +63,12 @@ class Answer(NamedTuple):
 
     @property
     def ending(self) -> list[Certificate]:
-        """The links that expire within `expiry_days`."""
+        """The certificates that expire within `expiry_days`, among the leaf and the intermediates."""
         return self.finding.ending_within(self.expiry_days) if self.finding is not None else []
 
     @property
     def not_asked(self) -> list[Certificate]:
-        """The links whose revocation is unknown, although it must be known."""
+        """The leaf and the intermediates whose revocation status is required but unknown."""
         if self.finding is None or self.finding.path is None or not self.requires_revocation:
             return []
         asked = self.finding.asked
@@ -86,7 +86,7 @@ class Answer(NamedTuple):
 
     @property
     def tone(self) -> Result:
-        """The result by which the answer is coloured: a complete chain that soon expires is coloured as ending."""
+        """The result by which the answer is coloured: ENDING if a complete chain expires soon, otherwise `result`."""
         is_ending = self.result is Result.COMPLETE and self.finding is not None and self.finding.ending_within(SOON)
         return Result.ENDING if is_ending else self.result
 
@@ -102,14 +102,14 @@ def worst(answers: Sequence[Answer]) -> Result:
 
 
 def worst_tone(answers: Sequence[Answer]) -> Result:
-    """The result of a host's worst chain, as it is coloured and counted for people."""
+    """The worst `tone` of a host's answers. Output for people colours and counts the host by it."""
     return min((answer.tone for answer in answers), key=_WORST_FIRST.index)
 
 
 def exit_status(results: Counter[Result]) -> int:
     """0: every chain is complete; 1: one is not; 2: one host could not be checked, and the others are complete.
 
-    1 has priority over 2, because it stays true when the host that could not be checked is back.
+    1 has priority over 2, because it is true whatever the host that could not be checked sends.
     """
     if any(count for result, count in results.items() if result not in (Result.COMPLETE, Result.COULD_NOT_TELL)):
         return 1

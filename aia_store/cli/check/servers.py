@@ -17,7 +17,7 @@ class Lines(NamedTuple):
 
 
 def file_name(of: str, ending: str = ".pem") -> str:
-    """The name of the file for a host's full chain, or for anything else with a name."""
+    """The name of a file for a host's full chain or a CA's certificate, made from the name of the host or CA."""
     return re.sub(r"[^\w.-]", "_", of, flags=re.ASCII).strip(".") + ending
 
 

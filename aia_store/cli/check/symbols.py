@@ -1,4 +1,4 @@
-"""The signs of the answers as text: one for each state, in colour, and in ASCII if the terminal has nothing else."""
+"""The signs in text output: one for each state, in colour, and in ASCII if the terminal shows only ASCII."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MOST_TREES = 8  # hosts; if there are more, each gets one line
 
 
 class Unanswered:
-    """Says only which hosts could not be checked, on standard error, because another form uses standard output."""
+    """Says on standard error which hosts could not be checked. Used when standard output has another format."""
 
     def add(self, answers: Sequence[Answer]) -> None:
         """Say for each answer without a finding why it has none."""
@@ -32,7 +32,7 @@ class Unanswered:
                 say(answer.error or "")
 
     def end(self) -> None:
-        """Print nothing: this form has no summary."""
+        """Print nothing: there is no summary."""
 
 
 class Shown:
@@ -71,7 +71,7 @@ class Shown:
                 _print_details(answer.finding)
 
     def end(self) -> None:
-        """Print a summary if there were several."""
+        """Print a summary if there were several hosts or files."""
         if self._count > 1:
             output.say(advice.summary(self._results, "host" if self._names_hosts else "file"))
             if self._count > MOST_TREES and self._results.total() > self._results[Result.COMPLETE]:

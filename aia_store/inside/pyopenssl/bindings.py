@@ -1,4 +1,4 @@
-"""The parts of OpenSSL that completion needs, through the bindings of `cryptography`. Threads may share them."""
+"""The parts of OpenSSL that completion needs, through the bindings of `cryptography`. Threads may use them at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BindingsError(Exception):
 
 
 def der_of(lib: Any, ffi: Any, certificate: Any) -> bytes:
-    """The DER of an X509, a cffi pointer of these bindings. Raises BindingsError."""
+    """The DER of an X509 (a cffi pointer of these bindings). Raises BindingsError if OpenSSL cannot encode it."""
     sink = ffi.gc(lib.BIO_new(lib.BIO_s_mem()), lib.BIO_free)
     if lib.i2d_X509_bio(sink, certificate) != 1:
         raise BindingsError("a certificate that OpenSSL cannot write")
@@ -39,7 +39,7 @@ class OpenSSL:
         self._callback = ffi.callback(MESSAGE_CALLBACK, self._see_rehearsed)
 
     def count(self, ssl_ctx: Any) -> int:
-        """How many certificates and CRLs the SSL_CTX's store has loaded. From hashed folders, it loads when needed."""
+        """How many certificates and CRLs the SSL_CTX's store has loaded. It loads those in hashed folders on demand."""
         return int(self.lib.sk_X509_OBJECT_num(self.lib.X509_STORE_get0_objects(self._store_of(ssl_ctx))))
 
     def verify(self, ssl_ctx: Any, chain: Sequence[bytes]) -> tuple[int, list[bytes]]:
@@ -100,7 +100,7 @@ class OpenSSL:
         return int(lib.SSL_get_verify_result(ssl)), chain
 
     def context_with(self, trusted: Sequence[Any], flags: int, cipher_list: bytes | None) -> Any:
-        """An SSL_CTX whose store holds these X509, under these X509_V_FLAG_ bits. Raises BindingsError."""
+        """An SSL_CTX with these trusted X509s, flags (X509_V_FLAG_) and ciphers. Raises BindingsError on a failure."""
         lib = self.lib
         ssl_ctx = self._new_context(cipher_list)
         store = self._store_of(ssl_ctx)
@@ -111,7 +111,7 @@ class OpenSSL:
         return ssl_ctx
 
     def has_certificate_of(self, ssl: Any, ssl_ctx: Any) -> bool:
-        """Whether an SSL has the SSL_CTX's own certificate, or both have none, so SSL_set_SSL_CTX changes nothing."""
+        """Whether SSL_set_SSL_CTX leaves the SSL's own certificate as it is: it is the SSL_CTX's, or both have none."""
         fresh = self.ffi.gc(self.lib.SSL_new(ssl_ctx), self.lib.SSL_free)
         return bool(self.lib.SSL_get_certificate(fresh) == self.lib.SSL_get_certificate(ssl))
 
@@ -120,13 +120,13 @@ class OpenSSL:
         return bytes(self.ffi.string(self.lib.X509_verify_cert_error_string(error))).decode("ascii", "replace")
 
     def der_of(self, certificate: Any) -> bytes:
-        """The DER of an X509. Raises BindingsError."""
+        """The DER of an X509. Raises BindingsError if OpenSSL cannot encode it."""
         return der_of(self.lib, self.ffi, certificate)
 
     def _see_rehearsed(
         self, writes: int, _version: int, content_type: int, data: Any, size: int, ssl: Any, _: Any
     ) -> None:
-        """Set the program's SSL_CTX until the next callback of any kind: meanwhile OpenSSL verifies the chain."""
+        """At the Certificate message, set the program's SSL_CTX, which verifies the chain; at others, set ours."""
         program, bare = self._rehearsed[ssl]
         is_chain = content_type == HANDSHAKE and not writes and size and self.ffi.buffer(data, 1)[0] == CERTIFICATE
         self.lib.SSL_set_SSL_CTX(ssl, program if is_chain else bare)
@@ -145,18 +145,18 @@ class OpenSSL:
         return self.lib.SSL_CTX_get_cert_store(ssl_ctx)
 
     def _certificate(self, der: bytes) -> Any:
-        """An X509, or NULL."""
+        """The X509 of a certificate (DER); NULL if OpenSSL cannot read it."""
         lib, ffi = self.lib, self.ffi
         source = ffi.gc(lib.BIO_new_mem_buf(ffi.from_buffer(der), len(der)), lib.BIO_free)
         certificate = lib.d2i_X509_bio(source, ffi.NULL)
         return certificate if certificate == ffi.NULL else ffi.gc(certificate, lib.X509_free)
 
     def _owned(self, stack: Any) -> list[Any]:
-        """The X509s in a stack; we take over its references."""
+        """The X509s in a stack. We own the stack's references to them from now on, and free them."""
         return [self.ffi.gc(certificate, self.lib.X509_free) for certificate in self._in(stack)]
 
     def _in(self, stack: Any) -> list[Any]:
-        """The X509s in a stack; none if it is NULL."""
+        """The X509s in a stack; an empty list if the stack is NULL."""
         if stack == self.ffi.NULL:
             return []
         return [self.lib.sk_X509_value(stack, number) for number in range(self.lib.sk_X509_num(stack))]

@@ -17,12 +17,12 @@ _READS = ("LOAD_", "STORE_FAST_LOAD_")  # but not STORE_ or DELETE_
 
 
 def ignores_the_verdict(code: CodeType) -> bool:
-    """Whether a verify callback reads neither the error number nor whether OpenSSL accepted."""
+    """Whether a verify callback never reads OpenSSL's verdict: the error number, and whether OpenSSL accepted."""
     return _may_tell(code).isdisjoint(_read_by(code))
 
 
 def _may_tell(code: CodeType) -> set[str]:
-    """The parameters that may hold the verdict: of five, the third and fifth; otherwise, as in a method, any."""
+    """The parameters that may hold the verdict. If there are exactly five, these are the third and fifth, else all."""
     if code.co_argcount == TAKES and not code.co_flags & _HAS_VARIABLE_ARGUMENTS:
         return {code.co_varnames[2], code.co_varnames[4]}
     return set(code.co_varnames)

@@ -40,7 +40,7 @@ POLICY_CHECKS = 0x80 | 0x100 | 0x200 | 0x400 | 0x800
 
 
 class StoreTrusted:
-    """What an X509_STORE of the program trusts, as far as OpenSSL has looked it up: like `inside.trusted.Trusted`."""
+    """What OpenSSL has looked up in an X509_STORE of the program: the counterpart of `inside.trusted.Trusted`."""
 
     def __init__(self, openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> None:
         self._openssl = openssl
@@ -52,7 +52,7 @@ class StoreTrusted:
         self.partial_chains = bool(noted.flags & PARTIAL_CHAIN)
 
     def is_anchor(self, certificate: Certificate) -> bool:
-        """Whether a path may end here: the program trusts it, and it is self-signed or need not be."""
+        """Whether a path may end at this certificate: it is trusted, and self-signed unless PARTIAL_CHAIN is set."""
         return (self.partial_chains or certificate.is_self_signed) and self.holds(certificate)
 
     def holds(self, certificate: Certificate) -> bool:
@@ -99,7 +99,7 @@ class _StoreChain(Chain):
 def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> list[bytes] | None:
     """Find the intermediates (DER, the leaf's issuer first) with which the program accepts the leaf; None if not found.
 
-    `sent` is what the server sent (DER, the leaf first). May raise any exception, and Interrupted.
+    `sent` is what the server sent (DER, the leaf first). May raise any BaseException.
     """
     settings = load()
     chain = _StoreChain(sent, openssl, ssl_ctx, noted)
@@ -117,9 +117,10 @@ def missing(sent: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> 
 def context_for(chain: list[bytes], openssl: OpenSSL, ssl_ctx: Any, noted: Noted) -> Any:
     """Build an SSL_CTX of ours that accepts this path, if the program's SSL_CTX accepts it now; else return None.
 
-    `chain` is the leaf and its intermediates (DER). Our SSL_CTX trusts only the path that the program's has just
-    verified, with the very anchor (X509) in its store. So OpenSSL can only find that path again, whatever else the
-    server sent. The program's SSL_CTX has checked CRLs, policies and a time other than now. Raises BindingsError.
+    `chain` is the leaf and its intermediates (DER). Our SSL_CTX trusts only the path that the program's SSL_CTX has
+    just verified, with the same X509 as anchor. So OpenSSL can only find that path again, whatever else the server
+    sent. CRLs, policies and a time that the program set were checked then, so ours does not check them. Raises
+    BindingsError if OpenSSL reaches no verdict, or cannot build the SSL_CTX.
     """
     error, path = _rehearsed(openssl, ssl_ctx, noted, chain)
     if error:

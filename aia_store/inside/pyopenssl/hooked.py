@@ -73,7 +73,7 @@ class Noted:
         self.changing: set[object] = set()
 
     def while_kept(self, work: Callable[[], Any]) -> Any:
-        """Call `work` while the context's own certificate stays, and return its result; None during a change."""
+        """Return what `work` returns. While `work` runs, `change` waits. If a change already runs, return None."""
         token = object()
         self.keeping.add(token)
         try:
@@ -82,7 +82,7 @@ class Noted:
             self.keeping.discard(token)
 
     def change(self, change: Callable[[], Any]) -> Any:
-        """Change the context's own certificate when nobody needs it to stay, or after LONGEST_WAIT seconds."""
+        """Change the context's own certificate. First wait until no `while_kept` runs, at most LONGEST_WAIT seconds."""
         token = object()
         self.changing.add(token)
         try:
@@ -114,7 +114,7 @@ class _Swap:
 
 
 class _Hooks:
-    """The hooks of one module, and what OpenSSL calls."""
+    """The hooks in one module `OpenSSL.SSL`, and the message callback that OpenSSL calls."""
 
     def __init__(self, module: Any) -> None:
         self._lib, self._ffi = module._lib, module._ffi
@@ -186,7 +186,7 @@ class _Hooks:
             self._lib.ERR_clear_error()  # otherwise our errors would be taken for the connection's
 
     def _see_certificates(self, connection: Any, ssl: Any, data: bytes, version: int) -> None:
-        """Handle a server's Certificate message before OpenSSL acts on it. May raise any exception, and Interrupted."""
+        """Handle a server's Certificate message before OpenSSL acts on it. May raise any BaseException."""
         lib = self._lib
         noted = None if connection is None else self._noted.get(connection._context._context)
         if noted is None or not is_enabled() or lib.SSL_get_verify_mode(ssl) == VERIFY_NONE:
@@ -206,7 +206,7 @@ class _Hooks:
             self._judging[ssl] = callback
 
     def _settled(self, connection: Any, noted: Noted, data: bytes, version: int) -> _Settled:
-        """What is known of a Certificate message; examines it if needed. May raise any exception, and Interrupted."""
+        """What is known of a Certificate message's chain, which is examined if new. May raise any BaseException."""
         now, ssl_ctx = time.time(), connection._context._context
         key = hash((data, self._openssl.count(ssl_ctx), noted.flags, noted.has_time))
         seen = noted.settled.get(key)
@@ -226,7 +226,7 @@ class _Hooks:
         return seen
 
     def _callback_of(self, connection: Any) -> Any:
-        """The key by which a connection's verify callback is known; None if it has none."""
+        """The key for a connection's verify callback in `_accepting`; None if the connection has no callback."""
         helper = connection._verify_helper
         return self._code_of[helper] if helper is not None and self._is_plain.get(helper) else helper
 
@@ -245,7 +245,7 @@ class _Hooks:
         return known
 
     def _swap(self, connection: Any, ssl: Any, noted: Noted, chain: list[bytes]) -> None:
-        """Have a connection verified in an SSL_CTX of ours, if the program accepts this chain (DER, no anchor)."""
+        """If the program accepts this chain (DER, without the anchor), have it verified in an SSL_CTX of ours."""
         with importing:
             from . import completed
 
@@ -274,7 +274,7 @@ class _Hooks:
     # What pyOpenSSL calls.
 
     def _step(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that calls OpenSSL: then put the program's SSL_CTX back, and raise what a handler raised."""
+        """Wrap a method that calls OpenSSL: then put the program's SSL_CTX back, and raise a signal handler's error."""
 
         @wraps(method)
         def step(connection: Any, *arguments: Any, **named: Any) -> Any:
@@ -372,7 +372,7 @@ def _note_paths(noted: Noted, cafile: Any, capath: Any) -> None:
 
 
 def _look_on(owner: Any, name: str, note: Callable[..., None], *, first: bool = False) -> None:
-    """Wrap a method of a class: note each call after it, or before it if `first`. Errors in noting are ignored."""
+    """Wrap a method to call `note` after each call, or before it if `first`. Errors that `note` raises are ignored."""
     method = getattr(owner, name)
 
     @wraps(method)
@@ -396,6 +396,6 @@ def _guarded(note: Callable[..., None], *arguments: Any, **named: Any) -> None:
 
 
 def _interrupt_later(kind: type[BaseException], *_: Any) -> None:
-    """Keep an exception that was raised outside our guard. cffi would print it otherwise."""
+    """Called by cffi for an error outside the callback's own guard: a KeyboardInterrupt goes to the main thread."""
     if issubclass(kind, KeyboardInterrupt):
         interrupt_main()

@@ -1,4 +1,4 @@
-"""One CRL: what it revokes, after its issuer, signature, scope and dates were checked."""
+"""One CRL: which certificates it revokes. Its issuer, signature, scope and dates are checked first."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _KNOWN_EXTENSIONS = (x509.CRLNumber.oid, x509.AuthorityKeyIdentifier.oid, x509.I
 
 
 class CRLError(Exception):
-    """This is no CRL that is valid for these certificates. The message is the reason."""
+    """The contents are no CRL that is valid for these certificates. The message is the reason."""
 
 
 class ExpiredError(CRLError):
-    """This CRL is genuine, but the next one is due."""
+    """The CRL is genuine, but it has expired: its issuer should have published the next one by now."""
 
     def __init__(self, crl: CRL) -> None:
         super().__init__("it has expired")
@@ -33,12 +33,12 @@ class ExpiredError(CRLError):
 
 
 class CRL:
-    """A CRL that this issuer signed, about all of its CA certificates; it may have expired. Raises CRLError."""
+    """A CRL that this issuer signed for all CA certificates that it issued. The CRL may have expired."""
 
     def __init__(self, content: bytes, issuer: Certificate, urls: list[str], *, of_leaf: bool = False) -> None:
-        """`content` is DER or PEM; `urls` are the URLs by which certificates name the CRL.
+        """Parse and check a CRL (DER or PEM), which certificates of this issuer name by `urls`. Raises CRLError.
 
-        With `of_leaf`, the CRL must be about all end-entity certificates instead.
+        If `of_leaf`, the CRL must be about all end-entity certificates of this issuer instead.
         """
         self._issuer = issuer
         try:
@@ -54,7 +54,7 @@ class CRL:
             raise CRLError("it cannot be read") from error
 
     def check_dates(self) -> None:
-        """Raises ExpiredError if the next CRL is due, another CRLError if the CRL is not valid yet."""
+        """Raises ExpiredError if the CRL has expired, and another CRLError if it is not valid yet."""
         if time.time() < self.this_update:
             raise CRLError("it is not yet valid")
         if self.next_update is not None and self.next_update <= time.time():
@@ -65,7 +65,7 @@ class CRL:
         return min(self.next_update or fetched + WITHOUT_NEXT, fetched + LONGEST_TRUST)
 
     def reason(self, certificate: Certificate) -> str | None:
-        """Why the issuer revoked this certificate; None if it is not revoked."""
+        """Why the issuer revoked this certificate, in words; None if the CRL does not revoke it."""
         serial = int.from_bytes(certificate.serial, "big", signed=True)
         try:
             with quietly():
@@ -82,7 +82,7 @@ class CRL:
         return f"by its issuer ({reason})"
 
     def digests(self) -> set[bytes]:
-        """The digests of everything that it revokes; empty for a long CRL, which is about leaves."""
+        """The digests of all certificates that the CRL revokes; empty for a long CRL, which is about leaves."""
         if self._count > MOST_ENTRIES:
             return set()
         try:
@@ -102,7 +102,7 @@ class CRL:
             raise CRLError("its signature is not valid")
 
     def _check_scope(self, urls: list[str], of_leaf: bool) -> None:
-        """The CRL must be complete, and the issuer's own, about all such certificates (RFC 5280, 5.2, 6.3.3 (b))."""
+        """Raises CRLError unless it is the issuer's complete CRL of all CAs, or leaves (RFC 5280, 5.2, 6.3.3 (b))."""
         for extension in self._crl.extensions:
             if isinstance(extension.value, x509.DeltaCRLIndicator):
                 raise CRLError("it is a delta CRL")
@@ -128,5 +128,5 @@ def _parsed(content: bytes) -> x509.CertificateRevocationList:
 
 
 def _integer(value: int) -> bytes:
-    """The contents of an INTEGER in DER."""
+    """The contents of an INTEGER in DER, without tag and length."""
     return value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True)

@@ -1,7 +1,7 @@
-"""The CRLs that certificates name: fetched, verified, and kept in the store folder until the next one is due.
+"""The CRLs that certificates name. They are fetched, verified, and kept in the store folder until the next one is due.
 
-A CRL on disk is verified again each time it is read. If it has expired and no newer one can be fetched, what it revoked
-stays revoked.
+A CRL on disk is verified again each time it is read. If it has expired and no newer one can be fetched, the
+certificates that it revoked stay revoked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Obtained(NamedTuple):
 
 
 class CRLs:
-    """Gets CRLs from the disk and the network. Threads may share it."""
+    """Gets CRLs from the store folder or the network. Threads may share it."""
 
     def __init__(self, folder: Folder, failures: Failures, downloader: download.Downloader) -> None:
         self._folder = folder
@@ -39,9 +39,9 @@ class CRLs:
         self._downloader = downloader
 
     def obtain(self, urls: list[str], issuer: Certificate, *, of_leaf: bool = False) -> Obtained:
-        """Get this issuer's CRL from the first of these URLs that has it. They are mirrors of each other.
+        """Get this issuer's CRL from the first of these URLs that has it; all of them are URLs of the same CRL.
 
-        The CRL must be about all CA certificates; with `of_leaf`, about all others.
+        The CRL must be about all CA certificates; if `of_leaf`, about all end-entity certificates.
         """
         wanted = worth_fetching(urls)
         if not wanted:
@@ -68,7 +68,7 @@ class CRLs:
         return Obtained(None, faults[0], expired)
 
     def _kept(self, url: str, issuer: Certificate, urls: list[str], of_leaf: bool) -> tuple[CRL | None, bool]:
-        """The CRL on disk, if there is one, and whether it is still current."""
+        """The valid CRL that was fetched from this URL and is on disk, or None; and whether it is still current."""
         path = os.path.join(self._folder.path, KEPT_CRLS, digest_of(url))
         try:
             fetched = os.stat(path).st_mtime

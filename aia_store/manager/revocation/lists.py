@@ -1,6 +1,6 @@
-"""The revocation lists in the settings: files or URLs; OneCRL as JSON, the CCADB's report as CSV.
+"""The revocation lists in the settings: files or URLs with OneCRL (JSON) or the CCADB's report (CSV).
 
-The last readable copy of each is kept, in case the list cannot be read later.
+A copy of each readable list is kept. If the list cannot be read later, its copy is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_DIGESTS = 100_000  # of all lists
 
 
 def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> tuple[dict[bytes, str], list[str]]:
-    """Read every list, or its kept copy: why certificates are revoked, by digest, and notes on what was unreadable."""
+    """Read every list, or its last copy. Returns why certificates are revoked, by digest, and notes on failures."""
     reasons: dict[bytes, str] = {}
     notes = []
     for source in settings.revocation_lists:
@@ -47,7 +47,7 @@ def read_all(settings: Settings, folder: Folder, downloader: Downloader) -> tupl
 
 
 def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
-    """The reason by digest, and how many entries could not be read. Raises DocumentError."""
+    """Why certificates are revoked, by their digest, and how many entries are unreadable. Raises DocumentError."""
     reasons: dict[bytes, str] = {}
     bad = 0
     try:
@@ -70,7 +70,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
 
 
 def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
-    """The kept copy of a list, and a remark on it."""
+    """What the copy of a list says (why certificates are revoked, by digest), and a remark on the copy's date."""
     path = os.path.join(folder.path, KEPT_LISTS, digest_of(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))

@@ -1,4 +1,4 @@
-"""OneCRL, as JSON: the records of Mozilla's collection, alone or in the envelope of its server."""
+"""Read OneCRL as JSON: the records of Mozilla's collection, with or without the object that Mozilla's server adds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_OBJECTS = 500_000  # in the JSON; OneCRL has some 4,000
 
 
 def records(content: bytes) -> list[Any]:
-    """The records of a list, or of {"data": [...]}. Raises ValueError for anything else."""
+    """The records in a JSON list, or in an object {"data": [...]}. Raises ValueError for anything else."""
     if content.count(b"{") + content.count(b"[") > MOST_OBJECTS:  # each costs 64 bytes of memory, or more
         raise ValueError("too many records")
     try:
@@ -31,10 +31,10 @@ def records(content: bytes) -> list[Any]:
 
 
 def digests(record: Any) -> Iterator[bytes]:
-    """The digests of the certificates in one record. Raises ValueError if it cannot be read.
+    """The digests of the certificates that a record revokes. Raises ValueError if the record cannot be read.
 
-    A record is {issuerName, serialNumber} or {subject, pubKeyHash}, in base64: the DER of a Name, the contents of an
-    INTEGER, the SHA-256 of a SubjectPublicKeyInfo. Other keys, such as "enabled", do not matter.
+    A record has issuerName (DER) and serialNumber (contents of an INTEGER), or subject (DER) and pubKeyHash (SHA-256 of
+    a SubjectPublicKeyInfo), all in base64. Other keys, such as "enabled", do not matter.
     """
     try:
         if "issuerName" in record:

@@ -1,4 +1,4 @@
-"""The URLs where a certificate says that its issuer publishes CRLs."""
+"""The URLs of CRLs in a certificate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FULL_NAME, _URI = 0xA0, 0x86
 def crl_urls(certificate: Certificate) -> list[str]:
     """All URLs of complete CRLs by the certificate's own issuer (RFC 5280, 4.2.1.13); none if they cannot be read.
 
-    We parse them ourselves, because `cryptography` reads no extension at all if one is broken.
+    We parse the extension ourselves: if any extension is broken, `cryptography` reads none of them.
     """
     try:
         value = certificate.extensions.get(_CRL_DISTRIBUTION_POINTS)
@@ -26,7 +26,7 @@ def crl_urls(certificate: Certificate) -> list[str]:
 
 
 def worth_fetching(urls: list[str]) -> list[str]:
-    """The URLs that the fetch policy allows, in their order, within the limits for URLs of AIA."""
+    """The URLs that may be fetched, in the given order. The limits are those for URLs in AIA."""
     return [url for url in urls if is_fetchable(url)][: Budget.urls] if len(urls) < Budget.too_many_urls else []
 
 

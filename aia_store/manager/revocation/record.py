@@ -1,7 +1,7 @@
-"""What is known to be revoked, and why: in memory, and in a store folder for programs (digests) and people (reasons).
+"""Which certificates are known to be revoked, and why. A store folder has digests for programs and reasons for people.
 
-What a list revokes is revoked as long as the list says so. If a CRL revoked a certificate in the store, that is
-remembered, because the CRL is no longer read once the certificate is gone.
+A certificate that a list revokes is revoked as long as the list says so. If a CRL revoked a certificate in the store,
+that is remembered, because the CRL is no longer read once the certificate is gone.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _LARGEST_FILE = 64 << 20
 
 
 class Record:
-    """What is known to be revoked, in one folder."""
+    """The certificates that are known to be revoked, by digest, as a store folder records them."""
 
     def __init__(self, folder: Folder, listed: dict[bytes, str]) -> None:
-        """`listed` are the present entries of the lists: the reason by digest."""
+        """Read the record. `listed` has what the lists say now: the reason, by the certificate's digest."""
         self._folder = folder
         self._listed = listed
         self._remembered = _read(folder)["by_crl"]
         self._others: set[bytes] = set()  # revoked by CRLs, but never in the store
 
     def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
-        """Why this certificate of this issuer is revoked; None if it is not known to be."""
+        """Why this certificate of this issuer is revoked, in words; None if it is not known to be revoked."""
         if not (self._listed or self._remembered or self._others):
             return None
         try:
@@ -54,12 +54,12 @@ class Record:
         self._remembered[revoked.issued_digest(issuer, certificate.serial).hex()] = reason
 
     def add_others(self, digests: set[bytes]) -> None:
-        """Note what else a CRL revokes, up to a limit."""
+        """Note these digests of certificates that a CRL revokes and that were never in the store, up to a limit."""
         if len(self._others) + len(digests) <= MOST_DIGESTS:
             self._others |= digests
 
     def write(self) -> None:
-        """Write the record for programs, if there is anything new. Raises OSError."""
+        """Write the digests for programs and the reasons for people, if they have changed. Raises OSError."""
         known = _read(self._folder)["by_crl"] | self._remembered  # another refresh may have added to it
         remembered = dict(list(known.items())[-MOST_REMEMBERED:])
         digests = {*self._listed, *map(bytes.fromhex, remembered), *self._others}
@@ -78,7 +78,7 @@ class Record:
 
 
 def reader(folders: Iterable[Folder]) -> Reason:
-    """A function that returns why a certificate is revoked, according to these folders; None if it is not revoked."""
+    """A function that says why a certificate of an issuer is revoked according to these folders; None if it is not."""
     searched = [folder for folder in folders if os.path.exists(os.path.join(folder.path, REVOKED))]
     known: list[dict[str, str]] = []  # read on first use, which is rare
 
@@ -104,7 +104,7 @@ def _content(path: str) -> bytes:
 
 
 def _read(folder: Folder) -> dict[str, dict[str, str]]:
-    """The reasons by digest, in hexadecimal: those from lists, and those from CRLs."""
+    """The recorded reasons for revocation, by digest in hexadecimal: those from lists, and those from CRLs."""
     try:
         found: Any = json.loads(_content(os.path.join(folder.path, REVOKED_REASONS)))
     except (ValueError, RecursionError):
@@ -113,7 +113,7 @@ def _read(folder: Folder) -> dict[str, dict[str, str]]:
 
 
 def _sound(found: Any) -> dict[str, str]:
-    """The valid entries of a file that may contain anything."""
+    """The valid entries among the recorded reasons. The file may contain anything."""
     if not isinstance(found, dict):
         return {}
     return {digest: reason for digest, reason in found.items() if isinstance(reason, str) and is_digest(digest)}

@@ -1,7 +1,7 @@
-"""The revoked certificates in the CCADB's reports (CSV).
+"""Read the revoked certificates in the CCADB's reports (CSV).
 
-The columns are found by their names, in PublicIntermediateCertsRevokedWithPEMCSV and every other report with a
-revocation status. A report without this column says nothing of revocation: MozillaIntermediateCerts lists valid ones.
+The columns are found by their names, in PublicIntermediateCertsRevokedWithPEMCSV and in each other report with a column
+for the revocation status. A report without it, such as MozillaIntermediateCerts, says nothing of revocation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certifica
 
 
 def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
-    """The rows about revoked certificates, each with who revoked it. Raises ValueError unless the report is whole."""
+    """The rows about revoked certificates, each with the reason. Raises ValueError if they cannot all be read."""
     report = ccadb.read(content)
     if report.status is None:
         raise ValueError("no column holds a revocation status")
@@ -27,10 +27,10 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
 
 
 def digests(row: dict[str, str]) -> Iterator[bytes]:
-    """The digests of the certificate in one row. Raises ValueError if the row names none.
+    """The digests of the certificate in a row. Raises ValueError if the row names no certificate.
 
-    If the row contains the certificate, its serial number is used too, because anybody can change the bytes of an ECDSA
-    signature, and so the fingerprint.
+    If the row contains the certificate, there is also a digest of its serial number. Anybody can change the bytes of an
+    ECDSA signature, and with them the fingerprint.
     """
     found = {row[column].replace(":", "").strip().lower() for column in _FINGERPRINTS if row.get(column)}
     fingerprints = [bytes.fromhex(text) for text in found if re.fullmatch("[0-9a-f]{64}", text)]

@@ -1,4 +1,4 @@
-"""Read the CRLs and the lists, and note what is revoked; once per refresh."""
+"""Read the CRLs and the revocation lists, once per refresh, and note which certificates are revoked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECONDS = 300.0  # for all fetches of one refresh
 
 
 class Revocation:
-    """What is known of revocation after an update. `notes` say what could not be read, one line each."""
+    """Which certificates are known to be revoked after an update. `notes` say what could not be read, one line each."""
 
     def __init__(self, record: Record, elsewhere: Iterable[Folder], notes: list[str]) -> None:
         self._record = record
@@ -36,12 +36,12 @@ class Revocation:
         self.notes = notes
 
     def reason(self, certificate: Certificate, issuer: Certificate) -> str | None:
-        """Why a certificate of this issuer is revoked, in words; None if it is not known to be."""
+        """Why this certificate of this issuer is revoked, in words; None if it is not known to be revoked."""
         return self._record.reason(certificate, issuer) or self._elsewhere(certificate, issuer)
 
 
 class _Wanted(NamedTuple):
-    """A CRL to read."""
+    """A CRL to read, and the certificates that name it."""
 
     path: list[Certificate]  # of the first certificate that names it
     urls: list[str]
@@ -60,9 +60,9 @@ class _Answer(NamedTuple):
 
 
 def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate], verifier: Verifier) -> Revocation:
-    """Find out which of these intermediates are revoked, note it in the folder, and tell the verifier.
+    """Find out which of these intermediates are revoked, note it in the folder, and make the verifier refuse them.
 
-    Raises nothing if something cannot be read: the notes say so, and what was known before stays known.
+    If a CRL or list cannot be read, nothing is raised: a note says so, and what was known before stays known.
     """
     failures = Failures(folder)
     downloader = Downloader(settings, failures, time.monotonic() + SECONDS)
@@ -96,14 +96,14 @@ def run(settings: Settings, folder: Folder, certificates: Iterable[Certificate],
 
 
 def known(settings: Settings, folder: Folder, downloader: Downloader) -> Revocation:
-    """What the lists say now, and what was noted in this and other folders. Reads no CRL, and notes nothing."""
+    """What the lists say now, and what earlier refreshes noted in all store folders. Reads no CRL, notes nothing."""
     listed, notes = lists.read_all(settings, folder, downloader)
     sound = [one for one in folders_of(settings) if one.fault() is None]
     return Revocation(Record(folder, listed), sound, list(map(escaped, notes)))
 
 
 def _wanted(certificates: Iterable[Certificate], verifier: Verifier) -> list[_Wanted]:
-    """The CRLs that valid certificates name, each once: in turn for each CA below an anchor, higher ones first."""
+    """The CRLs that valid certificates name, each once, sorted by `in_turn`, those of higher CAs first."""
     found: dict[tuple[bytes, bytes, tuple[str, ...]], _Wanted] = {}
     for certificate in certificates:
         urls = crl_urls(certificate)
@@ -127,7 +127,7 @@ def _ask(source: CRLs, wanted: _Wanted) -> _Answer:
 
 
 def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None:
-    """Note what a CRL says; returns a line if intermediates were kept without a current CRL."""
+    """Note what a CRL says. If there is no current CRL, return a line on how many intermediates are kept without it."""
     wanted = answer.wanted
     if _is_by_revoked(wanted, revocation):
         return None
@@ -140,12 +140,12 @@ def _take(answer: _Answer, revocation: Revocation, record: Record) -> str | None
 
 
 def _is_by_revoked(wanted: _Wanted, revocation: Revocation) -> bool:
-    """Whether the issuer of a CRL is known to be revoked. A trust anchor never is."""
+    """Whether the issuer of a CRL is known to be revoked. A trust anchor is never revoked."""
     return len(wanted.path) > 2 and revocation.reason(wanted.issuer, wanted.path[2]) is not None
 
 
 def _sweep(folder: Folder, part: str, used: Iterable[str]) -> None:
-    """Remove the files that are no longer used."""
+    """Remove the copies in this part of the folder, except those of the URLs in `used`."""
     names = set(map(digest_of, used))
     for path, _ in upkeep.own_files(folder, part):
         if os.path.basename(path) not in names:

@@ -1,8 +1,8 @@
-"""The machine's trust anchors: where each system keeps them, without those that it distrusts, and never our own bundle.
+"""The machine's trust anchors: those that the system keeps, without those that it distrusts, and never our own bundle.
 
-The administrator may add others (`extra`). The machine's own are never silently replaced: it is an error if they are
-unreadable, or if the place that the last bundle was made from is gone and no place preferred to it exists now.
-certifi's trust anchors are used only if the system has none at all.
+The administrator may add others (`extra`). The system's trust anchors are never silently replaced. It is an error if
+they cannot be read. It is also an error if the place that the last bundle was made from is gone, and no better place
+exists now. certifi's trust anchors are used only if the system has none at all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RootsError(Exception):
 
 
 class Source(NamedTuple):
-    """Where the trust anchors come from, usually a PEM file, and why from there."""
+    """A place with trust anchors, usually a PEM file, and the reason why it is used."""
 
     path: str
     reason: str
@@ -47,22 +47,22 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path, and the path of the added trust anchors if there are any."""
+        """The path, and the path of the added trust anchors if there are any: `PATH and PATH`."""
         return f"{self.path} and {self.extra}" if self.extra is not None else self.path
 
     @property
     def name_for_one(self) -> str:
-        """Like `name`, for an anchor that may be in either place."""
+        """Like `name`, but `PATH or PATH`: for a message about one trust anchor, which may be in either place."""
         return f"{self.path} or {self.extra}" if self.extra is not None else self.path
 
     @property
     def is_fallback(self) -> bool:
-        """Whether these are certifi's, because the system has no trust anchors."""
+        """Whether the trust anchors are certifi's, because the system has none."""
         return self.remedy is not None
 
 
 class Roots(NamedTuple):
-    """The contents of a source: the trust anchors, each once, in their order."""
+    """The trust anchors of a source, each once, in their order there, and how the system limits them."""
 
     anchors: list[Certificate]
     distrusted: int  # how many were left out, because the system distrusts them
@@ -73,9 +73,9 @@ class Roots(NamedTuple):
 def source(settings: Settings) -> Source:
     """Find this machine's trust anchors: the first of the following places that exists, and what the settings add.
 
-    The places are: the file that the settings name; the system's own place; the file that SSL_CERT_FILE or
-    NIX_SSL_CERT_FILE names, or that the last bundle was made from; certifi's file. Raises RootsError, also if the place
-    that the last bundle was made from is gone, and only less preferred places are left.
+    The file that the settings name comes first, then the system's own place, then the file that SSL_CERT_FILE or
+    NIX_SSL_CERT_FILE names, then the place that the last bundle was made from, and last certifi's file. Raises
+    RootsError if no place exists, or if the place of the last bundle is gone and only later places are left.
     """
     return _first_place(settings)._replace(extra=settings.extra_roots)
 
@@ -104,13 +104,13 @@ def _first_place(settings: Settings) -> Source:
 def load(where: Source) -> list[Certificate]:
     """The trust anchors of a source, without those that the system distrusts.
 
-    Raises RootsError if there is none, because then a bundle would trust nothing, and if the source is damaged.
+    Raises RootsError if the source is damaged, and if no trust anchor is left: then a bundle would trust nothing.
     """
     return read(where).anchors
 
 
 def read(where: Source) -> Roots:
-    """The trust anchors of a source, and how the system limits them. Raises RootsError as `load` does."""
+    """The trust anchors of a source, and how the system limits them. Raises RootsError if `load` would."""
     try:
         found = _certificates(where.path)
     except OSError as error:
@@ -130,10 +130,10 @@ def read(where: Source) -> Roots:
 
 
 def public() -> list[Certificate]:
-    """The roots of the public programmes: those of certifi. Raises RootsError.
+    """The roots that belong to a public programme, such as Mozilla's: those in certifi's file. Raises RootsError.
 
-    Some distributions make certifi name the system's own file, and some administrators add a company's root to a file.
-    If the file is not as certifi installed it, only roots that are known to be public are returned
+    Some distributions make certifi name the system's own file, and some administrators add a company's root to
+    certifi's. If the file is not as certifi installed it, only roots that are known to be public are returned
     (`inside/anchors.bin`).
     """
     import certifi
@@ -147,7 +147,7 @@ def public() -> list[Certificate]:
 
 
 def _is_as_installed(path: str) -> bool:
-    """Whether a file has the content that certifi's record of installation names."""
+    """Whether a file of certifi still has the hash that was recorded when certifi was installed."""
     from importlib import metadata
 
     try:
@@ -161,7 +161,7 @@ def _is_as_installed(path: str) -> bool:
 
 
 def _lines_of(anchor: Certificate) -> bytes:
-    """The lines of base64 of a certificate in PEM."""
+    """The base64 lines of a certificate's PEM, without the first and the last line."""
     return "".join(anchor.pem.splitlines(keepends=True)[1:-1]).encode("ascii")
 
 
@@ -171,14 +171,14 @@ def distrust() -> Distrust:
 
 
 def state_of_distrust() -> str:
-    """A text that changes whenever what this system distrusts may have changed."""
+    """A text that changes whenever a file or folder changes that may distrust certificates."""
     return str([(path, published.file_identity(path)) for path in p11kit.watched()])
 
 
 def watched(where: Source | None) -> list[str]:
     """Every path whose change can change the trust anchors, the source itself first. Some paths may not exist.
 
-    Without a source, these are all places where one may appear.
+    If there is no source, these are all places where trust anchors may appear, and all that may distrust them.
     """
     if where is None:
         return [*(path for path, _ in _places(None)), *p11kit.watched()]
@@ -194,7 +194,7 @@ def _distrust(state: str) -> Distrust:
 
 
 def is_our_bundle(path: str) -> bool:
-    """Whether a file is a bundle that we published, under any name."""
+    """Whether a file is a bundle that we published, or a copy of one."""
     try:
         return BUNDLE_MARK in pem_files.contents(path)
     except (OSError, DamagedError):
@@ -222,9 +222,9 @@ def _fallback(preferred: tuple[str, ...]) -> Source:
 
 
 def _places(last: str | None) -> list[tuple[str, str]]:
-    """The places where the machine's trust anchors may be, the best first, each with the reason.
+    """The places where the machine's trust anchors may be, the best first, each with the reason for using it.
 
-    The system's files are preferred to its folders, which hold the same but take longer to read.
+    The system's files come before its folders, which hold the same certificates but take longer to read.
     """
     files = dict.fromkeys(SYSTEM_FILES, "the system keeps its trust anchors there")
     folders = dict.fromkeys(hashed.FOLDERS, "the system keeps its trust anchors there, one by one")
@@ -236,16 +236,16 @@ def _places(last: str | None) -> list[tuple[str, str]]:
 
 
 def _named_files() -> list[str]:
-    """The files that SSL_CERT_FILE and NIX_SSL_CERT_FILE name, each once, for systems without a place of their own.
+    """The files that SSL_CERT_FILE and NIX_SSL_CERT_FILE name, for systems that have no place of their own.
 
-    They may not exist. Unsafe ones are left out: `sudo -E` keeps the caller's variables.
+    They may not exist. Files that other users can change are left out: `sudo -E` keeps the caller's variables.
     """
     named = [os.path.abspath(path) for path in map(os.environ.get, published.NAMING_VARIABLES) if path]
     return [path for path in dict.fromkeys(named) if not _is_unsafe(path)]
 
 
 def _is_unsafe(path: str) -> bool:
-    """Whether this process serves other users, and they can change the file."""
+    """Whether this process serves other users, and users other than root can change the file."""
     return serves_others() and changed_by_others(path) is not None
 
 
@@ -277,7 +277,7 @@ def _files_in(path: str) -> list[str]:
 
 
 def _loss(path: str) -> str | None:
-    """Why a place is not used, in words; None if it is used. A damaged or unreadable one is used, and is an error then.
+    """Why a place is passed over, in words; None if it is used. A damaged place is used: reading it raises an error.
 
     Raises RootsError if it cannot be determined whether the place exists.
     """
@@ -302,6 +302,6 @@ def _unreadable(path: str, error: OSError) -> RootsError:
 
 
 def _put_back(path: str) -> str:
-    """What to do if a place of trust anchors is damaged or gone."""
+    """What the administrator can do if this place of trust anchors is damaged or gone, in words."""
     maker = next(filter(os.path.exists, _MAKERS), None) if _is_the_systems(path) or path in _TRACES else None
     return f"run {os.path.basename(maker)}, or {_SET}" if maker else f"put it right, or {_SET}"

@@ -1,7 +1,7 @@
 """Trust anchors that the administrator adds to the machine's own (`extra_roots`): a PEM file or a folder of such files.
 
-They are read as strictly as the machine's own. In a folder, a file without a certificate is an error: it may hold a
-CA's certificate in another format.
+They are read as strictly as the machine's own. In a folder, a file without a certificate is an error, because it may
+contain a CA's certificate in another format.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from . import pem_files
 def certificates(path: str) -> list[Certificate]:
     """The certificates of this file, or of all files in this folder, each once.
 
-    Raises OSError and DamagedError. The message of a DamagedError begins with the damaged file. If this process serves
-    other users, a file that they can change counts as damaged.
+    Raises OSError, and DamagedError with a message that begins with the file's path. If this process serves other
+    users, a file that they can change counts as damaged.
     """
     paths = files(path)
     if not paths:
@@ -27,9 +27,9 @@ def certificates(path: str) -> list[Certificate]:
 
 
 def files(path: str) -> list[str]:
-    """The path itself; if it is a folder, the files in it, sorted. Raises OSError.
+    """The path itself if it is a file; if it is a folder, the paths of the files in it, sorted. Raises OSError.
 
-    Files with a leading dot are left out: Kubernetes keeps in them what the links in a mounted ConfigMap lead to.
+    Names with a leading dot are left out: Kubernetes keeps a ConfigMap's data there, and adds links with other names.
     """
     if not os.path.isdir(path):
         return [path]
@@ -39,7 +39,7 @@ def files(path: str) -> list[str]:
 
 
 def watched(path: str) -> list[str]:
-    """Every path whose change can change these certificates."""
+    """Every path whose change can change these trust anchors: the path itself, and the files in a folder."""
     try:
         return list(dict.fromkeys([path, *files(path)]))
     except (OSError, pem_files.DamagedError):

@@ -1,6 +1,6 @@
-"""Hashed folders of trust anchors, where a system keeps them one by one, as `openssl rehash` arranges them.
+"""Hashed folders of trust anchors: one certificate per file, as `openssl rehash` arranges them.
 
-A file is named by the hash of its certificate's subject and a number, by which OpenSSL finds it
+OpenSSL finds a file by its name, which consists of the hash of the certificate's subject and a number
 (X509_LOOKUP_hash_dir). OpenSSL does not find a file with another name, so the certificate in it is no trust anchor.
 """
 
@@ -22,12 +22,12 @@ _NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def files(folder: str) -> list[str]:
-    """The paths of the files that are named by a hash, sorted. Raises OSError."""
+    """The paths of the files in a folder whose names are a hash and a number, sorted. Raises OSError."""
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if _NAME.fullmatch(name))
 
 
 def certificates(folder: str) -> list[Certificate]:
-    """The certificates that OpenSSL would find there, each once. Raises the errors of `pem_files.certificates`."""
+    """The certificates that OpenSSL would find in this folder, each once. Raises OSError and DamagedError."""
     found: list[Certificate] = []
     for path in files(folder):
         name = os.path.basename(path)

@@ -37,7 +37,7 @@ def certificates() -> list[bytes]:
 
 
 def verdicts(settings: dict[str, Any]) -> dict[str, bool]:
-    """What exported trust settings say about certificates (by SHA-1) as anchors for TLS servers; a denial wins."""
+    """Which certificates (by SHA-1) the exported trust settings trust or deny for TLS servers. A denial wins."""
     found: dict[str, bool] = {}
     for fingerprint, entry in settings.get("trustList", {}).items():
         # No entries at all mean "always trust", and so does an entry without a result.

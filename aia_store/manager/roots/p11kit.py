@@ -1,9 +1,9 @@
 """What the system distrusts, according to p11-kit's trust folders: on Fedora, RHEL, Arch, SUSE and similar systems.
 
-A PEM file of trust anchors can only say what is trusted. p11-kit's own files also say what is distrusted (by
-certificate, by issuer and serial number, by public key), and that new certificates of an anchor are distrusted from
-some date on. We read them as `trust extract` does: a certificate is no anchor if it, or another one with its key, is
-distrusted anywhere. For the format, see p11-kit's notes on its persistence format and the manual of its trust module.
+A PEM file of trust anchors only says what is trusted. p11-kit's own files also say what is distrusted: by certificate,
+by public key, or by issuer and serial number. They may also say from which date on an anchor's new certificates are
+distrusted. We read them as `trust extract` does: if one file distrusts a certificate, no certificate with its key is an
+anchor. p11-kit's notes on its persistence format and the manual of its trust module describe the format.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _FOR_TLS_SERVERS = (encode(OID, SERVER_AUTH), encode(OID, b"\x55\x1d\x25\x00")) 
 
 
 class Distrust:
-    """What the files in these folders distrust. `notes` names what could not be read, one line each."""
+    """What the files in these folders of p11-kit distrust. `notes` names what could not be read, one line each."""
 
     def __init__(self, folders: Iterable[str] = FOLDERS) -> None:
         self._certificates: set[bytes] = set()
@@ -72,7 +72,7 @@ class Distrust:
         )
 
     def limits(self, certificate: Certificate) -> bool:
-        """Whether the system distrusts what this anchor, or another one with its key, has issued after some date."""
+        """Whether the system distrusts the certificates that this anchor's key signed after some date."""
         return certificate.public_key in self._limited
 
     def _read(self, path: str, blocked: bool) -> None:
@@ -132,17 +132,17 @@ class Distrust:
 
 
 def watched(folders: Iterable[str] = FOLDERS) -> list[str]:
-    """Every folder that may distrust something, which may not exist, and every file in it."""
+    """All p11-kit folders that can distrust something, and every file in them. Some of the folders may not exist."""
     return [path for folder in _parts(folders) for path in (folder, *files(folder))]
 
 
 def _parts(folders: Iterable[str]) -> list[str]:
-    """The folders themselves, and those in them that p11-kit reads."""
+    """These folders of p11-kit, and those of their subfolders that can distrust something; they may not exist."""
     return [part for folder in folders for part in (folder, *(os.path.join(folder, name) for name in _INNER))]
 
 
 def files(folder: str) -> list[str]:
-    """The files of one folder, sorted; like p11-kit, without hidden ones."""
+    """The paths of the files in a folder, sorted, without hidden ones, which p11-kit does not read either."""
     try:
         names = sorted(name for name in os.listdir(folder) if not name.startswith("."))[:MOST_FILES]
     except OSError:
@@ -151,7 +151,7 @@ def files(folder: str) -> list[str]:
 
 
 def _value(text: bytes) -> bytes:
-    """An attribute's value, percent-decoded if it is in quotes."""
+    """The value of an attribute. If it is in quotes, they are removed, and it is percent-decoded."""
     return unquote_to_bytes(text[1:-1]) if len(text) > 1 and text[:1] == text[-1:] == b'"' else text
 
 
@@ -160,7 +160,7 @@ def _bare(serial: bytes) -> bytes:
 
 
 def _blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The label and the DER of every PEM block."""
+    """The label and the decoded content of every PEM block."""
     for label, body in _BLOCK.findall(text):
         try:
             yield label, binascii.a2b_base64(body)
@@ -169,7 +169,7 @@ def _blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _certificates(text: bytes) -> Iterator[tuple[bytes, bool]]:
-    """The DER of every certificate in PEM, and whether OpenSSL's trust settings there reject it for TLS servers."""
+    """Each certificate (DER) in a PEM text, and whether the trust settings behind it reject it for TLS servers."""
     for label, der in _blocks(text):
         if label == b"CERTIFICATE":
             yield der, False
@@ -182,7 +182,7 @@ def _certificates(text: bytes) -> Iterator[tuple[bytes, bool]]:
 
 
 def _is_rejected(settings: bytes) -> bool:
-    """Whether OpenSSL's X509_CERT_AUX, which follows a trusted certificate, rejects it for TLS servers."""
+    """Whether OpenSSL's trust settings (X509_CERT_AUX) for a certificate reject it for TLS servers."""
     if not settings:
         return False
     start, end = expect(settings, 0, len(settings), SEQUENCE)

@@ -1,7 +1,7 @@
 """The PEM files in which Linux distributions and the BSDs keep their trust anchors.
 
-They are read more strictly than OpenSSL does. OpenSSL skips a block that does not begin a line, stops at a NUL, and, if
-a block is cut short, loads nothing at all or only what comes before. All this happens silently, and changes the trust
+They are read more strictly than by OpenSSL. OpenSSL skips a block that does not begin a line, and stops at a NUL. If a
+block is cut short, OpenSSL loads nothing at all, or only what comes before. All this silently changes the trust
 anchors. Here it is an error.
 """
 
@@ -43,9 +43,9 @@ class DamagedError(ValueError):
 
 
 def certificates(path: str) -> list[Certificate]:
-    """The certificates of a PEM file, each once, in their order.
+    """The certificates of a PEM file, each once, in the order of the file.
 
-    Raises OSError if it cannot be read, DamagedError unless it is a sound file with at least one certificate.
+    Raises OSError if the file cannot be read, and DamagedError if it is damaged or holds no certificate.
     """
     text = contents(path)
     found = in_text(text)
@@ -55,7 +55,7 @@ def certificates(path: str) -> list[Certificate]:
 
 
 def contents(path: str) -> bytes:
-    """Read a regular file. Raises OSError, and DamagedError if it is no regular file or too large."""
+    """Return the contents of a regular file. Raises OSError, and DamagedError if it is not regular or too large."""
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
@@ -64,7 +64,7 @@ def contents(path: str) -> bytes:
 
 
 def in_text(text: bytes) -> list[Certificate]:
-    """The certificates of a PEM text (RFC 7468), each once, without other blocks. Raises DamagedError."""
+    """The certificates in a PEM text (RFC 7468), each once; other blocks are skipped. Raises DamagedError."""
     if b"\0" in text:
         raise DamagedError("holds NUL bytes")
     lines = text.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
@@ -101,7 +101,7 @@ def _demand_body(line: bytes, label: bytes, begun: int) -> None:
 
 
 def loaded(pem: str) -> int:
-    """How many certificates OpenSSL loads from a text in PEM; none if it refuses the text."""
+    """How many certificates OpenSSL loads from a PEM text; 0 if OpenSSL refuses the text."""
     context = Context(_ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=pem)

@@ -1,7 +1,7 @@
-"""The trust anchors of Windows: the ROOT store, without what is in Disallowed.
+"""The trust anchors of Windows: the certificates in its store ROOT, except those in its store Disallowed.
 
-Windows fetches many of its roots when it first needs them, so the store lacks roots that were never needed. This module
-was not tested: no Windows machine was at hand.
+Windows fetches many of its roots when it first needs them, so ROOT lacks roots that were never needed. This module was
+not tested: no Windows machine was at hand.
 """
 
 from __future__ import annotations
