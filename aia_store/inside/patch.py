@@ -309,6 +309,9 @@ def _made(context: Any, server_side: Any, owner: Any, make: Callable[[], Any]) -
     connection = _guarded(Connection, owner, context, state)
     made = make()
     if connection is not None:
+        if _is_cpython:
+            # `make` works without the GIL: `_let_go_if_done` of another thread may have taken our callback meanwhile.
+            _present_context.__set__(made, context)
         connection.is_certain = _flags.__get__(context) == connection.flags and not state.given.loading
         _connections[id(owner)] = connection
     return made

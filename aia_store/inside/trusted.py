@@ -79,19 +79,23 @@ class Given:
         Call this only while the program calls a method of `ssl`: the list that is read here grows when a handshake of
         another thread looks a certificate up in a directory.
         """
-        if not self._is_stale:
-            return
-        ders: list[bytes] = _context.get_ca_certs(context, True)
-        if ders != list(self.loaded.ders):
-            self.loaded = Certificates(ders)
-        # OpenSSL shows only CA certificates. If the program pinned another certificate, only the context itself has it.
-        # OpenSSL also shows what it found in a directory, but without the trust settings from there.
-        is_all = _context.cert_store_stats(context)["x509"] == len(ders) and not (self.directories and self.is_used)
-        self.is_plain = self.is_plain and is_all
-        self.is_used = True
-        self._is_stale = False
-        if not self.is_plain:
-            self.load_deferred(context)
+        while self._is_stale:
+            was_used, before = self.is_used, self.loaded
+            count = _context.cert_store_stats(context)["x509"]
+            ders: list[bytes] = _context.get_ca_certs(context, True)
+            found = before if ders == list(before.ders) else Certificates(ders)
+            # OpenSSL shows only CA certificates. If the program pinned another certificate, only the context has it.
+            # OpenSSL also shows what it found in a directory, but without the trust settings from there.
+            is_all = count == len(ders) and not (self.directories and was_used)
+            has_changed = count != _context.cert_store_stats(context)["x509"]
+            # If another thread has looked or loaded meanwhile, we look again.
+            if self._is_stale and self.loaded is before and not has_changed:
+                self.loaded = found
+                self.is_plain = self.is_plain and is_all
+                self.is_used = True
+                self._is_stale = False
+                if not self.is_plain:
+                    self.load_deferred(context)
 
     def load_deferred(self, context: _ssl._SSLContext) -> None:
         """Load the deferred CA files into the program's context, because somebody is about to look at the context.
@@ -102,14 +106,20 @@ class Given:
         ders = [der for file in files for der in file.ders]
         if ders:
             _context.load_verify_locations(context, cadata=to_cadata(ders))
-            self.loaded = Certificates(dict.fromkeys((*self.loaded.ders, *ders)))
+            while True:
+                before = self.loaded
+                found = Certificates(dict.fromkeys((*before.ders, *ders)))
+                if self.loaded is before:  # else another thread has set it meanwhile
+                    self.loaded = found
+                    break
             # Only after the load, because meanwhile another thread may have looked at `deferred`, or added a file.
             self.deferred = tuple(file for file in self.deferred if file not in files)
 
     @property
     def lists(self) -> tuple[CertificateList, ...]:
         """All certificates that are not in directories, as several lists."""
-        return (self.loaded, *self.deferred)
+        deferred = self.deferred  # first: a file that another thread loads meanwhile is in `loaded`, too
+        return (self.loaded, *deferred)
 
 
 class Trusted:
