@@ -104,7 +104,7 @@ def _ignores_dates_of_anchors(finding: Finding) -> str | None:
 
 
 def _completes(finding: Finding, as_sent: str | None, completed: str | None) -> str | None:
-    """The hook completes a chain that OpenSSL refuses as it was sent. OpenSSL must accept the completed chain."""
+    """Why a client with the hook refuses the chain; None if OpenSSL accepts what was sent, or the completed chain."""
     if as_sent is None:
         return None
     if finding.path is not None and len(finding.path.intermediates) > Budget.intermediates:

@@ -36,9 +36,9 @@ OpenSSL no longer calls us, so we do not slow down the data that follows.
 spends on its first context, but a handshake uses one of them. So when the program names a large file, we read it, but
 OpenSSL does not parse it yet. OpenSSL looks certificates up by name only. So for each chain, we make a context of ours
 with every certificate that OpenSSL could look up. Such a context refuses a chain with the same error as the program's
-own would without us. If we could not read all of the chain, or a directory may have a part in it, we use a context with
-the whole file to refuse it. A file is deferred only if every version of OpenSSL reads all of it. The roots of the
-public root programmes are known to load (`anchors.bin`). Before anything looks at the program's context
+own would without us. If we could not read all of the chain, or OpenSSL could find a part of it in a directory, only a
+context with the whole file refuses it. A file is deferred only if every version of OpenSSL reads all of it. The roots
+of the public root programmes are known to load (`anchors.bin`). Before anything looks at the program's context
 (`get_ca_certs()`, a server's side, a connection whose certificates we cannot see), we load all of the file into it.
 
 **Is anything missing?** (`verification`) If each sent certificate surely issued the one before it, up to one anchor,

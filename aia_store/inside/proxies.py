@@ -133,9 +133,9 @@ def _authorization(credentials: str) -> str | None:
 def is_exempt(host: str, port: int, no_proxy: str) -> bool:
     """Whether the value of `no_proxy` exempts this host from the proxy.
 
-    curl, urllib and Go have different rules. It is enough that one of them exempts the host: a direct connection is
-    made under our own policy, but a proxy would learn the name of an internal host that it cannot reach. In parentheses
-    are the programs that have the rule. Entries are separated by commas (all) or spaces (curl). Each entry is
+    curl, urllib and Go have different rules. If one of them exempts the host, so do we. This is the safer mistake: a
+    direct connection is under our own policy, but a proxy would learn the name of an internal host. In parentheses are
+    the programs that have the rule. Entries are separated by commas (all) or spaces (curl). Each entry is
 
     - `*`: every host (all);
     - a name: itself and all names below it (curl, urllib); leading dots and `*.` change nothing (curl; Go);

@@ -47,7 +47,7 @@ def serial_digest(issuer_key: bytes, serial: bytes) -> bytes:
 
 
 def issued_digest(issuer: Certificate, serial: bytes) -> bytes:
-    """The digest for a CRL's entry: of this issuer's name and key, and the serial number (contents of the INTEGER)."""
+    """The digest for an entry of a CRL: over the issuer's name and key and the serial number (INTEGER's contents)."""
     return _sha256(b"issued" + issuer.subject_key + _sha256(issuer.public_key) + serial)
 
 

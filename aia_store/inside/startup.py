@@ -192,7 +192,7 @@ def _is_wanted() -> bool:
 
 
 def _is_disabled() -> bool:
-    """Whether the settings, config.toml included, disable us. If they are unreadable, each search reports that."""
+    """Whether the settings, config.toml included, disable us. False if they cannot be read, which is reported later."""
     with importing:
         from .settings import ConfigError, load
 

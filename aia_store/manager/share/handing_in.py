@@ -46,7 +46,10 @@ def offers(
 
 
 def may_be_shared(settings: Settings, store: IntermediateStore) -> Permission:
-    """A function that says whether others may see a certificate with a path to an anchor here. It raises RootsError."""
+    """Return a function that says whether other machines may see a certificate that leads to an anchor here.
+
+    The returned function raises RootsError if the trust anchors cannot be read.
+    """
 
     @functools.cache  # made when the first certificate is asked about, which is rare
     def verifier() -> Verifier:
