@@ -377,7 +377,7 @@ def connected(addresses: Sequence[tuple[int, Any]], deadline: float) -> _socket.
 
 
 def has_network(addresses: Sequence[tuple[int, Any]] = _NOBODYS) -> bool:
-    """Whether this machine has a route to any of these (family, address) pairs; by default, a default route."""
+    """Whether there is a route to any of these (family, address) pairs. Without an argument: to the internet."""
     for family, address in addresses:
         try:
             probe = _socket.socket(family, _socket.SOCK_DGRAM)

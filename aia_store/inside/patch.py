@@ -223,7 +223,8 @@ def _state_of_dying(context: Any) -> State | None:
     """The state of a context that is garbage, but with which a finalizer may still connect.
 
     Python clears the weak references to garbage before it runs finalizers. Such a context still has our callback, but
-    is no longer in `_states`. Every other context with our callback is there, so the id cannot be another context's.
+    is no longer in `_states`. So the state is found by the context's id. No other context can have this id, because all
+    others with our callback are in `_states`.
     """
     if _msg_callback.__get__(context) is not _see_message:
         return None

@@ -3,9 +3,9 @@
 If a program imports neither of them, only the finder (`install/hooks/aia_store_finder.py`) is loaded. The first import
 of either loads this module, and the first context loads everything else.
 
-The functions `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call the functions of the same
-names in the instance of this module that has patched `ssl`. That instance may be the hook's, of another version. So
-these four functions must keep their names, parameters and meaning.
+A process may load this module twice, for the hook and for the package, and in different versions. Only one of the two
+patches `ssl`. `enable`, `disable`, `complete` and `create_default_context` of `aia_store` call the functions of the
+same names in that one. So these four functions must keep their names, parameters and meaning.
 """
 
 import sys

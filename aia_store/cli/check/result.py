@@ -102,7 +102,7 @@ def worst(answers: Sequence[Answer]) -> Result:
 
 
 def worst_tone(answers: Sequence[Answer]) -> Result:
-    """The worst `tone` of a host's answers. Output for people colours and counts the host by it."""
+    """The worst `tone` of a host's answers. In text and HTML, it decides how the host is coloured and counted."""
     return min((answer.tone for answer in answers), key=_WORST_FIRST.index)
 
 

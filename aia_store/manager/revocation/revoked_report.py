@@ -29,8 +29,8 @@ def rows(content: bytes) -> list[tuple[str, dict[str, str]]]:
 def digests(row: dict[str, str]) -> Iterator[bytes]:
     """The digests of the certificate in a row. Raises ValueError if the row names no certificate.
 
-    If the row contains the certificate, there is also a digest of its serial number. Anybody can change the bytes of an
-    ECDSA signature, and with them the fingerprint.
+    If the row contains the certificate, there is also a digest of its serial number. The fingerprint is not enough:
+    anybody can change the bytes of an ECDSA signature, and so the fingerprint.
     """
     found = {row[column].replace(":", "").strip().lower() for column in _FINGERPRINTS if row.get(column)}
     fingerprints = [bytes.fromhex(text) for text in found if re.fullmatch("[0-9a-f]{64}", text)]
