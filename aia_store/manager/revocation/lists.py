@@ -70,7 +70,7 @@ def _parsed(content: bytes) -> tuple[dict[bytes, str], int]:
 
 
 def _kept(folder: Folder, source: str) -> tuple[dict[bytes, str], str]:
-    """The reasons in the copy of a list (from a certificate's digest to why it is revoked), and a remark on its date."""
+    """The reasons in the copy of a list (certificate digest to why it is revoked), and a remark on its date."""
     path = os.path.join(folder.path, KEPT_LISTS, digest_of(source))
     try:
         found, _ = _parsed(read_regular_file(path, MOST_BYTES))
