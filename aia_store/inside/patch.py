@@ -674,9 +674,9 @@ def _put_back(connection: Connection) -> None:
 def _let_go_if_done(connection: Connection, version: int) -> None:
     """If we need no further messages of this connection, stop OpenSSL's calls of our callback, two for each record.
 
-    Before TLS 1.3, a renegotiation may bring certificates that need us again. To stop the calls, we set the context on
-    the SSL object while the context has no callback. Meanwhile no other thread may see the context, so C code makes the
-    three steps, with no Python code in between.
+    Before TLS 1.3, a renegotiation may bring certificates that need us again. There are three steps: take our callback
+    from the context, set the context on the SSL object, put the callback back. C code takes all three, so no Python
+    code of another thread runs in between. (An SSL object that OpenSSL is making at that moment is mended by `_made`.)
     """
     ssl_object, state = connection.ssl_object(), connection.state
     if not _is_cpython or ssl_object is None or state.program_callback is not None or connection.raised is not None:
