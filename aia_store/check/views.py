@@ -6,13 +6,12 @@ the client trusts this machine's roots. docs/check.md says which rules were test
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..inside.certificate import Certificate, DERError, pem_certificates
+from ..inside.certificate import Certificate, DERError, pem_certificates, sha256
 from ..inside.fetch import is_fetchable
 from ..inside.search import Budget, may_have_issued
 from .finding import Fault, Finding
@@ -158,7 +157,7 @@ def _mozilla_roots() -> frozenset[str]:
     import certifi
 
     with open(certifi.where(), "rb") as file:
-        return frozenset(hashlib.sha256(der).hexdigest() for der in pem_certificates(file.read()))
+        return frozenset(sha256(der) for der in pem_certificates(file.read()))
 
 
 FETCHES, FETCHES_UP_TO_A_ROOT = Rule("fetches", _fetches), Rule("fetches, up to a root", _fetches_up_to_a_root)

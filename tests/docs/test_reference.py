@@ -8,6 +8,7 @@ import pytest
 
 from aia_store.cli.commands import COMMANDS
 from aia_store.cli.manpage import SETTINGS
+from aia_store.inside.settings import KEYS
 from tests.docs.blocks import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -22,6 +23,10 @@ def rows(section: str) -> dict[str, str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_there(command: str) -> None:
     assert re.search(rf"`(?:aia-store )?{command}\b", "\n".join(rows("commands")))
+
+
+def test_every_setting_is_in_the_man_page() -> None:
+    assert [setting.partition("=")[0] for setting in SETTINGS] == [f"AIA_STORE_{key.upper()}" for key in KEYS]
 
 
 def test_the_settings_are_those_of_the_man_page() -> None:

@@ -6,11 +6,12 @@ for the revocation status. A report without it, such as MozillaIntermediateCerts
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 
 from ...inside import revoked
-from ...inside.certificate import Certificate, DERError, pem_certificates, sha256
+from ...inside.certificate import Certificate, DERError, pem_certificates
 from .. import ccadb
 
 _FINGERPRINTS = ("sha-256 fingerprint", "sha256 fingerprint", "sha-256(certificate)", "sha256")
@@ -39,7 +40,7 @@ def digests(row: dict[str, str]) -> Iterator[bytes]:
         raise ValueError("a row that names no certificate")
     yield from fingerprints
     for der in ders:
-        yield bytes.fromhex(sha256(der))
+        yield hashlib.sha256(der).digest()
         try:
             certificate = Certificate(der)
             yield revoked.serial_digest(certificate.issuer_key, certificate.serial)
